@@ -1,0 +1,1 @@
+"""See and use transfer learning on images: the core behind the dashboard's pages."""

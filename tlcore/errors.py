@@ -1,0 +1,46 @@
+"""What can go wrong for a person, each with a message that person can act on.
+
+Every message says what was expected, what was received and what to do next. A page shows it
+through its shell, the command line on standard error; nothing else catches these errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+
+class TLCoreError(Exception):
+    """The base of every error whose message is written for the person who uses the product."""
+
+
+class BadImage(TLCoreError):
+    """A file that cannot become an RGB picture; the message names the file and the reason."""
+
+
+class BadDataset(TLCoreError):
+    """A data set that does not exist, cannot be made, or cannot be learned from."""
+
+
+class BadConfig(TLCoreError):
+    """A setting outside its allowed range."""
+
+
+class UnknownName(TLCoreError):
+    """A name that is in none of our tables; the message lists the known ones."""
+
+    @classmethod
+    def of(cls, what: str, received: str, known: Iterable[str]) -> Self:
+        return cls(f"Expected a {what} among {', '.join(known)}. Received {received!r}.")
+
+
+class WeightsMissing(TLCoreError):
+    """Pretrained weights that are not on this machine; says where they belong, how to get them."""
+
+
+class WorkerDied(TLCoreError):
+    """The inference process ended twice while it worked on one request."""
+
+
+class RunError(TLCoreError):
+    """A training run that does not exist or has nothing to show for what was asked."""

@@ -1,0 +1,88 @@
+"""The one reader of the environment and the one maker of paths.
+
+=====================  ==========================================  =====================
+variable               meaning                                     default
+=====================  ==========================================  =====================
+TLCORE_HOME            the folder under which everything is kept    workspace/ beside app.py
+KERAS_HOME             Keras' own folder; weights lie in models/    ~/.keras
+TLCORE_WEIGHTS_URL     where weights are downloaded from            Keras' own address
+TLCORE_MODELS_KEPT     networks the inference worker keeps loaded   3
+TLCORE_RUNS_AT_ONCE    training runs that work at the same time     1
+=====================  ==========================================  =====================
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tlcore.errors import BadConfig
+
+PROJECT = Path(__file__).resolve().parent.parent
+KERAS_WEIGHTS_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an upload may hold. Shown on the Upload page and in README from here."""
+
+    file_bytes: int = 50 * 2**20  # of one image file
+    pixels: int = 50_000_000  # width × height, checked before decoding
+    archive_bytes: int = 500 * 2**20  # of one zip as it is uploaded
+    archive_files: int = 20_000  # entries in one zip
+    archive_unpacked_bytes: int = 4 * 2**30
+    archive_ratio: int = 200  # unpacked bytes per packed byte, for one entry
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things lie and how much may be used; made once and handed in."""
+
+    home: Path
+    keras_home: Path
+    weights_url: str = KERAS_WEIGHTS_URL
+    models_kept: int = 3
+    runs_at_once: int = 1
+    limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read the variables above.
+
+        Raises:
+            BadConfig: a number is no whole number of at least 1.
+        """
+        return cls(
+            home=Path(environ.get("TLCORE_HOME") or PROJECT / "workspace").expanduser().resolve(),
+            keras_home=Path(environ.get("KERAS_HOME") or "~/.keras").expanduser().resolve(),
+            weights_url=environ.get("TLCORE_WEIGHTS_URL") or KERAS_WEIGHTS_URL,
+            models_kept=_count(environ, "TLCORE_MODELS_KEPT", cls.models_kept),
+            runs_at_once=_count(environ, "TLCORE_RUNS_AT_ONCE", cls.runs_at_once),
+        )
+
+    @property
+    def datasets(self) -> Path:
+        return self.home / "datasets"
+
+    @property
+    def runs(self) -> Path:
+        return self.home / "runs"
+
+    @property
+    def weights(self) -> Path:
+        """The folder in which Keras itself caches weight files."""
+        return self.keras_home / "models"
+
+    @property
+    def downloads(self) -> Path:
+        """The logs of weight downloads that a page has started."""
+        return self.home / "downloads"
+
+
+def _count(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not text.isdecimal() or int(text) < 1:
+        raise BadConfig(f"Expected {name} to be a whole number of at least 1. Received {text!r}.")
+    return int(text)
