@@ -21,7 +21,7 @@ from pathlib import Path
 from tlcore.errors import BadConfig
 
 PROJECT = Path(__file__).resolve().parent.parent
-KERAS_WEIGHTS_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
+KERAS_WEIGHTS_URL = "https://storage.googleapis.com"
 
 
 @dataclass(frozen=True)
