@@ -1,0 +1,86 @@
+"""Folders that one process at a time works in, told alive from dead by a file lock.
+
+The kernel frees a lock when its process ends in whatever way, so that a folder whose lock is free
+belongs to nobody. Between making a folder and locking it nobody may judge it: both the making and
+the judging happen under a second lock, of the folder that surrounds them, held for an instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+_LOCK = "lock"
+_WORK, _TRASH = ".import-", ".trash-"
+
+
+@contextlib.contextmanager
+def hold(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file at `path`; gives False, without waiting, if `wait` is off and it is held.
+
+    The file is made where it is missing, its folder is not.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        yield _locked(handle, wait)
+    finally:
+        os.close(handle)  # which frees the lock
+
+
+def hold_set(folder: Path, *, wait: bool) -> contextlib.AbstractContextManager[bool]:
+    """Hold a stored set, to change it."""
+    return hold(folder / _LOCK, wait=wait)
+
+
+@contextlib.contextmanager
+def workplace(parent: Path) -> Iterator[Path]:
+    """A new hidden folder inside `parent`, held while the block runs and removed after it.
+
+    Renamed within the block, it stays under its new name.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    place = parent / f"{_WORK}{secrets.token_hex(8)}"
+    with contextlib.ExitStack() as stack:
+        with _judging(parent):
+            place.mkdir()
+            stack.enter_context(hold(place / _LOCK))
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder: gone from sight at once, and from disk now or by a later `sweep`."""
+    trash = folder.with_name(f"{_TRASH}{secrets.token_hex(8)}")
+    folder.rename(trash)
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def sweep(parent: Path) -> None:
+    """Remove what dead processes left behind in `parent`; what is alive is not touched."""
+    if not parent.is_dir():
+        return
+    with _judging(parent):
+        places = [p for p in parent.iterdir() if p.name.startswith((_WORK, _TRASH))]
+        for place in places:
+            with contextlib.suppress(OSError), hold(place / _LOCK, wait=False) as is_dead:
+                if is_dead:
+                    shutil.rmtree(place, ignore_errors=True)
+
+
+def _judging(parent: Path) -> contextlib.AbstractContextManager[bool]:
+    return hold(parent / ".lock")
+
+
+def _locked(handle: int, wait: bool) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,100 @@
+"""Data sets on disk: make, add, list, load, rename, delete. The door to this room.
+
+Every set is a folder under `settings.datasets`, described in `manifest`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tlcore.errors import BadDataset
+from tlcore.images.dataset import Dataset
+from tlcore.images.folder import read_folder as read_folder
+from tlcore.images.folder import unused_files as unused_files
+from tlcore.images.importing import DEFAULT_LABEL as DEFAULT_LABEL
+from tlcore.images.importing import ImportReport as ImportReport
+from tlcore.images.importing import add_to_set as add_to_set
+from tlcore.images.importing import import_set as import_set
+from tlcore.images.incoming import Refusal as Refusal
+from tlcore.images.locks import discard, hold_set
+from tlcore.images.manifest import read_manifest
+from tlcore.images.names import check_free, folder_of, set_names
+from tlcore.images.thumbnails import thumbnail as thumbnail
+from tlcore.settings import Settings
+
+
+@dataclass(frozen=True)
+class SetInfo:
+    """A stored set at a glance."""
+
+    name: str
+    images: int
+    classes: tuple[str, ...]  # sorted
+    created: datetime  # with time zone
+    folder: Path
+
+
+def list_sets(settings: Settings) -> list[SetInfo]:
+    """All stored sets, newest first; a damaged one is left out."""
+    found = []
+    for name in set_names(settings):
+        folder = settings.datasets / name
+        try:
+            manifest = read_manifest(folder)
+        except BadDataset:
+            continue
+        found.append(
+            SetInfo(name, len(manifest.entries), manifest.classes, manifest.created, folder)
+        )
+    return sorted(found, key=lambda info: info.created, reverse=True)
+
+
+def load_set(name: str, settings: Settings) -> Dataset:
+    """A stored set by its name.
+
+    Raises:
+        BadDataset: no such set, with those that are there; or a damaged one.
+    """
+    folder = folder_of(name, settings)
+    return read_manifest(folder).dataset(folder)
+
+
+def open_dataset(reference: str, settings: Settings) -> Dataset:
+    """A stored set by its name, or a folder read in place by its absolute path; BadDataset."""
+    path = Path(reference)
+    return read_folder(path) if path.is_absolute() else load_set(reference, settings)
+
+
+def delete_set(name: str, settings: Settings) -> None:
+    """Remove a set and its pictures for good.
+
+    Raises:
+        BadDataset: no such set, or pictures are being added to it.
+    """
+    folder = folder_of(name, settings)
+    with hold_set(folder, wait=False) as is_free:
+        _check_idle(name, is_free)
+        discard(folder)
+
+
+def rename_set(name: str, new_name: str, settings: Settings) -> None:
+    """Give a set another name; its pictures stay as they are.
+
+    Raises:
+        BadDataset: no such set, the new name is taken or not allowed, or the set is being changed.
+    """
+    folder = folder_of(name, settings)
+    check_free(new_name, settings)
+    with hold_set(folder, wait=False) as is_free:
+        _check_idle(name, is_free)
+        folder.rename(folder.with_name(new_name))
+
+
+def _check_idle(name: str, is_free: bool) -> None:
+    if not is_free:
+        raise BadDataset(
+            f"Expected nothing to be happening to {name!r}. Received a set that pictures are "
+            "being added to. Try again when that is done."
+        )

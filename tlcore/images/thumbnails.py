@@ -1,0 +1,52 @@
+"""Small square pictures for galleries, made once and kept on disk by content."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from tlcore.images.dataset import Sample
+from tlcore.images.decode import content_id, decode, read_bytes
+from tlcore.images.manifest import write_whole
+from tlcore.settings import Settings
+
+_QUALITY = 85  # of the JPEG: about 6 KB at 160 pixels
+
+
+def thumbnail(sample: Sample, settings: Settings, side: int = 160) -> bytes:
+    """The centre of a picture as a JPEG of `side` × `side` pixels.
+
+    Raises:
+        BadImage: the picture is missing or cannot be decoded.
+    """
+    if sample.sha256:
+        kept = _place(sample.sha256, settings, side)
+        with contextlib.suppress(OSError):
+            return kept.read_bytes()
+    data = read_bytes(sample.path, sample.file, settings.limits)
+    kept = _place(sample.sha256 or content_id(data), settings, side)
+    with contextlib.suppress(OSError):
+        return kept.read_bytes()
+    small = _draw(data, sample.file, settings, side)
+    with contextlib.suppress(OSError):  # a full disk costs time, not the picture
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(kept, small)
+    return small
+
+
+def _place(sha256: str, settings: Settings, side: int) -> Path:
+    return settings.home / "thumbnails" / sha256[:2] / f"{sha256}-{side}.jpg"
+
+
+def _draw(data: bytes, file: str, settings: Settings, side: int) -> bytes:
+    image = decode(data, file, settings.limits, draft=side)
+    short = min(image.size)
+    left, top = (image.width - short) // 2, (image.height - short) // 2
+    box = (left, top, left + short, top + short)
+    square = image.resize((side, side), Image.Resampling.LANCZOS, box=box, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    square.save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()
