@@ -62,6 +62,17 @@ class Settings:
             runs_at_once=_count(environ, "TLCORE_RUNS_AT_ONCE", cls.runs_at_once),
         )
 
+    def to_environment(self) -> dict[str, str]:
+        """Return the variables that make a child process read these same settings."""
+        return {
+            "TLCORE_HOME": str(self.home),
+            "KERAS_HOME": str(self.keras_home),
+            "TLCORE_WEIGHTS_URL": self.weights_url,
+            "TLCORE_MODELS_KEPT": str(self.models_kept),
+            "TLCORE_RUNS_AT_ONCE": str(self.runs_at_once),
+            "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's start-up chatter is nobody's error
+        }
+
     @property
     def datasets(self) -> Path:
         return self.home / "datasets"

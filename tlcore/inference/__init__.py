@@ -1,0 +1,1 @@
+"""The warm process that answers for the pages: ``client`` on the page's side, ``tasks`` on its."""

@@ -1,0 +1,117 @@
+"""The page's side of the inference worker: one warm process with TensorFlow and loaded networks.
+
+The web server must not load TensorFlow: Streamlit clears Keras' session after every script run,
+which makes each answer slow. loky keeps one worker process, starts it without running the page's
+script again, notices when it dies and takes it down with the server.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from loky import ProcessPoolExecutor
+from loky.backend import get_context
+
+from tlcore.errors import WorkerDied
+from tlcore.networks.answers import Layer, MapGrid, NetworkRef, Prediction
+from tlcore.networks.grid import Layout
+from tlcore.settings import Settings
+
+TASKS = "tlcore.inference.tasks"  # imported in the worker only: it loads TensorFlow
+
+
+class Inference:
+    """Asks the worker. Safe to share between threads; questions are answered one at a time.
+
+    Every method raises what the core raises, and ``WorkerDied`` when the process ended twice
+    while it worked on the same question.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._executor: ProcessPoolExecutor | None = None
+        self._warm: Future[int] | None = None
+
+    def warm_up(self) -> None:
+        """Start the process, if there is none, without waiting for it."""
+        self._running()
+
+    @property
+    def warm(self) -> bool:
+        """Whether the process is up with TensorFlow loaded."""
+        return self._warm is not None and self._warm.done() and self._warm.exception() is None
+
+    @property
+    def process_id(self) -> int:
+        """The worker's process id; waits until it is up."""
+        self._running()
+        assert self._warm is not None
+        return self._warm.result()
+
+    def predict(self, image: Path, ref: NetworkRef) -> Prediction:
+        """Return a network's answer to one image file."""
+        prediction: Prediction = self._ask("predict", image, ref)
+        return prediction
+
+    def spatial_layers(self, ref: NetworkRef) -> tuple[Layer, ...]:
+        """Return the layers of a network that have feature maps."""
+        layers: tuple[Layer, ...] = self._ask("spatial_layers", ref)
+        return layers
+
+    def map_grid(
+        self, image: Path, ref: NetworkRef, layer: str, page: int = 0, layout: Layout | None = None
+    ) -> MapGrid:
+        """Return one page (from 0) of a layer's feature maps for one image file, drawn."""
+        grid: MapGrid = self._ask("map_grid", image, ref, layer, page, layout or Layout())
+        return grid
+
+    def close(self) -> None:
+        """End the process."""
+        with self._lock:
+            if self._executor is not None:
+                self._executor.shutdown(wait=True, kill_workers=True)
+            self._executor = self._warm = None
+
+    def _ask(self, task: str, *args: Any) -> Any:
+        for last in (False, True):
+            executor = self._running()
+            try:
+                return executor.submit(run_task, task, self._settings, *args).result()
+            except BrokenProcessPool as error:
+                self._forget(executor)
+                if last:
+                    raise WorkerDied(
+                        "Expected an answer from the inference process. Received its end, twice: "
+                        "it was killed or ran out of memory. It starts afresh with the next "
+                        "click; try a smaller image size or another backbone."
+                    ) from error
+        raise AssertionError("unreachable")
+
+    def _running(self) -> ProcessPoolExecutor:
+        with self._lock:
+            if self._executor is None:
+                self._executor = ProcessPoolExecutor(
+                    max_workers=1,
+                    timeout=None,  # stay warm
+                    context=get_context("loky"),
+                    env=self._settings.to_environment(),
+                )
+                self._warm = self._executor.submit(run_task, "wake", self._settings)
+            return self._executor
+
+    def _forget(self, broken: ProcessPoolExecutor) -> None:
+        with self._lock:
+            if self._executor is broken:
+                self._executor = self._warm = None
+        broken.shutdown(wait=False, kill_workers=True)
+
+
+def run_task(task: str, settings: Settings, *args: Any) -> Any:
+    """Run one of ``tasks``' functions; this is what the worker process executes."""
+    return getattr(importlib.import_module(TASKS), task)(settings, *args)

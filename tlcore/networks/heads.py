@@ -1,0 +1,55 @@
+"""A custom head on a backbone: bottleneck features → pooling → dropout → dense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import keras
+
+from tlcore.errors import BadConfig, UnknownName
+
+POOLINGS: Mapping[str, type[keras.layers.Layer]] = MappingProxyType(
+    {
+        "avg": keras.layers.GlobalAveragePooling2D,
+        "max": keras.layers.GlobalMaxPooling2D,
+        "flatten": keras.layers.Flatten,
+    }
+)
+
+
+def add_head(
+    base: keras.Model, classes: int, *, pooling: str = "avg", dropout: float = 0.0, seed: int = 0
+) -> keras.Model:
+    """Return the model float32 (n, size, size, 3) → probabilities.
+
+    The head is built flat on ``base.output``, so that the backbone's layers stay within reach for
+    feature maps. Two classes share one sigmoid unit, the probability of the second; more have a
+    softmax. The layers are named "pooling", "dropout", "logits" and "probabilities".
+
+    Raises:
+        UnknownName: no such pooling.
+        BadConfig: fewer than two classes, or a dropout outside 0…0.9.
+    """
+    if pooling not in POOLINGS:
+        raise UnknownName.of("pooling", pooling, POOLINGS)
+    if classes < 2:  # noqa: PLR2004
+        raise BadConfig(f"Expected at least 2 classes for a head. Received {classes}.")
+    if not 0 <= dropout <= 0.9:  # noqa: PLR2004
+        raise BadConfig(f"Expected a dropout from 0 to 0.9. Received {dropout}.")
+    tensor = POOLINGS[pooling](name="pooling")(base.output)
+    tensor = keras.layers.Dropout(dropout, seed=seed, name="dropout")(tensor)
+    tensor = keras.layers.Dense(
+        units(classes),
+        kernel_initializer=keras.initializers.GlorotUniform(seed),
+        name="logits",
+    )(tensor)
+    activation = "sigmoid" if units(classes) == 1 else "softmax"
+    return keras.Model(
+        base.input, keras.layers.Activation(activation, name="probabilities")(tensor)
+    )
+
+
+def units(classes: int) -> int:
+    """Return how many units the last dense layer has: one for two classes."""
+    return 1 if classes == 2 else classes  # noqa: PLR2004

@@ -1,0 +1,117 @@
+"""A network ready to answer: from pictures to logits, probabilities and feature maps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL.Image import Image
+
+from tlcore.images.geometry import fit
+from tlcore.networks.answers import FeatureMaps, Floats, Prediction, Pretrained, Seconds
+from tlcore.networks.build import build, preprocessing
+from tlcore.networks.catalogue import backbone
+from tlcore.networks.labels import imagenet_classes
+from tlcore.networks.layers import Graph, graph
+from tlcore.settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A loaded network with everything it needs to know to answer. Read-only."""
+
+    model: keras.Model  # float32 (n, size, size, 3) → logits, or bottleneck features
+    backbone: str
+    size: int  # side of the input, pixels
+    fit: str  # a key of tlcore.images.geometry.FITS
+    labels: tuple[str, ...]  # (classes,)
+    wnids: tuple[str, ...]  # (classes,) or empty
+    source: str  # "imagenet", "random" or "run"
+    note: str
+
+    @cached_property
+    def forward(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """The compiled model; one trace serves every batch size."""
+        signature = tf.TensorSpec((None, self.size, self.size, 3), tf.float32)
+        return tf.function(
+            lambda batch: self.model(batch, training=False), input_signature=[signature]
+        )
+
+    @cached_property
+    def graph(self) -> Graph:
+        return graph(self.model)
+
+    def prepare(self, images: Sequence[Image]) -> Floats:
+        """Return the network's input, float32 (n, size, size, 3), in its own range."""
+        pixels = np.stack([fit(image, self.size, self.fit) for image in images])
+        return preprocess(pixels, self.backbone)
+
+    def predict(self, image: Image) -> Prediction:
+        """Answer for one picture of any size, mode RGB."""
+        start = time.perf_counter()
+        batch = self.prepare([image])
+        prepared = time.perf_counter()
+        logits = two_sided(self.forward(batch).numpy())[0]
+        done = time.perf_counter()
+        return Prediction(
+            probabilities=softmax(logits),
+            logits=logits,
+            labels=self.labels,
+            wnids=self.wnids,
+            source=self.source,
+            note=self.note,
+            size=self.size,
+            fit=self.fit,
+            seconds=Seconds(prepare=prepared - start, network=done - prepared),
+        )
+
+    def feature_maps(self, image: Image, layer: str) -> FeatureMaps:
+        """Return what a layer with a spatial output makes of one picture.
+
+        Raises:
+            UnknownName: no such layer, or its output is no stack of maps.
+        """
+        maps = self.graph.to_spatial(layer)(self.prepare([image]), training=False)
+        return FeatureMaps(layer, np.asarray(maps[0]), self.source, self.note)
+
+
+def load_pretrained(ref: Pretrained, settings: Settings) -> Network:
+    """Build a network of the catalogue, ready to answer. Raises as ``build`` does."""
+    model, note = build(ref, settings)
+    wnids, labels = imagenet_classes() if ref.top else ((), ())
+    return Network(
+        model=model,
+        backbone=ref.backbone,
+        size=ref.size,
+        fit=ref.fit,
+        labels=labels,
+        wnids=wnids,
+        source="random" if ref.random else "imagenet",
+        note=note,
+    )
+
+
+def preprocess(pixels: np.ndarray, name: str) -> Floats:
+    """Apply a backbone's own preprocessing to uint8 (n, height, width, 3) RGB pixels.
+
+    Keras' function changes a float array in place; it gets a fresh one here.
+    """
+    return preprocessing(backbone(name))(pixels.astype(np.float32))
+
+
+def two_sided(logits: Floats) -> Floats:
+    """Return (n, classes) logits; a sigmoid unit z becomes (0, z), whose softmax is the same."""
+    if logits.shape[1] > 1:
+        return logits
+    return np.concatenate([np.zeros_like(logits), logits], axis=1)
+
+
+def softmax(logits: Floats) -> Floats:
+    """Return the probabilities along the last axis, float32, taken in double precision."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)

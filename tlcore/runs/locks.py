@@ -1,0 +1,64 @@
+"""File locks that say who is alive and whose turn it is.
+
+``flock`` belongs to the open file, is inherited by a child that keeps it open, and is free the
+moment its last holder is gone, however it went: no process id has to be trusted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+POLL = 0.5  # s between two looks while waiting for a turn
+
+
+def hold(path: Path) -> int:
+    """Create and lock a file; return its descriptor, which holds the lock until closed.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def held(path: Path) -> bool:
+    """Whether some process holds the lock on that file."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@contextmanager
+def turn(folder: Path, places: int, may_go: Callable[[], bool]) -> Iterator[None]:
+    """Wait until one of ``places`` is free and ``may_go()`` holds; keep the place meanwhile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = None
+    while descriptor is None:
+        if may_go():
+            descriptor = _free_place(folder, places)
+        if descriptor is None:
+            time.sleep(POLL)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _free_place(folder: Path, places: int) -> int | None:
+    for place in range(places):
+        with suppress(BlockingIOError):
+            return hold(folder / f"{place}.lock")
+    return None
