@@ -8,18 +8,20 @@ inference mode; the statistics' being bit-identical afterwards is held by a test
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import keras
 
 from tlcore.errors import UnknownName
 
 
-def freeze_base(model: keras.Model, base: keras.Model) -> None:
-    """Let only the head of ``model`` learn."""
+def freeze_base(base: keras.Model) -> None:
+    """Let none of the base's layers learn; a head built on it still does."""
     for layer in base.layers:
         layer.trainable = False
 
 
-def unfreeze_from(model: keras.Model, base: keras.Model, name: str) -> None:
+def unfreeze_from(base: keras.Model, name: str) -> None:
     """Let the base learn from layer ``name`` on, in the order of ``summary``, but no
     BatchNormalization.
 
@@ -30,8 +32,18 @@ def unfreeze_from(model: keras.Model, base: keras.Model, name: str) -> None:
     if name not in names:
         raise UnknownName.of("layer to unfreeze from", name, names)
     for layer in base.layers[names.index(name) :]:
-        for part in layer._flatten_layers():
-            part.trainable = not isinstance(part, keras.layers.BatchNormalization)
+        layer.trainable = True
+    for part in _leaves(base):
+        if isinstance(part, keras.layers.BatchNormalization):
+            part.trainable = False
+
+
+def _leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
 
 
 def cuts(model: keras.Model) -> tuple[str, ...]:

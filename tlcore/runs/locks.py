@@ -42,19 +42,26 @@ def held(path: Path) -> bool:
 
 
 @contextmanager
-def turn(folder: Path, places: int, may_go: Callable[[], bool]) -> Iterator[None]:
-    """Wait until one of ``places`` is free and ``may_go()`` holds; keep the place meanwhile."""
+def turn(
+    folder: Path, places: int, *, may_go: Callable[[], bool], given_up: Callable[[], bool]
+) -> Iterator[bool]:
+    """Wait until one of ``places`` is free and ``may_go()`` holds; keep the place meanwhile.
+
+    Yields:
+        Whether there is a place: False once ``given_up()`` holds before the turn came.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = None
-    while descriptor is None:
+    while descriptor is None and not given_up():
         if may_go():
             descriptor = _free_place(folder, places)
         if descriptor is None:
             time.sleep(POLL)
     try:
-        yield
+        yield descriptor is not None
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _free_place(folder: Path, places: int) -> int | None:

@@ -1,0 +1,47 @@
+"""The command line: ``python -m tlcore COMMAND``. Only JSON or the table asked for on standard
+output; progress, messages and whatever TensorFlow prints go to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TextIO
+
+from tlcore.commands import features, predict, runs, summary, train, weights
+from tlcore.errors import TLCoreError
+from tlcore.settings import Settings
+
+COMMANDS = (weights, predict, features, summary, train, runs)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 1 failed, 2 wrong words."""
+    parser = argparse.ArgumentParser(prog="python -m tlcore", description=__doc__)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add(subparsers)
+    args = parser.parse_args(argv)
+    out = _claim_standard_output()
+    try:
+        status: int = args.run(args, Settings.from_environment(), out)
+    except TLCoreError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    finally:
+        out.close()
+    return status
+
+
+def _claim_standard_output() -> TextIO:
+    """Return standard output, and send what anything else writes to it to standard error."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stdout.flush()
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return out
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""``runs``: the training runs so far; ``runs show ID``, ``runs stop ID``."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any, TextIO
+
+from tlcore.commands.train import epoch_row
+from tlcore.commands.words import Subparsers, add_json, write_json
+from tlcore.runs.store import RunInfo, list_runs, load_run, run_info, stop_run
+from tlcore.settings import Settings
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("runs", help=__doc__)
+    parser.set_defaults(run=list_all)
+    add_json(parser)
+    actions = parser.add_subparsers(metavar="show|stop")
+    for name, function in (("show", show), ("stop", stop)):
+        action = actions.add_parser(name)
+        action.set_defaults(run=function)
+        action.add_argument("id", metavar="ID")
+        add_json(action)
+
+
+def list_all(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    found = list_runs(settings)
+    if args.json:
+        write_json(out, [_row(info) for info in found])
+    else:
+        out.writelines(_line(info) for info in found)
+    return 0
+
+
+def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    run = load_run(args.id, settings)
+    if not args.json:
+        out.write(_line(run.info))
+        for epoch in run.history:
+            row = epoch_row(epoch)
+            out.write("  ".join(f"{name} {_short(value)}" for name, value in row.items()) + "\n")
+        return 0
+    row = _row(run.info) | {
+        "history": [epoch_row(epoch) for epoch in run.history],
+        "classes": run.classes,
+        "pictures": run.pictures,
+        "skipped": [{"file": event.file, "reason": event.reason} for event in run.skipped],
+    }
+    write_json(out, row)
+    return 0
+
+
+def stop(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    stop_run(args.id, settings)
+    info = run_info(args.id, settings)
+    if args.json:
+        write_json(out, _row(info))
+    else:
+        out.write(f"{info.id} {info.state}\n")
+    return 0
+
+
+def _row(info: RunInfo) -> dict[str, Any]:
+    return {
+        "id": info.id,
+        "state": info.state,
+        "folder": info.folder,
+        "config": info.config.to_json(),
+        "created": info.created,
+        "seconds": info.seconds,
+        "val_accuracy": info.val_accuracy,
+        "error": info.error,
+    }
+
+
+def _line(info: RunInfo) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(info.created))
+    accuracy = "" if info.val_accuracy is None else f"{info.val_accuracy:.1%}"
+    return f"{info.id}  {when}  {info.state:9} {info.config.backbone:18} {accuracy:>7}\n"
+
+
+def _short(value: float | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,93 @@
+"""The process of one run: ``python -m tlcore.runs.worker FOLDER``, or ``work`` in this one."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from tlcore.errors import TLCoreError
+from tlcore.images.store import open_dataset
+from tlcore.runs.config import RunConfig
+from tlcore.runs.events import Event, EventLog
+from tlcore.runs.locks import held, turn
+from tlcore.runs.store import FAILED, STOPPED, Outcome, write_outcome
+from tlcore.settings import Settings
+
+NICENESS = 5  # the page and its answers come first
+TAKEN_BACK = Outcome(STOPPED, 0.0, None, "It was taken back before its turn came.")
+
+
+def work(
+    folder: Path, settings: Settings, *, emit: Callable[[Event], None] = lambda _: None
+) -> Outcome:
+    """Wait for this run's turn, train it and write down how it ended.
+
+    Args:
+        folder: made by ``create_run``, whose lock the caller keeps.
+        settings: where data sets and weights lie, and how many runs work at once.
+        emit: told each event, after it is on disk.
+    """
+    start = time.time()
+    try:
+        with turn(
+            settings.runs / ".turns",
+            settings.runs_at_once,
+            may_go=lambda: _is_next(folder),
+            given_up=(folder / "stop").exists,
+        ) as came:
+            outcome = _work(folder, settings, emit) if came else TAKEN_BACK
+    except Exception as error:  # the last frame of the process: whatever it was is written down
+        traceback.print_exc()
+        outcome = Outcome(FAILED, time.time() - start, None, _reason(error))
+    write_outcome(folder, outcome)
+    return outcome
+
+
+def _work(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> Outcome:
+    log = EventLog(folder / "events.jsonl")  # there from now on: the run is no longer queued
+    from tlcore.runs.train import train  # loads TensorFlow, which a run that waits must not
+
+    def note(event: Event) -> None:
+        log.write(event)
+        emit(event)
+
+    config = RunConfig.from_json((folder / "config.json").read_text(encoding="utf-8"))
+    try:
+        return train(folder, config, open_dataset(config.dataset, settings), settings, emit=note)
+    finally:
+        log.close()
+
+
+def _is_next(folder: Path) -> bool:
+    """Whether no run that came earlier still waits."""
+    earlier = (
+        other
+        for other in folder.parent.glob("[!.]*")
+        if other.name < folder.name
+        and not (other / "events.jsonl").exists()
+        and not (other / "outcome.json").exists()
+    )
+    return not any(held(other / "run.lock") for other in earlier)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TLCoreError):
+        return str(error)
+    return f"{type(error).__name__}: {error}. The log below says where; nothing else is affected."
+
+
+def main() -> int:
+    """Run the worker; the folder is the only argument, the lock is inherited."""
+    folder = Path(sys.argv[1])
+    os.nice(NICENESS)
+    process = folder / "process.json"
+    process.write_text(f'{{"group": {os.getpgid(0)}}}', encoding="utf-8")
+    return 1 if work(folder, Settings.from_environment()).state == FAILED else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
