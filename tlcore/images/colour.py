@@ -74,4 +74,5 @@ def _unknown_range(values: NDArray[Any]) -> Grey:
 
 
 def _to_bytes(grey: NDArray[np.floating[Any]]) -> Grey:
-    return np.rint(grey).clip(0, 255).astype(np.uint8)
+    whole: Grey = np.rint(grey).clip(0, 255).astype(np.uint8)
+    return whole

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -76,7 +77,10 @@ def read_bytes(path: Path, name: str, limits: Limits) -> bytes:
         BadImage: missing, unreadable or too large.
     """
     try:
-        check_size(path.stat().st_size, name, limits)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadImage(f"{name}: Expected a file. Received a folder or a device.")
+        check_size(status.st_size, name, limits)
         return path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -6,10 +6,11 @@ A set appears whole or not at all: it is made in a hidden folder beside its plac
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,10 +128,11 @@ def _take_all(
     )
     entries: list[Entry] = []
     refusals: list[Refusal] = []
-    for done, result in enumerate(_in_threads(take, offered), start=1):
-        entries.append(result) if isinstance(result, Entry) else refusals.append(result)
-        if progress is not None:
-            progress(done, len(offered))
+    with contextlib.closing(_in_threads(take, offered)) as results:
+        for done, result in enumerate(results, start=1):
+            entries.append(result) if isinstance(result, Entry) else refusals.append(result)
+            if progress is not None:
+                progress(done, len(offered))
     return entries, refusals
 
 
@@ -157,7 +159,7 @@ def _take(
 
 def _in_threads(
     take: Callable[[Incoming], Entry | Refusal], items: Iterable[Incoming]
-) -> Iterator[Entry | Refusal]:
+) -> Generator[Entry | Refusal, None, None]:
     """Results in order; few files are under way at once, so that memory stays bounded."""
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="import") as pool:
         waiting: collections.deque[Future[Entry | Refusal]] = collections.deque()

@@ -15,6 +15,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from tlcore.errors import BadDataset
+
 _LOCK = "lock"
 _WORK, _TRASH = ".import-", ".trash-"
 
@@ -32,9 +34,22 @@ def hold(path: Path, *, wait: bool = True) -> Iterator[bool]:
         os.close(handle)  # which frees the lock
 
 
-def hold_set(folder: Path, *, wait: bool) -> contextlib.AbstractContextManager[bool]:
-    """Hold a stored set, to change it."""
-    return hold(folder / _LOCK, wait=wait)
+@contextlib.contextmanager
+def hold_set(folder: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold a stored set, to change it.
+
+    Raises:
+        BadDataset: it has just been deleted or renamed, or may not be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            held = stack.enter_context(hold(folder / _LOCK, wait=wait))
+        except OSError as error:
+            raise BadDataset(
+                f"Expected a data set {folder.name!r} that can be changed. Received: "
+                f"{error.strerror}. Reload the list of sets."
+            ) from error
+        yield held
 
 
 @contextlib.contextmanager
@@ -42,13 +57,21 @@ def workplace(parent: Path) -> Iterator[Path]:
     """A new hidden folder inside `parent`, held while the block runs and removed after it.
 
     Renamed within the block, it stays under its new name.
+
+    Raises:
+        BadDataset: nothing can be written there.
     """
-    parent.mkdir(parents=True, exist_ok=True)
     place = parent / f"{_WORK}{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
-        with _judging(parent):
-            place.mkdir()
-            stack.enter_context(hold(place / _LOCK))
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            with _judging(parent):
+                place.mkdir()
+                stack.enter_context(hold(place / _LOCK))
+        except OSError as error:
+            raise BadDataset(
+                f"Expected to be able to write below {str(parent)!r}. Received: {error.strerror}."
+            ) from error
         try:
             yield place
         finally:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from tlcore.errors import BadDataset
-from tlcore.images.dataset import Dataset, Sample
+from tlcore.images.dataset import SPLITS, Dataset, Sample
+from tlcore.images.formats import ENDINGS
 
 _FILE = "set.json"
 _VERSION = 1
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,19 @@ class Entry:
     split: str | None  # "train", "val", "test" or None
     width: int  # pixels, upright
     height: int
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what cannot have been written by us; the hash becomes a path."""
+        texts = (self.file, self.label)
+        sides = (self.width, self.height)
+        if not (
+            _SHA256.fullmatch(self.sha256)
+            and self.ending in ENDINGS
+            and self.split in (*SPLITS, None)
+            and all(isinstance(text, str) and text for text in texts)
+            and all(isinstance(side, int) and side > 0 for side in sides)
+        ):
+            raise ValueError(f"entry {self}")
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
@@ -82,7 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         content = json.loads((folder / _FILE).read_text("utf-8"))
         entries = tuple(Entry.from_json(fields) for fields in content["entries"])
-        return Manifest(entries, datetime.fromisoformat(content["created"]))
+        return Manifest(entries, datetime.fromisoformat(content["created"]).astimezone(UTC))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadDataset(
             f"Expected the data set {folder.name!r} to have a readable {_FILE}. Received: {error}. "
@@ -97,7 +113,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "created": manifest.created.isoformat(),
         "entries": [dataclasses.asdict(entry) for entry in manifest.entries],
     }
-    write_whole(folder / _FILE, json.dumps(content, indent=0).encode("ascii"))
+    write_whole(folder / _FILE, json.dumps(content).encode("ascii"))
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -1,0 +1,1 @@
+"""The sample pictures: scenes and things, drawn by code from a seeded generator."""
