@@ -34,8 +34,7 @@ def list_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> i
         return 0
     for row in rows:
         state = {2: "ready", 1: "half", 0: "missing"}[bool(row.top) + bool(row.no_top)]
-        note = (row.no_top or row.top).note if (row.no_top or row.top) else ""
-        out.write(f"{row.backbone.name:18} {state:8} {note}\n")
+        out.write(f"{row.backbone.name:18} {state:8} {row.note}\n")
     out.write(f"in {settings.weights}\n")
     return 0
 
@@ -51,7 +50,7 @@ def _row(row: Ready) -> dict[str, Any]:
         "top": row.top and row.top.path,
         "no_top": row.no_top and row.no_top.path,
         "files": names,
-        "note": (row.no_top or row.top).note if (row.no_top or row.top) else "",
+        "note": row.note,
     }
 
 
@@ -79,7 +78,8 @@ class _Report:
 
     def __init__(self, path: Path | None, file: str) -> None:
         self.path, self.file = path, file
-        self.done, self.total = 0, None
+        self.done = 0
+        self.total: int | None = None
 
     def __call__(self, done: int, total: int | None) -> None:
         self.done, self.total = done, total

@@ -63,5 +63,3 @@ def _construct(row: Backbone, size: int, top: bool) -> keras.Model:
 def preprocessing(row: Backbone) -> Any:
     """Return Keras' own ``preprocess_input`` for this backbone."""
     return importlib.import_module(f"keras.applications.{row.module}").preprocess_input
-
-

@@ -170,8 +170,10 @@ _ROWS = (
         layers=("block1a_project_activation", "block2b_add", "block3b_add", "block4c_add",
                 "block5e_add", "block6h_add", "top_activation"),
         unfreeze_from="block6e_expand_conv",
-        files=WeightFiles("efficientnetv2-b0.h5", "efficientnetv2-b0_notop.h5", f"{_KERAS}/efficientnet_v2",
-                          "21ecbf6da12460d5c40bb2f29ceb2188", "893217f2bb855e2983157299931e43ff"),
+        files=WeightFiles(
+            "efficientnetv2-b0.h5", "efficientnetv2-b0_notop.h5", f"{_KERAS}/efficientnet_v2",
+            "21ecbf6da12460d5c40bb2f29ceb2188", "893217f2bb855e2983157299931e43ff",
+        ),
     ),
     Backbone(
         name="EfficientNetB0", module="efficientnet", constructor="EfficientNetB0",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import tempfile
@@ -47,7 +46,7 @@ def fetch(
                 cache_dir=str(partial),
                 cache_subdir="",
             )
-        os.replace(path, target)
+        Path(path).replace(target)
     except Exception as error:  # Keras raises bare Exception for a network that fails
         raise WeightsMissing(
             f"Expected to download {target.name} from {origin}. Received: {error}. Check the "

@@ -24,7 +24,7 @@ class Layout:
     columns: int = 8
 
     def __post_init__(self) -> None:
-        if not (1 <= self.rows <= 32 and 1 <= self.columns <= 32):  # noqa: PLR2004
+        if not (1 <= self.rows <= 32 and 1 <= self.columns <= 32):
             raise BadConfig(
                 f"Expected 1 to 32 rows and columns. Received {self.rows} × {self.columns}."
             )
@@ -38,7 +38,7 @@ class Layout:
 
 
 def draw(maps: Floats, layout: Layout) -> npt.NDArray[np.uint8]:
-    """Draw (height, width, n) maps, n at most ``layout.tiles``, as uint8 grey (rows, columns) tiles.
+    """Draw (height, width, n) maps, n at most ``layout.tiles``, as one uint8 grey picture.
 
     Each map is stretched from its own lowest value (black) to its own highest (white); one that is
     the same everywhere is black. Tiles are enlarged by repeating pixels.

@@ -33,9 +33,9 @@ def add_head(
     """
     if pooling not in POOLINGS:
         raise UnknownName.of("pooling", pooling, POOLINGS)
-    if classes < 2:  # noqa: PLR2004
+    if classes < 2:
         raise BadConfig(f"Expected at least 2 classes for a head. Received {classes}.")
-    if not 0 <= dropout <= 0.9:  # noqa: PLR2004
+    if not 0 <= dropout <= 0.9:
         raise BadConfig(f"Expected a dropout from 0 to 0.9. Received {dropout}.")
     tensor = POOLINGS[pooling](name="pooling")(base.output)
     tensor = keras.layers.Dropout(dropout, seed=seed, name="dropout")(tensor)
@@ -52,4 +52,4 @@ def add_head(
 
 def units(classes: int) -> int:
     """Return how many units the last dense layer has: one for two classes."""
-    return 1 if classes == 2 else classes  # noqa: PLR2004
+    return 1 if classes == 2 else classes

@@ -10,7 +10,7 @@ import keras
 from tlcore.errors import UnknownName
 from tlcore.networks.answers import Layer, Summary
 
-Tensor = keras.KerasTensor
+Tensor = Any  # keras.KerasTensor: symbolic, with a shape
 MAPS = 4  # axes of a batch of feature maps: n, height, width, channels
 
 
@@ -66,9 +66,7 @@ def _replay(model: keras.Model, tensor: Tensor, prefix: str, found: Graph) -> Te
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
         path = prefix + layer.name
         inside = _is_model(layer)
-        output = (
-            _replay(layer, args[0], f"{path}/", found) if inside else layer(*args, **kwargs)
-        )
+        output = _replay(layer, args[0], f"{path}/", found) if inside else layer(*args, **kwargs)
         found.outputs[path], found.layers[path] = output, layer
         return output
 
@@ -113,9 +111,7 @@ def _row(name: str, layer: keras.layers.Layer, shape: tuple[int | None, ...]) ->
         output_shape=shape,
         parameters=layer.count_params(),
         # Keras offers no public way to a layer's predecessors; its own summary reads the same.
-        connected_to=tuple(
-            node.operation.name for node in layer._inbound_nodes[0].parent_nodes
-        ),
+        connected_to=tuple(node.operation.name for node in layer._inbound_nodes[0].parent_nodes),
         trainable=layer.trainable,
     )
 

@@ -36,6 +36,11 @@ class Ready:
     top: Found | None
     no_top: Found | None
 
+    @property
+    def note(self) -> str:
+        found = self.no_top or self.top
+        return found.note if found else ""
+
 
 def file_name(backbone: Backbone, size: int, *, top: bool) -> str:
     """Return the name of the file that Keras itself would look for."""
@@ -120,6 +125,6 @@ def _fault(path: Path, expected: str, changed: int, size: int) -> str:
         if not expected:
             return ""
         file.seek(0)
-        kind = "md5" if len(expected) == 32 else "sha256"  # noqa: PLR2004
+        kind = "md5" if len(expected) == 32 else "sha256"
         received = hashlib.file_digest(file, kind).hexdigest()
     return "" if received == expected else f"a file whose {kind} is {received}, not {expected}"

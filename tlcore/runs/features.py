@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import keras
@@ -90,7 +90,7 @@ def _batches(
     starts = range(0, len(samples), BATCH)
     with ThreadPoolExecutor(DECODERS) as pool:
 
-        def submit(start: int) -> list[tuple[Sample, object]]:
+        def submit(start: int) -> list[tuple[Sample, Future[Decoded]]]:
             part = samples[start : start + BATCH]
             return [(sample, pool.submit(_decode, sample, geometry)) for sample in part]
 

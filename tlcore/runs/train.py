@@ -46,7 +46,7 @@ class Desk:
     stopping: Callable[[], bool]
 
 
-class Stopped(Exception):  # noqa: N818  # not an error: somebody asked for it
+class Stopped(Exception):  # not an error: somebody asked for it
     """The run was asked to stop in a stage that has nothing to keep."""
 
 
