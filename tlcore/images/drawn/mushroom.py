@@ -44,7 +44,7 @@ def mushroom(random: Random, size: tuple[int, int]) -> Image.Image:
 def _mushroom(random: Random, canvas: Canvas, place: Place, cap: tuple[Colour, bool]) -> None:
     colour, spotted = cap
     colour = varied(random, colour)
-    high, slim = random.uniform(1.05, 1.4), random.uniform(0.17, 0.27)
+    high, slim = random.uniform(0.95, 1.4), random.uniform(0.16, 0.26)
     dome = random.uniform(0.55, 0.85)
     canvas.shape(place.all(ellipse(0.1, 0.02, 0.6, 0.1)), (10, 14, 8), 0.45)
     _stem(random, canvas, place, high, slim)
@@ -53,23 +53,45 @@ def _mushroom(random: Random, canvas: Canvas, place: Place, cap: tuple[Colour, b
     if spotted:
         _spots(random, canvas, place, -high, dome)
     gleam = ellipse(-0.38, -high - dome * 0.6, 0.2, 0.09 * dome, 20)
-    canvas.shape(place.all(gleam), (255, 250, 240), 0.25)
+    canvas.shape(place.all(gleam), (255, 250, 240), 0.13)
 
 
 def _stem(random: Random, canvas: Canvas, place: Place, high: float, slim: float) -> None:
+    """A round stalk, thicker and earthier toward its foot, often with a skirt."""
     flesh = varied(random, _FLESH, 10)
-    strips = 9
+    bend, foot = random.uniform(-0.12, 0.12), random.uniform(0.25, 0.75)
+    canvas.shape(place.all(_stalk(-1.04, 1.04, high, slim, bend, foot)), lit(flesh, 0.4))
+    strips = 14
     for strip in range(strips):
-        left, right = (2 * strip / strips - 1) * slim, (2 * (strip + 1) / strips - 1) * slim
-        light = 1.02 - 0.5 * abs((strip - 2.5) / strips) ** 1.2 - 0.05 * (strip % 2)
-        side = [(left, -high), (right, -high), (right * 1.45, 0.04), (left * 1.45, 0.04)]
-        canvas.shape(place.all(side), lit(flesh, light))
+        left, right = 2 * strip / strips - 1, 2 * (strip + 1) / strips - 1
+        light = 1.0 - 0.3 * abs(left + 0.35) ** 1.5 + random.uniform(-0.05, 0.02)
+        canvas.shape(place.all(_stalk(left, right, high, slim, bend, foot)), lit(flesh, light))
+    for share, alpha in ((0.55, 0.12), (0.75, 0.16), (0.9, 0.25)):
+        earth = [
+            (x, y) for x, y in _stalk(-1, 1, high, slim, bend, foot) if y > -high * (1 - share)
+        ]
+        canvas.shape(place.all(earth), (70, 54, 34), alpha)
     if random.random() < 0.6:
-        y = -high * 0.68
-        skirt = [(-slim * 1.1, y), (slim * 1.1, y), (slim * 1.7, y + 0.16), (0, y + 0.22)]
-        skirt.append((-slim * 1.7, y + 0.16))
-        canvas.shape(place.all(skirt), lit(flesh, 0.8))
-        canvas.shape(place.all(ellipse(0, y, slim * 1.1, 0.05, 20)), flesh)
+        _skirt(canvas, place, -high * 0.7, slim * 1.1, flesh)
+
+
+def _stalk(
+    left: float, right: float, high: float, slim: float, bend: float, foot: float
+) -> list[Point]:
+    """The outline of a part of the stalk between two shares of its width, -1 to 1."""
+    steps = [i / 12 for i in range(13)]
+    wide = [slim * (1 + foot * share**2.2) for share in steps]
+    middle = [bend * 4 * share * (1 - share) for share in steps]
+    down = [-high + (high + 0.05) * share for share in steps]
+    rows = list(zip(middle, wide, down, strict=True))
+    return [(m + w * left, y) for m, w, y in rows] + [(m + w * right, y) for m, w, y in rows[::-1]]
+
+
+def _skirt(canvas: Canvas, place: Place, y: float, wide: float, flesh: Colour) -> None:
+    hem = [(wide * 1.5 * (i / 6 - 1), y + 0.15 + 0.025 * math.sin(i * 2.1)) for i in range(13)]
+    canvas.shape(place.all([(-wide, y), *hem, (wide, y)]), lit(flesh, 0.74))
+    hem = [(x * 0.96 - 0.02, low - 0.025) for x, low in hem]
+    canvas.shape(place.all([(-wide, y), *hem, (wide, y)]), lit(flesh, 0.93))
 
 
 def _gills(canvas: Canvas, place: Place, y: float) -> None:
@@ -98,7 +120,7 @@ def _dome(y: float, high: float, wide: float, shift: float) -> list[Point]:
 
 
 def _spots(random: Random, canvas: Canvas, place: Place, y: float, dome: float) -> None:
-    for _ in range(random.randint(16, 30)):
+    for _ in range(random.randint(26, 44)):
         angle, out = random.uniform(0.08, 0.92) * math.pi, random.uniform(0.05, 0.93)
         x, up = out * math.cos(angle), dome * out * math.sin(angle)
         size = random.uniform(0.03, 0.085) * (1.15 - out * 0.5)
