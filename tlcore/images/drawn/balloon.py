@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from random import Random
@@ -51,23 +52,14 @@ def _balloon(random: Random, canvas: Canvas, place: Place) -> None:
     pattern = random.choice(_PATTERNS)
     light = random.uniform(-0.9, 0.9)  # where on the cloth it is brightest
     _basket(canvas, place)
-    for row in range(_ROWS):
-        for gore in range(_GORES):
+    seams = [place.all(seam) for seam in _SEAMS]
+    for gore, (left, right) in enumerate(itertools.pairwise(seams)):
+        for row in range(_ROWS):
+            panel = (left[row], right[row], right[row + 1], left[row + 1])
             cloth = cloths[pattern(gore, row) % len(cloths)]
-            shade = _shade(gore, row, light)
-            canvas.shape(place.all(_panel(gore, row)), lit(cloth, shade))
-    for gore in range(1, _GORES):
-        seam = [_on_cloth(gore, row) for row in range(_ROWS + 1)]
-        canvas.line(place.all(seam), place.size / 130, mix(cloths[0], (20, 20, 30), 0.75))
-
-
-def _panel(gore: int, row: int) -> list[Point]:
-    return [
-        _on_cloth(gore, row),
-        _on_cloth(gore + 1, row),
-        _on_cloth(gore + 1, row + 1),
-        _on_cloth(gore, row + 1),
-    ]
+            canvas.shape(panel, lit(cloth, _shade(gore, row, light)))
+    for seam in seams[1:-1]:
+        canvas.line(seam, place.size / 130, mix(cloths[0], (20, 20, 30), 0.75))
 
 
 def _on_cloth(gore: int, row: int) -> Point:
@@ -109,3 +101,6 @@ def _basket(canvas: Canvas, place: Place) -> None:
         canvas.shape(place.all(side), lit(_WICKER, 0.62 + 0.1 * (step % 3) + 0.05 * step))
     rim = [(-0.16, 1.58), (0.16, 1.58), (0.16, 1.63), (-0.16, 1.63)]
     canvas.shape(place.all(rim), lit(_WICKER, 0.55))
+
+
+_SEAMS = [[_on_cloth(gore, row) for row in range(_ROWS + 1)] for gore in range(_GORES + 1)]

@@ -110,7 +110,9 @@ def noise(random: Random, size: tuple[int, int], across: int, down: int) -> Imag
 
 def clouded(random: Random, size: tuple[int, int], across: int, down: int) -> Image.Image:
     """Noise with finer noise on it, mode L."""
-    coarse = noise(random, size, across, down)
-    middle = noise(random, size, across * 2, down * 2)
-    fine = noise(random, size, across * 5, down * 5)
-    return Image.blend(Image.blend(coarse, middle, 0.38), fine, 0.18)
+    half = (size[0] // 2, size[1] // 2)  # soft anyway
+    coarse = noise(random, half, across, down)
+    middle = noise(random, half, across * 2, down * 2)
+    fine = noise(random, half, across * 5, down * 5)
+    clouds = Image.blend(Image.blend(coarse, middle, 0.38), fine, 0.18)
+    return clouds.resize(size, Image.Resampling.BILINEAR)

@@ -15,7 +15,13 @@ _PETALS: tuple[Colour, ...] = (
 )  # fmt: skip
 _YELLOW: Colour = (240, 186, 30)
 _STEM: Colour = (86, 128, 52)
+_NEAR = 46.0  # pixels of radius from which details can be seen
 _TURN = math.pi * (3 - math.sqrt(5))  # of one floret to the next: the golden angle
+# A petal's outline: (share of its length, half its width there as a share of its widest).
+_SWELL: tuple[Point, ...] = tuple(
+    (share, abs(math.sin(math.pi * share**0.8)) ** 0.6 * (0.25 + 0.25 * share))
+    for share in (step / 9 for step in range(10))
+)
 
 
 def daisy(random: Random, size: tuple[int, int]) -> Image.Image:
@@ -49,6 +55,9 @@ def _petal(
     canvas: Canvas, place: Place, angle: float, long: float, wide: float, colour: Colour
 ) -> None:
     """A tongue with a darker edge, a shadow at its root and two fine grooves."""
+    if place.size < _NEAR:
+        canvas.shape(_tongue(place, angle, 0.1, long, wide), colour)
+        return
     canvas.shape(_tongue(place, angle, 0.1, long, wide * 1.12), lit(colour, 0.72))
     canvas.shape(_tongue(place, angle, 0.1, long * 0.985, wide * 0.92), colour)
     canvas.shape(_tongue(place, angle, 0.1, long * 0.55, wide * 0.7), lit(colour, 0.9))
@@ -59,12 +68,7 @@ def _petal(
 
 def _tongue(place: Place, angle: float, start: float, end: float, wide: float) -> list[Point]:
     """The outline of a petal: narrow at the root, widest at two thirds, rounded at the tip."""
-    steps = 9
-    sides: list[tuple[float, float]] = []
-    for step in range(steps + 1):
-        share = step / steps
-        swell = math.sin(math.pi * share**0.8) ** 0.6 if 0 < share < 1 else 0.0
-        sides.append((start + (end - start) * share, wide / 2 * swell * (0.5 + 0.5 * share)))
+    sides = [(start + (end - start) * share, wide * half) for share, half in _SWELL]
     cos, sin = math.cos(angle), math.sin(angle)
     outline = sides + [(along, -across) for along, across in reversed(sides)]
     return place.all((a * cos - c * sin, a * sin + c * cos) for a, c in outline)
@@ -74,7 +78,7 @@ def _disc(random: Random, canvas: Canvas, place: Place, radius: float) -> None:
     yellow = varied(random, _YELLOW, 16)
     canvas.shape(place.all(ellipse(0, 0.03, radius * 1.1, radius * 1.1)), lit(yellow, 0.45), 0.6)
     canvas.shape(place.all(ellipse(0, 0, radius, radius)), lit(yellow, 0.72))
-    count = 110 if place.size > 40 else 40
+    count = 110 if place.size > _NEAR else 30
     for floret in range(count):
         out = math.sqrt((floret + 0.5) / count)
         x, y = _polar(floret * _TURN, radius * out * 0.97)

@@ -53,9 +53,8 @@ def sky(random: Random, size: Size) -> Image.Image:
 def sea(random: Random, size: Size, horizon: int) -> Image.Image:
     """Sky above the horizon (pixels from the top), water below, sometimes a coast between."""
     width, height = size
-    whole = sky(random, size)
-    if random.random() < 0.55:
-        whole = _hills(random, whole, horizon, (96, 116, 120), rise=0.10)
+    coast = random.random() < 0.55
+    whole = _distance(random, size, horizon, (96, 116, 120), 0.10 if coast else 0.0)
     far, near = random.choice(_SEAS)
     below = (width, height - horizon)
     water = gradient(below, [varied(random, far), mix(far, near, 0.6), varied(random, near)])
@@ -68,7 +67,7 @@ def countryside(random: Random, size: Size, horizon: int) -> Image.Image:
     """Sky above rows of hills and fields."""
     width, height = size
     far = mix(random.choice(_GREENS), (140, 160, 180), 0.55)
-    whole = _hills(random, sky(random, size), horizon, far, rise=0.14)
+    whole = _distance(random, size, horizon, far, 0.14)
     whole.paste(grass(random, (width, height - horizon)), (0, horizon))
     return whole
 
@@ -127,18 +126,18 @@ def _ripple(random: Random, water: Image.Image) -> None:
         water.paste(colour, mask=mask)
 
 
-def _hills(
-    random: Random, picture: Image.Image, horizon: int, colour: Colour, rise: float
-) -> Image.Image:
-    width, height = picture.size
-    canvas = Canvas(picture, 1.0)
+def _distance(random: Random, size: Size, horizon: int, colour: Colour, rise: float) -> Image.Image:
+    """Sky and rows of hills before it, as high as `rise` × the picture's height, soft."""
+    width, height = round(size[0] * _BLURRED), round(size[1] * _BLURRED)
+    foot = horizon * _BLURRED
+    canvas = Canvas(sky(random, (width, height)))
     for depth in range(random.randint(1, 3)):
         phase, waves = random.uniform(0, 6), random.uniform(0.8, 2.2)
         top = height * rise * random.uniform(0.4, 1) / (depth + 1)
         crest = [
-            (x, horizon - top * (1 + 0.6 * math.sin(phase + waves * 6.3 * x / width)))
-            for x in range(0, width + 9, 8)
+            (x, foot - top * (1 + 0.6 * math.sin(phase + waves * 6.3 * x / width)))
+            for x in range(0, width + 5, 4)
         ]
         tint = lit(varied(random, colour), 1 - 0.18 * depth)
-        canvas.shape([(0, horizon), *crest, (width, horizon)], tint)
-    return canvas.finished(blur=0.8)  # far away, edges are soft
+        canvas.shape([(0, foot), *crest, (width, foot)], tint)
+    return canvas.finished().resize(size, Image.Resampling.BICUBIC)
