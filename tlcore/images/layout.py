@@ -59,15 +59,16 @@ def label_and_split(file: str, outer: str | None = None) -> tuple[str | None, st
 def outer_folder(files: Iterable[str]) -> str:
     """The one folder that surrounds all class folders, or "".
 
-    It must hold every file, at least one of them in a folder of its own, and no picture directly;
-    a folder named like a split is none.
+    Only pictures in folders count, by their endings: a stray file beside the folder changes
+    nothing. With pictures of its own the folder surrounds others only if they are two or more;
+    else it is a class with a folder inside. A folder named like a split is none.
     """
-    paths = [_parts(file) for file in files if not is_litter(file)]
-    tops = {parts[0] for parts in paths if len(parts) > 1}
-    pictures_inside = any(len(parts) == 2 and has_image_ending(parts[1]) for parts in paths)
-    deep = any(len(parts) > 2 for parts in paths)
-    loose = any(len(parts) == 1 and has_image_ending(parts[0]) for parts in paths)
-    if len(tops) != 1 or pictures_inside or loose or not deep:
+    names = (file for file in files if has_image_ending(file) and not is_litter(file))
+    paths = [_parts(file)[:-1] for file in names if ".." not in file]
+    tops = {folders[0] for folders in paths if folders}
+    inside = {folders[1] for folders in paths if len(folders) > 1}
+    own_pictures = any(len(folders) == 1 for folders in paths)
+    if len(tops) != 1 or len(inside) < (2 if own_pictures else 1):
         return ""
     top = tops.pop()
     return "" if top.lower() in SPLIT_FOLDERS else top

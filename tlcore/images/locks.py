@@ -63,19 +63,26 @@ def workplace(parent: Path) -> Iterator[Path]:
     """
     place = parent / f"{_WORK}{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            with _judging(parent):
-                place.mkdir()
-                stack.enter_context(hold(place / _LOCK))
-        except OSError as error:
-            raise BadDataset(
-                f"Expected to be able to write below {str(parent)!r}. Received: {error.strerror}."
-            ) from error
+        with _writing(parent), _judging(parent):
+            place.mkdir()
+            stack.enter_context(hold(place / _LOCK))
         try:
             yield place
         finally:
             shutil.rmtree(place, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def alone(parent: Path, what: str) -> Iterator[None]:
+    """Wait until nobody else is within a block for the same `what` below `parent`.
+
+    Raises:
+        BadDataset: nothing can be written there.
+    """
+    with contextlib.ExitStack() as stack:
+        with _writing(parent):
+            stack.enter_context(hold(parent / f".{what}.lock"))
+        yield
 
 
 def discard(folder: Path) -> None:
@@ -95,6 +102,18 @@ def sweep(parent: Path) -> None:
             with contextlib.suppress(OSError), hold(place / _LOCK, wait=False) as is_dead:
                 if is_dead:
                     shutil.rmtree(place, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _writing(parent: Path) -> Iterator[None]:
+    """Make the folder; errors of the system become one that says where writing failed."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise BadDataset(
+            f"Expected to be able to write below {str(parent)!r}. Received: {error.strerror}."
+        ) from error
 
 
 def _judging(parent: Path) -> contextlib.AbstractContextManager[bool]:

@@ -14,7 +14,6 @@ from types import MappingProxyType
 
 from PIL import Image, ImageChops
 
-from tlcore.errors import BadDataset
 from tlcore.images.dataset import Dataset
 from tlcore.images.drawn.balloon import balloon
 from tlcore.images.drawn.daisy import daisy
@@ -22,6 +21,7 @@ from tlcore.images.drawn.mushroom import mushroom
 from tlcore.images.drawn.sailboat import sailboat
 from tlcore.images.importing import import_set
 from tlcore.images.incoming import Incoming
+from tlcore.images.locks import alone
 from tlcore.images.manifest import read_manifest
 from tlcore.settings import Settings
 
@@ -38,20 +38,18 @@ _GRAIN = 7  # how far a pixel's grey may stray, as in a photograph
 
 
 def ensure_sample(settings: Settings) -> Dataset:
-    """The sample set, drawn and imported if it is not there yet.
+    """The sample set, drawn and imported if it is not there yet, in about five seconds.
 
-    Two sessions may do so at once: the first to finish keeps its set, which is the same.
+    When two sessions ask at once, the second waits for the set of the first.
 
     Raises:
         BadDataset: nothing can be written.
     """
     folder = settings.datasets / SAMPLE_NAME
     if not folder.is_dir():
-        try:
-            return import_set(SAMPLE_NAME, sample_files(), settings).dataset
-        except BadDataset:
+        with alone(settings.datasets, "sample"):
             if not folder.is_dir():
-                raise
+                return import_set(SAMPLE_NAME, sample_files(), settings).dataset
     return read_manifest(folder).dataset(folder)
 
 
