@@ -1,0 +1,20 @@
+"""Home: what this is, four doors, one click to the sample, what is ready, what was done last."""
+
+import streamlit as st
+
+from tlcore.ui.home_view import doors, first_steps
+from tlcore.ui.run_list import recent_runs
+from tlcore.ui.shell import HOME, page
+from tlcore.ui.weights_view import weights_overview
+
+with page(HOME) as settings:
+    first_steps(settings)
+    doors()
+
+    ready, runs = st.columns(2, gap="large")
+    with ready:
+        st.subheader("Networks that are ready", anchor=False)
+        weights_overview(settings)
+    with runs:
+        st.subheader("Recent runs", anchor=False)
+        recent_runs(settings)

@@ -1,0 +1,45 @@
+"""A picture of one's own, right where it is looked at: it goes into the set "My images"."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tlcore.images.decode import content_id
+from tlcore.images.sources import from_uploads
+from tlcore.images.store import add_to_set, import_set
+from tlcore.settings import Settings
+from tlcore.ui.shell import boundary
+from tlcore.ui.state import Choice, choose, generation, renew
+from tlcore.ui.words import plain
+
+MY_IMAGES = "My images"
+
+
+def own_pictures(settings: Settings) -> None:
+    """Offer to bring pictures; the first usable one is chosen at once."""
+    with st.popover("Your own picture", icon=":material/add_a_photo:", width="stretch"):
+        files = st.file_uploader(
+            "Pictures from this computer",
+            accept_multiple_files=True,
+            key=f"own-{generation('own')}",
+            max_upload_size=settings.limits.file_bytes // 2**20,
+            help=f"They go into the data set “{MY_IMAGES}”.",
+        )
+    if files:
+        with boundary():
+            _keep([(file.name, file.getvalue()) for file in files], settings)
+
+
+def _keep(uploads: list[tuple[str, bytes]], settings: Settings) -> None:
+    renew("own")  # first: a set that refuses them must not be asked again with every click
+    keep = add_to_set if (settings.datasets / MY_IMAGES).is_dir() else import_set
+    report = keep(MY_IMAGES, from_uploads(uploads), settings)
+    for refusal in report.refused:
+        st.toast(f"{plain(refusal.file)}: {plain(refusal.reason)}", icon=":material/error:")
+    here = {sample.sha256 for sample in report.dataset.samples}
+    usable = [sha for _, data in uploads if (sha := content_id(data)) in here]
+    choose(Choice.SET, MY_IMAGES)
+    choose(Choice.LABEL, "")
+    choose(Choice.IMAGE, usable[0] if usable else "")
+    choose(Choice.STRIP, "")
+    st.rerun()

@@ -1,0 +1,145 @@
+"""The picture picker: a data set, a strip of its pictures, previous and next, or one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from tlcore.images.dataset import Dataset, Sample
+from tlcore.settings import Settings
+from tlcore.ui.own_pictures import own_pictures
+from tlcore.ui.selecting import current, select
+from tlcore.ui.sets import open_set, set_names, set_title, sheet
+from tlcore.ui.state import Choice, choose, chosen, chosen_number
+from tlcore.ui.words import label
+
+STRIP = 10  # thumbnails at once
+FACE = 76  # px, as in style.css
+ALL = "All classes"
+
+
+def picture_picker(settings: Settings) -> Sample:
+    """Let the person choose one picture; there always is one, of the sample if need be.
+
+    Raises:
+        BadDataset: the chosen set cannot be read.
+    """
+    with st.container(border=True):
+        wide, narrow, own = st.columns([5, 4, 3], vertical_alignment="bottom")
+        with wide:
+            name = select(
+                "Data set",
+                set_names(settings),
+                Choice.SET,
+                words=set_title,
+                also=_from_the_start,
+            )
+        dataset = open_set(name, settings)
+        with narrow:
+            samples = _of_one_class(dataset)
+        with own:
+            own_pictures(settings)
+        return _strip(samples, settings)
+
+
+def _of_one_class(dataset: Dataset) -> Sequence[Sample]:
+    """Let the person narrow the strip to a class; a chosen picture outside it widens it again."""
+    options = [ALL, *dataset.classes]
+    if chosen(Choice.LABEL) not in options:
+        choose(Choice.LABEL, ALL)
+    only = select("Class", options, Choice.LABEL, words=label, also=_from_the_start)
+    once = {sample.sha256: sample for sample in reversed(dataset.samples)}  # a picture, not a file
+    samples = sorted(once.values(), key=lambda sample: sample.file)
+    return [sample for sample in samples if only in (ALL, sample.label)]
+
+
+def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:
+    ids = [sample.sha256 for sample in samples]
+    place = ids.index(current(Choice.IMAGE, ids))
+    pages = -(-len(samples) // STRIP)
+    page = min(chosen_number(Choice.STRIP, place // STRIP), pages - 1)
+    first = page * STRIP
+    shown = samples[first : first + STRIP]
+    _faces(shown, settings)
+    with st.container(horizontal=True, gap="small", key="strip"):
+        for offset, sample in enumerate(shown):
+            st.button(
+                sample.file,
+                key=f"thumb-{offset}",
+                help=f"{label(sample.label)}: {sample.file.rsplit('/', 1)[-1]}",
+                type="primary" if first + offset == place else "secondary",
+                on_click=_pick,
+                args=(sample.sha256, page),
+            )
+    _steps(samples, place, page, pages)
+    return samples[place]
+
+
+def _steps(samples: Sequence[Sample], place: int, page: int, pages: int) -> None:
+    """Previous and next picture, where one is, and the pages of the strip."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        for words, icon, to in (
+            ("Previous picture", ":material/chevron_left:", place - 1),
+            ("Next picture", ":material/chevron_right:", place + 1),
+        ):
+            possible = 0 <= to < len(samples)
+            st.button(
+                words,
+                icon=icon,
+                key=words.split()[0].lower(),
+                type="tertiary",
+                disabled=not possible,
+                on_click=_pick,
+                args=(samples[to].sha256, to // STRIP) if possible else ("", 0),
+            )
+        sample = samples[place]
+        name = sample.file.rsplit("/", 1)[-1]
+        st.caption(
+            f"**{label(sample.label)}** · {name} · {place + 1:,} of {len(samples):,}",
+            width="content",
+        )
+        if pages > 1:
+            _pages(page, pages)
+
+
+def _pages(page: int, pages: int) -> None:
+    """Turn the strip without choosing another picture."""
+    with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
+        for words, icon, to in (
+            ("Earlier pictures", ":material/first_page:", page - 1),
+            ("More pictures", ":material/last_page:", page + 1),
+        ):
+            st.button(
+                "",
+                icon=icon,
+                key=f"strip-{words.split()[0].lower()}",
+                help=words,
+                type="tertiary",
+                disabled=not 0 <= to < pages,
+                on_click=choose,
+                args=(Choice.STRIP, to),
+            )
+
+
+def _pick(sha: str, page: int) -> None:
+    choose(Choice.IMAGE, sha)
+    choose(Choice.STRIP, page)
+
+
+def _from_the_start() -> None:
+    choose(Choice.IMAGE, "")
+    choose(Choice.STRIP, "")
+
+
+def _faces(samples: Sequence[Sample], settings: Settings) -> None:
+    """Give each button of the strip its picture."""
+    uri = sheet(samples, settings)
+    places = "".join(
+        f".st-key-thumb-{offset} button{{background-position:-{offset * FACE}px 0}}"
+        for offset in range(len(samples))
+    )
+    st.html(
+        f'<style>[class*="st-key-thumb-"] button{{background-image:url({uri});'
+        f"background-size:{FACE * len(samples)}px {FACE}px}}{places}</style>"
+    )

@@ -1,0 +1,167 @@
+"""One run as it goes: state, progress, curves, and what to do when it is over or has failed."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from tlcore.runs.events import STAGES
+from tlcore.runs.store import (
+    FAILED,
+    FINISHED,
+    QUEUED,
+    STOPPED,
+    Run,
+    kill_run,
+    load_run,
+    log_tail,
+    run_info,
+    stop_run,
+)
+from tlcore.settings import Settings
+from tlcore.ui.compare_view import PLAIN_CHART
+from tlcore.ui.plots import curves
+from tlcore.ui.run_list import chip
+from tlcore.ui.sets import set_title
+from tlcore.ui.shell import COMPARE, MAPS, boundary
+from tlcore.ui.state import Choice, choose
+from tlcore.ui.theme import colours, template
+from tlcore.ui.words import accuracy, count, duration, plain
+
+PATIENCE = 20.0  # s after which a run that was asked to stop may be ended
+
+
+def run_view(run: str, settings: Settings) -> None:
+    """Draw a run; once a second while it works, in place.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    st.button(
+        "New run", icon=":material/add:", on_click=choose, args=(Choice.WATCHED, ""), key="new-run"
+    )
+    active = run_info(run, settings).active
+    st.fragment(_live, run_every=1.0 if active else None)(run, active, settings)
+
+
+def _live(run: str, was_active: bool, settings: Settings) -> None:
+    with boundary():
+        found = load_run(run, settings)
+        if found.info.active != was_active:
+            st.rerun()  # the page once more: no more ticks, and its list is right
+        with st.container(key="run"):
+            _head(found)
+            _progress(found, settings) if found.info.active else _outcome(found)
+            _curves(found)
+            _ways_on(found)
+
+
+def _head(run: Run) -> None:
+    config = run.info.config
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        chip(run.info.state)
+        st.markdown(
+            f"**{plain(set_title(config.dataset.rsplit('/', 1)[-1]))}** on {config.backbone}, "
+            f"{config.size} × {config.size}",
+            width="content",
+        )
+        if run.classes:
+            parts = run.pictures
+            st.caption(
+                f"{count(len(run.classes), 'class', 'classes')}, {parts.get('train', 0):,} "
+                f"pictures to learn from, {parts.get('val', 0):,} to judge by",
+                width="content",
+            )
+    if config.random_weights:
+        st.caption(":material/casino: On random weights: the backbone has learned nothing.")
+
+
+def _progress(run: Run, settings: Settings) -> None:
+    """The stage, how far it is, and how to stop it."""
+    bar, stop = st.columns([5, 1], vertical_alignment="center")
+    share, words = _how_far(run)
+    bar.progress(share, text=words)
+    asked = run.info.folder / "stop"
+    with stop:
+        if not asked.exists():
+            if st.button("Stop", icon=":material/stop:", key="stop", width="stretch"):
+                stop_run(run.info.id, settings)
+                st.rerun(scope="fragment")
+        elif time.time() - asked.stat().st_mtime < PATIENCE:
+            st.button("Stopping …", disabled=True, key="stopping", width="stretch")
+        elif st.button("End now", icon=":material/dangerous:", key="end", width="stretch"):
+            kill_run(run.info.id, settings)
+            st.rerun(scope="fragment")
+
+
+def _how_far(run: Run) -> tuple[float, str]:
+    """The share done of the present stage, and the stage in words with the time left."""
+    stage, progress = run.stage, run.progress
+    if run.info.state == QUEUED:
+        return 0.0, "Waiting for its turn: other runs are at work …"
+    if stage is None:
+        return 0.0, "Starting: TensorFlow loads, about 5 s …"
+    words = STAGES[stage.stage]
+    if progress is None or progress.time < stage.time or not progress.done:
+        return 0.0, f"{words} …"
+    share = min(1.0, progress.done / stage.steps)
+    left = (progress.time - stage.time) * (1 - share) / share if share else 0.0
+    more = f" · about {duration(max(1, round(left)))} left" if share < 1 else ""
+    return share, f"{words} · {share:.0%}{more}"
+
+
+def _outcome(run: Run) -> None:
+    info = run.info
+    if info.state == FAILED:
+        st.error(plain(info.error), icon=":material/error:")
+        with st.expander("The last lines of its log", icon=":material/article:"):
+            st.code(log_tail(info.folder) or "It printed nothing.", language=None)
+        return
+    if info.state == STOPPED:
+        kept = "What it had learned is kept." if info.model else "It had nothing to keep yet."
+        st.info(plain(info.error) or f"Stopped. {kept}", icon=":material/stop:")
+    if info.val_accuracy is not None:
+        pictures = run.pictures.get("val", 0)
+        st.metric(
+            "Validation accuracy",
+            accuracy(info.val_accuracy, pictures),
+            help=f"Of {pictures} pictures it did not learn from; in brackets the range in which "
+            "the true figure lies with 95% confidence.",
+        )
+        st.caption(f"Took {duration(info.seconds or 0)}.")
+    for skipped in run.skipped:
+        st.caption(f":material/warning: Left out {plain(skipped.file)}: {plain(skipped.reason)}")
+
+
+def _curves(run: Run) -> None:
+    history, config = run.history, run.info.config
+    if not history and not run.info.active:
+        return
+    st.caption(
+        ":orange[●] on pictures it has not seen (validation)   :gray[●] on those it learns from"
+    )
+    boundary = config.epochs if config.fine_tune_epochs else None
+    planned = config.epochs + config.fine_tune_epochs
+    for column, what in zip(st.columns(2, gap="medium"), ("accuracy", "loss"), strict=True):
+        with column:
+            st.markdown(f"**{what.capitalize()}**")
+            figure = curves(history, what, planned, boundary, colours(), template())
+            words = f"Curve of the {what} over {count(len(history), 'epoch')}"
+            st.plotly_chart(figure, theme=None, key=f"curve-{what}", config=PLAIN_CHART, alt=words)
+
+
+def _ways_on(run: Run) -> None:
+    if run.info.state not in (FINISHED, STOPPED) or run.info.model is None:
+        return
+    params = {"run": run.info.id, "set": run.info.config.dataset}
+    with st.container(horizontal=True):
+        st.page_link(
+            COMPARE.file, label="See this head in Compare", icon=COMPARE.icon, query_params=params
+        )
+        st.page_link(
+            MAPS.file,
+            label="See its feature maps",
+            icon=MAPS.icon,
+            query_params={**params, "network": "head"},
+        )

@@ -1,0 +1,97 @@
+"""What this server keeps alive for all its sessions: the inference process, started processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+
+import streamlit as st
+
+from tlcore.inference.client import Inference
+from tlcore.runs.config import RunConfig
+from tlcore.runs.launcher import start_run
+from tlcore.settings import PROJECT, Settings
+
+
+class Processes:
+    """Processes that this server has started, polled so that none is left behind as a zombie.
+
+    A start has a token of its own: the second click of a double click brings the same token and
+    gets the same run.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._alive: dict[str, subprocess.Popen[bytes]] = {}
+        self._runs: dict[str, str] = {}  # token → run id
+        self._started: set[str] = set()  # every name that has been started
+
+    def start_run(self, token: str, config: RunConfig, settings: Settings) -> str:
+        """Start a run, once for each token, and return its id."""
+        with self._lock:
+            if token not in self._runs:
+                self._runs[token], self._alive[token] = start_run(config, settings)
+            return self._runs[token]
+
+    def start(self, name: str, command: list[str], settings: Settings) -> None:
+        """Start a command under a name, unless the one of that name still works."""
+        with self._lock:
+            if self._works(name):
+                return
+            self._started.add(name)
+            self._alive[name] = subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=_environment(settings),
+                start_new_session=True,
+            )
+
+    def works(self, name: str) -> bool:
+        """Whether the process of that name, started by this server, still works."""
+        with self._lock:
+            return self._works(name)
+
+    def has_ended(self, name: str) -> bool:
+        """Whether this server has started a process of that name, and it is gone."""
+        with self._lock:
+            return name in self._started and not self._works(name)
+
+    def reap(self) -> None:
+        """Let go of the processes that have ended."""
+        with self._lock:
+            for name in list(self._alive):
+                self._works(name)
+
+    def _works(self, name: str) -> bool:
+        process = self._alive.get(name)
+        if process is None:
+            return False
+        if process.poll() is None:
+            return True
+        del self._alive[name]
+        return False
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {**os.environ, **settings.to_environment()}
+
+
+@st.cache_resource(show_spinner=False)
+def processes() -> Processes:
+    return Processes()
+
+
+def inference(settings: Settings) -> Inference:
+    """The one warm process that answers for all pages."""
+    return _inference(settings)
+
+
+@st.cache_resource(
+    show_spinner=False, max_entries=1, on_release=Inference.close, hash_funcs={Settings: repr}
+)
+def _inference(settings: Settings) -> Inference:
+    return Inference(settings)

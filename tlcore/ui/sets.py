@@ -1,0 +1,127 @@
+"""Data sets and their pictures as the pages need them: read once, small, as one sheet."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from contextlib import suppress
+
+import streamlit as st
+from PIL import Image
+
+from tlcore.errors import BadDataset, BadImage
+from tlcore.images.dataset import Dataset, Sample
+from tlcore.images.sample import SAMPLE_NAME, ensure_sample
+from tlcore.images.store import SetInfo, list_sets, load_set, thumbnail
+from tlcore.settings import Settings
+from tlcore.ui.words import count, label
+
+SIDE = 160  # px of a thumbnail as it is sent: sharp on a screen of double density
+EMPTY = (128, 128, 128)  # in the place of a picture that has gone
+CLASSES = 12  # shown with pictures
+ENOUGH = 20  # pictures of a class, below which it is said to have few
+SAMPLE_TITLE = "Sample (drawn pictures)"
+
+
+def set_names(settings: Settings) -> list[str]:
+    """Names of the sets that can be chosen, newest first; the sample always, made or not."""
+    names = [info.name for info in list_sets(settings)]
+    return names if SAMPLE_NAME in names else [*names, SAMPLE_NAME]
+
+
+def set_title(name: str) -> str:
+    return SAMPLE_TITLE if name == SAMPLE_NAME else name
+
+
+def open_set(name: str, settings: Settings) -> Dataset:
+    """Return a stored set; the sample is made when it is first asked for.
+
+    Raises:
+        BadDataset: no such set.
+    """
+    if name == SAMPLE_NAME and not (settings.datasets / name).is_dir():
+        with st.spinner("Drawing the sample pictures, once …"):
+            return ensure_sample(settings)
+    manifest = settings.datasets / name / "set.json"
+    try:
+        state = manifest.stat().st_mtime_ns
+    except OSError:
+        return load_set(name, settings)  # says which sets there are
+    return _read(str(settings.datasets), name, state, settings)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _read(folder: str, name: str, state: int, _settings: Settings) -> Dataset:
+    return load_set(name, _settings)
+
+
+def usable_sets(settings: Settings) -> list[SetInfo]:
+    """The stored sets that a run can learn from: at least two classes."""
+    return [info for info in list_sets(settings) if len(info.classes) > 1]
+
+
+def sheet(samples: Sequence[Sample], settings: Settings) -> str:
+    """Return thumbnails side by side as one JPEG in a data URI."""
+    return _sheet(tuple(sample.sha256 for sample in samples), samples, settings)
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _sheet(shas: tuple[str, ...], _samples: Sequence[Sample], _settings: Settings) -> str:
+    whole = Image.new("RGB", (SIDE * max(1, len(shas)), SIDE), EMPTY)
+    for place, sample in enumerate(_samples):
+        with suppress(BadImage):  # deleted behind our back: its place stays grey
+            small = Image.open(io.BytesIO(thumbnail(sample, _settings, SIDE)))
+            whole.paste(small, (place * SIDE, 0))
+    buffer = io.BytesIO()
+    whole.save(buffer, "JPEG", quality=82)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def tiles(
+    key: str, samples: Sequence[Sample], settings: Settings, *, side: int = 96, rows: int = 2
+) -> None:
+    """Draw thumbnails in whole rows: as many as the page is wide, and no row but the first few."""
+    cells = "".join(
+        f'<span role="img" title="{html.escape(sample.file)}" '
+        f'aria-label="{html.escape(sample.file)}" '
+        f'style="background-position:-{place * side}px 0"></span>'
+        for place, sample in enumerate(samples)
+    )
+    st.html(
+        f"<style>.{key}{{--side:{side}px;--rows:{rows}}}"
+        f".{key} span{{background-image:url({sheet(samples, settings)});"
+        f"background-size:{side * len(samples)}px {side}px}}</style>"
+        f'<div class="tiles {key}">{cells}</div>'
+    )
+
+
+def classes_with_tiles(
+    dataset: Dataset, settings: Settings, *, key: str, side: int, rows: int, shown: int
+) -> None:
+    """Draw the first pictures of every class under the class's name and count."""
+    first = dict(list(dataset.counts.items())[:CLASSES])
+    for place, (name, number) in enumerate(first.items()):
+        few = f" · few: {ENOUGH} or more learn better" if number < ENOUGH else ""
+        st.html(
+            f'<div class="class-name">{html.escape(label(name))}'
+            f"<small>{count(number, 'picture')}{few}</small></div>"
+        )
+        samples = [sample for sample in dataset.samples if sample.label == name][:shown]
+        tiles(f"{key}-{place}", samples, settings, side=side, rows=rows)
+    if len(dataset.classes) > CLASSES:
+        st.caption(f"And {count(len(dataset.classes) - CLASSES, 'more class', 'more classes')}.")
+
+
+def check_learnable(dataset: Dataset) -> None:
+    """Refuse a set of one class with the way to a second one.
+
+    Raises:
+        BadDataset: fewer than two classes.
+    """
+    if len(dataset.classes) < 2:
+        raise BadDataset(
+            f"Expected at least two classes to tell apart. Received {len(dataset.classes)} in "
+            f"{dataset.name!r}. Add pictures with another label on the Upload page."
+        )

@@ -1,0 +1,132 @@
+"""What all pages share: title, navigation, settings, and the one place that shows an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import streamlit as st
+
+from tlcore.errors import BadConfig, TLCoreError
+from tlcore.settings import Settings
+from tlcore.ui.services import inference, processes
+from tlcore.ui.state import Address, Choice, read_address, write_address
+from tlcore.ui.theme import apply_style, icon
+from tlcore.ui.words import plain
+
+PRODUCT = "Transfer learning, seen"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the dashboard."""
+
+    file: str  # as Streamlit names it, relative to app.py
+    name: str  # in the navigation
+    title: str
+    question: str  # the one that the page answers, in plain words
+    icon: str
+    address: Address = field(default_factory=dict)
+
+
+_PICTURE = {"set": Choice.SET, "image": Choice.IMAGE, "backbone": Choice.BACKBONE}
+HOME = Page(
+    "app.py",
+    "Home",
+    PRODUCT,
+    "A network that has learned from a million photographs, and what it takes to teach it yours.",
+    ":material/home:",
+)
+UPLOAD = Page(
+    "pages/1_Upload.py",
+    "Upload",
+    "Upload",
+    "Which pictures do you bring?",
+    ":material/add_photo_alternate:",
+    {"set": Choice.SET},
+)
+COMPARE = Page(
+    "pages/2_Compare.py",
+    "Compare",
+    "One image, two minds",
+    "What does the ImageNet network see in your picture, and what does your own head make of it?",
+    ":material/compare:",
+    {**_PICTURE, "run": Choice.HEAD},
+)
+MAPS = Page(
+    "pages/3_Feature_maps.py",
+    "Feature maps",
+    "Feature maps",
+    "What does the network see in this layer?",
+    ":material/grid_view:",
+    {**_PICTURE, "run": Choice.HEAD, "network": Choice.NETWORK, "layer": Choice.LAYER},
+)
+TUNE = Page(
+    "pages/4_Fine_tune.py",
+    "Fine-tune",
+    "Fine-tune",
+    "How do you teach it your own classes?",
+    ":material/school:",
+    {"run": Choice.WATCHED},
+)
+PAGES: Mapping[str, Page] = MappingProxyType(
+    {page.name: page for page in (HOME, UPLOAD, COMPARE, MAPS, TUNE)}
+)
+
+
+@contextmanager
+def page(this: Page) -> Iterator[Settings]:
+    """Draw a page's frame, hand out the settings, and show what the core raises inside."""
+    st.set_page_config(
+        page_title=this.name if this is not HOME else PRODUCT, page_icon=icon(), layout="wide"
+    )
+    apply_style()
+    _navigation()
+    st.title(this.title, anchor=False)
+    st.html(f'<p class="question">{this.question}</p>')
+    settings = _settings()
+    with boundary():
+        read_address(this.address)
+        processes().reap()
+        inference(settings).warm_up()
+        yield settings
+        write_address(this.address)
+
+
+@contextmanager
+def boundary() -> Iterator[None]:
+    """Turn an error of the core into its message. A fragment opens one of its own."""
+    try:
+        yield
+    except TLCoreError as error:
+        show_error(error)
+
+
+def show_error(error: TLCoreError) -> None:
+    st.error(plain(str(error)), icon=":material/error:")
+
+
+def next_steps(*pages: Page) -> None:
+    """Links to where one goes from here."""
+    st.space("small")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("Next", width="content")
+        for there in pages:
+            st.page_link(there.file, label=there.name, icon=there.icon)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.from_environment()
+    except BadConfig as error:  # no page can do anything without them
+        show_error(error)
+        st.stop()
+
+
+def _navigation() -> None:
+    with st.sidebar:
+        st.html(f'<p class="product">{PRODUCT}</p>')
+        for there in PAGES.values():
+            st.page_link(there.file, label=there.name, icon=there.icon, width="stretch")

@@ -1,0 +1,87 @@
+"""What a person has chosen, kept for the session and readable in the page's address.
+
+A choice is a text; "" stands for none. Widgets show a choice and change it; they are never its
+home, so that it outlives the page on which the widget stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import streamlit as st
+
+
+class Choice(StrEnum):
+    """What can be chosen."""
+
+    SET = "set"  # a data set's name
+    IMAGE = "image"  # a picture's sha256
+    LABEL = "label"  # the class to which the strip of pictures is narrowed
+    HEAD = "head"  # id of the run whose head answers
+    WATCHED = "watched"  # id of the run that is looked at on the Fine-tune page
+    BACKBONE = "backbone"
+    SIZE = "size"  # of the network's input, pixels
+    FIT = "fit"  # geometry
+    NETWORK = "network"  # "pretrained" or "head": whose feature maps
+    LAYER = "layer"
+    TOP = "top"  # bars shown
+    STRIP = "strip"  # page of the strip of thumbnails, from 0
+
+
+Address = Mapping[str, Choice]  # name in the address → choice
+
+
+def chosen(choice: Choice) -> str:
+    return str(st.session_state.get(_slot(choice), ""))
+
+
+def choose(choice: Choice, value: str | int) -> None:
+    st.session_state[_slot(choice)] = str(value)
+
+
+def chosen_number(choice: Choice, default: int) -> int:
+    text = chosen(choice)
+    return int(text) if text.isdecimal() else default
+
+
+def read_address(address: Address) -> None:
+    """Take over what the address says, unless it is what this session wrote there itself."""
+    asked = {name: st.query_params[name] for name in address if name in st.query_params}
+    if asked and asked != st.session_state.get("_address"):
+        st.session_state["_address"] = asked
+        for name, value in asked.items():
+            choose(address[name], value)
+
+
+def write_address(address: Address) -> None:
+    """Make the address say what is chosen, so that it can be kept or sent to somebody."""
+    said = {name: value for name, choice in address.items() if (value := chosen(choice))}
+    st.session_state["_address"] = said
+    if {name: st.query_params[name] for name in address if name in st.query_params} != said:
+        for name in address:
+            if name in said:
+                st.query_params[name] = said[name]
+            elif name in st.query_params:
+                del st.query_params[name]
+
+
+def generation(what: str) -> int:
+    """A number to put into a widget's key; ``renew`` makes a fresh widget of it."""
+    return int(st.session_state.get(f"_generation_{what}", 0))
+
+
+def renew(what: str) -> None:
+    st.session_state[f"_generation_{what}"] = generation(what) + 1
+
+
+def flag(what: str) -> bool:
+    return bool(st.session_state.get(f"_flag_{what}", False))
+
+
+def set_flag(what: str, value: bool = True) -> None:
+    st.session_state[f"_flag_{what}"] = value
+
+
+def _slot(choice: Choice) -> str:
+    return f"_chosen_{choice}"

@@ -1,0 +1,96 @@
+"""Colours that mean something, the stylesheet, and one Plotly template for light and for dark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import plotly.graph_objects as go
+import streamlit as st
+from PIL import Image, ImageDraw
+
+STYLESHEET = Path(__file__).with_name("style.css")
+FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
+
+
+@dataclass(frozen=True)
+class Colours:
+    """What each colour says; the same on every page."""
+
+    pretrained: str  # the network as ImageNet taught it
+    head: str  # a head of one's own
+    frozen: str  # what does not learn
+    text: str
+    faint: str  # of secondary text
+    line: str  # of grids and tracks
+    ground: str  # of the page
+
+
+# Okabe and Ito's blue and orange, which colour-blind people tell apart
+LIGHT = Colours("#0072B2", "#D55E00", "#8A95A3", "#1B2733", "#5F6B7A", "#E4E9EE", "#FFFFFF")
+DARK = Colours("#56B4E9", "#E69F00", "#7C8896", "#E6EBF0", "#93A1B0", "#26313C", "#10161D")
+
+
+def colours() -> Colours:
+    """The colours of the theme that this person sees."""
+    return DARK if is_dark() else LIGHT
+
+
+def is_dark() -> bool:
+    return st.context.theme.type == "dark"
+
+
+def template() -> go.layout.Template:
+    """The look of every chart, for the theme that this person sees."""
+    return _template(colours())
+
+
+@cache
+def _template(tone: Colours) -> go.layout.Template:
+    axis = {
+        "gridcolor": tone.line,
+        "linecolor": tone.line,
+        "zeroline": False,
+        "tickfont": {"color": tone.faint, "size": 13},
+        "title": {"font": {"color": tone.faint, "size": 13}},
+        "fixedrange": True,
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "color": tone.text, "size": 14},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": [tone.pretrained, tone.head, tone.frozen],
+            "xaxis": axis,
+            "yaxis": axis,
+            "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+            "hoverlabel": {
+                "bgcolor": tone.ground,
+                "bordercolor": tone.line,
+                "font": {"family": FONT, "color": tone.text, "size": 14},
+            },
+            "showlegend": False,
+            "dragmode": False,
+        }
+    )
+
+
+@cache
+def icon() -> Image.Image:
+    """The product's sign: one picture, two minds. Drawn, so that it needs no network."""
+    sign = Image.new("RGBA", (128, 128))
+    pen = ImageDraw.Draw(sign)
+    pen.ellipse((4, 24, 84, 104), fill=LIGHT.pretrained)
+    pen.ellipse((44, 24, 124, 104), fill=DARK.head)
+    return sign
+
+
+def apply_style() -> None:
+    """Put the stylesheet and this theme's colours on the page."""
+    tone = colours()
+    st.html(STYLESHEET)
+    st.html(
+        f"<style>:root{{--pretrained:{tone.pretrained};--head:{tone.head};--frozen:{tone.frozen};"
+        f"--faint:{tone.faint};--line:{tone.line};--ground:{tone.ground}}}</style>"
+    )

@@ -1,0 +1,127 @@
+"""Which weights are here, and how the others come: the list, the offer, the download."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import streamlit as st
+
+from tlcore.errors import WeightsMissing
+from tlcore.networks.catalogue import Backbone
+from tlcore.networks.downloads import Download, read_download, write_download
+from tlcore.networks.weights import Ready, ready
+from tlcore.settings import Settings
+from tlcore.ui.services import processes
+from tlcore.ui.shell import boundary
+from tlcore.ui.state import set_flag
+from tlcore.ui.words import count, file_size, plain
+
+SILENT = 60.0  # s without a sign after which a download that we did not start counts as ended
+
+
+def weights_overview(settings: Settings) -> None:
+    """Say which backbones can be used at once; the others are folded away."""
+    rows = ready(settings)
+    here = [row for row in rows if row.top and row.no_top]
+    missing = [row for row in rows if row not in here]
+    with st.container(horizontal=True, gap="small"):
+        for row in here:
+            note = next((f.note for f in (row.top, row.no_top) if f and f.note), "")
+            st.badge(row.backbone.name, color="blue", icon=":material/check:", help=note or None)
+        if not here:
+            st.caption("None is on this machine yet. Fetch one below, or try random weights.")
+    if missing:
+        with st.expander(f"{count(len(missing), 'more backbone')} to download"):
+            st.caption(f"They are kept in {plain(str(settings.weights))}.")
+            for row in missing:
+                _row(row, settings)
+
+
+def offer_weights(row: Backbone, missing: WeightsMissing, settings: Settings) -> None:
+    """Say which file is missing, and offer to download it or to go on without."""
+    st.warning(plain(str(missing)), icon=":material/cloud_off:")
+    with st.container(horizontal=True):
+        st.button(
+            "Go on with random weights",
+            key=f"random-{row.name}",
+            icon=":material/casino:",
+            on_click=set_flag,
+            args=(f"random {row.name}",),
+        )
+    download_button(row, settings, key="offer")
+
+
+def download_button(row: Backbone, settings: Settings, *, key: str) -> None:
+    """A button that downloads a backbone's weights, and the progress while it does."""
+    active = _is_active(_state(row, settings))
+    every = 1.0 if active else None
+    st.fragment(_download, run_every=every)(row, settings, key=key, was_active=active)
+
+
+def _download(row: Backbone, settings: Settings, *, key: str, was_active: bool) -> None:
+    with boundary():
+        state = _state(row, settings)
+        if _is_active(state) != was_active:
+            st.rerun()
+        if state and _is_active(state):
+            share = min(1.0, state.done / state.total) if state.total else 0.0
+            st.progress(share, text=f"{row.name}: {_how_far(state)}")
+            return
+        if state and state.state == "failed":
+            st.caption(f":material/error: {plain(state.error)}")
+        if st.button("Download", key=f"{key}-{row.name}", icon=":material/download:"):
+            start_download(row, settings)
+            st.rerun()
+
+
+def start_download(row: Backbone, settings: Settings) -> None:
+    """Fetch both weight files of a backbone in a process of its own."""
+    place = _place(row, settings)
+    write_download(place, Download("running", 0, None))
+    command = ["-m", "tlcore", "weights", "fetch", row.name, "--progress-file", str(place)]
+    processes().start(_process(row), [sys.executable, *command], settings)
+
+
+def _row(row: Ready, settings: Settings) -> None:
+    name, how = st.columns([3, 2], vertical_alignment="center")
+    with name:
+        half = " · one of two files is here" if row.top or row.no_top else ""
+        st.markdown(
+            f"**{row.backbone.name}** :gray[{row.backbone.million:.1f} million parameters{half}]"
+            f"  \n`python -m tlcore weights fetch {row.backbone.name}`"
+        )
+    with how:
+        download_button(row.backbone, settings, key="list")
+
+
+def _state(row: Backbone, settings: Settings) -> Download | None:
+    """How far a download is; one whose process has gone without a word has failed."""
+    place = _place(row, settings)
+    gone = processes().has_ended(_process(row))  # first: it writes its last word before it goes
+    state = read_download(place)
+    if state is None or state.state != "running":
+        return state
+    silent = not processes().works(_process(row)) and time.time() - place.stat().st_mtime > SILENT
+    if gone or silent:
+        return Download("failed", state.done, state.total, "The download ended without a word.")
+    return state
+
+
+def _how_far(state: Download) -> str:
+    if not state.done:
+        return "connecting …"
+    return file_size(state.done) + (f" of {file_size(state.total)}" if state.total else "")
+
+
+def _is_active(state: Download | None) -> bool:
+    return state is not None and state.state == "running"
+
+
+def _place(row: Backbone, settings: Settings) -> Path:
+    return settings.downloads / f"{row.name}.json"
+
+
+def _process(row: Backbone) -> str:
+    return f"weights {row.name}"

@@ -1,0 +1,93 @@
+"""Numbers and names as people read them: with a unit, and no finer than they are known."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+
+_Z = 1.96  # of a 95% interval
+_MARKDOWN = re.compile(r"([\\*_$\[\]<>~#|:])")
+
+
+def percent(share: float) -> str:
+    """Return a share of 0…1 as a percentage: "94%", "3.2%", "<0.1%", ">99%"."""
+    if share >= 0.995:
+        return "100%" if share == 1 else ">99%"
+    if share >= 0.0995:
+        return f"{share:.0%}"
+    return f"{share:.1%}" if share >= 0.001 else "<0.1%"
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """Return the 95% interval of a share seen among ``count``, each of 0…1 (Wilson, 1927)."""
+    if count < 1:
+        return 0.0, 1.0
+    middle = share + _Z**2 / (2 * count)
+    half = _Z * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
+    scale = 1 + _Z**2 / count
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+
+
+def accuracy(share: float, pictures: int) -> str:
+    """Return an accuracy with its doubt: "94% (90–97, 153 pictures)"."""
+    if not pictures:
+        return f"{share:.0%}"
+    low, high = wilson(share, pictures)
+    return f"{share:.0%} ({low * 100:.0f}–{high * 100:.0f}, {count(pictures, 'picture')})"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return "1 picture", "2 pictures", "12,000 pictures"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return "15 ms", "2.4 s", "48 s", "3 min 5 s", "1 h 4 min"."""
+    if seconds < 0.995:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def ago(moment: float, now: float | None = None) -> str:
+    """Return how long ago a moment (s since 1970) was: "just now", "5 min ago", "3 days ago"."""
+    seconds = max(0.0, (time.time() if now is None else now) - moment)
+    for unit, length in (("day", 86400), ("hour", 3600)):
+        if seconds >= length:
+            return f"{count(int(seconds // length), unit)} ago"
+    return f"{int(seconds // 60)} min ago" if seconds >= 60 else "just now"
+
+
+def file_size(size: float) -> str:
+    """Return "14 MB", "3.2 MB", "1.2 GB"."""
+    megabytes = size / 2**20
+    if megabytes >= 1000:
+        return f"{megabytes / 1024:.1f} GB"
+    return f"{megabytes:.0f} MB" if megabytes >= 9.95 else f"{megabytes:.1f} MB"
+
+
+def signed(number: float) -> str:
+    """Return three figures with a true minus sign: "−36.8"."""
+    return f"{number:.3g}".replace("-", "−")
+
+
+def label(name: str) -> str:
+    """Return a class name as words: "great_grey_owl" is "great grey owl"."""
+    return name.replace("_", " ")
+
+
+def plain(text: str) -> str:
+    """Return a text for Markdown that shows as it is, but for `code` between backticks."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # an unpaired backtick is one more sign to show
+        return _MARKDOWN.sub(r"\\\1", text).replace("`", "\\`")
+    return "`".join(
+        part if place % 2 else _MARKDOWN.sub(r"\\\1", part) for place, part in enumerate(parts)
+    )
