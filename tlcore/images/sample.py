@@ -19,7 +19,7 @@ from tlcore.images.drawn.balloon import balloon
 from tlcore.images.drawn.daisy import daisy
 from tlcore.images.drawn.mushroom import mushroom
 from tlcore.images.drawn.sailboat import sailboat
-from tlcore.images.importing import import_set
+from tlcore.images.importing import Progress, import_set
 from tlcore.images.incoming import Incoming
 from tlcore.images.locks import alone
 from tlcore.images.manifest import read_manifest
@@ -37,7 +37,7 @@ _SIZES = ((320, 320), (320, 320), (320, 320), (400, 300), (300, 400))
 _GRAIN = 7  # how far a pixel's grey may stray, as in a photograph
 
 
-def ensure_sample(settings: Settings) -> Dataset:
+def ensure_sample(settings: Settings, *, progress: Progress | None = None) -> Dataset:
     """The sample set, drawn and imported if it is not there yet, in about five seconds.
 
     When two sessions ask at once, the second waits for the set of the first.
@@ -49,7 +49,8 @@ def ensure_sample(settings: Settings) -> Dataset:
     if not folder.is_dir():
         with alone(settings.datasets, "sample"):
             if not folder.is_dir():
-                return import_set(SAMPLE_NAME, sample_files(), settings).dataset
+                files = sample_files()
+                return import_set(SAMPLE_NAME, files, settings, progress=progress).dataset
     return read_manifest(folder).dataset(folder)
 
 
