@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _claim_standard_output() -> TextIO:
     """Return standard output, and send what anything else writes to it to standard error."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stdout.flush()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

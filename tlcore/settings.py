@@ -70,7 +70,7 @@ class Settings:
             "TLCORE_WEIGHTS_URL": self.weights_url,
             "TLCORE_MODELS_KEPT": str(self.models_kept),
             "TLCORE_RUNS_AT_ONCE": str(self.runs_at_once),
-            "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's start-up chatter is nobody's error
+            "TF_CPP_MIN_LOG_LEVEL": "3",  # its start-up chatter about GPUs is nobody's error
         }
 
     @property

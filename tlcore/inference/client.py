@@ -16,6 +16,7 @@ from typing import Any
 
 from loky import ProcessPoolExecutor
 from loky.backend import get_context
+from loky.process_executor import ShutdownExecutorError
 
 from tlcore.errors import WorkerDied
 from tlcore.networks.answers import Layer, MapGrid, NetworkRef, Prediction
@@ -83,7 +84,7 @@ class Inference:
             executor = self._running()
             try:
                 return executor.submit(run_task, task, self._settings, *args).result()
-            except BrokenProcessPool as error:
+            except (BrokenProcessPool, ShutdownExecutorError) as error:
                 self._forget(executor)
                 if last:
                     raise WorkerDied(

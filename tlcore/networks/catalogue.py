@@ -132,7 +132,7 @@ _ROWS = (
     _mobilenet_v2(0.5, 0.706),
     _mobilenet_v2(0.35, 0.410),
     _mobilenet_v2(1.3, 3.766),
-    _mobilenet_v2(1.4, 4.363),
+    _mobilenet_v2(1.4, 4.364),
     _mobilenet(1.0, "1_0", 3.229),
     _mobilenet(0.75, "7_5", 1.833),
     _mobilenet(0.5, "5_0", 0.829),

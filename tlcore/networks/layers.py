@@ -74,9 +74,10 @@ def _replay(model: keras.Model, tensor: Tensor, prefix: str, found: Graph) -> Te
         for layer in model.layers:
             tensor = call(layer, tensor)
         return tensor
-    return keras.models.clone_model(
+    keras.models.clone_model(
         model, input_tensors=tensor, clone_function=lambda layer: layer, call_function=call
-    ).output
+    )  # for the calls it makes; the model it returns stands on inputs of its own
+    return found.outputs[prefix + model.output._keras_history.operation.name]
 
 
 def _is_model(layer: keras.layers.Layer) -> bool:

@@ -28,7 +28,7 @@ class RunConfig:
     epochs: int = 10  # of the head, the base frozen
     fine_tune_epochs: int = 0  # after them, with the top blocks unfrozen
     unfreeze_from: str = ""  # first layer of the base that learns then
-    batch_size: int = 32
+    batch_size: int = 16
     learning_rate: float = 1e-3  # of the head, Adam
     fine_tune_learning_rate: float = 0.0  # 0: a twentieth of learning_rate
     dropout: float = 0.2

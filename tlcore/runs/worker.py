@@ -40,9 +40,12 @@ def work(
             given_up=(folder / "stop").exists,
         ) as came:
             outcome = _work(folder, settings, emit) if came else TAKEN_BACK
+    except TLCoreError as error:
+        outcome = Outcome(FAILED, time.time() - start, None, str(error))
     except Exception as error:  # the last frame of the process: whatever it was is written down
         traceback.print_exc()
-        outcome = Outcome(FAILED, time.time() - start, None, _reason(error))
+        said = f"{type(error).__name__}: {error}. The log says where; nothing else is affected."
+        outcome = Outcome(FAILED, time.time() - start, None, said)
     write_outcome(folder, outcome)
     return outcome
 
@@ -72,12 +75,6 @@ def _is_next(folder: Path) -> bool:
         and not (other / "outcome.json").exists()
     )
     return not any(held(other / "run.lock") for other in earlier)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TLCoreError):
-        return str(error)
-    return f"{type(error).__name__}: {error}. The log below says where; nothing else is affected."
 
 
 def main() -> int:

@@ -1,0 +1,139 @@
+"""The command line as a script uses it: real processes, and only JSON on standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.pictures import write_patches
+from tlcore.settings import PROJECT, Settings
+
+SMALL = ("--backbone", "MobileNet-0.25", "--size", "32", "--random-weights")
+
+
+def tlcore(settings: Settings, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tlcore", *map(str, words)],
+        cwd=PROJECT,
+        env=os.environ | settings.to_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def answer(settings: Settings, *words: str | Path) -> Any:
+    done = tlcore(settings, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_predict_names_the_unreadable_and_goes_on(
+    real: Settings, photos: list[Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_text("no picture")
+    done = tlcore(real, "predict", photos[0], broken, photos[1], "--top", "3", "--json")
+    assert done.returncode == 1
+    first, second, third = json.loads(done.stdout)
+    assert first["image"] == str(photos[0])
+    assert first["weights"] == "imagenet"
+    assert first["source"] == "MobileNetV2"
+    assert [row["rank"] for row in first["top"]] == [1, 2, 3]
+    assert set(first["top"][0]) >= {"rank", "index", "label", "wnid", "probability"}
+    assert set(second) == {"image", "error"}
+    assert "broken.jpg" in second["error"]
+    assert third["top"]
+
+
+def test_train_show_predict_and_features_of_a_run(settings: Settings, tmp_path: Path) -> None:
+    data = write_patches(tmp_path / "set", classes=2)
+    trained = answer(settings, "train", data, *SMALL, "--epochs", "3", "--fine-tune-epochs", "1")
+    assert trained["state"] == "finished"
+    assert [row["epoch"] for row in trained["history"]] == [1, 2, 3, 4]
+    assert set(trained["history"][0]) == {
+        "epoch", "stage", "loss", "accuracy", "val_loss", "val_accuracy", "seconds",
+    }  # fmt: skip
+    assert trained["val_accuracy"] == trained["history"][-1]["val_accuracy"]
+
+    shown = answer(settings, "runs", "show", trained["run"])
+    assert set(shown) >= {"id", "state", "folder", "config", "history", "error"}
+    assert shown["history"] == trained["history"]
+    assert (Path(shown["folder"]) / "model.keras").exists()
+    assert [row["id"] for row in answer(settings, "runs")] == [trained["run"]]
+
+    picture = data / "blue" / "00.png"
+    [told] = answer(settings, "predict", picture, "--run", trained["run"])
+    assert told["weights"] == "run"
+    assert {row["label"] for row in told["top"]} == {"blue", "green"}
+    assert sum(row["probability"] for row in told["top"]) == pytest.approx(1)
+
+    npz, png = tmp_path / "maps.npz", tmp_path / "maps.png"
+    words = ("--layer", "conv_pw_3_relu", "--run", trained["run"], "--npz", npz, "--png", png)
+    seen = answer(settings, "features", picture, *words)
+    with np.load(npz) as file:
+        maps = file["maps"]
+    assert maps.dtype == np.float32
+    assert list(maps.shape) == seen["shape"] == [8, 8, 32]
+    with Image.open(png) as picture:
+        assert picture.mode == "L"
+
+
+def test_summary(settings: Settings) -> None:
+    told = answer(
+        settings, "summary", "--backbone", "MobileNetV2", "--size", "160", "--no-top", "--frozen"
+    )
+    assert (told["total"], told["trainable"], told["non_trainable"]) == (2257984, 0, 2257984)
+    assert told["layers"][-1]["output_shape"] == [5, 5, 1280]
+    assert set(told["layers"][-1]) == {
+        "name", "type", "output_shape", "parameters", "connected_to", "trainable",
+    }  # fmt: skip
+    printed = tlcore(settings, "summary", "--backbone", "MobileNet-0.25").stdout
+    assert "Total params: 475,544" in printed
+
+
+def test_weights_lists_what_is_here(real: Settings) -> None:
+    rows = {row["name"]: row for row in answer(real, "weights")}
+    assert rows["MobileNetV2"]["ready"]
+    assert not rows["ResNet50"]["ready"]
+    assert "192 px" in rows["MobileNet-0.75"]["note"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("predict", "a.jpg", "--backbone", "AlexNet"), "Received 'AlexNet'"),
+        (("predict", "a.jpg"), "python -m tlcore weights fetch MobileNetV2"),
+        (("predict", "a.jpg", "--run", "nothing"), "Received 'nothing'"),
+        (("summary", "--backbone", "VGG16", "--size", "160"), "Expected 224 px"),
+        (("train", "no-such-set", *SMALL), "no-such-set"),
+        (("runs", "show", "nothing"), "Received 'nothing'"),
+        (("features", "no.jpg", "--layer", "Conv1"), "no.jpg"),
+        (("weights", "fetch", "AlexNet"), "Received 'AlexNet'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_on_standard_error(
+    words: tuple[str, ...], said: str, settings: Settings
+) -> None:
+    done = tlcore(settings, *words)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bad_variable_is_said(settings: Settings) -> None:
+    environment = os.environ | settings.to_environment() | {"TLCORE_MODELS_KEPT": "many"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tlcore", "runs"],
+        cwd=PROJECT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "TLCORE_MODELS_KEPT" in done.stderr

@@ -1,0 +1,40 @@
+"""What every test can ask for. Nothing here stands in for a thing that a user would have."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tlcore.settings import PROJECT, Settings
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+SHARED = PROJECT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real weights and photographs beside the project; what needs them is skipped without."""
+    if not SHARED.is_dir():
+        pytest.skip("real weights and photographs are not beside the project")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def photos(shared: Path) -> list[Path]:
+    """ImageNet photographs; each file's name begins with the wnid of its class."""
+    return sorted((shared / "photos").glob("*.JPEG"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """An empty home, and no weights at all."""
+    return Settings(home=tmp_path / "home", keras_home=tmp_path / "keras")
+
+
+@pytest.fixture
+def real(tmp_path: Path, shared: Path) -> Settings:
+    """An empty home, and the real weights."""
+    return Settings(home=tmp_path / "home", keras_home=shared / "keras")

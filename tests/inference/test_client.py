@@ -1,0 +1,115 @@
+"""The real inference process: warm, killed, started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tlcore.errors import BadImage, UnknownName, WeightsMissing, WorkerDied
+from tlcore.images.decode import read
+from tlcore.inference.client import Inference
+from tlcore.networks.answers import Pretrained
+from tlcore.networks.network import load_pretrained
+from tlcore.settings import Settings
+
+SMALL = Pretrained("MobileNet-0.25", 64, random=True)
+
+
+@pytest.fixture
+def inference(settings: Settings) -> Iterator[Inference]:
+    client = Inference(settings)
+    yield client
+    client.close()
+
+
+def alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return not Path(f"/proc/{process_id}/stat").read_text().split(")")[1].startswith(" Z")
+
+
+def test_an_answer_from_the_process_is_the_cores_answer(
+    inference: Inference, settings: Settings, photos: list[Path]
+) -> None:
+    told = inference.predict(photos[0], SMALL)
+    own = load_pretrained(SMALL, settings).predict(read(photos[0], settings.limits))
+    np.testing.assert_allclose(told.logits, own.logits, atol=1e-5)
+    assert inference.warm
+
+
+def test_one_process_serves_all_questions_and_goes_on_close(
+    inference: Inference, photos: list[Path]
+) -> None:
+    process = inference.process_id
+    grids = [inference.map_grid(photos[0], SMALL, "conv_pw_1_relu", page) for page in (0, 99)]
+    assert grids[0].channels == 16
+    assert grids[1].first == 0  # past the end: the last page
+    assert inference.process_id == process
+    assert len(inference.spatial_layers(SMALL)) > 20
+    inference.close()
+    assert not alive(process)
+
+
+def test_errors_of_the_core_arrive_as_they_are(
+    inference: Inference, tmp_path: Path, photos: list[Path]
+) -> None:
+    with pytest.raises(BadImage, match=r"nothing\.jpg"):
+        inference.predict(tmp_path / "nothing.jpg", SMALL)
+    with pytest.raises(WeightsMissing, match="weights fetch"):
+        inference.predict(photos[0], Pretrained("ResNet50", 224))
+    with pytest.raises(UnknownName, match="Received 'conv99'"):
+        inference.map_grid(photos[0], SMALL, "conv99")
+
+
+def test_killed_between_two_questions_the_next_one_is_answered(
+    inference: Inference, photos: list[Path]
+) -> None:
+    first = inference.predict(photos[0], SMALL)
+    killed = inference.process_id
+    os.kill(killed, signal.SIGKILL)
+    np.testing.assert_array_equal(inference.predict(photos[0], SMALL).logits, first.logits)
+    assert inference.process_id != killed
+
+
+def test_killed_in_the_middle_of_a_question_it_is_asked_again(
+    inference: Inference, photos: list[Path]
+) -> None:
+    process = inference.process_id
+    timer = threading.Timer(0.3, os.kill, (process, signal.SIGKILL))  # while the network is built
+    timer.start()
+    inference.predict(photos[0], Pretrained("DenseNet121", 224, random=True))
+    timer.join()
+    assert inference.process_id != process
+
+
+def test_killed_each_time_it_says_so_and_recovers(inference: Inference, photos: list[Path]) -> None:
+    over = threading.Event()
+
+    def kill_whatever_comes() -> None:
+        while not over.is_set():
+            with suppress(BrokenProcessPool, ProcessLookupError):  # gone, or not up yet
+                process = inference.process_id
+                if not over.is_set():
+                    os.kill(process, signal.SIGKILL)
+            time.sleep(0.05)
+
+    process = inference.process_id
+    killer = threading.Thread(target=kill_whatever_comes)
+    killer.start()
+    with pytest.raises(WorkerDied, match="Expected an answer"):
+        inference.predict(photos[0], Pretrained("DenseNet121", 224, random=True))
+    over.set()
+    killer.join()
+    assert inference.predict(photos[0], SMALL).size == 64
+    assert inference.process_id != process

@@ -1,0 +1,99 @@
+"""Predictions against plain Keras on the same pixels, and against hand arithmetic."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tlcore.images.decode import read
+from tlcore.images.geometry import fit
+from tlcore.networks.answers import Pretrained
+from tlcore.networks.build import preprocessing
+from tlcore.networks.catalogue import BACKBONES, Backbone
+from tlcore.networks.network import load_pretrained, preprocess, softmax, two_sided
+from tlcore.settings import Limits, Settings
+
+
+def test_softmax_by_hand() -> None:
+    np.testing.assert_allclose(
+        softmax(np.log(np.array([[1, 2, 5]], np.float32))), [[0.125, 0.25, 0.625]], atol=1e-7
+    )
+    assert softmax(np.array([[1e4, 0]], np.float32)).tolist() == [[1, 0]]
+
+
+def test_a_sigmoid_unit_as_two_classes() -> None:
+    both = softmax(two_sided(np.array([[np.log(3)]], np.float32)))
+    np.testing.assert_allclose(both, [[0.25, 0.75]], atol=1e-7)  # σ(log 3) = 3/4
+
+
+@pytest.mark.parametrize("row", BACKBONES.values(), ids=lambda row: row.name)
+def test_preprocessing_is_keras_own_and_leaves_the_pixels_alone(row: Backbone) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    before = pixels.copy()
+    expected = preprocessing(row)(pixels.astype(np.float32))
+    np.testing.assert_array_equal(preprocess(pixels, row.name), expected)
+    np.testing.assert_array_equal(pixels, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "file"),
+    [
+        ("MobileNetV2", 224, "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"),
+        ("MobileNet-0.75", 192, "mobilenet_7_5_192_tf.h5"),
+        ("MobileNet-0.5", 160, "mobilenet_5_0_160_tf.h5"),
+        ("MobileNet-0.25", 128, "mobilenet_2_5_128_tf.h5"),
+    ],
+)
+def test_probabilities_equal_plain_keras(
+    name: str, size: int, file: str, real: Settings, photos: list[Path]
+) -> None:
+    row = BACKBONES[name]
+    plain = getattr(keras.applications, row.constructor)(
+        weights=None, alpha=row.alpha, input_shape=(size, size, 3)
+    )
+    plain.load_weights(real.weights / file)
+    network = load_pretrained(Pretrained(name, size), real)
+    images = [read(path, Limits()) for path in photos[::12]]
+    inputs = preprocessing(row)(np.stack([fit(image, size) for image in images]).astype("f4"))
+    for image, expected in zip(images, plain.predict_on_batch(inputs), strict=True):
+        answer = network.predict(image)
+        np.testing.assert_allclose(answer.probabilities, expected, atol=1e-5)
+        assert answer.probabilities.sum() == pytest.approx(1, abs=1e-5)
+        assert answer.ranking(1)[0].index == expected.argmax()
+
+
+def test_photographs_are_recognised(real: Settings, photos: list[Path]) -> None:
+    network = load_pretrained(Pretrained("MobileNetV2", 224), real)
+    ranks = []
+    for path in photos:
+        wnids = [row.wnid for row in network.predict(read(path, Limits())).ranking(5)]
+        wnid = path.name.split("_")[0]
+        ranks.append(wnids.index(wnid) if wnid in wnids else 5)
+    assert np.mean(np.array(ranks) < 1) >= 0.88
+    assert np.mean(np.array(ranks) < 5) >= 0.95
+
+
+def test_random_weights_are_said_and_are_the_same_in_every_build(
+    settings: Settings, photos: list[Path]
+) -> None:
+    ref = Pretrained("MobileNet-0.25", 64, random=True)
+    image = read(photos[0], Limits())
+    first = load_pretrained(ref, settings).predict(image)
+    second = load_pretrained(ref, settings).predict(image)
+    assert first.source == "random"
+    assert "random" in first.note
+    np.testing.assert_array_equal(first.logits, second.logits)
+
+
+def test_ranking_of_a_prediction(real: Settings, photos: list[Path]) -> None:
+    answer = load_pretrained(Pretrained("MobileNetV2", 224), real).predict(
+        read(photos[0], Limits())
+    )
+    rows = answer.ranking()
+    assert [row.rank for row in rows] == list(range(1, 1001))
+    assert sorted(row.index for row in rows) == list(range(1000))
+    assert all(a.probability >= b.probability for a, b in pairwise(rows))

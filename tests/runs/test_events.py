@@ -1,0 +1,40 @@
+"""The event log read while it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tlcore.runs.events import Epoch, EventLog, Progress, Skipped, Stage, history, read_events
+
+EPOCH = Epoch(1, "head", 0.5, 0.75, 0.4, 0.8, 0.1)
+
+
+def test_events_come_back_as_written(tmp_path: Path) -> None:
+    events = [Stage("head", 30), Progress("head", 3), Skipped("a.png", "broken"), EPOCH]
+    log = EventLog(tmp_path / "events.jsonl")
+    for event in events:
+        log.write(event)
+    assert read_events(tmp_path / "events.jsonl") == events  # on disk before it is closed
+    log.close()
+    assert history(events) == (EPOCH,)
+
+
+def test_a_torn_last_line_is_not_yet(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    log.write(EPOCH)
+    log.close()
+    whole = path.read_text()
+    for length in range(len(whole)):
+        path.write_text(whole + whole[:length])
+        assert read_events(path) == [EPOCH]
+
+
+def test_no_file_is_no_events(tmp_path: Path) -> None:
+    assert read_events(tmp_path / "events.jsonl") == []
+
+
+def test_a_kind_of_a_later_version_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"kind": "comet", "tail": 3}\n')
+    assert read_events(path) == []
