@@ -11,7 +11,7 @@ from tlcore.ui.theme import colours
 
 with page(COMPARE) as settings:
     sample = picture_picker(settings)
-    picture, left, right = st.columns([4, 5, 5], gap="large")
+    picture, left, right = st.columns([4, 5, 5], gap="medium")
 
     answer = None
     with left, boundary():

@@ -12,10 +12,10 @@ with page(MAPS) as settings:
     sample = picture_picker(settings)
     if ref := network_picker(settings):
         layer = layer_picker(ref, settings)
-        picture, maps = st.columns([1, 3], gap="large")
+        picture, maps = st.columns([1, 4], gap="medium")
         with picture:
             size, fit = view_of(ref, settings)
-            st.image(network_view(sample, size, fit, settings), width="stretch", alt=sample.file)
+            st.image(network_view(sample, size, fit, settings), width=240, alt=sample.file)
             st.caption(f"What the network gets: {size} × {size} pixels.")
         with maps:
             draw_maps(sample, ref, layer, settings)

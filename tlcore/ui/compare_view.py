@@ -9,17 +9,17 @@ import streamlit as st
 
 from tlcore.images.dataset import Sample
 from tlcore.networks.answers import Prediction, Pretrained, Trained
-from tlcore.networks.labels import imagenet_classes
-from tlcore.runs.store import RunInfo
+from tlcore.runs.store import RunInfo, load_run
 from tlcore.settings import Settings
 from tlcore.ui.answers import predict
-from tlcore.ui.networks import MOST, TOP, head_select, run_title
+from tlcore.ui.networks import MOST, TOP, head_select
 from tlcore.ui.plots import bars
 from tlcore.ui.seen import fit_title
+from tlcore.ui.sets import set_title
 from tlcore.ui.shell import TUNE, UPLOAD
 from tlcore.ui.state import Choice, chosen_number
 from tlcore.ui.theme import colours, template
-from tlcore.ui.words import duration, label
+from tlcore.ui.words import accuracy, duration, label, plain
 
 PLAIN_CHART = {"displayModeBar": False, "scrollZoom": False}
 
@@ -45,7 +45,7 @@ def head_side(sample: Sample, settings: Settings) -> None:
         return
     answer = predict(sample, Trained(info.id), settings)
     _bars("head", answer, colours().head, "head")
-    st.caption(_trained_on(info))
+    st.caption(_trained_on(info, settings))
 
 
 def table(answer: Prediction) -> None:
@@ -79,13 +79,6 @@ def table(answer: Prediction) -> None:
         )
 
 
-def hint_of_truth(sample: Sample) -> str:
-    """Return the class in words where a file's name begins with ImageNet's id for it, else ""."""
-    wnids, labels = imagenet_classes()
-    first = sample.file.rsplit("/", 1)[-1].split("_")[0].split(".")[0]
-    return label(labels[wnids.index(first)]) if first in wnids else ""
-
-
 def _bars(key: str, answer: Prediction, colour: str, whose: str) -> None:
     shown = min(chosen_number(Choice.TOP, TOP), MOST)
     figure = bars(answer.ranking(shown), colour, colours(), template())
@@ -106,8 +99,12 @@ def _in_words(answer: Prediction, whose: str) -> str:
     return f"Bars of the {whose} network; most probable: {label(best.label)}"
 
 
-def _trained_on(info: RunInfo) -> str:
-    return f"Learned from {run_title(info)} on pictures it had not seen."
+def _trained_on(info: RunInfo, settings: Settings) -> str:
+    name = plain(set_title(info.config.dataset))
+    if info.val_accuracy is None:
+        return f"Learned from “{name}”."
+    pictures = load_run(info.id, settings).pictures.get("val", 0)
+    return f"Learned from “{name}”; right on {accuracy(info.val_accuracy, pictures)}."
 
 
 def _no_head_yet() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
 
@@ -23,6 +24,7 @@ from tlcore.ui.state import Choice, choose, chosen, generation, renew
 from tlcore.ui.words import count, signed
 
 LAYOUT = Layout(rows=4, columns=8)
+COARSE = 80  # px of a map below which its pixels are shown as squares
 WHOSE = {"pretrained": ":blue[●] ImageNet's network", "head": ":orange[●] Your own"}
 
 
@@ -50,7 +52,7 @@ def layer_picker(ref: NetworkRef, settings: Settings) -> Layer:
     names = list(layers)
     if chosen(Choice.LAYER) not in layers:
         choose(Choice.LAYER, _first_look(ref, names, settings))
-    back, which, on = st.columns([2, 8, 2], vertical_alignment="bottom")
+    which, steps = st.columns([8, 4], vertical_alignment="bottom", gap="small")
     with which:
         name = select(
             f"Layer (of {len(names)} that have maps)",
@@ -61,10 +63,9 @@ def layer_picker(ref: NetworkRef, settings: Settings) -> Layer:
             also=_first_page,
         )
     place = names.index(name)
-    with back:
-        _step("Previous", ":material/arrow_back:", names, place - 1)
-    with on:
-        _step("Next", ":material/arrow_forward:", names, place + 1)
+    with steps, st.container(horizontal=True, gap="small"):
+        _step("Previous layer", ":material/arrow_back:", names, place - 1)
+        _step("Next layer", ":material/arrow_forward:", names, place + 1)
     return layers[name]
 
 
@@ -75,8 +76,7 @@ def draw_maps(sample: Sample, ref: NetworkRef, layer: Layer, settings: Settings)
     key = f"maps-page-{generation('maps')}"
     page = min(int(st.session_state.get(key, 1)), pages)
     grid = map_grid(sample, ref, layer.name, page - 1, settings)
-    with st.container(key="maps"):
-        st.image(_png(grid), width="stretch", alt=f"Feature maps of layer {layer.name}")
+    st.html(_tiles(grid))
     if pages > 1:
         st.pagination(pages, key=key)
     st.caption(_words(grid))
@@ -115,7 +115,7 @@ def _step(words: str, icon: str, names: Sequence[str], to: int) -> None:
     possible = 0 <= to < len(names)
     st.button(
         words,
-        key=f"layer-{words.lower()}",
+        key=words.lower().replace(" ", "-"),
         icon=icon,
         width="stretch",
         disabled=not possible,
@@ -133,20 +133,36 @@ def _first_page() -> None:
     renew("maps")
 
 
-def _png(grid: MapGrid) -> bytes:
-    """Return the tiles as PNG bytes, clear between them, so that they lie on any ground."""
-    height, width = grid.pixels.shape
-    tile = (height + GAP) // LAYOUT.rows - GAP, (width + GAP) // LAYOUT.columns - GAP
-    clear = np.zeros((height, width), np.uint8)
-    for place in range(len(grid.lows)):
-        row, column = divmod(place, LAYOUT.columns)
-        top, left = row * (tile[0] + GAP), column * (tile[1] + GAP)
-        clear[top : top + tile[0], left : left + tile[1]] = 255
-    rows = -(-len(grid.lows) // LAYOUT.columns)
-    end = rows * (tile[0] + GAP) - GAP
+def _tiles(grid: MapGrid) -> str:
+    """Return the maps as HTML: tiles cut from one picture, each with its channel and range."""
+    height, width = grid.shape
+    rows, columns = LAYOUT.rows, LAYOUT.columns
+    cells = "".join(
+        f'<span title="Channel {grid.first + place + 1}: {signed(low)} to {signed(high)}" '
+        f'style="background-position:{place % columns / (columns - 1):.4%} '
+        f'{place // columns / (rows - 1):.4%}"></span>'
+        for place, (low, high) in enumerate(zip(grid.lows, grid.highs, strict=True))
+    )
+    coarse = " coarse" if width < COARSE else ""
+    return (
+        f"<style>.maps span{{background-image:url({_sheet(grid)});aspect-ratio:{width}/{height};"
+        f"background-size:{columns}00% {rows}00%}}</style>"
+        f'<div class="maps{coarse}" role="img" aria-label="Feature maps of {grid.layer}">'
+        f"{cells}</div>"
+    )
+
+
+def _sheet(grid: MapGrid) -> str:
+    """Return the tiles side by side at their own size, as a PNG in a data URI."""
+    rows, columns = LAYOUT.rows, LAYOUT.columns
+    tile = [(grid.pixels.shape[0] + GAP) // rows, (grid.pixels.shape[1] + GAP) // columns]
+    zoom = (tile[1] - GAP) // grid.shape[1]
+    whole = np.pad(grid.pixels, ((0, GAP), (0, GAP))).reshape(rows, tile[0], columns, tile[1])
+    close = whole[:, :-GAP:zoom, :, :-GAP:zoom]
     buffer = io.BytesIO()
-    Image.fromarray(np.dstack([grid.pixels, clear])[:end]).save(buffer, "PNG", compress_level=3)
-    return buffer.getvalue()
+    picture = Image.fromarray(close.reshape(rows * grid.shape[0], columns * grid.shape[1]))
+    picture.save(buffer, "PNG", compress_level=3)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def _words(grid: MapGrid) -> str:

@@ -13,6 +13,7 @@ from tlcore.runs.store import RunInfo, list_runs, run_info
 from tlcore.settings import Settings
 from tlcore.ui.seen import fit_help, fit_title
 from tlcore.ui.selecting import segments, select, slide
+from tlcore.ui.sets import set_title
 from tlcore.ui.state import Choice, choose, chosen, flag
 from tlcore.ui.weights_view import offer_weights
 from tlcore.ui.words import percent
@@ -26,8 +27,6 @@ def backbone_select(settings: Settings) -> Backbone:
     """Choose a backbone, those whose weights are here first."""
     here = {row.backbone.name for row in ready(settings) if row.top or row.no_top}
     names = sorted(BACKBONES, key=lambda name: (name not in here, name != DEFAULT))
-    if chosen(Choice.BACKBONE) not in names:
-        choose(Choice.BACKBONE, names[0])
     name = select(
         "Backbone",
         names,
@@ -77,7 +76,10 @@ def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> Pretra
 
 def head_select(settings: Settings) -> RunInfo | None:
     """Choose among the runs that have a network; None where there is none yet."""
-    infos = {info.id: info for info in list_runs(settings) if info.model and not info.active}
+    runs = list_runs(settings)
+    infos = {info.id: info for info in runs if info.model and not info.active}
+    if any(info.active for info in runs):
+        st.caption(":material/autorenew: A run is still learning; it comes here when it is done.")
     if not infos:
         return None
     run = select("Run", list(infos), Choice.HEAD, words=lambda run: run_title(infos[run]))
@@ -85,11 +87,9 @@ def head_select(settings: Settings) -> RunInfo | None:
 
 
 def run_title(info: RunInfo) -> str:
-    """Return "ants and bees · MobileNetV2 · 94%"."""
-    parts = [info.config.dataset.rsplit("/", 1)[-1], info.config.backbone]
-    if info.val_accuracy is not None:
-        parts.append(percent(info.val_accuracy))
-    return " · ".join(parts)
+    """Return "94% · ants and bees · MobileNetV2": what differs first."""
+    share = [] if info.val_accuracy is None else [percent(info.val_accuracy)]
+    return " · ".join([*share, set_title(info.config.dataset), info.config.backbone])
 
 
 def view_of(ref: NetworkRef, settings: Settings) -> tuple[int, str]:

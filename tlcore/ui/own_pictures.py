@@ -17,7 +17,7 @@ MY_IMAGES = "My images"
 
 def own_pictures(settings: Settings) -> None:
     """Offer to bring pictures; the first usable one is chosen at once."""
-    with st.popover("Your own picture", icon=":material/add_a_photo:", width="stretch"):
+    with st.popover("Add yours", icon=":material/add_a_photo:", width="content"):
         files = st.file_uploader(
             "Pictures from this computer",
             accept_multiple_files=True,

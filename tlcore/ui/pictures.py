@@ -12,10 +12,9 @@ from tlcore.ui.own_pictures import own_pictures
 from tlcore.ui.selecting import current, select
 from tlcore.ui.sets import open_set, set_names, set_title, sheet
 from tlcore.ui.state import Choice, choose, chosen, chosen_number
-from tlcore.ui.words import label
+from tlcore.ui.words import label, plain
 
 STRIP = 10  # thumbnails at once
-FACE = 76  # px, as in style.css
 ALL = "All classes"
 
 
@@ -25,9 +24,9 @@ def picture_picker(settings: Settings) -> Sample:
     Raises:
         BadDataset: the chosen set cannot be read.
     """
-    with st.container(border=True):
-        wide, narrow, own = st.columns([5, 4, 3], vertical_alignment="bottom")
-        with wide:
+    with st.container(border=True, gap="small"):
+        left, right = st.columns([5, 7], vertical_alignment="bottom", gap="small")
+        with left:
             name = select(
                 "Data set",
                 set_names(settings),
@@ -36,9 +35,8 @@ def picture_picker(settings: Settings) -> Sample:
                 also=_from_the_start,
             )
         dataset = open_set(name, settings)
-        with narrow:
+        with right, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             samples = _of_one_class(dataset)
-        with own:
             own_pictures(settings)
         return _strip(samples, settings)
 
@@ -62,7 +60,7 @@ def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:
     first = page * STRIP
     shown = samples[first : first + STRIP]
     _faces(shown, settings)
-    with st.container(horizontal=True, gap="small", key="strip"):
+    with st.container(horizontal=True, gap="xsmall", key="strip"):
         for offset, sample in enumerate(shown):
             st.button(
                 sample.file,
@@ -77,49 +75,47 @@ def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:
 
 
 def _steps(samples: Sequence[Sample], place: int, page: int, pages: int) -> None:
-    """Previous and next picture, where one is, and the pages of the strip."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        for words, icon, to in (
-            ("Previous picture", ":material/chevron_left:", place - 1),
-            ("Next picture", ":material/chevron_right:", place + 1),
-        ):
-            possible = 0 <= to < len(samples)
-            st.button(
-                words,
-                icon=icon,
-                key=words.split()[0].lower(),
-                type="tertiary",
-                disabled=not possible,
-                on_click=_pick,
-                args=(samples[to].sha256, to // STRIP) if possible else ("", 0),
-            )
-        sample = samples[place]
-        name = sample.file.rsplit("/", 1)[-1]
-        st.caption(
-            f"**{label(sample.label)}** · {name} · {place + 1:,} of {len(samples):,}",
-            width="content",
-        )
+    """Which picture it is, the one before and the one after, and the pages of the strip."""
+    sample = samples[place]
+    name = sample.file.rsplit("/", 1)[-1]
+    words, buttons = st.columns([6, 6], vertical_alignment="center")
+    words.caption(
+        f"**{plain(label(sample.label))}** · {plain(name)} · {place + 1:,} of {len(samples):,}"
+    )
+    with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        _step("Previous", ":material/chevron_left:", samples, place - 1)
+        _step("Next", ":material/chevron_right:", samples, place + 1)
         if pages > 1:
-            _pages(page, pages)
+            _turn("Earlier pictures", ":material/first_page:", page - 1, pages)
+            _turn("Further pictures", ":material/last_page:", page + 1, pages)
 
 
-def _pages(page: int, pages: int) -> None:
+def _step(words: str, icon: str, samples: Sequence[Sample], to: int) -> None:
+    possible = 0 <= to < len(samples)
+    st.button(
+        words,
+        icon=icon,
+        key=words.lower(),
+        help=f"{words} picture",
+        type="tertiary",
+        disabled=not possible,
+        on_click=_pick,
+        args=(samples[to].sha256, to // STRIP) if possible else ("", 0),
+    )
+
+
+def _turn(words: str, icon: str, to: int, pages: int) -> None:
     """Turn the strip without choosing another picture."""
-    with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall", width="content"):
-        for words, icon, to in (
-            ("Earlier pictures", ":material/first_page:", page - 1),
-            ("More pictures", ":material/last_page:", page + 1),
-        ):
-            st.button(
-                "",
-                icon=icon,
-                key=f"strip-{words.split()[0].lower()}",
-                help=words,
-                type="tertiary",
-                disabled=not 0 <= to < pages,
-                on_click=choose,
-                args=(Choice.STRIP, to),
-            )
+    st.button(
+        "",
+        icon=icon,
+        key=f"strip-{words.split()[0].lower()}",
+        help=words,
+        type="tertiary",
+        disabled=not 0 <= to < pages,
+        on_click=choose,
+        args=(Choice.STRIP, to),
+    )
 
 
 def _pick(sha: str, page: int) -> None:
@@ -136,10 +132,10 @@ def _faces(samples: Sequence[Sample], settings: Settings) -> None:
     """Give each button of the strip its picture."""
     uri = sheet(samples, settings)
     places = "".join(
-        f".st-key-thumb-{offset} button{{background-position:-{offset * FACE}px 0}}"
+        f".st-key-thumb-{offset} button{{background-position:calc(var(--face) * -{offset}) 0}}"
         for offset in range(len(samples))
     )
     st.html(
         f'<style>[class*="st-key-thumb-"] button{{background-image:url({uri});'
-        f"background-size:{FACE * len(samples)}px {FACE}px}}{places}</style>"
+        f"background-size:calc(var(--face) * {len(samples)}) var(--face)}}{places}</style>"
     )

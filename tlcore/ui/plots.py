@@ -12,7 +12,7 @@ from tlcore.ui.theme import Colours
 from tlcore.ui.words import label, percent
 
 ROW = 46  # px of a bar with its name above
-CURVE_HEIGHT = 260  # px
+CURVE_HEIGHT = 280  # px
 
 
 def bars(
@@ -98,7 +98,7 @@ def curves(
         _mark(figure, boundary + 0.5, tone)
     figure.update_layout(
         height=CURVE_HEIGHT,
-        margin={"l": 8, "r": 12, "t": 12, "b": 8},
+        margin={"l": 48, "r": 8, "t": 10, "b": 44},  # fixed: a longer label moves nothing
         hovermode="x unified",
         uirevision="same",
     )

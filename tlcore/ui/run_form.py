@@ -76,7 +76,7 @@ def _without_weights(row: Backbone, settings: Settings) -> bool | None:
 
 
 def _recipe(dataset: Dataset, row: Backbone, random: bool, settings: Settings) -> None:
-    with st.form("run", border=False):
+    with st.form("run", border=False, enter_to_submit=False):
         left, right = st.columns(2)
         epochs = left.number_input(
             "Epochs", 1, 1000, DEFAULTS.epochs, help="How often it goes through all pictures."
@@ -171,5 +171,4 @@ def _start(config: RunConfig, settings: Settings) -> None:
     run = processes().start_run(token, config, settings)
     st.session_state[TOKEN] = secrets.token_hex(8)
     choose(Choice.WATCHED, run)
-    choose(Choice.HEAD, run)
     st.rerun()

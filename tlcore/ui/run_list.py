@@ -16,7 +16,7 @@ from tlcore.runs.store import (
 )
 from tlcore.settings import Settings
 from tlcore.ui.sets import set_title
-from tlcore.ui.shell import TUNE
+from tlcore.ui.shell import TUNE, boundary
 from tlcore.ui.words import accuracy, ago, duration, plain
 
 RECENT = 4
@@ -50,25 +50,32 @@ def recent_runs(settings: Settings) -> None:
         st.page_link(TUNE.file, label=f"All {len(infos)} runs", icon=TUNE.icon)
 
 
-def all_runs(settings: Settings) -> None:
-    """Every run, newest first, in pages."""
-    infos = list_runs(settings)
+def other_runs(watched: str, settings: Settings) -> None:
+    """Every run but the one that is watched, newest first, in pages; live while one works."""
+    infos = [info for info in list_runs(settings) if info.id != watched]
     if not infos:
-        st.caption("None yet.")
         return
-    pages = -(-len(infos) // PAGE)
-    place = st.container()
-    page = st.pagination(pages, key="runs-page") if pages > 1 else 1
-    with place:
-        for info in infos[(page - 1) * PAGE : page * PAGE]:
-            _row(info, settings)
+    st.subheader("Other runs" if watched else "Earlier runs", anchor=False)
+    active = any(info.active for info in infos)
+    st.fragment(_pages, run_every=2.0 if active else None)(watched, settings)
+
+
+def _pages(watched: str, settings: Settings) -> None:
+    with boundary():
+        infos = [info for info in list_runs(settings) if info.id != watched]
+        pages = max(1, -(-len(infos) // PAGE))
+        place = st.container()
+        page = st.pagination(pages, key="runs-page") if pages > 1 else 1
+        with place:
+            for info in infos[(page - 1) * PAGE : page * PAGE]:
+                _row(info, settings)
 
 
 def _row(info: RunInfo, settings: Settings) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
         chip(info.state)
         st.markdown(
-            f"**{plain(set_title(info.config.dataset.rsplit('/', 1)[-1]))}** · "
+            f"**{plain(set_title(info.config.dataset))}** · "
             f"{info.config.backbone}  \n:gray[{_figures(info, settings)}]",
             width="stretch",
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import streamlit as st
 
-from tlcore.runs.events import STAGES
+from tlcore.runs.events import STAGES, Stage
 from tlcore.runs.store import (
     FAILED,
     FINISHED,
@@ -29,6 +30,8 @@ from tlcore.ui.state import Choice, choose
 from tlcore.ui.theme import colours, template
 from tlcore.ui.words import accuracy, count, duration, plain
 
+LEGEND = """<div class="legend"><span class="head">on pictures it has not seen
+(validation)</span> <span>on those it learns from (training)</span></div>"""
 PATIENCE = 20.0  # s after which a run that was asked to stop may be ended
 
 
@@ -49,6 +52,7 @@ def _live(run: str, was_active: bool, settings: Settings) -> None:
     with boundary():
         found = load_run(run, settings)
         if found.info.active != was_active:
+            choose(Choice.HEAD, run)  # Compare shows it next
             st.rerun()  # the page once more: no more ticks, and its list is right
         with st.container(key="run"):
             _head(found)
@@ -62,7 +66,7 @@ def _head(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         chip(run.info.state)
         st.markdown(
-            f"**{plain(set_title(config.dataset.rsplit('/', 1)[-1]))}** on {config.backbone}, "
+            f"**{plain(set_title(config.dataset))}** on {config.backbone}, "
             f"{config.size} × {config.size}",
             width="content",
         )
@@ -85,14 +89,23 @@ def _progress(run: Run, settings: Settings) -> None:
     asked = run.info.folder / "stop"
     with stop:
         if not asked.exists():
-            if st.button("Stop", icon=":material/stop:", key="stop", width="stretch"):
-                stop_run(run.info.id, settings)
-                st.rerun(scope="fragment")
+            _order("Stop", ":material/stop:", stop_run, run, settings)
         elif time.time() - asked.stat().st_mtime < PATIENCE:
             st.button("Stopping …", disabled=True, key="stopping", width="stretch")
-        elif st.button("End now", icon=":material/dangerous:", key="end", width="stretch"):
-            kill_run(run.info.id, settings)
-            st.rerun(scope="fragment")
+        else:
+            _order("End now", ":material/dangerous:", kill_run, run, settings)
+
+
+def _order(
+    words: str, icon: str, do: Callable[[str, Settings], None], run: Run, settings: Settings
+) -> None:
+    """A button whose order is carried out before the page is drawn again."""
+
+    def carry_out() -> None:
+        with boundary():
+            do(run.info.id, settings)
+
+    st.button(words, icon=icon, key=words.split()[0].lower(), width="stretch", on_click=carry_out)
 
 
 def _how_far(run: Run) -> tuple[float, str]:
@@ -102,13 +115,19 @@ def _how_far(run: Run) -> tuple[float, str]:
         return 0.0, "Waiting for its turn: other runs are at work …"
     if stage is None:
         return 0.0, "Starting: TensorFlow loads, about 5 s …"
-    words = STAGES[stage.stage]
+    words = f"{_which(run)} · {STAGES[stage.stage]}"
     if progress is None or progress.time < stage.time or not progress.done:
         return 0.0, f"{words} …"
     share = min(1.0, progress.done / stage.steps)
     left = (progress.time - stage.time) * (1 - share) / share if share else 0.0
     more = f" · about {duration(max(1, round(left)))} left" if share < 1 else ""
     return share, f"{words} · {share:.0%}{more}"
+
+
+def _which(run: Run) -> str:
+    """Return "1 of 2": the number of the present stage among those of this run."""
+    so_far = sum(isinstance(event, Stage) for event in run.events)
+    return f"{so_far} of {4 if run.info.config.fine_tune_epochs else 2}"
 
 
 def _outcome(run: Run) -> None:
@@ -138,9 +157,7 @@ def _curves(run: Run) -> None:
     history, config = run.history, run.info.config
     if not history and not run.info.active:
         return
-    st.caption(
-        ":orange[●] on pictures it has not seen (validation)   :gray[●] on those it learns from"
-    )
+    st.html(LEGEND)
     boundary = config.epochs if config.fine_tune_epochs else None
     planned = config.epochs + config.fine_tune_epochs
     for column, what in zip(st.columns(2, gap="medium"), ("accuracy", "loss"), strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from tlcore.ui.state import Choice, choose, chosen
+from tlcore.ui.words import plain
 
 
 def current(choice: Choice, options: Sequence[str]) -> str:
@@ -29,7 +30,10 @@ def select(
     also: Callable[[], None] | None = None,
 ) -> str:
     """A drop-down for a choice; ``also`` runs when the person changes it."""
+    wanted = chosen(choice)
     key = _seed(choice, options)
+    if wanted and wanted not in options:  # an old link, or it has been deleted meanwhile
+        st.toast(f"{title} “{plain(wanted)}” is not here.", icon=":material/link_off:")
     st.selectbox(
         title,
         options,

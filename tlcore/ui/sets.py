@@ -14,7 +14,7 @@ from PIL import Image
 from tlcore.errors import BadDataset, BadImage
 from tlcore.images.dataset import Dataset, Sample
 from tlcore.images.sample import SAMPLE_NAME, ensure_sample
-from tlcore.images.store import SetInfo, list_sets, load_set, thumbnail
+from tlcore.images.store import list_sets, load_set, thumbnail
 from tlcore.settings import Settings
 from tlcore.ui.words import count, label
 
@@ -22,7 +22,7 @@ SIDE = 160  # px of a thumbnail as it is sent: sharp on a screen of double densi
 EMPTY = (128, 128, 128)  # in the place of a picture that has gone
 CLASSES = 12  # shown with pictures
 ENOUGH = 20  # pictures of a class, below which it is said to have few
-SAMPLE_TITLE = "Sample (drawn pictures)"
+SAMPLE_TITLE = "Drawn sample"
 
 
 def set_names(settings: Settings) -> list[str]:
@@ -32,7 +32,8 @@ def set_names(settings: Settings) -> list[str]:
 
 
 def set_title(name: str) -> str:
-    return SAMPLE_TITLE if name == SAMPLE_NAME else name
+    """Return a set's name as it is shown; of a folder read in place, its last part."""
+    return SAMPLE_TITLE if name == SAMPLE_NAME else name.rsplit("/", 1)[-1]
 
 
 def open_set(name: str, settings: Settings) -> Dataset:
@@ -57,11 +58,6 @@ def _read(folder: str, name: str, state: int, _settings: Settings) -> Dataset:
     return load_set(name, _settings)
 
 
-def usable_sets(settings: Settings) -> list[SetInfo]:
-    """The stored sets that a run can learn from: at least two classes."""
-    return [info for info in list_sets(settings) if len(info.classes) > 1]
-
-
 def sheet(samples: Sequence[Sample], settings: Settings) -> str:
     """Return thumbnails side by side as one JPEG in a data URI."""
     return _sheet(tuple(sample.sha256 for sample in samples), samples, settings)
@@ -81,15 +77,15 @@ def _sheet(shas: tuple[str, ...], _samples: Sequence[Sample], _settings: Setting
 
 def tiles(
     key: str, samples: Sequence[Sample], settings: Settings, *, side: int = 96, rows: int = 2
-) -> None:
-    """Draw thumbnails in whole rows: as many as the page is wide, and no row but the first few."""
+) -> str:
+    """Return thumbnails in whole rows as HTML: as many as fit, and no row but the first few."""
     cells = "".join(
         f'<span role="img" title="{html.escape(sample.file)}" '
         f'aria-label="{html.escape(sample.file)}" '
         f'style="background-position:-{place * side}px 0"></span>'
         for place, sample in enumerate(samples)
     )
-    st.html(
+    return (
         f"<style>.{key}{{--side:{side}px;--rows:{rows}}}"
         f".{key} span{{background-image:url({sheet(samples, settings)});"
         f"background-size:{side * len(samples)}px {side}px}}</style>"
@@ -104,12 +100,12 @@ def classes_with_tiles(
     first = dict(list(dataset.counts.items())[:CLASSES])
     for place, (name, number) in enumerate(first.items()):
         few = f" · few: {ENOUGH} or more learn better" if number < ENOUGH else ""
+        samples = [sample for sample in dataset.samples if sample.label == name][:shown]
         st.html(
             f'<div class="class-name">{html.escape(label(name))}'
             f"<small>{count(number, 'picture')}{few}</small></div>"
+            + tiles(f"{key}-{place}", samples, settings, side=side, rows=rows)
         )
-        samples = [sample for sample in dataset.samples if sample.label == name][:shown]
-        tiles(f"{key}-{place}", samples, settings, side=side, rows=rows)
     if len(dataset.classes) > CLASSES:
         st.caption(f"And {count(len(dataset.classes) - CLASSES, 'more class', 'more classes')}.")
 

@@ -26,7 +26,7 @@ def weights_overview(settings: Settings) -> None:
     rows = ready(settings)
     here = [row for row in rows if row.top and row.no_top]
     missing = [row for row in rows if row not in here]
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="xsmall"):
         for row in here:
             note = next((f.note for f in (row.top, row.no_top) if f and f.note), "")
             st.badge(row.backbone.name, color="blue", icon=":material/check:", help=note or None)

@@ -1,0 +1,97 @@
+"""Pages run by Streamlit's own AppTest, each on a home of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from tlcore.images.sample import SAMPLE_NAME, ensure_sample
+from tlcore.inference.client import Inference
+from tlcore.settings import PROJECT, Settings
+
+PAGES = {
+    "Home": "app.py",
+    "Upload": "pages/1_Upload.py",
+    "Compare": "pages/2_Compare.py",
+    "Feature maps": "pages/3_Feature_maps.py",
+    "Fine-tune": "pages/4_Fine_tune.py",
+}
+Opened = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session")
+def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample set, drawn once: it is the same every time."""
+    settings = Settings(home=tmp_path_factory.mktemp("sample"), keras_home=Path("none"))
+    ensure_sample(settings)
+    return settings.datasets / SAMPLE_NAME
+
+
+@pytest.fixture
+def empty_workspace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings that the pages read from the environment: an empty home, no weights."""
+    return _use(settings, monkeypatch)
+
+
+@pytest.fixture
+def workspace(empty_workspace: Settings, sample_folder: Path) -> Settings:
+    """A home in which the sample has been drawn, no weights."""
+    shutil.copytree(sample_folder, empty_workspace.datasets / SAMPLE_NAME)
+    return empty_workspace
+
+
+@pytest.fixture
+def real_workspace(
+    real: Settings, sample_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """The same with the real weights."""
+    shutil.copytree(sample_folder, real.datasets / SAMPLE_NAME)
+    return _use(real, monkeypatch)
+
+
+def _use(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name, value in settings.to_environment().items():
+        monkeypatch.setenv(name, value)
+    return settings
+
+
+@pytest.fixture(autouse=True)
+def fresh_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No cache of an earlier test; no process is started before something is asked of it."""
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr(Inference, "warm_up", lambda self: None)
+    st.cache_data.clear()
+    yield
+    st.cache_resource.clear()  # ends the inference process
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def opened() -> Opened:
+    """Open a page, as a fresh session that follows a link to it."""
+
+    def open_page(name: str, **query: str) -> AppTest:
+        at = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=90)
+        if PAGES[name] != "app.py":
+            at.switch_page(PAGES[name])
+        for key, value in query.items():
+            at.query_params[key] = value
+        return at.run()
+
+    return open_page
+
+
+def texts(at: AppTest) -> str:
+    """Everything that a page says."""
+    kinds = (at.title, at.subheader, at.markdown, at.caption, at.error, at.warning, at.info)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def html_of(at: AppTest) -> str:
+    """The HTML that a page draws."""
+    return "\n".join(element.proto.body for element in at.get("html"))

@@ -1,0 +1,86 @@
+"""What holds for each page: it opens on anything, shows no traceback, and loads no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.pages.conftest import PAGES, Opened, texts
+from tlcore.images.sample import SAMPLE_NAME
+from tlcore.settings import PROJECT, Settings
+
+EVERY = list(PAGES)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_opens_on_an_empty_workspace_without_weights(
+    name: str, opened: Opened, empty_workspace: Settings
+) -> None:
+    at = opened(name)
+    assert not at.exception
+    assert not at.error
+    assert at.title[0].value
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_bad_setting_is_said_and_nothing_breaks(
+    name: str, opened: Opened, workspace: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLCORE_MODELS_KEPT", "many")
+    at = opened(name)
+    assert not at.exception
+    assert "TLCORE_MODELS\\_KEPT" in at.error[0].value.replace("TLCORE\\_", "TLCORE_")
+    assert len(at.sidebar.get("page_link")) == len(EVERY)
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("query", ["set", "image", "run", "backbone", "layer", "network"])
+def test_a_link_to_what_is_not_here_opens(
+    name: str, query: str, opened: Opened, workspace: Settings
+) -> None:
+    at = opened(name, **{query: "gone"})
+    assert not at.exception
+
+
+@pytest.mark.parametrize("name", ["Compare", "Feature maps", "Fine-tune"])
+def test_missing_weights_are_explained_with_two_ways_on(
+    name: str, opened: Opened, workspace: Settings
+) -> None:
+    at = opened(name)
+    assert "python -m tlcore weights fetch MobileNetV2" in at.warning[0].value
+    labels = [button.label for button in at.button]
+    assert "Download" in labels
+    assert "Go on with random weights" in labels
+
+
+def test_a_first_visitor_needs_no_pictures(opened: Opened, empty_workspace: Settings) -> None:
+    at = opened("Home")
+    at.button[0].click().run()
+    assert not at.exception
+    assert at.title[0].value == "One image, two minds"
+    assert at.selectbox(key="select-set").value == SAMPLE_NAME
+    assert "1 of 208" in texts(at)
+
+
+def test_the_server_never_loads_tensorflow(workspace: Settings) -> None:
+    """In a process of its own: this one may have loaded it for other tests."""
+    script = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+for page in {list(PAGES.values())}:
+    at = AppTest.from_file("app.py", default_timeout=90)
+    if page != "app.py":
+        at.switch_page(page)
+    at.run()
+    assert not at.exception, at.exception
+loaded = sorted(name for name in ("tensorflow", "keras") if name in sys.modules)
+assert not loaded, loaded
+"""
+    environ = {**os.environ, **workspace.to_environment()}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

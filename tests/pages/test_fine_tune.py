@@ -1,0 +1,194 @@
+"""Fine-tune: the form, one run for a double click, and each way a run can end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.conftest import Opened, texts
+from tests.pages.test_upload import jpeg
+from tlcore.images.sample import SAMPLE_NAME
+from tlcore.images.sources import from_uploads
+from tlcore.images.store import import_set
+from tlcore.runs.config import RunConfig
+from tlcore.runs.events import Epoch, EventLog, Progress, Stage
+from tlcore.runs.store import Outcome, create_run, list_runs, run_info, write_json, write_outcome
+from tlcore.settings import Settings
+from tlcore.ui import services
+
+CONFIG = RunConfig(dataset=SAMPLE_NAME, size=96, epochs=3, fine_tune_epochs=2)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
+    """What the form asked for; instead of a worker a process that ends at once."""
+    asked: list[RunConfig] = []
+
+    def start(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
+        asked.append(config)
+        folder, lock = create_run(config, settings)
+        os.close(lock)
+        process = subprocess.Popen(["true"])
+        process.wait()
+        return folder.name, process
+
+    monkeypatch.setattr(services, "start_run", start)
+    return asked
+
+
+@pytest.fixture
+def working(workspace: Settings) -> Iterator[Path]:
+    """The folder of a run whose worker lives: this process holds its lock."""
+    folder, lock = create_run(CONFIG, workspace)
+    yield folder
+    os.close(lock)
+
+
+def epochs(folder: Path, count: int) -> None:
+    log = EventLog(folder / "events.jsonl")
+    log.write(Stage("head", 10))
+    for number in range(1, count + 1):
+        log.write(Epoch(number, "head", 1 / number, 0.8, 1.1 / number, 0.75, 0.5))
+    log.write(Progress("head", 5))
+    log.close()
+    parts = {"train": [{}] * 160, "val": [{}] * 48}
+    write_json(folder / "split.json", {"classes": ["a", "b"], **parts})
+
+
+def start(at: AppTest) -> AppTest:
+    at.button(key="random-MobileNetV2").click().run()
+    button = next(b for b in at.button if b.label == "Start learning")
+    return button.click().run()
+
+
+def test_the_form_says_what_it_learns_from(opened: Opened, workspace: Settings) -> None:
+    at = opened("Fine-tune")
+    assert "4 classes, 160 pictures to learn from and 48 to judge by" in texts(at)
+
+
+def test_a_set_of_one_class_is_refused_with_a_way_on(opened: Opened, workspace: Settings) -> None:
+    import_set("lonely", from_uploads([jpeg(1)[:2]]), workspace)
+    at = opened("Fine-tune")
+    at.selectbox(key="select-set").set_value("lonely").run()
+    assert not at.exception
+    assert "at least two classes" in at.error[0].value
+
+
+def test_start_asks_for_what_the_form_says(
+    opened: Opened, workspace: Settings, started: list[RunConfig]
+) -> None:
+    at = opened("Fine-tune")
+    at.button(key="random-MobileNetV2").click().run()
+    for number in at.number_input:
+        if number.label == "Epochs":
+            number.set_value(4)
+        if number.label == "Fine-tuning epochs":
+            number.set_value(2)
+    next(box for box in at.selectbox if box.label == "Pooling").set_value("max")
+    next(b for b in at.button if b.label == "Start learning").click().run()
+    assert not at.exception
+    assert started == [
+        RunConfig(
+            dataset=SAMPLE_NAME,
+            epochs=4,
+            fine_tune_epochs=2,
+            pooling="max",
+            random_weights=True,
+        )
+    ]
+    assert list_runs(workspace)[0].id in at.query_params["run"]
+
+
+def test_a_rate_that_makes_the_network_forget_is_refused(
+    opened: Opened, workspace: Settings, started: list[RunConfig]
+) -> None:
+    at = opened("Fine-tune")
+    at.button(key="random-MobileNetV2").click().run()
+    next(n for n in at.number_input if n.label == "Its learning rate").set_value(0.05)
+    next(b for b in at.button if b.label == "Start learning").click().run()
+    assert "learning rate for fine-tuning" in at.error[0].value
+    assert started == []
+
+
+def test_one_token_one_run(workspace: Settings, started: list[RunConfig]) -> None:
+    """The second click of a double click comes with the token of the first."""
+    kept = services.Processes()
+    first = kept.start_run("token", CONFIG, workspace)
+    assert kept.start_run("token", CONFIG, workspace) == first
+    assert kept.start_run("another", CONFIG, workspace) != first
+    assert len(started) == 2
+
+
+def test_a_run_at_work_shows_its_curves_and_can_be_stopped(opened: Opened, working: Path) -> None:
+    epochs(working, 2)
+    at = opened("Fine-tune", run=working.name)
+    assert not at.exception
+    assert "learning" in texts(at)
+    spec = json.loads(at.get("plotly_chart")[0].proto.spec)
+    assert spec["data"][0]["x"] == [1, 2]
+    assert spec["layout"]["xaxis"]["range"] == [0.5, 5.5]  # all that is planned, from the start
+    at.button(key="stop").click().run()
+    assert (working / "stop").exists()
+    assert any(button.label == "Stopping …" for button in at.button)
+
+
+def test_a_run_that_does_not_stop_can_be_ended(opened: Opened, working: Path) -> None:
+    epochs(working, 1)
+    (working / "stop").touch()
+    os.utime(working / "stop", (1, 1))
+    at = opened("Fine-tune", run=working.name)
+    assert any(button.label == "End now" for button in at.button)
+
+
+def test_a_waiting_run_says_so(opened: Opened, working: Path) -> None:
+    at = opened("Fine-tune", run=working.name)
+    assert not at.exception
+    assert "waiting" in texts(at)
+
+
+def test_a_finished_run_gives_its_accuracy_with_doubt(opened: Opened, workspace: Settings) -> None:
+    folder, lock = create_run(CONFIG, workspace)
+    epochs(folder, 3)
+    (folder / "model.keras").touch()
+    write_outcome(folder, Outcome("finished", 12.0, 0.75))
+    os.close(lock)
+    at = opened("Fine-tune", run=folder.name)
+    assert at.metric[0].value == "75% (61–85, 48 pictures)"
+    links = [link.proto.label for link in at.get("page_link")]
+    assert "See this head in Compare" in links
+
+
+def test_a_killed_worker_shows_a_failed_run_and_its_log(
+    opened: Opened, workspace: Settings
+) -> None:
+    folder, lock = create_run(CONFIG, workspace)
+    epochs(folder, 1)
+    (folder / "worker.log").write_text("first line\nlast words\n", encoding="utf-8")
+    os.close(lock)  # what the system does for a process that is gone
+    assert run_info(folder.name, workspace).state == "failed"
+    at = opened("Fine-tune", run=folder.name)
+    assert "ended without a word" in at.error[0].value
+    assert "last words" in at.code[0].value
+
+
+def test_an_unknown_run_leaves_a_way_back(opened: Opened, workspace: Settings) -> None:
+    at = opened("Fine-tune", run="nonsense")
+    assert "nonsense" in at.error[0].value
+    at.button(key="new-run").click().run()
+    assert not at.error
+    assert "4 classes" in texts(at)
+
+
+def test_home_lists_the_newest_runs(opened: Opened, workspace: Settings) -> None:
+    folder, lock = create_run(CONFIG, workspace)
+    epochs(folder, 3)
+    write_outcome(folder, Outcome("finished", 12.0, 0.75))
+    os.close(lock)
+    at = opened("Home")
+    assert "75% (61–85, 48 pictures)" in texts(at)

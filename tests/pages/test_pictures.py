@@ -1,0 +1,101 @@
+"""The picture picker, on the page where it is used most."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.conftest import Opened, texts
+from tests.pages.test_upload import jpeg
+from tlcore.images.sample import SAMPLE_NAME
+from tlcore.images.sources import from_uploads
+from tlcore.images.store import import_set, load_set
+from tlcore.settings import Settings
+from tlcore.ui.own_pictures import MY_IMAGES
+
+
+def shown(at: AppTest) -> str:
+    """The caption that says which picture it is."""
+    return next(caption.value for caption in at.caption if " of " in caption.value)
+
+
+def test_starts_with_the_first_picture(opened: Opened, workspace: Settings) -> None:
+    assert "1 of 208" in shown(opened("Compare"))
+
+
+def test_next_and_previous_walk_and_end(opened: Opened, workspace: Settings) -> None:
+    at = opened("Compare")
+    assert at.button(key="previous").disabled
+    for _ in range(11):  # past the first page of the strip
+        at.button(key="next").click().run()
+    assert "12 of 208" in shown(at)
+    at.button(key="previous").click().run()
+    assert "11 of 208" in shown(at)
+
+
+def test_a_thumbnail_chooses_its_picture(opened: Opened, workspace: Settings) -> None:
+    at = opened("Compare")
+    at.button(key="strip-further").click().run()
+    assert "1 of 208" in shown(at)  # turning the strip chooses nothing
+    at.button(key="thumb-3").click().run()
+    assert "14 of 208" in shown(at)
+
+
+def test_a_class_narrows_the_strip(opened: Opened, workspace: Settings) -> None:
+    at = opened("Compare")
+    at.selectbox(key="select-label").set_value("sailboat").run()
+    assert "sailboat" in shown(at)
+    assert "1 of 52" in shown(at)
+
+
+def test_the_choice_goes_along_to_another_page(opened: Opened, workspace: Settings) -> None:
+    at = opened("Compare")
+    at.button(key="thumb-4").click().run()
+    at.switch_page("pages/3_Feature_maps.py").run()
+    assert "5 of 208" in shown(at)
+
+
+def test_a_link_restores_set_and_picture(opened: Opened, workspace: Settings) -> None:
+    uploads = [jpeg(number)[:2] for number in (1, 2, 3)]
+    import_set("mine", from_uploads(uploads), workspace)
+    third = load_set("mine", workspace).samples[2]
+    at = opened("Compare", set="mine", image=third.sha256)
+    assert at.selectbox(key="select-set").value == "mine"
+    assert "3 of 3" in shown(at)
+    assert third.sha256 in at.query_params["image"]
+
+
+def test_the_same_picture_twice_does_not_stop_the_walk(opened: Opened, workspace: Settings) -> None:
+    name, data, _ = jpeg(1)
+    uploads = [("a.jpg", data), ("b.jpg", data), (name, jpeg(2)[1])]
+    import_set("mine", from_uploads(uploads), workspace)
+    at = opened("Compare", set="mine")
+    assert "1 of 2" in shown(at)
+    at.button(key="next").click().run()
+    assert "2 of 2" in shown(at)
+
+
+@pytest.mark.parametrize("page", ["Compare", "Feature maps"])
+def test_a_fresh_picture_goes_to_my_images_and_is_chosen(
+    page: str, opened: Opened, workspace: Settings
+) -> None:
+    at = opened(page)
+    at.file_uploader(key="own-0").set_value([jpeg(7)]).run()
+    assert not at.exception
+    assert at.selectbox(key="select-set").value == MY_IMAGES
+    assert "daisy 7.jpg" in shown(at)
+    at.file_uploader(key="own-1").set_value([jpeg(8)]).run()
+    assert "daisy 8.jpg" in shown(at)
+    assert len(load_set(MY_IMAGES, workspace).samples) == 2
+
+
+def test_a_fresh_file_that_is_no_picture_is_refused_once(
+    opened: Opened, workspace: Settings
+) -> None:
+    at = opened("Compare")
+    at.file_uploader(key="own-0").set_value([("a.txt", b"words", "text/plain")]).run()
+    assert "Expected at least one usable picture" in at.error[0].value
+    assert at.selectbox(key="select-set").value == SAMPLE_NAME
+    at.run()
+    assert not at.error
+    assert "1 of 208" in texts(at)

@@ -1,0 +1,57 @@
+"""Weights: what is here, and a download seen from the page."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pages.conftest import Opened, texts
+from tlcore.networks.catalogue import BACKBONES
+from tlcore.networks.downloads import Download, write_download
+from tlcore.settings import Settings
+from tlcore.ui import services
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that were to be started; none is."""
+    asked: list[list[str]] = []
+    monkeypatch.setattr(
+        services.Processes, "start", lambda self, name, command, settings: asked.append(command)
+    )
+    monkeypatch.setattr(services.Processes, "works", lambda self, name: bool(asked))
+    return asked
+
+
+def test_home_names_what_is_here(opened: Opened, real_workspace: Settings) -> None:
+    said = texts(opened("Home"))
+    assert "MobileNetV2" in said
+    assert "weights fetch Xception" in said
+
+
+def test_home_says_that_nothing_is_here(opened: Opened, workspace: Settings) -> None:
+    at = opened("Home")
+    assert f"{len(BACKBONES)} more backbones to download" in [box.label for box in at.expander]
+    assert "None is on this machine yet" in texts(at)
+
+
+def test_download_starts_one_process_and_shows_how_far_it_is(
+    opened: Opened, workspace: Settings, commands: list[list[str]]
+) -> None:
+    at = opened("Compare")
+    at.button(key="offer-MobileNetV2").click().run()
+    assert not at.exception
+    assert len(commands) == 1
+    assert commands[0][1:6] == ["-m", "tlcore", "weights", "fetch", "MobileNetV2"]
+    write_download(workspace.downloads / "MobileNetV2.json", Download("running", 7 << 20, 14 << 20))
+    at.run()
+    assert "7.0 MB of 14 MB" in str(at.get("progress")[0].proto)
+
+
+def test_a_failed_download_says_why_and_can_be_tried_again(
+    opened: Opened, workspace: Settings
+) -> None:
+    place = workspace.downloads / "MobileNetV2.json"
+    write_download(place, Download("failed", 0, None, "The network does not answer."))
+    at = opened("Compare")
+    assert "The network does not answer." in texts(at)
+    assert at.button(key="offer-MobileNetV2")

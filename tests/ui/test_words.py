@@ -1,0 +1,93 @@
+"""Numbers as people read them, on figures worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from tlcore.ui.words import accuracy, ago, count, duration, file_size, percent, plain, wilson
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (1.0, "100%"),
+        (0.9999, ">99%"),
+        (0.994, "99%"),
+        (0.5, "50%"),
+        (0.1, "10%"),
+        (0.0996, "10%"),
+        (0.0994, "9.9%"),
+        (0.032, "3.2%"),
+        (0.001, "0.1%"),
+        (0.0004, "<0.1%"),
+        (0.0, "<0.1%"),
+    ],
+)
+def test_percent(share: float, said: str) -> None:
+    assert percent(share) == said
+
+
+def test_wilson_on_half_of_a_hundred() -> None:
+    """(p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with p = ½, n = 100, z = 1.96."""
+    low, high = wilson(0.5, 100)
+    assert low == pytest.approx(0.40383, abs=1e-5)
+    assert high == pytest.approx(0.59617, abs=1e-5)
+
+
+def test_wilson_never_leaves_what_is_possible() -> None:
+    assert wilson(1.0, 10)[1] == 1.0
+    assert wilson(0.0, 10)[0] == 0.0
+    assert wilson(0.5, 0) == (0.0, 1.0)
+
+
+def test_accuracy_says_its_doubt() -> None:
+    assert accuracy(144 / 153, 153) == "94% (89–97, 153 pictures)"
+    assert accuracy(1.0, 1) == "100% (21–100, 1 picture)"
+    assert accuracy(0.9, 0) == "90%"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.0154, "15 ms"),
+        (0.9949, "995 ms"),
+        (1.0, "1.0 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min 0 s"),
+        (185, "3 min 5 s"),
+        (3840, "1 h 4 min"),
+        (-1, "0 ms"),
+    ],
+)
+def test_duration(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(3, "just now"), (125, "2 min ago"), (3600, "1 hour ago"), (172_800, "2 days ago")],
+)
+def test_ago(seconds: float, said: str) -> None:
+    assert ago(1000.0, 1000.0 + seconds) == said
+
+
+def test_sizes_and_counts() -> None:
+    assert file_size(14 * 2**20) == "14 MB"
+    assert file_size(3.25 * 2**20) == "3.2 MB"
+    assert file_size(1.5 * 2**30) == "1.5 GB"
+    assert count(1, "class", "classes") == "1 class"
+    assert count(12_000, "picture") == "12,000 pictures"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a_b*c.jpg", r"a\_b\*c.jpg"),
+        ("<b>$x$", r"\<b\>\$x\$"),
+        ("run `python -m x_y` now_", r"run `python -m x_y` now\_"),
+        ("one ` alone_", r"one \` alone\_"),
+        (":red[no]", r"\:red\[no\]"),
+    ],
+)
+def test_plain_shows_a_text_as_it_is(text: str, shown: str) -> None:
+    assert plain(text) == shown
