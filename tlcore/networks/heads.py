@@ -39,11 +39,10 @@ def add_head(
         raise BadConfig(f"Expected a dropout from 0 to 0.9. Received {dropout}.")
     tensor = POOLINGS[pooling](name="pooling")(base.output)
     tensor = keras.layers.Dropout(dropout, seed=seed, name="dropout")(tensor)
-    tensor = keras.layers.Dense(
-        units(classes),
-        kernel_initializer=keras.initializers.GlorotUniform(seed),
-        name="logits",
-    )(tensor)
+    # One dense layer on frozen features is a convex problem: it needs no random start to break a
+    # symmetry, and from zero ("every class is as likely") two seeds differ by their data order
+    # alone.
+    tensor = keras.layers.Dense(units(classes), kernel_initializer="zeros", name="logits")(tensor)
     activation = "sigmoid" if units(classes) == 1 else "softmax"
     return keras.Model(
         base.input, keras.layers.Activation(activation, name="probabilities")(tensor)

@@ -31,7 +31,7 @@ class RunConfig:
     batch_size: int = 16
     learning_rate: float = 1e-3  # of the head, Adam
     fine_tune_learning_rate: float = 0.0  # 0: a twentieth of learning_rate
-    dropout: float = 0.2
+    dropout: float = 0.0
     val_fraction: float = 0.2  # where the data set brings no validation part
     seed: int = 0
     random_weights: bool = False  # go on without ImageNet's weights
