@@ -1,0 +1,140 @@
+"""The whole story in a real browser: real photographs, real weights, a real run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import Server, Tab, until
+from tlcore.images.sample import SAMPLE_NAME
+from tlcore.images.store import load_set
+from tlcore.runs.store import list_runs
+from tlcore.settings import Settings
+
+LONG = "400"  # epochs: some twenty seconds, so that there is a middle to interrupt
+
+
+def points(tab: Tab) -> int:
+    """Epochs drawn on the first chart."""
+    return (
+        tab.page.locator(".js-plotly-plot")
+        .first.locator(".trace")
+        .first.locator(".points path")
+        .count()
+    )
+
+
+def start_run(tab: Tab, epochs: str) -> str:
+    """Start a run on the sample with a double click, and return its id."""
+    tab.open("/Fine_tune")
+    tab.choose("Data set", "Drawn sample")
+    tab.choose("Input size", "96 × 96")
+    tab.fill("Epochs", epochs)
+    tab.page.get_by_role("button", name="Start learning").dblclick()
+    tab.page.wait_for_url("**run=*")
+    return tab.page.url.split("run=")[1].split("&")[0]
+
+
+@pytest.mark.parametrize("page", ["Upload", "Compare", "Feature_maps", "Fine_tune"])
+def test_a_deep_link_on_a_fresh_server(page: str, tab: Tab) -> None:
+    tab.open(f"/{page}")
+    assert tab.page.locator("h1").count() == 1
+    assert tab.page.locator("[data-testid=stSidebar] a").count() == 5
+    assert tab.errors == []
+
+
+def test_photographs_to_answers_and_maps(
+    tab: Tab, photos: list[Path], real: Settings, tmp_path: Path
+) -> None:
+    bad = tmp_path / "holiday.jpg"
+    bad.write_bytes(photos[0].read_bytes()[:5000])
+    tab.open("/")
+    tab.page.get_by_role("link", name="Open Upload").click()
+    tab.settle()
+    tab.page.locator("input[type=file]").set_input_files([*map(str, photos[:6]), str(bad)])
+    tab.page.get_by_role("textbox", name="Its name").fill("Six photographs")
+    tab.page.get_by_role("textbox", name="Its name").blur()
+    tab.press("Make the data set")
+    tab.page.get_by_text("1 file could not be used").wait_for()
+    assert tab.page.get_by_text("holiday.jpg").count()
+    assert len(load_set("Six photographs", real).samples) == 6
+
+    tab.go("Compare")
+    first = load_set("Six photographs", real).samples[0]
+    truth = first.file.split("_", 1)[1].removesuffix(".JPEG").replace("_", " ")
+    chart = tab.page.locator(".js-plotly-plot").first
+    chart.get_by_text(truth).wait_for()
+    tab.page.locator(".st-key-thumb-2 button >> visible=true").click()
+    tab.page.get_by_text("3 of 6").wait_for()
+    tab.settle()
+    address = tab.page.url
+
+    tab.go("Feature maps")
+    tab.page.get_by_text("3 of 6").wait_for()  # the same picture
+    maps = tab.page.locator(".maps span")
+    assert maps.count() == 24
+    before = maps.first.evaluate("tile => getComputedStyle(tile).backgroundImage")
+    tab.press("Next layer")
+    assert maps.count() == 32
+    assert maps.first.evaluate("tile => getComputedStyle(tile).backgroundImage") != before
+
+    tab.open(address.removeprefix(tab.server.url))  # a new session: the link restores it all
+    tab.page.get_by_text("3 of 6").wait_for()
+    assert tab.errors == []
+
+
+def test_a_run_from_start_to_its_head(tab: Tab, real: Settings) -> None:
+    run = start_run(tab, LONG)
+    until(lambda: points(tab) > 0, 90)
+    seen = points(tab)
+    until(lambda: points(tab) > seen, 10)
+    assert [info.id for info in list_runs(real)] == [run]  # a double click is one run
+
+    tab.page.reload()
+    until(lambda: points(tab) > seen, 20)
+    tab.server.stop(kill=True)
+    tab.server.start()  # the run has gone on meanwhile
+    tab.page.goto("about:blank")
+    tab.errors.clear()  # the browser complained that the server was gone, and rightly
+    tab.open(f"/Fine_tune?run={run}")
+    seen = points(tab)
+    until(lambda: points(tab) > seen or not list_runs(real)[0].active, 20)
+
+    if list_runs(real)[0].active:
+        tab.page.get_by_role("button", name="Stop").click()
+    tab.page.get_by_text("See this head in Compare").wait_for()
+    tab.page.get_by_text("See this head in Compare").click()
+    tab.page.wait_for_url("**/Compare**")
+    tab.page.locator(".js-plotly-plot").nth(1).get_by_text("sailboat").wait_for()
+    tab.settle()
+    assert load_set(SAMPLE_NAME, real)
+    assert tab.errors == []
+
+
+def test_a_killed_run_is_shown_as_failed_with_its_reason(tab: Tab, real: Settings) -> None:
+    run = start_run(tab, LONG)
+    until(lambda: points(tab) > 0, 90)
+    process = json.loads((real.runs / run / "process.json").read_text())
+    os.killpg(process["group"], signal.SIGKILL)
+    killed = time.monotonic()
+    tab.page.get_by_text("ended without a word").wait_for()
+    assert time.monotonic() - killed < 5
+    tab.settle()
+    assert tab.errors == []
+
+
+def test_nothing_scrolls_sideways_on_a_phone(tab: Tab, server: Server) -> None:
+    tab.page.set_viewport_size({"width": 390, "height": 844})
+    for path in ("/", "/Upload", "/Compare", "/Feature_maps", "/Fine_tune"):
+        tab.open(path)
+        wider = tab.page.evaluate(
+            "() => { const main = document.querySelector('[data-testid=stMain]');"
+            " return main.scrollWidth - main.clientWidth; }"
+        )
+        assert wider <= 0, path
+    assert tab.errors == []
