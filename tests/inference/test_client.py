@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from tlcore.images.decode import read
 from tlcore.inference.client import Inference
 from tlcore.networks.answers import Pretrained
 from tlcore.networks.network import load_pretrained
-from tlcore.settings import Settings
+from tlcore.settings import PROJECT, Settings
 
 SMALL = Pretrained("MobileNet-0.25", 64, random=True)
 
@@ -113,3 +115,29 @@ def test_killed_each_time_it_says_so_and_recovers(inference: Inference, photos: 
     killer.join()
     assert inference.predict(photos[0], SMALL).size == 64
     assert inference.process_id != process
+
+
+def test_the_process_goes_when_its_server_is_killed(settings: Settings) -> None:
+    script = """
+import sys, time
+from tlcore.inference.client import Inference
+from tlcore.settings import Settings
+print(Inference(Settings.from_environment()).process_id, flush=True)
+time.sleep(60)
+"""
+    server = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=PROJECT,
+        env={**os.environ, **settings.to_environment()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert server.stdout is not None
+    with server.stdout as said:
+        worker = int(said.readline())
+    server.kill()
+    server.wait()
+    end = time.monotonic() + 10
+    while alive(worker):
+        assert time.monotonic() < end
+        time.sleep(0.1)

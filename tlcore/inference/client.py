@@ -8,6 +8,7 @@ script again, notices when it dies and takes it down with the server.
 from __future__ import annotations
 
 import importlib
+import os
 import threading
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -103,7 +104,7 @@ class Inference:
                     context=get_context("loky"),
                     env=self._settings.to_environment(),
                 )
-                self._warm = self._executor.submit(run_task, "wake", self._settings)
+                self._warm = self._executor.submit(run_task, "wake", self._settings, os.getpid())
             return self._executor
 
     def _forget(self, broken: ProcessPoolExecutor) -> None:

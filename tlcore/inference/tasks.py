@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -16,9 +18,19 @@ from tlcore.runs.trained import load_trained
 from tlcore.settings import Settings
 
 
-def wake(settings: Settings) -> int:
-    """Return this process's id, once TensorFlow is loaded."""
+def wake(settings: Settings, parent: int) -> int:
+    """Return this process's id, once TensorFlow is loaded; from now on it ends with ``parent``.
+
+    A server that is killed cannot take its worker down, and the worker would wait for ever.
+    """
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     return os.getpid()
+
+
+def _leave_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
 
 
 def predict(settings: Settings, image: Path, ref: NetworkRef) -> Prediction:

@@ -82,13 +82,13 @@ def tiles(
     cells = "".join(
         f'<span role="img" title="{html.escape(sample.file)}" '
         f'aria-label="{html.escape(sample.file)}" '
-        f'style="background-position:-{place * side}px 0"></span>'
+        f'style="background-position:calc(var(--side) * -{place}) 0"></span>'
         for place, sample in enumerate(samples)
     )
     return (
-        f"<style>.{key}{{--side:{side}px;--rows:{rows}}}"
+        f"<style>.{key}{{--wide:{side}px;--rows:{rows}}}"
         f".{key} span{{background-image:url({sheet(samples, settings)});"
-        f"background-size:{side * len(samples)}px {side}px}}</style>"
+        f"background-size:calc(var(--side) * {len(samples)}) var(--side)}}</style>"
         f'<div class="tiles {key}">{cells}</div>'
     )
 

@@ -22,7 +22,7 @@ from tlcore.settings import Limits, Settings
 from tlcore.ui.selecting import select
 from tlcore.ui.sets import classes_with_tiles, open_set, set_names, set_title
 from tlcore.ui.state import Choice, choose, generation, renew
-from tlcore.ui.words import count, duration, file_size, label, plain
+from tlcore.ui.words import count, file_size, label, plain
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -41,7 +41,7 @@ def bring(settings: Settings) -> None:
     files = st.file_uploader(
         "Pictures, or a zip with a folder for each class",
         accept_multiple_files=True,
-        key=f"upload-{number}",
+        key=_uploader_key(),
         max_upload_size=settings.limits.archive_bytes // 2**20,
         help="In a zip the folder's name is the class: cats/1.jpg, dogs/7.jpg. Folders named "
         "train and val on top are kept as the split.",
@@ -58,15 +58,15 @@ def bring(settings: Settings) -> None:
 def last_report() -> None:
     """Say what became of the last upload: what is in, and what was refused and why."""
     report: ImportReport | None = st.session_state.get(REPORT)
-    if report is None:
+    if report is None or st.session_state.get(_uploader_key()):  # the next files are more urgent
         return
-    known = "" if report.added else " They were all there already."
-    st.success(
-        f"**{plain(report.dataset.name)}** has {count(len(report.dataset.samples), 'picture')} in "
-        f"{count(len(report.dataset.classes), 'class', 'classes')}, {report.added:,} of them new"
-        f" ({duration(report.seconds)}).{known}",
-        icon=":material/check_circle:",
-    )
+    whole = len(report.dataset.samples)
+    if report.added == whole:
+        classes = count(len(report.dataset.classes), "class", "classes")
+        said = f"has {count(whole, 'picture')} in {classes}."
+    else:
+        said = f"has {count(report.added, 'new picture')}, {whole:,} in all."
+    st.success(f"**{plain(report.dataset.name)}** {said}", icon=":material/check_circle:")
     if report.refused:
         title = f"{count(len(report.refused), 'file')} could not be used"
         with st.expander(title, icon=":material/error:", expanded=len(report.refused) <= 10):
@@ -166,6 +166,10 @@ def _unzip(file: UploadedFile, limits: Limits) -> list[Incoming]:
         return from_zip(file, limits)
     except BadDataset as error:
         raise BadDataset(str(error).replace("The upload", file.name, 1)) from error
+
+
+def _uploader_key() -> str:
+    return f"upload-{generation('upload')}"
 
 
 def _is_zip(file: UploadedFile) -> bool:
