@@ -23,9 +23,11 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_home_names_what_is_here(opened: Opened, real_workspace: Settings) -> None:
-    said = texts(opened("Home"))
-    assert "MobileNetV2" in said
-    assert "weights fetch Xception" in said
+    at = opened("Home")
+    assert "MobileNetV2" in texts(at)
+    at.selectbox(key="to-download").set_value("Xception").run()
+    assert "python -m tlcore weights fetch Xception" in texts(at)
+    assert at.button(key="list-Xception").label == "Download"
 
 
 def test_home_says_that_nothing_is_here(opened: Opened, workspace: Settings) -> None:

@@ -19,7 +19,7 @@ from tlcore.ui.sets import set_title
 from tlcore.ui.shell import TUNE, UPLOAD
 from tlcore.ui.state import Choice, chosen_number
 from tlcore.ui.theme import colours, template
-from tlcore.ui.words import accuracy, duration, label, plain
+from tlcore.ui.words import accuracy, duration, label, plain, tight
 
 PLAIN_CHART = {"displayModeBar": False, "scrollZoom": False}
 
@@ -33,7 +33,8 @@ def side_title(name: str, kind: str, more: str = "") -> None:
 def imagenet_side(sample: Sample, ref: Pretrained, settings: Settings) -> Prediction:
     """Draw what the pretrained network sees, and return the whole answer."""
     answer = predict(sample, ref, settings)
-    _bars("imagenet", answer, colours().pretrained, "pretrained")
+    colour = colours().frozen if answer.source == "random" else colours().pretrained
+    _bars("imagenet", answer, colour, "pretrained")
     return answer
 
 
@@ -87,8 +88,8 @@ def _bars(key: str, answer: Prediction, colour: str, whose: str) -> None:
     )
     times = answer.seconds
     st.caption(
-        f"{answer.size} × {answer.size}, {fit_title(answer.fit).lower()} · "
-        f"picture {duration(times.prepare)}, network {duration(times.network)}"
+        f"{tight(f'{answer.size} × {answer.size}')}, {fit_title(answer.fit).lower()} · "
+        f"picture {tight(duration(times.prepare))}, network {tight(duration(times.network))}"
     )
     if answer.note:
         st.caption(f":material/info: {answer.note[:1].upper()}{answer.note[1:]}.")

@@ -15,7 +15,7 @@ from tlcore.ui.seen import fit_help, fit_title
 from tlcore.ui.selecting import segments, select, slide
 from tlcore.ui.sets import set_title
 from tlcore.ui.state import Choice, choose, chosen, flag
-from tlcore.ui.weights_view import offer_weights
+from tlcore.ui.weights_view import offer_weights, random_badge
 from tlcore.ui.words import percent
 
 SIZES = (96, 128, 160, 192, 224, 299)  # px, offered where the network allows them
@@ -69,7 +69,7 @@ def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> Pretra
         if not flag(f"random {row.name}"):
             offer_weights(row, missing, settings)
             return None
-        st.badge("Random weights: the answers mean nothing", color="gray", icon=":material/casino:")
+        random_badge(row, "Random weights: this means nothing")
         return Pretrained(row.name, size, how, random=True, top=_has_top(row, size))
     return Pretrained(row.name, size, how, top=top)
 

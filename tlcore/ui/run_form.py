@@ -20,7 +20,7 @@ from tlcore.ui.services import processes
 from tlcore.ui.sets import check_learnable, classes_with_tiles, open_set, set_names, set_title
 from tlcore.ui.shell import UPLOAD
 from tlcore.ui.state import Choice, choose, flag
-from tlcore.ui.weights_view import offer_weights
+from tlcore.ui.weights_view import offer_weights, random_badge
 from tlcore.ui.words import count
 
 POOLING_WORDS = {
@@ -68,7 +68,7 @@ def _without_weights(row: Backbone, settings: Settings) -> bool | None:
         find(row, row.size, settings, top=False)
     except WeightsMissing as missing:
         if flag(f"random {row.name}"):
-            st.badge("Random weights: it learns little", color="gray", icon=":material/casino:")
+            random_badge(row, "Random weights: it learns little")
             return True
         offer_weights(row, missing, settings)
         return None

@@ -17,7 +17,7 @@ from tlcore.runs.store import (
 from tlcore.settings import Settings
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import TUNE, boundary
-from tlcore.ui.words import accuracy, ago, duration, plain
+from tlcore.ui.words import accuracy, ago, plain
 
 RECENT = 4
 PAGE = 8
@@ -72,22 +72,19 @@ def _pages(watched: str, settings: Settings) -> None:
 
 
 def _row(info: RunInfo, settings: Settings) -> None:
-    with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
-        chip(info.state)
-        st.markdown(
-            f"**{plain(set_title(info.config.dataset))}** · "
-            f"{info.config.backbone}  \n:gray[{_figures(info, settings)}]",
-            width="stretch",
-        )
-        st.page_link(
-            TUNE.file, label="Look", icon=":material/monitoring:", query_params={"run": info.id}
-        )
+    with st.container(border=True, gap="xsmall", key=f"run-{info.id}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.page_link(
+                TUNE.file,
+                label=f"**{plain(set_title(info.config.dataset))}** · {info.config.backbone}",
+                query_params={"run": info.id},
+            )
+            chip(info.state)
+        st.caption(_figures(info, settings))
 
 
 def _figures(info: RunInfo, settings: Settings) -> str:
     parts = [ago(info.created)]
-    if info.seconds is not None:
-        parts.append(f"took {duration(info.seconds)}")
     if info.val_accuracy is not None:
         pictures = load_run(info.id, settings).pictures.get("val", 0)
         parts.insert(0, accuracy(info.val_accuracy, pictures))

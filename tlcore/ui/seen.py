@@ -13,6 +13,7 @@ from tlcore.images.geometry import FITS, crop_box, fit
 from tlcore.settings import Settings
 
 LONG_SIDE = 720  # px of a picture that is shown; halved on the page, so that it is sharp
+LINE = 4  # px of the frame
 DIM = 0.55  # how much of what the crop cuts off is taken away
 FIT_WORDS = {"crop": "Crop the middle", "squash": "Squash the whole", "pad": "Pad the whole"}
 
@@ -50,7 +51,9 @@ def _seen(
     dimmed = Image.blend(shown, Image.new("RGB", shown.size, "white"), DIM)
     dimmed.paste(shown.crop((left, top, right, bottom)), (left, top))
     frame = (left, top, right, bottom)
-    ImageDraw.Draw(dimmed).rectangle(frame, outline=colour, width=max(2, LONG_SIDE // 180))
+    pen = ImageDraw.Draw(dimmed)
+    for line, width in (("white", LINE + 2), (colour, LINE)):  # seen on any ground
+        pen.rectangle(frame, outline=line, width=width)
     return _jpeg(dimmed), image.width, image.height
 
 

@@ -70,18 +70,19 @@ def slide(title: str, low: int, high: int, choice: Choice, default: int) -> int:
     key = f"select-{choice}"
     value = chosen(choice)
     number = int(value) if value.isdecimal() and low <= int(value) <= high else default
-    if st.session_state.get(key) != number:
-        st.session_state[key] = number
+    st.session_state[key] = number
     st.slider(title, low, high, key=key, on_change=_take_over, args=(choice, key, None))
     return number
 
 
 def _seed(choice: Choice, options: Sequence[str]) -> str:
-    """Make the widget show what is chosen, and return its key."""
+    """Make the widget show what is chosen, and return its key.
+
+    In every run: a widget in a closed popover is not in the browser yet, and would open on its
+    default if it were told only once.
+    """
     key = f"select-{choice}"
-    value = current(choice, options)
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+    st.session_state[key] = current(choice, options)
     return key
 
 

@@ -34,15 +34,41 @@ def weights_overview(settings: Settings) -> None:
             st.caption("None is on this machine yet. Fetch one below, or try random weights.")
     if missing:
         with st.expander(f"{count(len(missing), 'more backbone')} to download"):
-            st.caption(f"They are kept in {plain(str(settings.weights))}.")
-            for row in missing:
-                _row(row, settings)
+            _fetch_one(missing, settings)
+
+
+def _fetch_one(missing: list[Ready], settings: Settings) -> None:
+    """Let the person choose one to download; those under way are shown as well."""
+    rows = {row.backbone.name: row for row in missing}
+    name = st.selectbox(
+        "Backbone",
+        list(rows),
+        format_func=lambda name: _title(rows[name]),
+        key="to-download",
+        label_visibility="collapsed",
+    )
+    for row in missing:
+        if row.backbone.name == name or _is_active(_state(row.backbone, settings)):
+            download_button(row.backbone, settings, key="list")
+    st.caption(
+        f"Into {plain(str(settings.weights))}; in a terminal: "
+        f"`python -m tlcore weights fetch {name}`"
+    )
+
+
+def _title(row: Ready) -> str:
+    half = ", half of it is here" if row.top or row.no_top else ""
+    return f"{row.backbone.name} · {row.backbone.million:.1f} million parameters{half}"
 
 
 def offer_weights(row: Backbone, missing: WeightsMissing, settings: Settings) -> None:
     """Say which file is missing, and offer to download it or to go on without."""
-    st.warning(plain(str(missing)), icon=":material/cloud_off:")
-    with st.container(horizontal=True):
+    st.warning(
+        f"**The weights of {row.name} are not on this machine.**  \n:small[{plain(str(missing))}]",
+        icon=":material/cloud_off:",
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        download_button(row, settings, key="offer")
         st.button(
             "Go on with random weights",
             key=f"random-{row.name}",
@@ -50,7 +76,20 @@ def offer_weights(row: Backbone, missing: WeightsMissing, settings: Settings) ->
             on_click=set_flag,
             args=(f"random {row.name}",),
         )
-    download_button(row, settings, key="offer")
+
+
+def random_badge(row: Backbone, words: str) -> None:
+    """Say that the weights are random, and offer the way back to real ones."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(words, color="gray", icon=":material/casino:")
+        st.button(
+            "Get real ones",
+            icon=":material/download:",
+            key=f"real-{row.name}",
+            type="tertiary",
+            on_click=set_flag,
+            args=(f"random {row.name}", False),
+        )
 
 
 def download_button(row: Backbone, settings: Settings, *, key: str) -> None:
@@ -82,18 +121,6 @@ def start_download(row: Backbone, settings: Settings) -> None:
     write_download(place, Download("running", 0, None))
     command = ["-m", "tlcore", "weights", "fetch", row.name, "--progress-file", str(place)]
     processes().start(_process(row), [sys.executable, *command], settings)
-
-
-def _row(row: Ready, settings: Settings) -> None:
-    name, how = st.columns([3, 2], vertical_alignment="center")
-    with name:
-        half = " · one of two files is here" if row.top or row.no_top else ""
-        st.markdown(
-            f"**{row.backbone.name}** :gray[{row.backbone.million:.1f} million parameters{half}]"
-            f"  \n`python -m tlcore weights fetch {row.backbone.name}`"
-        )
-    with how:
-        download_button(row.backbone, settings, key="list")
 
 
 def _state(row: Backbone, settings: Settings) -> Download | None:

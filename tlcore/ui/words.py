@@ -73,6 +73,11 @@ def file_size(size: float) -> str:
     return f"{megabytes:.0f} MB" if megabytes >= 9.95 else f"{megabytes:.1f} MB"
 
 
+def tight(text: str) -> str:
+    """Return a text that no line end tears apart: "1.3 s"."""
+    return text.replace(" ", "\u00a0")
+
+
 def signed(number: float) -> str:
     """Return three figures with a true minus sign: "−36.8"."""
     return f"{number:.3g}".replace("-", "−")
