@@ -67,9 +67,11 @@ def table(answer: Prediction) -> None:
             hide_index=True,
             height=420,
             column_config={
-                "rank": st.column_config.NumberColumn("Rank", width=60),
-                "class": st.column_config.TextColumn("Class", width="medium"),
-                "probability": st.column_config.NumberColumn("Probability", format="%.4f%%"),
+                "rank": st.column_config.NumberColumn("Rank", width=50),
+                "class": st.column_config.TextColumn("Class", width=140),
+                "probability": st.column_config.NumberColumn(
+                    "Probability", format="%.4f%%", width=95
+                ),
                 "logit": st.column_config.NumberColumn(
                     "Logit",
                     format="%.3f",
