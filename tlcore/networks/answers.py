@@ -35,8 +35,9 @@ NetworkRef = Pretrained | Trained
 class Seconds:
     """Where the time of one answer went, in seconds on this machine."""
 
-    prepare: float  # decode, fit to the size, preprocess
-    network: float  # the forward pass
+    prepare: float  # fit to the size, preprocess
+    network: float  # the forward pass, the head included
+    decode: float = 0.0  # from the file to pixels; 0 where the caller has done it
 
 
 @dataclass(frozen=True)
