@@ -2,32 +2,58 @@
 
 import streamlit as st
 
-from tlcore.ui.compare_view import head_side, imagenet_side, side_title, table
-from tlcore.ui.networks import backbone_select, pretrained, view_options
+from tlcore.ui.compare.answers_view import head_answers, network_answers
+from tlcore.ui.compare.many import many_view
+from tlcore.ui.compare.path_view import path_view
+from tlcore.ui.compare.sides import VIEWS, Sides, left_side, right_side
+from tlcore.ui.compare.teach import teach
+from tlcore.ui.compare.why import look_options, why_heads, why_networks
+from tlcore.ui.compare_view import table
 from tlcore.ui.pictures import picture_picker
 from tlcore.ui.seen import show_seen
+from tlcore.ui.selecting import segments
+from tlcore.ui.sets import open_set
 from tlcore.ui.shell import COMPARE, MAPS, TUNE, boundary, next_steps, page
+from tlcore.ui.state import Choice, chosen
 from tlcore.ui.theme import colours
 
 with page(COMPARE) as settings:
     sample = picture_picker(settings)
+    dataset = open_set(chosen(Choice.SET), settings)
+    view = segments("What to see", list(VIEWS), Choice.VIEW, words=lambda name: VIEWS[name])
     picture, left, right = st.columns([4, 5, 5], gap="medium")
 
-    answer = None
+    networks, runs, answers = [], [], []
     with left, boundary():
-        side_title("ImageNet's network", "pretrained", "1000 classes")
-        backbone = backbone_select(settings)
         with picture:
             shown = st.container()
-            size, fit = view_options(backbone, top=True, bars=True)
-        with shown:
-            show_seen(sample, size, fit, settings, colours().pretrained)
-        if ref := pretrained(backbone, size, fit, settings):
-            answer = imagenet_side(sample, ref, settings)
+        row, size, fit, networks = left_side(picture, settings)
     with right, boundary():
-        side_title("Your own head", "head")
-        head_side(sample, settings)
+        runs = right_side(picture, settings)
+        if not runs:
+            teach(dataset, networks[0] if networks else None, settings)
+    with shown, boundary():
+        show_seen(sample, size, fit, settings, colours().pretrained)
 
-    if answer:
-        table(answer)
+    if view == "answers":
+        with left, boundary():
+            answers = network_answers(sample, networks, settings)
+        with right, boundary():
+            head_answers(sample, runs, settings)
+    elif view == "why":
+        with picture:
+            look = look_options()
+        with left, boundary():
+            answers = why_networks(sample, networks, look, settings)
+        with right, boundary():
+            why_heads(sample, runs, look, settings)
+    else:
+        many_view(dataset, Sides(row, size, fit, tuple(networks), tuple(runs)), settings)
+
+    if view != "many" and networks:
+        with boundary():
+            head = runs[0] if runs else None
+            path_view(sample, networks[0], head, len(dataset.classes), settings)
+        if answers:
+            table(answers[0])
     next_steps(MAPS, TUNE)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -21,7 +22,10 @@ from loky.process_executor import ShutdownExecutorError
 
 from tlcore.errors import WorkerDied
 from tlcore.networks.answers import Layer, MapGrid, NetworkRef, Prediction
+from tlcore.networks.brief import Brief
+from tlcore.networks.explanation import Explanation
 from tlcore.networks.grid import Layout
+from tlcore.networks.path import ShapePath
 from tlcore.settings import Settings
 
 TASKS = "tlcore.inference.tasks"  # imported in the worker only: it loads TensorFlow
@@ -72,6 +76,26 @@ class Inference:
         """Return one page (from 0) of a layer's feature maps for one image file, drawn."""
         grid: MapGrid = self._ask("map_grid", image, ref, layer, page, layout or Layout())
         return grid
+
+    def explain(self, image: Path, ref: NetworkRef, index: int, layer: str = "") -> Explanation:
+        """Return where a network looked for one class in one image file."""
+        explanation: Explanation = self._ask("explain", image, ref, index, layer)
+        return explanation
+
+    def shape_path(self, ref: NetworkRef, classes: int) -> ShapePath:
+        """Return how a picture becomes numbers in a network, with a head of so many classes."""
+        path: ShapePath = self._ask("shape_path", ref, classes)
+        return path
+
+    def predict_many(
+        self, images: Sequence[Path], refs: Sequence[NetworkRef]
+    ) -> list[tuple[Brief, ...] | str]:
+        """Return each image file's short answer by every network, or why it has none.
+
+        Ask for a hundred or so at a time: other questions wait meanwhile.
+        """
+        briefs: list[tuple[Brief, ...] | str] = self._ask("predict_many", images, refs)
+        return briefs
 
     def close(self) -> None:
         """End the process."""

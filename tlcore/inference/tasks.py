@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
 
+from tlcore.errors import BadImage
 from tlcore.images.decode import read
-from tlcore.networks.answers import Layer, MapGrid, NetworkRef, Prediction, Pretrained
+from tlcore.networks.answers import Layer, MapGrid, NetworkRef, Prediction, Pretrained, Trained
+from tlcore.networks.batch import predict_many as answer_many
+from tlcore.networks.brief import Brief, brief
+from tlcore.networks.explanation import Explanation
+from tlcore.networks.gradcam import explain as explain_class
 from tlcore.networks.grid import Layout, draw
 from tlcore.networks.layers import spatial_layers as layers_of
 from tlcore.networks.network import Network, load_pretrained
+from tlcore.networks.path import ShapePath
+from tlcore.networks.shapes import shape_path as path_of
+from tlcore.runs.store import run_info
 from tlcore.runs.trained import load_trained
 from tlcore.settings import Settings
 
@@ -34,7 +43,36 @@ def _leave_with(parent: int) -> None:
 
 
 def predict(settings: Settings, image: Path, ref: NetworkRef) -> Prediction:
-    return network(settings, ref).predict(read(image, settings.limits))
+    loaded = network(settings, ref)
+    start = time.perf_counter()
+    picture = read(image, settings.limits)
+    decoded = time.perf_counter() - start
+    answer = loaded.predict(picture)
+    return replace(answer, seconds=replace(answer.seconds, decode=decoded))
+
+
+def explain(
+    settings: Settings, image: Path, ref: NetworkRef, index: int, layer: str
+) -> Explanation:
+    return explain_class(network(settings, ref), read(image, settings.limits), index, layer)
+
+
+def shape_path(settings: Settings, ref: NetworkRef, classes: int) -> ShapePath:
+    if not isinstance(ref, Trained):
+        return path_of(network(settings, ref), classes)
+    config = run_info(ref.run, settings).config
+    unfrozen = config.unfreeze_from if config.fine_tune_epochs else ""
+    return path_of(network(settings, ref), classes, pooling=config.pooling, unfrozen_from=unfrozen)
+
+
+def predict_many(
+    settings: Settings, images: Sequence[Path], refs: Sequence[NetworkRef]
+) -> list[tuple[Brief, ...] | str]:
+    networks = [network(settings, ref) for ref in refs]
+    return [
+        str(answers) if isinstance(answers, BadImage) else tuple(map(brief, answers))
+        for answers in answer_many(networks, images, settings.limits)
+    ]
 
 
 def spatial_layers(settings: Settings, ref: NetworkRef) -> tuple[Layer, ...]:

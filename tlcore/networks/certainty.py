@@ -6,6 +6,7 @@ words                         when, by the two most probable classes p₁ ≥ p�
 sure                          p₁ − p₂ at least 0.8
 fairly sure                   p₁ − p₂ at least 0.4
 torn between two              p₁ + p₂ at least 0.7 (and so p₂ at least 0.15)
+leaning one way               p₁ − p₂ at least 0.2
 torn between a few            as uncertain as a choice among at most 10 equal classes
 at a loss                     otherwise
 ============================  =====================================================
@@ -22,7 +23,7 @@ import numpy as np
 
 from tlcore.networks.answers import Floats
 
-SURE, FAIRLY, TWO, FEW = 0.8, 0.4, 0.7, 10
+SURE, FAIRLY, TWO, LEANING, FEW = 0.8, 0.4, 0.7, 0.2, 10
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Certainty:
             return "fairly sure"
         if self.best + self.second >= TWO:
             return "torn between two"
+        if self.margin >= LEANING:
+            return "leaning one way"
         return "torn between a few" if self.like <= FEW else "at a loss"
 
 

@@ -13,6 +13,7 @@ from tlcore.networks.answers import Floats
 Pixels = npt.NDArray[np.uint8]
 # from what speaks a little for the class to what speaks most: violet, red, orange, yellow
 RAMP = np.array([[72, 20, 120], [190, 30, 90], [246, 120, 30], [255, 225, 70]], np.float32)
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (BT.601)
 FAINT = 0.15  # of the greatest value; below it the picture stays as it is
 
 
@@ -48,6 +49,8 @@ def enlarge(heat: Floats, side: int) -> Floats:
 def overlay(pixels: Pixels, heat: Floats, opacity: float) -> Pixels:
     """Lay a map over the square picture that it explains.
 
+    The picture loses its own colours as the map gains them, so that a colour is always the map's.
+
     Args:
         pixels: uint8 (side, side, 3), in the network's geometry.
         heat: float32 (height, width), 0…1.
@@ -59,5 +62,7 @@ def overlay(pixels: Pixels, heat: Floats, opacity: float) -> Pixels:
     part = (place - lower)[..., None]
     colour = RAMP[lower] * (1 - part) + RAMP[lower + 1] * part
     cover = opacity * np.clip((strength - FAINT) / (1 - FAINT), 0, 1) ** 0.7
-    mixed = pixels * (1 - cover[..., None]) + colour * cover[..., None]
+    grey = (pixels @ LUMINANCE)[..., None]
+    under = pixels * (1 - opacity) + grey * opacity
+    mixed = under * (1 - cover[..., None]) + colour * cover[..., None]
     return np.rint(mixed).astype(np.uint8)

@@ -91,5 +91,5 @@ def _two_ends(network: Network, layer: str) -> keras.Model:
     graph = network.graph
     if layer not in graph.spatial:
         raise UnknownName.of("layer with a spatial output", layer, graph.spatial)
-    last = network.model.output._keras_history.operation.name
+    last = network.model.outputs[0]._keras_history.operation.name
     return keras.Model(graph.input, [graph.outputs[layer], graph.outputs[last]])

@@ -8,6 +8,8 @@ import streamlit as st
 
 from tlcore.images.dataset import Sample
 from tlcore.networks.answers import Layer, MapGrid, NetworkRef, Prediction
+from tlcore.networks.explanation import Explanation
+from tlcore.networks.path import ShapePath
 from tlcore.settings import Settings
 from tlcore.ui.services import inference
 
@@ -18,6 +20,20 @@ def predict(sample: Sample, ref: NetworkRef, settings: Settings) -> Prediction:
     """Return a network's answer to one picture."""
     with _waiting(settings):
         return _predict(sample.sha256, type(ref).__name__, ref, sample, settings)
+
+
+def explain(
+    sample: Sample, ref: NetworkRef, index: int, layer: str, settings: Settings
+) -> Explanation:
+    """Return where a network looked for one class in one picture."""
+    with _waiting(settings):
+        return _explain(sample.sha256, type(ref).__name__, ref, index, layer, sample, settings)
+
+
+def shape_path(ref: NetworkRef, classes: int, settings: Settings) -> ShapePath:
+    """Return how a picture becomes numbers in a network, with a head of so many classes."""
+    with _waiting(settings):
+        return _shape_path(type(ref).__name__, ref, classes, settings)
 
 
 def spatial_layers(ref: NetworkRef, settings: Settings) -> tuple[Layer, ...]:
@@ -37,6 +53,24 @@ def _predict(
     sha: str, kind: str, ref: NetworkRef, _sample: Sample, _settings: Settings
 ) -> Prediction:
     return inference(_settings).predict(_sample.path, ref)
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _explain(
+    sha: str,
+    kind: str,
+    ref: NetworkRef,
+    index: int,
+    layer: str,
+    _sample: Sample,
+    _settings: Settings,
+) -> Explanation:
+    return inference(_settings).explain(_sample.path, ref, index, layer)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _shape_path(kind: str, ref: NetworkRef, classes: int, _settings: Settings) -> ShapePath:
+    return inference(_settings).shape_path(ref, classes)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

@@ -20,7 +20,7 @@ from tlcore.ui.words import percent
 
 SIZES = (96, 128, 160, 192, 224, 299)  # px, offered where the network allows them
 TOP = 5  # bars shown until told otherwise
-MOST = 20
+MOST = 1000
 
 
 def backbone_select(settings: Settings) -> Backbone:

@@ -12,6 +12,7 @@ from tlcore.ui.theme import Colours
 from tlcore.ui.words import label, percent
 
 ROW = 46  # px of a bar with its name above
+THIN = 20  # px of a bar among very many
 CURVE_HEIGHT = 280  # px
 
 
@@ -48,6 +49,32 @@ def bars(
     figure.update_xaxes(range=[0, 1], visible=False)
     figure.update_yaxes(range=[places[-1] + 0.35, places[0] - 0.65], visible=False)
     figure.update_layout(height=ROW * len(places) + 4, margin={"l": 0, "r": 0, "t": 2, "b": 2})
+    return figure
+
+
+def many_bars(
+    ranking: Sequence[Ranked], colour: str, tone: Colours, template: go.layout.Template
+) -> go.Figure:
+    """Up to a thousand bars as thin rows, the name before its bar; the same scale as ``bars``."""
+    places = [row.rank for row in ranking]
+    figure = go.Figure(layout={"template": template})
+    figure.add_bar(
+        x=[row.probability for row in ranking],
+        y=places,
+        orientation="h",
+        width=0.6,
+        marker_color=colour,
+        hovertext=[f"{label(row.label)}<br>{row.probability:.6g}" for row in ranking],
+        hoverinfo="text",
+        cliponaxis=False,
+    )
+    names = [f"{row.rank}. {label(row.label)[:22]}" for row in ranking]
+    figure.update_xaxes(range=[0, 1], tickformat=".0%", side="top")
+    figure.update_yaxes(
+        range=[places[-1] + 0.6, 0.4], tickvals=places, ticktext=names, showgrid=False
+    )
+    height = THIN * len(places) + 30
+    figure.update_layout(height=height, margin={"l": 150, "r": 12, "t": 26, "b": 4})
     return figure
 
 

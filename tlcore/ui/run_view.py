@@ -84,7 +84,7 @@ def _head(run: Run) -> None:
 def _progress(run: Run, settings: Settings) -> None:
     """The stage, how far it is, and how to stop it."""
     bar, stop = st.columns([5, 1], vertical_alignment="center")
-    share, words = _how_far(run)
+    share, words = how_far(run)
     bar.progress(share, text=words)
     asked = run.info.folder / "stop"
     with stop:
@@ -108,7 +108,7 @@ def _order(
     st.button(words, icon=icon, key=words.split()[0].lower(), width="stretch", on_click=carry_out)
 
 
-def _how_far(run: Run) -> tuple[float, str]:
+def how_far(run: Run) -> tuple[float, str]:
     """The share done of the present stage, and the stage in words with the time left."""
     stage, progress = run.stage, run.progress
     if run.info.state == QUEUED:

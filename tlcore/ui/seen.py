@@ -69,6 +69,16 @@ def _network_view(sha: str, size: int, how: str, _sample: Sample, _settings: Set
     return buffer.getvalue()
 
 
+def square(sample: Sample, side: int, how: str, settings: Settings) -> Image.Image:
+    """Return what a network sees, larger than it sees it, to lay something over."""
+    return _square(sample.sha256, side, how, sample, settings)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _square(sha: str, side: int, how: str, _sample: Sample, _settings: Settings) -> Image.Image:
+    return Image.fromarray(fit(_decoded(_sample, _settings), side, how))
+
+
 def _decoded(sample: Sample, settings: Settings) -> Image.Image:
     data = read_bytes(sample.path, sample.file, settings.limits)
     return decode(data, sample.file, settings.limits)

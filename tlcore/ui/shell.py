@@ -53,7 +53,18 @@ COMPARE = Page(
     "One image, two minds",
     "What does the ImageNet network see in your picture, and what does your own head make of it?",
     ":material/compare:",
-    {**_PICTURE, "run": Choice.HEAD},
+    {
+        **_PICTURE,
+        "run": Choice.HEAD,
+        "size": Choice.SIZE,
+        "fit": Choice.FIT,
+        "k": Choice.TOP,
+        "view": Choice.VIEW,
+        "class": Choice.CLASS,
+        "own": Choice.OWN_CLASS,
+        "second": Choice.SECOND,
+        "also": Choice.ALSO,
+    },
 )
 MAPS = Page(
     "pages/3_Feature_maps.py",

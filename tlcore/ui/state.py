@@ -26,6 +26,14 @@ class Choice(StrEnum):
     NETWORK = "network"  # "pretrained" or "head": whose feature maps
     LAYER = "layer"
     TOP = "top"  # bars shown
+    VIEW = "view"  # of the Compare page: answers, why, or many pictures
+    SECOND = "second"  # a second backbone beside the first
+    ALSO = "also"  # ids of further runs beside the first, with commas
+    CLASS = "class"  # index of the ImageNet class that is explained; "best" for the first
+    OWN_CLASS = "own_class"  # the same of a head of one's own
+    POOLING = "pooling"  # shown on the path of shapes
+    PATH = "path"  # whose path of shapes: "pretrained" or "head"
+    TEACHING = "teaching"  # id of the run that was started on the Compare page
     STRIP = "strip"  # page of the strip of thumbnails, from 0
 
 

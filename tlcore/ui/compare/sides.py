@@ -1,0 +1,121 @@
+"""Whom to ask: ImageNet's networks on the left, heads of one's own on the right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from tlcore.errors import WeightsMissing
+from tlcore.networks.answers import Pretrained
+from tlcore.networks.catalogue import BACKBONES, Backbone
+from tlcore.networks.weights import find, ready
+from tlcore.runs.store import RunInfo, list_runs
+from tlcore.settings import Settings
+from tlcore.ui.compare_view import side_title
+from tlcore.ui.networks import backbone_select, head_select, pretrained, run_title, view_options
+from tlcore.ui.selecting import select
+from tlcore.ui.state import Choice, choose, chosen
+from tlcore.ui.weights_view import offer_weights
+
+NONE = "none"
+MOST_RUNS = 3  # further heads beside the first
+VIEWS = {
+    "answers": ":material/bar_chart: Answers",
+    "why": ":material/center_focus_strong: Why",
+    "many": ":material/photo_library: Many pictures",
+}
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Everyone who is asked."""
+
+    row: Backbone
+    size: int  # of the first network's input, pixels
+    fit: str
+    networks: tuple[Pretrained, ...]  # none where weights are missing, which has been shown
+    runs: tuple[RunInfo, ...]  # the chosen one first
+
+
+def left_side(options: Any, settings: Settings) -> tuple[Backbone, int, str, list[Pretrained]]:
+    """Choose the backbone, and in ``options`` its size, its geometry and a second one."""
+    side_title("ImageNet's network", "pretrained", "1000 classes")
+    row = backbone_select(settings)
+    with options:
+        size, how = view_options(row, top=True, bars=True)
+        second = _second(row, settings)
+    first = _with_top(row, size, how, settings)
+    found = [] if first is None else [first]
+    if second is not None:
+        found.append(Pretrained(second.name, second.size, how))
+    return row, size, how, found
+
+
+def right_side(options: Any, settings: Settings) -> list[RunInfo]:
+    """Choose the head, and in ``options`` further ones."""
+    side_title("Your own head", "head")
+    first = head_select(settings)
+    if first is None:
+        return []
+    others = [
+        info for info in list_runs(settings) if info.model and not info.active and info != first
+    ]
+    with options:
+        return [first, *_also(others)]
+
+
+def _with_top(row: Backbone, size: int, how: str, settings: Settings) -> Pretrained | None:
+    ref = pretrained(row, size, how, settings)
+    if ref is not None and not ref.top:  # its body is here, its 1000 classes are not
+        try:
+            find(row, size, settings, top=True)
+        except WeightsMissing as missing:
+            offer_weights(row, missing, settings)
+        return None
+    return ref
+
+
+def _second(first: Backbone, settings: Settings) -> Backbone | None:
+    """A second network among those whose weights are here."""
+    names = [row.backbone.name for row in ready(settings) if row.top]
+    names = [name for name in names if name != first.name]
+    if not names:
+        return None
+    if chosen(Choice.SECOND) not in names:
+        choose(Choice.SECOND, NONE)
+    with st.popover("A second network", icon=":material/add:", type="tertiary"):
+        name = select(
+            "Second backbone",
+            [NONE, *names],
+            Choice.SECOND,
+            words=lambda name: "no other" if name == NONE else name,
+            help="Its answer stands under the first one's, at its own default size.",
+        )
+    return BACKBONES[name] if name != NONE else None
+
+
+def _also(others: list[RunInfo]) -> list[RunInfo]:
+    """Further heads, whose ids the address holds with commas between them."""
+    if not others:
+        return []
+    by_id = {info.id: info for info in others}
+    wanted = [run for run in chosen(Choice.ALSO).split(",") if run in by_id][:MOST_RUNS]
+    key = "select-also"
+    st.session_state[key] = wanted
+
+    def take_over() -> None:
+        choose(Choice.ALSO, ",".join(st.session_state[key]))
+
+    with st.popover("Further heads", icon=":material/add:", type="tertiary"):
+        st.multiselect(
+            "Beside the first",
+            list(by_id),
+            key=key,
+            format_func=lambda run: run_title(by_id[run]),
+            max_selections=MOST_RUNS,
+            on_change=take_over,
+        )
+    choose(Choice.ALSO, ",".join(wanted))
+    return [by_id[run] for run in wanted]
