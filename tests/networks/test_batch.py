@@ -1,0 +1,53 @@
+"""Many pictures give what each gives alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tlcore.errors import BadImage
+from tlcore.images.decode import read
+from tlcore.networks.answers import Pretrained
+from tlcore.networks.batch import predict_many
+from tlcore.networks.brief import brief
+from tlcore.networks.network import load_pretrained
+from tlcore.settings import Limits, Settings
+
+
+@pytest.mark.parametrize("count", [0, 1, 32, 45])
+def test_batch_equals_singles(count: int, real: Settings, photos: list[Path]) -> None:
+    networks = [
+        load_pretrained(Pretrained("MobileNet-0.25", 128), real),
+        load_pretrained(Pretrained("MobileNet-0.5", 160, fit="squash"), real),
+    ]
+    answers = list(predict_many(networks, photos[:count], Limits()))
+    assert len(answers) == count
+    for path, both in zip(photos, answers, strict=False):
+        assert not isinstance(both, BadImage)
+        for network, probabilities in zip(networks, both, strict=True):
+            alone = network.predict(read(path, Limits())).probabilities
+            np.testing.assert_allclose(probabilities, alone, atol=1e-5)
+
+
+def test_what_cannot_be_read_keeps_its_place(
+    settings: Settings, photos: list[Path], tmp_path: Path
+) -> None:
+    bad = tmp_path / "no picture.jpg"
+    bad.write_text("nothing")
+    network = load_pretrained(Pretrained("MobileNet-0.25", 64, random=True), settings)
+    first, second, third = predict_many([network], [photos[0], bad, photos[1]], Limits())
+    assert isinstance(second, BadImage)
+    assert "no picture.jpg" in str(second)
+    assert not isinstance(first, BadImage)
+    assert not isinstance(third, BadImage)
+    [only] = predict_many([network], [bad], Limits())
+    assert isinstance(only, BadImage)
+
+
+def test_the_short_form() -> None:
+    found = brief(np.array([0.1, 0.7, 0.2], np.float32))
+    assert found.index == 1
+    assert found.probability == pytest.approx(0.7)
+    assert found.certainty.margin == pytest.approx(0.5)

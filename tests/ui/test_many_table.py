@@ -1,0 +1,89 @@
+"""The table of both sides' answers, on answers made up by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tlcore.images.dataset import Sample
+from tlcore.networks.brief import Brief
+from tlcore.networks.certainty import Certainty
+from tlcore.ui.compare.many_table import baseline_of, scores, table_of, together
+from tlcore.ui.compare_view import search
+
+DOG, CAT = 207, 281  # golden retriever, tabby
+PARTS = {"a": "train", "b": "train", "c": "val", "d": "val"}
+
+
+def answered(*rows: tuple[str, str, int, float, int, float]):
+    sure = Certainty(0, 1, 1, 0)
+    return [
+        (
+            Sample(f"{sha}.jpg", Path(sha), sha, label, None),
+            (Brief(first, p, sure), Brief(second, q, sure)),
+        )
+        for sha, label, first, p, second, q in rows
+    ]
+
+
+ROWS = answered(
+    ("a", "dog", DOG, 0.9, 1, 0.9),
+    ("b", "cat", CAT, 0.8, 0, 0.7),
+    ("c", "dog", CAT, 0.6, 1, 0.8),  # ImageNet takes it for a cat, the head is right
+    ("d", "cat", CAT, 0.9, 0, 1.0),
+)
+
+
+def test_agreement_scores_and_order() -> None:
+    baseline = baseline_of(ROWS, PARTS)
+    assert baseline is not None
+    assert dict(baseline.labels) == {DOG: "dog", CAT: "cat"}
+    frame = table_of(ROWS, ("cat", "dog"), baseline, PARTS)
+    assert frame.iloc[0]["file"] == "c.jpg"  # the one on which they disagree
+    assert frame.iloc[0]["disagreement"] == np.float64(0.7)
+    assert frame["agree"].sum() == 3
+    assert frame.iloc[0]["imagenet"] == "tabby"
+    assert frame.iloc[0]["group"] == "cats, small and big"
+    base, head = scores(frame)
+    assert (base.right, base.pictures) == (1, 2)
+    assert (head.right, head.pictures) == (2, 2)
+
+
+def test_without_training_pictures_nothing_is_claimed() -> None:
+    rows = ROWS[2:]
+    assert baseline_of(rows, PARTS) is None
+    frame = table_of(rows, ("cat", "dog"), None, PARTS)
+    assert frame["agree"].isna().all()
+    assert frame["disagreement"].tolist() == [0, 0]
+    without_head = table_of([(s, b[:1]) for s, b in rows], (), None, PARTS)
+    assert "head" not in without_head
+    assert scores(without_head)[1].pictures == 0
+
+
+def test_the_heat_map_counts_every_picture_once() -> None:
+    frame = table_of(ROWS, ("cat", "dog"), baseline_of(ROWS, PARTS), PARTS)
+    rows, columns, counts = together(frame, "imagenet", "head")
+    assert rows == ["tabby", "golden retriever"]
+    assert columns == ["cat", "dog"]
+    assert counts.tolist() == [[2, 1], [0, 1]]
+    many = pd.DataFrame({"imagenet": [f"class {n}" for n in range(20)], "head": ["x"] * 20})
+    rows, _, counts = together(many, "imagenet", "head")
+    assert rows[-1] == "others"
+    assert counts.sum() == 20
+
+
+def test_the_search_wants_every_word() -> None:
+    rows = pd.DataFrame(
+        {
+            "class": ["great grey owl", "barn spider"],
+            "group": ["birds", "insects and spiders"],
+            "wnid": ["n01622779", "n01773549"],
+        }
+    )
+    assert search(rows, "Owl grey")["wnid"].tolist() == ["n01622779"]
+    assert search(rows, "spiders")["class"].tolist() == ["barn spider"]
+    assert search(rows, "n0162")["class"].tolist() == ["great grey owl"]
+    assert len(search(rows, "")) == 2
+    assert len(search(rows, "zebra")) == 0
