@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -52,6 +53,22 @@ def test_predict_names_the_unreadable_and_goes_on(
     assert set(second) == {"image", "error"}
     assert "broken.jpg" in second["error"]
     assert third["top"]
+
+
+def test_predict_with_two_backbones_writes_a_table_and_where_they_looked(
+    real: Settings, photos: list[Path], tmp_path: Path
+) -> None:
+    table, looks = tmp_path / "answers.csv", tmp_path / "why.png"
+    words = ("--backbone", "MobileNetV2", "--backbone", "MobileNet-0.25", "--size", "128")
+    files = ("--csv", table, "--explain", looks, "--class", "tench")
+    told = answer(real, "predict", photos[0], photos[1], *words, "--top", "3", *files)
+    assert [row["source"] for row in told] == ["MobileNetV2", "MobileNet-0.25"] * 2
+    rows = list(csv.DictReader(table.open(encoding="utf-8")))
+    assert len(rows) == 2 * 2 * 3
+    assert rows[0]["label"] == told[0]["top"][0]["label"]
+    assert float(rows[0]["probability"]) == told[0]["top"][0]["probability"]
+    with Image.open(looks) as drawn:
+        assert drawn.size == (3 * 448, 2 * 448)  # the picture and two maps, two pictures
 
 
 def test_train_show_predict_and_features_of_a_run(settings: Settings, tmp_path: Path) -> None:
@@ -111,6 +128,7 @@ def test_weights_lists_what_is_here(real: Settings) -> None:
     ("words", "said"),
     [
         (("predict", "a.jpg", "--backbone", "AlexNet"), "Received 'AlexNet'"),
+        (("predict", "a.jpg", "--class", "owl"), "Expected --explain"),
         (("predict", "a.jpg"), "python -m tlcore weights fetch MobileNetV2"),
         (("predict", "a.jpg", "--run", "nothing"), "Received 'nothing'"),
         (("summary", "--backbone", "VGG16", "--size", "160"), "Expected 224 px"),

@@ -25,9 +25,13 @@ def own_pictures(settings: Settings) -> None:
             max_upload_size=settings.limits.file_bytes // 2**20,
             help=f"They go into the data set “{MY_IMAGES}”.",
         )
-    if files:
+        taken = None
+        if st.toggle("Use the camera", key="camera"):
+            taken = st.camera_input("One picture", key=f"taken-{generation('own')}")
+    if files or taken:
         with boundary():
-            _keep([(file.name, file.getvalue()) for file in files], settings)
+            came = [*files, *([taken] if taken else [])]
+            _keep([(file.name, file.getvalue()) for file in came], settings)
 
 
 def _keep(uploads: list[tuple[str, bytes]], settings: Settings) -> None:

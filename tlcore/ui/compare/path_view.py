@@ -44,11 +44,8 @@ def path_view(
     """
     classes = max(2, len(load_run(run.id, settings).classes) if run else wanted)
     st.subheader("In between: how the picture becomes numbers", anchor=False)
-    whose, pooling = st.columns(2, gap="medium")
-    with whose:
-        asked = _whose(ref, run)
-    path = shape_path(asked, classes, settings)
-    with pooling:
+    with st.container(horizontal=True, gap="medium"):
+        path = shape_path(_whose(ref, run), classes, settings)
         how = _pooling(path)
     st.html(_drawn(path, how, sheet([sample], settings)))
     st.caption(

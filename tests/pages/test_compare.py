@@ -1,0 +1,121 @@
+"""Compare with a head of one's own: answers, reasons, many pictures, links."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.conftest import Opened, html_of, texts
+from tests.pictures import write_patches
+from tlcore.images.sources import from_folder
+from tlcore.images.store import import_set
+from tlcore.runs.config import RunConfig
+from tlcore.runs.store import create_run
+from tlcore.runs.worker import work
+from tlcore.settings import Settings
+
+SET = "Patches"
+
+
+@pytest.fixture
+def run(real_workspace: Settings, tmp_path: Path) -> str:
+    """A real run of two classes on a small network; its id."""
+    import_set(SET, from_folder(write_patches(tmp_path / "patches", classes=2)), real_workspace)
+    config = RunConfig(dataset=SET, backbone="MobileNet-0.25", size=32, epochs=2)
+    folder, lock = create_run(config, real_workspace)
+    try:
+        assert work(folder, real_workspace).state == "finished"
+    finally:
+        os.close(lock)
+    return folder.name
+
+
+def charts(at: AppTest) -> list[list[str]]:
+    """The names of the bars of each chart."""
+    specs = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+    return [
+        next(trace["text"] for trace in spec["data"] if trace["type"] == "scatter")
+        for spec in specs
+    ]
+
+
+def test_both_answers_the_threshold_and_the_path(opened: Opened, run: str) -> None:
+    at = opened("Compare", set=SET, run=run, k="7")
+    assert not at.exception
+    imagenet, head = charts(at)
+    assert len(imagenet) == 7
+    assert set(head) == {"blue", "green"}
+    assert "ahead of the next" in texts(at)
+    assert "At this threshold it says" in texts(at)
+    assert "7 × 7 × 1280" in html_of(at)  # read from the network on the left
+    at.slider(key=f"threshold-{run}").set_value(99).run()
+    assert "At this threshold it says **blue**" in texts(at)
+
+
+def test_switching_the_pooling_shows_what_it_costs(opened: Opened, run: str) -> None:
+    at = opened("Compare", set=SET, run=run)
+    assert "1,281 parameters" in html_of(at)  # 1280 weights and a bias of one sigmoid unit
+    at.button_group(key="select-pooling").set_value("flatten").run()
+    assert f"{7 * 7 * 1280 + 1:,} parameters" in html_of(at)
+    at.button_group(key="select-path").set_value("head").run()
+    assert "1 × 1 × 256" in html_of(at)  # the run's own network at 32 pixels
+
+
+def test_a_link_restores_the_reason_of_a_class(opened: Opened, run: str) -> None:
+    address = {"set": SET, "run": run, "view": "why", "backbone": "MobileNet-0.5", "size": "160"}
+    at = opened("Compare", **address, **{"class": "207", "own": "0"})
+    assert not at.exception
+    assert at.selectbox(key="select-backbone").value == "MobileNet-0.5"
+    assert at.selectbox(key="select-class").value == "207"
+    assert at.selectbox(key="select-own_class").value == "0"
+    assert "golden retriever" in texts(at)
+    assert texts(at).count("Grad-CAM of") == 2
+    assert "5 × 5 places" in texts(at)
+    at.selectbox(key="why-net-0-layer").set_value("conv_pw_5_relu").run()
+    assert not at.exception
+    assert "20 × 20 places" in texts(at)
+
+
+def test_two_backbones_at_once(opened: Opened, run: str) -> None:
+    at = opened("Compare", set=SET, run=run, second="MobileNet-0.25")
+    assert not at.exception
+    assert len(charts(at)) == 3
+
+
+def test_its_percentages_are_measured_when_asked(opened: Opened, run: str) -> None:
+    from tlcore.runs.store import run_info
+    from tlcore.ui.compare.trust import _measured
+
+    settings = Settings.from_environment()
+    opened("Compare", set=SET, run=run)
+    found = _measured(run, run_info(run, settings), settings)
+    assert found is not None
+    assert found.answers == 4  # two of each class
+
+
+def test_many_pictures_from_start_to_table(opened: Opened, run: str) -> None:
+    at = opened("Compare", set=SET, run=run, view="many")
+    at.button(key="many-start").click().run()
+    assert not at.exception
+    for _ in range(3):
+        at.run()
+    frame = at.dataframe[0].value
+    assert len(frame) == 16
+    assert {"imagenet", "head", "agree", "disagreement", "group"} <= set(frame.columns)
+    assert sorted(set(frame["part"])) == ["train", "val"]
+    assert [metric.label for metric in at.metric][:2] == [
+        ":blue[●] ImageNet alone, no head",
+        ":orange[●] Your own head",
+    ]
+    assert len(at.get("download_button")) == 2
+
+
+@pytest.mark.parametrize("query", ["view", "k", "class", "own", "second", "also", "size", "fit"])
+def test_a_link_to_what_is_not_offered_opens(
+    query: str, opened: Opened, workspace: Settings
+) -> None:
+    assert not opened("Compare", **{query: "gone"}).exception
