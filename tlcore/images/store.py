@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tlcore.errors import BadDataset
 from tlcore.images.dataset import Dataset
+from tlcore.images.edits.state import SetState, read_state
 from tlcore.images.folder import read_folder as read_folder
 from tlcore.images.folder import unused_files as unused_files
 from tlcore.images.importing import DEFAULT_LABEL as DEFAULT_LABEL
@@ -19,7 +20,6 @@ from tlcore.images.importing import add_to_set as add_to_set
 from tlcore.images.importing import import_set as import_set
 from tlcore.images.incoming import Refusal as Refusal
 from tlcore.images.locks import discard, hold_set
-from tlcore.images.manifest import read_manifest
 from tlcore.images.names import check_free, folder_of, set_names
 from tlcore.images.thumbnails import thumbnail as thumbnail
 from tlcore.settings import Settings
@@ -30,7 +30,7 @@ class SetInfo:
     """A stored set at a glance."""
 
     name: str
-    images: int
+    images: int  # without the excluded
     classes: tuple[str, ...]  # sorted
     created: datetime  # with time zone
     folder: Path
@@ -42,23 +42,25 @@ def list_sets(settings: Settings) -> list[SetInfo]:
     for name in set_names(settings):
         folder = settings.datasets / name
         try:
-            manifest = read_manifest(folder)
+            state = read_state(folder)
         except BadDataset:
             continue
-        found.append(
-            SetInfo(name, len(manifest.entries), manifest.classes, manifest.created, folder)
-        )
+        found.append(SetInfo(name, len(state.used), tuple(state.counts), state.created, folder))
     return sorted(found, key=lambda info: info.created, reverse=True)
 
 
 def load_set(name: str, settings: Settings) -> Dataset:
-    """A stored set by its name.
+    """A stored set by its name, with all edits laid over its pictures, without the excluded.
 
     Raises:
         BadDataset: no such set, with those that are there; or a damaged one.
     """
-    folder = folder_of(name, settings)
-    return read_manifest(folder).dataset(folder)
+    return load_state(name, settings).dataset
+
+
+def load_state(name: str, settings: Settings) -> SetState:
+    """A stored set by its name, with everything that is known of it; raises as `load_set`."""
+    return read_state(folder_of(name, settings))
 
 
 def open_dataset(reference: str, settings: Settings) -> Dataset:
