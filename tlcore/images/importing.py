@@ -5,13 +5,10 @@ A set appears whole or not at all: it is made in a hidden folder beside its plac
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import functools
-import os
 import time
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +16,7 @@ from tlcore.errors import BadDataset, BadImage
 from tlcore.images.dataset import Dataset
 from tlcore.images.decode import check_size, content_id, decode_with_header
 from tlcore.images.doctor.facts import Facts, measure
-from tlcore.images.doctor.kept import add_facts
+from tlcore.images.doctor.kept import remember
 from tlcore.images.edits.state import read_state
 from tlcore.images.formats import FORMATS
 from tlcore.images.incoming import Incoming, Refusal
@@ -27,13 +24,13 @@ from tlcore.images.layout import EXPECTED_LAYOUT, label_and_split, outer_folder
 from tlcore.images.locks import hold_set, sweep, workplace
 from tlcore.images.manifest import Entry, Manifest, read_manifest, write_manifest, write_whole
 from tlcore.images.names import check_free, check_name, folder_of
+from tlcore.images.threads import in_order
 from tlcore.images.thumbnails import keep_thumbnail
 from tlcore.settings import Settings
 
 Progress = Callable[[int, int | None], None]  # files done, files in all if known
 
 DEFAULT_LABEL = "unlabelled"
-_THREADS = min(4, os.cpu_count() or 1)  # Pillow decodes without holding Python's lock
 _REASONS_SHOWN = 3
 
 
@@ -142,12 +139,12 @@ def _take_all(
     )
     taken: list[Taken] = []
     refusals: list[Refusal] = []
-    with contextlib.closing(_in_threads(take, offered)) as results:
+    with contextlib.closing(in_order(take, offered)) as results:
         for done, result in enumerate(results, start=1):
             taken.append(result) if isinstance(result, Taken) else refusals.append(result)
             if progress is not None:
                 progress(done, len(offered))
-    add_facts(folder, {one.facts.sha256: one.facts for one in taken}.values())
+    remember(folder, {one.facts.sha256: one.facts for one in taken}.values())
     return [one.entry for one in taken], refusals
 
 
@@ -168,23 +165,6 @@ def _take(
         write_whole(entry.path(folder), data)
     keep_thumbnail(image, sha256, settings)
     return Taken(entry, measure(image, header, sha256))
-
-
-def _in_threads(
-    take: Callable[[Incoming], Taken | Refusal], items: Iterable[Incoming]
-) -> Generator[Taken | Refusal, None, None]:
-    """Results in order; few files are under way at once, so that memory stays bounded."""
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="import") as pool:
-        waiting: collections.deque[Future[Taken | Refusal]] = collections.deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(take, item))
-                if len(waiting) > 2 * _THREADS:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _publish(place: Path, name: str, settings: Settings) -> Path:

@@ -12,7 +12,6 @@ A stored set is a folder:
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import re
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tlcore.errors import BadDataset
-from tlcore.images.dataset import SPLITS
+from tlcore.images.dataset import SPLITS, entry_key
 from tlcore.images.formats import ENDINGS
 from tlcore.images.incoming import Refusal
 
@@ -68,8 +67,7 @@ class Entry:
     @cached_property
     def key(self) -> str:
         """What edits call this entry: by name and content, so that adding others changes none."""
-        text = f"{self.sha256} {self.file}"
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return entry_key(self.file, self.sha256)
 
     def path(self, folder: Path) -> Path:
         return folder / "images" / f"{self.sha256}.{self.ending}"

@@ -16,8 +16,7 @@ from tlcore.images.header import Header
 
 VERSION = 1  # of the measuring: facts of another version are measured again
 LOOK = 16  # pixels a side of the small look that candidates for near duplicates are compared by
-_SAMPLED = 64  # pixels a side, picked and not blended, in which flatness is counted
-_REDUCED = 64  # pixels that the short side of a picture keeps at least before it is looked at
+_SAMPLED = 64  # pixels a side: picked to count flatness, blended for all else
 _ALIKE = 8  # grey levels a channel within which two pixels are the same ground
 
 
@@ -54,7 +53,7 @@ class Facts:
 
 def measure(image: Image.Image, header: Header, sha256: str) -> Facts:
     """Look at a decoded picture (RGB, upright); about half a millisecond."""
-    small = _reduced(image)
+    small = image.resize((_SAMPLED, _SAMPLED), Image.Resampling.BOX)
     sampled = np.asarray(image.resize((_SAMPLED, _SAMPLED), Image.Resampling.NEAREST))
     look = small.resize((LOOK, LOOK), Image.Resampling.BOX).tobytes()
     return Facts(
@@ -68,11 +67,6 @@ def measure(image: Image.Image, header: Header, sha256: str) -> Facts:
         phash(small),
         base64.b64encode(look).decode("ascii"),
     )
-
-
-def _reduced(image: Image.Image) -> Image.Image:
-    factor = min(image.size) // _REDUCED
-    return image.reduce(factor) if factor > 1 else image
 
 
 def _flat_share(sampled: NDArray[np.uint8]) -> float:

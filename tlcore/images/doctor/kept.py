@@ -8,39 +8,82 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 from tlcore.images.doctor.facts import Facts
+from tlcore.images.doctor.near import groups, near_pairs
 
 _FILE = "facts.jsonl"
 
 
-def read_facts(folder: Path) -> Mapping[str, Facts]:
-    """What is known of a set's pictures, by sha256."""
-    try:
-        lines = (folder / _FILE).read_text("utf-8", "replace").split("\n")
-    except OSError:
-        return {}
-    known = {}
-    for line in lines:
-        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-            facts = Facts.from_json(json.loads(line))
-            known[facts.sha256] = facts
-    return known
+@dataclass(frozen=True)
+class Fault:
+    """A stored file that can no longer be decoded: the disk, or somebody, has changed it."""
+
+    sha256: str
+    kind: str  # of finding
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"sha256": self.sha256, "fault": self.kind, "reason": self.reason}
 
 
-def stamp(folder: Path) -> tuple[int, int]:
-    """Changes whenever facts are added: (nanoseconds, bytes)."""
+Seen = Facts | Fault
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is known of pictures, by sha256."""
+
+    seen: Mapping[str, Seen]
+
+    @cached_property
+    def facts(self) -> Mapping[str, Facts]:
+        return {sha: seen for sha, seen in self.seen.items() if isinstance(seen, Facts)}
+
+    @cached_property
+    def alike(self) -> tuple[tuple[str, ...], ...]:
+        """The sha256 of pictures that are nearly the same, two or more together."""
+        shas, facts = list(self.facts), list(self.facts.values())
+        joined = groups(len(facts), near_pairs(facts))
+        return tuple(tuple(shas[at] for at in group) for group in joined)
+
+
+def read_memory(folder: Path) -> Memory:
+    """What is known of a set's pictures; read anew only if something was added."""
     try:
         status = (folder / _FILE).stat()
     except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
+        return Memory({})
+    return _read(folder, (status.st_ino, status.st_mtime_ns, status.st_size))
 
 
-def add_facts(folder: Path, facts: Iterable[Facts]) -> None:
+@lru_cache(maxsize=8)  # values are frozen, and the stamp says which state they are of
+def _read(folder: Path, stamp: tuple[int, ...]) -> Memory:
+    try:
+        lines = (folder / _FILE).read_text("utf-8", "replace").split("\n")
+    except OSError:
+        return Memory({})
+    known: dict[str, Seen] = {}
+    for line in lines:
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            seen = _from_json(json.loads(line))
+            known[seen.sha256] = seen
+    return Memory(known)
+
+
+def _from_json(fields: dict[str, Any]) -> Seen:
+    if "fault" in fields:
+        return Fault(fields["sha256"], fields["fault"], fields["reason"])
+    return Facts.from_json(fields)
+
+
+def remember(folder: Path, seen: Iterable[Seen]) -> None:
     """Append; the line break in front ends a line that a killed process left torn."""
-    lines = [json.dumps(one.to_json(), separators=(",", ":")) for one in facts]
+    lines = [json.dumps(one.to_json(), separators=(",", ":")) for one in seen]
     if not lines:
         return
     with contextlib.suppress(OSError), (folder / _FILE).open("a", encoding="utf-8") as file:

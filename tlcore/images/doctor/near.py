@@ -2,8 +2,26 @@
 
 Two sieves. Fingerprints that differ in few bits are candidates: exclusive-or and a count of bits,
 a row against all later ones, is an instant for thousands. A candidate stays if the small looks
-agree in shape (correlation of grey levels, so that exposure does not matter) and in colour. The
-second sieve is what keeps two different skies apart: their fingerprints may well agree.
+agree: same shape (correlation of grey levels), and after one is given the other's mean and contrast
+hardly a spot that differs. The second sieve is what keeps two different skies apart, whose
+fingerprints may well agree.
+
+The bounds were set by measurement on 50 photographs and 26 drawn pictures, each against itself made
+anew (bits apart, correlation, 95% of the spots differ by less, the worst spot; each the extreme of
+the 76), and on 397 photographs of insects, no two alike:
+
+====================  ====  ===========  ===========  =====
+made anew as           bits  correlation  95% of spots  worst
+====================  ====  ===========  ===========  =====
+JPEG of quality 30       2        0.999           3      3
+half the size            4        0.994           8     10
+160 pixels wide          4        0.996           8     12
+15% brighter             4        0.990          11     22
+contrast 1.2             4        0.997           9     15
+nearest two insects     24        0.80
+====================  ====  ===========  ===========  =====
+
+A crop of 2% a side is found about every second time; of 4%, or with a caption laid over, seldom.
 """
 
 from __future__ import annotations
@@ -18,10 +36,13 @@ from tlcore.images.doctor.facts import Facts
 
 BITS = 12  # of 64 in which two fingerprints may differ
 CORRELATION = 0.97  # of the 16 × 16 grey levels, at least
-COLOUR = 14.0  # mean difference of colour, levels, at most; after each look's own mean is taken off
+SPOTS = 20.0  # levels by which 95% of the 256 spots may differ, exposure evened out
+WORST = 30.0  # and the worst of them
+EXPOSURE = 40.0  # levels between the mean colours, at most
 ASPECT = 1.15  # how much longer in proportion one picture may be
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _TEXTURE = 3.0  # standard deviation of grey levels below which a picture has no shape to compare
+_CHUNK = 4096  # candidates compared at a time, so that memory stays bounded
 
 Floats = NDArray[np.floating[Any]]
 
@@ -67,17 +88,27 @@ def _candidates(hashes: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
 
 
 def _agree(looks: Floats, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each pair's looks, float32 (n, 16, 16, 3), show the same."""
+    """Whether each pair's looks, float32 (n, 16, 16, 3), show the same: bool (pairs,)."""
     flat = looks.reshape(len(looks), -1, 3)
-    grey = flat @ _GREY
-    spread = grey.std(axis=1)
-    shape = (grey - grey.mean(axis=1, keepdims=True)) / np.maximum(spread, 1e-6)[:, None]
-    centred = flat - flat.mean(axis=1, keepdims=True)
-    agree = np.zeros(len(pairs), bool)
-    for at in range(0, len(pairs), 4096):  # bounded memory, however many candidates
-        i, j = pairs[at : at + 4096].T
-        correlation = (shape[i] * shape[j]).mean(axis=1)
-        colour = np.abs(centred[i] - centred[j]).mean(axis=(1, 2))
-        textured = np.minimum(spread[i], spread[j]) >= _TEXTURE
-        agree[at : at + 4096] = (correlation >= CORRELATION) & (colour <= COLOUR) & textured
+    parts = [_agree_some(flat, pairs[at : at + _CHUNK]) for at in range(0, len(pairs), _CHUNK)]
+    return np.concatenate(parts) if parts else np.zeros(0, bool)
+
+
+def _agree_some(flat: Floats, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    left, right = flat[pairs[:, 0]], flat[pairs[:, 1]]
+    mean_left, mean_right = left.mean(axis=1, keepdims=True), right.mean(axis=1, keepdims=True)
+    left, right = left - mean_left, right - mean_right
+    grey_left, grey_right = left @ _GREY, right @ _GREY
+    spread_left, spread_right = grey_left.std(axis=1), grey_right.std(axis=1)
+    spread = np.maximum(spread_left * spread_right, 1e-6)
+    correlation = (grey_left * grey_right).mean(axis=1) / spread
+    gain = np.clip(spread_left / np.maximum(spread_right, 1e-6), 0.6, 1.6)
+    apart = np.abs(left - right * gain[:, None, None]).mean(axis=2)  # (pairs, 256)
+    agree: NDArray[np.bool_] = (
+        (np.minimum(spread_left, spread_right) >= _TEXTURE)
+        & (correlation >= CORRELATION)
+        & (np.percentile(apart, 95, axis=1) <= SPOTS)
+        & (apart.max(axis=1) <= WORST)
+        & (np.abs(mean_left - mean_right).max(axis=(1, 2)) <= EXPOSURE)
+    )
     return agree
