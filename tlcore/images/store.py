@@ -5,13 +5,15 @@ Every set is a folder under `settings.datasets`, described in `manifest`.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from tlcore.errors import BadDataset
 from tlcore.images.dataset import Dataset
-from tlcore.images.edits.state import SetState, read_state
+from tlcore.images.edits.state import SetState, Version, read_state, version
 from tlcore.images.folder import read_folder as read_folder
 from tlcore.images.folder import unused_files as unused_files
 from tlcore.images.importing import DEFAULT_LABEL as DEFAULT_LABEL
@@ -40,13 +42,16 @@ def list_sets(settings: Settings) -> list[SetInfo]:
     """All stored sets, newest first; a damaged one is left out."""
     found = []
     for name in set_names(settings):
-        folder = settings.datasets / name
-        try:
-            state = read_state(folder)
-        except BadDataset:
-            continue
-        found.append(SetInfo(name, len(state.used), tuple(state.counts), state.created, folder))
+        with contextlib.suppress(BadDataset):
+            folder = settings.datasets / name
+            found.append(_info(folder, version(folder)))
     return sorted(found, key=lambda info: info.created, reverse=True)
+
+
+@lru_cache(maxsize=1024)  # small, where whole states are not: a list of many sets stays quick
+def _info(folder: Path, state: Version) -> SetInfo:
+    read = read_state(folder)
+    return SetInfo(folder.name, len(read.used), tuple(read.counts), read.created, folder)
 
 
 def load_set(name: str, settings: Settings) -> Dataset:

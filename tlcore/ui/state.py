@@ -26,6 +26,8 @@ class Choice(StrEnum):
     NETWORK = "network"  # "pretrained" or "head": whose feature maps
     LAYER = "layer"
     TOP = "top"  # bars shown
+    VIEW = "view"  # what of a data set is looked at on the Upload page
+    WAY = "way"  # in which pictures are brought
     STRIP = "strip"  # page of the strip of thumbnails, from 0
 
 

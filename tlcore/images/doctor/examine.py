@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from tlcore.errors import BadImage
@@ -15,8 +16,8 @@ from tlcore.images.dataset import Sample
 from tlcore.images.decode import content_id, decode_with_header, read_bytes
 from tlcore.images.doctor.checkup import Checkup, checkup
 from tlcore.images.doctor.facts import Facts, measure
-from tlcore.images.doctor.kept import Fault, Memory, Seen, read_memory, remember
-from tlcore.images.edits.state import SetState, read_state, replay
+from tlcore.images.doctor.kept import Fault, Memory, Seen, memory_version, read_memory, remember
+from tlcore.images.edits.state import SetState, Version, read_state, replay, version
 from tlcore.images.folder import read_folder, unused_files
 from tlcore.images.formats import FORMATS
 from tlcore.images.incoming import Refusal
@@ -58,8 +59,13 @@ def examine(
 
 
 def known(name: str, settings: Settings) -> Checkup:
-    """Report on what was looked at so far, at once."""
+    """Report on what was looked at so far, at once; judged anew only if something has changed."""
     folder = folder_of(name, settings)
+    return _known(folder, version(folder), memory_version(folder))
+
+
+@lru_cache(maxsize=8)  # values are frozen, and the versions say which state they are of
+def _known(folder: Path, state: Version, memory: Version) -> Checkup:
     return checkup(read_state(folder), read_memory(folder))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from tlcore.images.doctor.facts import Facts
 from tlcore.images.doctor.near import groups, near_pairs
+from tlcore.images.edits.state import Version, stamp
 
 _FILE = "facts.jsonl"
 
@@ -54,15 +55,16 @@ class Memory:
 
 def read_memory(folder: Path) -> Memory:
     """What is known of a set's pictures; read anew only if something was added."""
-    try:
-        status = (folder / _FILE).stat()
-    except OSError:
-        return Memory({})
-    return _read(folder, (status.st_ino, status.st_mtime_ns, status.st_size))
+    return _read(folder, memory_version(folder))
+
+
+def memory_version(folder: Path) -> Version:
+    """Changes whenever something is added; cheap."""
+    return stamp(folder / _FILE)
 
 
 @lru_cache(maxsize=8)  # values are frozen, and the stamp says which state they are of
-def _read(folder: Path, stamp: tuple[int, ...]) -> Memory:
+def _read(folder: Path, state: Version) -> Memory:
     try:
         lines = (folder / _FILE).read_text("utf-8", "replace").split("\n")
     except OSError:

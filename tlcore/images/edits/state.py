@@ -18,6 +18,8 @@ from tlcore.images.incoming import Refusal
 from tlcore.images.manifest import FILE as ENTRIES
 from tlcore.images.manifest import Entry, read_manifest
 
+Version = tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Item:
@@ -86,11 +88,16 @@ def read_state(folder: Path) -> SetState:
     Raises:
         BadDataset: no set there, or a damaged one.
     """
-    return _read(folder, _stamp(folder / ENTRIES), _stamp(folder / EDITS))
+    return _read(folder, version(folder))
+
+
+def version(folder: Path) -> Version:
+    """Changes whenever a set does; cheap."""
+    return stamp(folder / ENTRIES) + stamp(folder / EDITS)
 
 
 @lru_cache(maxsize=32)  # values are frozen, and the stamps say which state they are of
-def _read(folder: Path, entries: tuple[int, ...], edits: tuple[int, ...]) -> SetState:
+def _read(folder: Path, state: Version) -> SetState:
     manifest, log = read_manifest(folder), read_log(folder)
     items = replay(manifest.entries, log)
     return SetState(folder, manifest.created, items, log, manifest.refused)
@@ -126,10 +133,10 @@ def _item(entry: Entry, given: Mapping[str, Value], settled: frozenset[str]) -> 
     )
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def stamp(path: Path) -> Version:
     """Changes whenever the file is replaced: it gets another inode, time or size."""
     try:
         status = path.stat()
     except OSError:
-        return ()
+        return (0, 0, 0)
     return status.st_ino, status.st_mtime_ns, status.st_size
