@@ -18,8 +18,8 @@ NAMES = {"train": "training", "val": "validation", "test": "test", None: "not di
 def class_counts(
     counts: Mapping[str | None, Mapping[str, int]], tone: Colours, template: go.layout.Template
 ) -> go.Figure:
-    """Bars of pictures per class, a piece for each part; classes from above, scale from 0."""
-    looks = {"train": tone.pretrained, "val": tone.head, "test": tone.text, None: tone.frozen}
+    """Bars of pictures per class, a piece for each part in the colours of a run's curves."""
+    looks = {"train": tone.frozen, "val": tone.head, "test": tone.text, None: tone.line}
     figure = go.Figure(layout={"template": template, "barmode": "stack"})
     names: list[str] = []
     for part, by_class in counts.items():
@@ -69,8 +69,8 @@ def sizes(
         customdata=list(found.values()),
         mode="markers",
         marker={
-            "color": tone.pretrained,
-            "opacity": 0.55,
+            "color": tone.faint,
+            "opacity": 0.6,
             "size": [min(28.0, 5 + 2 * number**0.5) for number in found.values()],
         },
         hovertemplate="%{x} × %{y} pixels: %{customdata} pictures<extra></extra>",

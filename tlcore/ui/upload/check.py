@@ -18,7 +18,8 @@ from tlcore.ui.shell import boundary
 from tlcore.ui.upload.one_by_one import one_by_one
 from tlcore.ui.words import count, label, plain
 
-FACES = 11  # thumbnails on a card
+FACES = 8  # thumbnails on a card
+LISTED = 3  # findings named on a card
 NAMED = 200  # files that are listed by name
 SLICE = 0.7  # s of looking between two answers to the person
 
@@ -69,14 +70,25 @@ def _shortages(found: Checkup) -> None:
 
 def _card(kind: Kind, findings: Sequence[Finding], state: SetState, settings: Settings) -> None:
     with st.container(border=True, key=f"kind-{kind.name}"):
-        st.markdown(f"**{kind.title}** · {len(findings):,}")
-        st.caption(kind.consequence)
+        words, pictures = st.columns([7, 4], vertical_alignment="center", gap="medium")
         keys = [key for finding in findings for key in finding.keys]
-        if faces := [state.by_key[key].sample(state.folder) for key in keys[:FACES]]:
-            st.html(tiles(f"face-{kind.name}", faces, settings, side=88, rows=1))
-        with st.container(horizontal=True, gap="small"):
-            _actions(kind, findings, state, settings)
-        one_by_one(kind, findings, state, settings)
+        with pictures:
+            faces = [state.by_key[key].sample(state.folder) for key in keys[:FACES]]
+            st.html(tiles(f"face-{kind.name}", faces, settings, side=76, rows=2))
+        with words:
+            st.markdown(f"**{kind.title}** · {len(findings):,}  \n:gray[{kind.consequence}]")
+            st.caption(_first_names(findings))
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                _actions(kind, findings, state, settings)
+                singly = st.toggle("One by one", key=f"single-{kind.name}")
+        if singly:
+            one_by_one(kind, findings, state, settings)
+
+
+def _first_names(findings: Sequence[Finding]) -> str:
+    names = [plain(" = ".join(finding.files[:3])) for finding in findings[:LISTED]]
+    more = f" and {len(findings) - LISTED:,} more" if len(findings) > LISTED else ""
+    return ", ".join(names) + more
 
 
 def _actions(kind: Kind, findings: Sequence[Finding], state: SetState, settings: Settings) -> None:

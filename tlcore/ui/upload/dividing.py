@@ -55,11 +55,11 @@ def _form(state: SetState, settings: Settings) -> None:
     )
     groups = len(known(state.name, settings).groups)
     together = f" {count(groups, 'group')} of copies stay together." if groups else ""
-    st.caption(
-        f"Every class gives the same share. Near copies never end up in two parts.{together}"
-    )
+    done = keep and all(item.split for item in state.used)
+    said = "Every picture has a part already. " if done else ""
+    st.caption(f"{said}Every class gives the same share, and copies never part.{together}")
     with st.container(horizontal=True, gap="small"):
-        if st.button("Divide", type="primary", key="divide", disabled=not state.used):
+        if st.button("Divide", type="primary", key="divide", disabled=done or not state.used):
             division = Division(val / 100, test / 100, int(seed), keep=bool(keep))
             _divide(state, division, settings)
         if given and st.button("Forget the parts", key="divide-forget"):

@@ -40,7 +40,7 @@ def _pictures(name: str, settings: Settings) -> None:
         items = _filtered(state, settings)
         pages = max(1, -(-len(items) // PAGE))
         left, middle, right = st.columns([4, 3, 3], vertical_alignment="bottom")
-        left.caption(f"{count(len(items), 'picture')} · page {PAGE} at a time")
+        left.caption(_how_many(len(items)))
         way = middle.segmented_control(
             "Show as", ["Gallery", "Table"], default="Gallery", required=True, key="as",
             label_visibility="collapsed",
@@ -54,6 +54,10 @@ def _pictures(name: str, settings: Settings) -> None:
             table(shown, state, settings)
         else:
             picking(shown, state, settings)
+
+
+def _how_many(number: int) -> str:
+    return count(number, "picture") + (f", {PAGE} on a page" if number > PAGE else "")
 
 
 def _filtered(state: SetState, settings: Settings) -> Sequence[Item]:

@@ -21,9 +21,7 @@ TOGETHER = 4  # pictures of one finding that are shown
 def one_by_one(
     kind: Kind, findings: Sequence[Finding], state: SetState, settings: Settings
 ) -> None:
-    """A row for each finding, behind a switch."""
-    if not st.toggle("One by one", key=f"single-{kind.name}"):
-        return
+    """A row for each finding, a page of them at a time."""
     pages = -(-len(findings) // PAGE)
     page = 0
     if pages > 1:
