@@ -25,7 +25,6 @@ from tlcore.images.locks import hold_set, sweep, workplace
 from tlcore.images.manifest import Entry, Manifest, read_manifest, write_manifest, write_whole
 from tlcore.images.names import check_free, check_name, folder_of
 from tlcore.images.threads import in_order
-from tlcore.images.thumbnails import keep_thumbnail
 from tlcore.settings import Settings
 
 Progress = Callable[[int, int | None], None]  # files done, files in all if known
@@ -163,7 +162,6 @@ def _take(
     entry = Entry(item.file, sha256, ending, label or default_label, split, *image.size)
     if not entry.path(folder).exists():
         write_whole(entry.path(folder), data)
-    keep_thumbnail(image, sha256, settings)
     return Taken(entry, measure(image, header, sha256))
 
 

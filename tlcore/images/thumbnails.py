@@ -36,13 +36,6 @@ def thumbnail(sample: Sample, settings: Settings, side: int = SIDE) -> bytes:
     return small
 
 
-def keep_thumbnail(image: Image.Image, sha256: str, settings: Settings) -> None:
-    """Make the usual thumbnail of a picture that is decoded already, unless it is there."""
-    kept = _place(sha256, settings, SIDE)
-    if not kept.exists():
-        _keep(kept, _draw(image, SIDE))
-
-
 def _keep(place: Path, small: bytes) -> None:
     with contextlib.suppress(OSError):  # a full disk costs time, not the picture
         place.parent.mkdir(parents=True, exist_ok=True)

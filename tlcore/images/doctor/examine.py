@@ -24,7 +24,6 @@ from tlcore.images.incoming import Refusal
 from tlcore.images.manifest import Entry
 from tlcore.images.names import folder_of
 from tlcore.images.threads import in_order
-from tlcore.images.thumbnails import keep_thumbnail
 from tlcore.settings import Limits, Settings
 
 Progress = Callable[[int, int | None], None]  # pictures done, pictures in all
@@ -127,7 +126,6 @@ def _look(entry: Entry, *, folder: Path, settings: Settings) -> Seen:
     except BadImage as error:
         refusal = Refusal.of(entry.file, error)
         return Fault(entry.sha256, refusal.kind, refusal.reason)
-    keep_thumbnail(image, entry.sha256, settings)
     return measure(image, header, entry.sha256)
 
 
