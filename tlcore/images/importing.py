@@ -160,8 +160,9 @@ def _take(
     sha256, ending = content_id(data), FORMATS[header.format].ending
     label, split = label_and_split(item.file, outer)
     entry = Entry(item.file, sha256, ending, label or default_label, split, *image.size)
-    if not entry.path(folder).exists():
-        write_whole(entry.path(folder), data)
+    stored = entry.path(folder)
+    if not stored.exists():
+        write_whole(stored, data)
     return Taken(entry, measure(image, header, sha256))
 
 

@@ -133,10 +133,12 @@ def _fields(entry: Entry) -> dict[str, Any]:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that it appears whole or not at all, whoever else writes it meanwhile."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    folder, name = os.path.split(path)
+    beside = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")  # noqa: PTH118 - by the thousand
     try:
-        beside.write_bytes(data)
+        with open(beside, "wb") as file:  # noqa: PTH123
+            file.write(data)
         os.replace(beside, path)  # noqa: PTH105 - the name of the thing, as everyone looks it up
     except BaseException:
-        beside.unlink(missing_ok=True)
+        Path(beside).unlink(missing_ok=True)
         raise

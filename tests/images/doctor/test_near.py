@@ -86,7 +86,7 @@ def test_the_fingerprint_is_that_of_the_definition() -> None:
         for u in range(1, 9)
     ])  # fmt: skip
     bits = "".join("01"[int(value > np.median(low))] for value in low.ravel())
-    assert phash(small) == int(bits, 2)
+    assert phash(pixels.astype(np.float32)) == int(bits, 2)
 
 
 def test_pairs_join_to_groups() -> None:

@@ -12,18 +12,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 SIDE = 32  # pixels that are transformed
 LOW = 8  # frequencies a direction that are kept
 
 
-def phash(small: Image.Image) -> int:
-    """The fingerprint of a picture of any size, mode RGB or L: 0 to 2**64 - 1."""
-    grey = small.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-    low = _cosines() @ np.asarray(grey, np.float32) @ _cosines().T
-    bits = (low > np.median(low)).ravel()
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+def phash(grey: NDArray[np.floating[Any]]) -> int:
+    """The fingerprint of grey levels, float32 (32, 32): 0 to 2**64 - 1."""
+    low = (_cosines() @ grey @ _cosines().T).ravel()
+    middle = np.sort(low)[low.size // 2 - 1 : low.size // 2 + 1].sum() / 2
+    return int.from_bytes(np.packbits(low > middle).tobytes(), "big")
 
 
 @cache

@@ -11,7 +11,7 @@ TINY = 64  # pixels; a shorter short side is blurred at every size a network tak
 ELONGATED = 3.0  # long side by short side: the crop then keeps less than a third
 _DEVIATION = 5.0  # grey levels; less is one colour, with the noise of a camera or a JPEG
 _FLAT = 0.9  # share of one colour that only placeholders have ...
-_FLAT_AND_FEW, _FEW = 0.8, 64  # ... or less of it, with as few colours as only drawings have
+_FLAT_AND_FEW, _FEW = 0.8, 32  # ... or less of it, with as few colours as only drawings have
 
 Test = Callable[[str, Facts], str]  # file's name, facts → what was found, "" for nothing
 
