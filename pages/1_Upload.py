@@ -1,14 +1,15 @@
-"""Which pictures do you bring? Files and zips become a named data set that stays."""
+"""Which pictures do you bring? They become a named data set, checked, labelled and divided."""
 
 import streamlit as st
 
 from tlcore.ui.shell import COMPARE, TUNE, UPLOAD, boundary, next_steps, page
-from tlcore.ui.upload_view import bring, last_report, set_view
+from tlcore.ui.upload.bring import bring, last_report
+from tlcore.ui.upload.data_set import data_set
 
 with page(UPLOAD) as settings:
     with boundary():
         bring(settings)
     last_report()
     st.subheader("Your data sets", anchor=False)
-    set_view(settings)
+    data_set(settings)
     next_steps(COMPARE, TUNE)

@@ -9,11 +9,11 @@ import os
 import sys
 from typing import TextIO
 
-from tlcore.commands import features, predict, runs, summary, train, weights
+from tlcore.commands import dataset, features, predict, runs, summary, train, weights
 from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
 
-COMMANDS = (weights, predict, features, summary, train, runs)
+COMMANDS = (weights, predict, features, summary, dataset, train, runs)
 
 
 def main(argv: list[str] | None = None) -> int:

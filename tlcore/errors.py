@@ -17,6 +17,20 @@ class TLCoreError(Exception):
 class BadImage(TLCoreError):
     """A file that cannot become an RGB picture; the message names the file and the reason."""
 
+    kind = "unreadable"  # what the doctor calls it
+
+
+class DamagedImage(BadImage):
+    """A file that begins as a picture and does not go on as one."""
+
+    kind = "truncated"
+
+
+class LargeImage(BadImage):
+    """A file with more bytes or pixels than the limits allow."""
+
+    kind = "too-large"
+
 
 class BadDataset(TLCoreError):
     """A data set that does not exist, cannot be made, or cannot be learned from."""

@@ -8,6 +8,8 @@ KERAS_HOME             Keras' own folder; weights lie in models/    ~/.keras
 TLCORE_WEIGHTS_URL     where weights are downloaded from            Keras' own address
 TLCORE_MODELS_KEPT     networks the inference worker keeps loaded   3
 TLCORE_RUNS_AT_ONCE    training runs that work at the same time     1
+TLCORE_SERVER_FOLDERS  folders on this machine that the Upload      none
+                       page may read by path, separated by ":"
 =====================  ==========================================  =====================
 """
 
@@ -45,6 +47,7 @@ class Settings:
     weights_url: str = KERAS_WEIGHTS_URL
     models_kept: int = 3
     runs_at_once: int = 1
+    server_folders: tuple[Path, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
@@ -60,6 +63,7 @@ class Settings:
             weights_url=environ.get("TLCORE_WEIGHTS_URL") or KERAS_WEIGHTS_URL,
             models_kept=_count(environ, "TLCORE_MODELS_KEPT", cls.models_kept),
             runs_at_once=_count(environ, "TLCORE_RUNS_AT_ONCE", cls.runs_at_once),
+            server_folders=_folders(environ.get("TLCORE_SERVER_FOLDERS") or ""),
         )
 
     def to_environment(self) -> dict[str, str]:
@@ -70,6 +74,7 @@ class Settings:
             "TLCORE_WEIGHTS_URL": self.weights_url,
             "TLCORE_MODELS_KEPT": str(self.models_kept),
             "TLCORE_RUNS_AT_ONCE": str(self.runs_at_once),
+            "TLCORE_SERVER_FOLDERS": os.pathsep.join(map(str, self.server_folders)),
             "TF_CPP_MIN_LOG_LEVEL": "3",  # its start-up chatter about GPUs is nobody's error
         }
 
@@ -97,3 +102,7 @@ def _count(environ: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise BadConfig(f"Expected {name} to be a whole number of at least 1. Received {text!r}.")
     return int(text)
+
+
+def _folders(text: str) -> tuple[Path, ...]:
+    return tuple(Path(part).expanduser().resolve() for part in text.split(os.pathsep) if part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -23,6 +24,17 @@ class Sample:
     sha256: str  # of its bytes, hexadecimal; "" in a folder read in place, until hashed
     label: str  # its class
     split: str | None  # one of SPLITS, or None: not given, a run divides with its seed
+
+    @cached_property
+    def key(self) -> str:
+        """What edits of its set call this picture."""
+        return entry_key(self.file, self.sha256)
+
+
+def entry_key(file: str, sha256: str) -> str:
+    """A name for a file of a set, 16 hexadecimal digits, that no other file's coming changes."""
+    text = f"{sha256} {file}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -59,8 +71,8 @@ def split_samples(
 
     A split that came with the pictures is kept, and "test" is in neither part. Pictures without
     a split are divided class by class with the seed, at least one on each side where a class has
-    two; so are those marked "train" if nothing is marked "val". The order in which the samples
-    come does not matter.
+    two; so are those marked "train" if nothing is marked "val". Files with the same content stay
+    on one side. The order in which the samples come does not matter.
 
     Args:
         dataset: at least two classes, each with a picture that is not for testing.
@@ -98,10 +110,15 @@ def _given(dataset: Dataset) -> tuple[list[Sample], list[Sample], list[Sample]]:
 
 
 def _draw(samples: list[Sample], fraction: float, generator: random.Random) -> set[Sample]:
-    if len(samples) < 2:
+    """Some of a class's samples, those with the same content all or none."""
+    same: dict[str, list[Sample]] = {}
+    for sample in samples:
+        same.setdefault(sample.sha256 or sample.file, []).append(sample)
+    if len(same) < 2:
         return set()
-    count = min(max(round(len(samples) * fraction), 1), len(samples) - 1)
-    return set(generator.sample(samples, count))
+    count = min(max(round(len(same) * fraction), 1), len(same) - 1)
+    chosen = generator.sample(list(same.values()), count)
+    return {sample for copies in chosen for sample in copies}
 
 
 def _order(sample: Sample) -> tuple[str, str, str]:

@@ -11,10 +11,11 @@ from types import MappingProxyType
 
 from PIL import Image as PillowImage
 
-from tlcore.errors import BadImage
+from tlcore.errors import BadImage, DamagedImage, LargeImage
 from tlcore.images.colour import to_rgb
 from tlcore.images.formats import ENDINGS as ENDINGS
 from tlcore.images.formats import FORMATS, Format, format_of, stranger
+from tlcore.images.header import Header, is_animated, is_deep, is_see_through
 from tlcore.images.strict import strict_pillow
 from tlcore.settings import Limits
 
@@ -51,6 +52,13 @@ def decode(data: bytes, name: str, limits: Limits, *, draft: int | None = None) 
     Raises:
         BadImage: too large, truncated or damaged, or no picture. No other exception escapes.
     """
+    return decode_with_header(data, name, limits, draft=draft)[0]
+
+
+def decode_with_header(
+    data: bytes, name: str, limits: Limits, *, draft: int | None = None
+) -> tuple[Image, Header]:
+    """Decode as `decode` does, and tell what the file was before it became upright RGB."""
     check_size(len(data), name, limits)
     form = format_of(data)
     if form is None:
@@ -62,7 +70,7 @@ def decode(data: bytes, name: str, limits: Limits, *, draft: int | None = None) 
     except BadImage:
         raise
     except Exception as error:  # Pillow raises a dozen kinds on damaged bytes
-        raise BadImage(_damaged(name, form, error)) from error
+        raise DamagedImage(_damaged(name, form, error)) from error
 
 
 def read(path: Path, limits: Limits) -> Image:
@@ -96,27 +104,40 @@ def check_size(size: int, name: str, limits: Limits) -> None:
     """Refuse a file of more than `limits.file_bytes` bytes with BadImage."""
     if size > limits.file_bytes:
         allowed, received = limits.file_bytes / 2**20, size / 2**20
-        raise BadImage(
+        raise LargeImage(
             f"{name}: Expected at most {allowed:.3g} MB. Received {received:.3g} MB. "
             "Make the picture smaller: networks look at a few hundred pixels a side."
         )
 
 
-def _decode(data: bytes, form: Format, name: str, limits: Limits, draft: int | None) -> Image:
+def _decode(
+    data: bytes, form: Format, name: str, limits: Limits, draft: int | None
+) -> tuple[Image, Header]:
     image: Image = PillowImage.open(io.BytesIO(data), formats=[form.name.upper()])
     _check_pixels(image, name, limits)
+    deep = is_deep(image)  # the header says so; the decoded picture no longer does
     if draft is not None:
         image.draft(None, (draft, draft))
     image.load()
-    turn = _TURNS.get(_orientation(image))
-    image = to_rgb(image)
-    return image.transpose(turn) if turn is not None else image
+    orientation = _orientation(image)
+    upright = to_rgb(image)
+    if orientation in _TURNS:
+        upright = upright.transpose(_TURNS[orientation])
+    header = Header(
+        form.name,
+        image.mode,
+        orientation in _TURNS,
+        deep,
+        is_see_through(image),
+        is_animated(data, form),
+    )
+    return upright, header
 
 
 def _check_pixels(image: Image, name: str, limits: Limits) -> None:
     width, height = image.size
     if width * height > limits.pixels:
-        raise BadImage(
+        raise LargeImage(
             f"{name}: Expected at most {limits.pixels / 1e6:.3g} million pixels. Received "
             f"{width} × {height}, {width * height / 1e6:.3g} million. Make the picture smaller."
         )

@@ -5,31 +5,31 @@ A set appears whole or not at all: it is made in a hidden folder beside its plac
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import functools
-import os
 import time
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tlcore.errors import BadDataset, BadImage
 from tlcore.images.dataset import Dataset
-from tlcore.images.decode import check_size, content_id, decode
-from tlcore.images.formats import format_of
+from tlcore.images.decode import check_size, content_id, decode_with_header
+from tlcore.images.doctor.facts import Facts, measure
+from tlcore.images.doctor.kept import remember
+from tlcore.images.edits.state import read_state
+from tlcore.images.formats import FORMATS
 from tlcore.images.incoming import Incoming, Refusal
 from tlcore.images.layout import EXPECTED_LAYOUT, label_and_split, outer_folder
 from tlcore.images.locks import hold_set, sweep, workplace
 from tlcore.images.manifest import Entry, Manifest, read_manifest, write_manifest, write_whole
 from tlcore.images.names import check_free, check_name, folder_of
-from tlcore.settings import Limits, Settings
+from tlcore.images.threads import in_order
+from tlcore.settings import Settings
 
 Progress = Callable[[int, int | None], None]  # files done, files in all if known
 
 DEFAULT_LABEL = "unlabelled"
-_THREADS = min(4, os.cpu_count() or 1)  # Pillow decodes without holding Python's lock
 _REASONS_SHOWN = 3
 
 
@@ -41,6 +41,14 @@ class ImportReport:
     refused: tuple[Refusal, ...]  # in the order they came
     seconds: float
     added: int  # entries that were not in the set before
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A file that is stored, and what was seen when it was decoded."""
+
+    entry: Entry
+    facts: Facts
 
 
 def import_set(
@@ -67,14 +75,14 @@ def import_set(
     check_free(name, settings)
     sweep(settings.datasets)
     with workplace(settings.datasets) as place:
-        entries, refusals = _take_all(incoming, place, settings.limits, default_label, progress)
+        entries, refusals = _take_all(incoming, place, settings, default_label, progress)
         if not entries:
             raise _nothing_usable(name, refusals)
-        manifest = Manifest.of(entries)
+        manifest = Manifest.of(entries, refused=refusals)
         write_manifest(place, manifest)
         folder = _publish(place, name, settings)
     return ImportReport(
-        manifest.dataset(folder),
+        read_state(folder).dataset,
         tuple(refusals),
         time.monotonic() - started,
         len(manifest.entries),
@@ -100,13 +108,15 @@ def add_to_set(
     folder = folder_of(name, settings)
     with hold_set(folder, wait=True):
         before = read_manifest(folder)
-        entries, refusals = _take_all(incoming, folder, settings.limits, default_label, progress)
+        entries, refusals = _take_all(incoming, folder, settings, default_label, progress)
         if not entries:
             raise _nothing_usable(name, refusals)
-        manifest = Manifest.of((*before.entries, *entries), before.created)
+        manifest = Manifest.of(
+            (*before.entries, *entries), before.created, (*before.refused, *refusals)
+        )
         write_manifest(folder, manifest)
     return ImportReport(
-        manifest.dataset(folder),
+        read_state(folder).dataset,
         tuple(refusals),
         time.monotonic() - started,
         len(manifest.entries) - len(before.entries),
@@ -116,7 +126,7 @@ def add_to_set(
 def _take_all(
     incoming: Iterable[Incoming],
     folder: Path,
-    limits: Limits,
+    settings: Settings,
     default_label: str,
     progress: Progress | None,
 ) -> tuple[list[Entry], list[Refusal]]:
@@ -124,54 +134,36 @@ def _take_all(
     (folder / "images").mkdir(exist_ok=True)
     outer = outer_folder(item.file for item in offered)
     take = functools.partial(
-        _take, folder=folder, limits=limits, outer=outer, default_label=default_label
+        _take, folder=folder, settings=settings, outer=outer, default_label=default_label
     )
-    entries: list[Entry] = []
+    taken: list[Taken] = []
     refusals: list[Refusal] = []
-    with contextlib.closing(_in_threads(take, offered)) as results:
+    with contextlib.closing(in_order(take, offered)) as results:
         for done, result in enumerate(results, start=1):
-            entries.append(result) if isinstance(result, Entry) else refusals.append(result)
+            taken.append(result) if isinstance(result, Taken) else refusals.append(result)
             if progress is not None:
                 progress(done, len(offered))
-    return entries, refusals
+    remember(folder, {one.facts.sha256: one.facts for one in taken}.values())
+    return [one.entry for one in taken], refusals
 
 
 def _take(
-    item: Incoming, *, folder: Path, limits: Limits, outer: str, default_label: str
-) -> Entry | Refusal:
-    """Read, check and store one file."""
+    item: Incoming, *, folder: Path, settings: Settings, outer: str, default_label: str
+) -> Taken | Refusal:
+    """Read, check, look at and store one file, decoding it once."""
     try:
-        check_size(item.size, item.file, limits)
+        check_size(item.size, item.file, settings.limits)
         data = item.read()
-        image = decode(data, item.file, limits)
+        image, header = decode_with_header(data, item.file, settings.limits)
     except (BadImage, OSError) as error:
         return Refusal.of(item.file, error)
-    form = format_of(data)
-    assert form is not None  # decode has accepted it
+    sha256, ending = content_id(data), FORMATS[header.format].ending
     label, split = label_and_split(item.file, outer)
-    entry = Entry(
-        item.file, content_id(data), form.ending, label or default_label, split, *image.size
-    )
-    if not entry.path(folder).exists():
-        write_whole(entry.path(folder), data)
-    return entry
-
-
-def _in_threads(
-    take: Callable[[Incoming], Entry | Refusal], items: Iterable[Incoming]
-) -> Generator[Entry | Refusal, None, None]:
-    """Results in order; few files are under way at once, so that memory stays bounded."""
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="import") as pool:
-        waiting: collections.deque[Future[Entry | Refusal]] = collections.deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(take, item))
-                if len(waiting) > 2 * _THREADS:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    entry = Entry(item.file, sha256, ending, label or default_label, split, *image.size)
+    stored = entry.path(folder)
+    if not stored.exists():
+        write_whole(stored, data)
+    return Taken(entry, measure(image, header, sha256))
 
 
 def _publish(place: Path, name: str, settings: Settings) -> Path:

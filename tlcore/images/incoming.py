@@ -24,10 +24,12 @@ class Refusal:
 
     file: str
     reason: str  # a sentence that does not repeat the file's name
+    kind: str = BadImage.kind  # of finding: "unreadable", "truncated" or "too-large"
 
     @classmethod
     def of(cls, file: str, error: Exception) -> Refusal:
-        return cls(file, str(error).removeprefix(f"{file}: "))
+        kind = error.kind if isinstance(error, BadImage) else BadImage.kind
+        return cls(file, str(error).removeprefix(f"{file}: "), kind)
 
 
 def refused(file: str, reason: str, size: int = 0) -> Incoming:

@@ -1,8 +1,10 @@
-"""set.json, the table of contents of a stored data set, and the only file of it that changes.
+"""set.json, the table of contents of a stored data set: what came, as it came.
 
 A stored set is a folder:
 
-    <set's name>/set.json              what is in the set: one entry a picture
+    <set's name>/set.json              what came into the set: one entry a picture
+    <set's name>/edits.json            what was done to it since (`edits.log`)
+    <set's name>/facts.jsonl           what the doctor has seen (`doctor.kept`); only spares work
     <set's name>/images/<sha256>.<ending>   the bytes as they came, never changed
     <set's name>/lock                  held by whoever changes the set
 """
@@ -17,15 +19,18 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from tlcore.errors import BadDataset
-from tlcore.images.dataset import SPLITS, Dataset, Sample
+from tlcore.images.dataset import SPLITS, entry_key
 from tlcore.images.formats import ENDINGS
+from tlcore.images.incoming import Refusal
 
-_FILE = "set.json"
-_VERSION = 1
+FILE = "set.json"
+_VERSION = 2  # 1 had no refusals
+_REFUSALS = 1_000  # kept by name; a heap of other files is not a set's memory
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -59,6 +64,11 @@ class Entry:
         known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{name: value for name, value in fields.items() if name in known})
 
+    @cached_property
+    def key(self) -> str:
+        """What edits call this entry: by name and content, so that adding others changes none."""
+        return entry_key(self.file, self.sha256)
+
     def path(self, folder: Path) -> Path:
         return folder / "images" / f"{self.sha256}.{self.ending}"
 
@@ -69,24 +79,22 @@ class Manifest:
 
     entries: tuple[Entry, ...]  # sorted by file
     created: datetime  # with time zone
+    refused: tuple[Refusal, ...] = ()  # what was offered and not taken, each file's last refusal
 
     @classmethod
-    def of(cls, entries: Iterable[Entry], created: datetime | None = None) -> Self:
+    def of(
+        cls,
+        entries: Iterable[Entry],
+        created: datetime | None = None,
+        refused: Iterable[Refusal] = (),
+    ) -> Self:
         """Entries sorted, the same file with the same content kept once."""
         unique = {(entry.file, entry.sha256): entry for entry in reversed(list(entries))}
         ordered = tuple(unique[key] for key in sorted(unique))
-        return cls(ordered, created or datetime.now(UTC))
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(sorted({entry.label for entry in self.entries}))
-
-    def dataset(self, folder: Path) -> Dataset:
-        samples = (
-            Sample(entry.file, entry.path(folder), entry.sha256, entry.label, entry.split)
-            for entry in self.entries
-        )
-        return Dataset(folder.name, tuple(samples))
+        last = {refusal.file: refusal for refusal in refused}
+        came = {entry.file for entry in ordered}  # a whole one came later: nothing is missing
+        still = tuple(last[file] for file in sorted(last) if file not in came)
+        return cls(ordered, created or datetime.now(UTC), still[:_REFUSALS])
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -96,12 +104,14 @@ def read_manifest(folder: Path) -> Manifest:
         BadDataset: no set.json, or one that cannot be understood.
     """
     try:
-        content = json.loads((folder / _FILE).read_text("utf-8"))
+        content = json.loads((folder / FILE).read_text("utf-8"))
         entries = tuple(Entry.from_json(fields) for fields in content["entries"])
-        return Manifest(entries, datetime.fromisoformat(content["created"]).astimezone(UTC))
+        refused = tuple(Refusal(**fields) for fields in content.get("refused", ()))
+        created = datetime.fromisoformat(content["created"]).astimezone(UTC)
+        return Manifest(entries, created, refused)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadDataset(
-            f"Expected the data set {folder.name!r} to have a readable {_FILE}. Received: {error}. "
+            f"Expected the data set {folder.name!r} to have a readable {FILE}. Received: {error}. "
             "Delete the set and upload its pictures again."
         ) from error
 
@@ -111,17 +121,24 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     content = {
         "version": _VERSION,
         "created": manifest.created.isoformat(),
-        "entries": [dataclasses.asdict(entry) for entry in manifest.entries],
+        "refused": [dataclasses.asdict(refusal) for refusal in manifest.refused],
+        "entries": [_fields(entry) for entry in manifest.entries],
     }
-    write_whole(folder / _FILE, json.dumps(content).encode("ascii"))
+    write_whole(folder / FILE, json.dumps(content).encode("ascii"))
+
+
+def _fields(entry: Entry) -> dict[str, Any]:
+    return {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that it appears whole or not at all, whoever else writes it meanwhile."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    folder, name = os.path.split(path)
+    beside = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")  # noqa: PTH118 - by the thousand
     try:
-        beside.write_bytes(data)
+        with open(beside, "wb") as file:  # noqa: PTH123
+            file.write(data)
         os.replace(beside, path)  # noqa: PTH105 - the name of the thing, as everyone looks it up
     except BaseException:
-        beside.unlink(missing_ok=True)
+        Path(beside).unlink(missing_ok=True)
         raise

@@ -19,10 +19,10 @@ from tlcore.images.drawn.balloon import balloon
 from tlcore.images.drawn.daisy import daisy
 from tlcore.images.drawn.mushroom import mushroom
 from tlcore.images.drawn.sailboat import sailboat
+from tlcore.images.edits.state import read_state
 from tlcore.images.importing import Progress, import_set
 from tlcore.images.incoming import Incoming
 from tlcore.images.locks import alone
-from tlcore.images.manifest import read_manifest
 from tlcore.settings import Settings
 
 SAMPLE_NAME = "Sample - drawn pictures"
@@ -51,7 +51,7 @@ def ensure_sample(settings: Settings, *, progress: Progress | None = None) -> Da
             if not folder.is_dir():
                 files = sample_files()
                 return import_set(SAMPLE_NAME, files, settings, progress=progress).dataset
-    return read_manifest(folder).dataset(folder)
+    return read_state(folder).dataset
 
 
 def sample_files() -> list[Incoming]:

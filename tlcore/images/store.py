@@ -5,12 +5,15 @@ Every set is a folder under `settings.datasets`, described in `manifest`.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from tlcore.errors import BadDataset
 from tlcore.images.dataset import Dataset
+from tlcore.images.edits.state import SetState, Version, read_state, version
 from tlcore.images.folder import read_folder as read_folder
 from tlcore.images.folder import unused_files as unused_files
 from tlcore.images.importing import DEFAULT_LABEL as DEFAULT_LABEL
@@ -19,7 +22,6 @@ from tlcore.images.importing import add_to_set as add_to_set
 from tlcore.images.importing import import_set as import_set
 from tlcore.images.incoming import Refusal as Refusal
 from tlcore.images.locks import discard, hold_set
-from tlcore.images.manifest import read_manifest
 from tlcore.images.names import check_free, folder_of, set_names
 from tlcore.images.thumbnails import thumbnail as thumbnail
 from tlcore.settings import Settings
@@ -30,7 +32,7 @@ class SetInfo:
     """A stored set at a glance."""
 
     name: str
-    images: int
+    images: int  # without the excluded
     classes: tuple[str, ...]  # sorted
     created: datetime  # with time zone
     folder: Path
@@ -40,25 +42,30 @@ def list_sets(settings: Settings) -> list[SetInfo]:
     """All stored sets, newest first; a damaged one is left out."""
     found = []
     for name in set_names(settings):
-        folder = settings.datasets / name
-        try:
-            manifest = read_manifest(folder)
-        except BadDataset:
-            continue
-        found.append(
-            SetInfo(name, len(manifest.entries), manifest.classes, manifest.created, folder)
-        )
+        with contextlib.suppress(BadDataset):
+            folder = settings.datasets / name
+            found.append(_info(folder, version(folder)))
     return sorted(found, key=lambda info: info.created, reverse=True)
 
 
+@lru_cache(maxsize=1024)  # small, where whole states are not: a list of many sets stays quick
+def _info(folder: Path, state: Version) -> SetInfo:
+    read = read_state(folder)
+    return SetInfo(folder.name, len(read.used), tuple(read.counts), read.created, folder)
+
+
 def load_set(name: str, settings: Settings) -> Dataset:
-    """A stored set by its name.
+    """A stored set by its name, with all edits laid over its pictures, without the excluded.
 
     Raises:
         BadDataset: no such set, with those that are there; or a damaged one.
     """
-    folder = folder_of(name, settings)
-    return read_manifest(folder).dataset(folder)
+    return load_state(name, settings).dataset
+
+
+def load_state(name: str, settings: Settings) -> SetState:
+    """A stored set by its name, with everything that is known of it; raises as `load_set`."""
+    return read_state(folder_of(name, settings))
 
 
 def open_dataset(reference: str, settings: Settings) -> Dataset:

@@ -13,10 +13,11 @@ from tlcore.images.decode import content_id, decode, read_bytes
 from tlcore.images.manifest import write_whole
 from tlcore.settings import Settings
 
+SIDE = 160  # pixels: sharp at 80 on a screen of double density
 _QUALITY = 85  # of the JPEG: about 6 KB at 160 pixels
 
 
-def thumbnail(sample: Sample, settings: Settings, side: int = 160) -> bytes:
+def thumbnail(sample: Sample, settings: Settings, side: int = SIDE) -> bytes:
     """The centre of a picture as a JPEG of `side` × `side` pixels.
 
     Raises:
@@ -30,19 +31,22 @@ def thumbnail(sample: Sample, settings: Settings, side: int = 160) -> bytes:
     kept = _place(sample.sha256 or content_id(data), settings, side)
     with contextlib.suppress(OSError):
         return kept.read_bytes()
-    small = _draw(data, sample.file, settings, side)
-    with contextlib.suppress(OSError):  # a full disk costs time, not the picture
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, small)
+    small = _draw(decode(data, sample.file, settings.limits, draft=side), side)
+    _keep(kept, small)
     return small
+
+
+def _keep(place: Path, small: bytes) -> None:
+    with contextlib.suppress(OSError):  # a full disk costs time, not the picture
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(place, small)
 
 
 def _place(sha256: str, settings: Settings, side: int) -> Path:
     return settings.home / "thumbnails" / sha256[:2] / f"{sha256}-{side}.jpg"
 
 
-def _draw(data: bytes, file: str, settings: Settings, side: int) -> bytes:
-    image = decode(data, file, settings.limits, draft=side)
+def _draw(image: Image.Image, side: int) -> bytes:
     short = min(image.size)
     left, top = (image.width - short) // 2, (image.height - short) // 2
     box = (left, top, left + short, top + short)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from tlcore.errors import BadDataset
 from tlcore.images.dataset import Dataset, Sample
 from tlcore.settings import Settings
 from tlcore.ui.own_pictures import own_pictures
@@ -35,6 +36,11 @@ def picture_picker(settings: Settings) -> Sample:
                 also=_from_the_start,
             )
         dataset = open_set(name, settings)
+        if not dataset.samples:
+            raise BadDataset(
+                f"Expected pictures in {set_title(name)!r}. Received none: all are excluded. Take "
+                "some back on the Upload page, or choose another set."
+            )
         with right, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             samples = _of_one_class(dataset)
             own_pictures(settings)

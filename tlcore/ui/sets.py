@@ -13,6 +13,7 @@ from PIL import Image
 
 from tlcore.errors import BadDataset, BadImage
 from tlcore.images.dataset import Dataset, Sample
+from tlcore.images.doctor.balance import ENOUGH
 from tlcore.images.sample import SAMPLE_NAME, ensure_sample
 from tlcore.images.store import list_sets, load_set, thumbnail
 from tlcore.settings import Settings
@@ -21,7 +22,6 @@ from tlcore.ui.words import count, label
 SIDE = 160  # px of a thumbnail as it is sent: sharp on a screen of double density
 EMPTY = (128, 128, 128)  # in the place of a picture that has gone
 CLASSES = 12  # shown with pictures
-ENOUGH = 20  # pictures of a class, below which it is said to have few
 SAMPLE_TITLE = "Drawn sample"
 
 
@@ -45,17 +45,7 @@ def open_set(name: str, settings: Settings) -> Dataset:
     if name == SAMPLE_NAME and not (settings.datasets / name).is_dir():
         with st.spinner("Drawing the sample pictures, once …"):
             return ensure_sample(settings)
-    manifest = settings.datasets / name / "set.json"
-    try:
-        state = manifest.stat().st_mtime_ns
-    except OSError:
-        return load_set(name, settings)  # says which sets there are
-    return _read(str(settings.datasets), name, state, settings)
-
-
-@st.cache_resource(show_spinner=False, max_entries=16)
-def _read(folder: str, name: str, state: int, _settings: Settings) -> Dataset:
-    return load_set(name, _settings)
+    return load_set(name, settings)
 
 
 def sheet(samples: Sequence[Sample], settings: Settings) -> str:

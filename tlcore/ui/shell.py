@@ -45,7 +45,7 @@ UPLOAD = Page(
     "Upload",
     "Which pictures do you bring?",
     ":material/add_photo_alternate:",
-    {"set": Choice.SET},
+    {"set": Choice.SET, "view": Choice.VIEW},
 )
 COMPARE = Page(
     "pages/2_Compare.py",

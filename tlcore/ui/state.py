@@ -34,6 +34,8 @@ class Choice(StrEnum):
     POOLING = "pooling"  # shown on the path of shapes
     PATH = "path"  # whose path of shapes: "pretrained" or "head"
     TEACHING = "teaching"  # id of the run that was started on the Compare page
+    VIEW = "view"  # what of a data set is looked at on the Upload page
+    WAY = "way"  # in which pictures are brought
     STRIP = "strip"  # page of the strip of thumbnails, from 0
 
 

@@ -1,0 +1,77 @@
+"""Upload in a real browser: photographs brought, checked, mended, labelled, divided."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import Tab, until
+from tests.images.planted import placeholder
+from tlcore.images.store import load_set, load_state
+from tlcore.settings import Settings
+
+COPIES, EACH = 2, 24
+
+
+@pytest.fixture
+def archive(photos: list[Path], tmp_path: Path) -> Path:
+    """A zip with an outer folder: two classes of photographs, two copies, a placeholder."""
+    path = tmp_path / "two classes.zip"
+    with zipfile.ZipFile(path, "w") as out:
+        for number, photo in enumerate(photos[: 2 * EACH]):
+            out.write(photo, f"mine/{'birds' if number < EACH else 'other'}/{photo.name}")
+        for number in range(COPIES):
+            out.write(photos[number], f"mine/birds/copy {number}.JPEG")
+        buffer = io.BytesIO()
+        placeholder().save(buffer, "PNG")
+        out.writestr("mine/other/gone.png", buffer.getvalue())
+        out.writestr("__MACOSX/mine/._x.JPEG", b"litter")
+    return path
+
+
+def view(tab: Tab, name: str) -> None:
+    tab.page.locator("[data-testid=stButtonGroup] button", has_text=name).click()
+    tab.settle()
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings) -> None:
+    tab.page.set_viewport_size({"width": width, "height": 1000})
+    tab.open("/Upload")
+    tab.page.locator("input[type=file]").set_input_files(str(archive))
+    tab.press("Make the data set")
+    name = "two classes"
+    tab.page.get_by_text("Exact copies").first.wait_for()  # the doctor speaks at once
+
+    tab.press(f"Exclude all but one ({COPIES})")
+    tab.press("Exclude them (1)")
+    tab.page.get_by_text("Nothing here needs a decision").wait_for()
+    assert load_set(name, real).counts == {"birds": EACH, "other": EACH}
+    before = load_state(name, real).content_hash
+
+    view(tab, "Pictures and labels")
+    for place in (0, 3):
+        tab.page.locator(f".st-key-thumb-p-{place} button >> visible=true").first.click()
+        tab.settle()
+    field = tab.page.get_by_role("combobox", name="Label 2 pictures")
+    field.fill("other")
+    field.press("Enter")
+    tab.settle()
+    tab.press("Label")
+    until(lambda: load_set(name, real).counts == {"birds": EACH - 2, "other": EACH + 2}, 20)
+    tab.page.locator(".st-key-undo button >> visible=true").first.click()
+    until(lambda: load_state(name, real).content_hash == before, 20)
+    tab.settle()
+
+    view(tab, "Train, validation, test")
+    tab.press("Divide")
+    tab.page.get_by_text("kept for the test").wait_for()
+    assert set(load_set(name, real).counts_by_split) == {"train", "val", "test"}
+
+    view(tab, "Overview")
+    tab.page.get_by_text("The average picture").wait_for()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.errors == []

@@ -1,0 +1,1 @@
+"""The Upload page, a module a question: bringing, checking, labelling, dividing."""

@@ -1,0 +1,135 @@
+"""Bringing pictures in any way a person has them, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from tlcore.errors import BadDataset
+from tlcore.images.doctor.examine import known
+from tlcore.images.doctor.kinds import DECIDE, KINDS
+from tlcore.images.edits.change import is_label
+from tlcore.images.store import (
+    DEFAULT_LABEL,
+    ImportReport,
+    add_to_set,
+    import_set,
+    list_sets,
+)
+from tlcore.settings import Limits, Settings
+from tlcore.ui.state import Choice, choose, generation, renew
+from tlcore.ui.upload.ways import Offer, choose_way, uploader_key
+from tlcore.ui.words import count, file_size, label, plain
+
+NEW = "A new data set"
+REPORT = "_upload-report"
+DOCTOR = "doctor"  # the view that is opened if there is something to decide about
+
+
+def bring(settings: Settings) -> None:
+    """Take pictures and make a data set of them, or add them to one.
+
+    Raises:
+        BadDataset: the name is taken or not allowed, or nothing was usable.
+    """
+    offer = choose_way(settings)
+    st.caption(_limits(settings.limits))
+    if offer is None:
+        return
+    into, name, loose_label = _where_to(offer, settings)
+    words = "Make the data set" if into == NEW else "Add to the data set"
+    if st.button(words, type="primary", icon=":material/check:", key="take"):
+        _take(offer, into, name, loose_label, settings)
+
+
+def last_report() -> None:
+    """Say what became of the last upload: what is in, and what was refused and why."""
+    report: ImportReport | None = st.session_state.get(REPORT)
+    if report is None or st.session_state.get(uploader_key()):  # the next files are more urgent
+        return
+    whole = len(report.dataset.samples)
+    if report.added == whole:
+        classes = count(len(report.dataset.classes), "class", "classes")
+        said = f"has {count(whole, 'picture')} in {classes}."
+    else:
+        said = f"has {count(report.added, 'new picture')}, {whole:,} in all."
+    st.success(f"**{plain(report.dataset.name)}** {said}", icon=":material/check_circle:")
+    if report.refused:
+        title = f"{count(len(report.refused), 'file')} could not be used"
+        with st.expander(title, icon=":material/error:", expanded=len(report.refused) <= 10):
+            st.markdown(
+                "\n".join(
+                    f"- **{plain(no.file)}**  \n  {plain(no.reason)}" for no in report.refused[:200]
+                )
+            )
+
+
+def _where_to(offer: Offer, settings: Settings) -> tuple[str, str, str]:
+    """Ask which set the files go to, and which class the loose ones are of."""
+    number = generation("upload")
+    known_sets = [info.name for info in list_sets(settings)]
+    left, middle, right = st.columns(3)
+    into = left.selectbox("Put them into", [NEW, *known_sets], key=f"into-{number}")
+    name = into
+    if into == NEW:
+        proposed = _free(offer.title, known_sets)
+        name = middle.text_input("Its name", proposed, max_chars=60, key=f"name-{number}").strip()
+    loose_label = ""
+    if offer.loose:
+        loose_label = right.text_input(
+            "Class of the loose pictures",
+            placeholder=DEFAULT_LABEL,
+            max_chars=60,
+            key=f"label-{number}",
+            help="Pictures that are in no folder get this label. It can be changed later, picture "
+            "by picture.",
+        ).strip()
+    return into, name, loose_label or DEFAULT_LABEL
+
+
+def _take(offer: Offer, into: str, name: str, loose_label: str, settings: Settings) -> None:
+    if not is_label(loose_label):
+        raise BadDataset(
+            "Expected a class name that a folder could have, and not the name of a part like "
+            f"train or test. Received {loose_label!r}."
+        )
+    bar = st.progress(0.0, text="Reading the pictures …")
+
+    def progress(done: int, total: int | None) -> None:
+        if total and (done % 10 == 0 or done == total):
+            bar.progress(done / total, text=f"{done:,} of {total:,} files read and checked")
+
+    keep = import_set if into == NEW else add_to_set
+    try:
+        report = keep(name, offer.read(), settings, default_label=loose_label, progress=progress)
+    finally:
+        bar.empty()
+    st.session_state[REPORT] = report
+    renew("upload")
+    for choice in (Choice.IMAGE, Choice.LABEL, Choice.STRIP):
+        choose(choice, "")
+    choose(Choice.SET, report.dataset.name)
+    choose(Choice.VIEW, DOCTOR if _to_decide(report.dataset.name, settings) else "")
+    st.rerun()
+
+
+def _to_decide(name: str, settings: Settings) -> bool:
+    return any(KINDS[kind].level == DECIDE for kind in known(name, settings).open)
+
+
+def _free(title: str, taken: Sequence[str]) -> str:
+    """A name that can be given: the title, or with a number if it is taken."""
+    allowed = "".join(sign if sign.isalnum() or sign in " -_." else " " for sign in label(title))
+    base = allowed.strip(" .")[:50].strip(" .") or "My pictures"
+    names = [base, *(f"{base} {number}" for number in range(2, len(taken) + 3))]
+    return next(name for name in names if name not in taken)
+
+
+def _limits(limits: Limits) -> str:
+    return (
+        f"Up to {file_size(limits.file_bytes)} and {limits.pixels / 1e6:.0f} million pixels a "
+        f"picture; a zip up to {file_size(limits.archive_bytes)}, {limits.archive_files:,} files "
+        f"and {file_size(limits.archive_unpacked_bytes)} unpacked, no entry more than "
+        f"{limits.archive_ratio} times its packed size. JPEG, PNG, GIF, BMP, WebP and TIFF."
+    )
