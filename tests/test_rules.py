@@ -16,7 +16,7 @@ from tlcore.settings import PROJECT
 ORDER = ("errors", "settings", "images", "networks", "runs", "inference", "commands", "ui")
 SIDE_BY_SIDE = {("ui", "commands"), ("commands", "ui")}  # two adapters: neither knows the other
 KERAS_ROOMS = {
-    "networks": {"build", "fetch", "freeze", "heads", "layers", "network"},
+    "networks": {"build", "depth", "fetch", "freeze", "heads", "layers", "network", "walk"},
     "runs": {"features", "train", "trained"},
 }
 SOURCES = sorted((PROJECT / "tlcore").rglob("*.py"))

@@ -10,9 +10,7 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 
 from tlcore.images.decode import read
-from tlcore.networks.answers import Layer, MapGrid, NetworkRef, Prediction, Pretrained
-from tlcore.networks.grid import Layout, draw
-from tlcore.networks.layers import spatial_layers as layers_of
+from tlcore.networks.answers import NetworkRef, Prediction, Pretrained
 from tlcore.networks.network import Network, load_pretrained
 from tlcore.runs.trained import load_trained
 from tlcore.settings import Settings
@@ -35,30 +33,6 @@ def _leave_with(parent: int) -> None:
 
 def predict(settings: Settings, image: Path, ref: NetworkRef) -> Prediction:
     return network(settings, ref).predict(read(image, settings.limits))
-
-
-def spatial_layers(settings: Settings, ref: NetworkRef) -> tuple[Layer, ...]:
-    return layers_of(network(settings, ref).model)
-
-
-def map_grid(
-    settings: Settings, image: Path, ref: NetworkRef, layer: str, page: int, layout: Layout
-) -> MapGrid:
-    found = network(settings, ref).feature_maps(read(image, settings.limits), layer)
-    channels = found.maps.shape[2]
-    first = min(max(page, 0), layout.pages(channels) - 1) * layout.tiles
-    shown = found.maps[:, :, first : first + layout.tiles]
-    return MapGrid(
-        layer=layer,
-        pixels=draw(shown, layout),
-        first=first,
-        channels=channels,
-        shape=(found.maps.shape[0], found.maps.shape[1]),
-        lows=tuple(shown.min(axis=(0, 1)).tolist()),
-        highs=tuple(shown.max(axis=(0, 1)).tolist()),
-        source=found.source,
-        note=found.note,
-    )
 
 
 def network(settings: Settings, ref: NetworkRef) -> Network:

@@ -25,6 +25,14 @@ class Choice(StrEnum):
     FIT = "fit"  # geometry
     NETWORK = "network"  # "pretrained" or "head": whose feature maps
     LAYER = "layer"
+    CHANNEL = "channel"  # of that layer, from 1
+    ORDER = "order"  # of the channels
+    SCALE = "scale"  # of a page of maps
+    PALETTE = "palette"
+    ROWS = "rows"  # tiles of a page of maps, down …
+    COLUMNS = "columns"  # … and across
+    MORE = "more"  # what is shown below the maps
+    OTHER = "other"  # sha256 of the picture beside the first
     TOP = "top"  # bars shown
     STRIP = "strip"  # page of the strip of thumbnails, from 0
 
