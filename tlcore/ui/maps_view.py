@@ -64,8 +64,8 @@ def walk(sample: Sample, ref: NetworkRef, settings: Settings) -> None:
             size, how = view_of(ref, settings)
             st.image(network_view(sample, size, how, settings), width="stretch", alt=sample.file)
             st.caption(f"What the network gets: {size} × {size} pixels.")
-            with st.expander(f"What does a {plain(layer.type)} layer do?"):
-                st.markdown(layer_words(layer.type))
+            with st.expander("What this layer does"):
+                st.markdown(f"**{plain(layer.type)}.** {layer_words(layer.type)}")
             take_away(look, layer.name, view, settings)
         more(sample, look, layers, layer, view, settings)
 
