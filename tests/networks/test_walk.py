@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.networks.test_layers import nested
 from tlcore.errors import UnknownName
 from tlcore.networks.build import architecture
 from tlcore.networks.catalogue import BACKBONES, Backbone
@@ -13,7 +14,6 @@ from tlcore.networks.layers import graph
 from tlcore.networks.maps.kept import Kept
 from tlcore.networks.maps.same import same_weights
 from tlcore.networks.maps.walk import Walk, maps_of
-from tests.networks.test_layers import nested
 
 MEGABYTES = 512 * 2**20
 

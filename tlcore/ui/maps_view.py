@@ -60,12 +60,13 @@ def walk(sample: Sample, ref: NetworkRef, settings: Settings) -> None:
         with maps:
             depth_map(layers, layer.name)
             _grid(page, f"{sample.sha256} {ref} {view}")
-        with picture:
+        with picture, st.container(key="walk-picture"):
             size, how = view_of(ref, settings)
             st.image(network_view(sample, size, how, settings), width="stretch", alt=sample.file)
             st.caption(f"What the network gets: {size} × {size} pixels.")
-            with st.expander("What this layer does"):
-                st.markdown(f"**{plain(layer.type)}.** {layer_words(layer.type)}")
+            about = st.expander("What this layer does", key="about", on_change="rerun")
+            if about.open:
+                about.markdown(f"**{plain(layer.type)}.** {layer_words(layer.type)}")
             take_away(look, layer.name, view, settings)
         more(sample, look, layers, layer, view, settings)
 

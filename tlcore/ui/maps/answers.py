@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import streamlit as st
@@ -32,7 +33,7 @@ def look_of(sample: Sample, ref: NetworkRef) -> Look:
 
 def places(ref: NetworkRef, settings: Settings) -> tuple[Place, ...]:
     """Return every layer of a network."""
-    with waiting(settings):
+    with nullcontext() if inference(settings).warm else waiting(settings):
         found: tuple[Place, ...] = _places(repr(ref), ref, settings)
     return found
 

@@ -29,7 +29,7 @@ def depth_map(places: Sequence[Place], layer: str) -> None:
     place = shown[at]
     height, width, channels = place.layer.output_shape
     st.caption(
-        f"Layer **{at + 1} of {len(shown)}** with maps · block {plain(place.block)} · "
+        f"Layer **{at + 1} of {len(shown)}** with maps · {plain(place.block)} · "
         f"{height} × {width} pixels, {channels} channels · {sees(place)}",
         help="Each bar is a layer: its height is the resolution of its maps, which falls; the "
         "darker, the more channels, which grow. Click one to go there.",

@@ -20,7 +20,7 @@ from tlcore.ui.maps.tiles import tiles_html
 from tlcore.ui.selecting import segments
 from tlcore.ui.state import Choice, chosen_number
 from tlcore.ui.theme import colours, template
-from tlcore.ui.words import label, percent, signed
+from tlcore.ui.words import label, share, signed
 
 MORE = {
     "none": "Just the maps",
@@ -67,11 +67,11 @@ def _numbers(sample: Sample, look: Look, layer: Layer, settings: Settings) -> No
     other = other_picture(sample, settings)
     if other is not None:
         theirs = numbers(look_of(other, look.ref), settings)
-        lines.append((f"{label(other.label)} (other)", theirs, tone.frozen))
+        lines.insert(0, (f"{label(other.label)} (other)", theirs, tone.frozen))  # below
     row = next((row for row in mine if row.name == layer.name), None)
     if row:
         st.markdown(
-            f"This layer: **{percent(row.zeros)}** zeros, **{percent(row.dead)}** dead channels, "
+            f"This layer: **{share(row.zeros)}** zeros, **{share(row.dead)}** dead channels, "
             f"mean **{signed(row.mean)}**, spread **{signed(row.spread)}**."
         )
     for column, pair in zip(
@@ -107,4 +107,6 @@ def _filters(look: Look, layer: Layer, view: View, settings: Settings) -> None:
     if found.layer != layer.name:
         words += " This layer has none itself; it is the convolution before it."
     st.html(tiles_html(found.tiles, name="filters", words=words))
+    if len(found.tiles.channels) == KERNELS.tiles:
+        words += f" The first {KERNELS.tiles} are shown."
     st.caption(words + ("" if found.colour else " Blue is below 0, orange above."))

@@ -21,7 +21,7 @@ from tlcore.ui.sets import open_set, set_title, tiles
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number
 from tlcore.ui.theme import colours, template
-from tlcore.ui.words import count, percent, plain, signed
+from tlcore.ui.words import count, plain, share, signed
 
 
 def one_channel(sample: Sample, look: Look, layer: Layer, settings: Settings) -> None:
@@ -39,7 +39,7 @@ def one_channel(sample: Sample, look: Look, layer: Layer, settings: Settings) ->
     with side:
         st.caption(
             f"Values from {signed(found.low)} to {signed(found.high)}, mean {signed(found.mean)}; "
-            f"{percent(found.zeros)} are exactly 0."
+            f"{share(found.zeros)} are exactly 0."
         )
         st.plotly_chart(
             histogram(found, colours(), template()), theme=None, config={"displayModeBar": False}
@@ -74,8 +74,10 @@ def _over(
         f'<img class="{coarse}" src="{uri(found.png)}" alt="Channel {found.channel + 1}" '
         f'style="opacity:{opacity:.2f}">'
         f'<svg viewBox="0 0 {size} {size}"><rect x="{left}" y="{top}" width="{right - left}" '
-        f'height="{bottom - top}" fill="none" stroke="{colours().head}" '
-        f'stroke-width="{size / 110:.1f}"/></svg></div>'
+        f'height="{bottom - top}" fill="none" stroke="#000" '
+        f'stroke-width="{size / 70:.1f}"/><rect x="{left}" y="{top}" width="{right - left}" '
+        f'height="{bottom - top}" fill="none" stroke="#fff" '
+        f'stroke-width="{size / 170:.1f}"/></svg></div>'
     )
 
 
