@@ -1,7 +1,7 @@
 """Feature maps against a bare compiled pass, in one run: python -m tests.benchmarks.activations.
 
-Prints milliseconds (medians) and ratios for MobileNetV2 and ResNet50 (random weights where none are here), and
-what 200 switches over layers, pictures and two backbones leave in memory.
+Prints milliseconds (the least disturbed of the rounds) and ratios for MobileNetV2 and ResNet50
+(random weights where none are here), and what 200 switches over layers, pictures and two backbones leave in memory.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -61,8 +62,8 @@ def usable(name: str, settings: Settings) -> Pretrained:
 def speed(ref: Pretrained, photos: list[Path], settings: Settings) -> None:
     network = tasks.network(settings, ref)
     spatial = network.graph.spatial[1:]
-    print(f"\n{ref.backbone}, {ref.size} px, {len(spatial)} spatial layers")
-    print(f"{'layer':34}{'bare':>7}{'draw':>7}{'first':>7}{'ratio':>7}{'next':>7}{'ratio':>7}")
+    say(f"\n{ref.backbone}, {ref.size} px, {len(spatial)} spatial layers")
+    say(f"{'layer':34}{'bare':>7}{'draw':>7}{'first':>7}{'ratio':>7}{'next':>7}{'ratio':>7}")
     ratios, nexts = [], []
     for name in spatial[:: max(1, len(spatial) // LAYERS)]:
         place = spatial.index(name)
@@ -71,20 +72,25 @@ def speed(ref: Pretrained, photos: list[Path], settings: Settings) -> None:
         bare, draw, first, after = row
         ratios.append(first / (bare + draw))
         nexts.append(after / first)
-        print(
-            f"{name:34}{bare:7.1f}{draw:7.1f}{first:7.1f}{ratios[-1]:7.2f}{after:7.1f}{nexts[-1]:7.2f}"
-        )
-    print(
-        f"first look ÷ (bare pass + drawing): median {statistics.median(ratios):.2f}, worst {max(ratios):.2f}"
-    )
-    print(f"next layer ÷ first look: median {statistics.median(nexts):.2f}, worst {max(nexts):.2f}")
+        row = "".join(f"{number:7.1f}" for number in (bare, draw, first))
+        say(f"{name:34}{row}{ratios[-1]:7.2f}{after:7.1f}{nexts[-1]:7.2f}")
+    say("first look ÷ (bare pass + drawing): " + spread(ratios))
+    say("next layer ÷ first look: " + spread(nexts))
+
+
+def spread(ratios: list[float]) -> str:
+    return f"median {statistics.median(ratios):.2f}, worst {max(ratios):.2f}"
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
 
 
 def one_layer(
     ref: Pretrained, layer: str, following: str, photos: list[Path], settings: Settings
 ) -> tuple[float, float, float, float]:
-    """Return medians in ms, the steps of each round one after the other: bare pass (decoding,
-    preprocessing, compiled sub-model), drawing, first look, look at the next layer."""
+    """Return ms, the least of all rounds, the steps of a round one after the other: bare pass
+    (decoding, preprocessing, compiled sub-model), drawing, first look, look at the next layer."""
     network = tasks.network(settings, ref)
     part = keras.Model(network.graph.input, network.graph.outputs[layer])
     signature = tf.TensorSpec((1, ref.size, ref.size, 3), tf.float32)
@@ -108,7 +114,7 @@ def one_layer(
         after, _ = timed(lambda look=look: activations.map_page(settings, look, following, view))
         if number:  # the first round compiles
             rounds.append([bare, draw, first, after])
-    return tuple(statistics.median(column) for column in zip(*rounds, strict=True))
+    return tuple(min(column) for column in zip(*rounds, strict=True))
 
 
 def timed(do: Callable[[], object]) -> tuple[float, object]:
@@ -130,14 +136,12 @@ def memory(refs: list[Pretrained], photos: list[Path], settings: Settings, switc
         sizes.append(resident())
         if number == 0 or (number + 1) % (switches // 2) == 0:
             kept, bound = activations.kept(settings)
-            print(
-                f"{number + 1:5} switches: {sizes[-1]:6.0f} MB resident, {kept / 2**20:.0f} of {bound / 2**20:.0f} MB of maps kept"
-            )
+            held = f"{kept / 2**20:.0f} of {bound / 2**20:.0f} MB of maps kept"
+            say(f"{number + 1:5} switches: {sizes[-1]:6.0f} MB resident, {held}")
     plateau = statistics.median(sizes[switches : 2 * switches])
     last = sizes[2 * switches :]
-    print(
-        f"plateau {plateau:.0f} MB; the {switches} switches after it: {min(last):.0f} to {max(last):.0f} MB ({max(last) / plateau - 1:+.1%} at most)"
-    )
+    share = max(last) / plateau - 1
+    say(f"plateau {plateau:.0f} MB; the {switches} switches after: {share:+.1%} at most")
 
 
 def resident() -> float:

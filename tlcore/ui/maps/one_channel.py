@@ -73,11 +73,8 @@ def _over(
         f'<div class="over"><img src="{picture}" alt="">'
         f'<img class="{coarse}" src="{uri(found.png)}" alt="Channel {found.channel + 1}" '
         f'style="opacity:{opacity:.2f}">'
-        f'<svg viewBox="0 0 {size} {size}"><rect x="{left}" y="{top}" width="{right - left}" '
-        f'height="{bottom - top}" fill="none" stroke="#000" '
-        f'stroke-width="{size / 70:.1f}"/><rect x="{left}" y="{top}" width="{right - left}" '
-        f'height="{bottom - top}" fill="none" stroke="#fff" '
-        f'stroke-width="{size / 170:.1f}"/></svg></div>'
+        f'<div class="box" style="left:{left / size:.2%};top:{top / size:.2%};'
+        f'width:{(right - left) / size:.2%};height:{(bottom - top) / size:.2%}"></div></div>'
     )
 
 
