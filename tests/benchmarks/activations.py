@@ -1,7 +1,8 @@
 """Feature maps against a bare compiled pass, in one run: python -m tests.benchmarks.activations.
 
 Prints milliseconds (the least disturbed of the rounds) and ratios for MobileNetV2 and ResNet50
-(random weights where none are here), and what 200 switches over layers, pictures and two backbones leave in memory.
+(random weights where none are here), and what 200 switches over layers, pictures and the two
+backbones leave in memory.
 """
 
 from __future__ import annotations
