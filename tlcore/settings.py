@@ -1,15 +1,15 @@
 """The one reader of the environment and the one maker of paths.
 
-=====================  ==========================================  =====================
-variable               meaning                                     default
-=====================  ==========================================  =====================
-TLCORE_HOME            the folder under which everything is kept    workspace/ beside app.py
-KERAS_HOME             Keras' own folder; weights lie in models/    ~/.keras
-TLCORE_WEIGHTS_URL     where weights are downloaded from            Keras' own address
-TLCORE_MODELS_KEPT     networks the inference worker keeps loaded   3
+=======================  ==========================================  =====================
+variable                 meaning                                     default
+=======================  ==========================================  =====================
+TLCORE_HOME              the folder under which everything is kept   workspace/ beside app.py
+KERAS_HOME               Keras' own folder; weights lie in models/   ~/.keras
+TLCORE_WEIGHTS_URL       where weights are downloaded from           Keras' own address
+TLCORE_MODELS_KEPT       networks the inference worker keeps loaded  3
 TLCORE_ACTIVATION_BYTES  maps the inference worker keeps computed    268435456 (256 MB)
-TLCORE_RUNS_AT_ONCE    training runs that work at the same time     1
-=====================  ==========================================  =====================
+TLCORE_RUNS_AT_ONCE      training runs that work at the same time    1
+=======================  ==========================================  =====================
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
 """One walk through a network: a layer costs what lies between it and what is known already.
 
 The network is cut where all of it passes through one tensor. Whole pieces between cuts are
-compiled once each and give their end only; inside the piece that is looked at, each layer is
-compiled by itself and its output kept, so that the next layer costs itself and nothing else.
-No tracing is ever repeated: one trace a piece and one a layer, at its first look, whatever the
-order of the looks; and a value does not depend on that order either, because a cut is always made
-by its piece and an inner layer always by itself. (Eager execution would need no trace at all, but
-takes several times as long as the compiled pass at every look.)
+compiled once each and give their end only; so is the way from a cut to a layer that is jumped to.
+Where what feeds a layer is known, the layer is compiled by itself and costs itself and nothing
+else. No trace is ever repeated: each is made at its first need and kept with the network. A value
+does not depend on the order of the looks: a test holds jump and walk equal to the bit. (Eager
+execution would need no trace at all, but takes several times as long at every look.)
 """
 
 from __future__ import annotations
@@ -61,10 +60,9 @@ class Walk:
                 return value
             if place == 0:
                 return keep(0, tf.constant(batch()))
-            if place in self._cuts:
-                start = self.wiring.starts[place]
-                return keep(place, self._piece((start,), place)(need(start)))
             feeds = self.wiring.parents[place]
+            if place in self._cuts or any(known(feed) is None for feed in feeds):
+                feeds = (self.wiring.starts[place],)
             return keep(place, self._piece(feeds, place)(*[need(feed) for feed in feeds]))
 
         return need(self.wiring.place[layer])

@@ -12,7 +12,7 @@ from typing import Any
 
 from tlcore.networks.layers import Graph, Tensor
 
-SPAN = 10  # tensors between two cuts of a walk, at least
+SPAN = 14  # tensors between two cuts of a walk, at least
 
 
 @dataclass(frozen=True, eq=False)
