@@ -16,7 +16,18 @@ from tlcore.settings import PROJECT
 ORDER = ("errors", "settings", "images", "networks", "runs", "inference", "commands", "ui")
 SIDE_BY_SIDE = {("ui", "commands"), ("commands", "ui")}  # two adapters: neither knows the other
 KERAS_ROOMS = {
-    "networks": {"build", "fetch", "freeze", "gradcam", "heads", "layers", "network", "shapes"},
+    "networks": {
+        "build",
+        "depth",
+        "fetch",
+        "freeze",
+        "gradcam",
+        "heads",
+        "layers",
+        "network",
+        "shapes",
+        "walk",
+    },
     "runs": {"features", "train", "trained"},
 }
 SOURCES = sorted((PROJECT / "tlcore").rglob("*.py"))

@@ -1,6 +1,5 @@
 """The one reader of the environment and the one maker of paths.
 
-=====================  ==========================================  =====================
 variable               meaning                                     default
 =====================  ==========================================  =====================
 TLCORE_HOME            the folder under which everything is kept    workspace/ beside app.py
@@ -11,6 +10,19 @@ TLCORE_RUNS_AT_ONCE    training runs that work at the same time     1
 TLCORE_SERVER_FOLDERS  folders on this machine that the Upload      none
                        page may read by path, separated by ":"
 =====================  ==========================================  =====================
+=======
+=======================  ==========================================  =====================
+variable                 meaning                                     default
+=======================  ==========================================  =====================
+TLCORE_HOME              the folder under which everything is kept   workspace/ beside app.py
+KERAS_HOME               Keras' own folder; weights lie in models/   ~/.keras
+TLCORE_WEIGHTS_URL       where weights are downloaded from           Keras' own address
+TLCORE_MODELS_KEPT       networks the inference worker keeps loaded  3
+TLCORE_ACTIVATION_BYTES  maps the inference worker keeps computed    268435456 (256 MB)
+TLCORE_RUNS_AT_ONCE      training runs that work at the same time    1
+TLCORE_SERVER_FOLDERS    folders on this machine that the Upload     none
+                         page may read by path, separated by ":"
+=======================  ==========================================  =====================
 """
 
 from __future__ import annotations
@@ -46,6 +58,7 @@ class Settings:
     keras_home: Path
     weights_url: str = KERAS_WEIGHTS_URL
     models_kept: int = 3
+    activation_bytes: int = 256 * 2**20
     runs_at_once: int = 1
     server_folders: tuple[Path, ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -62,6 +75,7 @@ class Settings:
             keras_home=Path(environ.get("KERAS_HOME") or "~/.keras").expanduser().resolve(),
             weights_url=environ.get("TLCORE_WEIGHTS_URL") or KERAS_WEIGHTS_URL,
             models_kept=_count(environ, "TLCORE_MODELS_KEPT", cls.models_kept),
+            activation_bytes=_count(environ, "TLCORE_ACTIVATION_BYTES", cls.activation_bytes),
             runs_at_once=_count(environ, "TLCORE_RUNS_AT_ONCE", cls.runs_at_once),
             server_folders=_folders(environ.get("TLCORE_SERVER_FOLDERS") or ""),
         )
@@ -73,6 +87,7 @@ class Settings:
             "KERAS_HOME": str(self.keras_home),
             "TLCORE_WEIGHTS_URL": self.weights_url,
             "TLCORE_MODELS_KEPT": str(self.models_kept),
+            "TLCORE_ACTIVATION_BYTES": str(self.activation_bytes),
             "TLCORE_RUNS_AT_ONCE": str(self.runs_at_once),
             "TLCORE_SERVER_FOLDERS": os.pathsep.join(map(str, self.server_folders)),
             "TF_CPP_MIN_LOG_LEVEL": "3",  # its start-up chatter about GPUs is nobody's error
@@ -85,6 +100,11 @@ class Settings:
     @property
     def runs(self) -> Path:
         return self.home / "runs"
+
+    @property
+    def activations(self) -> Path:
+        """What excites each layer most, by data set and network."""
+        return self.home / "activations"
 
     @property
     def weights(self) -> Path:

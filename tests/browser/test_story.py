@@ -79,9 +79,21 @@ def test_photographs_to_answers_and_maps(
     maps = tab.page.locator(".maps span")
     assert maps.count() == 24
     before = maps.first.evaluate("tile => getComputedStyle(tile).backgroundImage")
-    tab.press("Next layer")
+    tab.page.get_by_role("button", name="Next layer").click()
+    tab.settle()
     assert maps.count() == 32
     assert maps.first.evaluate("tile => getComputedStyle(tile).backgroundImage") != before
+    tab.page.keyboard.press("n")
+    tab.page.get_by_text("Layer 29 of 154").wait_for()
+    maps.nth(6).click()
+    tab.page.get_by_text("What excites it most").wait_for()
+    tab.page.get_by_role("button", name="Find the pictures").click()
+    tab.page.get_by_text("Highest values").wait_for()
+    tab.settle()
+    assert "channel=7" in tab.page.url
+    tab.page.locator(".depth i").nth(100).click()
+    tab.page.get_by_text("Layer 101 of 154").wait_for()
+    tab.settle()
 
     tab.open(address.removeprefix(tab.server.url))  # a new session: the link restores it all
     tab.page.get_by_text("3 of 6").wait_for()

@@ -155,3 +155,19 @@ def test_a_bad_variable_is_said(settings: Settings) -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert "TLCORE_MODELS_KEPT" in done.stderr
+
+
+def test_features_of_some_channels_drawn_as_asked(
+    settings: Settings, photos: list[Path], tmp_path: Path
+) -> None:
+    npz, png = tmp_path / "maps.npz", tmp_path / "maps.png"
+    words = ("--layer", "conv_pw_1_relu", "--channels", "0-2,7", "--grid", "1x2")
+    drawn = ("--order", "max", "--scale", "layer", "--npz", npz, "--png", png)
+    told = answer(settings, "features", photos[0], *SMALL, *words, *drawn)
+    assert told["shape"] == [16, 16, 4]
+    assert np.load(npz)["maps"].shape == (16, 16, 4)
+    assert Image.open(png).size == (2 * 112 + 4, 112)
+    for bad in (("--grid", "4"), ("--channels", "a-b"), ("--channels", "99")):
+        done = tlcore(settings, "features", photos[0], *SMALL, *words, *bad)
+        assert done.returncode != 0
+        assert "Expected" in done.stderr

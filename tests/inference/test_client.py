@@ -20,9 +20,11 @@ from tlcore.errors import BadImage, UnknownName, WeightsMissing, WorkerDied
 from tlcore.images.decode import read
 from tlcore.inference.client import Inference
 from tlcore.networks.answers import Pretrained
+from tlcore.networks.maps.values import Look, View
 from tlcore.networks.network import load_pretrained
 from tlcore.settings import PROJECT, Settings
 
+MAPS = "tlcore.inference.activations"
 SMALL = Pretrained("MobileNet-0.25", 64, random=True)
 
 
@@ -54,11 +56,15 @@ def test_one_process_serves_all_questions_and_goes_on_close(
     inference: Inference, photos: list[Path]
 ) -> None:
     process = inference.process_id
-    grids = [inference.map_grid(photos[0], SMALL, "conv_pw_1_relu", page) for page in (0, 99)]
-    assert grids[0].channels == 16
-    assert grids[1].first == 0  # past the end: the last page
+    look = Look(photos[0], "", SMALL)
+    pages = [
+        inference.ask(f"{MAPS}:map_page", look, "conv_pw_1_relu", View(page=page))
+        for page in (0, 99)
+    ]
+    assert pages[0].channels == 16
+    assert pages[1].page == 0  # past the end: the last page
     assert inference.process_id == process
-    assert len(inference.spatial_layers(SMALL)) > 20
+    assert len(inference.ask(f"{MAPS}:places", SMALL)) > 20
     inference.close()
     assert not alive(process)
 
@@ -71,7 +77,7 @@ def test_errors_of_the_core_arrive_as_they_are(
     with pytest.raises(WeightsMissing, match="weights fetch"):
         inference.predict(photos[0], Pretrained("ResNet50", 224))
     with pytest.raises(UnknownName, match="Received 'conv99'"):
-        inference.map_grid(photos[0], SMALL, "conv99")
+        inference.ask(f"{MAPS}:map_page", Look(photos[0], "", SMALL), "conv99", View())
 
 
 def test_killed_between_two_questions_the_next_one_is_answered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,6 +91,12 @@ def texts(at: AppTest) -> str:
     """Everything that a page says."""
     kinds = (at.title, at.subheader, at.markdown, at.caption, at.error, at.warning, at.info)
     return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def maps_of(at: AppTest) -> str:
+    """The HTML of the maps that can be clicked."""
+    shown = [json.loads(element.proto.json) for element in at.get("bidi_component")]
+    return next(data["html"] for data in shown if "maps-main" in data["html"])
 
 
 def html_of(at: AppTest) -> str:

@@ -21,10 +21,9 @@ from loky.backend import get_context
 from loky.process_executor import ShutdownExecutorError
 
 from tlcore.errors import WorkerDied
-from tlcore.networks.answers import Layer, MapGrid, NetworkRef, Prediction
+from tlcore.networks.answers import Layer, NetworkRef, Prediction
 from tlcore.networks.brief import Brief
 from tlcore.networks.explanation import Explanation
-from tlcore.networks.grid import Layout
 from tlcore.networks.path import ShapePath
 from tlcore.settings import Settings
 
@@ -70,12 +69,9 @@ class Inference:
         layers: tuple[Layer, ...] = self._ask("spatial_layers", ref)
         return layers
 
-    def map_grid(
-        self, image: Path, ref: NetworkRef, layer: str, page: int = 0, layout: Layout | None = None
-    ) -> MapGrid:
-        """Return one page (from 0) of a layer's feature maps for one image file, drawn."""
-        grid: MapGrid = self._ask("map_grid", image, ref, layer, page, layout or Layout())
-        return grid
+    def ask(self, task: str, *args: Any) -> Any:
+        """Ask for a task of another module of the worker, "module:function"."""
+        return self._ask(task, *args)
 
     def explain(self, image: Path, ref: NetworkRef, index: int, layer: str = "") -> Explanation:
         """Return where a network looked for one class in one image file."""
@@ -139,5 +135,6 @@ class Inference:
 
 
 def run_task(task: str, settings: Settings, *args: Any) -> Any:
-    """Run one of ``tasks``' functions; this is what the worker process executes."""
-    return getattr(importlib.import_module(TASKS), task)(settings, *args)
+    """Run one of ``tasks``' functions, or "module:function" of another; the worker does this."""
+    module, _, name = task.rpartition(":")
+    return getattr(importlib.import_module(module or TASKS), name)(settings, *args)

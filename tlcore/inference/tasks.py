@@ -12,12 +12,11 @@ from pathlib import Path
 
 from tlcore.errors import BadImage
 from tlcore.images.decode import read
-from tlcore.networks.answers import Layer, MapGrid, NetworkRef, Prediction, Pretrained, Trained
+from tlcore.networks.answers import Layer, NetworkRef, Prediction, Pretrained, Trained
 from tlcore.networks.batch import predict_many as answer_many
 from tlcore.networks.brief import Brief, brief
 from tlcore.networks.explanation import Explanation
 from tlcore.networks.gradcam import explain as explain_class
-from tlcore.networks.grid import Layout, draw
 from tlcore.networks.layers import spatial_layers as layers_of
 from tlcore.networks.network import Network, load_pretrained
 from tlcore.networks.path import ShapePath
@@ -51,6 +50,10 @@ def predict(settings: Settings, image: Path, ref: NetworkRef) -> Prediction:
     return replace(answer, seconds=replace(answer.seconds, decode=decoded))
 
 
+def spatial_layers(settings: Settings, ref: NetworkRef) -> tuple[Layer, ...]:
+    return layers_of(network(settings, ref).model)
+
+
 def explain(
     settings: Settings, image: Path, ref: NetworkRef, index: int, layer: str
 ) -> Explanation:
@@ -73,30 +76,6 @@ def predict_many(
         str(answers) if isinstance(answers, BadImage) else tuple(map(brief, answers))
         for answers in answer_many(networks, images, settings.limits)
     ]
-
-
-def spatial_layers(settings: Settings, ref: NetworkRef) -> tuple[Layer, ...]:
-    return layers_of(network(settings, ref).model)
-
-
-def map_grid(
-    settings: Settings, image: Path, ref: NetworkRef, layer: str, page: int, layout: Layout
-) -> MapGrid:
-    found = network(settings, ref).feature_maps(read(image, settings.limits), layer)
-    channels = found.maps.shape[2]
-    first = min(max(page, 0), layout.pages(channels) - 1) * layout.tiles
-    shown = found.maps[:, :, first : first + layout.tiles]
-    return MapGrid(
-        layer=layer,
-        pixels=draw(shown, layout),
-        first=first,
-        channels=channels,
-        shape=(found.maps.shape[0], found.maps.shape[1]),
-        lows=tuple(shown.min(axis=(0, 1)).tolist()),
-        highs=tuple(shown.max(axis=(0, 1)).tolist()),
-        source=found.source,
-        note=found.note,
-    )
 
 
 def network(settings: Settings, ref: NetworkRef) -> Network:

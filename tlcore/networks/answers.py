@@ -124,18 +124,3 @@ class FeatureMaps:
     maps: Floats  # (height, width, channels)
     source: str  # "imagenet", "random" or "run"
     note: str
-
-
-@dataclass(frozen=True, eq=False)
-class MapGrid:
-    """One page of a layer's maps, drawn, so that only small pixels cross between processes."""
-
-    layer: str
-    pixels: npt.NDArray[np.uint8]  # (height, width), grey
-    first: int  # channel number of the first tile
-    channels: int  # of the whole layer
-    shape: tuple[int, int]  # height and width of one map, before drawing
-    lows: tuple[float, ...]  # of each tile drawn: the value drawn black …
-    highs: tuple[float, ...]  # … and the one drawn white
-    source: str
-    note: str

@@ -1,19 +1,22 @@
-"""A page of feature maps as one grey picture: rows × columns of tiles."""
+"""A page of feature maps as one picture: rows × columns of tiles."""
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tlcore.errors import BadConfig
+from tlcore.errors import BadConfig, UnknownName
 from tlcore.networks.answers import Floats
 
+Levels = npt.NDArray[np.uint8]  # 0 is a palette's first colour, 255 its last
 GAP = 4  # pixels between tiles
-GROUND = 255  # grey of the gaps and of the places past the last channel
+GROUND = 255  # of the gaps and of the places past the last channel
 TILE = 112  # a tile is at least this wide, by whole-number enlargement, so that pixels stay square
+SCALES = ("channel", "layer", "zero")
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,39 @@ class Layout:
         return -(-channels // self.tiles)
 
 
-def draw(maps: Floats, layout: Layout) -> npt.NDArray[np.uint8]:
-    """Draw (height, width, n) maps, n at most ``layout.tiles``, as one uint8 grey picture.
+def bounds(maps: Floats, scale: str, whole: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Return for each map the value drawn with level 0 and the one drawn with 255, (n,) each.
 
-    Each map is stretched from its own lowest value (black) to its own highest (white); one that is
-    the same everywhere is black. Tiles are enlarged by repeating pixels.
+    Args:
+        maps: (height, width, n).
+        scale: "channel": each map from its own lowest to its own highest value; "layer": all from
+            the layer's lowest to its highest; "zero": all evenly around 0.
+        whole: the lowest and the highest value of the layer.
     """
-    height, width, count = maps.shape
-    low, high = maps.min(axis=(0, 1)), maps.max(axis=(0, 1))
-    span = np.where(high > low, high - low, 1)
-    grey = np.rint((maps - low) / span * 255).astype(np.uint8)
+    if scale not in SCALES:
+        raise UnknownName.of("scale", scale, SCALES)
+    if scale == "channel":
+        return maps.min(axis=(0, 1)), maps.max(axis=(0, 1))
+    reach = max(abs(whole[0]), abs(whole[1])) or 1.0
+    low, high = whole if scale == "layer" else (-reach, reach)
+    each = np.ones(maps.shape[2], np.float32)
+    return each * np.float32(low), each * np.float32(high)
+
+
+def levels(maps: Floats, low: Floats, high: Floats) -> Levels:
+    """Turn values into levels 0 (low) to 255 (high); without any range between them, into 0."""
+    stretched = maps - low
+    stretched *= 255 / np.where(high > low, high - low, np.float32(1))
+    stretched += np.float32(0.5)  # to the nearest level
+    return stretched.astype(np.uint8)
+
+
+def draw(tiles: Levels, layout: Layout) -> Levels:
+    """Lay (height, width, n) levels out as one picture, n at most ``layout.tiles``.
+
+    Tiles are enlarged by repeating pixels, with gaps between them.
+    """
+    height, width, count = tiles.shape
     zoom = max(1, -(-TILE // width))
     tile = (height * zoom, width * zoom)
     page = np.full(
@@ -57,11 +83,37 @@ def draw(maps: Floats, layout: Layout) -> npt.NDArray[np.uint8]:
     for place in range(min(count, layout.tiles)):
         row, column = divmod(place, layout.columns)
         top, left = row * (tile[0] + GAP), column * (tile[1] + GAP)
-        enlarged = grey[:, :, place].repeat(zoom, axis=0).repeat(zoom, axis=1)
+        enlarged = tiles[:, :, place].repeat(zoom, axis=0).repeat(zoom, axis=1)
         page[top : top + tile[0], left : left + tile[1]] = enlarged
     return page
 
 
-def save_png(page: npt.NDArray[np.uint8], path: str) -> None:
-    """Write a drawn page as a PNG file."""
-    Image.fromarray(page).save(path, format="PNG")
+def sheet(tiles: Levels, layout: Layout) -> Levels:
+    """Lay levels out side by side at their own size, without gaps, for a page to cut tiles from.
+
+    Maps much larger than a tile are shrunk by a whole number, so that no more is sent than shown.
+    """
+    by = max(1, tiles.shape[1] // TILE)
+    if by > 1:
+        height, width = tiles.shape[0] // by * by, tiles.shape[1] // by * by
+        blocks = tiles[:height, :width].reshape(height // by, by, width // by, by, -1)
+        tiles = blocks.mean(axis=(1, 3), dtype=np.float32).astype(np.uint8)
+    height, width, count = tiles.shape
+    whole = np.zeros((height, width, layout.tiles), np.uint8)
+    whole[:, :, :count] = tiles
+    grid = whole.reshape(height, width, layout.rows, layout.columns).transpose(2, 0, 3, 1)
+    return grid.reshape(layout.rows * height, layout.columns * width)
+
+
+def to_png(picture: Levels, colours: Levels | None = None, *, keep: bool = False) -> bytes:
+    """Return levels (height, width) as a PNG, grey, or with a palette of (256, 3) colours.
+
+    The colours ride in the file's palette: the pixels stay one byte each. What is not to keep is
+    not compressed: noisy maps shrink by a sixth, and that takes longer than all the rest.
+    """
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    if colours is not None and picture.ndim == 2:
+        image.putpalette(colours.tobytes(), "RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=6 if keep else 0)
+    return buffer.getvalue()

@@ -88,7 +88,7 @@ def spatial_layers(model: keras.Model) -> tuple[Layer, ...]:
     """Return the layers whose output is (height, width, channels), first to last."""
     opened = graph(model)
     return tuple(
-        _row(name, opened.layers[name], tuple(opened.outputs[name].shape[1:]))
+        row_of(name, opened.layers[name], tuple(opened.outputs[name].shape[1:]))
         for name in opened.spatial
     )
 
@@ -97,7 +97,7 @@ def summarize(model: keras.Model) -> Summary:
     """Return what ``model.summary()`` prints, as values. A nested model is one row, as there."""
     return Summary(
         layers=tuple(
-            _row(layer.name, layer, tuple(layer.output.shape[1:])) for layer in model.layers
+            row_of(layer.name, layer, tuple(layer.output.shape[1:])) for layer in model.layers
         ),
         total=model.count_params(),
         trainable=_count(model.trainable_weights),
@@ -105,16 +105,21 @@ def summarize(model: keras.Model) -> Summary:
     )
 
 
-def _row(name: str, layer: keras.layers.Layer, shape: tuple[int | None, ...]) -> Layer:
+def row_of(name: str, layer: keras.layers.Layer, shape: tuple[int | None, ...]) -> Layer:
     return Layer(
         name=name,
         type=type(layer).__name__,
         output_shape=shape,
-        parameters=layer.count_params(),
+        parameters=_parameters(layer),
         # Keras offers no public way to a layer's predecessors; its own summary reads the same.
         connected_to=tuple(node.operation.name for node in layer._inbound_nodes[0].parent_nodes),
-        trainable=layer.trainable,
+        trainable=getattr(layer, "trainable", False),
     )
+
+
+def _parameters(layer: keras.layers.Layer) -> int:
+    """A bare operation (the + of a ConvNeXt block) stands among the layers and has none."""
+    return layer.count_params() if hasattr(layer, "count_params") else 0
 
 
 def _count(variables: list[Any]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,12 +12,16 @@ import numpy as np
 import tensorflow as tf
 from PIL.Image import Image
 
+from tlcore.errors import UnknownName
 from tlcore.images.geometry import fit
 from tlcore.networks.answers import FeatureMaps, Floats, Prediction, Pretrained, Seconds
 from tlcore.networks.build import build, preprocessing
 from tlcore.networks.catalogue import backbone
 from tlcore.networks.labels import imagenet_classes
 from tlcore.networks.layers import Graph, graph
+from tlcore.networks.maps.depth import Depth
+from tlcore.networks.maps.kept import Kept
+from tlcore.networks.maps.walk import Walk, maps_of
 from tlcore.settings import Settings
 
 
@@ -52,6 +56,14 @@ class Network:
     def graph(self) -> Graph:
         return graph(self.model)
 
+    @cached_property
+    def walk(self) -> Walk:
+        return Walk(self.graph)
+
+    @cached_property
+    def depth(self) -> Depth:
+        return Depth(self.graph)
+
     def prepare(self, images: Sequence[Image]) -> Floats:
         """Return the network's input, float32 (n, size, size, 3), in its own range."""
         pixels = np.stack([fit(image, self.size, self.fit) for image in images])
@@ -83,8 +95,20 @@ class Network:
         Raises:
             UnknownName: no such layer, or its output is no stack of maps.
         """
-        maps = self.graph.to_spatial(layer)(self.prepare([image]), training=False)
-        return FeatureMaps(layer, np.asarray(maps[0]), self.source, self.note)
+        maps = self.maps_tensor(layer, lambda: self.prepare([image]), "", Kept(0))
+        return FeatureMaps(layer, np.array(maps_of(maps)), self.source, self.note)
+
+    def maps_tensor(
+        self, layer: str, batch: Callable[[], Floats], picture: Hashable, kept: Kept
+    ) -> tf.Tensor:
+        """Return a spatial layer's output for a batch, computed from what is kept. See ``Walk``.
+
+        Raises:
+            UnknownName: no such layer, or its output is no stack of maps.
+        """
+        if layer not in self.graph.spatial:
+            raise UnknownName.of("layer with a spatial output", layer, self.graph.spatial)
+        return self.walk.to(layer, batch, picture, kept)
 
 
 def load_pretrained(ref: Pretrained, settings: Settings) -> Network:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 import streamlit as st
 
 from tlcore.images.dataset import Sample
-from tlcore.networks.answers import Layer, MapGrid, NetworkRef, Prediction
+from tlcore.networks.answers import Layer, NetworkRef, Prediction
 from tlcore.networks.explanation import Explanation
 from tlcore.networks.path import ShapePath
 from tlcore.settings import Settings
@@ -18,7 +18,7 @@ KEPT = 500  # answers
 
 def predict(sample: Sample, ref: NetworkRef, settings: Settings) -> Prediction:
     """Return a network's answer to one picture."""
-    with _waiting(settings):
+    with waiting(settings):
         return _predict(sample.sha256, type(ref).__name__, ref, sample, settings)
 
 
@@ -26,26 +26,20 @@ def explain(
     sample: Sample, ref: NetworkRef, index: int, layer: str, settings: Settings
 ) -> Explanation:
     """Return where a network looked for one class in one picture."""
-    with _waiting(settings):
+    with waiting(settings):
         return _explain(sample.sha256, type(ref).__name__, ref, index, layer, sample, settings)
 
 
 def shape_path(ref: NetworkRef, classes: int, settings: Settings) -> ShapePath:
     """Return how a picture becomes numbers in a network, with a head of so many classes."""
-    with _waiting(settings):
+    with waiting(settings):
         return _shape_path(type(ref).__name__, ref, classes, settings)
 
 
 def spatial_layers(ref: NetworkRef, settings: Settings) -> tuple[Layer, ...]:
     """Return the layers of a network that have feature maps."""
-    with _waiting(settings):
+    with waiting(settings):
         return _spatial_layers(type(ref).__name__, ref, settings)
-
-
-def map_grid(sample: Sample, ref: NetworkRef, layer: str, page: int, settings: Settings) -> MapGrid:
-    """Return one page of a layer's maps for one picture, drawn."""
-    with _waiting(settings):
-        return _map_grid(sample.sha256, type(ref).__name__, ref, layer, page, sample, settings)
 
 
 @st.cache_data(show_spinner=False, max_entries=KEPT)
@@ -78,20 +72,7 @@ def _spatial_layers(kind: str, ref: NetworkRef, _settings: Settings) -> tuple[La
     return inference(_settings).spatial_layers(ref)
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _map_grid(
-    sha: str,
-    kind: str,
-    ref: NetworkRef,
-    layer: str,
-    page: int,
-    _sample: Sample,
-    _settings: Settings,
-) -> MapGrid:
-    return inference(_settings).map_grid(_sample.path, ref, layer, page)
-
-
-def _waiting(settings: Settings) -> AbstractContextManager[None]:
+def waiting(settings: Settings) -> AbstractContextManager[None]:
     """Say what the person waits for; the first answer of all waits for TensorFlow."""
     if inference(settings).warm:
         return st.spinner("Asking the network …")

@@ -1,30 +1,31 @@
-"""The Feature maps page: whose network, which layer, and a page of its maps."""
+"""The Feature maps page: whose network, the walk from layer to layer, and a page of maps."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 
-import numpy as np
 import streamlit as st
-from PIL import Image
 
 from tlcore.images.dataset import Sample
-from tlcore.networks.answers import Layer, MapGrid, NetworkRef, Pretrained, Trained
+from tlcore.networks.answers import Layer, NetworkRef, Pretrained, Trained
 from tlcore.networks.catalogue import BACKBONES
-from tlcore.networks.grid import GAP, Layout
+from tlcore.networks.maps.values import MapPage, Place, View
 from tlcore.runs.store import run_info
 from tlcore.settings import Settings
-from tlcore.ui.answers import map_grid, spatial_layers
-from tlcore.ui.networks import backbone_select, head_select, pretrained, view_options
+from tlcore.ui.maps.answers import look_of, map_page, places
+from tlcore.ui.maps.clickable import clickable
+from tlcore.ui.maps.controls import drawing_options, page_key, take_away
+from tlcore.ui.maps.depth import depth_map, go_to
+from tlcore.ui.maps.layer_words import layer_words
+from tlcore.ui.maps.more import more
+from tlcore.ui.maps.tiles import tiles_html
+from tlcore.ui.networks import backbone_select, head_select, pretrained, view_of, view_options
+from tlcore.ui.seen import network_view
 from tlcore.ui.selecting import segments, select
-from tlcore.ui.shell import TUNE
-from tlcore.ui.state import Choice, choose, chosen, generation, renew
-from tlcore.ui.words import count, signed
+from tlcore.ui.shell import MAPS, TUNE, boundary
+from tlcore.ui.state import Choice, choose, chosen, chosen_number, write_address
+from tlcore.ui.words import count, plain, signed
 
-LAYOUT = Layout(rows=4, columns=8)
-COARSE = 80  # px of a map below which its pixels are shown as squares
 WHOSE = {"pretrained": ":blue[●] ImageNet's network", "head": ":orange[●] Your own"}
 
 
@@ -46,44 +47,74 @@ def network_picker(settings: Settings) -> NetworkRef | None:
     return pretrained(row, size, how, settings)
 
 
-def layer_picker(ref: NetworkRef, settings: Settings) -> Layer:
+@st.fragment
+def walk(sample: Sample, ref: NetworkRef, settings: Settings) -> None:
+    """Walk through the layers. Only this part of the page runs again with each step."""
+    with boundary():
+        layers = places(ref, settings)
+        layer, view = _steps(layers, ref, settings)
+        write_address(MAPS.address)
+        look = look_of(sample, ref)
+        page = map_page(look, layer.name, view, settings)
+        picture, maps = st.columns([2, 7], gap="medium")
+        with maps:
+            depth_map(layers, layer.name)
+            _grid(page, f"{sample.sha256} {ref} {view}")
+        with picture, st.container(key="walk-picture"):
+            size, how = view_of(ref, settings)
+            st.image(network_view(sample, size, how, settings), width="stretch", alt=sample.file)
+            st.caption(f"What the network gets: {size} × {size} pixels.")
+            about = st.expander("What this layer does", key="about", on_change="rerun")
+            if about.open:
+                about.markdown(f"**{plain(layer.type)}.** {layer_words(layer.type)}")
+            take_away(look, layer.name, view, settings)
+        more(sample, look, layers, layer, view, settings)
+
+
+def _steps(layers: Sequence[Place], ref: NetworkRef, settings: Settings) -> tuple[Layer, View]:
     """Choose a layer, by name or one step on; an early one that shows much at first."""
-    layers = {layer.name: layer for layer in spatial_layers(ref, settings)}
-    names = list(layers)
-    if chosen(Choice.LAYER) not in layers:
+    found = {place.layer.name: place.layer for place in layers if place.layer.spatial}
+    names = list(found)
+    if chosen(Choice.LAYER) not in found:
         choose(Choice.LAYER, _first_look(ref, names, settings))
-    which, steps = st.columns([8, 4], vertical_alignment="bottom", gap="small")
+    which, steps, drawing = st.columns([6, 5, 2], vertical_alignment="bottom", gap="small")
     with which:
         name = select(
             f"Layer (of {len(names)} that have maps)",
             names,
             Choice.LAYER,
-            words=lambda name: _layer_title(layers[name]),
-            help="From the first, next to the pixels, to the last, next to the answer.",
-            also=_first_page,
+            words=lambda name: _layer_title(found[name]),
+            help="From the first, next to the pixels, to the last, next to the answer. Type to "
+            "search. N and P on the keyboard go on and back.",
+            also=lambda: go_to(chosen(Choice.LAYER)),
         )
     place = names.index(name)
     with steps, st.container(horizontal=True, gap="small"):
-        _step("Previous layer", ":material/arrow_back:", names, place - 1)
-        _step("Next layer", ":material/arrow_forward:", names, place + 1)
-    return layers[name]
+        _step("Previous layer", ":material/arrow_back:", "P", names, place - 1)
+        _step("Next layer", ":material/arrow_forward:", "N", names, place + 1)
+    with drawing:
+        view = drawing_options()
+    return found[name], view
 
 
-def draw_maps(sample: Sample, ref: NetworkRef, layer: Layer, settings: Settings) -> None:
-    """Draw one page of a layer's maps and say what it shows."""
-    channels = layer.output_shape[-1] or 1
-    pages = LAYOUT.pages(channels)
-    key = f"maps-page-{generation('maps')}"
-    page = min(int(st.session_state.get(key, 1)), pages)
-    grid = map_grid(sample, ref, layer.name, page - 1, settings)
-    st.html(_tiles(grid))
-    if pages > 1:
-        st.pagination(pages, key=key)
-    st.caption(_words(grid))
-    if grid.source == "random":
+def _grid(page: MapPage, made: str) -> None:
+    chosen_now = chosen_number(Choice.CHANNEL, 0) - 1
+    html = tiles_html(
+        page.tiles, name="main", words=f"Feature maps of {page.layer}", chosen=chosen_now
+    )
+    clickable(html, key="grid", made=f"{made} {page.layer} {chosen_now}", on_pick=_open_channel)
+    if page.pages > 1:
+        st.pagination(page.pages, key=page_key())
+    st.caption(_words(page))
+    if page.source == "random":
         st.caption(":material/casino: Random weights: nothing here has been learned.")
-    if grid.note:
-        st.caption(f":material/info: {grid.note[:1].upper()}{grid.note[1:]}.")
+    if page.note:
+        st.caption(f":material/info: {page.note[:1].upper()}{page.note[1:]}.")
+
+
+def _open_channel(number: str) -> None:
+    choose(Choice.CHANNEL, number)
+    choose(Choice.MORE, "channel")
 
 
 def _whose() -> str:
@@ -111,7 +142,7 @@ def _layer_title(layer: Layer) -> str:
     return f"{layer.name} · {layer.type} · {height} × {width} × {channels}"
 
 
-def _step(words: str, icon: str, names: Sequence[str], to: int) -> None:
+def _step(words: str, icon: str, shortcut: str, names: Sequence[str], to: int) -> None:
     possible = 0 <= to < len(names)
     st.button(
         words,
@@ -119,59 +150,25 @@ def _step(words: str, icon: str, names: Sequence[str], to: int) -> None:
         icon=icon,
         width="stretch",
         disabled=not possible,
-        on_click=_go,
+        shortcut=shortcut,
+        on_click=go_to,
         args=(names[to] if possible else "",),
     )
 
 
-def _go(layer: str) -> None:
-    choose(Choice.LAYER, layer)
-    _first_page()
-
-
-def _first_page() -> None:
-    renew("maps")
-
-
-def _tiles(grid: MapGrid) -> str:
-    """Return the maps as HTML: tiles cut from one picture, each with its channel and range."""
-    height, width = grid.shape
-    rows, columns = LAYOUT.rows, LAYOUT.columns
-    cells = "".join(
-        f'<span title="Channel {grid.first + place + 1}: {signed(low)} to {signed(high)}" '
-        f'style="background-position:{place % columns / (columns - 1):.4%} '
-        f'{place // columns / (rows - 1):.4%}"></span>'
-        for place, (low, high) in enumerate(zip(grid.lows, grid.highs, strict=True))
+def _words(page: MapPage) -> str:
+    tiles = page.tiles
+    dead = sum(low == high for low, high in zip(tiles.lows, tiles.highs, strict=True))
+    own = len(set(tiles.black)) > 1 or len(set(tiles.white)) > 1 or page.channels == 1
+    scale = (
+        "each tile runs from its own lowest to its own highest value"
+        if own
+        else f"all tiles run from {signed(tiles.black[0])} to {signed(tiles.white[0])}"
     )
-    coarse = " coarse" if width < COARSE else ""
-    return (
-        f"<style>.maps span{{background-image:url({_sheet(grid)});aspect-ratio:{width}/{height};"
-        f"background-size:{columns}00% {rows}00%}}</style>"
-        f'<div class="maps{coarse}" role="img" aria-label="Feature maps of {grid.layer}">'
-        f"{cells}</div>"
-    )
-
-
-def _sheet(grid: MapGrid) -> str:
-    """Return the tiles side by side at their own size, as a PNG in a data URI."""
-    rows, columns = LAYOUT.rows, LAYOUT.columns
-    tile = [(grid.pixels.shape[0] + GAP) // rows, (grid.pixels.shape[1] + GAP) // columns]
-    zoom = (tile[1] - GAP) // grid.shape[1]
-    whole = np.pad(grid.pixels, ((0, GAP), (0, GAP))).reshape(rows, tile[0], columns, tile[1])
-    close = whole[:, :-GAP:zoom, :, :-GAP:zoom]
-    buffer = io.BytesIO()
-    picture = Image.fromarray(close.reshape(rows * grid.shape[0], columns * grid.shape[1]))
-    picture.save(buffer, "PNG", compress_level=3)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
-
-
-def _words(grid: MapGrid) -> str:
-    last = grid.first + len(grid.lows)
-    low, high = min(grid.lows), max(grid.highs)
-    dead = sum(low == high for low, high in zip(grid.lows, grid.highs, strict=True))
+    first = page.page * tiles.layout.tiles + 1
     text = (
-        f"Channels {grid.first + 1}–{last} of {grid.channels}, each {grid.shape[0]} × "
-        f"{grid.shape[1]}. Values from {signed(low)} to {signed(high)}; each tile runs from its "
-        "own lowest (black) to its own highest (white)."
+        f"{first}–{first + len(tiles.channels) - 1} of {page.channels} channels, each "
+        f"{tiles.shape[0]} × {tiles.shape[1]}. Values from {signed(min(tiles.lows))} to "
+        f"{signed(max(tiles.highs))}; {scale}. Click a tile to see it large."
     )
     return text + (f" {count(dead, 'tile')} the same everywhere." if dead else "")

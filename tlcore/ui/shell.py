@@ -45,7 +45,7 @@ UPLOAD = Page(
     "Upload",
     "Which pictures do you bring?",
     ":material/add_photo_alternate:",
-    {"set": Choice.SET, "view": Choice.VIEW},
+    {"set": Choice.SET, "view": Choice.ASPECT},
 )
 COMPARE = Page(
     "pages/2_Compare.py",
@@ -72,7 +72,20 @@ MAPS = Page(
     "Feature maps",
     "What does the network see in this layer?",
     ":material/grid_view:",
-    {**_PICTURE, "run": Choice.HEAD, "network": Choice.NETWORK, "layer": Choice.LAYER},
+    {
+        **_PICTURE,
+        "run": Choice.HEAD,
+        "network": Choice.NETWORK,
+        "layer": Choice.LAYER,
+        "channel": Choice.CHANNEL,
+        "order": Choice.ORDER,
+        "scale": Choice.SCALE,
+        "colours": Choice.PALETTE,
+        "rows": Choice.ROWS,
+        "columns": Choice.COLUMNS,
+        "more": Choice.MORE,
+        "other": Choice.OTHER,
+    },
 )
 TUNE = Page(
     "pages/4_Fine_tune.py",

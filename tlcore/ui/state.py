@@ -25,6 +25,14 @@ class Choice(StrEnum):
     FIT = "fit"  # geometry
     NETWORK = "network"  # "pretrained" or "head": whose feature maps
     LAYER = "layer"
+    CHANNEL = "channel"  # of that layer, from 1
+    ORDER = "order"  # of the channels
+    SCALE = "scale"  # of a page of maps
+    PALETTE = "palette"
+    ROWS = "rows"  # tiles of a page of maps, down …
+    COLUMNS = "columns"  # … and across
+    MORE = "more"  # what is shown below the maps
+    OTHER = "other"  # sha256 of the picture beside the first
     TOP = "top"  # bars shown
     VIEW = "view"  # of the Compare page: answers, why, or many pictures
     SECOND = "second"  # a second backbone beside the first
@@ -34,7 +42,7 @@ class Choice(StrEnum):
     POOLING = "pooling"  # shown on the path of shapes
     PATH = "path"  # whose path of shapes: "pretrained" or "head"
     TEACHING = "teaching"  # id of the run that was started on the Compare page
-    VIEW = "view"  # what of a data set is looked at on the Upload page
+    ASPECT = "aspect"  # what of a data set is looked at on the Upload page
     WAY = "way"  # in which pictures are brought
     STRIP = "strip"  # page of the strip of thumbnails, from 0
 

@@ -19,6 +19,11 @@ def percent(share: float) -> str:
     return f"{share:.1%}" if share >= 0.001 else "<0.1%"
 
 
+def share(part: float) -> str:
+    """Return a share as a percentage in which exactly none is "0%"."""
+    return percent(part) if part else "0%"
+
+
 def wilson(share: float, count: int) -> tuple[float, float]:
     """Return the 95% interval of a share seen among ``count``, each of 0…1 (Wilson, 1927)."""
     if count < 1:

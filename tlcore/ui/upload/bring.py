@@ -110,7 +110,7 @@ def _take(offer: Offer, into: str, name: str, loose_label: str, settings: Settin
     for choice in (Choice.IMAGE, Choice.LABEL, Choice.STRIP):
         choose(choice, "")
     choose(Choice.SET, report.dataset.name)
-    choose(Choice.VIEW, DOCTOR if _to_decide(report.dataset.name, settings) else "")
+    choose(Choice.ASPECT, DOCTOR if _to_decide(report.dataset.name, settings) else "")
     st.rerun()
 
 

@@ -54,7 +54,7 @@ def data_set(settings: Settings) -> None:
         _delete(state, settings)
     to_decide = _to_decide(state, settings)
     st.html(_at_a_glance(state))
-    view = segments("View", list(VIEWS), Choice.VIEW, words=lambda view: _title(view, to_decide))
+    view = segments("View", list(VIEWS), Choice.ASPECT, words=lambda view: _title(view, to_decide))
     with boundary():
         VIEWS[view][1](state, settings)
 
@@ -117,6 +117,6 @@ def _delete(state: SetState, settings: Settings) -> None:
         if st.button("Yes, delete it", type="primary", key="delete"):
             delete_set(state.name, settings)
             choose(Choice.SET, "")
-            choose(Choice.VIEW, "")
+            choose(Choice.ASPECT, "")
             st.session_state.pop(REPORT, None)
             st.rerun()

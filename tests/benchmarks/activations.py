@@ -1,0 +1,154 @@
+"""Feature maps against a bare compiled pass, in one run: python -m tests.benchmarks.activations.
+
+Prints milliseconds (the least disturbed of the rounds) and ratios for MobileNetV2 and ResNet50
+(random weights where none are here), and what 200 switches over layers, pictures and the two
+backbones leave in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import tensorflow as tf
+
+from tlcore.errors import WeightsMissing
+from tlcore.images.decode import content_id, read
+from tlcore.inference import activations, tasks
+from tlcore.networks.answers import Pretrained
+from tlcore.networks.maps import drawing
+from tlcore.networks.maps.values import Look, View
+from tlcore.settings import Settings
+
+ROUNDS = 9
+LAYERS = 12  # looked at for each backbone, evenly over its depth
+PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, help="a folder of photographs")
+    parser.add_argument("--switches", type=int, default=200)
+    args = parser.parse_args()
+    settings = Settings.from_environment()
+    photos = sorted(
+        path for path in args.photos.iterdir() if path.suffix.lower() in (".jpeg", ".jpg")
+    )
+    refs = [usable(name, settings) for name in ("MobileNetV2", "ResNet50")]
+    for ref in refs:
+        speed(ref, photos, settings)
+    memory(refs, photos, settings, args.switches)
+
+
+def usable(name: str, settings: Settings) -> Pretrained:
+    """ImageNet's weights where they are here, else random ones: as fast."""
+    ref = Pretrained(name, 224, top=False)
+    try:
+        tasks.network(settings, ref)
+        return ref
+    except WeightsMissing:
+        return Pretrained(name, 224, random=True, top=False)
+
+
+def speed(ref: Pretrained, photos: list[Path], settings: Settings) -> None:
+    network = tasks.network(settings, ref)
+    spatial = network.graph.spatial[1:]
+    say(f"\n{ref.backbone}, {ref.size} px, {len(spatial)} spatial layers")
+    say(f"{'layer':34}{'bare':>7}{'draw':>7}{'first':>7}{'ratio':>7}{'next':>7}{'ratio':>7}")
+    ratios, nexts = [], []
+    for name in spatial[:: max(1, len(spatial) // LAYERS)]:
+        place = spatial.index(name)
+        following = spatial[min(place + 1, len(spatial) - 1)]
+        row = one_layer(ref, name, following, photos[:ROUNDS], settings)
+        bare, draw, first, after = row
+        ratios.append(first / (bare + draw))
+        nexts.append(after / first)
+        row = "".join(f"{number:7.1f}" for number in (bare, draw, first))
+        say(f"{name:34}{row}{ratios[-1]:7.2f}{after:7.1f}{nexts[-1]:7.2f}")
+    say("first look ÷ (bare pass + drawing): " + spread(ratios))
+    say("next layer ÷ first look: " + spread(nexts))
+
+
+def spread(ratios: list[float]) -> str:
+    return f"median {statistics.median(ratios):.2f}, worst {max(ratios):.2f}"
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def one_layer(
+    ref: Pretrained, layer: str, following: str, photos: list[Path], settings: Settings
+) -> tuple[float, float, float, float]:
+    """Return ms, the least of all rounds, the steps of a round one after the other: bare pass
+    (decoding, preprocessing, compiled sub-model), drawing, first look, look at the next layer."""
+    network = tasks.network(settings, ref)
+    part = keras.Model(network.graph.input, network.graph.outputs[layer])
+    signature = tf.TensorSpec((1, ref.size, ref.size, 3), tf.float32)
+    compiled = tf.function(lambda batch: part(batch, training=False)).get_concrete_function(
+        signature
+    )
+    view = View()
+    rounds: list[list[float]] = []
+    for number in range(len(photos) + 1):
+        path = photos[number % len(photos)]
+        sha = content_id(path.read_bytes())
+        bare, maps = timed(
+            lambda path=path: compiled(
+                tf.constant(network.prepare([read(path, settings.limits)]))
+            ).numpy()[0]
+        )
+        draw, _ = timed(lambda maps=maps: drawing.tiles(maps, drawing.page_of(maps, view)[0], view))
+        activations._kept.cache_clear()
+        look = Look(path, sha, ref)
+        first, _ = timed(lambda look=look: activations.map_page(settings, look, layer, view))
+        after, _ = timed(lambda look=look: activations.map_page(settings, look, following, view))
+        if number:  # the first round compiles
+            rounds.append([bare, draw, first, after])
+    return tuple(min(column) for column in zip(*rounds, strict=True))
+
+
+def timed(do: Callable[[], object]) -> tuple[float, object]:
+    start = time.perf_counter()
+    value = do()
+    return (time.perf_counter() - start) * 1000, value
+
+
+def memory(refs: list[Pretrained], photos: list[Path], settings: Settings, switches: int) -> None:
+    activations._kept.cache_clear()
+    generator = np.random.default_rng(0)
+    looks = [Look(path, content_id(path.read_bytes()), ref) for path in photos[:20] for ref in refs]
+    sizes = []
+    for number in range(3 * switches):
+        look = looks[generator.integers(len(looks))]
+        spatial = tasks.network(settings, look.ref).graph.spatial
+        layer = spatial[generator.integers(len(spatial))]
+        activations.map_page(settings, look, layer, View())
+        sizes.append(resident())
+        if number == 0 or (number + 1) % (switches // 2) == 0:
+            kept, bound = activations.kept(settings)
+            held = f"{kept / 2**20:.0f} of {bound / 2**20:.0f} MB of maps kept"
+            say(f"{number + 1:5} switches: {sizes[-1]:6.0f} MB resident, {held}")
+    plateau = statistics.median(sizes[switches : 2 * switches])
+    last = sizes[2 * switches :]
+    share = max(last) / plateau - 1
+    say(f"plateau {plateau:.0f} MB; the {switches} switches after: {share:+.1%} at most")
+
+
+def resident() -> float:
+    """Megabytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_KB / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""From the click on "Next layer" to the new grid on screen, beside an empty page's rerun.
+
+    python -m tests.benchmarks.next_layer URL EMPTY_URL
+
+URL is a running dashboard's Feature maps page on a picture, EMPTY_URL a running page that holds a
+button and, under it, how often it was clicked (EMPTY below). Both are measured in the same
+browser: from the click until the new content has been drawn (two frames after it is in the page).
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.browser.conftest import FLAGS
+
+EMPTY = """
+import streamlit as st
+st.session_state.n = st.session_state.get("n", 0) + 1
+st.button("Next layer")
+st.html(f'<i id="shown" data-n="{st.session_state.n}">{st.session_state.n}</i>')
+"""
+SWITCHES = 40
+CLICK = """
+([watched]) => new Promise((done) => {
+  const button = [...document.querySelectorAll('button')]
+    .find((found) => found.innerText.includes('Next layer'));
+  const state = () => document.querySelector(watched)?.outerHTML;
+  const before = state();
+  const start = performance.now();
+  const look = () => {
+    const now = state();
+    if (now && now !== before) requestAnimationFrame(() => requestAnimationFrame(
+      () => done(performance.now() - start)));
+    else requestAnimationFrame(look);
+  };
+  button.click();
+  look();
+})
+"""
+
+
+def main() -> None:
+    url, empty = sys.argv[1:3]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        report("an empty page's rerun", times(page, empty, "#shown"))
+        times(page, url, ".maps-main")  # warm: each layer compiled once
+        report("the next layer", times(page, url, ".maps-main"))
+        report("an empty page's rerun", times(page, empty, "#shown"))
+        browser.close()
+
+
+def times(page: Page, url: str, watched: str) -> list[float]:
+    """Return the milliseconds of each switch."""
+    page.goto(url)
+    page.locator(watched).wait_for(state="attached", timeout=60_000)
+    page.wait_for_timeout(2000)
+    found = []
+    for _ in range(SWITCHES):
+        found.append(page.evaluate(CLICK, [watched]))
+        page.wait_for_timeout(150)
+    return found
+
+
+def report(what: str, found: list[float]) -> None:
+    middle, worst = statistics.median(found), max(found)
+    sys.stdout.write(f"{what}: median {middle:.0f} ms, worst {worst:.0f} ms of {len(found)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The walk against one plain Keras model with all layers as outputs, for every backbone."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from tests.networks.test_layers import nested
+from tlcore.errors import UnknownName
+from tlcore.networks.build import architecture
+from tlcore.networks.catalogue import BACKBONES, Backbone
+from tlcore.networks.layers import graph
+from tlcore.networks.maps.kept import Kept
+from tlcore.networks.maps.same import same_weights
+from tlcore.networks.maps.walk import Walk, maps_of
+
+MEGABYTES = 512 * 2**20
+
+
+def pixels(side: int) -> np.ndarray:
+    return np.random.default_rng(0).random((1, side, side, 3), np.float32)
+
+
+def check_every_layer(model: keras.Model) -> None:
+    """Values within 1e-5 of a direct sub-model, relative to the layer's largest beyond 1."""
+    opened = graph(model)
+    batch = pixels(model.input_shape[1])
+    expected = keras.Model(opened.input, [opened.outputs[name] for name in opened.spatial])(
+        batch, training=False
+    )
+    walk, kept = Walk(opened), Kept(MEGABYTES)
+    for name, wanted in zip(opened.spatial, expected, strict=True):
+        maps = maps_of(walk.to(name, lambda: batch, "picture", kept))
+        wanted = np.asarray(wanted[0])
+        assert np.isfinite(wanted).all(), name
+        scale = max(1.0, float(np.abs(wanted).max()))
+        np.testing.assert_allclose(maps / scale, wanted / scale, rtol=0, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("row", BACKBONES.values(), ids=lambda row: row.name)
+def test_every_spatial_layer_equals_a_direct_model(row: Backbone) -> None:
+    check_every_layer(architecture(row, max(32, row.smallest), top=False))
+
+
+def test_a_nested_model_equals_a_direct_model() -> None:
+    check_every_layer(nested())
+    image = keras.Input((32, 32, 3))
+    base = architecture(BACKBONES["MobileNet-0.25"], 32, top=False)
+    tensor = keras.layers.Conv2D(3, 1, name="before")(image)
+    check_every_layer(keras.Model(image, keras.layers.ReLU(name="end")(base(tensor))))
+
+
+def test_a_jump_and_a_walk_give_the_same_bits() -> None:
+    model = architecture(BACKBONES["MobileNetV2-0.35"], 32, top=False)
+    opened = graph(model)
+    walk, batch = Walk(opened), pixels(32)
+    names = opened.spatial[-14:]
+    jumped = {name: maps_of(walk.to(name, lambda: batch, "", Kept(0))).copy() for name in names}
+    kept = Kept(MEGABYTES)
+    for name in opened.spatial[-40:]:
+        value = maps_of(walk.to(name, lambda: batch, "a", kept))
+        if name in jumped:
+            np.testing.assert_array_equal(value, jumped[name])
+
+
+def test_the_next_layer_runs_itself_and_nothing_else() -> None:
+    walk = Walk(graph(architecture(BACKBONES["MobileNet-0.25"], 32, top=False)))
+    kept, batch, asked = Kept(MEGABYTES), pixels(32), []
+
+    def ask() -> np.ndarray:
+        asked.append(1)
+        return batch
+
+    walk.to("conv_pw_5", ask, "a", kept)
+    before = len(kept)
+    walk.to("conv_pw_5_bn", ask, "a", kept)
+    assert (len(asked), len(kept) - before) == (1, 1)
+    walk.to("conv_pw_5_bn", ask, "another picture", kept)
+    assert len(asked) == 2
+
+
+def test_what_is_kept_stays_within_its_bytes() -> None:
+    kept = Kept(100)
+    for key in "abc":
+        kept.put(key, np.zeros((2, 5), np.float32))  # 40 bytes
+    assert kept.get("a") is None
+    assert kept.get("b") is not None
+    kept.put("d", np.zeros(10, np.float32))
+    assert kept.get("c") is None  # the longest unused
+    kept.put("large", np.zeros(26, np.float32))
+    assert kept.get("large") is None
+    assert kept.bytes == 80
+
+
+def test_a_learned_layer_changes_all_behind_it_and_nothing_before() -> None:
+    row = BACKBONES["MobileNet-0.25"]
+    first, second = (Walk(graph(architecture(row, 32, top=False))) for _ in range(2))
+    learned = second.graph.layers["conv_pw_3"]
+    learned.set_weights([learned.get_weights()[0] + 0.1])
+    batch = pixels(32)
+    for name, same in (("conv_dw_3_relu", True), ("conv_pw_3", False), ("conv_pw_9", False)):
+        before, after = (
+            maps_of(walk.to(name, lambda: batch, "", Kept(0))) for walk in (first, second)
+        )
+        assert same_weights(first.wiring, second.wiring, name) is same
+        assert bool((before == after).all()) is same
+
+
+def test_an_unknown_layer_lists_the_known() -> None:
+    from tlcore.networks.answers import Pretrained
+    from tlcore.networks.network import load_pretrained
+    from tlcore.settings import PROJECT, Settings
+
+    nothing = Settings(PROJECT / "none", PROJECT / "none")
+    network = load_pretrained(Pretrained("MobileNet-0.25", 32, random=True), nothing)
+    with pytest.raises(UnknownName, match=r"conv_pw_3.*Received 'conv99'"):
+        network.maps_tensor("conv99", lambda: pixels(32), "", Kept(0))

@@ -1,0 +1,81 @@
+"""Which pictures of a data set excite each channel of a layer most: computed once, part by part.
+
+The highest value of every channel in every picture lies in one folder for each set, network and
+layer, in parts of a few pictures each, so that a stop loses nothing and a second look costs
+nothing. Whoever asks goes on part by part and may stop between any two; no process works unasked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tlcore.images.dataset import Dataset, Sample
+from tlcore.networks.answers import Floats, NetworkRef
+from tlcore.settings import Settings
+
+PART = 16  # pictures: about a second
+BEST = 9
+Ask = Callable[[Sequence[Path]], tuple[Floats, tuple[str, ...]]]
+
+
+@dataclass(frozen=True)
+class Excitement:
+    """How far it is for one set, network and layer."""
+
+    folder: Path
+    samples: tuple[Sample, ...]  # each picture once, in the order of their contents
+
+    @property
+    def parts(self) -> int:
+        return -(-len(self.samples) // PART)
+
+    @property
+    def done(self) -> int:
+        """Pictures behind."""
+        return min(len(self._here()) * PART, len(self.samples))
+
+    @property
+    def complete(self) -> bool:
+        return len(self._here()) == self.parts
+
+    def step(self, ask: Ask) -> None:
+        """Compute the next part; ``ask`` returns each channel's highest value in some pictures."""
+        here = self._here()
+        part = next((number for number in range(self.parts) if number not in here), None)
+        if part is None:
+            return
+        highest, _ = ask([sample.path for sample in self.samples[part * PART :][:PART]])
+        buffer = io.BytesIO()
+        np.save(buffer, highest)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        making = self.folder / f".{part}.{os.getpid()}"
+        making.write_bytes(buffer.getvalue())
+        making.replace(self.folder / f"{part:05}.npy")
+
+    def best(self, channel: int) -> tuple[tuple[Sample, float], ...]:
+        """Return the pictures with the highest values so far, highest first, at most ``BEST``."""
+        found: list[tuple[Sample, float]] = []
+        for part in self._here():
+            values = np.load(self.folder / f"{part:05}.npy")[:, channel]
+            found += zip(self.samples[part * PART :][:PART], values.tolist(), strict=True)
+        readable = [(sample, value) for sample, value in found if value == value]
+        return tuple(sorted(readable, key=lambda pair: -pair[1])[:BEST])
+
+    def _here(self) -> list[int]:
+        return sorted(int(path.stem) for path in self.folder.glob("*.npy"))
+
+
+def excitement(dataset: Dataset, ref: NetworkRef, layer: str, settings: Settings) -> Excitement:
+    """Return what there is for a set's pictures; another picture in the set is another set."""
+    once = {sample.sha256: sample for sample in dataset.samples}
+    samples = tuple(once[sha] for sha in sorted(once))
+    asked = "\n".join([repr(ref), layer, *(sample.sha256 for sample in samples)])
+    name = hashlib.sha256(asked.encode()).hexdigest()[:32]
+    return Excitement(settings.activations / name, samples)

@@ -1,0 +1,1 @@
+"""Feature maps: computed layer by layer, ordered, measured, drawn, traced back to the picture."""

@@ -1,0 +1,53 @@
+"""One channel by itself: its values counted, its strongest spot traced back to the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tlcore.errors import UnknownName
+from tlcore.networks.answers import Floats
+from tlcore.networks.grid import bounds, levels, to_png
+from tlcore.networks.maps.field import box_of
+from tlcore.networks.maps.palettes import palette
+from tlcore.networks.maps.values import ChannelLook, Field
+
+BINS = 40
+
+
+def look_at(maps: Floats, layer: str, channel: int, field: Field, size: int) -> ChannelLook:
+    """Look at one channel of a layer's maps (height, width, channels).
+
+    Args:
+        field: what value (0, 0) of the layer sees.
+        size: side of the network's input, pixels.
+
+    Raises:
+        UnknownName: no such channel.
+    """
+    if not 0 <= channel < maps.shape[2]:
+        raise UnknownName(
+            f"Expected a channel from 0 to {maps.shape[2] - 1} of {layer}. Received {channel}."
+        )
+    one = maps[:, :, channel : channel + 1]
+    low, high = bounds(one, "channel", (0, 0))
+    row, column = divmod(int(one.argmax()), one.shape[1])
+    edges, counts = _histogram(one)
+    return ChannelLook(
+        layer=layer,
+        channel=channel,
+        png=to_png(levels(one, low, high)[:, :, 0], palette("fire")),
+        low=float(low[0]),
+        high=float(high[0]),
+        mean=float(one.mean()),
+        zeros=float((one == 0).mean()),
+        edges=edges,
+        counts=counts,
+        strongest=(row, column),
+        box=box_of(field, row, column, size),
+        field=field,
+    )
+
+
+def _histogram(values: Floats) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    counts, edges = np.histogram(values.astype(np.float64), bins=BINS)
+    return tuple(edges.tolist()), tuple(counts.tolist())

@@ -1,0 +1,75 @@
+"""Maps to pages: which channels, on which scale, in which colours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tlcore.networks.answers import Floats
+from tlcore.networks.grid import Layout, bounds, draw, levels, sheet, to_png
+from tlcore.networks.maps.order import ordered
+from tlcore.networks.maps.palettes import palette
+from tlcore.networks.maps.values import Tiles, View
+
+ALONE = Layout(1, 1)
+
+
+def page_of(maps: Floats, view: View) -> tuple[list[int], int, int]:
+    """Return the channels on a page, the number of that page and how many there are."""
+    channels = maps.shape[2]
+    pages = view.layout.pages(channels)
+    page = min(max(view.page, 0), pages - 1)
+    first = page * view.layout.tiles
+    return ordered(maps, view.order)[first : first + view.layout.tiles].tolist(), page, pages
+
+
+def tiles(maps: Floats, channels: list[int], view: View, *others: Floats) -> Tiles:
+    """Draw some channels; ``others`` share the scale where it is the layer's.
+
+    Args:
+        maps: (height, width, channels) of the whole layer.
+        channels: which, in the order of the tiles, at most ``view.layout.tiles``.
+        view: layout, scale and palette.
+        others: further maps of the same layer that are drawn beside these.
+    """
+    shown = _pick(maps, channels)
+    low, high = _bounds(shown, maps, view, [(_pick(other, channels), other) for other in others])
+    return Tiles(
+        png=to_png(sheet(levels(shown, low, high), view.layout), palette(view.palette)),
+        layout=view.layout,
+        shape=(maps.shape[0], maps.shape[1]),
+        channels=tuple(channels),
+        lows=tuple(shown.min(axis=(0, 1)).tolist()),
+        highs=tuple(shown.max(axis=(0, 1)).tolist()),
+        black=tuple(low.tolist()),
+        white=tuple(high.tolist()),
+    )
+
+
+def picture(maps: Floats, view: View) -> bytes:
+    """Return a page as a PNG to keep: enlarged, with gaps."""
+    channels, _, _ = page_of(maps, view)
+    shown = _pick(maps, channels)
+    low, high = _bounds(shown, maps, view, [])
+    return to_png(draw(levels(shown, low, high), view.layout), palette(view.palette), keep=True)
+
+
+def _pick(maps: Floats, channels: list[int]) -> Floats:
+    first, last = channels[0], channels[-1]
+    if channels == list(range(first, last + 1)):
+        return maps[:, :, first : last + 1]  # no copy: the usual case must be quick
+    return maps[:, :, channels]
+
+
+def _bounds(
+    shown: Floats, maps: Floats, view: View, others: list[tuple[Floats, Floats]]
+) -> tuple[Floats, Floats]:
+    whole = (0.0, 0.0)
+    if view.scale != "channel":
+        every = [maps, *(other for _, other in others)]
+        whole = min(float(m.min()) for m in every), max(float(m.max()) for m in every)
+    found = [bounds(shown, view.scale, whole)]
+    found += [bounds(part, view.scale, whole) for part, _ in others]
+    return (
+        np.minimum.reduce([low for low, _ in found]),
+        np.maximum.reduce([high for _, high in found]),
+    )

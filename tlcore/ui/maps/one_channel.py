@@ -1,0 +1,142 @@
+"""One channel, large: on its picture, in a histogram, and what of a data set excites it most."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from tlcore.images.dataset import Sample
+from tlcore.inference.exciting import Excitement, excitement
+from tlcore.networks.answers import Layer, NetworkRef
+from tlcore.networks.maps.values import ChannelLook, Look
+from tlcore.settings import Settings
+from tlcore.ui.maps.answers import ROOM, channel
+from tlcore.ui.maps.charts import histogram
+from tlcore.ui.maps.tiles import COARSE, uri
+from tlcore.ui.networks import view_of
+from tlcore.ui.seen import network_view
+from tlcore.ui.services import inference
+from tlcore.ui.sets import open_set, set_title, tiles
+from tlcore.ui.shell import boundary
+from tlcore.ui.state import Choice, choose, chosen, chosen_number
+from tlcore.ui.theme import colours, template
+from tlcore.ui.words import count, plain, share, signed
+
+
+def one_channel(sample: Sample, look: Look, layer: Layer, settings: Settings) -> None:
+    """Show the chosen channel of a layer."""
+    channels = layer.output_shape[-1] or 1
+    number = min(max(chosen_number(Choice.CHANNEL, 1), 1), channels)
+    large, side = st.columns([5, 7], gap="large")
+    with side:
+        number = _number(number, channels)
+        opacity = st.slider("Opacity of the map", 0, 100, 60, format="%d%%", key="opacity") / 100
+    found = channel(look, layer.name, number - 1, settings)
+    with large:
+        st.html(_over(found, look, sample, opacity, settings))
+        st.caption(_seen(found))
+    with side:
+        st.caption(
+            f"Values from {signed(found.low)} to {signed(found.high)}, mean {signed(found.mean)}; "
+            f"{share(found.zeros)} are exactly 0."
+        )
+        st.plotly_chart(
+            histogram(found, colours(), template()), theme=None, config={"displayModeBar": False}
+        )
+        _exciting(look.ref, layer.name, number - 1, settings)
+
+
+def _number(number: int, channels: int) -> int:
+    key = "channel-number"
+    if st.session_state.get(key) != number:
+        st.session_state[key] = number
+    st.number_input(
+        f"Channel (of {channels})",
+        1,
+        channels,
+        key=key,
+        on_change=lambda: choose(Choice.CHANNEL, st.session_state[key]),
+    )
+    return number
+
+
+def _over(
+    found: ChannelLook, look: Look, sample: Sample, opacity: float, settings: Settings
+) -> str:
+    """The map over the picture, with a frame around what its strongest value sees."""
+    size, fit = view_of(look.ref, settings)
+    picture = uri(network_view(sample, size, fit, settings))
+    left, top, right, bottom = found.box
+    coarse = "coarse" if found.field.step_across * COARSE > size else ""
+    return (
+        f'<div class="over"><img src="{picture}" alt="">'
+        f'<img class="{coarse}" src="{uri(found.png)}" alt="Channel {found.channel + 1}" '
+        f'style="opacity:{opacity:.2f}">'
+        f'<div class="box" style="left:{left / size:.2%};top:{top / size:.2%};'
+        f'width:{(right - left) / size:.2%};height:{(bottom - top) / size:.2%}"></div></div>'
+    )
+
+
+def _seen(found: ChannelLook) -> str:
+    row, column = found.strongest
+    left, top, right, bottom = found.box
+    if math.isinf(found.field.width):
+        what = "which sees the whole picture"
+    else:
+        what = (
+            f"which sees {found.field.width:.0f} × {found.field.height:.0f} pixels; the frame "
+            f"({left}–{right} across, {top}–{bottom} down) is what of them lies in the picture"
+        )
+    return f"Strongest at row {row + 1}, column {column + 1} of the map, {what}."
+
+
+def _exciting(ref: NetworkRef, layer: str, number: int, settings: Settings) -> None:
+    dataset = open_set(chosen(Choice.SET), settings)
+    found = excitement(dataset, ref, layer, settings)
+    st.markdown(f"**What excites it most** in {plain(set_title(dataset.name))}")
+    if found.complete:
+        _best(found, number, settings)
+        return
+    works = st.session_state.get("_exciting") == str(found.folder)
+    if works:
+        _working(found, ref, layer, number, settings)
+        return
+    st.button(
+        "Find the pictures" if not found.done else "Go on",
+        icon=":material/search:",
+        key="excite",
+        help=f"Runs all {count(len(found.samples), 'picture')} to this layer, once; kept on disk.",
+        on_click=lambda: st.session_state.update(_exciting=str(found.folder)),
+    )
+    if found.done:
+        st.caption(
+            f"Stopped after {found.done} of {len(found.samples)}. These are the best so far."
+        )
+        _best(found, number, settings)
+
+
+@st.fragment(run_every=0.2)
+def _working(
+    found: Excitement, ref: NetworkRef, layer: str, number: int, settings: Settings
+) -> None:
+    """One part at each tick, so that the page answers in between and a stop is at once."""
+    with boundary():
+        found.step(
+            lambda paths: inference(settings).ask(f"{ROOM}:strongest", list(paths), ref, layer)
+        )
+        st.progress(
+            found.done / len(found.samples), f"{found.done} of {len(found.samples)} pictures"
+        )
+        stopped = st.button("Stop", icon=":material/stop:", key="excite-stop")
+        _best(found, number, settings)
+        if stopped or found.complete:
+            st.session_state["_exciting"] = ""
+            st.rerun()
+
+
+def _best(found: Excitement, number: int, settings: Settings) -> None:
+    best = found.best(number)
+    if best:
+        st.html(tiles("exciting", [sample for sample, _ in best], settings, side=88, rows=2))
+        st.caption(f"Highest values {', '.join(signed(value) for _, value in best)}.")
