@@ -9,6 +9,8 @@ TLCORE_MODELS_KEPT     networks the inference worker keeps loaded   3
 TLCORE_RUNS_AT_ONCE    training runs that work at the same time     1
 TLCORE_SERVER_FOLDERS  folders on this machine that the Upload      none
                        page may read by path, separated by ":"
+TLCORE_CACHE_BYTES     what the feature cache may fill; the oldest  10737418240 (10 GiB)
+                       entries go first
 =====================  ==========================================  =====================
 =======
 =======================  ==========================================  =====================
@@ -61,6 +63,7 @@ class Settings:
     activation_bytes: int = 256 * 2**20
     runs_at_once: int = 1
     server_folders: tuple[Path, ...] = ()
+    cache_bytes: int = 10 * 2**30
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
@@ -78,6 +81,7 @@ class Settings:
             activation_bytes=_count(environ, "TLCORE_ACTIVATION_BYTES", cls.activation_bytes),
             runs_at_once=_count(environ, "TLCORE_RUNS_AT_ONCE", cls.runs_at_once),
             server_folders=_folders(environ.get("TLCORE_SERVER_FOLDERS") or ""),
+            cache_bytes=_count(environ, "TLCORE_CACHE_BYTES", cls.cache_bytes),
         )
 
     def to_environment(self) -> dict[str, str]:
@@ -90,6 +94,8 @@ class Settings:
             "TLCORE_ACTIVATION_BYTES": str(self.activation_bytes),
             "TLCORE_RUNS_AT_ONCE": str(self.runs_at_once),
             "TLCORE_SERVER_FOLDERS": os.pathsep.join(map(str, self.server_folders)),
+            "TLCORE_CACHE_BYTES": str(self.cache_bytes),
+            "OPENBLAS_NUM_THREADS": "1",  # a head's steps are small: two threads make them slower
             "TF_CPP_MIN_LOG_LEVEL": "3",  # its start-up chatter about GPUs is nobody's error
         }
 
@@ -105,6 +111,9 @@ class Settings:
     def activations(self) -> Path:
         """What excites each layer most, by data set and network."""
         return self.home / "activations"
+    def features(self) -> Path:
+        """The feature cache: nothing in it is lost for good, it can be deleted at any time."""
+        return self.home / "features"
 
     @property
     def weights(self) -> Path:

@@ -19,7 +19,7 @@ def test_what_is_left_open_is_the_backbones_own() -> None:
 
 
 def test_json_there_and_back() -> None:
-    config = RunConfig("set", size=160, pooling="max", seed=7)
+    config = RunConfig("set", size=160, pooling="max", seed=7, hidden=(8, 4), views=2)
     assert RunConfig.from_json(json.dumps(config.to_json())) == config
 
 
@@ -37,6 +37,10 @@ def test_json_refused(text: str) -> None:
         {"size": 32},
         {"learning_rate": 0.01, "fine_tune_learning_rate": 0.001},
         {"dropout": 0.0},
+        {"epochs": 0, "fine_tune_epochs": 1},
+        {"hidden": (64, 32), "label_smoothing": 0.1, "balance": "sampling"},
+        {"views": 4, "augment": ("flip",)},
+        {"free_augmentation": True},
     ],
 )
 def test_accepted(options: dict[str, Any]) -> None:
@@ -51,6 +55,17 @@ def test_accepted(options: dict[str, Any]) -> None:
         {"fit": "stretch"},
         {"pooling": "mean"},
         {"epochs": 0},
+        {"hidden": (0,)},
+        {"hidden": (8,) * 5},
+        {"output": "tanh"},
+        {"label_smoothing": 0.6},
+        {"balance": "fair"},
+        {"optimizer": "lion"},
+        {"schedule": "step"},
+        {"patience": -1},
+        {"augment": ("melt",)},
+        {"augment": (), "views": 1},
+        {"views": 1, "free_augmentation": True},
         {"batch_size": 0},
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},

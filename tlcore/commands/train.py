@@ -19,8 +19,9 @@ from tlcore.commands.words import (
     add_size,
     write_json,
 )
-from tlcore.runs.config import POOLINGS, RunConfig
+from tlcore.runs.config import RunConfig
 from tlcore.runs.events import STAGES, Epoch, Event, Skipped, Stage
+from tlcore.runs.options import POOLINGS
 from tlcore.runs.store import FAILED, create_run, load_run
 from tlcore.runs.worker import work
 from tlcore.settings import Settings
@@ -38,7 +39,7 @@ def add(subparsers: Subparsers) -> None:
     add_fit(parser)
     add_random_weights(parser)
     default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
-    parser.add_argument("--pooling", choices=POOLINGS, default=default["pooling"])
+    parser.add_argument("--pooling", choices=list(POOLINGS), default=default["pooling"])
     parser.add_argument("--unfreeze-from", metavar="LAYER", default="")
     for option, kind in OPTIONS.items():
         name = option.replace("-", "_")

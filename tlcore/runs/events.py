@@ -78,8 +78,7 @@ class EventLog:
         self._file = path.open("a", buffering=1, encoding="utf-8")
 
     def write(self, event: Event) -> None:
-        line = {"kind": _NAMES[type(event)], **dataclasses.asdict(event)}
-        self._file.write(json.dumps(line) + "\n")
+        self._file.write(_line(event))
 
     def close(self) -> None:
         self._file.close()
@@ -93,6 +92,10 @@ def read_events(path: Path) -> list[Event]:
     return [event for line in lines if (event := _parse(line)) is not None]
 
 
+def _line(event: Event) -> str:
+    return json.dumps({"kind": _NAMES[type(event)], **dataclasses.asdict(event)}) + "\n"
+
+
 def _parse(line: str) -> Event | None:
     fields: dict[str, Any] = json.loads(line)
     kind = _KINDS.get(fields.pop("kind", ""))
@@ -102,3 +105,17 @@ def _parse(line: str) -> Event | None:
 def history(events: Iterable[Event]) -> tuple[Epoch, ...]:
     """Return the epochs among the events, in order."""
     return tuple(event for event in events if isinstance(event, Epoch))
+
+
+def trim(path: Path, epochs: int) -> None:
+    """Take the epochs after the first ``epochs`` out of what was written down, whole or not."""
+    if not path.exists():
+        return
+    kept = [event for event in read_events(path) if _within(event, epochs)]
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text("".join(_line(event) for event in kept), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _within(event: Event, epochs: int) -> bool:
+    return not isinstance(event, Epoch) or event.epoch <= epochs

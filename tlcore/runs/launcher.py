@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import create_run
+from tlcore.runs.store import create_run, reopen_run
 from tlcore.settings import PROJECT, Settings
 
 
@@ -18,7 +19,19 @@ def start_run(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Po
     it waits for its turn by itself. The caller should ``poll`` the process now and then, so that
     the operating system can forget it.
     """
-    folder, lock = create_run(config, settings)
+    return _start(*create_run(config, settings), settings)
+
+
+def resume_run(run: str, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
+    """Let a run go on that was stopped or killed, as ``start_run`` does.
+
+    Raises:
+        RunError: no such run, or it is at work, or has finished.
+    """
+    return _start(*reopen_run(run, settings), settings)
+
+
+def _start(folder: Path, lock: int, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
     try:
         with (folder / "worker.log").open("ab") as log:
             process = subprocess.Popen(

@@ -1,15 +1,19 @@
 """Runs on disk. A run is a folder, and its state is derived from what lies in it:
 
-============  =================================================================
-config.json   what was asked (RunConfig)
-split.json    classes and the pictures of each part, once known
-events.jsonl  what happened so far (events)
-outcome.json  how it ended; absent while it works
-model.keras   the trained network, preprocessed pixels → probabilities
-worker.log    all that the process printed
-run.lock      locked by the process while it lives
-stop          present once somebody asked it to stop
-============  =================================================================
+==============  ===============================================================
+config.json     what was asked (RunConfig)
+split.json      classes and the pictures of each part, once known
+facts.json      data hash, counts, versions, machine
+notes.json      name, note and tags that a person gave it
+events.jsonl    what happened so far (events)
+outcome.json    how it ended; absent while it works
+checkpoint.npz  weights and optimizer at the end of an epoch
+model.keras     the trained network, preprocessed pixels → probabilities
+worker.log      all that the process printed
+run.lock        locked by the process while it lives
+stop            present once somebody asked it to stop
+waiting         present while a resumed run waits for its turn
+==============  ===============================================================
 """
 
 from __future__ import annotations
@@ -18,30 +22,30 @@ import json
 import os
 import shutil
 import signal
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from tlcore.errors import RunError
 from tlcore.runs.config import RunConfig
-from tlcore.runs.events import Epoch, Event, Progress, Skipped, Stage, history, read_events
+from tlcore.runs.events import Epoch, Event, Progress, Skipped, Stage, history, read_events, trim
+from tlcore.runs.files import read_json
+from tlcore.runs.files import write_json as write_json
 from tlcore.runs.locks import held, hold
+from tlcore.runs.notes import Notes, read_notes
+from tlcore.runs.outcome import ACTIVE as ACTIVE
+from tlcore.runs.outcome import FAILED as FAILED
+from tlcore.runs.outcome import FINISHED as FINISHED
+from tlcore.runs.outcome import QUEUED as QUEUED
+from tlcore.runs.outcome import RUNNING as RUNNING
+from tlcore.runs.outcome import STOPPED as STOPPED
+from tlcore.runs.outcome import Outcome as Outcome
+from tlcore.runs.outcome import living_state, outcome_of
+from tlcore.runs.outcome import write_outcome as write_outcome
+from tlcore.runs.training import checkpoint
 from tlcore.settings import Settings
 
-QUEUED, RUNNING, FINISHED, STOPPED, FAILED = "queued", "running", "finished", "stopped", "failed"
-ACTIVE = (QUEUED, RUNNING)
 LOG_TAIL = 40  # lines of the log shown with a failure
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended, as its own process wrote it."""
-
-    state: str  # FINISHED, STOPPED or FAILED
-    seconds: float
-    val_accuracy: float | None  # of the last epoch, 0…1
-    error: str = ""  # for a person
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,22 @@ class RunInfo:
     config: RunConfig
     created: float  # s since 1970
     seconds: float | None  # from start to end; None while it works
-    val_accuracy: float | None  # 0…1
+    val_accuracy: float | None  # of the network that is kept, 0…1
     error: str
+    val_loss: float | None = None
+    epochs: int = 0  # that have ended
+    data_hash: str = ""  # of pictures and labels; "" until known
+    pictures: dict[str, int] = field(default_factory=dict)  # by part; empty until known
+    notes: Notes = field(default_factory=Notes)
 
     @property
     def active(self) -> bool:
         return self.state in ACTIVE
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it ended before its time, so that it can go on."""
+        return self.state in (STOPPED, FAILED)
 
     @property
     def model(self) -> Path | None:
@@ -121,6 +135,40 @@ def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:
     return folder, lock
 
 
+def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
+    """Make a run that ended before its time ready to go on from its last checkpoint.
+
+    What was written down after that checkpoint is taken out of its history: these epochs are
+    gone through again, and are the same ones.
+
+    Returns:
+        As ``create_run``.
+
+    Raises:
+        RunError: no such run, or it is at work, or has finished.
+    """
+    folder = _folder(run, settings)
+    try:
+        lock = hold(folder / "run.lock")
+    except BlockingIOError as error:
+        raise RunError(
+            f"Expected a run that has ended. Received {run}, which is at work. Stop it first."
+        ) from error
+    outcome = outcome_of(folder, ended=True)
+    if outcome and outcome.state == FINISHED:
+        os.close(lock)
+        raise RunError(
+            f"Expected a run that was stopped or has failed. Received {run}, which has finished. "
+            "Run it again with more epochs."
+        )
+    (folder / "waiting").touch()  # first: without an outcome it must not look like one at work
+    reached = checkpoint.load(folder / checkpoint.FILE)
+    trim(folder / "events.jsonl", reached.event if reached else 0)
+    for name in ("stop", "outcome.json"):
+        (folder / name).unlink(missing_ok=True)
+    return folder, lock
+
+
 def list_runs(settings: Settings) -> list[RunInfo]:
     """Return all runs, newest first. A folder that is no run is passed over."""
     if not settings.runs.is_dir():
@@ -142,7 +190,7 @@ def load_run(run: str, settings: Settings) -> Run:
     """Return one run with its events. Raises as ``run_info`` does."""
     folder = _folder(run, settings)
     info = _info(folder)  # before the events: an outcome seen has all its events on disk
-    split = _read_json(folder / "split.json")
+    split = read_json(folder / "split.json")
     return Run(
         info=info,
         events=tuple(read_events(folder / "events.jsonl")),
@@ -159,7 +207,7 @@ def stop_run(run: str, settings: Settings) -> None:
 def kill_run(run: str, settings: Settings) -> None:
     """End a run's process at once; what it has not saved is lost."""
     folder = _folder(run, settings)
-    process = _read_json(folder / "process.json")
+    process = read_json(folder / "process.json")
     if process and held(folder / "run.lock"):
         os.killpg(process["group"], signal.SIGKILL)
 
@@ -188,17 +236,6 @@ def log_tail(folder: Path, lines: int = LOG_TAIL) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    temporary.replace(path)
-
-
-def write_outcome(folder: Path, outcome: Outcome) -> None:
-    write_json(folder / "outcome.json", asdict(outcome))
-
-
 def _folder(run: str, settings: Settings) -> Path:
     folder = settings.runs / run
     if not run or folder.parent != settings.runs or not (folder / "config.json").exists():
@@ -209,51 +246,20 @@ def _folder(run: str, settings: Settings) -> Path:
 
 def _info(folder: Path) -> RunInfo:
     config = RunConfig.from_json((folder / "config.json").read_text(encoding="utf-8"))
-    outcome = _outcome(folder)
+    outcome = outcome_of(folder)
+    facts = read_json(folder / "facts.json")
     return RunInfo(
         id=folder.name,
         folder=folder,
-        state=outcome.state if outcome else _living_state(folder),
+        state=outcome.state if outcome else living_state(folder),
         config=config,
         created=(folder / "config.json").stat().st_mtime,
         seconds=outcome.seconds if outcome else None,
         val_accuracy=outcome.val_accuracy if outcome else None,
         error=outcome.error if outcome else "",
+        val_loss=outcome.val_loss if outcome else None,
+        epochs=outcome.epochs if outcome else 0,
+        data_hash=facts.get("data_hash", ""),
+        pictures=facts.get("pictures", {}),
+        notes=read_notes(folder),
     )
-
-
-def _living_state(folder: Path) -> str:
-    return RUNNING if (folder / "events.jsonl").exists() else QUEUED
-
-
-def _outcome(folder: Path) -> Outcome | None:
-    """Return how the run ended, or None while its process lives."""
-    alive = held(folder / "run.lock")  # first: an outcome is written before the lock goes
-    written = _read_json(folder / "outcome.json")
-    if written:
-        return Outcome(**written)
-    if alive:
-        return None
-    seconds = _last_sign(folder) - (folder / "config.json").stat().st_mtime
-    if (folder / "stop").exists():
-        return Outcome(STOPPED, seconds, None, "It was ended before it could save what it had.")
-    return Outcome(
-        FAILED,
-        seconds,
-        None,
-        "The training process ended without a word: it was killed, or the machine went down or "
-        "ran out of memory. The log below has its last lines. Start the run again; a smaller "
-        "batch or image size needs less memory.",
-    )
-
-
-def _last_sign(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in folder.iterdir())
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    return value

@@ -14,7 +14,8 @@ from tlcore.images.store import open_dataset
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Event, EventLog
 from tlcore.runs.locks import held, turn
-from tlcore.runs.store import FAILED, STOPPED, Outcome, write_outcome
+from tlcore.runs.outcome import FAILED, STOPPED, Outcome, waits, write_outcome
+from tlcore.runs.training.train import train
 from tlcore.settings import Settings
 
 NICENESS = 5  # the page and its answers come first
@@ -52,7 +53,7 @@ def work(
 
 def _work(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> Outcome:
     log = EventLog(folder / "events.jsonl")  # there from now on: the run is no longer queued
-    from tlcore.runs.train import train  # loads TensorFlow, which a run that waits must not
+    (folder / "waiting").unlink(missing_ok=True)
 
     def note(event: Event) -> None:
         log.write(event)
@@ -60,7 +61,9 @@ def _work(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> Ou
 
     config = RunConfig.from_json((folder / "config.json").read_text(encoding="utf-8"))
     try:
-        return train(folder, config, open_dataset(config.dataset, settings), settings, emit=note)
+        return train(
+            folder, config, lambda: open_dataset(config.dataset, settings), settings, emit=note
+        )
     finally:
         log.close()
 
@@ -70,9 +73,7 @@ def _is_next(folder: Path) -> bool:
     earlier = (
         other
         for other in folder.parent.glob("[!.]*")
-        if other.name < folder.name
-        and not (other / "events.jsonl").exists()
-        and not (other / "outcome.json").exists()
+        if other.name < folder.name and waits(other) and not (other / "outcome.json").exists()
     )
     return not any(held(other / "run.lock") for other in earlier)
 

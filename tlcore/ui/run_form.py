@@ -11,7 +11,8 @@ from tlcore.images.dataset import Dataset, split_samples
 from tlcore.images.geometry import FITS
 from tlcore.networks.catalogue import Backbone
 from tlcore.networks.weights import find
-from tlcore.runs.config import POOLINGS, RunConfig
+from tlcore.runs.config import RunConfig
+from tlcore.runs.options import POOLINGS
 from tlcore.settings import Settings
 from tlcore.ui.networks import backbone_select, sizes_of
 from tlcore.ui.seen import fit_help, fit_title

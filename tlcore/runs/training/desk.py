@@ -1,0 +1,36 @@
+"""What the stages of one run share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlcore.images.dataset import Sample
+from tlcore.runs.config import RunConfig
+from tlcore.runs.events import Event
+from tlcore.settings import Settings
+
+
+class Stopped(Exception):  # not an error: somebody asked for it
+    """The run was asked to stop in a stage that has nothing to keep."""
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """What the stages of one run share."""
+
+    config: RunConfig
+    settings: Settings
+    folder: Path  # the run's
+    classes: tuple[str, ...]
+    train: tuple[Sample, ...]  # with their hashes
+    val: tuple[Sample, ...]
+    emit: Callable[[Event], None]
+    stopping: Callable[[], bool]
+
+    @property
+    def units(self) -> int:
+        """Units of the last dense layer."""
+        alone = len(self.classes) == 2 and self.config.output == "sigmoid"
+        return 1 if alone else len(self.classes)

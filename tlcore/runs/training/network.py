@@ -1,0 +1,103 @@
+"""The whole network of a run: backbone, frozen, with its head, and the ways through it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tlcore.networks.answers import Floats, Pretrained
+from tlcore.networks.build import build
+from tlcore.networks.freeze import cut_below, freeze_base, unfreeze_from
+from tlcore.networks.heads import add_head
+from tlcore.networks.network import preprocess
+from tlcore.runs.config import RunConfig
+from tlcore.settings import Settings
+
+BATCH = 32  # pictures a forward pass; a last, smaller one is filled up
+
+
+class Whole:
+    """Preprocessed pixels float32 (n, size, size, 3) → probabilities, and its parts."""
+
+    def __init__(self, config: RunConfig, classes: int, settings: Settings) -> None:
+        """Build it. Raises as ``build`` does."""
+        # Bit for bit the same on every run; costs nothing that can be measured here.
+        keras.utils.set_random_seed(config.seed)
+        self.config = config
+        pretrained = Pretrained(
+            config.backbone, config.size, random=config.random_weights, top=False
+        )
+        self.base, _ = build(pretrained, settings)
+        self.model = add_head(
+            self.base,
+            classes,
+            pooling=config.pooling,
+            dropout=config.dropout,
+            hidden=config.hidden,
+            output=config.output,
+            seed=config.seed,
+        )
+        freeze_base(self.base)
+        self._forwards: dict[tuple[str, ...], Any] = {}
+
+    @cached_property
+    def cut(self) -> str:
+        """The layer up to which everything stays frozen."""
+        return cut_below(self.base, self.config.unfreeze_from)
+
+    def output(self, layer: str) -> Any:
+        """The symbolic output of a layer; "pooling-…" is the pooled features."""
+        name = "pooling" if layer.startswith("pooling-") else layer
+        return self.model.get_layer(name).output
+
+    def shape(self, layer: str) -> tuple[int, ...]:
+        return tuple(self.output(layer).shape[1:])
+
+    def forward(self, pixels: npt.NDArray[np.uint8], layers: Sequence[str]) -> list[Floats]:
+        """Return what these layers make of up to BATCH pictures, in inference mode.
+
+        Args:
+            pixels: uint8 (n, size, size, 3).
+            layers: in the order wanted.
+        """
+        count = len(pixels)
+        if count < BATCH:  # one shape, one trace, and the same arithmetic for every picture
+            filling = np.zeros((BATCH - count, *pixels.shape[1:]), np.uint8)
+            pixels = np.concatenate([pixels, filling])
+        values = self._forward(tuple(layers))(preprocess(pixels, self.config.backbone))
+        return [value.numpy()[:count] for value in values]
+
+    def head_weights(self, weights: Sequence[npt.NDArray[np.float32]]) -> None:
+        """Put weights into the dense layers, first to last: kernel, bias, kernel, bias, …"""
+        layers = [layer for layer in self.model.layers if layer.name.startswith("dense_")]
+        for place, layer in enumerate([*layers, self.model.get_layer("logits")]):
+            layer.set_weights(weights[2 * place : 2 * place + 2])
+
+    def top(self) -> keras.Model:
+        """Return the part above the cut, activations → logits, unfrozen."""
+        unfreeze_from(self.base, self.config.unfreeze_from)
+        return keras.Model(self.output(self.cut), self.model.get_layer("logits").output)
+
+    def save(self, folder: Path) -> None:
+        """Save it as ``model.keras``, whole or not at all."""
+        self.model.trainable = False  # what is saved is for answering
+        temporary = folder / ".saving.keras"
+        self.model.save(temporary)
+        temporary.replace(folder / "model.keras")
+
+    def _forward(self, layers: tuple[str, ...]) -> Any:
+        if layers not in self._forwards:
+            side = self.config.size
+            part = keras.Model(self.model.input, [self.output(layer) for layer in layers])
+            self._forwards[layers] = tf.function(
+                lambda batch: tf.nest.flatten(part(batch, training=False)),  # a list even of one
+                input_signature=[tf.TensorSpec((BATCH, side, side, 3), tf.float32)],
+            )
+        return self._forwards[layers]

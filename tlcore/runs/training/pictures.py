@@ -1,0 +1,99 @@
+"""Files to the pixels that a network sees, several at a time, views included."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from tlcore.errors import BadImage
+from tlcore.images.dataset import Sample
+from tlcore.images.decode import read
+from tlcore.images.geometry import fit
+from tlcore.runs.augment import view, view_name
+from tlcore.runs.cache.keys import row_id
+from tlcore.settings import Limits
+
+PLAIN = -1  # the number of the view that is the picture itself
+DECODERS = 2  # threads; Pillow lets go of Python's lock while it decodes
+
+
+@dataclass(frozen=True)
+class Looking:
+    """How a file becomes a network's input."""
+
+    backbone: str
+    size: int  # pixels a side
+    fit: str
+    augment: tuple[str, ...]
+    seed: int
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Request:
+    """One picture in one view."""
+
+    sample: Sample  # with its hash
+    view: int = PLAIN
+
+    def id(self, looking: Looking) -> bytes:
+        plain = self.view == PLAIN
+        name = "" if plain else view_name(looking.augment, looking.seed, self.view)
+        return row_id(self.sample.sha256, name)
+
+
+Pixels = npt.NDArray[np.uint8] | BadImage
+
+
+def hashed(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Return the samples with the hash of their bytes; "" stays where a file cannot be read."""
+    with ThreadPoolExecutor(DECODERS) as pool:
+        return tuple(pool.map(_hashed, samples))
+
+
+def _hashed(sample: Sample) -> Sample:
+    if sample.sha256:
+        return sample
+    try:
+        with sample.path.open("rb") as file:
+            return replace(sample, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+    except OSError:
+        return sample  # reading it gives the reason
+
+
+def look(request: Request, looking: Looking) -> Pixels:
+    """Return the square that the network sees, uint8 (size, size, 3), or why there is none."""
+    try:
+        square = fit(read(request.sample.path, looking.limits), looking.size, looking.fit)
+    except BadImage as fault:
+        return fault
+    if request.view == PLAIN:
+        return square
+    return view(
+        square,
+        looking.augment,
+        sha256=request.sample.sha256,
+        seed=looking.seed,
+        number=request.view,
+    )
+
+
+def batches(
+    requests: Sequence[Request], looking: Looking, size: int
+) -> Iterator[list[tuple[Request, Pixels]]]:
+    """Decode ``size`` at a time, the next ones while the caller works on these."""
+    with ThreadPoolExecutor(DECODERS) as pool:
+
+        def submit(start: int) -> list[tuple[Request, Future[Pixels]]]:
+            part = requests[start : start + size]
+            return [(request, pool.submit(look, request, looking)) for request in part]
+
+        following = submit(0)
+        for start in range(0, len(requests), size):
+            current, following = following, submit(start + size)
+            yield [(request, future.result()) for request, future in current]

@@ -1,0 +1,169 @@
+"""The values a stage learns from: found in the cache, computed where they are not.
+
+The network is built only when something has to be computed; with a warm cache a head starts
+without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tlcore.errors import BadConfig, BadImage
+from tlcore.networks.catalogue import backbone
+from tlcore.networks.weights import find
+from tlcore.runs.cache.keys import ShelfKey, weights_id
+from tlcore.runs.cache.shelf import MISSING, Floats, Shelf, make_room, shape_of
+from tlcore.runs.config import RunConfig
+from tlcore.runs.training.pictures import Looking, Request, batches
+from tlcore.settings import Settings
+
+if TYPE_CHECKING:
+    from tlcore.runs.training.network import Whole
+
+FORWARD = 32  # pictures at a time
+FLUSH = 256  # pictures after which the values are put on disk
+
+
+class Supply:
+    """Cached values of one recipe's network."""
+
+    def __init__(self, config: RunConfig, classes: int, settings: Settings) -> None:
+        self.config, self.settings = config, settings
+        self.classes = classes
+        self.looking = Looking(
+            config.backbone, config.size, config.fit, config.augment, config.seed, settings.limits
+        )
+        self._shelves: dict[str, Shelf] = {}
+
+    @cached_property
+    def whole(self) -> Whole:
+        """The network. Raises as ``build`` does."""
+        from tlcore.runs.training.network import Whole  # loads TensorFlow
+
+        return Whole(self.config, self.classes, self.settings)
+
+    @property
+    def pooled(self) -> str:
+        """The layer whose values the head learns from."""
+        return f"pooling-{self.config.pooling}"
+
+    def shelf(self, layer: str) -> Shelf:
+        """Return the open shelf of a layer."""
+        if layer not in self._shelves:
+            key = self._key(layer)
+            shape = shape_of(self.settings.features, key) or self.whole.shape(layer)
+            self._shelves[layer] = Shelf(self.settings.features, key, shape)
+        return self._shelves[layer]
+
+    def missing(self, layers: Sequence[str], requests: Sequence[Request]) -> list[Request]:
+        """Return those that some of the layers have no value of, each once."""
+        ids = [request.id(self.looking) if request.sample.sha256 else b"" for request in requests]
+        gone = np.zeros(len(requests), bool)
+        for layer in layers:
+            gone |= self.shelf(layer).find(ids) == MISSING
+        once = {
+            ids[place] or requests[place]: requests[place]
+            for place in np.flatnonzero(gone).tolist()
+        }
+        return list(once.values())
+
+    def compute(
+        self,
+        layers: Sequence[str],
+        requests: Sequence[Request],
+        *,
+        done: Callable[[int], None],
+        skipped: Callable[[str, str], None],
+    ) -> None:
+        """Run the network over these and keep what the layers make of them.
+
+        Args:
+            layers: all in one pass.
+            requests: what ``missing`` returned.
+            done: told the number of pictures behind, after each batch; may raise to end it.
+            skipped: told the name and reason of a file that cannot be read.
+
+        Raises:
+            BadConfig: the cache may not grow as large as that.
+        """
+        if not requests:
+            return
+        self._make_room(layers, len(requests))
+        held: list[tuple[list[bytes], list[Floats]]] = []
+        behind = 0
+        try:
+            for batch in batches(requests, self.looking, FORWARD):
+                good, pixels = readable(batch, skipped)
+                if good:
+                    ids = [request.id(self.looking) for request in good]
+                    held.append((ids, self.whole.forward(pixels, layers)))
+                behind += len(batch)
+                if len(held) * FORWARD >= FLUSH:
+                    self._flush(layers, held)
+                done(behind)
+        finally:
+            self._flush(layers, held)
+
+    def fresh(self, layer: str, requests: Sequence[Request]) -> Floats:
+        """Compute values that are used once, and keep none of them. All files were read before."""
+        values = [
+            self.whole.forward(readable(batch, _refuse)[1], [layer])[0]
+            for batch in batches(requests, self.looking, FORWARD)
+        ]
+        return np.concatenate(values)
+
+    def close(self) -> None:
+        for shelf in self._shelves.values():
+            shelf.close()
+        self._shelves.clear()
+
+    def _flush(self, layers: Sequence[str], held: list[tuple[list[bytes], list[Floats]]]) -> None:
+        if not held:
+            return
+        ids = [each for part, _ in held for each in part]
+        for place, layer in enumerate(layers):
+            self.shelf(layer).append(ids, np.concatenate([values[place] for _, values in held]))
+        held.clear()
+
+    def _make_room(self, layers: Sequence[str], pictures: int) -> None:
+        coming = sum(self.shelf(layer).bytes_of(pictures) for layer in layers)
+        allowed = self.settings.cache_bytes
+        if coming > allowed:
+            raise BadConfig(
+                f"Expected features of at most {allowed / 2**30:.3g} GiB (TLCORE_CACHE_BYTES). "
+                f"Received {pictures:,} pictures that need {coming / 2**30:.3g} GiB. Allow more, "
+                "or choose a smaller size, fewer views, another pooling or a later layer."
+            )
+        make_room(self.settings.features, allowed - coming)
+
+    def _key(self, layer: str) -> ShelfKey:
+        config = self.config
+        if config.random_weights:
+            weights = "random"
+        else:
+            found = find(backbone(config.backbone), config.size, self.settings, top=False)
+            weights = weights_id(found.path)
+        return ShelfKey(config.backbone, weights, layer, config.size, config.fit)
+
+
+def readable(
+    batch: Sequence[tuple[Request, np.ndarray | BadImage]], skipped: Callable[[str, str], None]
+) -> tuple[list[Request], np.ndarray]:
+    """Return the pictures that could be read, and name the others."""
+    good: list[Request] = []
+    squares: list[np.ndarray] = []
+    for request, pixels in batch:
+        if isinstance(pixels, BadImage):
+            skipped(request.sample.file, str(pixels))
+        else:
+            good.append(request)
+            squares.append(pixels)
+    return good, np.stack(squares) if squares else np.zeros(0, np.uint8)
+
+
+def _refuse(file: str, reason: str) -> None:
+    raise BadImage(reason)

@@ -1,0 +1,169 @@
+"""The recipe of a run: features → head → top blocks, with everything it does written down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from tlcore.images.dataset import Dataset
+from tlcore.runs.config import RunConfig
+from tlcore.runs.events import Event, Progress, Skipped, Stage
+from tlcore.runs.facts import read_or_write_split
+from tlcore.runs.outcome import FINISHED, STOPPED, Outcome
+from tlcore.runs.training import checkpoint
+from tlcore.runs.training.checkpoint import Checkpoint
+from tlcore.runs.training.desk import Desk, Stopped
+from tlcore.runs.training.fit import Learner, Loop, fit
+from tlcore.runs.training.head import Head
+from tlcore.runs.training.inputs import Asked, Part, stored_requests, train_part, val_part
+from tlcore.runs.training.supply import Supply
+from tlcore.settings import Settings
+
+BEAT = 0.5  # s between two progress events
+
+
+def train(
+    folder: Path,
+    config: RunConfig,
+    dataset: Callable[[], Dataset],
+    settings: Settings,
+    *,
+    emit: Callable[[Event], None],
+) -> Outcome:
+    """Train one run, or go on with it, and save its network as ``model.keras`` in ``folder``.
+
+    A file named "stop" in ``folder`` ends it after the current batch; what is trained is kept. A
+    run that has a checkpoint goes on from there, on the pictures it began with.
+
+    Args:
+        folder: the run's.
+        config: its recipe.
+        dataset: opens the data set, if this run has not divided it yet.
+        settings: where weights and the feature cache lie.
+        emit: told each event.
+
+    Raises:
+        BadDataset: nothing to learn from or to judge by, or the pictures have changed.
+        WeightsMissing: the backbone's weights are not here.
+    """
+    start = time.perf_counter()
+    split = read_or_write_split(folder, config, dataset)
+    stopping = (folder / "stop").exists
+    desk = Desk(config, settings, folder, split.classes, split.train, split.val, emit, stopping)
+    supply = Supply(config, len(split.classes), settings)
+    at = checkpoint.load(folder / checkpoint.FILE) or _beginning(config)
+    earlier = at.seconds
+    saved = False
+    try:
+        at = _stages(supply, desk, at)
+        saved = True
+    except Stopped:
+        pass
+    finally:
+        supply.close()
+    complete = at.over and at.stage == _stages_of(config)[-1]
+    return Outcome(
+        state=FINISHED if saved and complete else STOPPED,
+        seconds=earlier + time.perf_counter() - start,
+        val_accuracy=at.best_accuracy if at.event else None,
+        val_loss=at.best_loss if at.event else None,
+        epochs=at.event,
+    )
+
+
+def _stages(supply: Supply, desk: Desk, at: Checkpoint) -> Checkpoint:
+    """Go through what is left of the stages and save the network."""
+    config = desk.config
+    _features(supply, desk)
+    head = Head(config, _inputs_of_head(supply), desk.units)
+    if at.stage == "head":
+        at = _run(head, supply, desk, at) if config.epochs else at
+        supply.whole.head_weights(head.weights)
+    if config.fine_tune_epochs and at.over and not desk.stopping():
+        from tlcore.runs.training.top import Top
+
+        if at.stage == "head":
+            at = _fresh(at, "fine-tune")
+        at = _run(Top(supply.whole.top(), config), supply, desk, at)
+    elif at.stage == "fine-tune":
+        raise Stopped  # before it could go on: what was saved earlier stays
+    supply.whole.save(desk.folder)
+    return at
+
+
+def _run(learner: Learner, supply: Supply, desk: Desk, at: Checkpoint) -> Checkpoint:
+    config = desk.config
+    head = learner.stage == "head"
+    train, val = _parts(learner.stage, supply, desk, before=at.event - at.epoch)
+    loop = Loop(
+        config,
+        epochs=config.epochs if head else config.fine_tune_epochs,
+        rate=config.learning_rate if head else config.fine_tune_learning_rate,
+        emit=desk.emit,
+        stopping=desk.stopping,
+        save=lambda reached: checkpoint.save(desk.folder / checkpoint.FILE, reached),
+    )
+    steps = -(-len(train) // config.batch_size)
+    desk.emit(Stage(learner.stage, loop.epochs * steps))
+    return fit(learner, train, val, loop, at)
+
+
+def _features(supply: Supply, desk: Desk) -> None:
+    """Compute what the cache does not have, in one pass for all stages.
+
+    Raises:
+        Stopped: before all of it was there.
+    """
+    config = desk.config
+    layers = [supply.pooled] if config.epochs else []
+    if config.fine_tune_epochs:
+        layers.append(supply.whole.cut)
+    requests = supply.missing(layers, stored_requests(config, desk.train, desk.val))
+    desk.emit(Stage("features", len(requests)))
+    beat = 0.0
+    named: set[str] = set()
+
+    def done(count: int) -> None:
+        nonlocal beat
+        if desk.stopping():
+            raise Stopped
+        if time.monotonic() - beat >= BEAT or count == len(requests):
+            beat = time.monotonic()
+            desk.emit(Progress("features", count))
+
+    def skipped(file: str, reason: str) -> None:
+        if file not in named:
+            named.add(file)
+            desk.emit(Skipped(file, reason))
+
+    supply.compute(layers, requests, done=done, skipped=skipped)
+    if desk.stopping():
+        raise Stopped
+
+
+def _parts(stage: str, supply: Supply, desk: Desk, *, before: int) -> tuple[Part, Part]:
+    layer = supply.pooled if stage == "head" else supply.whole.cut
+    asked = Asked(layer, stage, desk.classes, desk.units, before)
+    return train_part(supply, desk.train, asked), val_part(supply, desk.val, asked)
+
+
+def _inputs_of_head(supply: Supply) -> int:
+    shape = supply.shelf(supply.pooled).shape
+    return int(shape[0])
+
+
+def _stages_of(config: RunConfig) -> list[str]:
+    planned = (("head", config.epochs), ("fine-tune", config.fine_tune_epochs))
+    return [stage for stage, epochs in planned if epochs]
+
+
+def _beginning(config: RunConfig) -> Checkpoint:
+    over = not config.epochs
+    return Checkpoint("head", 0, 0, 0.0, {}, {}, float("inf"), 0.0, 0, over)
+
+
+def _fresh(at: Checkpoint, stage: str) -> Checkpoint:
+    """Return the beginning of the next stage."""
+    return replace(at, stage=stage, epoch=0, state={}, best={}, waited=0, over=False)
