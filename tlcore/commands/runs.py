@@ -1,13 +1,16 @@
-"""``runs``: the training runs so far; ``runs show ID``, ``runs stop ID``."""
+"""``runs``: the training runs so far; ``runs show ID``, ``runs stop ID``,
+``runs compare ID…``."""
 
 from __future__ import annotations
 
 import argparse
+import csv
 import time
 from typing import Any, TextIO
 
 from tlcore.commands.train import epoch_row
 from tlcore.commands.words import Subparsers, add_json, write_json
+from tlcore.runs.compare import comparison
 from tlcore.runs.store import RunInfo, list_runs, load_run, run_info, stop_run
 from tlcore.settings import Settings
 
@@ -16,7 +19,12 @@ def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("runs", help=__doc__)
     parser.set_defaults(run=list_all)
     add_json(parser)
-    actions = parser.add_subparsers(metavar="show|stop")
+    actions = parser.add_subparsers(metavar="show|stop|compare")
+    several = actions.add_parser("compare", help="what differs between runs")
+    several.set_defaults(run=compare)
+    several.add_argument("ids", metavar="ID", nargs="+")
+    several.add_argument("--csv", action="store_true", help="comma-separated values")
+    add_json(several)
     for name, function in (("show", show), ("stop", stop)):
         action = actions.add_parser(name)
         action.set_defaults(run=function)
@@ -51,6 +59,23 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     return 0
 
 
+def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    """Print what differs between runs: settings and figures, a row each, a column a run."""
+    table = comparison([load_run(run, settings) for run in args.ids])
+    if args.json:
+        write_json(out, {"runs": args.ids, "differences": table})
+        return 0
+    rows = [["", *args.ids], *([name, *values] for name, values in table.items())]
+    if args.csv:
+        csv.writer(out).writerows(rows)
+        return 0
+    widths = [max(len(_short(row[place])) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        cells = (_short(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+        out.write("  ".join(cells).rstrip() + "\n")
+    return 0
+
+
 def stop(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     stop_run(args.id, settings)
     info = run_info(args.id, settings)
@@ -70,6 +95,10 @@ def _row(info: RunInfo) -> dict[str, Any]:
         "created": info.created,
         "seconds": info.seconds,
         "val_accuracy": info.val_accuracy,
+        "val_loss": info.val_loss,
+        "epochs": info.epochs,
+        "data_hash": info.data_hash,
+        "notes": info.notes,
         "error": info.error,
     }
 
@@ -80,5 +109,5 @@ def _line(info: RunInfo) -> str:
     return f"{info.id}  {when}  {info.state:9} {info.config.backbone:18} {accuracy:>7}\n"
 
 
-def _short(value: float | str) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)

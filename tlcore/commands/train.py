@@ -1,4 +1,4 @@
-"""``train``: a run on a folder of class folders, here and now."""
+"""``train``: a run on a folder of class folders, here and now, or one that goes on."""
 
 from __future__ import annotations
 
@@ -19,10 +19,18 @@ from tlcore.commands.words import (
     add_size,
     write_json,
 )
+from tlcore.errors import BadConfig
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import STAGES, Epoch, Event, Skipped, Stage
-from tlcore.runs.options import POOLINGS
-from tlcore.runs.store import FAILED, create_run, load_run
+from tlcore.runs.options import (
+    AUGMENTATIONS,
+    BALANCES,
+    OPTIMIZERS,
+    OUTPUTS,
+    POOLINGS,
+    SCHEDULES,
+)
+from tlcore.runs.store import FAILED, create_run, load_run, reopen_run
 from tlcore.runs.worker import work
 from tlcore.settings import Settings
 
@@ -32,7 +40,7 @@ EPOCH_FIELDS = ("epoch", "stage", "loss", "accuracy", "val_loss", "val_accuracy"
 def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("train", help=__doc__)
     parser.set_defaults(run=train)
-    parser.add_argument("dataset", metavar="FOLDER", help="class folders, or train/ and val/; "
+    parser.add_argument("dataset", metavar="FOLDER", nargs="?", default="", help="class folders, or train/ and val/; "
                         "or the name of a stored data set")  # fmt: skip
     add_backbone(parser)
     add_size(parser)
@@ -41,6 +49,17 @@ def add(subparsers: Subparsers) -> None:
     default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
     parser.add_argument("--pooling", choices=list(POOLINGS), default=default["pooling"])
     parser.add_argument("--unfreeze-from", metavar="LAYER", default="")
+    parser.add_argument("--resume", metavar="ID", default="", help="go on with a run that was "
+                        "stopped or killed; its recipe stays as it is")  # fmt: skip
+    for option, known in CHOICES.items():
+        chosen = default[option]
+        parser.add_argument(f"--{option}", choices=list(known), default=chosen, help=f"({chosen})")
+    parser.add_argument("--hidden", type=_counts, default=(), metavar="UNITS[,UNITS]",
+                        help="dense layers before the last")  # fmt: skip
+    parser.add_argument("--augment", type=_names, default=default["augment"], metavar="KINDS",
+                        help=f"{','.join(AUGMENTATIONS)}; with --views or --free-augmentation")  # fmt: skip
+    parser.add_argument("--free-augmentation", action="store_true", help="fresh views in each "
+                        "epoch; the network runs each time")  # fmt: skip
     for option, kind in OPTIONS.items():
         name = option.replace("-", "_")
         parser.add_argument(f"--{option}", type=kind, default=default[name], metavar=kind.__name__)
@@ -56,11 +75,24 @@ OPTIONS: dict[str, type[int] | type[float]] = {
     "dropout": float,
     "val-fraction": float,
     "seed": int,
+    "label-smoothing": float,
+    "patience": int,
+    "views": int,
+}
+CHOICES = {
+    "output": OUTPUTS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "balance": BALANCES,
 }
 
 
 def train(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    folder, lock = create_run(_config(args), settings)
+    if bool(args.resume) == bool(args.dataset):
+        raise BadConfig("Expected either FOLDER or --resume ID. Received both or none of them.")
+    folder, lock = (
+        reopen_run(args.resume, settings) if args.resume else create_run(_config(args), settings)
+    )
     try:
         _stop_on_interrupt(folder)
         outcome = work(folder, settings, emit=_tell)
@@ -101,8 +133,20 @@ def _config(args: argparse.Namespace) -> RunConfig:
         pooling=args.pooling,
         unfreeze_from=args.unfreeze_from,
         random_weights=args.random_weights,
+        hidden=args.hidden,
+        augment=args.augment,
+        free_augmentation=args.free_augmentation,
+        **{name: getattr(args, name) for name in CHOICES},
         **{name: getattr(args, name) for name in (key.replace("-", "_") for key in OPTIONS)},
     )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in _names(text))
 
 
 def _stop_on_interrupt(folder: Path) -> None:

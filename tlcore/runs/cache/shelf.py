@@ -76,7 +76,7 @@ class Shelf:
         """Return a copy of these rows, (n, *shape)."""
         values = self._values.take(rows, axis=0)
         self._gathered += values.nbytes
-        if self._gathered > RESIDENT and self._map is not None:
+        if self._gathered > RESIDENT and self._values.nbytes > RESIDENT and self._map:
             self._gathered = 0
             self._map.madvise(mmap.MADV_DONTNEED)  # they stay in the system's cache, not in ours
         return values

@@ -18,6 +18,7 @@ from tlcore.runs.training.inputs import EVALUATED, Part
 from tlcore.runs.training.optimizers import rate_at
 from tlcore.runs.training.order import ORDER, class_weights, epoch_order, generator
 
+LOOK = 0.02  # s between two looks whether to stop
 BEAT = 0.5  # s between two progress events
 CHECKPOINT = 2.0  # s at least between two checkpoints on disk
 Floats = npt.NDArray[np.float32]
@@ -122,18 +123,22 @@ def _epoch(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint)
     weights = _weights(train, config)
     steps = -(-len(order) // config.batch_size)
     learner.begin_epoch(at.epoch)
-    total, beat = Score(0.0, 0.0, 0), time.monotonic()
+    loss, right, beat, looked = 0.0, 0.0, time.monotonic(), 0.0
     for step, inputs in enumerate(train.source.batches(order, config.batch_size, at.epoch)):
         batch = order[step * config.batch_size : (step + 1) * config.batch_size]
         done = at.epoch * steps + step
         rate = rate_at(done, loop.epochs * steps, loop.rate, config.schedule)
         heavy = None if weights is None else weights[batch]
-        total = _add(total, learner.step(inputs, train.targets[batch], heavy, rate))
-        if time.monotonic() - beat >= BEAT:
-            beat = time.monotonic()
+        score = learner.step(inputs, train.targets[batch], heavy, rate)
+        loss, right = loss + score.loss, right + score.right
+        now = time.monotonic()
+        if now - looked >= LOOK:  # after every batch, unless batches take no time at all
+            looked = now
+            if loop.stopping():
+                return None
+        if now - beat >= BEAT:
+            beat = now
             loop.emit(Progress(learner.stage, done + 1))
-        if loop.stopping():
-            return None
     judged = evaluate(learner, val, loop.stopping)
     if judged is None:
         return None
@@ -141,8 +146,8 @@ def _epoch(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint)
     return Epoch(
         epoch=at.event + 1,
         stage=learner.stage,
-        loss=total.loss / total.pictures,
-        accuracy=total.right / total.pictures,
+        loss=loss / len(order),
+        accuracy=right / len(order),
         val_loss=judged.loss / judged.pictures,
         val_accuracy=judged.right / judged.pictures,
         seconds=time.perf_counter() - began,

@@ -42,8 +42,13 @@ class Head:
         The last layer starts at zero, as in ``add_head``; those before it need a random start.
         """
         self.config = config
-        self.weights = _start([features, *config.hidden, units], config.seed)
-        self.optimizer: Optimizer = OPTIMIZERS[config.optimizer](self.weights)
+        sides = [features, *config.hidden, units]
+        # One vector for all weights, so that the optimizer's arithmetic is done once a step.
+        self._flat = np.concatenate([each.ravel() for each in _start(sides, config.seed)])
+        self._slope = np.empty_like(self._flat)
+        self.weights = _views(self._flat, sides)
+        self._slopes = _views(self._slope, sides)
+        self.optimizer: Optimizer = OPTIMIZERS[config.optimizer]([self._flat])
         self._draw = generator(config.seed, self.stage, 0, MASKS)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -57,7 +62,8 @@ class Head:
         if weights is not None:
             losses, slope = losses * weights, slope * weights[:, None]
         slope /= np.float32(len(inputs))
-        self.optimizer.update(self.weights, self._backward(layers, masks, slope), rate)
+        self._backward(layers, masks, slope)
+        self.optimizer.update([self._flat], [self._slope], rate)
         return Score(float(losses.sum()), right(logits, targets), len(inputs))
 
     def evaluate(self, inputs: Floats, targets: Floats) -> Score:
@@ -72,13 +78,12 @@ class Head:
     def state(self) -> State:
         """Return a copy of all that it needs to go on."""
         return {
-            **{f"w{i}": array.copy() for i, array in enumerate(self.weights)},
+            "weights": self._flat.copy(),
             **{f"o{i}": array.copy() for i, array in enumerate(self.optimizer.state)},
         }
 
     def restore(self, state: State) -> None:
-        for i, array in enumerate(self.weights):
-            array[...] = state[f"w{i}"]
+        self._flat[...] = state["weights"]
         for i, array in enumerate(self.optimizer.state):
             array[...] = state[f"o{i}"]
 
@@ -106,17 +111,17 @@ class Head:
 
     def _backward(
         self, layers: Sequence[Floats], masks: Sequence[Floats | None], slope: Floats
-    ) -> list[Floats]:
-        gradients: list[Floats] = []
+    ) -> None:
+        """Fill in the slope of every weight, from that of the logits."""
         for i in range(len(layers) - 1, -1, -1):
-            gradients[:0] = [layers[i].T @ slope, slope.sum(axis=0)]
+            np.matmul(layers[i].T, slope, out=self._slopes[2 * i])
+            slope.sum(axis=0, out=self._slopes[2 * i + 1])
             if i:
                 slope = slope @ self.weights[2 * i].T
                 mask = masks[i]
                 if mask is not None:
                     slope = slope * mask
                 slope = slope * (layers[i] > 0)  # past the relu; dropped ones are zero anyway
-        return gradients
 
 
 def smooth(targets: Floats, share: float) -> Floats:
@@ -158,3 +163,16 @@ def _start(sides: Sequence[int], seed: int) -> list[Floats]:
             np.zeros(behind, np.float32),
         ]
     return weights
+
+
+def _views(flat: Floats, sides: Sequence[int]) -> list[Floats]:
+    """Return the kernels and biases that a vector is made of, as views of it."""
+    views: list[Floats] = []
+    at = 0
+    for before, behind in pairwise(sides):
+        views += [
+            flat[at : at + before * behind].reshape(before, behind),
+            flat[at + before * behind : at + (before + 1) * behind],
+        ]
+        at += (before + 1) * behind
+    return views

@@ -53,7 +53,7 @@ def train(
     stopping = (folder / "stop").exists
     desk = Desk(config, settings, folder, split.classes, split.train, split.val, emit, stopping)
     supply = Supply(config, len(split.classes), settings)
-    at = checkpoint.load(folder / checkpoint.FILE) or _beginning(config)
+    at = checkpoint.load(folder / checkpoint.FILE) or beginning(config)
     earlier = at.seconds
     saved = False
     try:
@@ -81,14 +81,12 @@ def _stages(supply: Supply, desk: Desk, at: Checkpoint) -> Checkpoint:
     if at.stage == "head":
         at = _run(head, supply, desk, at) if config.epochs else at
         supply.whole.head_weights(head.weights)
-    if config.fine_tune_epochs and at.over and not desk.stopping():
+    if config.fine_tune_epochs and at.stage == "head" and at.over and not desk.stopping():
+        at = _fresh(at, "fine-tune")
+    if at.stage == "fine-tune":
         from tlcore.runs.training.top import Top
 
-        if at.stage == "head":
-            at = _fresh(at, "fine-tune")
         at = _run(Top(supply.whole.top(), config), supply, desk, at)
-    elif at.stage == "fine-tune":
-        raise Stopped  # before it could go on: what was saved earlier stays
     supply.whole.save(desk.folder)
     return at
 
@@ -159,7 +157,8 @@ def _stages_of(config: RunConfig) -> list[str]:
     return [stage for stage, epochs in planned if epochs]
 
 
-def _beginning(config: RunConfig) -> Checkpoint:
+def beginning(config: RunConfig) -> Checkpoint:
+    """Return the checkpoint before a run's first epoch."""
     over = not config.epochs
     return Checkpoint("head", 0, 0, 0.0, {}, {}, float("inf"), 0.0, 0, over)
 

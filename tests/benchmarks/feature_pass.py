@@ -1,0 +1,58 @@
+"""c. The feature pass against decoding plus a bare compiled forward pass of the same pictures."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tests.benchmarks import ours
+from tlcore.images.decode import read
+from tlcore.images.folder import read_folder
+from tlcore.images.geometry import fit
+from tlcore.runs.config import RunConfig
+from tlcore.runs.training.network import BATCH
+from tlcore.runs.training.pictures import Request, hashed
+from tlcore.runs.training.supply import Supply
+
+ROUNDS = 3
+
+
+def main(folder: Path) -> None:
+    samples = hashed(read_folder(folder).samples)
+    whole_batches = len(samples) // BATCH * BATCH
+    samples = samples[:whole_batches]
+    config = RunConfig(str(folder.resolve()), size=160)
+    ratios = []
+    with ours.empty_home() as settings:
+        network = Supply(config, 2, settings).whole
+        network.forward(np.zeros((BATCH, 160, 160, 3), np.uint8), ["pooling-avg"])  # traced
+        for place in range(ROUNDS):
+            began = time.perf_counter()
+            pixels = [fit(read(sample.path, settings.limits), 160) for sample in samples]
+            decoded = time.perf_counter()
+            for start in range(0, len(pixels), BATCH):
+                network.forward(np.stack(pixels[start : start + BATCH]), ["pooling-avg"])
+            bare = time.perf_counter()
+            fresh = ours.replace(settings, home=settings.home / str(place))
+            supply = Supply(config, 2, fresh)
+            supply.__dict__["whole"] = network  # built and traced before the clock starts
+            supply.compute(
+                ["pooling-avg"],
+                [Request(sample) for sample in samples],
+                done=lambda _: None,
+                skipped=lambda *_: None,
+            )
+            ended = time.perf_counter()
+            ratios.append((ended - bare) / (bare - began))
+            sys.stdout.write(
+                f"decode {decoded - began:.2f} s + forward {bare - decoded:.2f} s; "
+                f"our pass {ended - bare:.2f} s: {ratios[-1]:.2f} ×\n"
+            )
+    sys.stdout.write(f"median {sorted(ratios)[ROUNDS // 2]:.2f} ×\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

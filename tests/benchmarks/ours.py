@@ -1,0 +1,48 @@
+"""Our side of the benchmarks: a run in this process, on a feature cache of its own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tlcore.runs.config import RunConfig
+from tlcore.runs.events import Epoch
+from tlcore.runs.store import create_run, load_run
+from tlcore.runs.worker import work
+from tlcore.settings import Settings
+
+
+@dataclass(frozen=True)
+class Took:
+    """A run and its clock."""
+
+    seconds: float  # from before it began until its network was saved
+    stage: float  # until its last epoch had ended: features and training
+    history: tuple[Epoch, ...]
+
+    @property
+    def accuracy(self) -> float:
+        return self.history[-1].val_accuracy
+
+
+@contextmanager
+def empty_home() -> Iterator[Settings]:
+    with tempfile.TemporaryDirectory() as home:
+        yield replace(Settings.from_environment(), home=Path(home))
+
+
+def run(config: RunConfig, settings: Settings) -> Took:
+    folder, lock = create_run(config, settings)
+    began, clock = time.perf_counter(), time.time()
+    outcome = work(folder, settings)
+    seconds = time.perf_counter() - began
+    os.close(lock)
+    if outcome.error:
+        raise SystemExit(outcome.error)
+    history = load_run(folder.name, settings).history
+    return Took(seconds, history[-1].time - clock, history)
