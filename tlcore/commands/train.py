@@ -40,8 +40,8 @@ EPOCH_FIELDS = ("epoch", "stage", "loss", "accuracy", "val_loss", "val_accuracy"
 def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("train", help=__doc__)
     parser.set_defaults(run=train)
-    parser.add_argument("dataset", metavar="FOLDER", nargs="?", default="", help="class folders, or train/ and val/; "
-                        "or the name of a stored data set")  # fmt: skip
+    parser.add_argument("dataset", metavar="FOLDER", nargs="?", default="", help="class folders, "
+                        "or train/ and val/; or the name of a stored data set")  # fmt: skip
     add_backbone(parser)
     add_size(parser)
     add_fit(parser)
@@ -57,7 +57,7 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--hidden", type=_counts, default=(), metavar="UNITS[,UNITS]",
                         help="dense layers before the last")  # fmt: skip
     parser.add_argument("--augment", type=_names, default=default["augment"], metavar="KINDS",
-                        help=f"{','.join(AUGMENTATIONS)}; with --views or --free-augmentation")  # fmt: skip
+                        help=f"for the views: {','.join(AUGMENTATIONS)}")  # fmt: skip
     parser.add_argument("--free-augmentation", action="store_true", help="fresh views in each "
                         "epoch; the network runs each time")  # fmt: skip
     for option, kind in OPTIONS.items():
