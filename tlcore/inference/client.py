@@ -21,10 +21,13 @@ from loky.backend import get_context
 from loky.process_executor import ShutdownExecutorError
 
 from tlcore.errors import WorkerDied
+from tlcore.images.dataset import Sample
 from tlcore.networks.answers import Layer, NetworkRef, Prediction
 from tlcore.networks.brief import Brief
 from tlcore.networks.explanation import Explanation
 from tlcore.networks.path import ShapePath
+from tlcore.runs.config import RunConfig
+from tlcore.runs.training.probe import Cost
 from tlcore.settings import Settings
 
 TASKS = "tlcore.inference.tasks"  # imported in the worker only: it loads TensorFlow
@@ -92,6 +95,11 @@ class Inference:
         """
         briefs: list[tuple[Brief, ...] | str] = self._ask("predict_many", images, refs)
         return briefs
+
+    def run_cost(self, config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]) -> Cost:
+        """Return what a run will need, from two batches tried."""
+        cost: Cost = self._ask("run_cost", config, train, val)
+        return cost
 
     def close(self) -> None:
         """End the process."""

@@ -11,6 +11,7 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 
 from tlcore.errors import BadImage
+from tlcore.images.dataset import Sample
 from tlcore.images.decode import read
 from tlcore.networks.answers import Layer, NetworkRef, Prediction, Pretrained, Trained
 from tlcore.networks.batch import predict_many as answer_many
@@ -21,8 +22,10 @@ from tlcore.networks.layers import spatial_layers as layers_of
 from tlcore.networks.network import Network, load_pretrained
 from tlcore.networks.path import ShapePath
 from tlcore.networks.shapes import shape_path as path_of
+from tlcore.runs.config import RunConfig
 from tlcore.runs.store import run_info
 from tlcore.runs.trained import load_trained
+from tlcore.runs.training.probe import Cost, probe
 from tlcore.settings import Settings
 
 
@@ -76,6 +79,36 @@ def predict_many(
         str(answers) if isinstance(answers, BadImage) else tuple(map(brief, answers))
         for answers in answer_many(networks, images, settings.limits)
     ]
+
+
+def spatial_layers(settings: Settings, ref: NetworkRef) -> tuple[Layer, ...]:
+    return layers_of(network(settings, ref).model)
+
+
+def map_grid(
+    settings: Settings, image: Path, ref: NetworkRef, layer: str, page: int, layout: Layout
+) -> MapGrid:
+    found = network(settings, ref).feature_maps(read(image, settings.limits), layer)
+    channels = found.maps.shape[2]
+    first = min(max(page, 0), layout.pages(channels) - 1) * layout.tiles
+    shown = found.maps[:, :, first : first + layout.tiles]
+    return MapGrid(
+        layer=layer,
+        pixels=draw(shown, layout),
+        first=first,
+        channels=channels,
+        shape=(found.maps.shape[0], found.maps.shape[1]),
+        lows=tuple(shown.min(axis=(0, 1)).tolist()),
+        highs=tuple(shown.max(axis=(0, 1)).tolist()),
+        source=found.source,
+        note=found.note,
+    )
+
+
+def run_cost(
+    settings: Settings, config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]
+) -> Cost:
+    return probe(config, train, val, settings)
 
 
 def network(settings: Settings, ref: NetworkRef) -> Network:

@@ -8,28 +8,20 @@ import streamlit as st
 
 from tlcore.errors import WeightsMissing
 from tlcore.images.dataset import Dataset, split_samples
-from tlcore.images.geometry import FITS
 from tlcore.networks.catalogue import Backbone
 from tlcore.networks.weights import find
 from tlcore.runs.config import RunConfig
-from tlcore.runs.options import POOLINGS
 from tlcore.settings import Settings
 from tlcore.ui.networks import backbone_select, sizes_of
-from tlcore.ui.seen import fit_help, fit_title
+from tlcore.ui.run_options import DEFAULTS, advanced, start_from
 from tlcore.ui.selecting import select
-from tlcore.ui.services import processes
+from tlcore.ui.services import inference, processes
 from tlcore.ui.sets import check_learnable, classes_with_tiles, open_set, set_names, set_title
 from tlcore.ui.shell import UPLOAD
 from tlcore.ui.state import Choice, choose, flag
 from tlcore.ui.weights_view import offer_weights, random_badge
-from tlcore.ui.words import count
+from tlcore.ui.words import count, duration, file_size
 
-POOLING_WORDS = {
-    "avg": "average of each map",
-    "max": "maximum of each map",
-    "flatten": "none, all values",
-}
-DEFAULTS = RunConfig(dataset="")
 TOKEN = "_start-token"
 
 
@@ -77,93 +69,62 @@ def _without_weights(row: Backbone, settings: Settings) -> bool | None:
 
 
 def _recipe(dataset: Dataset, row: Backbone, random: bool, settings: Settings) -> None:
+    before = start_from(row)
     with st.form("run", border=False, enter_to_submit=False):
         left, right = st.columns(2)
         epochs = left.number_input(
-            "Epochs", 1, 1000, DEFAULTS.epochs, help="How often it goes through all pictures."
+            "Epochs", 0, 1000, before.epochs, help="How often it goes through all pictures."
         )
         sizes = sizes_of(row, top=False)
         size = right.selectbox(
             "Input size",
             sizes,
-            index=sizes.index(row.size),
+            index=sizes.index(before.size) if before.size in sizes else sizes.index(row.size),
             format_func=lambda size: f"{size} × {size}",
             help="Smaller is faster, larger sees more.",
             key=f"run-size-{row.name}",
         )
         with st.expander("Advanced", icon=":material/tune:"):
-            options = _advanced(row)
-        if st.form_submit_button(
+            options = advanced(row, before)
+        begin = st.form_submit_button(
             "Start learning", type="primary", icon=":material/play_arrow:", width="stretch"
-        ):
-            config = RunConfig(
-                dataset=dataset.name,
-                backbone=row.name,
-                size=size,
-                epochs=epochs,
-                random_weights=random,
-                **options,  # type: ignore[arg-type]
-            )
-            _start(config, settings)
+        )
+        ask = st.form_submit_button(
+            "What will it cost?", icon=":material/timer:", width="stretch", type="tertiary"
+        )
+    if begin or ask:
+        config = RunConfig(
+            dataset=dataset.name,
+            backbone=row.name,
+            size=size,
+            epochs=epochs,
+            random_weights=random,
+            **options,
+        )
+        _start(config, settings) if begin else _cost(config, dataset, settings)
     st.caption(
-        "The backbone stays frozen, so its features are computed once and the head learns in "
-        "seconds. You can leave the page; the run goes on."
+        "The backbone stays frozen, so its features are computed once and kept, and the head "
+        "learns in seconds. You can leave the page; the run goes on."
     )
 
 
-def _advanced(row: Backbone) -> dict[str, object]:
-    left, right = st.columns(2)
-    chosen: dict[str, object] = {}
-    with left:
-        chosen["pooling"] = st.selectbox(
-            "Pooling",
-            POOLINGS,
-            format_func=lambda name: POOLING_WORDS[name],
-            help="How a stack of feature maps becomes one row of numbers for the head.",
-        )
-        chosen["batch_size"] = st.number_input("Batch size", 1, 1024, DEFAULTS.batch_size)
-        chosen["dropout"] = st.number_input(
-            "Dropout",
-            0.0,
-            0.9,
-            DEFAULTS.dropout,
-            0.05,
-            help="Share of features left out.",
-        )
-    with right:
-        chosen["fit"] = st.selectbox("Fit", list(FITS), format_func=fit_title, help=fit_help())
-        chosen["learning_rate"] = st.number_input(
-            "Learning rate", 1e-7, 1.0, DEFAULTS.learning_rate, format="%.5f", help="Of Adam."
-        )
-        chosen["seed"] = st.number_input(
-            "Seed", 0, 2**31 - 1, 0, help="The same seed gives the same split and the same run."
-        )
-    return chosen | _fine_tuning(row)
-
-
-def _fine_tuning(row: Backbone) -> dict[str, object]:
-    st.markdown("**Then let the top blocks learn too**", help="BatchNormalization stays as it is.")
-    left, right = st.columns(2)
-    epochs = left.number_input("Fine-tuning epochs", 0, 1000, 0, help="0: the head alone.")
-    rate = right.number_input(
-        "Its learning rate",
-        0.0,
-        0.1,
-        0.0,
-        format="%.6f",
-        help="0: a twentieth of the head's. At most a tenth of it, or the network forgets.",
-    )
-    layer = st.text_input(
-        "From layer on",
-        row.unfreeze_from,
-        key=f"unfreeze-{row.name}",
-        help=f"Ends of its stages: {', '.join(row.layers)}.",
-    )
-    return {
-        "fine_tune_epochs": epochs,
-        "fine_tune_learning_rate": rate,
-        "unfreeze_from": layer.strip(),
-    }
+def _cost(config: RunConfig, dataset: Dataset, settings: Settings) -> None:
+    """Try two batches and say what comes; nothing is started."""
+    train, val = split_samples(dataset, config.val_fraction, config.seed)
+    with st.spinner("Trying two batches …"):
+        cost = inference(settings).run_cost(config, train, val)
+    parts = [
+        f"{count(cost.missing, 'picture')} to go through once, about "
+        f"{duration(max(1.0, cost.feature_seconds))}"
+        if cost.missing
+        else "All features are kept from an earlier run: the head starts at once"
+    ]
+    if cost.epoch_seconds:
+        parts.append(f"then about {duration(cost.epoch_seconds)} for each epoch")
+    if cost.disk:
+        parts.append(f"{file_size(cost.disk)} more in the feature cache")
+    parts.append(f"{file_size(cost.memory)} of memory")
+    st.info(". ".join(parts) + ".", icon=":material/timer:")
 
 
 def _start(config: RunConfig, settings: Settings) -> None:
