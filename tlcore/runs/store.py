@@ -195,7 +195,7 @@ def load_run(run: str, settings: Settings) -> Run:
         info=info,
         events=tuple(read_events(folder / "events.jsonl")),
         classes=tuple(split.get("classes", ())),
-        pictures={part: len(split[part]) for part in ("train", "val") if part in split},
+        pictures=info.pictures,
     )
 
 
@@ -260,6 +260,12 @@ def _info(folder: Path) -> RunInfo:
         val_loss=outcome.val_loss if outcome else None,
         epochs=outcome.epochs if outcome else 0,
         data_hash=facts.get("data_hash", ""),
-        pictures=facts.get("pictures", {}),
+        pictures=facts.get("pictures") or _pictures(folder),
         notes=read_notes(folder),
     )
+
+
+def _pictures(folder: Path) -> dict[str, int]:
+    """Count the pictures of a run made before there were facts."""
+    split = read_json(folder / "split.json")
+    return {part: len(split[part]) for part in ("train", "val") if part in split}

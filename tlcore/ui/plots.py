@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
@@ -14,6 +14,8 @@ from tlcore.ui.words import label, percent
 ROW = 46  # px of a bar with its name above
 THIN = 20  # px of a bar among very many
 CURVE_HEIGHT = 280  # px
+# Okabe and Ito's colours, told apart with any kind of colour vision.
+MANY = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999999", "#B8A500")
 
 
 def bars(
@@ -128,6 +130,35 @@ def curves(
         margin={"l": 48, "r": 8, "t": 10, "b": 44},  # fixed: a longer label moves nothing
         hovermode="x unified",
         uirevision="same",
+    )
+    return figure
+
+
+def overlay(
+    histories: Mapping[str, Sequence[Epoch]],
+    what: str,
+    tone: Colours,
+    template: go.layout.Template,
+) -> go.Figure:
+    """The validation curves of several runs by name, on one scale."""
+    figure = go.Figure(layout={"template": template})
+    values: list[float] = []
+    for place, (name, history) in enumerate(histories.items()):
+        y = [getattr(event, f"val_{what}") for event in history]
+        values += y
+        colour = MANY[place % len(MANY)]
+        figure.add_scatter(
+            x=[event.epoch for event in history], y=y, name=name, mode="lines",
+            line={"color": colour, "width": 2},
+        )  # fmt: skip
+    figure.update_yaxes(range=_range(what, values))
+    if what == "accuracy":
+        figure.update_yaxes(tickformat=".0%")
+    figure.update_xaxes(title="epoch", tickformat="d")
+    figure.update_layout(
+        height=CURVE_HEIGHT + 22 * len(histories),
+        margin={"l": 48, "r": 8, "t": 10, "b": 44},
+        legend={"orientation": "h", "y": -0.25, "font": {"color": tone.faint}},
     )
     return figure
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from tlcore.errors import BadConfig
 from tlcore.images.geometry import FITS
 from tlcore.networks.catalogue import Backbone
 from tlcore.runs.config import MAX_VIEWS, RunConfig
@@ -53,7 +54,7 @@ def advanced(row: Backbone, before: RunConfig) -> Options:
 def _head(before: RunConfig) -> Options:
     left, right = st.columns(2)
     pooling = _choice(left, "Pooling", POOLINGS, before.pooling,
-                      "How a stack of feature maps becomes one row of numbers for the head.")  # fmt: skip
+                      "How a stack of maps becomes one row of numbers.")  # fmt: skip
     output = _choice(right, "Output", OUTPUTS, before.output, "The units of the last layer.")
     hidden = left.text_input(
         "Dense layers", " ".join(map(str, before.hidden)), placeholder="none",
@@ -62,8 +63,14 @@ def _head(before: RunConfig) -> Options:
     dropout = right.number_input(
         "Dropout", 0.0, 0.9, before.dropout, 0.05, help="Share of features left out."
     )
-    units = tuple(int(part) for part in hidden.replace(",", " ").split() if part.isdecimal())
-    return {"pooling": pooling, "output": output, "hidden": units, "dropout": dropout}
+    return {"pooling": pooling, "output": output, "hidden": _units(hidden), "dropout": dropout}
+
+
+def _units(text: str) -> tuple[int, ...]:
+    parts = text.replace(",", " ").split()
+    if not all(part.isdecimal() for part in parts):
+        raise BadConfig(f"Expected units of dense layers, such as 128 64. Received {text!r}.")
+    return tuple(int(part) for part in parts)
 
 
 def _learning(before: RunConfig) -> Options:

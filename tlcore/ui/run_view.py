@@ -23,6 +23,7 @@ from tlcore.runs.store import (
 from tlcore.settings import Settings
 from tlcore.ui.compare_view import PLAIN_CHART
 from tlcore.ui.plots import curves
+from tlcore.ui.run_actions import run_actions
 from tlcore.ui.run_list import chip
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import COMPARE, MAPS, boundary
@@ -59,6 +60,8 @@ def _live(run: str, was_active: bool, settings: Settings) -> None:
             _progress(found, settings) if found.info.active else _outcome(found)
             _curves(found)
             _ways_on(found)
+            if not found.info.active:
+                run_actions(found, settings)
 
 
 def _head(run: Run) -> None:
@@ -114,20 +117,34 @@ def how_far(run: Run) -> tuple[float, str]:
     if run.info.state == QUEUED:
         return 0.0, "Waiting for its turn: other runs are at work …"
     if stage is None:
-        return 0.0, "Starting: TensorFlow loads, about 5 s …"
+        return 0.0, "Starting: reading the pictures …"
     words = f"{_which(run)} · {STAGES[stage.stage]}"
     if progress is None or progress.time < stage.time or not progress.done:
         return 0.0, f"{words} …"
     share = min(1.0, progress.done / stage.steps)
+    words += _speed(run)
     left = (progress.time - stage.time) * (1 - share) / share if share else 0.0
     more = f" · about {duration(max(1, round(left)))} left" if share < 1 else ""
     return share, f"{words} · {share:.0%}{more}"
 
 
+def _speed(run: Run) -> str:
+    """Return the pictures a second of the present stage, or "" while there is nothing to say."""
+    stage, progress = run.stage, run.progress
+    if stage is not None and stage.stage == "features" and progress is not None:
+        seconds = progress.time - stage.time
+        return f" · {progress.done / seconds:,.0f} pictures a second" if seconds > 1 else ""
+    last = run.history[-1:]
+    pictures = run.pictures.get("train", 0)
+    return f" · {pictures / last[0].seconds:,.0f} pictures a second" if last else ""
+
+
 def _which(run: Run) -> str:
     """Return "1 of 2": the number of the present stage among those of this run."""
-    so_far = sum(isinstance(event, Stage) for event in run.events)
-    return f"{so_far} of {4 if run.info.config.fine_tune_epochs else 2}"
+    so_far = len({event.stage for event in run.events if isinstance(event, Stage)})
+    config = run.info.config
+    stages = 1 + bool(config.epochs) + bool(config.fine_tune_epochs)
+    return f"{min(so_far, stages)} of {stages}"
 
 
 def _outcome(run: Run) -> None:
@@ -158,8 +175,11 @@ def _curves(run: Run) -> None:
     if not history and not run.info.active:
         return
     st.html(LEGEND)
-    boundary = config.epochs if config.fine_tune_epochs else None
-    planned = config.epochs + config.fine_tune_epochs
+    # Where the second stage began; the first may have ended early.
+    first = sum(epoch.stage == "head" for epoch in history)
+    ended = first < len(history) or not run.info.active
+    boundary = (first if ended else config.epochs) if config.fine_tune_epochs else None
+    planned = config.epochs + config.fine_tune_epochs if run.info.active else len(history)
     for column, what in zip(st.columns(2, gap="medium"), ("accuracy", "loss"), strict=True):
         with column:
             st.markdown(f"**{what.capitalize()}**")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from tlcore.inference.client import Inference
 from tlcore.runs.config import RunConfig
-from tlcore.runs.launcher import start_run
+from tlcore.runs.launcher import resume_run, start_run
 from tlcore.settings import PROJECT, Settings
 
 
@@ -33,6 +33,11 @@ class Processes:
             if token not in self._runs:
                 self._runs[token], self._alive[token] = start_run(config, settings)
             return self._runs[token]
+
+    def resume_run(self, run: str, settings: Settings) -> None:
+        """Let a run go on that ended before its time. Raises as the launcher does."""
+        with self._lock:
+            _, self._alive[f"resumed {run}"] = resume_run(run, settings)
 
     def start(self, name: str, command: list[str], settings: Settings) -> None:
         """Start a command under a name, unless the one of that name still works."""

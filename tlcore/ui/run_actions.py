@@ -1,0 +1,91 @@
+"""What can be done with a run that has ended: go on, do it again, name it, take it, delete it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import streamlit as st
+
+from tlcore.runs.compare import as_csv
+from tlcore.runs.notes import LONGEST_NAME, LONGEST_NOTE, write_notes
+from tlcore.runs.store import Run, delete_run
+from tlcore.settings import Settings
+from tlcore.ui.run_options import run_again
+from tlcore.ui.services import processes
+from tlcore.ui.shell import boundary
+from tlcore.ui.state import Choice, choose
+
+
+def run_actions(run: Run, settings: Settings) -> None:
+    """Draw the buttons below a run that is over."""
+    info = run.info
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if info.resumable:
+            st.button(
+                "Resume",
+                icon=":material/play_arrow:",
+                type="primary",
+                on_click=_resume,
+                args=(info.id, settings),
+                help="It goes on from the end of its last epoch, as if nothing had happened.",
+            )
+        st.button(
+            "Run again", icon=":material/replay:", on_click=_again, args=(run,),
+            help="Opens the form, filled in as it was.",
+        )  # fmt: skip
+        with st.popover("Name and note", icon=":material/edit:"):
+            _notes(run)
+        with st.popover("Download", icon=":material/download:"):
+            _downloads(run)
+        with st.popover("Delete", icon=":material/delete:"):
+            st.write("Its network, its curves and its notes will be gone for good.")
+            st.button("Delete this run", type="primary", on_click=_delete, args=(info.id, settings))
+
+
+def _resume(run: str, settings: Settings) -> None:
+    with boundary():
+        processes().resume_run(run, settings)
+
+
+def _again(run: Run) -> None:
+    config = run.info.config
+    run_again(config)
+    choose(Choice.SET, config.dataset)
+    choose(Choice.BACKBONE, config.backbone)
+    choose(Choice.WATCHED, "")
+
+
+def _delete(run: str, settings: Settings) -> None:
+    with boundary():
+        delete_run(run, settings)
+        choose(Choice.WATCHED, "")
+
+
+def _notes(run: Run) -> None:
+    notes, key = run.info.notes, run.info.id
+    with st.form(f"notes-{key}", border=False):
+        name = st.text_input("Name", notes.name, max_chars=LONGEST_NAME)
+        note = st.text_area("Note", notes.note, max_chars=LONGEST_NOTE)
+        tags = st.multiselect(
+            "Tags", list(notes.tags), list(notes.tags), accept_new_options=True, key=f"tags-{key}"
+        )
+        if st.form_submit_button("Keep"):
+            write_notes(run.info.folder, name, note, tags)
+            st.rerun()
+
+
+def _downloads(run: Run) -> None:
+    rows = [dataclasses.asdict(epoch) for epoch in run.history]
+    about = {
+        "id": run.info.id,
+        "state": run.info.state,
+        "config": run.info.config.to_json(),
+        "data_hash": run.info.data_hash,
+        "notes": dataclasses.asdict(run.info.notes),
+        "history": rows,
+    }
+    st.download_button("Epochs, CSV", as_csv(rows), f"{run.info.id}.csv", "text/csv")
+    st.download_button(
+        "All of it, JSON", json.dumps(about, indent=1), f"{run.info.id}.json", "application/json"
+    )
