@@ -16,7 +16,7 @@ from tlcore.images.store import load_set
 from tlcore.runs.store import list_runs
 from tlcore.settings import Settings
 
-LONG = "400"  # epochs: some twenty seconds, so that there is a middle to interrupt
+LONG = "1000"  # epochs: one picture a batch, so that there is a middle to interrupt
 
 
 def points(tab: Tab) -> int:
@@ -35,6 +35,8 @@ def start_run(tab: Tab, epochs: str) -> str:
     tab.choose("Data set", "Drawn sample")
     tab.choose("Input size", "96 × 96")
     tab.fill("Epochs", epochs)
+    tab.page.get_by_text("Advanced").click()
+    tab.fill("Batch size", "1")
     tab.page.get_by_role("button", name="Start learning").dblclick()
     tab.page.wait_for_url("**run=*")
     return tab.page.url.split("run=")[1].split("&")[0]

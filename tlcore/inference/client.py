@@ -101,6 +101,10 @@ class Inference:
         cost: Cost = self._ask("run_cost", config, train, val)
         return cost
 
+    def study(self, name: str, run: str) -> object:
+        """Return the answer of one of ``studies`` for a run."""
+        return self._ask("study", name, run)
+
     def close(self) -> None:
         """End the process."""
         with self._lock:

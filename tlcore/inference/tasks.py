@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from tlcore.networks.layers import spatial_layers as layers_of
 from tlcore.networks.network import Network, load_pretrained
 from tlcore.networks.path import ShapePath
 from tlcore.networks.shapes import shape_path as path_of
+from tlcore.runs import studies
 from tlcore.runs.config import RunConfig
 from tlcore.runs.store import run_info
 from tlcore.runs.trained import load_trained
@@ -109,6 +110,18 @@ def run_cost(
     settings: Settings, config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]
 ) -> Cost:
     return probe(config, train, val, settings)
+
+
+def study(settings: Settings, name: str, run: str) -> Study:
+    return STUDIES[name](run, settings)
+
+
+Study = tuple[studies.Point, ...] | tuple[float, ...] | studies.Rates
+STUDIES: Mapping[str, Callable[[str, Settings], Study]] = {
+    "enough": studies.enough,
+    "folds": studies.folds,
+    "find_rate": studies.find_rate,
+}
 
 
 def network(settings: Settings, ref: NetworkRef) -> Network:

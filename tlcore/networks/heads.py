@@ -8,6 +8,7 @@ from types import MappingProxyType
 import keras
 
 from tlcore.errors import BadConfig, UnknownName
+from tlcore.networks.units import units
 
 POOLINGS: Mapping[str, type[keras.layers.Layer]] = MappingProxyType(
     {
@@ -72,8 +73,3 @@ def add_head(
     return keras.Model(
         base.input, keras.layers.Activation(activation, name="probabilities")(tensor)
     )
-
-
-def units(classes: int, output: str = "sigmoid") -> int:
-    """Return how many units the last dense layer has: one for two classes with a sigmoid."""
-    return 1 if classes == 2 and output == "sigmoid" else classes

@@ -25,6 +25,7 @@ from tlcore.ui.compare_view import PLAIN_CHART
 from tlcore.ui.plots import curves
 from tlcore.ui.run_actions import run_actions
 from tlcore.ui.run_list import chip
+from tlcore.ui.run_studies import run_studies
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import COMPARE, MAPS, boundary
 from tlcore.ui.state import Choice, choose
@@ -62,6 +63,8 @@ def _live(run: str, was_active: bool, settings: Settings) -> None:
             _ways_on(found)
             if not found.info.active:
                 run_actions(found, settings)
+                if found.info.model is not None:
+                    run_studies(found, settings)
 
 
 def _head(run: Run) -> None:

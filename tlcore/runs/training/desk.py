@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlcore.images.dataset import Sample
+from tlcore.networks.units import units
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Event
 from tlcore.settings import Settings
@@ -32,5 +33,4 @@ class Desk:
     @property
     def units(self) -> int:
         """Units of the last dense layer."""
-        alone = len(self.classes) == 2 and self.config.output == "sigmoid"
-        return 1 if alone else len(self.classes)
+        return units(len(self.classes), self.config.output)

@@ -1,0 +1,205 @@
+"""Questions that only a head has to be trained for: on cached features each takes seconds.
+
+How accurate is the head with fewer pictures, how much does it depend on the division, which
+learning rate suits it. All of them ask a run that has its features; nothing here needs Keras.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tlcore.errors import RunError
+from tlcore.images.dataset import Sample
+from tlcore.networks.units import units
+from tlcore.runs.cache.shelf import MISSING, Floats
+from tlcore.runs.config import RunConfig
+from tlcore.runs.files import read_json
+from tlcore.runs.store import run_info
+from tlcore.runs.training.fit import Loop, fit
+from tlcore.runs.training.head import Head
+from tlcore.runs.training.inputs import Part, targets_of
+from tlcore.runs.training.order import Positions
+from tlcore.runs.training.pictures import Request
+from tlcore.runs.training.supply import Supply
+from tlcore.runs.training.train import beginning
+from tlcore.settings import Settings
+
+REPEATS = 5  # subsets drawn for each number of pictures
+FEWEST = 2  # pictures a class
+LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 120  # of the learning-rate finder
+CALM = 0.9  # share of the smoothed loss that each step keeps
+T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
+
+
+@dataclass(frozen=True)
+class Point:
+    """Accuracy with so many pictures of each class; the interval is Student's, of the mean."""
+
+    pictures: int  # a class, to learn from
+    accuracy: float  # mean over the subsets, 0…1
+    low: float  # 95% interval
+    high: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The smoothed loss while the learning rate grows from step to step."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggested: float  # a tenth of the rate at which the loss was lowest
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A run's cached features with their classes."""
+
+    config: RunConfig
+    train: Floats  # (n, features)
+    train_labels: npt.NDArray[np.int64]
+    val: Floats
+    val_labels: npt.NDArray[np.int64]
+    classes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Values that are in memory, as a source of a part."""
+
+    values: Floats
+
+    def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
+        for start in range(0, len(order), size):
+            yield self.values[order[start : start + size]]
+
+
+def known(run: str, settings: Settings) -> Known:
+    """Return the features that a run has left in the cache.
+
+    Raises:
+        RunError: no such run, or its features are not there (any more).
+    """
+    info = run_info(run, settings)
+    split = read_json(info.folder / "split.json")
+    classes = tuple(split.get("classes", ()))
+    supply = Supply(info.config, len(classes), settings)
+    try:
+        parts = [_features(supply, split.get(part, []), classes) for part in ("train", "val")]
+    finally:
+        supply.close()
+    (train, train_labels), (val, val_labels) = parts
+    if not len(train) or not len(val):
+        raise RunError(
+            f"Expected run {run} with its features in the cache. Received none: they were cleared "
+            "away, or it never had a head. Run it again."
+        )
+    return Known(info.config, train, train_labels, val, val_labels, len(classes))
+
+
+def enough(run: str, settings: Settings) -> tuple[Point, ...]:
+    """Return the accuracy on validation over the number of pictures to learn from.
+
+    Subsets are drawn class by class, REPEATS times for each number; numbers double up to all that
+    the smallest class has.
+    """
+    data = known(run, settings)
+    places = [np.flatnonzero(data.train_labels == label) for label in range(data.classes)]
+    smallest = min(len(place) for place in places)
+    steps = [FEWEST * 2**power for power in range(int(math.log2(max(1, smallest / FEWEST))) + 1)]
+    points = []
+    for pictures in dict.fromkeys([*steps, smallest]):
+        if pictures > smallest:
+            continue
+        found = []
+        for repeat in range(REPEATS):
+            draw = np.random.default_rng([data.config.seed, pictures, repeat])
+            subset = np.concatenate([draw.choice(place, pictures, False) for place in places])
+            found.append(_accuracy(data, subset, repeat))
+        points.append(_point(pictures, found))
+    return tuple(points)
+
+
+def folds(run: str, settings: Settings, k: int = 5) -> tuple[float, ...]:
+    """Return the accuracy on each of ``k`` stratified parts, learned from the others."""
+    data = known(run, settings)
+    values = np.concatenate([data.train, data.val])
+    labels = np.concatenate([data.train_labels, data.val_labels])
+    draw = np.random.default_rng([data.config.seed, k])
+    fold = np.zeros(len(labels), np.int64)
+    for label in range(data.classes):
+        mine = draw.permutation(np.flatnonzero(labels == label))
+        fold[mine] = np.arange(len(mine)) % k
+    found = []
+    for number in range(k):
+        out = fold == number
+        part = Known(
+            data.config, values[~out], labels[~out], values[out], labels[out], data.classes
+        )
+        found.append(_accuracy(part, np.arange(len(part.train)), number))
+    return tuple(found)
+
+
+def find_rate(run: str, settings: Settings) -> Rates:
+    """Let the learning rate grow from step to step until the loss explodes (Smith, 2017)."""
+    data = known(run, settings)
+    head = _head(data, data.config)
+    targets = targets_of(data.train_labels, _units(data))
+    draw = np.random.default_rng(data.config.seed)
+    rates, losses = [], []
+    calm = 0.0
+    for step in range(STEPS):
+        rate = LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1))
+        batch = draw.choice(len(data.train), min(len(data.train), data.config.batch_size), False)
+        score = head.step(data.train[batch], targets[batch], None, rate)
+        calm = CALM * calm + (1 - CALM) * score.loss / score.pictures
+        rates.append(rate)
+        losses.append(calm / (1 - CALM ** (step + 1)))
+        if losses[-1] > 4 * min(losses):
+            break
+    suggested = rates[int(np.argmin(losses))] / 10
+    return Rates(tuple(rates), tuple(losses), suggested)
+
+
+def _features(
+    supply: Supply, rows: list[dict[str, str]], classes: tuple[str, ...]
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    samples = [Sample(r["file"], Path(r["path"]), r["sha256"], r["label"], None) for r in rows]
+    samples = [sample for sample in samples if sample.sha256]
+    shelf = supply.shelf(supply.pooled)
+    found = shelf.find([Request(sample).id(supply.looking) for sample in samples])
+    here = np.flatnonzero(found != MISSING)
+    labels = np.array([classes.index(samples[place].label) for place in here.tolist()], np.int64)
+    return shelf.gather(found[here]) if len(here) else np.zeros((0, 1), np.float32), labels
+
+
+def _accuracy(data: Known, subset: Positions, repeat: int) -> float:
+    config = replace(
+        data.config, epochs=data.config.epochs or 10, seed=data.config.seed + repeat, patience=0
+    )
+    labels = data.train_labels[subset]
+    train = Part(Held(data.train[subset]), labels, targets_of(labels, _units(data)))
+    val = Part(Held(data.val), data.val_labels, targets_of(data.val_labels, _units(data)))
+    loop = Loop(
+        config, config.epochs, config.learning_rate, lambda _: None, lambda: False, lambda _: None
+    )
+    return fit(_head(data, config), train, val, loop, beginning(config)).best_accuracy
+
+
+def _head(data: Known, config: RunConfig) -> Head:
+    return Head(config, data.train[0].size, _units(data))
+
+
+def _units(data: Known) -> int:
+    return units(data.classes, data.config.output)
+
+
+def _point(pictures: int, found: list[float]) -> Point:
+    mean = float(np.mean(found))
+    half = T_95[len(found)] * float(np.std(found, ddof=1)) / math.sqrt(len(found))
+    return Point(pictures, mean, max(0.0, mean - half), min(1.0, mean + half))

@@ -1,0 +1,111 @@
+"""What else a run's features can tell: enough pictures? how sure? which rate? which backbone?"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from tlcore.networks.weights import ready
+from tlcore.runs.notes import write_notes
+from tlcore.runs.store import Run, run_info
+from tlcore.runs.studies import Point, Rates
+from tlcore.settings import Settings
+from tlcore.ui.compare_view import PLAIN_CHART
+from tlcore.ui.plots import CURVE_HEIGHT
+from tlcore.ui.services import inference, processes
+from tlcore.ui.shell import boundary
+from tlcore.ui.theme import colours, template
+from tlcore.ui.words import count, percent
+
+ENOUGH, FOLDS, RATE = "Enough pictures?", "How sure is it?", "Which learning rate?"
+TASKS = {ENOUGH: "enough", FOLDS: "folds", RATE: "find_rate"}
+HELP = {
+    ENOUGH: "Accuracy with fewer pictures, five times each. Still rising: bring more.",
+    FOLDS: "Five divisions of the same pictures: how much the accuracy depends on luck.",
+    RATE: "The loss while the rate grows; a tenth of the lowest point is a good rate.",
+}
+OTHERS = 6  # backbones in a leaderboard
+TAG = "leaderboard"
+
+
+def run_studies(run: Run, settings: Settings) -> None:
+    """Offer the questions, each answered from the features that are kept, in seconds."""
+    with st.expander("Ask more of these features", icon=":material/query_stats:"), boundary():
+        asked = st.session_state.get(f"study-{run.info.id}", "")
+        with st.container(horizontal=True):
+            for words in TASKS:
+                if st.button(words, help=HELP[words]):
+                    asked = words
+            st.button(
+                "Which backbone?",
+                on_click=_leaderboard,
+                args=(run, settings),
+                help="Trains the same head on every backbone whose weights are here. Its runs are "
+                f"tagged “{TAG}”: sort the list by best first.",
+            )
+        st.session_state[f"study-{run.info.id}"] = asked
+        if asked:
+            with st.spinner("Training heads …"):
+                _draw(asked, _answer(TASKS[asked], run.info.id, settings))
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def _answer(task: str, run: str, _settings: Settings) -> object:
+    return inference(_settings).study(task, run)
+
+
+def _draw(asked: str, found: object) -> None:
+    if isinstance(found, Rates):
+        figure = _figure(found.rates, found.losses, "learning rate", "loss")
+        figure.update_xaxes(type="log")
+        figure.add_vline(x=found.suggested, line={"dash": "dot", "color": colours().faint})
+        st.plotly_chart(figure, theme=None, key="study-rate", config=PLAIN_CHART)
+        st.caption(f"About {found.suggested:.1g} would be a good rate.")
+    elif asked == ENOUGH and isinstance(found, tuple):
+        _points(found)
+    elif isinstance(found, tuple):
+        mean, spread = float(np.mean(found)), float(np.std(found, ddof=1))
+        st.metric("Accuracy over five divisions", percent(mean), help=f"±{spread * 100:.1f} points")
+        st.caption(", ".join(percent(share) for share in found))
+
+
+def _points(points: tuple[Point, ...]) -> None:
+    x = [point.pictures for point in points]
+    figure = _figure(x, [point.accuracy for point in points], "pictures of each class", "accuracy")
+    figure.data[0].error_y = {
+        "type": "data",
+        "symmetric": False,
+        "array": [point.high - point.accuracy for point in points],
+        "arrayminus": [point.accuracy - point.low for point in points],
+    }
+    figure.update_xaxes(type="log", tickvals=x, ticktext=[str(number) for number in x])
+    figure.update_yaxes(tickformat=".0%")
+    st.plotly_chart(figure, theme=None, key="study-enough", config=PLAIN_CHART)
+    st.caption("Mean of five draws with its 95% interval, judged by the validation pictures.")
+
+
+def _figure(x: object, y: object, across: str, up: str) -> go.Figure:
+    figure = go.Figure(layout={"template": template()})
+    line = {"color": colours().head, "width": 2.5}
+    figure.add_scatter(x=x, y=y, mode="lines+markers", line=line, name=up)
+    figure.update_xaxes(title=across)
+    figure.update_yaxes(title=up)
+    figure.update_layout(height=CURVE_HEIGHT, margin={"l": 56, "r": 8, "t": 10, "b": 44})
+    return figure
+
+
+def _leaderboard(run: Run, settings: Settings) -> None:
+    """Queue the same head on the other backbones that are here."""
+    config = run.info.config
+    here = [row.backbone.name for row in ready(settings) if row.no_top is not None]
+    with boundary():
+        for name in [name for name in here if name != config.backbone][:OTHERS]:
+            other = dataclasses.replace(
+                config, backbone=name, size=0, unfreeze_from="", fine_tune_epochs=0, epochs=10
+            )
+            new = processes().start_run(f"{TAG} {run.info.id} {name}", other, settings)
+            write_notes(run_info(new, settings).folder, "", "", [TAG])
+        st.toast(f"{count(len(here) - 1, 'run')} queued below.")
