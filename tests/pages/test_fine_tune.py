@@ -192,3 +192,47 @@ def test_home_lists_the_newest_runs(opened: Opened, workspace: Settings) -> None
     os.close(lock)
     at = opened("Home")
     assert "75% (61–85, 48 pictures)" in texts(at)
+
+
+def test_a_stopped_run_can_go_on_be_named_and_be_deleted(
+    opened: Opened, workspace: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumed: list[str] = []
+
+    def resume(run: str, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
+        resumed.append(run)
+        return run, subprocess.Popen(["true"])
+
+    monkeypatch.setattr(services, "resume_run", resume)
+    folder, lock = create_run(CONFIG, workspace)
+    epochs(folder, 2)
+    write_outcome(folder, Outcome("stopped", 12.0, 0.75))
+    os.close(lock)
+    at = opened("Fine-tune", run=folder.name)
+    next(button for button in at.button if button.label == "Resume").click().run()
+    assert resumed == [folder.name]
+    next(field for field in at.text_input if field.label == "Name").set_value("first try")
+    next(button for button in at.button if button.label == "Keep").click().run()
+    assert run_info(folder.name, workspace).notes.name == "first try"
+    next(button for button in at.button if button.label == "Run again").click().run()
+    at.button(key="random-MobileNetV2").click().run()
+    assert not at.exception
+    fields = {field.label: field.value for field in at.number_input}
+    assert (fields["Epochs"], fields["Fine-tuning epochs"]) == (3, 2)
+    at = opened("Fine-tune", run=folder.name)
+    next(button for button in at.button if button.label == "Delete this run").click().run()
+    assert list_runs(workspace) == []
+
+
+def test_runs_are_laid_over_each_other(opened: Opened, workspace: Settings) -> None:
+    for seed in range(2):
+        folder, lock = create_run(RunConfig(SAMPLE_NAME, seed=seed), workspace)
+        epochs(folder, 3)
+        write_outcome(folder, Outcome("finished", 12.0, 0.75))
+        os.close(lock)
+    at = opened("Fine-tune")
+    box = at.multiselect(key="compare-runs")
+    box.set_value(box.options and [info.id for info in list_runs(workspace)]).run()
+    assert not at.exception
+    assert len(json.loads(at.get("plotly_chart")[0].proto.spec)["data"]) == 2
+    assert "seed" in at.dataframe[0].value.index

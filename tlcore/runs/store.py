@@ -24,6 +24,7 @@ import shutil
 import signal
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from tlcore.errors import RunError
@@ -245,6 +246,24 @@ def _folder(run: str, settings: Settings) -> Path:
 
 
 def _info(folder: Path) -> RunInfo:
+    """Return a run's line; what has ended is read once for each state of its files."""
+    try:
+        ended = (folder / "outcome.json").stat().st_mtime_ns
+    except FileNotFoundError:
+        return _read_info(folder)
+    try:
+        noted = (folder / "notes.json").stat().st_mtime_ns
+    except FileNotFoundError:
+        noted = 0
+    return _ended_info(folder, ended, noted)
+
+
+@lru_cache(maxsize=4096)
+def _ended_info(folder: Path, ended: int, noted: int) -> RunInfo:
+    return _read_info(folder)
+
+
+def _read_info(folder: Path) -> RunInfo:
     config = RunConfig.from_json((folder / "config.json").read_text(encoding="utf-8"))
     outcome = outcome_of(folder)
     facts = read_json(folder / "facts.json")

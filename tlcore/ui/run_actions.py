@@ -13,39 +13,36 @@ from tlcore.runs.store import Run, delete_run
 from tlcore.settings import Settings
 from tlcore.ui.run_options import run_again
 from tlcore.ui.services import processes
-from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose
 
 
 def run_actions(run: Run, settings: Settings) -> None:
-    """Draw the buttons below a run that is over."""
+    """Draw the buttons below a run that is over. Each draws the whole page once more."""
     info = run.info
     with st.container(horizontal=True, vertical_alignment="center"):
-        if info.resumable:
-            st.button(
-                "Resume",
-                icon=":material/play_arrow:",
-                type="primary",
-                on_click=_resume,
-                args=(info.id, settings),
-                help="It goes on from the end of its last epoch, as if nothing had happened.",
-            )
-        st.button(
-            "Run again", icon=":material/replay:", on_click=_again, args=(run,),
-            help="Opens the form, filled in as it was.",
-        )  # fmt: skip
+        if info.resumable and st.button(
+            "Resume",
+            icon=":material/play_arrow:",
+            type="primary",
+            help="It goes on from the end of its last epoch, as if nothing had happened.",
+        ):
+            processes().resume_run(info.id, settings)
+            st.rerun()
+        if st.button(
+            "Run again", icon=":material/replay:", help="Opens the form, filled in as it was."
+        ):
+            _again(run)
+            st.rerun()
         with st.popover("Name and note", icon=":material/edit:"):
             _notes(run)
         with st.popover("Download", icon=":material/download:"):
             _downloads(run)
         with st.popover("Delete", icon=":material/delete:"):
             st.write("Its network, its curves and its notes will be gone for good.")
-            st.button("Delete this run", type="primary", on_click=_delete, args=(info.id, settings))
-
-
-def _resume(run: str, settings: Settings) -> None:
-    with boundary():
-        processes().resume_run(run, settings)
+            if st.button("Delete this run", type="primary"):
+                delete_run(info.id, settings)
+                choose(Choice.WATCHED, "")
+                st.rerun()
 
 
 def _again(run: Run) -> None:
@@ -54,12 +51,6 @@ def _again(run: Run) -> None:
     choose(Choice.SET, config.dataset)
     choose(Choice.BACKBONE, config.backbone)
     choose(Choice.WATCHED, "")
-
-
-def _delete(run: str, settings: Settings) -> None:
-    with boundary():
-        delete_run(run, settings)
-        choose(Choice.WATCHED, "")
 
 
 def _notes(run: Run) -> None:

@@ -69,7 +69,7 @@ def _beside(chosen: list[str], settings: Settings) -> None:
 
 def _said(info: RunInfo) -> str:
     figure = "" if info.val_accuracy is None else f", {percent(info.val_accuracy)}"
-    return f"{run_title(info)}{figure} ({info.id[4:6]}-{info.id[6:8]} {info.id[9:15]})"
+    return f"{run_title(info)}{figure} ({info.id[4:]})"  # the id: two may be alike
 
 
 def _cell(value: object) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 import streamlit as st
 
-from tlcore.errors import WeightsMissing
-from tlcore.images.dataset import Dataset, split_samples
+from tlcore.errors import BadImage, WeightsMissing
+from tlcore.images.dataset import Dataset, Sample, split_samples
 from tlcore.networks.catalogue import Backbone
 from tlcore.networks.weights import find
 from tlcore.runs.config import RunConfig
+from tlcore.runs.training.pictures import PLAIN, Looking, Request, hashed, look
 from tlcore.settings import Settings
 from tlcore.ui.networks import backbone_select, sizes_of
 from tlcore.ui.run_options import DEFAULTS, advanced, start_from
@@ -23,6 +25,7 @@ from tlcore.ui.weights_view import offer_weights, random_badge
 from tlcore.ui.words import count, duration, file_size
 
 TOKEN = "_start-token"
+PICTURES_SHOWN, VIEWS_SHOWN = 3, 4
 
 
 def run_form(settings: Settings) -> None:
@@ -125,6 +128,20 @@ def _cost(config: RunConfig, dataset: Dataset, settings: Settings) -> None:
         parts.append(f"{file_size(cost.disk)} more in the feature cache")
     parts.append(f"{file_size(cost.memory)} of memory")
     st.info(". ".join(parts) + ".", icon=":material/timer:")
+    if config.views or config.free_augmentation:
+        _augmented(config, train, settings)
+
+
+def _augmented(config: RunConfig, train: Sequence[Sample], settings: Settings) -> None:
+    """Show the first pictures beside some of their views, as the network will see them."""
+    looking = Looking(
+        config.backbone, config.size, config.fit, config.augment, config.seed, settings.limits
+    )
+    numbers = (PLAIN, *range(min(config.views or VIEWS_SHOWN, VIEWS_SHOWN)))
+    for sample in hashed(train[:: max(1, len(train) // PICTURES_SHOWN)][:PICTURES_SHOWN]):
+        seen = [look(Request(sample, number), looking) for number in numbers]
+        st.image([pixels for pixels in seen if not isinstance(pixels, BadImage)], width=104)
+    st.caption("Each row: a picture as it is, then as it is changed.")
 
 
 def _start(config: RunConfig, settings: Settings) -> None:

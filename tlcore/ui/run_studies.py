@@ -82,7 +82,8 @@ def _points(points: tuple[Point, ...]) -> None:
         "arrayminus": [point.accuracy - point.low for point in points],
     }
     figure.update_xaxes(type="log", tickvals=x, ticktext=[str(number) for number in x])
-    figure.update_yaxes(tickformat=".0%")
+    lowest = min(point.low for point in points)
+    figure.update_yaxes(tickformat=".0%", range=[min(0.5, lowest), 1.01])
     st.plotly_chart(figure, theme=None, key="study-enough", config=PLAIN_CHART)
     st.caption("Mean of five draws with its 95% interval, judged by the validation pictures.")
 
