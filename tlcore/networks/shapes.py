@@ -14,10 +14,11 @@ import tensorflow as tf
 from tlcore.networks.answers import Layer
 from tlcore.networks.build import architecture
 from tlcore.networks.catalogue import backbone
-from tlcore.networks.heads import POOLINGS, add_head, units
+from tlcore.networks.heads import POOLINGS, add_head
 from tlcore.networks.layers import Graph, graph
 from tlcore.networks.network import Network
 from tlcore.networks.path import Head, ShapePath
+from tlcore.networks.units import units
 
 ENDS = (
     keras.layers.GlobalAveragePooling2D,

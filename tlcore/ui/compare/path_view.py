@@ -10,7 +10,7 @@ from tlcore.images.dataset import Sample
 from tlcore.networks.answers import NetworkRef, Pretrained, Trained
 from tlcore.networks.catalogue import MODES
 from tlcore.networks.path import Head, ShapePath
-from tlcore.runs.config import POOLINGS
+from tlcore.runs.options import POOLINGS
 from tlcore.runs.store import RunInfo, load_run
 from tlcore.settings import Settings
 from tlcore.ui.answers import shape_path
