@@ -1,30 +1,19 @@
 """The one reader of the environment and the one maker of paths.
 
-variable               meaning                                     default
-=====================  ==========================================  =====================
-TLCORE_HOME            the folder under which everything is kept    workspace/ beside app.py
-KERAS_HOME             Keras' own folder; weights lie in models/    ~/.keras
-TLCORE_WEIGHTS_URL     where weights are downloaded from            Keras' own address
-TLCORE_MODELS_KEPT     networks the inference worker keeps loaded   3
-TLCORE_RUNS_AT_ONCE    training runs that work at the same time     1
-TLCORE_SERVER_FOLDERS  folders on this machine that the Upload      none
-                       page may read by path, separated by ":"
-TLCORE_CACHE_BYTES     what the feature cache may fill; the oldest  10737418240 (10 GiB)
-                       entries go first
-=====================  ==========================================  =====================
-=======
-=======================  ==========================================  =====================
+=======================  ==========================================  ========================
 variable                 meaning                                     default
-=======================  ==========================================  =====================
+=======================  ==========================================  ========================
 TLCORE_HOME              the folder under which everything is kept   workspace/ beside app.py
 KERAS_HOME               Keras' own folder; weights lie in models/   ~/.keras
 TLCORE_WEIGHTS_URL       where weights are downloaded from           Keras' own address
 TLCORE_MODELS_KEPT       networks the inference worker keeps loaded  3
-TLCORE_ACTIVATION_BYTES  maps the inference worker keeps computed    268435456 (256 MB)
+TLCORE_ACTIVATION_BYTES  maps the inference worker keeps computed    268435456 (256 MiB)
+TLCORE_CACHE_BYTES       what the feature cache may fill; the        10737418240 (10 GiB)
+                         oldest entries go first
 TLCORE_RUNS_AT_ONCE      training runs that work at the same time    1
 TLCORE_SERVER_FOLDERS    folders on this machine that the Upload     none
                          page may read by path, separated by ":"
-=======================  ==========================================  =====================
+=======================  ==========================================  ========================
 """
 
 from __future__ import annotations
@@ -111,6 +100,8 @@ class Settings:
     def activations(self) -> Path:
         """What excites each layer most, by data set and network."""
         return self.home / "activations"
+
+    @property
     def features(self) -> Path:
         """The feature cache: nothing in it is lost for good, it can be deleted at any time."""
         return self.home / "features"

@@ -82,30 +82,6 @@ def predict_many(
     ]
 
 
-def spatial_layers(settings: Settings, ref: NetworkRef) -> tuple[Layer, ...]:
-    return layers_of(network(settings, ref).model)
-
-
-def map_grid(
-    settings: Settings, image: Path, ref: NetworkRef, layer: str, page: int, layout: Layout
-) -> MapGrid:
-    found = network(settings, ref).feature_maps(read(image, settings.limits), layer)
-    channels = found.maps.shape[2]
-    first = min(max(page, 0), layout.pages(channels) - 1) * layout.tiles
-    shown = found.maps[:, :, first : first + layout.tiles]
-    return MapGrid(
-        layer=layer,
-        pixels=draw(shown, layout),
-        first=first,
-        channels=channels,
-        shape=(found.maps.shape[0], found.maps.shape[1]),
-        lows=tuple(shown.min(axis=(0, 1)).tolist()),
-        highs=tuple(shown.max(axis=(0, 1)).tolist()),
-        source=found.source,
-        note=found.note,
-    )
-
-
 def run_cost(
     settings: Settings, config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]
 ) -> Cost:
