@@ -63,7 +63,7 @@ def test_predict_with_two_backbones_writes_a_table_and_where_they_looked(
     files = ("--csv", table, "--explain", looks, "--class", "tench")
     told = answer(real, "predict", photos[0], photos[1], *words, "--top", "3", *files)
     assert [row["source"] for row in told] == ["MobileNetV2", "MobileNet-0.25"] * 2
-    rows = list(csv.DictReader(table.open(encoding="utf-8")))
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 2 * 2 * 3
     assert rows[0]["label"] == told[0]["top"][0]["label"]
     assert float(rows[0]["probability"]) == told[0]["top"][0]["probability"]
