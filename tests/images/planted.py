@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Mapping
-
 import numpy as np
 from PIL import Image
 
@@ -89,15 +85,3 @@ def planted() -> dict[str, bytes]:
     for _, more in faults().values():
         files |= more
     return files
-
-
-def zipped_with_trouble(files: Mapping[str, bytes]) -> bytes:
-    """Inside an outer folder, with a Mac's litter and entries that must be refused."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(f"my set/{name}", data)
-        archive.writestr("__MACOSX/my set/._x.jpg", b"litter")
-        archive.writestr("my set/.DS_Store", b"litter")
-        archive.writestr("my set/train/ants/../../../../climbs.jpg", picture(1))
-    return buffer.getvalue()

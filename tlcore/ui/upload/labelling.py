@@ -19,6 +19,7 @@ from tlcore.ui.upload.table import table
 from tlcore.ui.words import count, label
 
 PAGE = 40  # pictures at once
+FILTER = 165  # px of a drop-down
 ALL = "All"
 USED, EXCLUDED = "Used", "Excluded"
 PARTS: Mapping[str, str | None] = MappingProxyType(
@@ -64,16 +65,12 @@ def _filtered(state: SetState, settings: Settings) -> Sequence[Item]:
     """The items that the person's filters leave, sorted by file."""
     found = known(state.name, settings).by_kind
     kinds = {KINDS[kind].title: kind for kind in KINDS if any(f.keys for f in found.get(kind, ()))}
-    first, second, third, fourth = st.columns(4)
-    only_label = first.selectbox(
-        "Class", [ALL, *state.counts], format_func=label, key="only-label", on_change=forget_picked
-    )
     parts = [part for part, value in PARTS.items() if any(i.split == value for i in state.used)]
-    only_part = second.selectbox("Part", [ALL, *parts], key="only-part", on_change=forget_picked)
-    only_kind = third.selectbox("Finding", [ALL, *kinds], key="only-kind", on_change=forget_picked)
-    which = fourth.selectbox(
-        "Which", [USED, EXCLUDED, ALL], key="only-used", on_change=forget_picked
-    )
+    with st.container(horizontal=True, gap="small"):
+        only_label = _filter("Class", [ALL, *state.counts], "only-label", label)
+        only_part = _filter("Part", [ALL, *parts], "only-part")
+        only_kind = _filter("Finding", [ALL, *kinds], "only-kind")
+        which = _filter("Which", [USED, EXCLUDED, ALL], "only-used")
     tests: list[Callable[[Item], bool]] = []
     if only_label != ALL:
         tests.append(lambda item: item.label == only_label)
@@ -85,3 +82,10 @@ def _filtered(state: SetState, settings: Settings) -> Sequence[Item]:
     if which != ALL:
         tests.append(lambda item: item.excluded == (which == EXCLUDED))
     return [item for item in state.items if all(test(item) for test in tests)]
+
+
+def _filter(title: str, options: Sequence[str], key: str, words: Callable[[str], str] = str) -> str:
+    """A narrow drop-down: two beside each other on a phone."""
+    return st.selectbox(
+        title, options, format_func=words, key=key, on_change=forget_picked, width=FILTER
+    )
