@@ -166,7 +166,8 @@ def test_features_of_some_channels_drawn_as_asked(
     told = answer(settings, "features", photos[0], *SMALL, *words, *drawn)
     assert told["shape"] == [16, 16, 4]
     assert np.load(npz)["maps"].shape == (16, 16, 4)
-    assert Image.open(png).size == (2 * 112 + 4, 112)
+    with Image.open(png) as picture:
+        assert picture.size == (2 * 112 + 4, 112)
     for bad in (("--grid", "4"), ("--channels", "a-b"), ("--channels", "99")):
         done = tlcore(settings, "features", photos[0], *SMALL, *words, *bad)
         assert done.returncode != 0
