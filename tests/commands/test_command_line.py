@@ -101,7 +101,7 @@ def test_train_show_predict_and_features_of_a_run(settings: Settings, tmp_path: 
     assert maps.dtype == np.float32
     assert list(maps.shape) == seen["shape"] == [8, 8, 32]
     with Image.open(png) as picture:
-        assert picture.mode == "L"
+        assert picture.mode == "P"
 
 
 def test_summary(settings: Settings) -> None:
