@@ -5,12 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
 from tlcore.images.decode import read
-from tlcore.images.geometry import fit
 from tlcore.networks.answers import Pretrained
 from tlcore.networks.build import preprocessing
 from tlcore.networks.catalogue import BACKBONES, Backbone
@@ -37,33 +35,6 @@ def test_preprocessing_is_keras_own_and_leaves_the_pixels_alone(row: Backbone) -
     expected = preprocessing(row)(pixels.astype(np.float32))
     np.testing.assert_array_equal(preprocess(pixels, row.name), expected)
     np.testing.assert_array_equal(pixels, before)
-
-
-@pytest.mark.parametrize(
-    ("name", "size", "file"),
-    [
-        ("MobileNetV2", 224, "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"),
-        ("MobileNet-0.75", 192, "mobilenet_7_5_192_tf.h5"),
-        ("MobileNet-0.5", 160, "mobilenet_5_0_160_tf.h5"),
-        ("MobileNet-0.25", 128, "mobilenet_2_5_128_tf.h5"),
-    ],
-)
-def test_probabilities_equal_plain_keras(
-    name: str, size: int, file: str, real: Settings, photos: list[Path]
-) -> None:
-    row = BACKBONES[name]
-    plain = getattr(keras.applications, row.constructor)(
-        weights=None, alpha=row.alpha, input_shape=(size, size, 3)
-    )
-    plain.load_weights(real.weights / file)
-    network = load_pretrained(Pretrained(name, size), real)
-    images = [read(path, Limits()) for path in photos[::12]]
-    inputs = preprocessing(row)(np.stack([fit(image, size) for image in images]).astype("f4"))
-    for image, expected in zip(images, plain.predict_on_batch(inputs), strict=True):
-        answer = network.predict(image)
-        np.testing.assert_allclose(answer.probabilities, expected, atol=1e-5)
-        assert answer.probabilities.sum() == pytest.approx(1, abs=1e-5)
-        assert answer.ranking(1)[0].index == expected.argmax()
 
 
 def test_photographs_are_recognised(real: Settings, photos: list[Path]) -> None:

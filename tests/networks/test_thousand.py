@@ -64,6 +64,7 @@ def test_all_rows_on_real_weights(
         image = read(path, real.limits)
         expected = plain.predict_on_batch(preprocessing(row)(fit(image, size)[None].astype("f4")))
         answer = network.predict(image)
+        np.testing.assert_allclose(answer.probabilities, expected[0], atol=1e-5)
         assert answer.probabilities.sum(dtype=np.float64) == pytest.approx(1, abs=1e-5)
         ranked = [ranked.index for ranked in answer.ranking()]
         assert np.diff(expected[0][ranked]).max() < 1e-6
