@@ -8,33 +8,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.commands.running import answer, tlcore
 from tests.pictures import write_patches
 from tlcore.settings import PROJECT, Settings
 
 SMALL = ("--backbone", "MobileNet-0.25", "--size", "32", "--random-weights")
-
-
-def tlcore(settings: Settings, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tlcore", *map(str, words)],
-        cwd=PROJECT,
-        env=os.environ | settings.to_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def answer(settings: Settings, *words: str | Path) -> Any:
-    done = tlcore(settings, *words, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_predict_names_the_unreadable_and_goes_on(
@@ -165,7 +148,8 @@ def test_features_of_some_channels_drawn_as_asked(
     drawn = ("--order", "max", "--scale", "layer", "--npz", npz, "--png", png)
     told = answer(settings, "features", photos[0], *SMALL, *words, *drawn)
     assert told["shape"] == [16, 16, 4]
-    assert np.load(npz)["maps"].shape == (16, 16, 4)
+    with np.load(npz) as file:
+        assert file["maps"].shape == (16, 16, 4)
     with Image.open(png) as picture:
         assert picture.size == (2 * 112 + 4, 112)
     for bad in (("--grid", "4"), ("--channels", "a-b"), ("--channels", "99")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.commands.test_command_line import answer, tlcore
+from tests.commands.running import answer, tlcore
 from tests.images.files import write_folder
 from tests.images.planted import faults, picture
 from tlcore.settings import Settings
