@@ -31,7 +31,7 @@ WHOSE = {"pretrained": ":blue[●] ImageNet's network", "head": ":orange[●] Yo
 
 def network_picker(settings: Settings) -> NetworkRef | None:
     """Choose whose maps to see; None where that has been explained instead."""
-    whose, which, options = st.columns([4, 5, 3], gap="medium", vertical_alignment="bottom")
+    whose, which, options = st.columns([5, 4, 3], gap="medium", vertical_alignment="bottom")
     with whose:
         if _whose() == "head":
             with which:
