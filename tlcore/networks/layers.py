@@ -43,9 +43,13 @@ class Graph:
         Raises:
             UnknownName: no such layer, or its output is no stack of maps.
         """
+        self.check_spatial(name)
+        return self.to(name)
+
+    def check_spatial(self, name: str) -> None:
+        """Raise UnknownName unless there is such a layer and its output is a stack of maps."""
         if name not in self.spatial:
             raise UnknownName.of("layer with a spatial output", name, self.spatial)
-        return self.to(name)
 
 
 def graph(model: keras.Model) -> Graph:

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 from PIL.Image import Image
 
-from tlcore.errors import UnknownName
 from tlcore.images.geometry import fit
 from tlcore.networks.answers import FeatureMaps, Floats, Prediction, Pretrained, Seconds
 from tlcore.networks.build import build, preprocessing
@@ -110,8 +109,7 @@ class Network:
         Raises:
             UnknownName: no such layer, or its output is no stack of maps.
         """
-        if layer not in self.graph.spatial:
-            raise UnknownName.of("layer with a spatial output", layer, self.graph.spatial)
+        self.graph.check_spatial(layer)
         return self.walk.to(layer, batch, picture, kept)
 
 
