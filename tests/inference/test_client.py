@@ -24,12 +24,21 @@ from tlcore.networks.maps.values import Look, View
 from tlcore.networks.network import load_pretrained
 from tlcore.settings import PROJECT, Settings
 
+PATIENCE = 120.0  # s; far more than it needs, so that a busy machine does not fail a test
 MAPS = "tlcore.inference.activations"
 SMALL = Pretrained("MobileNet-0.25", 64, random=True)
+SLOW = Pretrained("DenseNet121", 224, random=True)  # takes seconds to build
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    home = tmp_path_factory.mktemp("inference")
+    return Settings(home=home / "home", keras_home=home / "keras")
+
+
+@pytest.fixture(scope="module")
 def inference(settings: Settings) -> Iterator[Inference]:
+    """One client for all tests: each start of a process costs seconds."""
     client = Inference(settings)
     yield client
     client.close()
@@ -96,7 +105,7 @@ def test_killed_in_the_middle_of_a_question_it_is_asked_again(
     process = inference.process_id
     timer = threading.Timer(0.3, os.kill, (process, signal.SIGKILL))  # while the network is built
     timer.start()
-    inference.predict(photos[0], Pretrained("DenseNet121", 224, random=True))
+    inference.predict(photos[0], SLOW)
     timer.join()
     assert inference.process_id != process
 
@@ -116,7 +125,7 @@ def test_killed_each_time_it_says_so_and_recovers(inference: Inference, photos: 
     killer = threading.Thread(target=kill_whatever_comes)
     killer.start()
     with pytest.raises(WorkerDied, match="Expected an answer"):
-        inference.predict(photos[0], Pretrained("DenseNet121", 224, random=True))
+        inference.predict(photos[0], SLOW)
     over.set()
     killer.join()
     assert inference.predict(photos[0], SMALL).size == 64
@@ -143,7 +152,7 @@ time.sleep(60)
         worker = int(said.readline())
     server.kill()
     server.wait()
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while alive(worker):
         assert time.monotonic() < end
         time.sleep(0.1)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.networks.conftest import Loaded
 from tlcore.errors import BadImage
 from tlcore.images.decode import read
 from tlcore.networks.answers import Pretrained
@@ -15,20 +16,27 @@ from tlcore.networks.brief import brief
 from tlcore.networks.network import load_pretrained
 from tlcore.settings import Limits, Settings
 
+REFS = (Pretrained("MobileNet-0.25", 128), Pretrained("MobileNet-0.5", 160, fit="squash"))
+MOST = 45  # pictures: a whole batch and a part of one
 
-@pytest.mark.parametrize("count", [0, 1, 32, 45])
-def test_batch_equals_singles(count: int, real: Settings, photos: list[Path]) -> None:
-    networks = [
-        load_pretrained(Pretrained("MobileNet-0.25", 128), real),
-        load_pretrained(Pretrained("MobileNet-0.5", 160, fit="squash"), real),
-    ]
-    answers = list(predict_many(networks, photos[:count], Limits()))
+
+@pytest.fixture(scope="module")
+def alone(loaded: Loaded, photos: list[Path]) -> list[list[np.ndarray]]:
+    """What each picture gives by itself, network by network."""
+    images = [read(path, Limits()) for path in photos[:MOST]]
+    return [[loaded(ref).predict(image).probabilities for ref in REFS] for image in images]
+
+
+@pytest.mark.parametrize("count", [0, 1, 32, MOST])
+def test_batch_equals_singles(
+    count: int, loaded: Loaded, photos: list[Path], alone: list[list[np.ndarray]]
+) -> None:
+    answers = list(predict_many([loaded(ref) for ref in REFS], photos[:count], Limits()))
     assert len(answers) == count
-    for path, both in zip(photos, answers, strict=False):
+    for both, expected in zip(answers, alone, strict=False):
         assert not isinstance(both, BadImage)
-        for network, probabilities in zip(networks, both, strict=True):
-            alone = network.predict(read(path, Limits())).probabilities
-            np.testing.assert_allclose(probabilities, alone, atol=1e-5)
+        for probabilities, single in zip(both, expected, strict=True):
+            np.testing.assert_allclose(probabilities, single, atol=1e-5)
 
 
 def test_what_cannot_be_read_keeps_its_place(

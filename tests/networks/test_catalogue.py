@@ -10,7 +10,6 @@ from keras.src.utils import file_utils
 from tlcore.errors import BadConfig, UnknownName
 from tlcore.networks.build import architecture, preprocessing
 from tlcore.networks.catalogue import BACKBONES, Backbone, backbone
-from tlcore.networks.freeze import cuts
 from tlcore.networks.labels import imagenet_classes
 from tlcore.networks.weights import address, file_name
 from tlcore.settings import Settings
@@ -38,46 +37,13 @@ def test_files_addresses_and_hashes_are_those_keras_asks_for(
     constructor = getattr(keras.applications, row.constructor)
     monkeypatch.setattr(file_utils, "get_file", ask)
     options = {"alpha": row.alpha} if row.alpha else {}
-    with pytest.raises(Asked) as asked:
+    with pytest.raises(Asked) as asked, keras.StatelessScope():  # shapes only: no values drawn
         constructor(
             weights="imagenet", include_top=top, input_shape=(row.size, row.size, 3), **options
         )
     expected = row.files.top_hash if top else row.files.no_top_hash
     name = file_name(row, row.size, top=top)
     assert asked.value.args == (name, address(row, row.size, settings, top=top), expected)
-
-
-@pytest.mark.parametrize("row", FULL_WIDTH, ids=ids)
-def test_a_row_says_what_keras_builds(row: Backbone) -> None:
-    model = architecture(row, row.size, top=False)
-    assert model.count_params() / 1e6 == pytest.approx(row.million, abs=0.0006)
-    names = [layer.name for layer in model.layers]
-    assert [names.index(name) for name in row.layers] == sorted(map(names.index, row.layers))
-    assert all(len(model.get_layer(name).output.shape) == 4 for name in row.layers)
-    assert set(row.layers[:-1]) <= set(cuts(model))
-    assert row.unfreeze_from in names
-
-
-@pytest.mark.parametrize("row", [row for row in ROWS if row not in FULL_WIDTH], ids=ids)
-def test_a_narrower_or_wider_row_says_its_parameters(row: Backbone) -> None:
-    assert architecture(row, 32, top=False).count_params() / 1e6 == pytest.approx(
-        row.million, abs=0.0006
-    )
-
-
-@pytest.mark.parametrize("row", FULL_WIDTH, ids=ids)
-def test_with_its_top_every_network_ends_in_1000(row: Backbone) -> None:
-    assert architecture(row, row.size, top=True).output_shape == (None, 1000)
-
-
-@pytest.mark.parametrize("row", FULL_WIDTH, ids=ids)
-def test_smallest_size_is_keras_own(row: Backbone) -> None:
-    constructor = getattr(keras.applications, row.constructor)
-    constructor(weights=None, include_top=False, input_shape=(row.smallest, row.smallest, 3))
-    with pytest.raises(ValueError, match="Input size must be at least"):
-        constructor(
-            weights=None, include_top=False, input_shape=(row.smallest - 1, row.smallest - 1, 3)
-        )
 
 
 @pytest.mark.parametrize("row", FULL_WIDTH, ids=ids)

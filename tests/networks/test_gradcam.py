@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ SIZE = 64
 PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 120, 3), np.uint8))
 
 
+@cache
 def backbone(**options: object) -> keras.Model:
     """A small network with lively maps: as it is built, they fade to zero layer by layer."""
     keras.utils.set_random_seed(1)
@@ -37,6 +40,7 @@ def network(model: keras.Model, classes: int, source: str = "run") -> Network:
     return Network(model, "MobileNet-0.25", SIZE, "crop", labels, (), source, "")
 
 
+@cache
 def flat_head(classes: int, seed: int = 5) -> keras.Model:
     """A head with weights that say something, which ends in logits as a loaded run does."""
     model = add_head(backbone(include_top=False), classes)
@@ -45,6 +49,7 @@ def flat_head(classes: int, seed: int = 5) -> keras.Model:
     return keras.Model(model.input, model.get_layer("logits").output)
 
 
+@cache
 def nested_head(classes: int, seed: int = 5) -> keras.Model:
     """The same head as the tutorials build it: the backbone is one layer of it."""
     base = backbone(include_top=False)

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.networks.conftest import Loaded
 from tlcore.images.decode import read
 from tlcore.networks.answers import Pretrained
 from tlcore.networks.build import preprocessing
 from tlcore.networks.catalogue import BACKBONES, Backbone
-from tlcore.networks.network import load_pretrained, preprocess, softmax, two_sided
+from tlcore.networks.network import load_pretrained, preprocess
+from tlcore.networks.probabilities import softmax, two_sided
 from tlcore.settings import Limits, Settings
 
 
@@ -37,8 +39,8 @@ def test_preprocessing_is_keras_own_and_leaves_the_pixels_alone(row: Backbone) -
     np.testing.assert_array_equal(pixels, before)
 
 
-def test_photographs_are_recognised(real: Settings, photos: list[Path]) -> None:
-    network = load_pretrained(Pretrained("MobileNetV2", 224), real)
+def test_photographs_are_recognised(loaded: Loaded, photos: list[Path]) -> None:
+    network = loaded(Pretrained("MobileNetV2", 224))
     ranks = []
     for path in photos:
         wnids = [row.wnid for row in network.predict(read(path, Limits())).ranking(5)]
@@ -60,10 +62,8 @@ def test_random_weights_are_said_and_are_the_same_in_every_build(
     np.testing.assert_array_equal(first.logits, second.logits)
 
 
-def test_ranking_of_a_prediction(real: Settings, photos: list[Path]) -> None:
-    answer = load_pretrained(Pretrained("MobileNetV2", 224), real).predict(
-        read(photos[0], Limits())
-    )
+def test_ranking_of_a_prediction(loaded: Loaded, photos: list[Path]) -> None:
+    answer = loaded(Pretrained("MobileNetV2", 224)).predict(read(photos[0], Limits()))
     rows = answer.ranking()
     assert [row.rank for row in rows] == list(range(1, 1001))
     assert sorted(row.index for row in rows) == list(range(1000))

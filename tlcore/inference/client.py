@@ -22,7 +22,7 @@ from loky.process_executor import ShutdownExecutorError
 
 from tlcore.errors import WorkerDied
 from tlcore.images.dataset import Sample
-from tlcore.networks.answers import Layer, NetworkRef, Prediction
+from tlcore.networks.answers import NetworkRef, Prediction
 from tlcore.networks.brief import Brief
 from tlcore.networks.explanation import Explanation
 from tlcore.networks.path import ShapePath
@@ -66,11 +66,6 @@ class Inference:
         """Return a network's answer to one image file."""
         prediction: Prediction = self._ask("predict", image, ref)
         return prediction
-
-    def spatial_layers(self, ref: NetworkRef) -> tuple[Layer, ...]:
-        """Return the layers of a network that have feature maps."""
-        layers: tuple[Layer, ...] = self._ask("spatial_layers", ref)
-        return layers
 
     def ask(self, task: str, *args: Any) -> Any:
         """Ask for a task of another module of the worker, "module:function"."""

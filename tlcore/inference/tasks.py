@@ -13,12 +13,11 @@ from pathlib import Path
 from tlcore.errors import BadImage
 from tlcore.images.dataset import Sample
 from tlcore.images.decode import read
-from tlcore.networks.answers import Layer, NetworkRef, Prediction, Pretrained, Trained
+from tlcore.networks.answers import NetworkRef, Prediction, Pretrained, Trained
 from tlcore.networks.batch import predict_many as answer_many
 from tlcore.networks.brief import Brief, brief
 from tlcore.networks.explanation import Explanation
 from tlcore.networks.gradcam import explain as explain_class
-from tlcore.networks.layers import spatial_layers as layers_of
 from tlcore.networks.network import Network, load_pretrained
 from tlcore.networks.path import ShapePath
 from tlcore.networks.shapes import shape_path as path_of
@@ -52,10 +51,6 @@ def predict(settings: Settings, image: Path, ref: NetworkRef) -> Prediction:
     decoded = time.perf_counter() - start
     answer = loaded.predict(picture)
     return replace(answer, seconds=replace(answer.seconds, decode=decoded))
-
-
-def spatial_layers(settings: Settings, ref: NetworkRef) -> tuple[Layer, ...]:
-    return layers_of(network(settings, ref).model)
 
 
 def explain(

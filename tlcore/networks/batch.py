@@ -16,7 +16,8 @@ from tlcore.errors import BadImage
 from tlcore.images.decode import read
 from tlcore.images.geometry import fit
 from tlcore.networks.answers import Floats
-from tlcore.networks.network import Network, preprocess, softmax, two_sided
+from tlcore.networks.network import Network, preprocess
+from tlcore.networks.probabilities import softmax, two_sided
 from tlcore.settings import Limits
 
 BATCH = 32  # pictures a forward pass …

@@ -11,10 +11,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 BINS = 10
 GOOD, FAIR = 0.05, 0.15  # calibration errors up to which the percentages may be taken as such
 ENOUGH = 100  # answers, below which a calibration error is itself a rough figure
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The answers given with about the same probability: a point of the reliability diagram."""
+
+    low: float  # bounds of the probability; the upper one belongs to the next bin
+    high: float
+    confidence: float  # mean probability of the answers in it, 0…1
+    accuracy: float  # share of them that were right, 0…1
+    answers: int  # at least one
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,7 @@ class Calibration:
     confidence: float  # mean probability of its answers, 0…1
     accuracy: float  # share of them that were right, 0…1
     answers: int
+    bins: tuple[Bin, ...] = ()  # those that hold answers, least sure first
 
     @property
     def words(self) -> str:
@@ -49,9 +62,11 @@ def calibration(confidences: Sequence[float], right: Sequence[bool]) -> Calibrat
             f"Expected as many probabilities as verdicts, at least one. Received {len(sure)} and "
             f"{len(correct)}."
         )
-    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
-    error = 0.0
-    for number in np.unique(bins):
-        inside = bins == number
-        error += inside.mean() * abs(sure[inside].mean() - correct[inside].mean())
-    return Calibration(float(error), float(sure.mean()), float(correct.mean()), len(sure))
+    place = np.minimum((sure * BINS).astype(int), BINS - 1)
+    bins = tuple(_bin(int(at), sure[place == at], correct[place == at]) for at in np.unique(place))
+    off = sum(each.answers * abs(each.confidence - each.accuracy) for each in bins)
+    return Calibration(off / len(sure), float(sure.mean()), float(correct.mean()), len(sure), bins)
+
+
+def _bin(at: int, sure: npt.NDArray[np.float64], correct: npt.NDArray[np.float64]) -> Bin:
+    return Bin(at / BINS, (at + 1) / BINS, float(sure.mean()), float(correct.mean()), len(sure))

@@ -1,8 +1,8 @@
 """The table of backbones: what keras.applications offers and this product knows how to use.
 
 Constructor names, default and smallest sizes, preprocessing modes, file names and hashes are
-facts of keras.applications; ``tests/networks/test_catalogue.py`` holds every row against the
-installed Keras.
+facts of keras.applications; ``test_catalogue.py`` and ``test_every_body.py`` of tests/networks hold
+every row against the installed Keras.
 """
 
 from __future__ import annotations

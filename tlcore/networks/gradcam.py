@@ -19,7 +19,8 @@ from PIL.Image import Image
 from tlcore.errors import UnknownName
 from tlcore.networks.answers import Floats
 from tlcore.networks.explanation import Explanation
-from tlcore.networks.network import Network, softmax, two_sided
+from tlcore.networks.network import Network
+from tlcore.networks.probabilities import softmax, two_sided
 from tlcore.networks.shapes import bottleneck
 
 

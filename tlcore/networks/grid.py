@@ -52,19 +52,29 @@ def bounds(maps: Floats, scale: str, whole: tuple[float, float]) -> tuple[Floats
     if scale not in SCALES:
         raise UnknownName.of("scale", scale, SCALES)
     if scale == "channel":
-        return maps.min(axis=(0, 1)), maps.max(axis=(0, 1))
+        return extremes(maps)
     reach = max(abs(whole[0]), abs(whole[1])) or 1.0
     low, high = whole if scale == "layer" else (-reach, reach)
     each = np.ones(maps.shape[2], np.float32)
     return each * np.float32(low), each * np.float32(high)
 
 
+def extremes(maps: Floats) -> tuple[Floats, Floats]:
+    """Return each map's lowest and highest value, (n,) each, of maps (height, width, n).
+
+    One axis after the other: NumPy takes ten times as long over both at once.
+    """
+    return maps.min(axis=0).min(axis=0), maps.max(axis=0).max(axis=0)
+
+
 def levels(maps: Floats, low: Floats, high: Floats) -> Levels:
     """Turn values into levels 0 (low) to 255 (high); without any range between them, into 0."""
-    stretched = maps - low
-    stretched *= 255 / np.where(high > low, high - low, np.float32(1))
+    height, width, _ = maps.shape
+    scale = np.float32(255) / np.where(high > low, high - low, np.float32(1))
+    stretched = maps.reshape(height, -1) - np.tile(low, width)  # long rows: few maps are slow
+    stretched *= np.tile(scale, width)
     stretched += np.float32(0.5)  # to the nearest level
-    return stretched.astype(np.uint8)
+    return stretched.astype(np.uint8).reshape(maps.shape)
 
 
 def draw(tiles: Levels, layout: Layout) -> Levels:
@@ -93,16 +103,25 @@ def sheet(tiles: Levels, layout: Layout) -> Levels:
 
     Maps much larger than a tile are shrunk by a whole number, so that no more is sent than shown.
     """
-    by = max(1, tiles.shape[1] // TILE)
-    if by > 1:
-        height, width = tiles.shape[0] // by * by, tiles.shape[1] // by * by
-        blocks = tiles[:height, :width].reshape(height // by, by, width // by, by, -1)
-        tiles = blocks.mean(axis=(1, 3), dtype=np.float32).astype(np.uint8)
+    tiles = _shrunk(tiles, max(1, tiles.shape[1] // TILE))
     height, width, count = tiles.shape
     whole = np.zeros((height, width, layout.tiles), np.uint8)
     whole[:, :, :count] = tiles
     grid = whole.reshape(height, width, layout.rows, layout.columns).transpose(2, 0, 3, 1)
     return grid.reshape(layout.rows * height, layout.columns * width)
+
+
+def _shrunk(tiles: Levels, by: int) -> Levels:
+    """Return the means of blocks of by × by pixels; what is left over at the edges is cut off."""
+    height, width = tiles.shape[0] // by * by, tiles.shape[1] // by * by
+    places = [slice(start, None, by) for start in range(by)]
+    parts = [tiles[:height, :width][down, across] for down in places for across in places]
+    if len(parts) == 1:
+        return tiles
+    total = parts[0].astype(np.uint32)
+    for part in parts[1:]:
+        total += part
+    return (total // by**2).astype(np.uint8)
 
 
 def to_png(picture: Levels, colours: Levels | None = None, *, keep: bool = False) -> bytes:

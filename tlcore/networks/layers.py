@@ -88,15 +88,6 @@ def _is_model(layer: keras.layers.Layer) -> bool:
     return isinstance(layer, keras.Model)
 
 
-def spatial_layers(model: keras.Model) -> tuple[Layer, ...]:
-    """Return the layers whose output is (height, width, channels), first to last."""
-    opened = graph(model)
-    return tuple(
-        row_of(name, opened.layers[name], tuple(opened.outputs[name].shape[1:]))
-        for name in opened.spatial
-    )
-
-
 def summarize(model: keras.Model) -> Summary:
     """Return what ``model.summary()`` prints, as values. A nested model is one row, as there."""
     return Summary(

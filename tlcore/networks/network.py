@@ -21,6 +21,7 @@ from tlcore.networks.layers import Graph, graph
 from tlcore.networks.maps.depth import Depth
 from tlcore.networks.maps.kept import Kept
 from tlcore.networks.maps.walk import Walk
+from tlcore.networks.probabilities import softmax, two_sided
 from tlcore.settings import Settings
 
 
@@ -135,16 +136,3 @@ def preprocess(pixels: np.ndarray, name: str) -> Floats:
     Keras' function changes a float array in place; it gets a fresh one here.
     """
     return preprocessing(backbone(name))(pixels.astype(np.float32))
-
-
-def two_sided(logits: Floats) -> Floats:
-    """Return (n, classes) logits; a sigmoid unit z becomes (0, z), whose softmax is the same."""
-    if logits.shape[1] > 1:
-        return logits
-    return np.concatenate([np.zeros_like(logits), logits], axis=1)
-
-
-def softmax(logits: Floats) -> Floats:
-    """Return the probabilities along the last axis, float32, taken in double precision."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 import streamlit as st
 
 from tlcore.images.dataset import Sample
-from tlcore.networks.answers import Layer, NetworkRef, Prediction
+from tlcore.networks.answers import NetworkRef, Prediction
 from tlcore.networks.explanation import Explanation
 from tlcore.networks.path import ShapePath
 from tlcore.settings import Settings
@@ -36,12 +36,6 @@ def shape_path(ref: NetworkRef, classes: int, settings: Settings) -> ShapePath:
         return _shape_path(type(ref).__name__, ref, classes, settings)
 
 
-def spatial_layers(ref: NetworkRef, settings: Settings) -> tuple[Layer, ...]:
-    """Return the layers of a network that have feature maps."""
-    with waiting(settings):
-        return _spatial_layers(type(ref).__name__, ref, settings)
-
-
 @st.cache_data(show_spinner=False, max_entries=KEPT)
 def _predict(
     sha: str, kind: str, ref: NetworkRef, _sample: Sample, _settings: Settings
@@ -65,11 +59,6 @@ def _explain(
 @st.cache_data(show_spinner=False, max_entries=32)
 def _shape_path(kind: str, ref: NetworkRef, classes: int, _settings: Settings) -> ShapePath:
     return inference(_settings).shape_path(ref, classes)
-
-
-@st.cache_data(show_spinner=False, max_entries=32)
-def _spatial_layers(kind: str, ref: NetworkRef, _settings: Settings) -> tuple[Layer, ...]:
-    return inference(_settings).spatial_layers(ref)
 
 
 def waiting(settings: Settings) -> AbstractContextManager[None]:

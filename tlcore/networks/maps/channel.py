@@ -43,6 +43,7 @@ def look_at(maps: Floats, layer: str, channel: int, field: Field, size: int) -> 
         edges=edges,
         counts=counts,
         strongest=(row, column),
+        equal=int(np.count_nonzero(one == one.max())),
         box=box_of(field, row, column, size),
         field=field,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tlcore.networks.answers import Floats
-from tlcore.networks.grid import Layout, bounds, draw, levels, sheet, to_png
+from tlcore.networks.grid import Layout, bounds, draw, extremes, levels, sheet, to_png
 from tlcore.networks.maps.order import ordered
 from tlcore.networks.maps.palettes import palette
 from tlcore.networks.maps.values import Tiles, View
@@ -32,14 +32,15 @@ def tiles(maps: Floats, channels: list[int], view: View, *others: Floats) -> Til
         others: further maps of the same layer that are drawn beside these.
     """
     shown = _pick(maps, channels)
+    lows, highs = extremes(shown)
     low, high = _bounds(shown, maps, view, [(_pick(other, channels), other) for other in others])
     return Tiles(
         png=to_png(sheet(levels(shown, low, high), view.layout), palette(view.palette)),
         layout=view.layout,
         shape=(maps.shape[0], maps.shape[1]),
         channels=tuple(channels),
-        lows=tuple(shown.min(axis=(0, 1)).tolist()),
-        highs=tuple(shown.max(axis=(0, 1)).tolist()),
+        lows=tuple(lows.tolist()),
+        highs=tuple(highs.tolist()),
         black=tuple(low.tolist()),
         white=tuple(high.tolist()),
     )
@@ -56,7 +57,7 @@ def picture(maps: Floats, view: View) -> bytes:
 def _pick(maps: Floats, channels: list[int]) -> Floats:
     first, last = channels[0], channels[-1]
     if channels == list(range(first, last + 1)):
-        return maps[:, :, first : last + 1]  # no copy: the usual case must be quick
+        return np.ascontiguousarray(maps[:, :, first : last + 1])  # the usual case: be quick
     return maps[:, :, channels]
 
 

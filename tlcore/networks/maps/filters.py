@@ -79,6 +79,7 @@ def _colour_tiles(values: Floats, view: View) -> Tiles:
     first = _first(values.shape[3], view)
     shown = values[:, :, :, first : first + view.layout.tiles]
     reach = np.abs(shown).max(axis=(0, 1, 2))
+    reach = np.where(reach > 0, reach, np.float32(1))  # a kernel of zeros is grey, not black
     sheets = [
         sheet(levels(shown[:, :, channel], -reach, reach), view.layout) for channel in range(RGB)
     ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
+
+DROPPED = 4  # a quarter of the bound let go: time to give memory back
 
 
 class Kept:
@@ -13,6 +16,7 @@ class Kept:
     def __init__(self, bytes_: int) -> None:
         self.bound = bytes_
         self.bytes = 0
+        self._dropped = 0  # bytes since memory was given back
         self._values: OrderedDict[Hashable, Any] = OrderedDict()
 
     def get(self, key: Hashable) -> Any | None:
@@ -30,14 +34,32 @@ class Kept:
         size = _bytes(value)
         if size > self.bound:
             return
-        while self.bytes + size > self.bound:
-            _, oldest = self._values.popitem(last=False)
-            self.bytes -= _bytes(oldest)
+        self._make_room(size)
         self._values[key] = value
         self.bytes += size
 
+    def _make_room(self, size: int) -> None:
+        while self.bytes + size > self.bound:
+            oldest = _bytes(self._values.popitem(last=False)[1])
+            self.bytes -= oldest
+            self._dropped += oldest
+        if self._dropped * DROPPED > self.bound:
+            self._dropped = 0
+            give_back()
+
     def __len__(self) -> int:
         return len(self._values)
+
+
+def give_back() -> None:
+    """Hand free memory back to the system, where the C library knows how (glibc does).
+
+    Tensors of all sizes that come and go leave holes between those that stay, and glibc keeps
+    the holes: 150 MB after 350 looks at 256 MB of maps.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _bytes(value: Any) -> int:

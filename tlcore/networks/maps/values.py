@@ -100,7 +100,8 @@ class ChannelLook:
     zeros: float  # share of values that are exactly 0
     edges: tuple[float, ...]  # of the histogram, (bins + 1,)
     counts: tuple[int, ...]  # (bins,)
-    strongest: tuple[int, int]  # row and column of the highest value
+    strongest: tuple[int, int]  # row and column of the highest value, the first of equal ones
+    equal: int  # places with that value: a ReLU6 cuts off at 6, often at many places
     box: tuple[int, int, int, int]  # what that value sees of the input: left, top, right, bottom
     field: Field
 

@@ -22,16 +22,18 @@ from tlcore.networks.layers import Graph
 from tlcore.networks.maps.kept import Kept
 from tlcore.networks.maps.wiring import Wiring, wire
 
-Compiled = Callable[..., Any]
+Compiled = Callable[..., Any]  # tensors (n, …) of the feeds → the end's
+Make = Callable[[list[Any], Any], Compiled]
 
 
 class Walk:
     """A network that can be asked for the output of any of its layers. Read-only on the model."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, make: Make | None = None) -> None:
+        """Walk through ``graph``; ``make`` computes an end from its feeds, compiled by default."""
         self.graph = graph
+        self._make = make or compile_part
         self.wiring: Wiring = wire(graph)
-        self._cuts = frozenset(self.wiring.starts)
         self._pieces: dict[tuple[tuple[int, ...], int], Compiled] = {}
 
     def to(self, layer: str, batch: Callable[[], Floats], picture: Hashable, kept: Kept) -> Any:
@@ -61,7 +63,7 @@ class Walk:
             if place == 0:
                 return keep(0, tf.constant(batch()))
             feeds = self.wiring.parents[place]
-            if place in self._cuts or any(known(feed) is None for feed in feeds):
+            if any(known(feed) is None for feed in feeds):
                 feeds = (self.wiring.starts[place],)
             return keep(place, self._piece(feeds, place)(*[need(feed) for feed in feeds]))
 
@@ -70,13 +72,13 @@ class Walk:
     def _piece(self, feeds: tuple[int, ...], end: int) -> Compiled:
         """Return what computes one tensor from others, compiled at the first call."""
         if (feeds, end) not in self._pieces:
-            self._pieces[feeds, end] = _compile(
+            self._pieces[feeds, end] = self._make(
                 [self.wiring.tensors[feed] for feed in feeds], self.wiring.tensors[end]
             )
         return self._pieces[feeds, end]
 
 
-def _compile(feeds: list[Any], end: Any) -> Compiled:
+def compile_part(feeds: list[Any], end: Any) -> Compiled:
     """Compile the part of a network between symbolic tensors, for any number of pictures."""
     part = keras.Model(feeds, end)
     signature = [tf.TensorSpec((None, *feed.shape[1:]), feed.dtype) for feed in feeds]

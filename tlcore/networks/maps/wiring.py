@@ -12,7 +12,7 @@ from typing import Any
 
 from tlcore.networks.layers import Graph, Tensor
 
-SPAN = 14  # tensors between two cuts of a walk, at least
+FIRST, SPAN = 5, 28  # tensors between two cuts of a walk, at least: at the first, at most asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +74,12 @@ def _feeds(tensor: Tensor) -> Sequence[Tensor]:
 
 
 def _starts(parents: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """Return for each tensor the last cut before it, cuts at least ``SPAN`` tensors apart.
+    """Return for each tensor the last cut before it, cuts ``FIRST`` to ``SPAN`` tensors apart.
 
     A cut is a tensor through which all behind it must pass: inside a residual block the shortcut
     would be lost. The cuts depend on nothing behind them, so that a network with another head is
-    cut, and computed, in the very same way.
+    cut, and computed, in the very same way. They lie close at first, where maps are large and a
+    way from the cut before costs most, and further apart behind, where each costs a call.
     """
     last_use = list(range(len(parents)))
     for place, feeds in enumerate(parents):
@@ -87,7 +88,7 @@ def _starts(parents: Sequence[Sequence[int]]) -> tuple[int, ...]:
     starts, cut, reach = [0], 0, last_use[0]
     for place in range(1, len(parents)):
         starts.append(cut)
-        if reach <= place and place - cut >= SPAN:
+        if reach <= place and place - cut >= min(SPAN, FIRST + cut):
             cut = place
         reach = max(reach, last_use[place])
     return tuple(starts)

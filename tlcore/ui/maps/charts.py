@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
@@ -25,7 +26,8 @@ def histogram(look: ChannelLook, tone: Colours, template: go.layout.Template) ->
     middles = [(a + b) / 2 for a, b in zip(look.edges, look.edges[1:], strict=False)]
     figure = go.Figure(layout={"template": template, "bargap": 0.05})
     figure.add_bar(x=middles, y=look.counts, marker_color=tone.pretrained)
-    figure.update_yaxes(type="log", title="pixels", dtick=1)
+    top = math.log10(max(look.counts))
+    figure.update_yaxes(type="log", title="pixels", dtick=1, range=[-0.3, top + 0.1])  # from 0.5
     figure.update_xaxes(title="value")
     figure.update_layout(height=HEIGHT, margin={"l": 48, "r": 8, "t": 8, "b": 44})
     return figure

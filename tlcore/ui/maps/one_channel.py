@@ -88,7 +88,8 @@ def _seen(found: ChannelLook) -> str:
             f"which sees {found.field.width:.0f} × {found.field.height:.0f} pixels; the frame "
             f"({left}–{right} across, {top}–{bottom} down) is what of them lies in the picture"
         )
-    return f"Strongest at row {row + 1}, column {column + 1} of the map, {what}."
+    first = f" (the first of {found.equal} places as strong)" if found.equal > 1 else ""
+    return f"Strongest at row {row + 1}, column {column + 1} of the map{first}, {what}."
 
 
 def _exciting(ref: NetworkRef, layer: str, number: int, settings: Settings) -> None:
