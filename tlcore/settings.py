@@ -112,6 +112,11 @@ class Settings:
         return self.keras_home / "models"
 
     @property
+    def making(self) -> Path:
+        """Where something is put together before it is handed out; swept of what is left over."""
+        return self.home / "making"
+
+    @property
     def downloads(self) -> Path:
         """The logs of weight downloads that a page has started."""
         return self.home / "downloads"

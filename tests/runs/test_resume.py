@@ -136,6 +136,14 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(
     assert weights_hash(first) == weights_hash(third)
 
 
+def test_another_seed_gives_another_history(whole: tuple[Settings, Path, Path]) -> None:
+    settings, data, first = whole
+    other = train(settings, RunConfig(str(data), **RECIPE | {"fine_tune_epochs": 0}, seed=1))
+    ours, theirs = (figures(folder, settings)[: RECIPE["epochs"]] for folder in (first, other))
+    assert [row[:2] for row in ours] == [row[:2] for row in theirs]
+    assert ours != theirs
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"free_augmentation": True}, {"views": 1}], ids=["cached", "free", "views"]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,11 @@ def test_the_questions(real: Settings, tmp_path: Path) -> None:
     from tlcore.images.store import open_dataset
 
     train, val = split_samples(open_dataset(str(data), real))
-    assert probe(config, train, val, real).missing == 0
+    known = probe(config, train, val, real)
+    assert (known.missing, known.tuned_seconds) == (0, 0.0)
+    tuned = probe(replace(config, fine_tune_epochs=1), train, val, real)
+    assert tuned.tuned_seconds > 0
+    assert tuned.missing == len(train) + len(val)  # the values at the cut are not there yet
     wider = RunConfig(str(data), views=2, **REAL)
     assert probe(wider, train, val, real).missing == 2 * len(train)
     make_room(real.features, 0)

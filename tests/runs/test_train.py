@@ -134,17 +134,6 @@ def test_fine_tuning_equals_plain_keras_run_on_whole_pictures(
     assert ours == pytest.approx(theirs, abs=1e-5)
 
 
-def test_the_same_seed_gives_the_same_history(real: Settings, tmp_path: Path) -> None:
-    data = write_patches(tmp_path / "set")
-
-    def losses(seed: int) -> list[float]:
-        config = RunConfig(str(data), epochs=2, fine_tune_epochs=1, seed=seed, **REAL)
-        return [epoch.val_loss for epoch in load_run(run(real, config)[1].name, real).history]
-
-    assert losses(1) == losses(1)
-    assert losses(1) != losses(2)
-
-
 def test_stop_ends_within_a_batch_and_keeps_the_network(settings: Settings, tmp_path: Path) -> None:
     data = write_patches(tmp_path / "set")
     after_stop: list[Event] = []

@@ -1,6 +1,7 @@
 """What a run was made from and on: its pictures with their hashes, versions, machine.
 
-``split.json`` holds every picture of both parts; ``facts.json`` the few numbers that lists show.
+``split.json`` holds every picture of both parts, and those of the test part, which no run looks
+at; ``facts.json`` the few numbers that lists show.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def read_or_write_split(folder: Path, config: RunConfig, dataset: Callable[[], D
             "machine": machine(),
         },
     )
-    parts = {"train": _rows(split.train), "val": _rows(split.val)}
+    test = hashed(sorted((s for s in opened.samples if s.split == "test"), key=_by_file))
+    parts = {"train": _rows(split.train), "val": _rows(split.val), "test": _rows(test)}
     write_json(folder / "split.json", {"classes": split.classes, **parts})
     return split
 
@@ -95,6 +97,10 @@ def _processor() -> str:
         return platform.processor()
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())
+
+
+def _by_file(sample: Sample) -> str:
+    return sample.file
 
 
 def _rows(samples: Sequence[Sample]) -> list[dict[str, str]]:

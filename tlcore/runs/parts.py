@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from tlcore.images.dataset import Dataset, Sample, split_samples
+from tlcore.runs.files import read_json
 from tlcore.runs.store import RunInfo
 
+Noted = Mapping[str, Any]  # "classes" and, by part, the pictures as rows; not to be changed
 Parts = Mapping[str, str]  # a picture's sha256 → "train" or "val"; others are in neither
 
 
@@ -27,15 +30,43 @@ def parts_of(dataset: Dataset, run: RunInfo | None) -> Parts:
 
 def judged_by(run: RunInfo) -> list[Sample]:
     """Return a run's validation pictures as it noted them; none where it has not begun."""
+    return pictures_of(run, "val")
+
+
+def pictures_of(run: RunInfo, part: str) -> list[Sample]:
+    """Return the pictures of a run's "train", "val" or "test" part as it noted them.
+
+    None where it has not begun, and no test pictures where its data set set none aside.
+    """
     return [
-        Sample(row["file"], Path(row["path"]), row["sha256"], row["label"], "val")
-        for row in _split(run).get("val", [])
+        Sample(row["file"], Path(row["path"]), row["sha256"], row["label"], part)
+        for row in _noted(run).get(part, [])
     ]
 
 
-def _split(run: RunInfo) -> dict[str, list[dict[str, str]]]:
+def classes_of(run: RunInfo) -> tuple[str, ...]:
+    """Return a run's classes in the order of the output units; none where it has not begun."""
+    return tuple(_noted(run).get("classes", ()))
+
+
+def noted_test(run: RunInfo) -> bool:
+    """Whether a run has noted which pictures were set aside for the test; older ones have not."""
+    return "test" in _noted(run)
+
+
+def _split(run: RunInfo) -> Noted:
+    found = _noted(run)
+    return {part: found[part] for part in ("train", "val") if part in found}
+
+
+def _noted(run: RunInfo) -> Noted:
+    path = run.folder / "split.json"
     try:
-        found = json.loads((run.folder / "split.json").read_text(encoding="utf-8"))
+        return _read(path, path.stat().st_mtime_ns)
     except FileNotFoundError:
         return {}
-    return {part: found[part] for part in ("train", "val") if part in found}
+
+
+@lru_cache(maxsize=8)  # a page looks several times at the parts of the same run
+def _read(path: Path, written: int) -> Noted:
+    return read_json(path)

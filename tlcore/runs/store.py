@@ -10,9 +10,13 @@ outcome.json    how it ended; absent while it works
 checkpoint.npz  weights and optimizer at the end of an epoch
 model.keras     the trained network, preprocessed pixels → probabilities
 worker.log      all that the process printed
+answers-*.npz   what it says of each part, once somebody reviews it
+after.json      the run whose mistakes led to it, where there is one
 run.lock        locked by the process while it lives
 stop            present once somebody asked it to stop
 waiting         present while a resumed run waits for its turn
+report.html     what was written about it, once somebody asked for it
+bundle.zip      the network for other programs, likewise
 ==============  ===============================================================
 """
 

@@ -7,7 +7,7 @@ learning rate suits it. All of them ask a run that has its features; nothing her
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -130,11 +130,7 @@ def folds(run: str, settings: Settings, k: int = 5) -> tuple[float, ...]:
     data = known(run, settings)
     values = np.concatenate([data.train, data.val])
     labels = np.concatenate([data.train_labels, data.val_labels])
-    draw = np.random.default_rng([data.config.seed, k])
-    fold = np.zeros(len(labels), np.int64)
-    for label in range(data.classes):
-        mine = draw.permutation(np.flatnonzero(labels == label))
-        fold[mine] = np.arange(len(mine)) % k
+    fold = stratified(labels, k, [data.config.seed, k])
     found = []
     for number in range(k):
         out = fold == number
@@ -143,6 +139,16 @@ def folds(run: str, settings: Settings, k: int = 5) -> tuple[float, ...]:
         )
         found.append(_accuracy(part, np.arange(len(part.train)), number))
     return tuple(found)
+
+
+def stratified(labels: npt.NDArray[np.int64], k: int, seed: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Return the fold of each picture, (n,) of 0…k − 1, each class spread evenly over them."""
+    draw = np.random.default_rng(seed)
+    fold = np.zeros(len(labels), np.int64)
+    for label in np.unique(labels):
+        mine = draw.permutation(np.flatnonzero(labels == label))
+        fold[mine] = np.arange(len(mine)) % k
+    return fold
 
 
 def find_rate(run: str, settings: Settings) -> Rates:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,8 +14,9 @@ import numpy as np
 
 from tlcore.errors import BadConfig
 from tlcore.images.dataset import Sample
+from tlcore.networks.units import units
 from tlcore.runs.config import RunConfig
-from tlcore.runs.training.inputs import stored_requests
+from tlcore.runs.training.inputs import stored_requests, targets_of
 from tlcore.runs.training.pictures import Request, batches, hashed
 from tlcore.runs.training.supply import FORWARD, Supply, readable
 from tlcore.settings import Settings
@@ -30,6 +31,7 @@ class Cost:
 
     feature_seconds: float  # until all values are in the cache
     epoch_seconds: float  # of the head, beyond these; with free augmentation the network runs
+    tuned_seconds: float  # of an epoch of the top blocks, its validation included; 0 without them
     missing: int  # pictures and views that the cache does not have
     disk: int  # bytes that the cache will grow by
     memory: int  # bytes resident at most, roughly
@@ -55,11 +57,16 @@ def probe(
             a_picture = _seconds_a_picture(supply, layers, requests)
         disk = sum(supply.shelf(layer).bytes_of(missing) for layer in layers)
         features = int(np.prod(supply.shelf(supply.pooled).shape))
+        learned = len(train) * (1 + config.views)
+        tuned = _tuned_seconds(supply, learned, len(val), len(labels)) if len(layers) > 1 else 0.0
     finally:
         supply.close()
     cost = Cost(
         feature_seconds=missing * a_picture,
         epoch_seconds=len(train) * a_picture if config.free_augmentation else 0.0,
+        tuned_seconds=tuned + (len(train) * a_picture if config.free_augmentation else 0.0)
+        if config.fine_tune_epochs
+        else 0.0,
         missing=missing,
         disk=disk,
         memory=_memory(config, features, len(labels)),
@@ -78,6 +85,27 @@ def _seconds_a_picture(supply: Supply, layers: Sequence[str], requests: Sequence
             supply.whole.forward(pixels, layers)
         seconds, began = time.perf_counter() - began, time.perf_counter()
     return seconds / (len(requests[:TRIED]) % FORWARD or FORWARD)
+
+
+def _tuned_seconds(supply: Supply, learned: int, judged: int, classes: int) -> float:
+    """Try two steps of the top blocks, and two looks: the first ones pay for the tracing."""
+    from tlcore.runs.training.top import Top
+
+    config = supply.config
+    top = Top(supply.whole.top(), config)
+    batch = np.zeros((config.batch_size, *supply.whole.shape(supply.whole.cut)), np.float32)
+    targets = targets_of(np.zeros(len(batch), np.int64), units(classes, config.output))
+    rate = config.fine_tune_learning_rate
+    step = _second(lambda: top.step(batch, targets, None, rate))
+    look_at = _second(lambda: top.evaluate(batch, targets))
+    return (learned * step + judged * look_at) / len(batch)
+
+
+def _second(call: Callable[[], object]) -> float:
+    call()
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
 
 
 def _memory(config: RunConfig, features: int, classes: int) -> int:
