@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tlcore.ui.words import accuracy, ago, count, duration, file_size, percent, plain, wilson
+from tlcore.ui.words import accuracy, ago, count, duration, file_size, percent, plain
 
 
 @pytest.mark.parametrize(
@@ -25,19 +25,6 @@ from tlcore.ui.words import accuracy, ago, count, duration, file_size, percent, 
 )
 def test_percent(share: float, said: str) -> None:
     assert percent(share) == said
-
-
-def test_wilson_on_half_of_a_hundred() -> None:
-    """(p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with p = ½, n = 100, z = 1.96."""
-    low, high = wilson(0.5, 100)
-    assert low == pytest.approx(0.40383, abs=1e-5)
-    assert high == pytest.approx(0.59617, abs=1e-5)
-
-
-def test_wilson_never_leaves_what_is_possible() -> None:
-    assert wilson(1.0, 10)[1] == 1.0
-    assert wilson(0.0, 10)[0] == 0.0
-    assert wilson(0.5, 0) == (0.0, 1.0)
 
 
 def test_accuracy_says_its_doubt() -> None:

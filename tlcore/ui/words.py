@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
 
-_Z = 1.96  # of a 95% interval
+from tlcore.review.interval import Share, wilson
+
 _MARKDOWN = re.compile(r"([\\*_$\[\]<>~#|:])")
 
 
@@ -24,22 +24,11 @@ def share(part: float) -> str:
     return percent(part) if part else "0%"
 
 
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """Return the 95% interval of a share seen among ``count``, each of 0…1 (Wilson, 1927)."""
-    if count < 1:
-        return 0.0, 1.0
-    middle = share + _Z**2 / (2 * count)
-    half = _Z * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
-    scale = 1 + _Z**2 / count
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
-
-
 def accuracy(share: float, pictures: int) -> str:
     """Return an accuracy with its doubt: "94% (90–97, 153 pictures)"."""
     if not pictures:
         return f"{share:.0%}"
-    low, high = wilson(share, pictures)
-    return f"{share:.0%} ({low * 100:.0f}–{high * 100:.0f}, {count(pictures, 'picture')})"
+    return Share(share, *wilson(share, pictures), pictures).words
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

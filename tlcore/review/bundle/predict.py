@@ -1,0 +1,214 @@
+"""Answer for picture files with the network in this folder.
+
+    python predict.py photo.jpg another.png
+    python predict.py --format tflite --json photo.jpg
+
+Needs NumPy, Pillow and one runtime (requirements.txt). The network itself takes a square of bytes;
+everything before that happens here: a picture is turned upright, laid on white where it is
+see-through, brought to 8 bits a channel, and cut or shrunk to the network's size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+FOLDER = Path(__file__).resolve().parent
+PICTURES = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # what is read, by its first bytes
+Run = Callable[[np.ndarray], Any]  # uint8 (n, side, side, 3) → float32 (n, classes)
+
+
+# --- from a file to an upright RGB picture -----------------------------------------------------
+
+ORIENTATION = 0x0112  # the EXIF tag: how the camera was held
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # grey with more than 8 bits
+
+
+def upright(path: Path) -> Image.Image:
+    """Read the first picture of a file: mode RGB, turned as it was taken."""
+    with Image.open(path, formats=PICTURES) as image:
+        image.load()
+        try:
+            turn = image.getexif().get(ORIENTATION, 0)
+        except Exception:  # damaged notes beside a whole picture
+            turn = 0
+        picture = to_rgb(image)
+    return picture.transpose(TURNS[turn]) if turn in TURNS else picture
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Lay what is see-through on white, and bring every mode to RGB."""
+    if image.mode in DEEP:
+        return Image.fromarray(grey(image)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        ground = Image.new("RGB", image.size, (255, 255, 255))
+        ground.paste(image, mask=image.getchannel("A"))
+        return ground
+    return image.convert("RGB")
+
+
+def grey(image: Image.Image) -> np.ndarray:
+    """Scale a deep grey picture to bytes, uint8 (height, width)."""
+    values = np.asarray(image)
+    if image.mode.startswith("I;16"):
+        tags: Any = getattr(image, "tag_v2", {})
+        white = 4095 if tags.get(258) == (12,) else 65535  # bits a sample, in a TIFF
+        greys = to_bytes(np.arange(65536, dtype=np.float32) * (255 / white))
+        result = (greys[::-1] if tags.get(262) == 0 else greys)[values]  # 0: white is zero
+    else:
+        result = of_unknown_range(values)
+    see_through = image.info.get("transparency")
+    if isinstance(see_through, int):
+        result = np.where(values == see_through, np.uint8(255), result)
+    return result
+
+
+def of_unknown_range(values: np.ndarray) -> np.ndarray:
+    """Scale by the smallest usual white that no value exceeds, else from lowest to highest."""
+    whites = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
+    wide = np.nan_to_num(values.astype(np.float32))
+    low, high = float(wide.min()), float(wide.max())
+    white = next((white for white in whites if low >= 0 and high <= white), None)
+    if white is not None:
+        low, high = 0.0, white
+    half_span = max(high / 2 - low / 2, 1e-30)
+    return to_bytes((wide / 2 - low / 2) * (255 / half_span))
+
+
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    return np.rint(values).clip(0, 255).astype(np.uint8)
+
+
+# --- from a picture to the network's square: three ways, the run has chosen one ----------------
+
+
+def crop(image: Image.Image, side: int) -> np.ndarray:
+    """Keep the middle: a centred square of 0.875 of the short side."""
+    kept = 0.875 * min(image.size)
+    left, top = (image.width - kept) / 2, (image.height - kept) / 2
+    return resized(image, (side, side), (left, top, left + kept, top + kept))
+
+
+def squash(image: Image.Image, side: int) -> np.ndarray:
+    """Squeeze the whole picture into a square."""
+    return resized(image, (side, side), (0, 0, image.width, image.height))
+
+
+def pad(image: Image.Image, side: int) -> np.ndarray:
+    """Shrink the whole picture undistorted, with ImageNet's mean grey beside it."""
+    scale = side / max(image.size)
+    width, height = (max(1, round(length * scale)) for length in image.size)
+    left, top = (side - width) // 2, (side - height) // 2
+    square = np.full((side, side, 3), (124, 116, 104), np.uint8)
+    small = resized(image, (width, height), (0, 0, image.width, image.height))
+    square[top : top + height, left : left + width] = small
+    return square
+
+
+def resized(
+    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]
+) -> np.ndarray:
+    """Bring a part of a picture to a size; HAMMING shows steps when it enlarges."""
+    shrinks = box[2] - box[0] >= size[0] and box[3] - box[1] >= size[1]
+    smooth = Image.Resampling.HAMMING if shrinks else Image.Resampling.BICUBIC
+    return np.asarray(image.resize(size, smooth, box=box))
+
+
+FITS = {"crop": crop, "squash": squash, "pad": pad}
+
+
+# --- the network in each format, loaded only where it is asked for ------------------------------
+
+
+def load_keras(path: Path) -> Run:
+    import keras
+
+    model = keras.models.load_model(path, compile=False)  # plain layers: safe mode stays on
+    return lambda pixels: np.asarray(model(pixels, training=False))
+
+
+def load_saved_model(path: Path) -> Run:
+    import tensorflow
+
+    loaded = tensorflow.saved_model.load(str(path))
+    serve = loaded.signatures["serving_default"]
+
+    def run(pixels: np.ndarray) -> Any:
+        _ = loaded  # a signature alone does not keep its weights alive
+        return serve(picture=tensorflow.constant(pixels))["probabilities"].numpy()
+
+    return run
+
+
+def load_tflite(path: Path) -> Run:
+    try:
+        from ai_edge_litert.interpreter import Interpreter  # 20 MB, no TensorFlow
+    except ImportError:
+        import tensorflow
+
+        Interpreter = tensorflow.lite.Interpreter  # warns that it will go one day
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        runner = Interpreter(model_path=str(path)).get_signature_runner("serving_default")
+    return lambda pixels: runner(picture=pixels)["probabilities"]
+
+
+FORMATS: dict[str, tuple[str, Callable[[Path], Run]]] = {
+    "keras": ("model.keras", load_keras),
+    "saved_model": ("saved_model", load_saved_model),
+    "tflite": ("model.tflite", load_tflite),
+    "tflite-int8": ("model-int8.tflite", load_tflite),
+}
+
+
+# --- the program --------------------------------------------------------------------------------
+
+
+def main() -> int:
+    here = [name for name, (file, _) in FORMATS.items() if (FOLDER / file).exists()]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+    parser.add_argument("--format", choices=here, default=here[0])
+    parser.add_argument("--json", action="store_true", help="all digits, one JSON object")
+    args = parser.parse_args()
+    about = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
+    labels, side, fit = about["labels"], about["size"], FITS[about["fit"]]
+    file, load = FORMATS[args.format]
+    run = load(FOLDER / file)
+    answers: dict[str, dict[str, float]] = {}
+    for path in args.pictures:
+        try:
+            square = fit(upright(path), side)
+        except Exception as error:  # Pillow raises a dozen kinds on damaged files
+            sys.stderr.write(f"{path}: cannot be read: {error}\n")
+            continue
+        answers[str(path)] = dict(zip(labels, run(square[None])[0].tolist(), strict=True))
+    if args.json:
+        sys.stdout.write(json.dumps(answers, indent=1) + "\n")
+    for path, found in () if args.json else answers.items():
+        sys.stdout.write(f"{path}\n")
+        for label in sorted(found, key=lambda label: -found[label]):
+            sys.stdout.write(f"  {found[label]:7.2%}  {label}\n")
+    return 0 if len(answers) == len(args.pictures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
