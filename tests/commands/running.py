@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,3 +28,38 @@ def answer(settings: Settings, *words: str | Path) -> Any:
     done = tlcore(settings, *words, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+REFUSED = """
+import contextlib, io, json, os, sys
+from tlcore.__main__ import main
+out, told = os.dup(1), []
+for words in json.load(sys.stdin):
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        try:
+            status = main(words)
+        except SystemExit as end:
+            status = end.code
+    told.append((status, said.getvalue()))
+os.write(out, json.dumps(told).encode())
+"""
+
+
+def refusals(settings: Settings, lines: Sequence[Sequence[str | Path]]) -> list[tuple[int, str]]:
+    """Give several command lines to one process, TensorFlow's start being what takes the time.
+
+    Returns:
+        Of each line its exit status and what it said on standard error.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED],
+        input=json.dumps([[str(word) for word in line] for line in lines]),
+        cwd=PROJECT,
+        env=os.environ | settings.to_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [tuple(each) for each in json.loads(done.stdout)]

@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.commands.running import answer, tlcore
+from tests.commands.running import answer, refusals, tlcore
 from tests.pictures import write_patches
 from tlcore.settings import PROJECT, Settings
 
@@ -83,8 +84,35 @@ def test_train_show_predict_and_features_of_a_run(settings: Settings, tmp_path: 
         maps = file["maps"]
     assert maps.dtype == np.float32
     assert list(maps.shape) == seen["shape"] == [8, 8, 32]
-    with Image.open(png) as picture:
-        assert picture.mode == "P"
+    with Image.open(png) as drawn:
+        assert drawn.mode == "P"
+
+
+def test_features_of_what_a_run_has_changed(real: Settings, tmp_path: Path) -> None:
+    """0 where nothing has learned, else after less before."""
+    data = write_patches(tmp_path / "set", classes=2)
+    base = ("--backbone", "MobileNet-0.25", "--size", "64")
+    trained = answer(real, "train", data, *base, "--epochs", "1", "--fine-tune-epochs", "1")
+    picture, run = data / "blue" / "00.png", trained["run"]
+
+    def maps(layer: str, *words: str) -> tuple[dict[str, Any], np.ndarray]:
+        npz = tmp_path / "maps.npz"
+        told = answer(real, "features", picture, "--layer", layer, *words, "--npz", npz)
+        with np.load(npz) as file:
+            return told, file["maps"]
+
+    told, frozen = maps("conv_pw_3_relu", *base, "--compare-run", run)
+    assert told["compared_with"] == run
+    assert told["largest"] == 0
+    assert frozen.shape == (16, 16, 32)
+    assert not frozen.any()
+
+    told, changed = maps("conv_pw_13", *base, "--compare-run", run)
+    _, before = maps("conv_pw_13", *base)
+    _, after = maps("conv_pw_13", "--run", run)
+    assert told["largest"] == float(np.abs(after - before).max())
+    assert told["largest"] > 0
+    np.testing.assert_array_equal(changed, after - before)
 
 
 def test_summary(settings: Settings) -> None:
@@ -107,26 +135,35 @@ def test_weights_lists_what_is_here(real: Settings) -> None:
     assert "192 px" in rows["MobileNet-0.75"]["note"]
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("predict", "a.jpg", "--backbone", "AlexNet"), "Received 'AlexNet'"),
-        (("predict", "a.jpg", "--class", "owl"), "Expected --explain"),
-        (("predict", "a.jpg"), "python -m tlcore weights fetch MobileNetV2"),
-        (("predict", "a.jpg", "--run", "nothing"), "Received 'nothing'"),
-        (("summary", "--backbone", "VGG16", "--size", "160"), "Expected 224 px"),
-        (("train", "no-such-set", *SMALL), "no-such-set"),
-        (("runs", "show", "nothing"), "Received 'nothing'"),
-        (("features", "no.jpg", "--layer", "Conv1"), "no.jpg"),
-        (("weights", "fetch", "AlexNet"), "Received 'AlexNet'"),
-    ],
+REFUSED = (
+    (("predict", "a.jpg", "--backbone", "AlexNet"), "Received 'AlexNet'"),
+    (("predict", "a.jpg", "--class", "owl"), "Expected --explain"),
+    (("predict", "a.jpg", "--run", "nothing"), "Received 'nothing'"),
+    (("summary", "--backbone", "VGG16", "--size", "160"), "Expected 224 px"),
+    (("train", "no-such-set", *SMALL), "no-such-set"),
+    (("runs", "show", "nothing"), "Received 'nothing'"),
+    (("features", "no.jpg", "--layer", "Conv1"), "no.jpg"),
+    (("weights", "fetch", "AlexNet"), "Received 'AlexNet'"),
 )
-def test_what_cannot_be_done_is_said_on_standard_error(
-    words: tuple[str, ...], said: str, settings: Settings
-) -> None:
-    done = tlcore(settings, *words)
-    assert done.returncode == 1
-    assert said in done.stderr
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str]]:
+    home = tmp_path_factory.mktemp("refused")
+    return refusals(Settings(home=home, keras_home=home), [words for words, _ in REFUSED])
+
+
+@pytest.mark.parametrize("place", range(len(REFUSED)), ids=[said for _, said in REFUSED])
+def test_what_cannot_be_done_is_said(place: int, refused: list[tuple[int, str]]) -> None:
+    status, said = refused[place]
+    assert status == 1
+    assert REFUSED[place][1] in said
+
+
+def test_a_process_that_cannot_says_so_on_standard_error(settings: Settings) -> None:
+    done = tlcore(settings, "predict", "a.jpg")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "python -m tlcore weights fetch MobileNetV2" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -152,7 +189,8 @@ def test_features_of_some_channels_drawn_as_asked(
         assert file["maps"].shape == (16, 16, 4)
     with Image.open(png) as picture:
         assert picture.size == (2 * 112 + 4, 112)
-    for bad in (("--grid", "4"), ("--channels", "a-b"), ("--channels", "99")):
-        done = tlcore(settings, "features", photos[0], *SMALL, *words, *bad)
-        assert done.returncode != 0
-        assert "Expected" in done.stderr
+    bad = (("--grid", "4"), ("--channels", "a-b"), ("--channels", "99"))
+    lines = [("features", photos[0], *SMALL, *words, *wrong) for wrong in bad]
+    for status, said in refusals(settings, lines):
+        assert status != 0
+        assert "Expected" in said

@@ -1,5 +1,6 @@
 """``runs``: the training runs so far; ``runs show ID``, ``runs stop ID``,
-``runs compare ID…``."""
+``runs compare ID…``, ``runs evaluate ID``, and what to hand over: ``runs report ID FILE.html``,
+``runs export ID FILE.zip``, ``runs script ID FILE.py``."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import csv
 import time
 from typing import Any, TextIO
 
+from tlcore.commands import evaluate, hand_over
 from tlcore.commands.train import epoch_row
 from tlcore.commands.words import Subparsers, add_json, write_json
 from tlcore.runs.compare import comparison
@@ -19,12 +21,14 @@ def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("runs", help=__doc__)
     parser.set_defaults(run=list_all)
     add_json(parser)
-    actions = parser.add_subparsers(metavar="show|stop|compare")
+    actions = parser.add_subparsers(metavar="show|stop|compare|evaluate|report|export|script")
     several = actions.add_parser("compare", help="what differs between runs")
     several.set_defaults(run=compare)
     several.add_argument("ids", metavar="ID", nargs="+")
     several.add_argument("--csv", action="store_true", help="comma-separated values")
     add_json(several)
+    evaluate.add(actions)
+    hand_over.add(actions)
     for name, function in (("show", show), ("stop", stop)):
         action = actions.add_parser(name)
         action.set_defaults(run=function)

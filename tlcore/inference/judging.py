@@ -1,0 +1,51 @@
+"""Asking a run's network, and ImageNet's beside it, about a whole part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tlcore.errors import BadImage
+from tlcore.inference.tasks import network
+from tlcore.networks.answers import Trained
+from tlcore.networks.batch import predict_many
+from tlcore.networks.network import Network
+from tlcore.review.evaluation import Evaluation
+from tlcore.review.judged import UNKNOWN
+from tlcore.review.predictions import Answers, evaluation_of, imagenet_of
+from tlcore.runs.config import RunConfig
+from tlcore.runs.store import run_info
+from tlcore.settings import Settings
+
+
+def answers(settings: Settings, run: str, paths: Sequence[Path]) -> Answers:
+    """Return what a run's network says of these files, and ImageNet's first class of each.
+
+    ImageNet is asked with the run's own backbone, size and geometry, where its 1000 classes can be
+    had in that size; each file is decoded once for both.
+    """
+    own = network(settings, Trained(run))
+    both = [own, *_imagenet(settings, run_info(run, settings).config)]
+    probabilities = np.full((len(paths), len(own.labels)), np.nan, np.float32)
+    first = np.full(len(paths), UNKNOWN, np.int64)
+    for place, told in enumerate(predict_many(both, paths, settings.limits)):
+        if isinstance(told, BadImage):
+            continue
+        probabilities[place] = told[0]
+        if len(told) > 1:
+            first[place] = told[1].argmax()
+    return Answers(probabilities, first)
+
+
+def evaluate_run(settings: Settings, run: str, part: str = "") -> Evaluation:
+    """Return the honest numbers of a run, its network loaded in this process. See ``review``."""
+    return evaluation_of(run, part, settings, partial(answers, settings, run))
+
+
+def _imagenet(settings: Settings, config: RunConfig) -> list[Network]:
+    """Return the network with ImageNet's classes, or none where it cannot be had."""
+    ref = imagenet_of(config, settings)
+    return [] if ref is None else [network(settings, ref)]
