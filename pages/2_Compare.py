@@ -26,10 +26,10 @@ with page(COMPARE) as settings:
     networks, runs, answers = [], [], []
     with left, boundary():
         with picture:
-            shown = st.container()
-        row, size, fit, networks = left_side(picture, settings)
+            shown, options, more = st.container(), st.container(), st.container(horizontal=True)
+        row, size, fit, networks = left_side(options, more, settings)
     with right, boundary():
-        runs = right_side(picture, settings)
+        runs = right_side(more, settings)
         if not runs:
             teach(dataset, networks[0] if networks else None, settings)
     with shown, boundary():

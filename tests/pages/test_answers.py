@@ -20,7 +20,7 @@ def bars(at: AppTest, place: int = 0) -> tuple[list[str], list[float]]:
     return names, lengths
 
 
-def test_the_network_recognises_the_sample(opened: Opened, real_workspace: Settings) -> None:
+def test_the_network_recognises_the_sample(opened: Opened, lasting_workspace: Settings) -> None:
     at = opened("Compare")
     assert not at.exception
     names, lengths = bars(at)
@@ -31,7 +31,7 @@ def test_the_network_recognises_the_sample(opened: Opened, real_workspace: Setti
     assert "No head of your own yet" in texts(at)
 
 
-def test_more_bars_another_size_and_geometry(opened: Opened, real_workspace: Settings) -> None:
+def test_more_bars_another_size_and_geometry(opened: Opened, lasting_workspace: Settings) -> None:
     at = opened("Compare")
     at.slider(key="select-top").set_value(12).run()
     at.selectbox(key="select-size").set_value("160").run()
@@ -51,7 +51,7 @@ def test_random_weights_are_labelled(opened: Opened, workspace: Settings) -> Non
 
 
 def test_maps_of_the_second_stage_come_first_and_the_walk_goes_on(
-    opened: Opened, real_workspace: Settings
+    opened: Opened, lasting_workspace: Settings
 ) -> None:
     at = opened("Feature maps")
     assert not at.exception
@@ -65,7 +65,7 @@ def test_maps_of_the_second_stage_come_first_and_the_walk_goes_on(
     assert "1–32 of 144 channels" in texts(at)
 
 
-def test_a_link_restores_the_layer(opened: Opened, real_workspace: Settings) -> None:
+def test_a_link_restores_the_layer(opened: Opened, lasting_workspace: Settings) -> None:
     at = opened("Feature maps", backbone="MobileNetV2", layer="out_relu")
     assert at.selectbox(key="select-layer").value == "out_relu"
     assert "each 7 × 7" in texts(at)
@@ -73,7 +73,7 @@ def test_a_link_restores_the_layer(opened: Opened, real_workspace: Settings) -> 
 
 @pytest.mark.parametrize("page", ["Compare", "Feature maps"])
 def test_a_worker_that_is_killed_costs_nothing(
-    page: str, opened: Opened, real_workspace: Settings
+    page: str, opened: Opened, lasting_workspace: Settings
 ) -> None:
     import os
     import signal
@@ -81,7 +81,7 @@ def test_a_worker_that_is_killed_costs_nothing(
     from tlcore.ui.services import inference
 
     at = opened(page)
-    os.kill(inference(real_workspace).process_id, signal.SIGKILL)
+    os.kill(inference(lasting_workspace).process_id, signal.SIGKILL)
     at.button(key="next").click().run()
     assert not at.exception
     assert not at.error

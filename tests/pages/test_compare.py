@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -21,17 +20,24 @@ from tlcore.settings import Settings
 SET = "Patches"
 
 
-@pytest.fixture
-def run(real_workspace: Settings, tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def trained(lasting: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A real run of two classes on a small network; its id."""
-    import_set(SET, from_folder(write_patches(tmp_path / "patches", classes=2)), real_workspace)
+    pictures = write_patches(tmp_path_factory.mktemp("set") / "patches", classes=2)
+    import_set(SET, from_folder(pictures), lasting)
     config = RunConfig(dataset=SET, backbone="MobileNet-0.25", size=32, epochs=2)
-    folder, lock = create_run(config, real_workspace)
+    folder, lock = create_run(config, lasting)
     try:
-        assert work(folder, real_workspace).state == "finished"
+        assert work(folder, lasting).state == "finished"
     finally:
         os.close(lock)
     return folder.name
+
+
+@pytest.fixture
+def run(trained: str, lasting_workspace: Settings) -> str:
+    """That run, in the home that the pages read."""
+    return trained
 
 
 def charts(at: AppTest) -> list[list[str]]:

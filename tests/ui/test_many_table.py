@@ -10,10 +10,18 @@ import pandas as pd
 from tlcore.images.dataset import Sample
 from tlcore.networks.brief import Brief
 from tlcore.networks.certainty import Certainty
-from tlcore.ui.compare.many_table import baseline_of, scores, table_of, together
+from tlcore.ui.compare.many_table import (
+    Head,
+    baseline_of,
+    further_score,
+    scores,
+    table_of,
+    together,
+)
 from tlcore.ui.compare_view import search
 
 DOG, CAT = 207, 281  # golden retriever, tabby
+HEAD = Head("first", ("cat", "dog"))
 PARTS = {"a": "train", "b": "train", "c": "val", "d": "val"}
 
 
@@ -40,7 +48,7 @@ def test_agreement_scores_and_order() -> None:
     baseline = baseline_of(ROWS, PARTS)
     assert baseline is not None
     assert dict(baseline.labels) == {DOG: "dog", CAT: "cat"}
-    frame = table_of(ROWS, ("cat", "dog"), baseline, PARTS)
+    frame = table_of(ROWS, [HEAD], baseline, PARTS)
     assert frame.iloc[0]["file"] == "c.jpg"  # the one on which they disagree
     assert frame.iloc[0]["disagreement"] == np.float64(0.7)
     assert frame["agree"].sum() == 3
@@ -51,19 +59,29 @@ def test_agreement_scores_and_order() -> None:
     assert (head.right, head.pictures) == (2, 2)
 
 
+def test_a_further_head_is_not_judged_by_what_it_learned_from() -> None:
+    """The second head gives what the first gives; of the two validation pictures it knows one."""
+    rows = [(sample, (*briefs, briefs[-1])) for sample, briefs in ROWS]
+    other = Head("second", ("dog", "cat"), frozenset({"c"}))
+    frame = table_of(rows, [HEAD, other], baseline_of(ROWS, PARTS), PARTS)
+    assert frame.set_index("file")["head 2"].tolist() == ["cat", "cat", "dog", "dog"]
+    score = further_score(frame, 2)
+    assert (score.right, score.pictures) == (0, 1)
+
+
 def test_without_training_pictures_nothing_is_claimed() -> None:
     rows = ROWS[2:]
     assert baseline_of(rows, PARTS) is None
-    frame = table_of(rows, ("cat", "dog"), None, PARTS)
+    frame = table_of(rows, [HEAD], None, PARTS)
     assert frame["agree"].isna().all()
     assert frame["disagreement"].tolist() == [0, 0]
-    without_head = table_of([(s, b[:1]) for s, b in rows], (), None, PARTS)
+    without_head = table_of([(s, b[:1]) for s, b in rows], [], None, PARTS)
     assert "head" not in without_head
     assert scores(without_head)[1].pictures == 0
 
 
 def test_the_heat_map_counts_every_picture_once() -> None:
-    frame = table_of(ROWS, ("cat", "dog"), baseline_of(ROWS, PARTS), PARTS)
+    frame = table_of(ROWS, [HEAD], baseline_of(ROWS, PARTS), PARTS)
     rows, columns, counts = together(frame, "imagenet", "head")
     assert rows == ["tabby", "golden retriever"]
     assert columns == ["cat", "dog"]

@@ -15,7 +15,8 @@ from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
 from tlcore.ui.words import count, duration
 
-CHUNK = 64  # pictures a question: a stop waits at most for one of them
+CHUNK, MOST = 32, 256  # pictures a question, at first and at most
+SPELL = 2.0  # s that a question should take, as fast as the last ones went: a stop waits for one
 BREATH = 0.2  # s between two chunks: the page takes clicks then
 SLOT = "_many-job"
 
@@ -36,6 +37,13 @@ class Job:
     @property
     def over(self) -> bool:
         return self.stopped or len(self.rows) == len(self.samples)
+
+    @property
+    def chunk(self) -> int:
+        """How many pictures to ask next."""
+        if not self.seconds:
+            return CHUNK
+        return min(MOST, max(CHUNK, int(SPELL * len(self.rows) / self.seconds) // CHUNK * CHUNK))
 
     @property
     def answered(self) -> list[tuple[Sample, tuple[Brief, ...]]]:
@@ -78,7 +86,7 @@ def _work(job: Job, settings: Settings) -> None:
 
 def _ask_next(job: Job, settings: Settings) -> None:
     done = len(job.rows)
-    part = job.samples[done : done + CHUNK]
+    part = job.samples[done : done + job.chunk]
     start = time.monotonic()
     rows = inference(settings).predict_many([sample.path for sample in part], job.refs)
     job.seconds += time.monotonic() - start

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from tlcore.images.dataset import Dataset, Sample
 from tlcore.networks.answers import NetworkRef, Trained
 from tlcore.runs.parts import Parts, parts_of
-from tlcore.runs.store import load_run
+from tlcore.runs.store import RunInfo, load_run
 from tlcore.settings import Settings
 from tlcore.ui.compare.job import Job, current_job, start_job, work_on
-from tlcore.ui.compare.many_table import Score, baseline_of, scores, table_of, together
+from tlcore.ui.compare.many_heat import heat_map_view
+from tlcore.ui.compare.many_table import (
+    Head,
+    Score,
+    baseline_of,
+    further_score,
+    scores,
+    table_of,
+)
 from tlcore.ui.compare.sides import Sides
-from tlcore.ui.compare_view import PLAIN_CHART
+from tlcore.ui.networks import run_title
 from tlcore.ui.sets import set_title, tiles
-from tlcore.ui.theme import Colours, colours, template
+from tlcore.ui.state import Choice, choose
 from tlcore.ui.words import accuracy, count, duration, label, percent, plain
 
 ALL, TRAIN, VAL = "all of it", "its training part", "its validation part"
 FACES = 12  # pictures on which the sides disagree most, shown
-CELL = 30  # px of a row of the heat map
+ROWS_KEY = "many-table"
 
 
 def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
@@ -32,7 +38,7 @@ def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
     run = sides.runs[0] if sides.runs else None
     parts = parts_of(dataset, run) if len(dataset.classes) > 1 else {}
     samples, what = _which(dataset, parts)
-    refs: list[NetworkRef] = [sides.networks[0], *([Trained(run.id)] if run else [])]
+    refs: list[NetworkRef] = [sides.networks[0], *(Trained(info.id) for info in sides.runs)]
     key = (dataset.name, what, len(samples), *refs)
     job = current_job(key)
     if job is None or (job.stopped and not job.rows):
@@ -44,8 +50,14 @@ def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
     if not job.over:
         work_on(job, settings)
         return
-    classes = load_run(run.id, settings).classes if run else ()
-    _results(job, classes, parts, dataset, settings)
+    heads = [_head(info, dataset, settings) for info in sides.runs]
+    _results(job, heads, parts, dataset, settings)
+
+
+def _head(info: RunInfo, dataset: Dataset, settings: Settings) -> Head:
+    own = parts_of(dataset, info) if info.config.dataset == dataset.name else {}
+    learned = frozenset(sha256 for sha256, part in own.items() if part == "train")
+    return Head(run_title(info), load_run(info.id, settings).classes, learned)
 
 
 def _which(dataset: Dataset, parts: Parts) -> tuple[list[Sample], str]:
@@ -66,7 +78,7 @@ def _which(dataset: Dataset, parts: Parts) -> tuple[list[Sample], str]:
 
 
 def _results(
-    job: Job, classes: tuple[str, ...], parts: Parts, dataset: Dataset, settings: Settings
+    job: Job, heads: list[Head], parts: Parts, dataset: Dataset, settings: Settings
 ) -> None:
     answered = job.answered
     if job.stopped:
@@ -76,15 +88,17 @@ def _results(
     if not answered:
         return
     baseline = baseline_of(answered, parts)
-    frame = table_of(answered, classes, baseline, parts)
+    frame = table_of(answered, heads, baseline, parts)
     st.caption(
         f"{count(len(answered), 'picture')} in {duration(job.seconds)}: "
-        f"{duration(job.seconds / len(job.rows))} each, reading and both networks."
+        f"{duration(job.seconds / len(job.rows))} each, "
+        f"reading and {count(len(heads) + 1, 'network')}."
     )
     _figures(frame, baseline is not None)
+    _further(frame, heads)
     _faces(frame, dataset, settings)
-    _heat_map(frame)
-    _table(frame, dataset.name)
+    heat_map_view(frame)
+    _table(frame, dataset)
 
 
 def _figures(frame: pd.DataFrame, counted: bool) -> None:
@@ -114,6 +128,14 @@ def _figures(frame: pd.DataFrame, counted: bool) -> None:
             st.caption(f"of {count(len(agree), 'picture')}, ImageNet's class read as a label")
 
 
+def _further(frame: pd.DataFrame, heads: list[Head]) -> None:
+    """The other heads' accuracies, where there are several."""
+    for number, head in enumerate(heads[1:], start=2):
+        score = further_score(frame, number)
+        if score.pictures:
+            st.caption(f":orange[●] Head {number}, {plain(head.title)}: {_doubt(score)}")
+
+
 def _doubt(score: Score) -> str:
     return f"{accuracy(score.share, score.pictures)} of the validation part"
 
@@ -131,52 +153,8 @@ def _faces(frame: pd.DataFrame, dataset: Dataset, settings: Settings) -> None:
     st.html(tiles("disagree", samples, settings, side=88, rows=2))
 
 
-def _heat_map(frame: pd.DataFrame) -> None:
-    against = "head" if "head" in frame else "label"
-    whose = "your head's answer" if against == "head" else "the label"
-    st.markdown(f"**What ImageNet says, against {whose}**")
-    what = st.segmented_control(
-        "Rows",
-        ["imagenet", "group"],
-        default="imagenet",
-        format_func=lambda name: "Classes" if name == "imagenet" else "Groups",
-        label_visibility="collapsed",
-        required=True,
-        key="many-rows",
-    )
-    rows, columns, counts = together(frame, what, against)
-    figure = heat_map(rows, columns, counts, colours(), template())
-    st.plotly_chart(figure, theme=None, key="many-heat", config=PLAIN_CHART, alt="Heat map")
-
-
-def heat_map(
-    rows: list[str],
-    columns: list[str],
-    counts: np.ndarray,
-    tone: Colours,
-    look: go.layout.Template,
-) -> go.Figure:
-    """Counts as cells from the ground's colour to the pretrained network's, the number in each."""
-    figure = go.Figure(layout={"template": look})
-    figure.add_heatmap(
-        z=counts,
-        x=[label(name) for name in columns],
-        y=rows,
-        text=[[str(number) if number else "" for number in row] for row in counts],
-        texttemplate="%{text}",
-        colorscale=[[0, tone.line], [1, tone.pretrained]],
-        showscale=False,
-        xgap=2,
-        ygap=2,
-        hovertemplate="%{y} and %{x}: %{z}<extra></extra>",
-    )
-    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False)
-    figure.update_xaxes(side="top", automargin=True, showgrid=False)
-    figure.update_layout(height=CELL * len(rows) + 60)
-    return figure
-
-
-def _table(frame: pd.DataFrame, name: str) -> None:
+def _table(frame: pd.DataFrame, dataset: Dataset) -> None:
+    name = dataset.name
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**Every picture**")
         csv = frame.to_csv(index=False).encode()
@@ -194,11 +172,23 @@ def _table(frame: pd.DataFrame, name: str) -> None:
     }
     order = ("file", "label", "imagenet", "imagenet_probability", "head", "head_probability",
              "head_right", "agree", "disagreement", "group", "part")  # fmt: skip
+    further = [name for name in map(str, frame) if name.startswith("head ")]
+    further = [name for name in further if "learned" not in name]
+    st.caption("Choose a row, and its picture is shown above.")
+
+    def open_picture() -> None:
+        for place in st.session_state[ROWS_KEY].selection.rows:
+            choose(Choice.IMAGE, by_file[frame["file"].iloc[place]])
+
+    by_file = {sample.file: sample.sha256 for sample in dataset.samples}
     st.dataframe(
         frame,
+        key=ROWS_KEY,
+        on_select=open_picture,
+        selection_mode="single-row",
         hide_index=True,
         height=420,
-        column_order=[column for column in order if column in frame],
+        column_order=[*(column for column in order if column in frame), *further],
         column_config={
             "file": "Picture",
             "label": "Label",

@@ -23,6 +23,15 @@ OTHERS = "others"
 
 
 @dataclass(frozen=True)
+class Head:
+    """A head that was asked."""
+
+    title: str
+    classes: tuple[str, ...]
+    learned: frozenset[str] = frozenset()  # sha256 of the pictures it learned from
+
+
+@dataclass(frozen=True)
 class Score:
     """How many of the validation pictures are right."""
 
@@ -41,13 +50,13 @@ def baseline_of(answered: Answered, parts: Parts) -> Baseline | None:
 
 
 def table_of(
-    answered: Answered, classes: Sequence[str], baseline: Baseline | None, parts: Parts
+    answered: Answered, heads: Sequence[Head], baseline: Baseline | None, parts: Parts
 ) -> pd.DataFrame:
     """One row a picture, the greatest disagreement first.
 
     Args:
         answered: the pictures with their short answers.
-        classes: of the head; empty where none was asked.
+        heads: in the order in which they answered; the first is the one that is compared.
         baseline: gives ImageNet's answer as one of the labels; None where it cannot.
         parts: which pictures were learned from.
     """
@@ -65,8 +74,10 @@ def table_of(
             "imagenet_probability": first.probability,
             "imagenet_as_label": baseline.label(first.index) if baseline else "",
         }
-        if others and classes:
-            row |= _head_columns(others[0], classes, sample, row)
+        if heads:
+            row |= _head_columns(others[0], heads[0].classes, sample, row)
+        for number, (head, brief) in enumerate(zip(heads, others, strict=True), start=1):
+            row |= _further_columns(f"head {number}", head, brief, sample) if number > 1 else {}
         rows.append(row)
     frame = pd.DataFrame(rows)
     return frame.sort_values("disagreement", ascending=False, kind="stable") if (
@@ -87,6 +98,23 @@ def _head_columns(
         "agree": agree,
         "disagreement": 0.0 if agree or agree is None else sure,
     }
+
+
+def _further_columns(name: str, head: Head, brief: Brief, sample: Sample) -> dict[str, object]:
+    said = head.classes[brief.index]
+    return {
+        name: said,
+        f"{name} probability": brief.probability,
+        f"{name} right": said == sample.label,
+        f"{name} learned from it": sample.sha256 in head.learned,
+    }
+
+
+def further_score(frame: pd.DataFrame, number: int) -> Score:
+    """Return head ``number``'s score, from 2, on the validation pictures new to it."""
+    name = f"head {number}"
+    fair = frame[(frame["part"] == "val") & ~frame[f"{name} learned from it"].astype(bool)]
+    return Score(int(fair[f"{name} right"].sum()), len(fair))
 
 
 def scores(frame: pd.DataFrame) -> tuple[Score, Score]:

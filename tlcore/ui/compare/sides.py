@@ -39,12 +39,15 @@ class Sides:
     runs: tuple[RunInfo, ...]  # the chosen one first
 
 
-def left_side(options: Any, settings: Settings) -> tuple[Backbone, int, str, list[Pretrained]]:
-    """Choose the backbone, and in ``options`` its size, its geometry and a second one."""
+def left_side(
+    options: Any, more: Any, settings: Settings
+) -> tuple[Backbone, int, str, list[Pretrained]]:
+    """Choose the backbone, in ``options`` its size and geometry, in ``more`` a second one."""
     side_title("ImageNet's network", "pretrained", "1000 classes")
     row = backbone_select(settings)
     with options:
         size, how = view_options(row, top=True, bars=True)
+    with more:
         second = _second(row, settings)
     first = _with_top(row, size, how, settings)
     found = [] if first is None else [first]
@@ -53,8 +56,8 @@ def left_side(options: Any, settings: Settings) -> tuple[Backbone, int, str, lis
     return row, size, how, found
 
 
-def right_side(options: Any, settings: Settings) -> list[RunInfo]:
-    """Choose the head, and in ``options`` further ones."""
+def right_side(more: Any, settings: Settings) -> list[RunInfo]:
+    """Choose the head, and in ``more`` further ones."""
     side_title("Your own head", "head")
     first = head_select(settings)
     if first is None:
@@ -62,7 +65,7 @@ def right_side(options: Any, settings: Settings) -> list[RunInfo]:
     others = [
         info for info in list_runs(settings) if info.model and not info.active and info != first
     ]
-    with options:
+    with more:
         return [first, *_also(others)]
 
 

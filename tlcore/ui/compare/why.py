@@ -13,7 +13,8 @@ from tlcore.networks.answers import NetworkRef, Prediction, Pretrained, Trained
 from tlcore.networks.explanation import Explanation, overlay
 from tlcore.runs.store import RunInfo
 from tlcore.settings import Settings
-from tlcore.ui.answers import explain, predict, spatial_layers
+from tlcore.ui.answers import explain, predict
+from tlcore.ui.maps.answers import places
 from tlcore.ui.networks import run_title
 from tlcore.ui.seen import square
 from tlcore.ui.selecting import select
@@ -115,7 +116,7 @@ def _draw(
 def _layer(ref: NetworkRef, key: str, settings: Settings) -> str:
     """The layer that is looked at, folded away; "" for the last one."""
     with st.popover("Layer", icon=":material/layers:", type="tertiary"):
-        names = [row.name for row in spatial_layers(ref, settings)]
+        names = [place.layer.name for place in places(ref, settings) if place.layer.spatial]
         picked = st.selectbox(
             "Look at the maps of",
             [LAST, *reversed(names)],
