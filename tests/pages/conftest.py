@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from loky import ProcessPoolExecutor
 from streamlit.testing.v1 import AppTest
 
 from tlcore.images.sample import SAMPLE_NAME, ensure_sample
 from tlcore.inference.client import Inference
 from tlcore.settings import PROJECT, Settings
+from tlcore.ui import services
 
 PAGES = {
     "Home": "app.py",
@@ -36,7 +38,7 @@ def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def empty_workspace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings that the pages read from the environment: an empty home, no weights."""
-    return _use(settings, monkeypatch)
+    return use(settings, monkeypatch)
 
 
 @pytest.fixture
@@ -46,29 +48,76 @@ def workspace(empty_workspace: Settings, sample_folder: Path) -> Settings:
     return empty_workspace
 
 
+@pytest.fixture(scope="module")
+def lasting(
+    shared: Path, sample_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    """One home with the sample and the real weights for all tests of a file that only look."""
+    home = tmp_path_factory.mktemp("lasting")
+    settings = Settings(home=home / "home", keras_home=shared / "keras")
+    shutil.copytree(sample_folder, settings.datasets / SAMPLE_NAME)
+    return settings
+
+
+@pytest.fixture
+def lasting_workspace(lasting: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The same as ``real_workspace``, but what is loaded for one test serves the next."""
+    return use(lasting, monkeypatch)
+
+
 @pytest.fixture
 def real_workspace(
     real: Settings, sample_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Settings:
     """The same with the real weights."""
     shutil.copytree(sample_folder, real.datasets / SAMPLE_NAME)
-    return _use(real, monkeypatch)
+    return use(real, monkeypatch)
 
 
-def _use(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def use(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Let the pages read these settings from the environment."""
     for name, value in settings.to_environment().items():
         monkeypatch.setenv(name, value)
     return settings
 
 
+class Lent(Inference):
+    """A client whose process is another's: each test has settings of its own, sent along with
+    every question, and starting a process for each would cost seconds."""
+
+    owner: Inference  # set by the fixture
+
+    def warm_up(self) -> None:
+        """Start nothing before something is asked."""
+
+    def close(self) -> None:
+        """The process stays for the next test."""
+
+    def _running(self) -> ProcessPoolExecutor:
+        executor = self.owner._running()
+        self._warm = self.owner._warm
+        return executor
+
+    def _forget(self, broken: ProcessPoolExecutor) -> None:
+        self.owner._forget(broken)
+
+
+@pytest.fixture(scope="session")
+def lent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[Inference]]:
+    home = tmp_path_factory.mktemp("inference")
+    owner = Inference(Settings(home=home, keras_home=home))
+    yield type("Lent", (Lent,), {"owner": owner})
+    owner.close()
+
+
 @pytest.fixture(autouse=True)
-def fresh_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fresh_server(monkeypatch: pytest.MonkeyPatch, lent: type[Inference]) -> Iterator[None]:
     """No cache of an earlier test; no process is started before something is asked of it."""
     monkeypatch.chdir(PROJECT)
-    monkeypatch.setattr(Inference, "warm_up", lambda self: None)
+    monkeypatch.setattr(services, "Inference", lent)
     st.cache_data.clear()
     yield
-    st.cache_resource.clear()  # ends the inference process
+    st.cache_resource.clear()
     st.cache_data.clear()
 
 

@@ -15,7 +15,7 @@ PARTS = {
 }
 
 
-def test_each_part_opens(opened: Opened, real_workspace: Settings) -> None:
+def test_each_part_opens(opened: Opened, lasting_workspace: Settings) -> None:
     at = opened("Feature maps")
     for more, words in PARTS.items():
         at.session_state["_chosen_more"] = more
@@ -26,7 +26,7 @@ def test_each_part_opens(opened: Opened, real_workspace: Settings) -> None:
 
 
 def test_a_link_restores_the_drawing_and_nonsense_does_no_harm(
-    opened: Opened, real_workspace: Settings
+    opened: Opened, lasting_workspace: Settings
 ) -> None:
     link = {"rows": "2", "columns": "4", "scale": "layer", "order": "max", "channel": "3"}
     at = opened("Feature maps", layer="block_5_add", more="channel", **link)

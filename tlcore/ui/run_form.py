@@ -124,6 +124,9 @@ def _cost(config: RunConfig, dataset: Dataset, settings: Settings) -> None:
     ]
     if cost.epoch_seconds:
         parts.append(f"then about {duration(cost.epoch_seconds)} for each epoch")
+    if cost.tuned_seconds:
+        each = duration(max(0.1, cost.tuned_seconds))
+        parts.append(f"An epoch of the top blocks takes about {each}")
     if cost.disk:
         parts.append(f"{file_size(cost.disk)} more in the feature cache")
     parts.append(f"{file_size(cost.memory)} of memory")

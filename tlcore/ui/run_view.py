@@ -21,19 +21,15 @@ from tlcore.runs.store import (
     stop_run,
 )
 from tlcore.settings import Settings
-from tlcore.ui.compare_view import PLAIN_CHART
-from tlcore.ui.plots import curves
+from tlcore.ui.review.views import review
 from tlcore.ui.run_actions import run_actions
+from tlcore.ui.run_curves import run_curves
 from tlcore.ui.run_list import chip
-from tlcore.ui.run_studies import run_studies
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import COMPARE, MAPS, boundary
 from tlcore.ui.state import Choice, choose
-from tlcore.ui.theme import colours, template
 from tlcore.ui.words import accuracy, count, duration, plain
 
-LEGEND = """<div class="legend"><span class="head">on pictures it has not seen
-(validation)</span> <span>on those it learns from (training)</span></div>"""
 PATIENCE = 20.0  # s after which a run that was asked to stop may be ended
 
 
@@ -59,12 +55,13 @@ def _live(run: str, was_active: bool, settings: Settings) -> None:
         with st.container(key="run"):
             _head(found)
             _progress(found, settings) if found.info.active else _outcome(found)
-            _curves(found)
+            if found.info.active or found.info.model is None:
+                run_curves(found)
+            else:
+                review(found, settings)
             _ways_on(found)
             if not found.info.active:
                 run_actions(found, settings)
-                if found.info.model is not None:
-                    run_studies(found, settings)
 
 
 def _head(run: Run) -> None:
@@ -171,24 +168,6 @@ def _outcome(run: Run) -> None:
         st.caption(f"Took {duration(info.seconds or 0)}.")
     for skipped in run.skipped:
         st.caption(f":material/warning: Left out {plain(skipped.file)}: {plain(skipped.reason)}")
-
-
-def _curves(run: Run) -> None:
-    history, config = run.history, run.info.config
-    if not history and not run.info.active:
-        return
-    st.html(LEGEND)
-    # Where the second stage began; the first may have ended early.
-    first = sum(epoch.stage == "head" for epoch in history)
-    ended = first < len(history) or not run.info.active
-    boundary = (first if ended else config.epochs) if config.fine_tune_epochs else None
-    planned = config.epochs + config.fine_tune_epochs if run.info.active else len(history)
-    for column, what in zip(st.columns(2, gap="medium"), ("accuracy", "loss"), strict=True):
-        with column:
-            st.markdown(f"**{what.capitalize()}**")
-            figure = curves(history, what, planned, boundary, colours(), template())
-            words = f"Curve of the {what} over {count(len(history), 'epoch')}"
-            st.plotly_chart(figure, theme=None, key=f"curve-{what}", config=PLAIN_CHART, alt=words)
 
 
 def _ways_on(run: Run) -> None:

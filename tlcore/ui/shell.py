@@ -93,7 +93,7 @@ TUNE = Page(
     "Fine-tune",
     "How do you teach it your own classes?",
     ":material/school:",
-    {"run": Choice.WATCHED},
+    {"run": Choice.WATCHED, "view": Choice.REVIEW},
 )
 PAGES: Mapping[str, Page] = MappingProxyType(
     {page.name: page for page in (HOME, UPLOAD, COMPARE, MAPS, TUNE)}

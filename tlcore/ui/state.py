@@ -20,6 +20,7 @@ class Choice(StrEnum):
     LABEL = "label"  # the class to which the strip of pictures is narrowed
     HEAD = "head"  # id of the run whose head answers
     WATCHED = "watched"  # id of the run that is looked at on the Fine-tune page
+    REVIEW = "review"  # which view of a run that has ended
     BACKBONE = "backbone"
     SIZE = "size"  # of the network's input, pixels
     FIT = "fit"  # geometry

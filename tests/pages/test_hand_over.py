@@ -1,0 +1,62 @@
+"""The page of what is handed over, in every state that it can be met in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.pages.conftest import Opened
+from tests.pictures import write_patches
+from tests.review.conftest import trained
+from tlcore.review.progress import FAILED, RUNNING, Making, write_making
+from tlcore.runs.config import RunConfig
+from tlcore.settings import Settings
+
+
+@pytest.fixture
+def run(empty_workspace: Settings, tmp_path: Path) -> Path:
+    """A run's folder."""
+    data = write_patches(tmp_path / "set", classes=2)
+    options = {"backbone": "MobileNet-0.25", "size": 32, "random_weights": True}
+    return empty_workspace.runs / trained(
+        RunConfig(str(data), epochs=1, **options), empty_workspace
+    )
+
+
+def labels(at: object) -> list[str]:
+    return [button.label for button in at.button]  # type: ignore[attr-defined]
+
+
+def test_nothing_is_made_before_it_is_asked_for(run: Path, opened: Opened) -> None:
+    at = opened("Fine-tune", run=run.name, view="hand-over")
+    assert not at.exception
+    assert {"Write the report", "Make the bundle"} <= set(labels(at))
+    assert not list(run.glob("*.zip")) + list(run.glob("*.html"))
+
+
+def test_one_that_is_being_made_shows_how_far_it_is(run: Path, opened: Opened) -> None:
+    write_making(run / "export-progress.json", Making(RUNNING, 3, 10, "Writing SavedModel"))
+    at = opened("Fine-tune", run=run.name, view="hand-over")
+    assert not at.exception
+    assert [bar.proto.text for bar in at.get("progress")] == ["Writing SavedModel …"]
+    assert "Make the bundle" not in labels(at)
+
+
+def test_a_failure_is_said_and_can_be_tried_again(run: Path, opened: Opened) -> None:
+    write_making(
+        run / "export-progress.json", Making(FAILED, words="Expected room. Received none.")
+    )
+    at = opened("Fine-tune", run=run.name, view="hand-over")
+    assert any("Expected room" in error.value for error in at.error)
+    assert "Make the bundle" in labels(at)
+
+
+def test_a_file_older_than_the_network_is_not_offered(run: Path, opened: Opened) -> None:
+    (run / "report.html").write_text("<!doctype html>")
+    at = opened("Fine-tune", run=run.name, view="hand-over")
+    assert "Make it again" in labels(at)
+    (run / "model.keras").touch()
+    at = opened("Fine-tune", run=run.name, view="hand-over")
+    assert "Make it again" not in labels(at)
+    assert "Write the report" in labels(at)

@@ -1,0 +1,162 @@
+"""Review under a finished run: numbers, a cell to its pictures, the repair, the next run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.pages.conftest import Opened, html_of, texts
+from tests.review.made import stored, trained, write_parts
+from tests.runs.test_train import SMALL
+from tlcore.images.store import load_state
+from tlcore.inference.judging import evaluate_run
+from tlcore.review.again import came_after
+from tlcore.review.evaluation import Evaluation
+from tlcore.runs.config import RunConfig
+from tlcore.runs.store import RunInfo, create_run, list_runs, run_info
+from tlcore.settings import Settings
+from tlcore.ui import services
+from tlcore.ui.words import plain
+
+COUNTS = {
+    "train": {"ants": 12, "bees": 12},
+    "val": {"ants": 7, "bees": 11},
+    "test": {"ants": 5, "bees": 9},
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
+    """A real run on random weights, whose answers are kept: the page asks nobody."""
+    folder = tmp_path_factory.mktemp("made")
+    settings = Settings(home=folder / "home", keras_home=folder / "keras")
+    name = stored(settings, write_parts(folder / "files", COUNTS, spread=60))
+    info = trained(settings, RunConfig(name, epochs=3, learning_rate=0.01, **SMALL))
+    for part in ("test", "val"):
+        evaluate_run(settings, info.id, part)
+    return info
+
+
+@pytest.fixture
+def run(made: RunInfo, empty_workspace: Settings) -> RunInfo:
+    """It, in a home of its own."""
+    shutil.copytree(made.folder.parents[1], empty_workspace.home)
+    return run_info(made.id, empty_workspace)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
+    """What the page asked for; instead of a worker a process that ends at once."""
+    asked: list[RunConfig] = []
+
+    def start(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
+        asked.append(config)
+        folder, lock = create_run(config, settings)
+        os.close(lock)
+        return folder.name, subprocess.Popen(["true"])
+
+    monkeypatch.setattr(services, "start_run", start)
+    return asked
+
+
+def cells(found: Evaluation) -> dict[str, int]:
+    return {
+        f"{true}-{said}": number
+        for true, row in enumerate(found.matrix)
+        for said, number in enumerate(row)
+        if number
+    }
+
+
+def test_the_numbers_are_the_evaluations(
+    opened: Opened, run: RunInfo, empty_workspace: Settings
+) -> None:
+    for part in ("test", "val"):
+        found = evaluate_run(empty_workspace, run.id, part)
+        at = opened("Fine-tune", run=run.id, view="numbers")
+        if part == "val":
+            at.segmented_control(key=f"part-{run.id}").set_value("val").run()
+        assert not at.exception
+        shown = {metric.label: metric.value for metric in at.metric}
+        assert shown["Log loss"] == f"{found.log_loss:.2f}"
+        assert shown["Macro F1"] == f"{found.macro_f1:.2f}"
+        assert shown["Balanced accuracy"].startswith(f"{found.balanced_accuracy.value:.0%} (")
+        table = at.dataframe[0].value
+        assert table["Pictures"].tolist() == [each.pictures for each in found.per_class]
+        assert [warning.value for warning in at.warning] == [
+            plain(words) for words in found.warnings
+        ]
+        assert "ImageNet's weights" in texts(at)  # random weights have no such baseline
+
+
+def test_a_threshold_moves_what_is_found(opened: Opened, run: RunInfo) -> None:
+    at = opened("Fine-tune", run=run.id, view="numbers")
+    at.slider(key=f"threshold-{run.id}-test").set_value(0).run()
+    assert not at.exception
+    shown = {metric.label: metric.value for metric in at.metric}
+    assert shown["bees found"].startswith("100%")
+    assert shown["False alarms"] == "5"
+
+
+def test_a_cell_leads_to_its_pictures_and_their_repair(
+    opened: Opened, run: RunInfo, empty_workspace: Settings, started: list[RunConfig]
+) -> None:
+    found = evaluate_run(empty_workspace, run.id)
+    for cell, number in cells(found).items():
+        at = opened("Fine-tune", run=run.id, view="mistakes")
+        at.selectbox(key=f"cell-{run.id}-test").set_value(cell).run()
+        assert not at.exception
+        faces = [button for button in at.button if str(button.key).startswith("thumb-r-")]
+        assert len(faces) == number
+    at.button(key="thumb-r-0").click().run()
+    offered = next(box for box in at.selectbox if str(box.label) == "Label 1 picture")
+    state = load_state("insects", empty_workspace)
+    item = next(i for i in state.used if i.entry.file == faces[0].label)
+    other = "ants" if item.label == "bees" else "bees"
+    offered.set_value(other).run()
+    at.button(key="mend-relabel").click().run()
+    assert load_state("insects", empty_workspace).by_key[item.key].label == other
+    assert "1 relabelled" in texts(at)
+    at.button(key="mend-undo").click().run()
+    assert load_state("insects", empty_workspace).by_key[item.key].label == item.label
+    at.button(key="thumb-r-0").click().run()
+    at.button(key="mend-exclude").click().run()
+    assert "1 excluded" in texts(at)
+    at.button(key="mend-again").click().run()
+    assert started == [run.config]
+    newest = list_runs(empty_workspace)[0]
+    assert came_after(newest) == run.id
+    assert newest.id in at.query_params["run"]
+
+
+def test_what_cannot_be_mended_says_why(
+    opened: Opened, run: RunInfo, made: RunInfo, empty_workspace: Settings
+) -> None:
+    files = made.folder.parents[2] / "files"
+    folder = trained(empty_workspace, RunConfig(str(files), epochs=1, **SMALL))
+    evaluate_run(empty_workspace, folder.id)
+    at = opened("Fine-tune", run=folder.id, view="mistakes")
+    assert not at.exception
+    assert "read in place" in at.info[0].value
+    (empty_workspace.datasets / "insects").rename(empty_workspace.datasets / "beetles")
+    at = opened("Fine-tune", run=run.id, view="mistakes")
+    assert "no longer here" in at.info[0].value
+
+
+def test_two_runs_are_held_against_each_other(
+    opened: Opened, run: RunInfo, empty_workspace: Settings
+) -> None:
+    at = opened("Fine-tune", run=run.id, view="against")
+    assert "no other run" in at.info[0].value
+    later = trained(empty_workspace, run.config)
+    evaluate_run(empty_workspace, later.id)
+    at = opened("Fine-tune", run=later.id, view="against")
+    assert not at.exception
+    assert "Of the same 14 pictures" in texts(at)
+    assert "No picture changed sides" in texts(at)
+    shown = {metric.label: metric.value for metric in at.metric}
+    assert shown["Change on the test part"].startswith("0.0 points")
+    assert "tiles gained" not in html_of(at)

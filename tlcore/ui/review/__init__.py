@@ -1,0 +1,1 @@
+"""The views under a finished run: how good it is, what to mend, and what came of it."""

@@ -1,0 +1,114 @@
+"""From a cell of the confusion matrix to its pictures, worst first, and to their repair."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tlcore.images.dataset import Sample
+from tlcore.images.edits.state import SetState
+from tlcore.review.again import set_of
+from tlcore.review.evaluation import Evaluation
+from tlcore.review.judged import Judged
+from tlcore.review.matrix import cell
+from tlcore.runs.store import Run
+from tlcore.settings import Settings
+from tlcore.ui.maps.clickable import clickable
+from tlcore.ui.review.asking import evaluated
+from tlcore.ui.review.faces import Told, faces
+from tlcore.ui.review.good import choose_part
+from tlcore.ui.review.large import large
+from tlcore.ui.review.matrix_html import MOST, matrix_html
+from tlcore.ui.review.repair import now, repair
+from tlcore.ui.words import count, label, percent, plain
+
+
+def mistakes_view(run: Run, settings: Settings) -> None:
+    """The matrix, the cell that is looked at, its pictures and what can be done with them."""
+    part = choose_part(run, settings)
+    found, judged = evaluated(run.info.id, part, settings)
+    left, right = st.columns([5, 7], gap="large")
+    with left:
+        true, said = _matrix(found, f"cell-{run.info.id}-{part}")
+    with right:
+        chosen, told = _pictures(run, found, judged, (true, said), settings)
+    if chosen:
+        large(run, chosen[-1], told[chosen[-1].key].whole, settings)
+
+
+def _matrix(found: Evaluation, key: str) -> tuple[int, int]:
+    """Let the person choose a cell, by a click or from the list."""
+    place = st.container()
+    true, said = _cell_select(found, key)
+    with place:
+        clickable(
+            matrix_html(found, (true, said)),
+            key=f"matrix-{key}",
+            made=f"{found.data_hash} {true} {said}",
+            on_pick=lambda name: st.session_state.update({key: name}),
+        )
+        few = f"the {MOST} classes with the most mistakes, " if len(found.classes) > MOST else ""
+        st.caption(f"Rows: {few}as labelled. Columns: what the head says. Click a cell.")
+    return true, said
+
+
+def _pictures(
+    run: Run, found: Evaluation, judged: Judged, at: tuple[int, int], settings: Settings
+) -> tuple[list[Sample], dict[str, Told]]:
+    """Draw a cell's pictures and their repair; return the chosen ones and what is said of all."""
+    true, said = at
+    places = cell(judged, true, said)
+    state = set_of(run.info, settings)
+    samples = [judged.samples[place] for place in places.tolist()]
+    told = {judged.samples[at].key: _told(judged, at, state) for at in places.tolist()}
+    st.markdown(_title(found, true, said))
+    chosen = faces(f"{run.info.id}-{judged.part}-{true}-{said}", samples, told, settings)
+    repair(run, chosen, found.classes[said] if true != said else "", settings)
+    return chosen, told
+
+
+def _cell_select(found: Evaluation, key: str) -> tuple[int, int]:
+    """The cells that hold pictures as a list, mistakes first: the same choice by keyboard."""
+    cells = {
+        f"{true}-{said}": (true, said)
+        for true, row in enumerate(found.matrix)
+        for said, number in enumerate(row)
+        if number
+    }
+    order = sorted(cells, key=lambda name: _order(found, *cells[name]))
+    if st.session_state.get(key) not in cells:
+        st.session_state[key] = order[0]
+    name = st.selectbox(
+        "Pictures that are",
+        order,
+        format_func=lambda name: _words(found, *cells[name]),
+        key=key,
+    )
+    return cells[name]
+
+
+def _order(found: Evaluation, true: int, said: int) -> tuple[bool, int]:
+    return true == said, -found.matrix[true][said]
+
+
+def _words(found: Evaluation, true: int, said: int) -> str:
+    own, other = label(found.classes[true]), label(found.classes[said])
+    how = "and recognised" if true == said else f"and called {other}"
+    return f"{own} {how}: {found.matrix[true][said]:,}"
+
+
+def _title(found: Evaluation, true: int, said: int) -> str:
+    number = found.matrix[true][said]
+    own, other = plain(label(found.classes[true])), plain(label(found.classes[said]))
+    if true == said:
+        return f"**{count(number, 'picture')} of {own} recognised**, the least sure first"
+    return f"**{count(number, 'picture')} of {own} called {other}**, the surest mistakes first"
+
+
+def _told(judged: Judged, place: int, state: SetState | None) -> Told:
+    sample = judged.samples[place]
+    answer = label(judged.classes[int(judged.answers[place])])
+    words = (
+        f"Labelled {label(sample.label)}; the head says {answer} with "
+        f"{percent(float(judged.confidence[place]))}"
+    )
+    return Told(words, now(sample, state))

@@ -1,0 +1,71 @@
+"""Labels that are probably wrong, the most suspect first, and their repair."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tlcore.review.again import set_of
+from tlcore.review.suspects import FOLDS, Suspect, Suspects
+from tlcore.runs.store import Run
+from tlcore.settings import Settings
+from tlcore.ui.review.asking import NAMES
+from tlcore.ui.review.faces import Told, faces
+from tlcore.ui.review.large import large
+from tlcore.ui.review.repair import now, repair
+from tlcore.ui.services import inference
+from tlcore.ui.words import count, label, percent
+
+MORE = 24  # pictures shown beyond those that are doubted
+
+
+def suspects_view(run: Run, settings: Settings) -> None:
+    """Rank the labels of the training and validation part by how little a head believes them."""
+    with st.spinner("Training heads that have not seen the picture they judge …"):
+        found = _suspects(run.info.id, run.info.data_hash, settings)
+    parts = ["train", "val"]
+    part = st.segmented_control(
+        "Part", parts, default="train", required=True, key=f"suspects-{run.info.id}",
+        format_func=lambda part: f"The {NAMES[part]} part", label_visibility="collapsed",
+    )  # fmt: skip
+    ranking = [each for each in found.ranking if each.sample.split == part]
+    doubted = [each for each in ranking if each.doubted]
+    _said(doubted, ranking, found)
+    more = st.toggle(f"Show the next {MORE} as well", key="suspects-more", value=not doubted)
+    shown = ranking[: len(doubted) + MORE] if more else doubted
+    if not shown:
+        return
+    state = set_of(run.info, settings)
+    told = {each.sample.key: Told(_told(each), now(each.sample, state)) for each in shown}
+    place = f"suspects-{run.info.id}-{part}"
+    chosen = faces(place, [each.sample for each in shown], told, settings)
+    by_key = {each.sample.key: each for each in shown}
+    suggested = {by_key[sample.key].suggested for sample in chosen}
+    repair(run, chosen, suggested.pop() if len(suggested) == 1 else "", settings)
+    if chosen:
+        large(run, chosen[-1], told[chosen[-1].key].whole, settings)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _suspects(run: str, data: str, _settings: Settings) -> Suspects:
+    found: Suspects = inference(_settings).ask("tlcore.review.suspects:find_suspects", run)
+    return found
+
+
+def _said(doubted: list[Suspect], ranking: list[Suspect], found: Suspects) -> None:
+    number = f"**{count(len(doubted), 'label')} of {len(ranking):,} may be wrong**"
+    if not doubted:
+        number = f"**None of {count(len(ranking), 'label')} is doubted**"
+    st.markdown(
+        f"{number}, the most suspect first.",
+        help=f"Each picture is judged by heads that learned from the others ({FOLDS} parts, on "
+        "the frozen network's features). A label is doubted where another class is likelier "
+        f"than that class usually is. {found.method}.",
+    )
+
+
+def _told(each: Suspect) -> str:
+    own, other = label(each.sample.label), label(each.suggested)
+    return (
+        f"Labelled {own}; unseen, the head gives {own} {percent(each.own)} and {other} "
+        f"{percent(each.other)}"
+    )

@@ -1,0 +1,114 @@
+"""Two runs on the same pictures: what changed sides, and what that is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from tlcore.review.again import came_after, labels_now
+from tlcore.review.predictions import judging_part
+from tlcore.review.versus import Side, Versus, versus
+from tlcore.runs.store import Run, RunInfo, list_runs
+from tlcore.settings import Settings
+from tlcore.ui.review.asking import NAMES, judged
+from tlcore.ui.review.charts import Named, shares
+from tlcore.ui.review.good import chart
+from tlcore.ui.run_compare import run_title
+from tlcore.ui.sets import tiles
+from tlcore.ui.theme import colours, template
+from tlcore.ui.words import count, label, plain
+
+FACES = 24  # pictures of a side that are shown
+
+
+def versus_view(run: Run, settings: Settings) -> None:
+    """Hold a run against an earlier or a later one."""
+    others = {
+        info.id: info
+        for info in list_runs(settings)
+        if info.id != run.info.id and info.model and not info.active
+    }
+    if not others:
+        st.info(
+            "There is no other run with a network yet. Correct labels under “Mistakes” and run "
+            "it again, or start another run.",
+            icon=":material/compare_arrows:",
+        )
+        return
+    before = came_after(run.info)
+    same = [run_ for run_, info in others.items() if info.config.dataset == run.info.config.dataset]
+    options = list(dict.fromkeys([*([before] if before in others else []), *same, *others]))
+    other = st.selectbox(
+        "Against",
+        options,
+        format_func=lambda name: _said(others[name], before),
+        key=f"against-{run.info.id}",
+    )
+    _compare(run.info, others[other], settings)
+
+
+def _said(info: RunInfo, before: str) -> str:
+    words = f"{run_title(info)} ({info.id[4:]})"
+    return f"{words}, before the corrections" if info.id == before else words
+
+
+def _compare(info: RunInfo, other: RunInfo, settings: Settings) -> None:
+    first, second = sorted((info, other), key=lambda each: each.id)
+    tested = all(judging_part(each.id, settings) == "test" for each in (first, second))
+    part = "test" if tested else "val"
+    found = versus(
+        judged(first.id, part, settings),
+        judged(second.id, part, settings),
+        labels_now(second, settings),
+    )
+    st.markdown(plain(found.sentence))
+    left, right = st.columns([8, 4], gap="large", vertical_alignment="center")
+    with left:
+        tone = colours()
+        rows = [
+            Named("the earlier run", found.before, tone.frozen),
+            Named("the later run", found.after, tone.head),
+        ]
+        chart(shares(rows, tone, template()), "versus", "Accuracy of both runs")
+    with right:
+        st.metric(
+            f"Change on the {NAMES[part]} part",
+            f"{_signed(found.difference.value)} points",
+            help="In percentage points; its 95% interval is Newcombe's of 1998, for two answers "
+            "to the same pictures. p is McNemar's, exact.",
+        )
+        low, high = _signed(found.difference.low), _signed(found.difference.high)
+        st.caption(f"{low} to {high}, {count(found.pictures, 'picture')}")
+    st.caption(_what(found))
+    _sides("Changed for the better", found.gained, "gained", settings)
+    _sides("Changed for the worse", found.lost, "lost", settings)
+
+
+def _signed(share: float) -> str:
+    text = f"{share * 100:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def _what(found: Versus) -> str:
+    words = "Both are judged by the labels as they stand now"
+    if found.relabelled:
+        words += f"; {count(found.relabelled, 'picture')} of these had another label before"
+    if found.left_out:
+        words += (
+            f". {count(found.left_out, 'picture')} left out: judged by one of the runs only, or "
+            "excluded since"
+        )
+    return f"{words}."
+
+
+def _sides(title: str, sides: Sequence[Side], key: str, settings: Settings) -> None:
+    if not sides:
+        return
+    st.markdown(f"**{title}: {count(len(sides), 'picture')}**")
+    st.html(tiles(key, [side.sample for side in sides[:FACES]], settings, side=88, rows=2))
+    first = sides[0]
+    st.caption(
+        f"The first: labelled {plain(label(first.sample.label))}, was called "
+        f"{plain(label(first.before))}, is now called {plain(label(first.after))}."
+    )

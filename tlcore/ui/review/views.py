@@ -1,0 +1,51 @@
+"""The views of a run that has ended, one of which is looked at. A view more is a line more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+
+from tlcore.review.again import came_after
+from tlcore.runs.store import Run
+from tlcore.settings import Settings
+from tlcore.ui.review.good import good_view
+from tlcore.ui.review.hand_over import hand_over
+from tlcore.ui.review.map_view import map_view
+from tlcore.ui.review.mistakes import mistakes_view
+from tlcore.ui.review.suspects_view import suspects_view
+from tlcore.ui.review.versus_view import versus_view
+from tlcore.ui.run_curves import run_curves
+from tlcore.ui.run_studies import run_studies
+from tlcore.ui.selecting import segments
+from tlcore.ui.shell import boundary
+from tlcore.ui.state import Choice, choose, chosen
+
+View = Callable[[Run, Settings], None]
+CURVES, AGAINST = "curves", "against"
+
+
+def review(run: Run, settings: Settings) -> None:
+    """Let the person choose a view of a run that has ended with a network, and draw it."""
+    if chosen(Choice.REVIEW) not in VIEWS:  # a run that mends another is held against it first
+        choose(Choice.REVIEW, AGAINST if came_after(run.info) else CURVES)
+    view = segments("View", list(VIEWS), Choice.REVIEW, words=lambda name: VIEWS[name][0])
+    with st.container(key=f"review-{view}"), boundary():  # what is below stays within reach
+        VIEWS[view][1](run, settings)
+
+
+def _curves(run: Run, settings: Settings) -> None:
+    run_curves(run)
+    run_studies(run, settings)
+
+
+# what it is called in the address → words, what draws it
+VIEWS: Mapping[str, tuple[str, View]] = {
+    CURVES: ("Curves", _curves),
+    "numbers": ("How good is it?", good_view),
+    "mistakes": ("Mistakes", mistakes_view),
+    "suspects": ("Wrong labels?", suspects_view),
+    "map": ("Map", map_view),
+    AGAINST: ("Against another run", versus_view),
+    "hand-over": ("Hand over", hand_over),
+}
