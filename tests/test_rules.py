@@ -13,13 +13,24 @@ import pytest
 from tlcore.settings import PROJECT
 
 # Each room may import itself and those before it.
-ORDER = ("errors", "settings", "images", "networks", "runs", "inference", "commands", "ui")
+ORDER = (
+    "errors",
+    "settings",
+    "images",
+    "networks",
+    "runs",
+    "review",
+    "inference",
+    "commands",
+    "ui",
+)
 SIDE_BY_SIDE = {("ui", "commands"), ("commands", "ui")}  # two adapters: neither knows the other
 KERAS_ROOMS = {
     "networks": {"build", "fetch", "freeze", "gradcam", "heads", "layers", "network", "shapes"},
     "networks/maps": {"depth", "walk"},
     "runs": {"trained"},
     "runs/training": {"network", "top"},
+    "review/bundle": {"convert", "graph", "make", "predict"},
 }
 SOURCES = sorted((PROJECT / "tlcore").rglob("*.py"))
 PAGES = [PROJECT / "app.py", *sorted((PROJECT / "pages").glob("*.py"))]

@@ -19,6 +19,7 @@ import pytest
 from tlcore.settings import PROJECT, Settings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+PATIENCE = 180.0  # s; far more than any step needs: a busy machine must not fail a test
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -27,6 +28,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a camera that shows a turning shape …
+    "--use-fake-ui-for-media-stream",  # … and may be used without a question
 ]
 QUIET = ("/_stcore/health", "/_stcore/host-config")  # asked by Streamlit beside a deep link: 404
 
@@ -52,7 +55,7 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )  # fmt: skip
-        until(self._answers, 60)
+        until(self._answers)
 
     def stop(self, *, kill: bool = False) -> None:
         if self.process is not None:
@@ -71,11 +74,11 @@ class Server:
         return False
 
 
-def until(holds: Callable[[], bool], seconds: float) -> None:
-    """Wait until something holds; fail after so many seconds."""
-    end = time.monotonic() + seconds
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; fail only when it plainly never will."""
+    end = time.monotonic() + PATIENCE
     while not holds():
-        assert time.monotonic() < end, f"not within {seconds:g} s"
+        assert time.monotonic() < end, f"not within {PATIENCE:g} s"
         time.sleep(0.1)
 
 
@@ -113,7 +116,7 @@ class Tab:
         self.errors: list[str] = []
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(PATIENCE * 1000)
 
     def open(self, path: str = "/") -> None:
         self.page.goto(self.server.url + path)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from tests.browser.conftest import Tab
+from pathlib import Path
 
-PATIENCE = 180_000  # ms: a head learns meanwhile, on a machine that may be busy
+from tests.browser.conftest import Tab
+from tlcore.images.importing import import_set
+from tlcore.images.sources import from_folder
+from tlcore.settings import Settings
 
 
 def test_from_home_to_both_answers_and_why_in_three_clicks(tab: Tab) -> None:
@@ -17,7 +20,6 @@ def test_from_home_to_both_answers_and_why_in_three_clicks(tab: Tab) -> None:
             tab.page.get_by_role("radio", name=words)
         ).first.click()
 
-    tab.page.set_default_timeout(PATIENCE)
     tab.open("/")
     click("Try it with the sample")
     tab.page.get_by_role("button", name="Teach it these 4 classes").wait_for()
@@ -41,4 +43,38 @@ def test_from_home_to_both_answers_and_why_in_three_clicks(tab: Tab) -> None:
         " return main.scrollWidth - main.clientWidth; }"
     )
     assert wider <= 0
+    assert tab.errors == []
+
+
+def test_a_batch_stops_a_row_opens_its_picture_and_the_camera_brings_one(
+    tab: Tab, real: Settings, shared: Path
+) -> None:
+    """398 photographs are more than one can answer before Stop is clicked."""
+    import_set("insects", from_folder(shared / "datasets" / "hymenoptera"), real)
+    tab.open("/Compare?set=insects&view=many")
+    tab.page.get_by_role("button", name="Answer 398 pictures").click()
+    tab.page.get_by_text("of 398 pictures · about").wait_for()  # the first chunk has come back
+    main = tab.page.get_by_test_id("stMainBlockContainer")
+    main.get_by_role("button", name="Stop", exact=True).click()
+    stopped = tab.page.get_by_text("Stopped after")
+    stopped.wait_for()
+    tab.settle()
+    assert 0 < int(stopped.inner_text().split()[2]) < 398
+
+    before = tab.page.url
+    table = tab.page.get_by_test_id("stDataFrame")
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    assert box is not None
+    tab.page.mouse.click(box["x"] + 12, box["y"] + 35 * 3 + 17)  # the third row's own box
+    tab.settle()
+    assert tab.page.url != before
+    assert "image=" in tab.page.url
+
+    tab.page.get_by_role("button", name="Add yours").click()
+    tab.page.get_by_text("Use the camera").click()
+    tab.page.get_by_role("button", name="Take Photo").click()
+    tab.page.get_by_text("1 of 1").wait_for()
+    tab.settle()
+    assert "set=My+images" in tab.page.url
     assert tab.errors == []

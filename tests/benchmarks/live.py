@@ -1,0 +1,114 @@
+"""How soon a run's curve is on the page, and how soon Stop stops it. By hand:
+
+    python -m tests.benchmarks.live FOLDER
+
+A real server and a real Chromium with 1 page and with 10 pages open on one run: the time from the
+end of an epoch, as the run wrote it down, to the moment at which each page's chart has its point.
+Then a run is stopped in its head stage and one in its top blocks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.browser.conftest import FLAGS, Server
+from tlcore.runs.config import RunConfig
+from tlcore.runs.launcher import start_run
+from tlcore.runs.store import load_run, run_info, stop_run
+from tlcore.settings import Settings
+
+POINTS = """() => { const plot = document.querySelector('.js-plotly-plot');
+    const lines = plot && plot.data ? plot.data : [];
+    return Math.max(0, ...lines.map(line => line.x ? line.x.length : 0)); }"""
+WATCHED = 8  # points of each page
+LIMIT = 120.0  # s for ten pages to open, and for their points
+
+
+def main() -> None:
+    """Print the delays of every epoch, in seconds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    args = parser.parse_args()
+    config = RunConfig(str(args.folder.resolve()), size=160, epochs=2, fine_tune_epochs=500)
+    with tempfile.TemporaryDirectory() as home:
+        settings = replace(Settings.from_environment(), home=Path(home))
+        server = Server(settings, Path(home) / "server.log")
+        server.start()
+        try:
+            for pages in (1, 10):
+                found = watched(server, config, pages)
+                said = f"{pages:2} pages: median {median(found):.2f} s, worst {max(found):.2f} s"
+                sys.stdout.write(f"{said} over {len(found)} points\n")
+        finally:
+            server.stop()
+        for stage, long in (("head", replace(config, epochs=1_000)), ("fine-tune", config)):
+            sys.stdout.write(f"Stop in {stage}: {stopped(long, stage, settings):.2f} s\n")
+
+
+def watched(server: Server, config: RunConfig, pages: int) -> list[float]:
+    """Start a run, look at it from so many pages, and return each point's delay on each page."""
+    run, process = start_run(config, server.settings)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        tabs = [browser.new_page() for _ in range(pages)]
+        for tab in tabs:
+            tab.goto(f"{server.url}/Fine_tune?run={run}", wait_until="commit", timeout=LIMIT * 1000)
+        _until_drawn(tabs)
+        shown = _poll(tabs)
+        browser.close()
+    stop_run(run, server.settings)
+    process.wait()
+    history = load_run(run, server.settings).history
+    return [seen - history[number - 1].time for times in shown for number, seen in times]
+
+
+def _until_drawn(tabs: list[Page]) -> None:
+    """Ten pages at once take their time to load; only what comes after that is counted."""
+    end = time.monotonic() + LIMIT
+    while not all(tab.evaluate(POINTS) for tab in tabs):
+        if time.monotonic() > end:
+            raise SystemExit("Not every page had its chart in time.")
+        time.sleep(1)
+
+
+def _poll(tabs: list[Page]) -> list[list[tuple[int, float]]]:
+    """Return, for each page, which points came and when they were first there."""
+    drawn = [int(tab.evaluate(POINTS)) for tab in tabs]
+    shown: list[list[tuple[int, float]]] = [[] for _ in tabs]
+    end = time.monotonic() + LIMIT
+    while any(len(times) < WATCHED for times in shown) and time.monotonic() < end:
+        for place, tab in enumerate(tabs):
+            points = int(tab.evaluate(POINTS))
+            if points > drawn[place]:
+                shown[place].append((points, time.time()))
+                drawn[place] = points
+        time.sleep(0.1)
+    return shown
+
+
+def stopped(config: RunConfig, stage: str, settings: Settings) -> float:
+    """Return the seconds from the order to stop until the run's process has ended."""
+    run, process = start_run(config, settings)
+    while True:
+        now = load_run(run, settings)
+        if sum(epoch.stage == stage for epoch in now.history) > 1:
+            break
+        if not run_info(run, settings).active:
+            raise SystemExit(f"The run ended before it could be stopped: {now.info.error}")
+        time.sleep(0.05)
+    began = time.perf_counter()
+    stop_run(run, settings)
+    process.wait()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The loop in a real browser: a cell of the matrix → another label → run again → the change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import Tab, until
+from tlcore.images.edits.editing import relabel
+from tlcore.images.sample import SAMPLE_NAME, ensure_sample
+from tlcore.images.splitting import Division, divide_set
+from tlcore.images.store import load_state
+from tlcore.review.again import came_after
+from tlcore.runs.config import RunConfig
+from tlcore.runs.launcher import start_run
+from tlcore.runs.store import list_runs
+from tlcore.settings import Settings
+
+WRONG = 4  # validation pictures that are given the label of another class
+
+
+@pytest.fixture
+def mislabelled(real: Settings) -> tuple[str, list[str]]:
+    """A run on the sample, some of whose labels are wrong; its id and the pictures' keys."""
+    ensure_sample(real)
+    state = divide_set(SAMPLE_NAME, Division(val=0.3, test=0), real)
+    truth, other = list(state.counts)[:2]
+    keys = [item.key for item in state.used if item.split == "val" and item.label == truth][:WRONG]
+    relabel(SAMPLE_NAME, keys, other, real)
+    recipe = RunConfig(
+        SAMPLE_NAME, backbone="MobileNet-0.25", size=96, epochs=15, learning_rate=0.01
+    )
+    run, process = start_run(recipe, real)
+    process.wait()
+    return run, keys
+
+
+def test_from_a_mistake_to_its_repair(
+    mislabelled: tuple[str, list[str]], tab: Tab, real: Settings, tmp_path: Path
+) -> None:
+    run, keys = mislabelled
+    state = load_state(SAMPLE_NAME, real)
+    truth, other = list(state.counts)[:2]
+    tab.open(f"/Fine_tune?run={run}&view=mistakes")
+    cell = tab.page.locator(f".confusion td[data-pick='{1}-{0}']")  # is "other", called "truth"
+    assert int(cell.inner_text()) >= WRONG
+    cell.click()
+    tab.settle()
+    tab.page.get_by_text(f"of {other} called {truth}").first.wait_for()
+    faces = tab.page.locator("[class*=st-key-thumb-r-] button >> visible=true")
+    assert faces.count() == int(cell.inner_text())
+    for place in range(faces.count()):
+        faces.nth(place).click()
+        tab.settle()
+    tab.page.get_by_text("Where did they look?").click()
+    tab.page.get_by_text("Grad-CAM of").nth(1).wait_for()  # both sides
+    tab.press("Label")  # the class that the head says is offered first
+    until(lambda: all(load_state(SAMPLE_NAME, real).by_key[key].label == truth for key in keys))
+    tab.page.get_by_text("Since this run").wait_for()
+
+    tab.press("Run again on the corrected set")
+    tab.page.get_by_text("Change on the validation part").wait_for()
+    later = list_runs(real)[0]
+    assert later.id in tab.page.url
+    assert came_after(later) == run
+    assert later.pictures == {"train": later.pictures["train"], "val": later.pictures["val"]}
+    tab.page.get_by_text("Of the same").wait_for()
+    assert tab.page.get_by_text("had another label before").count()
+
+    for view in ("How good is it?", "Wrong labels?", "Map"):
+        tab.page.locator("[data-testid=stButtonGroup] button", has_text=view).first.click()
+        tab.settle()
+    tab.page.set_viewport_size({"width": 390, "height": 900})
+    tab.settle()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert tab.errors == []
