@@ -16,6 +16,7 @@ from tlcore.settings import PROJECT
 ORDER = (
     "errors",
     "settings",
+    "files",
     "images",
     "networks",
     "runs",

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
+from tlcore.files import write_json
 from tlcore.images.sample import SAMPLE_NAME
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, EventLog
-from tlcore.runs.store import FINISHED, Outcome, create_run, list_runs, write_json, write_outcome
+from tlcore.runs.store import FINISHED, Outcome, create_run, list_runs, write_outcome
 from tlcore.settings import PROJECT, Settings
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from streamlit.testing.v1 import AppTest
 
 from tlcore.images.sample import SAMPLE_NAME, ensure_sample
 from tlcore.inference.client import Inference
+from tlcore.runs.config import RunConfig
+from tlcore.runs.store import create_run
 from tlcore.settings import PROJECT, Settings
 from tlcore.ui import services
 
@@ -134,6 +138,23 @@ def opened() -> Opened:
         return at.run()
 
     return open_page
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
+    """What the page asked for; instead of a worker a process that ends at once."""
+    asked: list[RunConfig] = []
+
+    def start(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
+        asked.append(config)
+        folder, lock = create_run(config, settings)
+        os.close(lock)
+        process = subprocess.Popen(["true"])
+        process.wait()
+        return folder.name, process
+
+    monkeypatch.setattr(services, "start_run", start)
+    return asked
 
 
 def texts(at: AppTest) -> str:

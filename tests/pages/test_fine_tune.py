@@ -13,33 +13,17 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, texts
 from tests.pages.test_upload import jpeg
+from tlcore.files import write_json
 from tlcore.images.sample import SAMPLE_NAME
 from tlcore.images.sources import from_uploads
 from tlcore.images.store import import_set
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, EventLog, Progress, Stage
-from tlcore.runs.store import Outcome, create_run, list_runs, run_info, write_json, write_outcome
+from tlcore.runs.store import Outcome, create_run, list_runs, run_info, write_outcome
 from tlcore.settings import Settings
 from tlcore.ui import services
 
 CONFIG = RunConfig(dataset=SAMPLE_NAME, size=96, epochs=3, fine_tune_epochs=2)
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
-    """What the form asked for; instead of a worker a process that ends at once."""
-    asked: list[RunConfig] = []
-
-    def start(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
-        asked.append(config)
-        folder, lock = create_run(config, settings)
-        os.close(lock)
-        process = subprocess.Popen(["true"])
-        process.wait()
-        return folder.name, process
-
-    monkeypatch.setattr(services, "start_run", start)
-    return asked
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 
 import pytest
 
@@ -16,9 +14,8 @@ from tlcore.inference.judging import evaluate_run
 from tlcore.review.again import came_after
 from tlcore.review.evaluation import Evaluation
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import RunInfo, create_run, list_runs, run_info
+from tlcore.runs.store import RunInfo, list_runs, run_info
 from tlcore.settings import Settings
-from tlcore.ui import services
 from tlcore.ui.words import plain
 
 COUNTS = {
@@ -45,21 +42,6 @@ def run(made: RunInfo, empty_workspace: Settings) -> RunInfo:
     """It, in a home of its own."""
     shutil.copytree(made.folder.parents[1], empty_workspace.home)
     return run_info(made.id, empty_workspace)
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
-    """What the page asked for; instead of a worker a process that ends at once."""
-    asked: list[RunConfig] = []
-
-    def start(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
-        asked.append(config)
-        folder, lock = create_run(config, settings)
-        os.close(lock)
-        return folder.name, subprocess.Popen(["true"])
-
-    monkeypatch.setattr(services, "start_run", start)
-    return asked
 
 
 def cells(found: Evaluation) -> dict[str, int]:

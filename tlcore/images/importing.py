@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlcore.errors import BadDataset, BadImage
+from tlcore.files import write_whole
 from tlcore.images.dataset import Dataset
 from tlcore.images.decode import check_size, content_id, decode_with_header
 from tlcore.images.doctor.facts import Facts, measure
@@ -22,7 +23,7 @@ from tlcore.images.formats import FORMATS
 from tlcore.images.incoming import Incoming, Refusal
 from tlcore.images.layout import EXPECTED_LAYOUT, label_and_split, outer_folder
 from tlcore.images.locks import hold_set, sweep, workplace
-from tlcore.images.manifest import Entry, Manifest, read_manifest, write_manifest, write_whole
+from tlcore.images.manifest import Entry, Manifest, read_manifest, write_manifest
 from tlcore.images.names import check_free, check_name, folder_of
 from tlcore.images.threads import in_order
 from tlcore.settings import Settings

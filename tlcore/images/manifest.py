@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tlcore.errors import BadDataset
+from tlcore.files import write_whole
 from tlcore.images.dataset import SPLITS, entry_key
 from tlcore.images.formats import ENDINGS
 from tlcore.images.incoming import Refusal
@@ -129,16 +128,3 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def _fields(entry: Entry) -> dict[str, Any]:
     return {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it appears whole or not at all, whoever else writes it meanwhile."""
-    folder, name = os.path.split(path)
-    beside = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")  # noqa: PTH118 - by the thousand
-    try:
-        with open(beside, "wb") as file:  # noqa: PTH123
-            file.write(data)
-        os.replace(beside, path)  # noqa: PTH105 - the name of the thing, as everyone looks it up
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from tlcore.files import write_whole
 from tlcore.images.dataset import Sample
 from tlcore.images.decode import content_id, decode, read_bytes
-from tlcore.images.manifest import write_whole
 from tlcore.settings import Settings
 
 SIDE = 160  # pixels: sharp at 80 on a screen of double density

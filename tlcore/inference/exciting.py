@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tlcore.files import write_whole
 from tlcore.images.dataset import Dataset, Sample
 from tlcore.networks.answers import Floats, NetworkRef
 from tlcore.settings import Settings
@@ -55,9 +55,7 @@ class Excitement:
         buffer = io.BytesIO()
         np.save(buffer, highest)
         self.folder.mkdir(parents=True, exist_ok=True)
-        making = self.folder / f".{part}.{os.getpid()}"
-        making.write_bytes(buffer.getvalue())
-        making.replace(self.folder / f"{part:05}.npy")
+        write_whole(self.folder / f"{part:05}.npy", buffer.getvalue())
 
     def best(self, channel: int) -> tuple[tuple[Sample, float], ...]:
         """Return the pictures with the highest values so far, highest first, at most ``BEST``."""

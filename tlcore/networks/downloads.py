@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from tlcore.files import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,10 @@ class Download:
 def write_download(path: Path, download: Download) -> None:
     """Replace the file in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(asdict(download)), encoding="utf-8")
-    temporary.replace(path)
+    write_json(path, asdict(download))
 
 
 def read_download(path: Path) -> Download | None:
     """Return the state last written, or None before there is one."""
-    if not path.exists():
-        return None
-    return Download(**json.loads(path.read_text(encoding="utf-8")))
+    fields = read_json(path)
+    return Download(**fields) if fields else None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tlcore.errors import BadDataset
+from tlcore.files import read_json, write_json
 from tlcore.images.edits.editing import assign
 from tlcore.images.edits.state import SetState
 from tlcore.images.store import load_state
 from tlcore.review.versus import Labels
-from tlcore.runs.files import read_json, write_json
 from tlcore.runs.parts import pictures_of
 from tlcore.runs.store import RunInfo
 from tlcore.settings import Settings

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from tlcore.errors import RunError
 from tlcore.images.dataset import Sample
-from tlcore.runs.cache.shelf import MISSING
 from tlcore.runs.parts import pictures_of
 from tlcore.runs.store import load_run
 from tlcore.runs.training.pictures import Request
@@ -51,17 +50,13 @@ def features(settings: Settings, run: str, *parts: str) -> Features:
         supply.compute(
             [supply.pooled], missing, done=lambda _: None, skipped=lambda file, reason: None
         )
-        shelf = supply.shelf(supply.pooled)
-        rows = shelf.find([request.id(supply.looking) for request in requests])
-        here = np.flatnonzero(rows != MISSING)
-        if not len(here):
-            raise RunError(
-                f"Expected pictures of run {run} that can be read. Received none: their files are "
-                "gone. Put them back, or start a new run."
-            )
-        values = shelf.gather(rows[here]).reshape(len(here), -1)
+        good, values = supply.kept(samples)
     finally:
         supply.close()
-    good = tuple(samples[place] for place in here.tolist())
+    if not good:
+        raise RunError(
+            f"Expected pictures of run {run} that can be read. Received none: their files are "
+            "gone. Put them back, or start a new run."
+        )
     labels = np.array([found.classes.index(sample.label) for sample in good], np.int64)
-    return Features(run, found.classes, good, labels, values, len(missing))
+    return Features(run, found.classes, tuple(good), labels, values, len(missing))

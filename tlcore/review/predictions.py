@@ -8,7 +8,7 @@ they are the run's.
 from __future__ import annotations
 
 import hashlib
-import secrets
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from tlcore.errors import BadConfig, BadDataset, RunError, UnknownName, WeightsMissing
+from tlcore.files import write_whole
 from tlcore.images.dataset import Sample
 from tlcore.images.store import open_dataset
 from tlcore.networks.answers import Pretrained
@@ -204,7 +205,6 @@ def _key(info: RunInfo, samples: Sequence[Sample], settings: Settings) -> str:
 
 
 def _keep(path: Path, key: str, answers: Answers) -> None:
-    """Write the answers whole or not at all; two sessions of one server may do so at a time."""
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.npz")
-    np.savez(temporary, key=key, probabilities=answers.probabilities, imagenet=answers.imagenet)
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    np.savez(buffer, key=key, probabilities=answers.probabilities, imagenet=answers.imagenet)
+    write_whole(path, buffer.getvalue())  # two sessions of one server may do so at a time

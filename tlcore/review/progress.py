@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from tlcore.files import read_json, write_json
 
 RUNNING, DONE, FAILED = "running", "done", "failed"
 Progress = Callable[[int, int, str], None]  # steps behind, steps in all, what is being done now
@@ -24,14 +24,10 @@ class Making:
 
 def write_making(path: Path, making: Making) -> None:
     """Replace the file in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(asdict(making)), encoding="utf-8")
-    temporary.replace(path)
+    write_json(path, asdict(making))
 
 
 def read_making(path: Path) -> Making | None:
     """Return the state last written, or None before there is one."""
-    try:
-        return Making(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
+    fields = read_json(path)
+    return Making(**fields) if fields else None

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from tlcore.errors import BadDataset
+from tlcore.files import read_json, write_json
 from tlcore.images.dataset import Dataset, Sample, split_samples
 from tlcore.runs.config import RunConfig
-from tlcore.runs.files import read_json, write_json
 from tlcore.runs.training.pictures import hashed
 
 SPLIT_FIELDS = ("file", "path", "sha256", "label")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tlcore.runs.files import read_json, write_json
+from tlcore.files import read_json, write_json
 
 LONGEST_NAME = 80  # characters
 LONGEST_NOTE = 2000

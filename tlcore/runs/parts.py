@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tlcore.files import read_json
 from tlcore.images.dataset import Dataset, Sample, split_samples
-from tlcore.runs.files import read_json
 from tlcore.runs.store import RunInfo
 
 Noted = Mapping[str, Any]  # "classes" and, by part, the pictures as rows; not to be changed

@@ -32,10 +32,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from tlcore.errors import RunError
+from tlcore.files import read_json
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, Event, Progress, Skipped, Stage, history, read_events, trim
-from tlcore.runs.files import read_json
-from tlcore.runs.files import write_json as write_json
 from tlcore.runs.locks import held, hold
 from tlcore.runs.notes import Notes, read_notes
 from tlcore.runs.outcome import ACTIVE as ACTIVE

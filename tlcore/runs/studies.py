@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +16,14 @@ import numpy.typing as npt
 from tlcore.errors import RunError
 from tlcore.images.dataset import Sample
 from tlcore.networks.units import units
-from tlcore.runs.cache.shelf import MISSING, Floats
+from tlcore.runs.cache.shelf import Floats
 from tlcore.runs.config import RunConfig
-from tlcore.runs.files import read_json
+from tlcore.runs.parts import classes_of, pictures_of
 from tlcore.runs.store import run_info
 from tlcore.runs.training.fit import Loop, fit
 from tlcore.runs.training.head import Head
 from tlcore.runs.training.inputs import Part, targets_of
 from tlcore.runs.training.order import Positions
-from tlcore.runs.training.pictures import Request
 from tlcore.runs.training.supply import Supply
 from tlcore.runs.training.train import beginning
 from tlcore.settings import Settings
@@ -86,11 +84,10 @@ def known(run: str, settings: Settings) -> Known:
         RunError: no such run, or its features are not there (any more).
     """
     info = run_info(run, settings)
-    split = read_json(info.folder / "split.json")
-    classes = tuple(split.get("classes", ()))
+    classes = classes_of(info)
     supply = Supply(info.config, len(classes), settings)
     try:
-        parts = [_features(supply, split.get(part, []), classes) for part in ("train", "val")]
+        parts = [_features(supply, pictures_of(info, part), classes) for part in ("train", "val")]
     finally:
         supply.close()
     (train, train_labels), (val, val_labels) = parts
@@ -173,15 +170,10 @@ def find_rate(run: str, settings: Settings) -> Rates:
 
 
 def _features(
-    supply: Supply, rows: list[dict[str, str]], classes: tuple[str, ...]
+    supply: Supply, samples: list[Sample], classes: tuple[str, ...]
 ) -> tuple[Floats, npt.NDArray[np.int64]]:
-    samples = [Sample(r["file"], Path(r["path"]), r["sha256"], r["label"], None) for r in rows]
-    samples = [sample for sample in samples if sample.sha256]
-    shelf = supply.shelf(supply.pooled)
-    found = shelf.find([Request(sample).id(supply.looking) for sample in samples])
-    here = np.flatnonzero(found != MISSING)
-    labels = np.array([classes.index(samples[place].label) for place in here.tolist()], np.int64)
-    return shelf.gather(found[here]) if len(here) else np.zeros((0, 1), np.float32), labels
+    known, values = supply.kept(samples)
+    return values, np.array([classes.index(sample.label) for sample in known], np.int64)
 
 
 def _accuracy(data: Known, subset: Positions, repeat: int) -> float:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tlcore.errors import BadDataset
+from tlcore.files import write_whole
 from tlcore.images.edits.change import Edit
-from tlcore.images.manifest import write_whole
 
 FILE = "edits.json"
 _VERSION = 1

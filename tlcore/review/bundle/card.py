@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from tlcore.files import read_json
 from tlcore.review.bundle.check import Check
 from tlcore.review.bundle.formats import FORMATS
 from tlcore.review.interval import Share, share_of
 from tlcore.review.judged import Judged
 from tlcore.review.recipe import recipe, title_of
-from tlcore.runs.files import read_json
 from tlcore.runs.store import Run
 
 CLASSES = 40  # at most, that the card names

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tlcore.errors import RunError
 from tlcore.review.evaluation import Evaluation
 from tlcore.review.judged import Judged
 from tlcore.review.progress import Progress
 from tlcore.review.report.material import gather
 from tlcore.review.report.page import page
 from tlcore.review.suspects import Suspects
+from tlcore.review.writing import write_out
 from tlcore.runs.store import load_run
 from tlcore.settings import Settings
 
@@ -41,14 +41,4 @@ def write_report(
     progress(2, STEPS, "Looking for doubts about the pictures")
     material = gather(load_run(evaluation.run, settings), evaluation, judged, suspects, settings)
     progress(3, STEPS, "Writing")
-    text = page(material, settings.limits)
-    beside = target.with_name(f".{target.name}.part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(target)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise RunError(
-            f"Expected to be able to write {target}. Received: {error.strerror}. Choose another "
-            "place, or make room."
-        ) from error
+    write_out(target, page(material, settings.limits))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tlcore.errors import BadDataset
+from tlcore.files import read_json
 from tlcore.images.dataset import Sample
 from tlcore.images.doctor.checkup import Checkup
 from tlcore.images.doctor.examine import examine, examine_folder
@@ -17,7 +18,6 @@ from tlcore.review.evaluation import Evaluation
 from tlcore.review.judged import Judged
 from tlcore.review.recipe import title_of
 from tlcore.review.suspects import Suspects
-from tlcore.runs.files import read_json
 from tlcore.runs.parts import pictures_of
 from tlcore.runs.store import Run
 from tlcore.settings import Settings

@@ -10,12 +10,12 @@ from pathlib import Path
 from PIL import Image
 
 from tlcore.errors import RunError, WeightsMissing
+from tlcore.files import read_json
 from tlcore.networks.catalogue import Backbone, backbone
 from tlcore.networks.units import units
 from tlcore.networks.weights import file_name, find
 from tlcore.review.bundle.predict import DEEP, ORIENTATION
 from tlcore.runs.config import RunConfig
-from tlcore.runs.files import read_json
 from tlcore.runs.store import Run
 from tlcore.settings import KERAS_WEIGHTS_URL, Settings
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from tlcore.errors import RunError, UnknownName
+from tlcore.errors import UnknownName
 from tlcore.review.recipe import title_of
 from tlcore.review.script.cells import cells_of, doc_of
 from tlcore.review.script.facts import Facts, facts_of
 from tlcore.review.script.paper import as_notebook, as_python
+from tlcore.review.writing import write_out
 from tlcore.runs.config import RunConfig
 from tlcore.runs.store import load_run
 from tlcore.settings import Settings
@@ -40,17 +41,7 @@ def write_script(run: str, target: Path, settings: Settings) -> None:
     Raises:
         RunError, UnknownName: as ``script_of``; nowhere to write.
     """
-    text = script_of(run, target.suffix, settings)
-    beside = target.with_name(f".{target.name}.part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(target)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise RunError(
-            f"Expected to be able to write {target}. Received: {error.strerror}. Choose another "
-            "place."
-        ) from error
+    write_out(target, script_of(run, target.suffix, settings))
 
 
 def _cut(config: RunConfig) -> str:

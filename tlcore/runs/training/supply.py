@@ -6,6 +6,7 @@ without it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tlcore.errors import BadConfig, BadImage
+from tlcore.images.dataset import Sample
 from tlcore.networks.catalogue import backbone
 from tlcore.networks.weights import find
 from tlcore.runs.cache.keys import ShelfKey, weights_id
@@ -107,6 +109,16 @@ class Supply:
                 done(behind)
         finally:
             self._flush(layers, held)
+
+    def kept(self, samples: Sequence[Sample]) -> tuple[list[Sample], Floats]:
+        """Return the pictures whose bottleneck features are in the cache, as they are without a
+        view, and those, (n, features), flat."""
+        hashed = [sample for sample in samples if sample.sha256]
+        shelf = self.shelf(self.pooled)
+        rows = shelf.find([Request(sample).id(self.looking) for sample in hashed])
+        here = np.flatnonzero(rows != MISSING)
+        values = shelf.gather(rows[here]).reshape(len(here), math.prod(shelf.shape))
+        return [hashed[place] for place in here.tolist()], values
 
     def fresh(self, layer: str, requests: Sequence[Request]) -> Floats:
         """Compute values that are used once, and keep none of them. All files were read before."""

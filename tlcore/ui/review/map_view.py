@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from tlcore.images.dataset import Sample
-from tlcore.review.again import set_of
 from tlcore.review.embedding import Embedding
 from tlcore.review.judged import Judged
 from tlcore.review.predictions import judging_part
@@ -18,9 +17,7 @@ from tlcore.settings import Settings
 from tlcore.ui.compare_view import PLAIN_CHART
 from tlcore.ui.plots import MANY
 from tlcore.ui.review.asking import NAMES, judged
-from tlcore.ui.review.faces import Told, faces
-from tlcore.ui.review.large import large
-from tlcore.ui.review.repair import now, repair
+from tlcore.ui.review.pictures import pictures
 from tlcore.ui.services import inference
 from tlcore.ui.theme import Colours, colours, template
 from tlcore.ui.words import count, label, percent
@@ -55,14 +52,16 @@ def map_view(run: Run, settings: Settings) -> None:
     if not picked:
         st.caption("Click a point to see its picture, or draw round several.")
         return
-    state = set_of(run.info, settings)
     samples = [found.samples[place] for place in picked]
-    told = {sample.key: Told(_told(sample, answers), now(sample, state)) for sample in samples}
-    place = f"map-{run.info.id}-{'-'.join(map(str, picked[:50]))}"
-    chosen = faces(place, samples, told, settings) or (samples if len(samples) == 1 else [])
-    repair(run, chosen, "", settings)
-    if chosen:
-        large(run, chosen[-1], told[chosen[-1].key].whole, settings)
+    pictures(
+        run,
+        f"map-{run.info.id}-{'-'.join(map(str, picked[:50]))}",
+        samples,
+        lambda sample: _told(sample, answers),
+        lambda _: "",
+        settings,
+        chosen=samples if len(samples) == 1 else (),
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

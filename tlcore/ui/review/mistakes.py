@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.images.edits.state import SetState
-from tlcore.review.again import set_of
 from tlcore.review.evaluation import Evaluation
 from tlcore.review.judged import Judged
 from tlcore.review.matrix import cell
@@ -14,11 +11,9 @@ from tlcore.runs.store import Run
 from tlcore.settings import Settings
 from tlcore.ui.maps.clickable import clickable
 from tlcore.ui.review.asking import evaluated
-from tlcore.ui.review.faces import Told, faces
 from tlcore.ui.review.good import choose_part
-from tlcore.ui.review.large import large
 from tlcore.ui.review.matrix_html import MOST, matrix_html
-from tlcore.ui.review.repair import now, repair
+from tlcore.ui.review.pictures import pictures
 from tlcore.ui.words import count, label, percent, plain
 
 
@@ -29,10 +24,19 @@ def mistakes_view(run: Run, settings: Settings) -> None:
     left, right = st.columns([5, 7], gap="large")
     with left:
         true, said = _matrix(found, f"cell-{run.info.id}-{part}")
+    below = st.container()
     with right:
-        chosen, told = _pictures(run, found, judged, (true, said), settings)
-    if chosen:
-        large(run, chosen[-1], told[chosen[-1].key].whole, settings)
+        st.markdown(_title(found, true, said))
+        here = {judged.samples[place].key: place for place in cell(judged, true, said).tolist()}
+        pictures(
+            run,
+            f"{run.info.id}-{judged.part}-{true}-{said}",
+            [judged.samples[place] for place in here.values()],
+            lambda sample: _told(judged, here[sample.key]),
+            lambda _: found.classes[said] if true != said else "",
+            settings,
+            below=below,
+        )
 
 
 def _matrix(found: Evaluation, key: str) -> tuple[int, int]:
@@ -49,21 +53,6 @@ def _matrix(found: Evaluation, key: str) -> tuple[int, int]:
         few = f"the {MOST} classes with the most mistakes, " if len(found.classes) > MOST else ""
         st.caption(f"Rows: {few}as labelled. Columns: what the head says. Click a cell.")
     return true, said
-
-
-def _pictures(
-    run: Run, found: Evaluation, judged: Judged, at: tuple[int, int], settings: Settings
-) -> tuple[list[Sample], dict[str, Told]]:
-    """Draw a cell's pictures and their repair; return the chosen ones and what is said of all."""
-    true, said = at
-    places = cell(judged, true, said)
-    state = set_of(run.info, settings)
-    samples = [judged.samples[place] for place in places.tolist()]
-    told = {judged.samples[at].key: _told(judged, at, state) for at in places.tolist()}
-    st.markdown(_title(found, true, said))
-    chosen = faces(f"{run.info.id}-{judged.part}-{true}-{said}", samples, told, settings)
-    repair(run, chosen, found.classes[said] if true != said else "", settings)
-    return chosen, told
 
 
 def _cell_select(found: Evaluation, key: str) -> tuple[int, int]:
@@ -104,11 +93,9 @@ def _title(found: Evaluation, true: int, said: int) -> str:
     return f"**{count(number, 'picture')} of {own} called {other}**, the surest mistakes first"
 
 
-def _told(judged: Judged, place: int, state: SetState | None) -> Told:
-    sample = judged.samples[place]
+def _told(judged: Judged, place: int) -> str:
     answer = label(judged.classes[int(judged.answers[place])])
-    words = (
-        f"Labelled {label(sample.label)}; the head says {answer} with "
+    return (
+        f"Labelled {label(judged.samples[place].label)}; the head says {answer} with "
         f"{percent(float(judged.confidence[place]))}"
     )
-    return Told(words, now(sample, state))

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.review.again import set_of
 from tlcore.review.suspects import FOLDS, Suspect, Suspects
 from tlcore.runs.store import Run
 from tlcore.settings import Settings
 from tlcore.ui.review.asking import NAMES
-from tlcore.ui.review.faces import Told, faces
-from tlcore.ui.review.large import large
-from tlcore.ui.review.repair import now, repair
+from tlcore.ui.review.pictures import pictures
 from tlcore.ui.services import inference
 from tlcore.ui.words import count, label, percent
 
@@ -34,15 +31,15 @@ def suspects_view(run: Run, settings: Settings) -> None:
     shown = ranking[: len(doubted) + MORE] if more else doubted
     if not shown:
         return
-    state = set_of(run.info, settings)
-    told = {each.sample.key: Told(_told(each), now(each.sample, state)) for each in shown}
-    place = f"suspects-{run.info.id}-{part}"
-    chosen = faces(place, [each.sample for each in shown], told, settings)
     by_key = {each.sample.key: each for each in shown}
-    suggested = {by_key[sample.key].suggested for sample in chosen}
-    repair(run, chosen, suggested.pop() if len(suggested) == 1 else "", settings)
-    if chosen:
-        large(run, chosen[-1], told[chosen[-1].key].whole, settings)
+    pictures(
+        run,
+        f"suspects-{run.info.id}-{part}",
+        [each.sample for each in shown],
+        lambda sample: _told(by_key[sample.key]),
+        lambda sample: by_key[sample.key].suggested,
+        settings,
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=16)

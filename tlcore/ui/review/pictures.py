@@ -1,0 +1,49 @@
+"""The pictures that a view has found: chosen by a click, mended, and the last one seen large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from tlcore.images.dataset import Sample
+from tlcore.review.again import set_of
+from tlcore.runs.store import Run
+from tlcore.settings import Settings
+from tlcore.ui.review.faces import Told, faces
+from tlcore.ui.review.large import large
+from tlcore.ui.review.repair import now, repair
+
+
+def pictures(
+    run: Run,
+    place: str,
+    samples: Sequence[Sample],
+    words: Callable[[Sample], str],
+    suggest: Callable[[Sample], str],
+    settings: Settings,
+    *,
+    chosen: Sequence[Sample] = (),
+    below: DeltaGenerator | None = None,
+) -> None:
+    """Show thumbnails, what can be done with the chosen ones, and the last click large.
+
+    Args:
+        run: whose pictures they are.
+        place: name of what is shown; another name begins with nothing chosen.
+        samples: all of them, in their order.
+        words: what is said of one of them.
+        suggest: the label that may be right for one, or ""; offered where the chosen ones agree.
+        settings: where their set lies.
+        chosen: those that count as chosen until one is clicked.
+        below: where the large picture goes; without it under the thumbnails.
+    """
+    state = set_of(run.info, settings)
+    told = {sample.key: Told(words(sample), now(sample, state)) for sample in samples}
+    picked = faces(place, samples, told, settings) or list(chosen)
+    suggested = {suggest(sample) for sample in picked}
+    repair(run, picked, suggested.pop() if len(suggested) == 1 else "", settings)
+    if picked:
+        with below or st.container():
+            large(run, picked[-1], told[picked[-1].key].whole, settings)
