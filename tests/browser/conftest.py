@@ -142,6 +142,7 @@ class Tab:
         field.blur()
 
     def press(self, words: str) -> None:
+        self.page.mouse.move(2, 2)  # a tooltip of what was clicked before may lie over the button
         self.page.get_by_role("button", name=words, exact=True).click()
         self.settle()
 

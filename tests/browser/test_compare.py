@@ -73,6 +73,7 @@ def test_a_batch_stops_a_row_opens_its_picture_and_the_camera_brings_one(
 
     tab.page.get_by_role("button", name="Add yours").click()
     tab.page.get_by_text("Use the camera").click()
+    tab.page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")
     tab.page.get_by_role("button", name="Take Photo").click()
     tab.page.get_by_text("1 of 1").wait_for()
     tab.settle()

@@ -78,11 +78,11 @@ def _recipe(dataset: Dataset, row: Backbone, random: bool, settings: Settings) -
         epochs = left.number_input(
             "Epochs", 0, 1000, before.epochs, help="How often it goes through all pictures."
         )
-        sizes = sizes_of(row, top=False)
+        sizes = sorted({*sizes_of(row, top=False), before.size})  # a command may choose any
         size = right.selectbox(
             "Input size",
             sizes,
-            index=sizes.index(before.size) if before.size in sizes else sizes.index(row.size),
+            index=sizes.index(before.size),
             format_func=lambda size: f"{size} × {size}",
             help="Smaller is faster, larger sees more.",
             key=f"run-size-{row.name}",

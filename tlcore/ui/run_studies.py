@@ -39,13 +39,13 @@ def run_studies(run: Run, settings: Settings) -> None:
             for words in TASKS:
                 if st.button(words, help=HELP[words]):
                     asked = words
-            st.button(
+            if st.button(
                 "Which backbone?",
-                on_click=_leaderboard,
-                args=(run, settings),
                 help="Trains the same head on every backbone whose weights are here. Its runs are "
                 f"tagged “{TAG}”: sort the list by best first.",
-            )
+            ):
+                _leaderboard(run, settings)
+                st.rerun()  # the list of runs lies outside of this part of the page
         st.session_state[f"study-{run.info.id}"] = asked
         if asked:
             with st.spinner("Training heads …"):
@@ -102,11 +102,11 @@ def _leaderboard(run: Run, settings: Settings) -> None:
     """Queue the same head on the other backbones that are here."""
     config = run.info.config
     here = [row.backbone.name for row in ready(settings) if row.no_top is not None]
-    with boundary():
-        for name in [name for name in here if name != config.backbone][:OTHERS]:
-            other = dataclasses.replace(
-                config, backbone=name, size=0, unfreeze_from="", fine_tune_epochs=0, epochs=10
-            )
-            new = processes().start_run(f"{TAG} {run.info.id} {name}", other, settings)
-            write_notes(run_info(new, settings).folder, "", "", [TAG])
-        st.toast(f"{count(len(here) - 1, 'run')} queued below.")
+    others = [name for name in here if name != config.backbone][:OTHERS]
+    for name in others:
+        other = dataclasses.replace(
+            config, backbone=name, size=0, unfreeze_from="", fine_tune_epochs=0, epochs=10
+        )
+        new = processes().start_run(f"{TAG} {run.info.id} {name}", other, settings)
+        write_notes(run_info(new, settings).folder, "", "", [TAG])
+    st.toast(f"{count(len(others), 'run')} queued below.")
