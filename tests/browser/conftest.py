@@ -88,9 +88,25 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Settings:
+    """One home for all browser tests of a process: what is loaded for one serves the next."""
+    return Settings(home=tmp_path_factory.mktemp("browser") / "home", keras_home=shared / "keras")
+
+
+@pytest.fixture(scope="session")
+def server(real: Settings) -> Iterator[Server]:
+    yield from _serving(real)
+
+
 @pytest.fixture
-def server(real: Settings, tmp_path: Path) -> Iterator[Server]:
-    server = Server(real, tmp_path / "server.log")
+def fresh_server(tmp_path: Path, shared: Path) -> Iterator[Server]:
+    """A server that nobody has asked anything, on an empty home."""
+    yield from _serving(Settings(home=tmp_path / "home", keras_home=shared / "keras"))
+
+
+def _serving(settings: Settings) -> Iterator[Server]:
+    server = Server(settings, settings.home.with_name("server.log"))
     server.start()
     yield server
     server.stop()
@@ -160,7 +176,16 @@ class Tab:
 
 @pytest.fixture
 def tab(chromium: playwright.Browser, server: Server) -> Iterator[Tab]:
+    yield from _opened(chromium, server)
+
+
+@pytest.fixture
+def first_tab(chromium: playwright.Browser, fresh_server: Server) -> Iterator[Tab]:
+    """The first visitor's."""
+    yield from _opened(chromium, fresh_server)
+
+
+def _opened(chromium: playwright.Browser, server: Server) -> Iterator[Tab]:
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
-    tab = Tab(context.new_page(), server)
-    yield tab
+    yield Tab(context.new_page(), server)
     context.close()

@@ -10,7 +10,8 @@ from tlcore.images.sources import from_folder
 from tlcore.settings import Settings
 
 
-def test_from_home_to_both_answers_and_why_in_three_clicks(tab: Tab) -> None:
+def test_from_home_to_both_answers_and_why_in_three_clicks(first_tab: Tab) -> None:
+    tab = first_tab
     clicks = 0
 
     def click(words: str) -> None:

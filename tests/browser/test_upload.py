@@ -17,9 +17,9 @@ COPIES, EACH = 2, 24
 
 
 @pytest.fixture
-def archive(photos: list[Path], tmp_path: Path) -> Path:
+def archive(width: int, photos: list[Path], tmp_path: Path) -> Path:
     """A zip with an outer folder: two classes of photographs, two copies, a placeholder."""
-    path = tmp_path / "two classes.zip"
+    path = tmp_path / f"two classes {width}.zip"
     with zipfile.ZipFile(path, "w") as out:
         for number, photo in enumerate(photos[: 2 * EACH]):
             out.write(photo, f"mine/{'birds' if number < EACH else 'other'}/{photo.name}")
@@ -43,7 +43,7 @@ def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings)
     tab.open("/Upload")
     tab.page.locator("input[type=file]").set_input_files(str(archive))
     tab.press("Make the data set")
-    name = "two classes"
+    name = archive.stem
     tab.page.get_by_text("Exact copies").first.wait_for()  # the doctor speaks at once
 
     tab.press(f"Exclude all but one ({COPIES})")
