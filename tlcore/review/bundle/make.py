@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -34,6 +35,7 @@ from tlcore.runs.store import Run, load_run
 from tlcore.runs.trained import load_trained
 from tlcore.settings import Settings
 
+COMPARED = 2  # formats at a time, each in a process with a TensorFlow of its own
 LITERT = "2.3.0"  # of ai-edge-litert, which reads TFLite without TensorFlow; held by a test
 NEEDED = ("numpy", "pillow", "keras", "tensorflow")  # by predict.py, for every format
 
@@ -69,7 +71,7 @@ def make_bundle(run: str, target: Path, settings: Settings, progress: Progress) 
             pages = pages_of(found.info, network, drawn, settings.limits)
             model = _model(found)
             _describe(found, bundle)
-            checks = [_format(form, model, bundle, pages, steps) for form in FORMATS.values()]
+            checks = _formats(model, bundle, pages, steps)
             _keep_what_is_offered(bundle, checks)
             steps.next("Packing")
             _write_words(found, bundle, checks, _kept_tests(run, settings))
@@ -99,18 +101,33 @@ def _model(run: Run) -> keras.Model:
     return deployable(trained, backbone(run.info.config.backbone).mode)
 
 
-def _format(form: Format, model: keras.Model, bundle: Path, pages: Pages, steps: _Steps) -> Check:
-    """Write one format and compare it; what fails is named and does not stop the others."""
+def _formats(model: keras.Model, bundle: Path, pages: Pages, steps: _Steps) -> list[Check]:
+    """Write each format, and compare it while the next ones are written: both take seconds."""
+    with ThreadPoolExecutor(COMPARED) as pool:
+        comings = [_format(form, model, bundle, pages, pool, steps) for form in FORMATS.values()]
+        checks = []
+        for form, coming in zip(FORMATS.values(), comings, strict=True):
+            steps.next(f"Comparing {form.title} in a fresh process")
+            checks.append(coming() if callable(coming) else coming)
+    return checks
+
+
+def _format(
+    form: Format, model: keras.Model, bundle: Path, pages: Pages, pool: Executor, steps: _Steps
+) -> Check | Callable[[], Check]:
+    """Write one format and begin to compare it; what fails is named and does not stop the others.
+
+    Returns:
+        What waits for the comparison, or what was wrong already.
+    """
     steps.next(f"Writing {form.title}")
     try:
         WRITERS[form.name](model, bundle)
     except OSError:
         raise
     except Exception as error:  # converters raise whatever they like
-        steps.next(f"Leaving {form.title} out")
         return Check(form.name, fault=f"It could not be written: {str(error)[:300]}")
-    steps.next(f"Comparing {form.title} in a fresh process")
-    return check(form, bundle, pages)
+    return pool.submit(check, form, bundle, pages).result
 
 
 def _describe(run: Run, bundle: Path) -> None:
