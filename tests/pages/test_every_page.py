@@ -16,9 +16,7 @@ EVERY = list(PAGES)
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_opens_on_an_empty_workspace_without_weights(
-    name: str, opened: Opened, empty_workspace: Settings
-) -> None:
+def test_opens_without_weights(name: str, opened: Opened, workspace: Settings) -> None:
     at = opened(name)
     assert not at.exception
     assert not at.error
