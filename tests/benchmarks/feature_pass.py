@@ -13,8 +13,7 @@ from tlcore.images.decode import read
 from tlcore.images.folder import read_folder
 from tlcore.images.geometry import fit
 from tlcore.runs.config import RunConfig
-from tlcore.runs.training.network import BATCH
-from tlcore.runs.training.pictures import Request, hashed
+from tlcore.runs.training.pictures import FORWARD, Request, hashed
 from tlcore.runs.training.supply import Supply
 
 ROUNDS = 3
@@ -22,19 +21,19 @@ ROUNDS = 3
 
 def main(folder: Path) -> None:
     samples = hashed(read_folder(folder).samples)
-    whole_batches = len(samples) // BATCH * BATCH
+    whole_batches = len(samples) // FORWARD * FORWARD
     samples = samples[:whole_batches]
     config = RunConfig(str(folder.resolve()), size=160)
     ratios = []
     with ours.empty_home() as settings:
         network = Supply(config, 2, settings).whole
-        network.forward(np.zeros((BATCH, 160, 160, 3), np.uint8), ["pooling-avg"])  # traced
+        network.forward(np.zeros((FORWARD, 160, 160, 3), np.uint8), ["pooling-avg"])  # traced
         for place in range(ROUNDS):
             began = time.perf_counter()
             pixels = [fit(read(sample.path, settings.limits), 160) for sample in samples]
             decoded = time.perf_counter()
-            for start in range(0, len(pixels), BATCH):
-                network.forward(np.stack(pixels[start : start + BATCH]), ["pooling-avg"])
+            for start in range(0, len(pixels), FORWARD):
+                network.forward(np.stack(pixels[start : start + FORWARD]), ["pooling-avg"])
             bare = time.perf_counter()
             fresh = ours.replace(settings, home=settings.home / str(place))
             supply = Supply(config, 2, fresh)

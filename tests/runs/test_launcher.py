@@ -29,6 +29,7 @@ from tlcore.runs.store import (
 )
 from tlcore.settings import Settings
 
+LONG = 1000  # epochs
 PATIENCE = 120.0  # s; far more than any step needs, so that a slow machine does not fail a test
 
 
@@ -36,13 +37,15 @@ PATIENCE = 120.0  # s; far more than any step needs, so that a slow machine does
 def start(
     settings: Settings, tmp_path: Path
 ) -> Iterator[Callable[..., tuple[str, subprocess.Popen[bytes]]]]:
-    data = write_patches(tmp_path / "set")
+    data = write_patches(tmp_path / "set", each=40)
     started: list[subprocess.Popen[bytes]] = []
 
     def start(epochs: int) -> tuple[str, subprocess.Popen[bytes]]:
+        """A long run sends every picture through the network in every epoch: it takes minutes."""
         config = RunConfig(
-            str(data), "MobileNet-0.25", 32, epochs=epochs, random_weights=True, batch_size=4
-        )
+            str(data), "MobileNet-0.25", 32, epochs=epochs, random_weights=True, batch_size=4,
+            augment=("flip",), free_augmentation=epochs == LONG,
+        )  # fmt: skip
         run, process = start_run(config, settings)
         started.append(process)
         return run, process
@@ -75,7 +78,7 @@ def test_a_run_finishes_in_its_own_process(start, settings: Settings) -> None:
 def test_a_killed_process_is_a_failed_run_with_its_reason_and_log(
     start, settings: Settings
 ) -> None:
-    run, process = start(epochs=1000)
+    run, process = start(epochs=LONG)
     wait_for(lambda: len(load_run(run, settings).history) > 1)
     os.kill(process.pid, signal.SIGKILL)
     wait_for(lambda: run_info(run, settings).state == FAILED)  # unreaped, and yet known as dead
@@ -93,7 +96,7 @@ def test_a_killed_process_before_its_first_event_is_a_failed_run(start, settings
 
 
 def test_stop_and_the_next_in_the_queue_comes_up(start, settings: Settings) -> None:
-    first, _ = start(epochs=1000)
+    first, _ = start(epochs=LONG)
     second, _ = start(epochs=1)
     third, third_process = start(epochs=1)
     wait_for(lambda: len(load_run(first, settings).history) > 1)
@@ -108,7 +111,7 @@ def test_stop_and_the_next_in_the_queue_comes_up(start, settings: Settings) -> N
 
 
 def test_end_now_ends_it(start, settings: Settings) -> None:
-    run, process = start(epochs=1000)
+    run, process = start(epochs=LONG)
     wait_for(lambda: run_info(run, settings).state == RUNNING)
     stop_run(run, settings)
     kill_run(run, settings)

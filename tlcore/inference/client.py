@@ -92,7 +92,7 @@ class Inference:
         return briefs
 
     def run_cost(self, config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]) -> Cost:
-        """Return what a run will need, from two batches tried."""
+        """Return what a run will need, from some pictures tried."""
         cost: Cost = self._ask("run_cost", config, train, val)
         return cost
 

@@ -112,9 +112,9 @@ def _recipe(dataset: Dataset, row: Backbone, random: bool, settings: Settings) -
 
 
 def _cost(config: RunConfig, dataset: Dataset, settings: Settings) -> None:
-    """Try two batches and say what comes; nothing is started."""
+    """Try some pictures and say what comes; nothing is started."""
     train, val = split_samples(dataset, config.val_fraction, config.seed)
-    with st.spinner("Trying two batches …"):
+    with st.spinner("Trying some pictures …"):
         cost = inference(settings).run_cost(config, train, val)
     parts = [
         f"{count(cost.missing, 'picture')} to go through once, about "

@@ -32,7 +32,7 @@ def _block(name: str, kind: str) -> str:
     outer, slash, _ = name.partition("/")
     if slash:
         return outer
-    match = _BLOCK.match(name)
+    match = _BLOCK.match(name.removeprefix("bn_"))  # of MobileNetV2's first convolution
     numbered = match[1].rstrip("0123456789").rstrip("_") if match else name
     own = numbered.replace("_", "").lower() != kind.lower()
     return match[1] if match and own else ""

@@ -18,9 +18,8 @@ from tlcore.networks.freeze import cut_below, freeze_base, unfreeze_from
 from tlcore.networks.heads import add_head
 from tlcore.networks.network import preprocess
 from tlcore.runs.config import RunConfig
+from tlcore.runs.training.pictures import FORWARD
 from tlcore.settings import Settings
-
-BATCH = 32  # pictures a forward pass; a last, smaller one is filled up
 
 
 class Whole:
@@ -61,15 +60,15 @@ class Whole:
         return tuple(self.output(layer).shape[1:])
 
     def forward(self, pixels: npt.NDArray[np.uint8], layers: Sequence[str]) -> list[Floats]:
-        """Return what these layers make of up to BATCH pictures, in inference mode.
+        """Return what these layers make of up to FORWARD pictures, in inference mode.
 
         Args:
             pixels: uint8 (n, size, size, 3).
             layers: in the order wanted.
         """
         count = len(pixels)
-        if count < BATCH:  # one shape, one trace, and the same arithmetic for every picture
-            filling = np.zeros((BATCH - count, *pixels.shape[1:]), np.uint8)
+        if count < FORWARD:  # one shape, one trace, and the same arithmetic for every picture
+            filling = np.zeros((FORWARD - count, *pixels.shape[1:]), np.uint8)
             pixels = np.concatenate([pixels, filling])
         values = self._forward(tuple(layers))(preprocess(pixels, self.config.backbone))
         return [value.numpy()[:count] for value in values]
@@ -98,6 +97,6 @@ class Whole:
             part = keras.Model(self.model.input, [self.output(layer) for layer in layers])
             self._forwards[layers] = tf.function(
                 lambda batch: tf.nest.flatten(part(batch, training=False)),  # a list even of one
-                input_signature=[tf.TensorSpec((BATCH, side, side, 3), tf.float32)],
+                input_signature=[tf.TensorSpec((FORWARD, side, side, 3), tf.float32)],
             )
         return self._forwards[layers]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +21,12 @@ from tlcore.runs.augment import view, view_name
 from tlcore.runs.cache.keys import row_id
 from tlcore.settings import Limits
 
+# Pictures a pass through the network: 12% to 36% faster than 32 on two cores, whose caches hold the
+# activations of so many (MobileNetV2, EfficientNetB0 and ResNet50, 160 and 224 pixels).
+FORWARD = 8
 PLAIN = -1  # the number of the view that is the picture itself
 DECODERS = 2  # threads; Pillow lets go of Python's lock while it decodes
+AHEAD = 64 * 2**20  # bytes of decoded pictures that may wait for the network
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Request:
 
 
 Pixels = npt.NDArray[np.uint8] | BadImage
+Batches = Iterator[list[tuple[Request, Pixels]]]
 
 
 def hashed(samples: Sequence[Sample]) -> tuple[Sample, ...]:
@@ -83,17 +91,31 @@ def look(request: Request, looking: Looking) -> Pixels:
     )
 
 
-def batches(
-    requests: Sequence[Request], looking: Looking, size: int
-) -> Iterator[list[tuple[Request, Pixels]]]:
-    """Decode ``size`` at a time, the next ones while the caller works on these."""
-    with ThreadPoolExecutor(DECODERS) as pool:
+@contextmanager
+def decoded(requests: Sequence[Request], looking: Looking, size: int) -> Iterator[Batches]:
+    """Decode ``size`` at a time, ahead of the caller by as many as AHEAD bytes hold.
 
-        def submit(start: int) -> list[tuple[Request, Future[Pixels]]]:
-            part = requests[start : start + size]
-            return [(request, pool.submit(look, request, looking)) for request in part]
+    It begins at once, so that a network can be imported and built meanwhile; what nobody has
+    waited for at the end is not decoded any more.
+    """
+    parts = iter([requests[start : start + size] for start in range(0, len(requests), size)])
+    ahead = max(1, AHEAD // (size * looking.size**2 * 3))
+    pool = ThreadPoolExecutor(DECODERS)
 
-        following = submit(0)
-        for start in range(0, len(requests), size):
-            current, following = following, submit(start + size)
+    def submit(some: Iterable[Sequence[Request]]) -> list[list[tuple[Request, Future[Pixels]]]]:
+        return [
+            [(request, pool.submit(look, request, looking)) for request in part] for part in some
+        ]
+
+    waiting = deque(submit(islice(parts, ahead)))
+
+    def in_turn() -> Batches:
+        while waiting:
+            current = waiting.popleft()
+            waiting.extend(submit(islice(parts, 1)))
             yield [(request, future.result()) for request, future in current]
+
+    try:
+        yield in_turn()
+    finally:
+        pool.shutdown(cancel_futures=True)

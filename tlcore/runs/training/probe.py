@@ -1,4 +1,4 @@
-"""What a run will cost, before it starts: two batches are tried, the rest is counted."""
+"""What a run will cost, before it starts: some pictures are tried, the rest is counted."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tlcore.images.dataset import Sample
 from tlcore.networks.units import units
 from tlcore.runs.config import RunConfig
 from tlcore.runs.training.inputs import stored_requests, targets_of
-from tlcore.runs.training.pictures import Request, batches, hashed
-from tlcore.runs.training.supply import FORWARD, Supply, readable
+from tlcore.runs.training.pictures import FORWARD, Request, decoded, hashed
+from tlcore.runs.training.supply import Supply, readable
 from tlcore.settings import Settings
 
-TRIED = 2 * FORWARD  # pictures
+TRIED = 4 * FORWARD  # pictures
 COPIES = 4  # of the head's weights: themselves, two moments, the slope
 
 
@@ -40,7 +40,7 @@ class Cost:
 def probe(
     config: RunConfig, train: Sequence[Sample], val: Sequence[Sample], settings: Settings
 ) -> Cost:
-    """Try two batches and say what the whole run will need.
+    """Try some pictures and say what the whole run will need.
 
     Raises:
         BadConfig: it cannot fit into the cache, onto the disk or into memory.
@@ -76,15 +76,20 @@ def probe(
 
 
 def _seconds_a_picture(supply: Supply, layers: Sequence[str], requests: Sequence[Request]) -> float:
-    """Time the second of two batches: the first one pays for the tracing."""
-    seconds = 0.0
+    """Time the decoding, and the passes behind the first, which pays for the tracing. The sum
+    counts: both want all the processors there are."""
+    tried = requests[:TRIED]
     began = time.perf_counter()
-    for batch in batches(requests[:TRIED], supply.looking, FORWARD):
-        good, pixels = readable(batch, lambda *_: None)
-        if good:
-            supply.whole.forward(pixels, layers)
-        seconds, began = time.perf_counter() - began, time.perf_counter()
-    return seconds / (len(requests[:TRIED]) % FORWARD or FORWARD)
+    with decoded(tried, supply.looking, FORWARD) as batches:
+        read = [readable(batch, lambda *_: None)[1] for batch in batches]
+    decoding = (time.perf_counter() - began) / len(tried)
+    passes = [pixels for pixels in read if len(pixels)]
+    for pixels in passes[:1]:
+        supply.whole.forward(pixels, layers)
+    began = time.perf_counter()
+    for pixels in passes:
+        supply.whole.forward(pixels, layers)
+    return decoding + (time.perf_counter() - began) / len(tried)
 
 
 def _tuned_seconds(supply: Supply, learned: int, judged: int, classes: int) -> float:

@@ -20,13 +20,12 @@ from tlcore.networks.weights import find
 from tlcore.runs.cache.keys import ShelfKey, weights_id
 from tlcore.runs.cache.shelf import MISSING, Floats, Shelf, make_room, shape_of
 from tlcore.runs.config import RunConfig
-from tlcore.runs.training.pictures import Looking, Request, batches
+from tlcore.runs.training.pictures import FORWARD, Looking, Request, decoded
 from tlcore.settings import Settings
 
 if TYPE_CHECKING:
     from tlcore.runs.training.network import Whole
 
-FORWARD = 32  # pictures at a time
 FLUSH = 256  # pictures after which the values are put on disk
 
 
@@ -55,18 +54,16 @@ class Supply:
 
     def shelf(self, layer: str) -> Shelf:
         """Return the open shelf of a layer."""
-        if layer not in self._shelves:
-            key = self._key(layer)
-            shape = shape_of(self.settings.features, key) or self.whole.shape(layer)
-            self._shelves[layer] = Shelf(self.settings.features, key, shape)
-        return self._shelves[layer]
+        known = self._known_shelf(layer)
+        return self._open(layer, self.whole.shape(layer)) if known is None else known
 
     def missing(self, layers: Sequence[str], requests: Sequence[Request]) -> list[Request]:
         """Return those that some of the layers have no value of, each once."""
         ids = [request.id(self.looking) if request.sample.sha256 else b"" for request in requests]
         gone = np.zeros(len(requests), bool)
         for layer in layers:
-            gone |= self.shelf(layer).find(ids) == MISSING
+            shelf = self._known_shelf(layer)
+            gone |= True if shelf is None else shelf.find(ids) == MISSING
         once = {
             ids[place] or requests[place]: requests[place]
             for place in np.flatnonzero(gone).tolist()
@@ -94,21 +91,22 @@ class Supply:
         """
         if not requests:
             return
-        self._make_room(layers, len(requests))
         held: list[tuple[list[bytes], list[Floats]]] = []
         behind = 0
-        try:
-            for batch in batches(requests, self.looking, FORWARD):
-                good, pixels = readable(batch, skipped)
-                if good:
-                    ids = [request.id(self.looking) for request in good]
-                    held.append((ids, self.whole.forward(pixels, layers)))
-                behind += len(batch)
-                if len(held) * FORWARD >= FLUSH:
-                    self._flush(layers, held)
-                done(behind)
-        finally:
-            self._flush(layers, held)
+        with decoded(requests, self.looking, FORWARD) as batches:  # while the network is built
+            self._make_room(layers, len(requests))
+            try:
+                for batch in batches:
+                    good, pixels = readable(batch, skipped)
+                    if good:
+                        ids = [request.id(self.looking) for request in good]
+                        held.append((ids, self.whole.forward(pixels, layers)))
+                    behind += len(batch)
+                    if len(held) * FORWARD >= FLUSH:
+                        self._flush(layers, held)
+                    done(behind)
+            finally:
+                self._flush(layers, held)
 
     def kept(self, samples: Sequence[Sample]) -> tuple[list[Sample], Floats]:
         """Return the pictures whose bottleneck features are in the cache, as they are without a
@@ -122,10 +120,10 @@ class Supply:
 
     def fresh(self, layer: str, requests: Sequence[Request]) -> Floats:
         """Compute values that are used once, and keep none of them. All files were read before."""
-        values = [
-            self.whole.forward(readable(batch, _refuse)[1], [layer])[0]
-            for batch in batches(requests, self.looking, FORWARD)
-        ]
+        with decoded(requests, self.looking, FORWARD) as batches:
+            values = [
+                self.whole.forward(readable(batch, _refuse)[1], [layer])[0] for batch in batches
+            ]
         return np.concatenate(values)
 
     def close(self) -> None:
@@ -140,6 +138,18 @@ class Supply:
         for place, layer in enumerate(layers):
             self.shelf(layer).append(ids, np.concatenate([values[place] for _, values in held]))
         held.clear()
+
+    def _known_shelf(self, layer: str) -> Shelf | None:
+        """Return the shelf of a layer; None where there is none yet, as only the network knows
+        the shape of its values."""
+        if layer in self._shelves:
+            return self._shelves[layer]
+        shape = shape_of(self.settings.features, self._key(layer))
+        return self._open(layer, shape) if shape else None
+
+    def _open(self, layer: str, shape: tuple[int, ...]) -> Shelf:
+        self._shelves[layer] = Shelf(self.settings.features, self._key(layer), shape)
+        return self._shelves[layer]
 
     def _make_room(self, layers: Sequence[str], pictures: int) -> None:
         coming = sum(self.shelf(layer).bytes_of(pictures) for layer in layers)
