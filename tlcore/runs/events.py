@@ -10,9 +10,11 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 STAGES: Mapping[str, str] = MappingProxyType(
     {
@@ -86,17 +88,53 @@ class EventLog:
 
 def read_events(path: Path) -> list[Event]:
     """Return the events written so far; none where the file is not there yet."""
-    if not path.exists():
+    try:
+        return _reader(path).read()
+    except FileNotFoundError:
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # the last one has no end yet
-    return [event for line in lines if (event := _parse(line)) is not None]
+
+
+class EventReader:
+    """The reading end. Only what was appended since the last time is parsed: every page that
+    looks at a run asks once a second."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._alone = Lock()
+        self._behind = 0  # bytes read
+        self._last = b""  # the last line of them
+        self._events: list[Event] = []
+
+    def read(self) -> list[Event]:
+        """Return all events that are whole. Raises FileNotFoundError where there is no file."""
+        with self._alone, self._path.open("rb") as file:
+            if not self._is_longer(file):
+                self._behind, self._last, self._events = 0, b"", []
+            file.seek(self._behind)
+            lines = file.read().splitlines(keepends=True)
+            if lines and not lines[-1].endswith(b"\n"):
+                lines.pop()  # being written
+            self._events += [event for line in lines if (event := _parse(line)) is not None]
+            self._behind += sum(map(len, lines))
+            self._last = lines[-1] if lines else self._last
+            return list(self._events)
+
+    def _is_longer(self, file: BinaryIO) -> bool:
+        """Whether it begins with what was read; a run that goes on may have lost its end."""
+        file.seek(self._behind - len(self._last))
+        return file.read(len(self._last)) == self._last
+
+
+@lru_cache(maxsize=64)  # runs that are looked at
+def _reader(path: Path) -> EventReader:
+    return EventReader(path)
 
 
 def _line(event: Event) -> str:
     return json.dumps({"kind": _NAMES[type(event)], **dataclasses.asdict(event)}) + "\n"
 
 
-def _parse(line: str) -> Event | None:
+def _parse(line: bytes) -> Event | None:
     fields: dict[str, Any] = json.loads(line)
     kind = _KINDS.get(fields.pop("kind", ""))
     return kind(**fields) if kind else None  # a kind of a later version is passed over

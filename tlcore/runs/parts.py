@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tlcore.files import read_json
 from tlcore.images.dataset import Dataset, Sample, split_samples
-from tlcore.runs.store import RunInfo
+from tlcore.runs.store import RunInfo, split_of
 
 Noted = Mapping[str, Any]  # "classes" and, by part, the pictures as rows; not to be changed
 Parts = Mapping[str, str]  # a picture's sha256 → "train" or "val"; others are in neither
@@ -40,33 +38,20 @@ def pictures_of(run: RunInfo, part: str) -> list[Sample]:
     """
     return [
         Sample(row["file"], Path(row["path"]), row["sha256"], row["label"], part)
-        for row in _noted(run).get(part, [])
+        for row in split_of(run.folder).get(part, [])
     ]
 
 
 def classes_of(run: RunInfo) -> tuple[str, ...]:
     """Return a run's classes in the order of the output units; none where it has not begun."""
-    return tuple(_noted(run).get("classes", ()))
+    return tuple(split_of(run.folder).get("classes", ()))
 
 
 def noted_test(run: RunInfo) -> bool:
     """Whether a run has noted which pictures were set aside for the test; older ones have not."""
-    return "test" in _noted(run)
+    return "test" in split_of(run.folder)
 
 
 def _split(run: RunInfo) -> Noted:
-    found = _noted(run)
+    found = split_of(run.folder)
     return {part: found[part] for part in ("train", "val") if part in found}
-
-
-def _noted(run: RunInfo) -> Noted:
-    path = run.folder / "split.json"
-    try:
-        return _read(path, path.stat().st_mtime_ns)
-    except FileNotFoundError:
-        return {}
-
-
-@lru_cache(maxsize=8)  # a page looks several times at the parts of the same run
-def _read(path: Path, written: int) -> Noted:
-    return read_json(path)

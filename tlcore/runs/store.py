@@ -26,10 +26,12 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from tlcore.errors import RunError
 from tlcore.files import read_json
@@ -194,13 +196,29 @@ def load_run(run: str, settings: Settings) -> Run:
     """Return one run with its events. Raises as ``run_info`` does."""
     folder = _folder(run, settings)
     info = _info(folder)  # before the events: an outcome seen has all its events on disk
-    split = read_json(folder / "split.json")
     return Run(
         info=info,
         events=tuple(read_events(folder / "events.jsonl")),
-        classes=tuple(split.get("classes", ())),
+        classes=tuple(split_of(folder).get("classes", ())),
         pictures=info.pictures,
     )
+
+
+def split_of(folder: Path) -> Mapping[str, Any]:
+    """Return what a run has noted of its pictures: "classes" and, by part, the pictures as rows.
+
+    Not to be changed: all who ask share it. Empty where the run has not begun.
+    """
+    path = folder / "split.json"
+    try:
+        return _split(path, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return {}
+
+
+@lru_cache(maxsize=8)  # every page that looks at a run asks once a second
+def _split(path: Path, written: int) -> Mapping[str, Any]:
+    return read_json(path)
 
 
 def stop_run(run: str, settings: Settings) -> None:
@@ -289,5 +307,5 @@ def _read_info(folder: Path) -> RunInfo:
 
 def _pictures(folder: Path) -> dict[str, int]:
     """Count the pictures of a run made before there were facts."""
-    split = read_json(folder / "split.json")
+    split = split_of(folder)
     return {part: len(split[part]) for part in ("train", "val") if part in split}
