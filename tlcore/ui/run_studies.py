@@ -109,4 +109,5 @@ def _leaderboard(run: Run, settings: Settings) -> None:
         )
         new = processes().start_run(f"{TAG} {run.info.id} {name}", other, settings)
         write_notes(run_info(new, settings).folder, "", "", [TAG])
-    st.toast(f"{count(len(others), 'run')} queued below.")
+    none = "The weights of no other backbone are here. Compare offers to fetch them."
+    st.toast(f"{count(len(others), 'run')} queued below." if others else none)
