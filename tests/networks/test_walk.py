@@ -24,10 +24,10 @@ def pixels(side: int) -> np.ndarray:
     return np.random.default_rng(0).random((1, side, side, 3), np.float32)
 
 
-def plain_part(feeds: list[Any], end: Any) -> Any:
+def plain_part(feeds: list[Any], ends: list[Any]) -> Any:
     """A piece that is not compiled: a plain Keras model."""
-    part = keras.Model(feeds, end)
-    return lambda *batch: part(list(batch) if len(batch) > 1 else batch[0], training=False)
+    part = keras.Model(feeds, ends)
+    return lambda *batch: keras.tree.flatten(part(list(batch), training=False))
 
 
 def check_every_layer(model: keras.Model, compiled: int = 1) -> None:

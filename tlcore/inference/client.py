@@ -10,9 +10,11 @@ from __future__ import annotations
 import importlib
 import os
 import threading
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,10 @@ from tlcore.runs.training.probe import Cost
 from tlcore.settings import Settings
 
 TASKS = "tlcore.inference.tasks"  # imported in the worker only: it loads TensorFlow
+AHEAD = 4  # answers kept that nobody has asked for yet; a page of maps is up to half a megabyte
+
+
+Question = tuple[str, tuple[Any, ...]]  # task and arguments
 
 
 class Inference:
@@ -45,6 +51,7 @@ class Inference:
         self._lock = threading.Lock()
         self._executor: ProcessPoolExecutor | None = None
         self._warm: Future[int] | None = None
+        self._ahead: deque[tuple[Question, Future[Any]]] = deque(maxlen=AHEAD)
 
     def warm_up(self) -> None:
         """Start the process, if there is none, without waiting for it."""
@@ -70,6 +77,14 @@ class Inference:
     def ask(self, task: str, *args: Any) -> Any:
         """Ask for a task of another module of the worker, "module:function"."""
         return self._ask(task, *args)
+
+    def ahead(self, task: str, *args: Any) -> None:
+        """Let a task be worked on before it is asked for; ``ask`` then has its answer at once."""
+        executor = self._running()
+        with self._lock, suppress(BrokenProcessPool, ShutdownExecutorError):
+            if all(question != (task, args) for question, _ in self._ahead):
+                answer = executor.submit(run_task, task, self._settings, *args)
+                self._ahead.append(((task, args), answer))
 
     def explain(self, image: Path, ref: NetworkRef, index: int, layer: str = "") -> Explanation:
         """Return where a network looked for one class in one image file."""
@@ -106,12 +121,14 @@ class Inference:
             if self._executor is not None:
                 self._executor.shutdown(wait=True, kill_workers=True)
             self._executor = self._warm = None
+            self._ahead.clear()
 
     def _ask(self, task: str, *args: Any) -> Any:
         for last in (False, True):
             executor = self._running()
             try:
-                return executor.submit(run_task, task, self._settings, *args).result()
+                answer = self._taken((task, args))
+                return (answer or executor.submit(run_task, task, self._settings, *args)).result()
             except (BrokenProcessPool, ShutdownExecutorError) as error:
                 self._forget(executor)
                 if last:
@@ -121,6 +138,15 @@ class Inference:
                         "click; try a smaller image size or another backbone."
                     ) from error
         raise AssertionError("unreachable")
+
+    def _taken(self, question: Question) -> Future[Any] | None:
+        """Return the answer that is under way since ``ahead``, if this was foreseen."""
+        with self._lock:
+            for foreseen in self._ahead:
+                if foreseen[0] == question:
+                    self._ahead.remove(foreseen)
+                    return foreseen[1]
+        return None
 
     def _running(self) -> ProcessPoolExecutor:
         with self._lock:
@@ -138,6 +164,7 @@ class Inference:
         with self._lock:
             if self._executor is broken:
                 self._executor = self._warm = None
+                self._ahead.clear()
         broken.shutdown(wait=False, kill_workers=True)
 
 

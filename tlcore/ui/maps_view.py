@@ -52,10 +52,10 @@ def walk(sample: Sample, ref: NetworkRef, settings: Settings) -> None:
     """Walk through the layers. Only this part of the page runs again with each step."""
     with boundary():
         layers = places(ref, settings)
-        layer, view = _steps(layers, ref, settings)
+        layer, following, view = _steps(layers, ref, settings)
         write_address(MAPS.address)
         look = look_of(sample, ref)
-        page = map_page(look, layer.name, view, settings)
+        page = map_page(look, layer.name, view, settings, then=following)
         picture, maps = st.columns([2, 7], gap="medium")
         with maps:
             depth_map(layers, layer.name)
@@ -71,8 +71,12 @@ def walk(sample: Sample, ref: NetworkRef, settings: Settings) -> None:
         more(sample, look, layers, layer, view, settings)
 
 
-def _steps(layers: Sequence[Place], ref: NetworkRef, settings: Settings) -> tuple[Layer, View]:
-    """Choose a layer, by name or one step on; an early one that shows much at first."""
+def _steps(layers: Sequence[Place], ref: NetworkRef, settings: Settings) -> tuple[Layer, str, View]:
+    """Choose a layer, by name or one step on; an early one that shows much at first.
+
+    Returns:
+        The layer, the name of the one behind it ("" behind the last), and how to draw.
+    """
     found = {place.layer.name: place.layer for place in layers if place.layer.spatial}
     names = list(found)
     if chosen(Choice.LAYER) not in found:
@@ -94,7 +98,7 @@ def _steps(layers: Sequence[Place], ref: NetworkRef, settings: Settings) -> tupl
         _step("Next layer", ":material/arrow_forward:", "N", names, place + 1)
     with drawing:
         view = drawing_options()
-    return found[name], view
+    return found[name], (names[place + 1] if place + 1 < len(names) else ""), view
 
 
 def _grid(page: MapPage, made: str) -> None:

@@ -1,16 +1,18 @@
 """One walk through a network: a layer costs what lies between it and what is known already.
 
-The network is cut where all of it passes through one tensor. Whole pieces between cuts are
-compiled once each and give their end only; so is the way from a cut to a layer that is jumped to.
+The network is cut where all of it passes through one tensor. A jump runs from the last cut that is
+known through all cuts on its way, in one compiled call that gives all of them, and from there to
+the layer in another: each call more costs, as does each point at which TensorFlow must stop fusing.
 Where what feeds a layer is known, the layer is compiled by itself and costs itself and nothing
-else. No trace is ever repeated: each is made at its first need and kept with the network. A value
-does not depend on the order of the looks: a test holds jump and walk equal to the bit. (Eager
-execution would need no trace at all, but takes several times as long at every look.)
+else. Each piece is traced at its first need and kept with the network, the latest ``PIECES`` of
+them. A value does not depend on the order of the looks: a test holds jump and walk equal to the
+bit. (Eager execution would need no trace at all, but takes several times as long at every look.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -22,19 +24,20 @@ from tlcore.networks.layers import Graph
 from tlcore.networks.maps.kept import Kept
 from tlcore.networks.maps.wiring import Wiring, wire
 
-Compiled = Callable[..., Any]  # tensors (n, …) of the feeds → the end's
-Make = Callable[[list[Any], Any], Compiled]
+Compiled = Callable[..., Sequence[Any]]  # tensors (n, …) of the feeds → those of the ends
+Make = Callable[[list[Any], list[Any]], Compiled]
+PIECES = 64  # compiled pieces kept of a network: about 1.8 MB each, and 30 ms to make anew
 
 
 class Walk:
     """A network that can be asked for the output of any of its layers. Read-only on the model."""
 
     def __init__(self, graph: Graph, make: Make | None = None) -> None:
-        """Walk through ``graph``; ``make`` computes an end from its feeds, compiled by default."""
+        """Walk through ``graph``; ``make`` computes ends from feeds, compiled by default."""
         self.graph = graph
         self._make = make or compile_part
         self.wiring: Wiring = wire(graph)
-        self._pieces: dict[tuple[tuple[int, ...], int], Compiled] = {}
+        self.piece = lru_cache(maxsize=PIECES)(self._made)  # places of feeds and ends → Compiled
 
     def to(self, layer: str, batch: Callable[[], Floats], picture: Hashable, kept: Kept) -> Any:
         """Return a layer's output, a tensor float32 (n, …).
@@ -45,46 +48,67 @@ class Walk:
             picture: tells what that input is; results are kept under it.
             kept: where they are kept.
         """
-        local: dict[int, Any] = {}
+        return _Visit(self, batch, picture, kept).need(self.wiring.place[layer])
 
-        def known(place: int) -> Any:
-            value = local.get(place)
-            return value if value is not None else kept.get((picture, place))
+    def _made(self, feeds: tuple[int, ...], ends: tuple[int, ...]) -> Compiled:
+        """Return what computes some tensors from others."""
+        tensors = self.wiring.tensors
+        return self._make([tensors[feed] for feed in feeds], [tensors[end] for end in ends])
 
-        def keep(place: int, value: Any) -> Any:
-            local[place] = value
-            kept.put((picture, place), value)
+
+class _Visit:
+    """One picture on its way through a network, as far as a layer needs it."""
+
+    def __init__(
+        self, walk: Walk, batch: Callable[[], Floats], picture: Hashable, kept: Kept
+    ) -> None:
+        self._walk, self._wiring = walk, walk.wiring
+        self._batch, self._picture, self._kept = batch, picture, kept
+        self._own: dict[int, Any] = {}  # of this visit: it holds though nothing can be kept
+
+    def need(self, place: int) -> Any:
+        """Return the tensor of a place, from those before it that are known."""
+        value = self._known(place)
+        if value is not None:
             return value
+        if place == 0:
+            return self._keep(0, tf.constant(self._batch()))
+        feeds = self._wiring.parents[place]
+        if any(self._known(feed) is None for feed in feeds):
+            feeds = (self._cut_before(place),)
+        return self._keep(place, self._run(feeds, (place,))[0])
 
-        def need(place: int) -> Any:
-            value = known(place)
-            if value is not None:
-                return value
-            if place == 0:
-                return keep(0, tf.constant(batch()))
-            feeds = self.wiring.parents[place]
-            if any(known(feed) is None for feed in feeds):
-                feeds = (self.wiring.starts[place],)
-            return keep(place, self._piece(feeds, place)(*[need(feed) for feed in feeds]))
+    def _cut_before(self, place: int) -> int:
+        """Make all cuts before a place known; return the last of them."""
+        last = start = self._wiring.starts[place]
+        cuts: list[int] = []
+        while start and self._known(start) is None:
+            cuts.insert(0, start)
+            start = self._wiring.starts[start]
+        if cuts:
+            for cut, value in zip(cuts, self._run((start,), tuple(cuts)), strict=True):
+                self._keep(cut, value)
+        return last
 
-        return need(self.wiring.place[layer])
+    def _run(self, feeds: tuple[int, ...], ends: tuple[int, ...]) -> Sequence[Any]:
+        return self._walk.piece(feeds, ends)(*[self.need(feed) for feed in feeds])
 
-    def _piece(self, feeds: tuple[int, ...], end: int) -> Compiled:
-        """Return what computes one tensor from others, compiled at the first call."""
-        if (feeds, end) not in self._pieces:
-            self._pieces[feeds, end] = self._make(
-                [self.wiring.tensors[feed] for feed in feeds], self.wiring.tensors[end]
-            )
-        return self._pieces[feeds, end]
+    def _known(self, place: int) -> Any:
+        value = self._own.get(place)
+        return value if value is not None else self._kept.get((self._picture, place))
+
+    def _keep(self, place: int, value: Any) -> Any:
+        self._own[place] = value
+        self._kept.put((self._picture, place), value)
+        return value
 
 
-def compile_part(feeds: list[Any], end: Any) -> Compiled:
+def compile_part(feeds: list[Any], ends: list[Any]) -> Compiled:
     """Compile the part of a network between symbolic tensors, for any number of pictures."""
-    part = keras.Model(feeds, end)
+    part = keras.Model(feeds, ends)
     signature = [tf.TensorSpec((None, *feed.shape[1:]), feed.dtype) for feed in feeds]
     compiled: Compiled = tf.function(
-        lambda *batch: part(list(batch) if len(batch) > 1 else batch[0], training=False),
-        autograph=False,
+        lambda *batch: keras.tree.flatten(part(list(batch), training=False)), autograph=False
     ).get_concrete_function(*signature)
     return compiled
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -38,9 +39,16 @@ def places(ref: NetworkRef, settings: Settings) -> tuple[Place, ...]:
     return found
 
 
-def map_page(look: Look, layer: str, view: View, settings: Settings) -> MapPage:
-    """Return one page of a layer's maps, drawn."""
-    found: MapPage = _drawn("map_page", repr((look, layer, view)), (look, layer, view), settings)
+def map_page(look: Look, layer: str, view: View, settings: Settings, *, then: str = "") -> MapPage:
+    """Return one page of a layer's maps, drawn.
+
+    Args:
+        then: the layer whose first page is likely to be wanted next. While the person looks at
+            this one it is computed and drawn.
+    """
+    asked = (look, layer, view)
+    following = (look, then, replace(view, page=0)) if then else None
+    found: MapPage = _drawn("map_page", repr(asked), asked, settings, following)
     return found
 
 
@@ -89,5 +97,14 @@ def _places(key: str, _ref: NetworkRef, _settings: Settings) -> Any:
 
 
 @st.cache_data(show_spinner=False, max_entries=PAGES)
-def _drawn(task: str, key: str, _asked: tuple[Any, ...], _settings: Settings) -> Any:
-    return inference(_settings).ask(f"{ROOM}:{task}", *_asked)
+def _drawn(
+    task: str,
+    key: str,
+    _asked: tuple[Any, ...],
+    _settings: Settings,
+    _following: tuple[Any, ...] | None = None,
+) -> Any:
+    answer = inference(_settings).ask(f"{ROOM}:{task}", *_asked)
+    if _following:
+        inference(_settings).ahead(f"{ROOM}:{task}", *_following)
+    return answer
