@@ -15,7 +15,7 @@ from tlcore.networks.catalogue import BACKBONES
 from tlcore.networks.layers import graph
 from tlcore.networks.maps.kept import Kept
 from tlcore.networks.maps.same import same_weights
-from tlcore.networks.maps.walk import Walk, maps_of
+from tlcore.networks.maps.walk import PIECES, Walk, maps_of
 
 MEGABYTES = 512 * 2**20
 
@@ -93,6 +93,52 @@ def test_the_next_layer_runs_itself_and_nothing_else() -> None:
     assert (len(asked), len(kept) - before) == (1, 1)
     walk.to("conv_pw_5_bn", ask, "another picture", kept)
     assert len(asked) == 2
+
+
+def test_behind_a_jump_neither_the_sum_nor_the_way_back_runs_anything_again() -> None:
+    """A jump into a residual block: its sum wants the shortcut, which the jump has passed."""
+    made: list[tuple[int, int]] = []
+
+    def counting(feeds: list[Any], ends: list[Any]) -> Any:
+        made.append((len(feeds), len(ends)))
+        return plain_part(feeds, ends)
+
+    opened = graph(architecture(BACKBONES["MobileNetV2-0.35"], 64, top=False))
+    walk, kept, batch = Walk(opened, counting), Kept(MEGABYTES), pixels(64)
+    walk.to("block_4_project_BN", lambda: batch, "a", kept)
+    jump = len(made)
+    assert jump == 2  # through the cuts, and from the last of them to the layer
+    walk.to("block_4_add", lambda: batch, "a", kept)
+    assert made[jump:] == [(2, 1)]
+    walk.to("block_4_depthwise_relu", lambda: batch, "a", kept)
+    walk.to("block_4_expand", lambda: batch, "a", kept)
+    assert made[jump:] == [(2, 1)]
+
+
+def test_a_shortcut_with_layers_of_its_own_runs_alone() -> None:
+    """ResNet50's first block of a stage: the sum wants a convolution that the jump has not passed,
+    and its normalisation; both start at what the jump has made known."""
+    made: list[tuple[list[str], list[str]]] = []
+
+    def naming(feeds: list[Any], ends: list[Any]) -> Any:
+        made.append(tuple([t._keras_history.operation.name for t in ts] for ts in (feeds, ends)))
+        return plain_part(feeds, ends)
+
+    opened = graph(architecture(BACKBONES["ResNet50"], 32, top=False))
+    walk, kept, batch = Walk(opened, naming), Kept(MEGABYTES), pixels(32)
+    walk.to("conv3_block1_3_bn", lambda: batch, "a", kept)
+    walk.to("conv3_block1_add", lambda: batch, "a", kept)
+    feeds, ends = made[-1]
+    assert set(feeds) == {"conv2_block3_out", "conv3_block1_3_bn"}
+    assert ends == ["conv3_block1_0_conv", "conv3_block1_0_bn", "conv3_block1_add"]
+
+
+def test_only_so_many_pieces_stay_compiled() -> None:
+    walk = Walk(graph(architecture(BACKBONES["MobileNetV2-0.35"], 32, top=False)), plain_part)
+    kept, batch = Kept(MEGABYTES), pixels(32)
+    for name in walk.graph.spatial:
+        walk.to(name, lambda: batch, "a", kept)
+    assert walk.piece.cache_info().currsize == PIECES < len(walk.graph.spatial)
 
 
 def test_what_is_kept_stays_within_its_bytes() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from tlcore.errors import BadImage
 from tlcore.inference.tasks import network
-from tlcore.networks.answers import Trained
 from tlcore.networks.batch import predict_many
 from tlcore.networks.network import Network
 from tlcore.review.evaluation import Evaluation
@@ -27,8 +26,9 @@ def answers(settings: Settings, run: str, paths: Sequence[Path]) -> Answers:
     ImageNet is asked with the run's own backbone, size and geometry, where its 1000 classes can be
     had in that size; each file is decoded once for both.
     """
-    own = network(settings, Trained(run))
-    both = [own, *_imagenet(settings, run_info(run, settings).config)]
+    info = run_info(run, settings)
+    own = network(settings, info.ref)
+    both = [own, *_imagenet(settings, info.config)]
     probabilities = np.full((len(paths), len(own.labels)), np.nan, np.float32)
     first = np.full(len(paths), UNKNOWN, np.int64)
     for place, told in enumerate(predict_many(both, paths, settings.limits)):

@@ -26,6 +26,7 @@ class Trained:
     """A finished run's network; its size, geometry and classes are the run's own."""
 
     run: str  # the run's id
+    written: int = 0  # when its file was, ns since 1970: a resumed run writes another network
 
 
 NetworkRef = Pretrained | Trained

@@ -35,6 +35,7 @@ from typing import Any
 
 from tlcore.errors import RunError
 from tlcore.files import read_json
+from tlcore.networks.answers import Trained
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, Event, Progress, Skipped, Stage, history, read_events, trim
 from tlcore.runs.locks import held, hold
@@ -86,6 +87,11 @@ class RunInfo:
         """The trained network, where there is one."""
         path = self.folder / "model.keras"
         return path if path.exists() else None
+
+    @property
+    def ref(self) -> Trained:
+        """The trained network as it is now, to ask it and to keep its answers under."""
+        return Trained(self.id, self.model.stat().st_mtime_ns if self.model else 0)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import streamlit as st
 
 from tlcore.images.dataset import Sample
-from tlcore.networks.answers import Layer, NetworkRef, Pretrained, Trained
+from tlcore.networks.answers import Layer, NetworkRef, Pretrained
 from tlcore.networks.catalogue import BACKBONES
 from tlcore.networks.maps.values import MapPage, Place, View
 from tlcore.runs.store import run_info
 from tlcore.settings import Settings
 from tlcore.ui.maps.answers import look_of, map_page, places
 from tlcore.ui.maps.clickable import clickable
-from tlcore.ui.maps.controls import drawing_options, page_key, take_away
+from tlcore.ui.maps.controls import drawing_options, paging, take_away
 from tlcore.ui.maps.depth import depth_map, go_to
 from tlcore.ui.maps.layer_words import layer_words
 from tlcore.ui.maps.more import more
@@ -31,7 +31,8 @@ WHOSE = {"pretrained": ":blue[●] ImageNet's network", "head": ":orange[●] Yo
 
 def network_picker(settings: Settings) -> NetworkRef | None:
     """Choose whose maps to see; None where that has been explained instead."""
-    whose, which, options = st.columns([5, 4, 3], gap="medium", vertical_alignment="bottom")
+    with st.container(key="whose"):
+        whose, which, options = st.columns([5, 4, 3], gap="medium", vertical_alignment="bottom")
     with whose:
         if _whose() == "head":
             with which:
@@ -39,7 +40,7 @@ def network_picker(settings: Settings) -> NetworkRef | None:
             if info is None:
                 _no_run_yet()
                 return None
-            return Trained(info.id)
+            return info.ref
     with which:
         row = backbone_select(settings)
     with options:
@@ -56,10 +57,11 @@ def walk(sample: Sample, ref: NetworkRef, settings: Settings) -> None:
         write_address(MAPS.address)
         look = look_of(sample, ref)
         page = map_page(look, layer.name, view, settings, then=following)
-        picture, maps = st.columns([2, 7], gap="medium")
+        with st.container(key="walk"):
+            picture, maps = st.columns([2, 7], gap="medium")
         with maps:
             depth_map(layers, layer.name)
-            _grid(page, f"{sample.sha256} {ref} {view}")
+            _grid(page)
         with picture, st.container(key="walk-picture"):
             size, how = view_of(ref, settings)
             st.image(network_view(sample, size, how, settings), width="stretch", alt=sample.file)
@@ -80,8 +82,11 @@ def _steps(layers: Sequence[Place], ref: NetworkRef, settings: Settings) -> tupl
     found = {place.layer.name: place.layer for place in layers if place.layer.spatial}
     names = list(found)
     if chosen(Choice.LAYER) not in found:
-        choose(Choice.LAYER, _first_look(ref, names, settings))
-    which, steps, drawing = st.columns([6, 5, 2], vertical_alignment="bottom", gap="small")
+        if chosen(Choice.LAYER):  # of another network, or of an old link
+            st.toast(f"“{plain(chosen(Choice.LAYER))}” is no layer with maps of this network.")
+        go_to(_first_look(ref, names, settings))
+    with st.container(key="layer-steps"):
+        which, steps, drawing = st.columns([6, 5, 2], vertical_alignment="bottom", gap="small")
     with which:
         name = select(
             f"Layer (of {len(names)} that have maps)",
@@ -101,14 +106,14 @@ def _steps(layers: Sequence[Place], ref: NetworkRef, settings: Settings) -> tupl
     return found[name], (names[place + 1] if place + 1 < len(names) else ""), view
 
 
-def _grid(page: MapPage, made: str) -> None:
+def _grid(page: MapPage) -> None:
     chosen_now = chosen_number(Choice.CHANNEL, 0) - 1
     html = tiles_html(
         page.tiles, name="main", words=f"Feature maps of {page.layer}", chosen=chosen_now
     )
-    clickable(html, key="grid", made=f"{made} {page.layer} {chosen_now}", on_pick=_open_channel)
+    clickable(html, key="grid", on_pick=_open_channel)
     if page.pages > 1:
-        st.pagination(page.pages, key=page_key())
+        paging(page.page, page.pages)
     st.caption(_words(page))
     if page.source == "random":
         st.caption(":material/casino: Random weights: nothing here has been learned.")

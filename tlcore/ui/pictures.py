@@ -25,7 +25,7 @@ def picture_picker(settings: Settings) -> Sample:
     Raises:
         BadDataset: the chosen set cannot be read.
     """
-    with st.container(border=True, gap="small"):
+    with st.container(border=True, gap="small", key="picture"):
         left, right = st.columns([5, 7], vertical_alignment="bottom", gap="small")
         with left:
             name = select(
@@ -84,11 +84,11 @@ def _steps(samples: Sequence[Sample], place: int, page: int, pages: int) -> None
     """Which picture it is, the one before and the one after, and the pages of the strip."""
     sample = samples[place]
     name = sample.file.rsplit("/", 1)[-1]
-    words, buttons = st.columns([6, 6], vertical_alignment="center")
-    words.caption(
-        f"**{plain(label(sample.label))}** · {plain(name)} · {place + 1:,} of {len(samples):,}"
-    )
-    with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+    row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="steps")
+    with row:
+        st.caption(
+            f"**{plain(label(sample.label))}** · {plain(name)} · {place + 1:,} of {len(samples):,}"
+        )
         _step("Previous", ":material/chevron_left:", samples, place - 1)
         _step("Next", ":material/chevron_right:", samples, place + 1)
         if pages > 1:

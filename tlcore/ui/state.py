@@ -32,6 +32,7 @@ class Choice(StrEnum):
     PALETTE = "palette"
     ROWS = "rows"  # tiles of a page of maps, down …
     COLUMNS = "columns"  # … and across
+    PAGE = "page"  # which page of maps, from 1
     MORE = "more"  # what is shown below the maps
     OTHER = "other"  # sha256 of the picture beside the first
     TOP = "top"  # bars shown

@@ -2,11 +2,13 @@
 
 The network is cut where all of it passes through one tensor. A jump runs from the last cut that is
 known through all cuts on its way, in one compiled call that gives all of them, and from there to
-the layer in another: each call more costs, as does each point at which TensorFlow must stop fusing.
-Where what feeds a layer is known, the layer is compiled by itself and costs itself and nothing
-else. Each piece is traced at its first need and kept with the network, the latest ``PIECES`` of
-them. A value does not depend on the order of the looks: a test holds jump and walk equal to the
-bit. (Eager execution would need no trace at all, but takes several times as long at every look.)
+the layer in another, which gives every layer that it passes: the one before, and the shortcut that
+the next sum needs, are then known as well. (To give every layer from the input on would cost a
+third more: TensorFlow would have nothing left to fuse.) From there on nothing runs that is known:
+the next layer costs itself and nothing else. Each piece is traced at its first need; the latest
+``PIECES`` of a network are kept. A value does not depend on the order of the looks: a test holds
+jump and walk equal to the bit. (Eager execution would need no trace at all, but takes several
+times as long at every look.)
 """
 
 from __future__ import annotations
@@ -72,35 +74,52 @@ class _Visit:
         if value is not None:
             return value
         if place == 0:
-            return self._keep(0, tf.constant(self._batch()))
-        feeds = self._wiring.parents[place]
+            self._keep(0, tf.constant(self._batch()))
+            return self._own[0]
+        feeds, ends = self._way(place)
         if any(self._known(feed) is None for feed in feeds):
-            feeds = (self._cut_before(place),)
-        return self._keep(place, self._run(feeds, (place,))[0])
+            self._cut_before(place)
+        return self._run(feeds, ends if self._kept.bound else [place])
 
-    def _cut_before(self, place: int) -> int:
-        """Make all cuts before a place known; return the last of them."""
-        last = start = self._wiring.starts[place]
+    def _way(self, place: int) -> tuple[list[int], list[int]]:
+        """Return the known places nearest before a place, at most as far back as the cut before
+        it, and what must run from there on, the place itself last."""
+        cut = self._wiring.starts[place]
+        feeds, ends, waiting = set[int](), set[int](), [place]
+        while waiting:
+            this = waiting.pop()
+            if this == cut or self._known(this) is not None:
+                feeds.add(this)
+            elif this not in ends:
+                ends.add(this)
+                waiting += self._wiring.parents[this]
+        return sorted(feeds), sorted(ends)
+
+    def _cut_before(self, place: int) -> None:
+        """Make all cuts before a place known."""
+        start = self._wiring.starts[place]
         cuts: list[int] = []
         while start and self._known(start) is None:
             cuts.insert(0, start)
             start = self._wiring.starts[start]
         if cuts:
-            for cut, value in zip(cuts, self._run((start,), tuple(cuts)), strict=True):
-                self._keep(cut, value)
-        return last
+            self._run([start], cuts)
 
-    def _run(self, feeds: tuple[int, ...], ends: tuple[int, ...]) -> Sequence[Any]:
-        return self._walk.piece(feeds, ends)(*[self.need(feed) for feed in feeds])
+    def _run(self, feeds: list[int], ends: list[int]) -> Any:
+        """Compute the tensors of some places, the furthest last, keep them and return that one."""
+        piece = self._walk.piece(tuple(feeds), tuple(ends))
+        values = piece(*[self.need(feed) for feed in feeds])
+        for end, value in zip(ends, values, strict=True):
+            self._keep(end, value)
+        return values[-1]
 
     def _known(self, place: int) -> Any:
         value = self._own.get(place)
         return value if value is not None else self._kept.get((self._picture, place))
 
-    def _keep(self, place: int, value: Any) -> Any:
+    def _keep(self, place: int, value: Any) -> None:
         self._own[place] = value
         self._kept.put((self._picture, place), value)
-        return value
 
 
 def compile_part(feeds: list[Any], ends: list[Any]) -> Compiled:

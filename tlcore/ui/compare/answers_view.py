@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tlcore.images.dataset import Sample
-from tlcore.networks.answers import NetworkRef, Prediction, Pretrained, Ranked, Trained
+from tlcore.networks.answers import NetworkRef, Prediction, Pretrained, Ranked
 from tlcore.networks.certainty import certainty
 from tlcore.networks.groups import CLASSES, masses
 from tlcore.runs.store import RunInfo, load_run
@@ -46,7 +46,7 @@ def head_answers(sample: Sample, runs: list[RunInfo], settings: Settings) -> lis
     for place, info in enumerate(runs):
         if place:
             st.markdown(f"**{plain(run_title(info))}**")
-        ref: NetworkRef = Trained(info.id)
+        ref: NetworkRef = info.ref
         answer = predict(sample, ref, settings)
         _answer(f"head-{place}", answer, colours().head, "head")
         if len(answer.labels) == 2:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from tlcore.images.dataset import Dataset, Sample
-from tlcore.networks.answers import NetworkRef, Trained
+from tlcore.networks.answers import NetworkRef
 from tlcore.runs.parts import Parts, parts_of
 from tlcore.runs.store import RunInfo, load_run
 from tlcore.settings import Settings
@@ -38,7 +38,7 @@ def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
     run = sides.runs[0] if sides.runs else None
     parts = parts_of(dataset, run) if len(dataset.classes) > 1 else {}
     samples, what = _which(dataset, parts)
-    refs: list[NetworkRef] = [sides.networks[0], *(Trained(info.id) for info in sides.runs)]
+    refs: list[NetworkRef] = [sides.networks[0], *(info.ref for info in sides.runs)]
     key = (dataset.name, what, len(samples), *refs)
     job = current_job(key)
     if job is None or (job.stopped and not job.rows):

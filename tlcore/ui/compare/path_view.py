@@ -7,7 +7,7 @@ import html
 import streamlit as st
 
 from tlcore.images.dataset import Sample
-from tlcore.networks.answers import NetworkRef, Pretrained, Trained
+from tlcore.networks.answers import NetworkRef, Pretrained
 from tlcore.networks.catalogue import MODES
 from tlcore.networks.path import Head, ShapePath
 from tlcore.runs.options import POOLINGS
@@ -71,7 +71,7 @@ def _whose(ref: Pretrained, run: RunInfo | None) -> NetworkRef:
         "head": f":orange[●] Your run: {run.config.backbone}, {run.config.size} px",
     }
     whose = segments("Whose path", list(titles), Choice.PATH, words=lambda key: titles[key])
-    return Trained(run.id) if whose == "head" else ref
+    return run.ref if whose == "head" else ref
 
 
 def _pooling(path: ShapePath) -> Head:

@@ -27,7 +27,7 @@ def trust(info: RunInfo, settings: Settings) -> None:
         return
     with box:
         with st.spinner("Answering its validation pictures …"):
-            found = _measured(info.id, info, settings)
+            found = _measured(info.ref, info, settings)
         if found is None:
             st.caption("Not measured: its validation pictures are no longer here.")
             return
@@ -39,10 +39,10 @@ def trust(info: RunInfo, settings: Settings) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _measured(run: str, _info: RunInfo, _settings: Settings) -> Calibration | None:
+def _measured(ref: Trained, _info: RunInfo, _settings: Settings) -> Calibration | None:
     samples = judged_by(_info)[:MOST]
-    classes = load_run(run, _settings).classes
-    answers = inference(_settings).predict_many([s.path for s in samples], [Trained(run)])
+    classes = load_run(ref.run, _settings).classes
+    answers = inference(_settings).predict_many([s.path for s in samples], [ref])
     return _of(samples, answers, classes)
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from PIL import Image
 
 from tlcore.images.dataset import Sample
-from tlcore.networks.answers import NetworkRef, Prediction, Pretrained, Trained
+from tlcore.networks.answers import NetworkRef, Prediction, Pretrained
 from tlcore.networks.explanation import Explanation, overlay
 from tlcore.runs.store import RunInfo
 from tlcore.settings import Settings
@@ -68,7 +68,7 @@ def why_networks(
 def why_heads(sample: Sample, runs: list[RunInfo], look: Look, settings: Settings) -> None:
     """Draw each head's map for the chosen class of its own."""
     for place, info in enumerate(runs):
-        ref = Trained(info.id)
+        ref = info.ref
         answer = predict(sample, ref, settings)
         if not place:
             chosen = _class("Its reason for", answer, Choice.OWN_CLASS)

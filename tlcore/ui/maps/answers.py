@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +33,7 @@ def look_of(sample: Sample, ref: NetworkRef) -> Look:
 
 def places(ref: NetworkRef, settings: Settings) -> tuple[Place, ...]:
     """Return every layer of a network."""
-    with nullcontext() if inference(settings).warm else waiting(settings):
+    with waiting(settings):
         found: tuple[Place, ...] = _places(repr(ref), ref, settings)
     return found
 
@@ -48,7 +47,8 @@ def map_page(look: Look, layer: str, view: View, settings: Settings, *, then: st
     """
     asked = (look, layer, view)
     following = (look, then, replace(view, page=0)) if then else None
-    found: MapPage = _drawn("map_page", repr(asked), asked, settings, following)
+    with waiting(settings):
+        found: MapPage = _drawn("map_page", repr(asked), asked, settings, following)
     return found
 
 

@@ -15,9 +15,9 @@ export default function (component) {
     root.className = 'clickable';
     parentElement.appendChild(root);
   }
-  if (root.dataset.made !== data.made) {
+  if (root.shown !== data.html) {
     root.innerHTML = data.html;
-    root.dataset.made = data.made;
+    root.shown = data.html;
   }
   const pick = (event) => {
     const thing = event.target.closest('[data-pick]');
@@ -29,13 +29,12 @@ export default function (component) {
 """
 
 
-def clickable(html: str, *, key: str, made: str, on_pick: Callable[[str], None]) -> None:
+def clickable(html: str, *, key: str, on_pick: Callable[[str], None]) -> None:
     """Show HTML; a click on an element with ``data-pick`` calls ``on_pick`` with its value.
 
     Args:
         html: our own words only, everything else escaped.
         key: of this place on the page; the component's and the session's.
-        made: tells what the HTML shows; the browser keeps what is there while it is the same.
         on_pick: called before the fragment runs again.
     """
 
@@ -44,7 +43,7 @@ def clickable(html: str, *, key: str, made: str, on_pick: Callable[[str], None])
         if name:
             on_pick(str(name))
 
-    _component()(key=key, data={"html": html, "made": made}, on_picked_change=picked)
+    _component()(key=key, data={"html": html}, on_picked_change=picked)
 
 
 @st.cache_resource(show_spinner=False)

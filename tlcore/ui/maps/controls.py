@@ -12,7 +12,7 @@ from tlcore.networks.maps.values import Look, View
 from tlcore.settings import Settings
 from tlcore.ui.maps.answers import picture, values
 from tlcore.ui.selecting import current, segments, select
-from tlcore.ui.state import Choice, choose, chosen, renew
+from tlcore.ui.state import Choice, choose, chosen, chosen_number
 
 ORDERS: Mapping[str, str] = MappingProxyType(
     {
@@ -40,14 +40,20 @@ def drawing_options() -> View:
     if drawer.open:  # its widgets cost time at every step, so they are there when they are seen
         with drawer:
             _options()
-    page = max(0, int(st.session_state.get(page_key(), 1)) - 1)
     return View(
         Layout(int(chosen(Choice.ROWS)), int(chosen(Choice.COLUMNS))),
         current(Choice.ORDER, list(ORDERS)),
         current(Choice.SCALE, list(SCALES)),
         current(Choice.PALETTE, list(PALETTES)),
-        page,
+        max(0, chosen_number(Choice.PAGE, 1) - 1),
     )
+
+
+def paging(page: int, pages: int) -> None:
+    """Let the person turn to another page of maps; ``page`` counts from 0."""
+    key = "maps-page"
+    st.session_state[key] = page + 1
+    st.pagination(pages, key=key, on_change=lambda: choose(Choice.PAGE, st.session_state[key]))
 
 
 def _options() -> None:
@@ -95,9 +101,5 @@ def take_away(look: Look, layer: str, view: View, settings: Settings) -> None:
         st.caption("The address of this page opens the same picture, network, layer and drawing.")
 
 
-def page_key() -> str:
-    return f"maps-page-{chosen(Choice.LAYER)}-{st.session_state.get('_generation_maps', 0)}"
-
-
 def _first() -> None:
-    renew("maps")
+    choose(Choice.PAGE, "")

@@ -12,7 +12,7 @@ import streamlit as st
 
 from tlcore.networks.maps.values import Place
 from tlcore.ui.maps.clickable import clickable
-from tlcore.ui.state import Choice, choose, renew
+from tlcore.ui.state import Choice, choose
 from tlcore.ui.words import plain
 
 TALL = 64  # px of the bar of the largest resolution
@@ -25,7 +25,7 @@ def depth_map(places: Sequence[Place], layer: str) -> None:
     names = [place.layer.name for place in shown]
     at = names.index(layer)
     st.html(f"<style>.depth i:nth-of-type({at + 1}){{--bar:var(--head);opacity:1}}</style>")
-    clickable(_bars(shown), key="depth", made=f"{names[0]}…{names[-1]}{len(names)}", on_pick=go_to)
+    clickable(_bars(shown), key="depth", on_pick=go_to)
     place = shown[at]
     height, width, channels = place.layer.output_shape
     st.caption(
@@ -46,7 +46,7 @@ def sees(place: Place) -> str:
 def go_to(layer: str) -> None:
     """Look at another layer, from its first page on."""
     choose(Choice.LAYER, layer)
-    renew("maps")
+    choose(Choice.PAGE, "")
 
 
 def layer_table(places: Sequence[Place], layer: str) -> None:

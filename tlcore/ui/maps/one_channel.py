@@ -139,5 +139,5 @@ def _working(
 def _best(found: Excitement, number: int, settings: Settings) -> None:
     best = found.best(number)
     if best:
-        st.html(tiles("exciting", [sample for sample, _ in best], settings, side=88, rows=2))
+        st.html(tiles("exciting", [sample for sample, _ in best], settings, side=88, rows=3))
         st.caption(f"Highest values {', '.join(signed(value) for _, value in best)}.")

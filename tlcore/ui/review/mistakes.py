@@ -47,7 +47,6 @@ def _matrix(found: Evaluation, key: str) -> tuple[int, int]:
         clickable(
             matrix_html(found, (true, said)),
             key=f"matrix-{key}",
-            made=f"{found.data_hash} {true} {said}",
             on_pick=lambda name: st.session_state.update({key: name}),
         )
         few = f"the {MOST} classes with the most mistakes, " if len(found.classes) > MOST else ""

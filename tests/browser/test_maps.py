@@ -1,0 +1,73 @@
+"""Walking through layers with the keyboard and by clicks, a link to a page of maps, a phone."""
+
+from __future__ import annotations
+
+import re
+
+from tests.browser.conftest import Tab
+from tlcore.images.sample import SAMPLE_NAME, ensure_sample
+from tlcore.settings import Settings
+
+START = f"/Feature_maps?set={SAMPLE_NAME}"
+
+
+def test_keys_clicks_and_a_link_lead_through_the_layers(tab: Tab, real: Settings) -> None:
+    ensure_sample(real)
+    tab.open(START)
+    tiles = tab.page.locator(".maps-main span")
+    tiles.first.wait_for()
+    assert "layer=block_2_add" in tab.page.url
+    tab.page.keyboard.press("n")
+    tab.page.wait_for_url("**layer=block_3_expand&**")
+    tab.page.keyboard.press("p")
+    tab.page.wait_for_url("**layer=block_2_add&**")
+    tab.settle()
+
+    tab.page.locator(".depth i").nth(60).click()  # a layer of more channels than a page has tiles
+    tab.page.wait_for_url("**layer=block_6_depthwise_relu&**")
+    tab.settle()
+    tab.page.get_by_role("button", name="Page 3", exact=True).click()  # of six pages
+    tab.page.wait_for_url(re.compile("page=3"))
+    tab.page.get_by_text("65–96 of 192 channels").wait_for()
+    address = tab.page.url.removeprefix(tab.server.url)
+
+    tab.open(address)  # in a session of its own
+    tab.page.get_by_text("65–96 of 192 channels").wait_for()
+    tiles.nth(1).click()
+    tab.page.get_by_text("Strongest at row").wait_for()
+    tab.settle()
+    assert "channel=66" in tab.page.url
+    assert tab.page.locator(".over .box").count() == 1
+    assert tab.errors == []
+
+
+def test_another_network_is_drawn_anew_though_its_layers_have_the_same_names(
+    tab: Tab, real: Settings
+) -> None:
+    ensure_sample(real)
+    tab.open(f"{START}&layer=block_2_add")
+    bar = tab.page.locator(".depth i").nth(26)
+    bar.wait_for(state="attached")
+    tab.page.wait_for_function("() => document.querySelectorAll('.depth i').length > 100")
+    assert "56 × 56 × 24" in (bar.get_attribute("title") or "")
+    tab.open(f"{START}&layer=block_2_add&size=160")
+    tab.page.get_by_text("40 × 40 pixels").wait_for()
+    assert "40 × 40 × 24" in (bar.get_attribute("title") or "")
+
+
+def test_on_a_phone_the_maps_begin_on_the_first_screen(tab: Tab, real: Settings) -> None:
+    ensure_sample(real)
+    tab.page.set_viewport_size({"width": 390, "height": 844})
+    tab.open(START)
+    tab.page.locator(".maps-main span").first.wait_for()
+    tab.settle()
+    box = tab.page.locator(".maps-main").bounding_box()
+    assert box is not None
+    assert box["y"] < 844 - 40
+    assert box["width"] <= 390
+    wider = tab.page.evaluate(
+        "() => { const main = document.querySelector('[data-testid=stMain]');"
+        " return main.scrollWidth - main.clientWidth; }"
+    )
+    assert wider <= 0
+    assert tab.errors == []
