@@ -78,6 +78,41 @@ def test_one_process_serves_all_questions_and_goes_on_close(
     assert not alive(process)
 
 
+def test_what_was_foreseen_is_there_when_it_is_asked(
+    inference: Inference, photos: list[Path]
+) -> None:
+    look = Look(photos[0], "", SMALL)
+    question = (f"{MAPS}:map_page", look, "conv_pw_2_relu", View())
+    for _ in range(2):  # the second time it is under way already
+        inference.ahead(*question)
+    assert len(inference._ahead) == 1
+    answer = inference._ahead[0][1]
+    assert inference.ask(*question) is answer.result()
+    assert len(inference._ahead) == 0
+    assert inference.ask(*question) is not answer.result()  # and is asked anew
+
+
+def test_what_was_foreseen_wrongly_costs_nothing_but_itself(
+    inference: Inference, photos: list[Path]
+) -> None:
+    look = Look(photos[0], "", SMALL)
+    inference.ahead(f"{MAPS}:map_page", look, "conv99", View())
+    assert inference.predict(photos[0], SMALL).size == 64
+    with pytest.raises(UnknownName, match="Received 'conv99'"):
+        inference.ask(f"{MAPS}:map_page", look, "conv99", View())
+
+
+def test_killed_while_it_works_ahead_the_question_is_answered(
+    inference: Inference, photos: list[Path]
+) -> None:
+    process = inference.process_id
+    question = (f"{MAPS}:map_page", Look(photos[0], "", SLOW), "conv2_block1_0_bn", View())
+    inference.ahead(*question)
+    os.kill(process, signal.SIGKILL)
+    assert inference.ask(*question).channels == 64
+    assert inference.process_id != process
+
+
 def test_errors_of_the_core_arrive_as_they_are(
     inference: Inference, tmp_path: Path, photos: list[Path]
 ) -> None:
