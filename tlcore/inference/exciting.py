@@ -61,7 +61,7 @@ class Excitement:
         """Return the pictures with the highest values so far, highest first, at most ``BEST``."""
         found: list[tuple[Sample, float]] = []
         for part in self._here():
-            values = np.load(self.folder / f"{part:05}.npy")[:, channel]
+            values = np.load(self.folder / f"{part:05}.npy", mmap_mode="r")[:, channel]
             found += zip(self.samples[part * PART :][:PART], values.tolist(), strict=True)
         readable = [(sample, value) for sample, value in found if value == value]
         return tuple(sorted(readable, key=lambda pair: -pair[1])[:BEST])
