@@ -143,4 +143,5 @@ class Place:
 
     layer: Layer
     block: str  # the layers of one block stand together
-    sees: float  # side of what one value sees of the input, pixels; inf: all; 0: no maps
+    sees: tuple[float, float]  # height and width of what one value sees of the input, pixels; inf:
+    # all; 0: no maps
