@@ -118,7 +118,8 @@ def _grid(page: MapPage, made: str) -> None:
 
 def _open_channel(number: str) -> None:
     choose(Choice.CHANNEL, number)
-    choose(Choice.MORE, "channel")
+    if chosen(Choice.MORE) != "filters":  # there it is the kernel that makes this map
+        choose(Choice.MORE, "channel")
 
 
 def _whose() -> str:
