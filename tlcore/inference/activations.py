@@ -98,7 +98,8 @@ def channel(settings: Settings, look: Look, layer: str, number: int) -> ChannelL
 def numbers(settings: Settings, look: Look) -> tuple[LayerNumbers, ...]:
     """Measure every spatial layer."""
     found = network(settings, look.ref)
-    return found.depth.numbers(found.prepare([read(look.path, settings.limits)]))
+    first = found.graph.spatial[0]  # the input: the very picture that its maps are made of
+    return found.depth.numbers(maps_at(settings, look, first)[None])
 
 
 def filters(settings: Settings, ref: NetworkRef, layer: str, view: View, of: int) -> Filters:
@@ -128,6 +129,7 @@ def strongest(
     A picture that cannot be read has a row of NaN; the names of these are returned as well.
     """
     found = network(settings, ref)
+    found.graph.check_spatial(layer)
     pictures, good, bad = [], [], []
     for place, path in enumerate(paths):
         try:
