@@ -9,6 +9,8 @@ from tests.networks.test_walk import check_every_layer
 from tlcore.networks.build import architecture
 from tlcore.networks.catalogue import BACKBONES, Backbone
 from tlcore.networks.freeze import cuts
+from tlcore.networks.layers import graph
+from tlcore.ui.maps.layer_words import UNKNOWN, layer_words
 
 Body = tuple[Backbone, keras.Model]
 
@@ -38,6 +40,12 @@ def test_below_the_smallest_size_keras_refuses(body: Body) -> None:
         getattr(keras.applications, row.constructor)(
             weights=None, include_top=False, input_shape=(side, side, 3)
         )
+
+
+def test_every_kind_of_layer_has_its_words(body: Body) -> None:
+    opened = graph(body[1])
+    kinds = {type(layer).__name__ for layer in opened.layers.values()}
+    assert {kind for kind in kinds if layer_words(kind) == UNKNOWN} == set()
 
 
 def test_every_spatial_layer_equals_a_direct_model(body: Body) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from tlcore.errors import UnknownName
 from tlcore.networks.grid import Layout
 from tlcore.networks.layers import graph
-from tlcore.networks.maps.filters import convolution_before, draw_filters
+from tlcore.networks.maps.filters import convolution_before, draw_filters, filters_at
 from tlcore.networks.maps.values import Tiles, View
 from tlcore.networks.maps.wiring import wire
 
@@ -46,7 +46,7 @@ def test_other_kernels_are_grey_slices_of_one_output_on_one_scale() -> None:
     assert pixels(found.tiles)[0].tolist() == [255, 0]
     found = draw_filters(kernel, "second", VIEW, 2, bgr=False)
     assert pixels(found.tiles)[0].tolist() == [255, GREY]
-    assert draw_filters(kernel, "second", VIEW, 3, bgr=False).of == 0  # round again
+    assert draw_filters(kernel, "second", VIEW, 3, bgr=False).of == 0  # there is no fourth
     nothing = draw_filters(kernel, "second", VIEW, 0, bgr=False)  # all of its slices are zeros
     assert pixels(nothing.tiles)[0].tolist() == [GREY, GREY]
 
@@ -67,10 +67,50 @@ def test_the_convolution_before_a_layer_is_on_its_own_path() -> None:
     wiring = wire(graph(keras.Model(picture, both)))
 
     def before(layer: str) -> str:
-        return str(wiring.makers[convolution_before(wiring, layer)].name)
+        return str(wiring.makers[convolution_before(wiring, layer)[0]].name)
 
     assert before("after") == "left"
     assert before("right") == "right"
     assert before("both") in ("left", "right")
     with pytest.raises(UnknownName, match="still is the picture itself"):
         before("picture")
+
+
+def test_all_kernels_can_be_paged_to() -> None:
+    kernel = np.arange(5, dtype=np.float32).reshape(1, 1, 1, 5) - 2
+    seen = []
+    for page in range(3):
+        found = draw_filters(kernel, "wide", View(Layout(1, 2), page=page), 0, bgr=False)
+        assert (found.count, found.pages, found.page) == (5, 3, page)
+        seen += found.tiles.channels
+        assert found.tiles.lows == tuple(float(number - 2) for number in found.tiles.channels)
+    assert seen == [0, 1, 2, 3, 4]
+    assert draw_filters(kernel, "wide", View(Layout(1, 2), page=9), 0, bgr=False).page == 2
+
+
+def test_a_kernel_that_is_not_square_keeps_its_shape() -> None:
+    found = draw_filters(np.ones((1, 7, 2, 2), np.float32), "wide", VIEW, 0, bgr=False)
+    assert found.tiles.shape == (1, 7)
+    found = draw_filters(np.ones((5, 2, 3, 2), np.float32), "first", VIEW, 0, bgr=False)
+    assert found.tiles.shape == (5, 2)
+
+
+def test_kernels_that_are_no_numbers_are_drawn_and_said() -> None:
+    kernel = np.array([np.nan, 1, -2, np.inf], np.float32).reshape(1, 2, 2, 1)
+    found = draw_filters(kernel, "broken", VIEW, 0, bgr=False)
+    assert found.tiles.broken == (0.5, 0.5)
+    assert pixels(found.tiles)[0].tolist() == [0, 0, 191, 255]  # −2 … 2: NaN, −2, 1, ∞
+
+
+def test_whether_a_kernel_makes_the_channel() -> None:
+    picture = keras.Input((8, 8, 3))
+    one = keras.layers.Conv2D(4, 3, padding="same", name="one")(picture)
+    relu = keras.layers.ReLU(name="relu")(keras.layers.BatchNormalization(name="bn")(one))
+    other = keras.layers.SeparableConv2D(4, 3, padding="same", name="separable")(relu)
+    both = keras.layers.Concatenate(name="both")([relu, other])
+    wiring = wire(graph(keras.Model(picture, both)))
+    own = {
+        name: filters_at(wiring, name, VIEW, 0, bgr=False).own
+        for name in ("one", "bn", "relu", "separable", "both")
+    }
+    assert own == {"one": True, "bn": True, "relu": True, "separable": False, "both": False}

@@ -122,6 +122,46 @@ def test_two_looks_share_a_scale() -> None:
     assert (tiles.black, tiles.white) == ((0,), (8,))
 
 
+def test_each_map_evenly_around_zero() -> None:
+    maps = hand_made()
+    own = drawn(maps, "channel zero")
+    assert own[:, :, 0].tolist() == [[128, 159], [191, 255]]  # from −4 to 4: 127.5, 159.4, 191.25
+    assert own[:, :, 1].tolist() == [[0, 255], [255, 0]]
+    assert drawn(np.zeros((1, 1, 1), np.float32), "channel zero").tolist() == [[[128]]]
+
+
+def test_what_is_no_number_is_drawn_at_the_end_and_said() -> None:
+    maps = hand_made()
+    maps[0, 0, 0], maps[0, 1, 1], maps[1, 0, 1] = np.nan, np.inf, -np.inf
+    tiles = drawing.tiles(maps, [0, 1, 2], View(Layout(1, 3)))
+    assert (tiles.lows, tiles.highs) == ((1, -1, 7), (4, -1, 7))  # of the finite values
+    assert tiles.broken == (0.25, 0.5, 0)
+    shown = np.asarray(Image.open(io.BytesIO(tiles.png)))
+    assert shown[:, :2].tolist() == [[0, 0], [85, 255]]  # from 1 to 4: 85 a unit
+    layer = drawing.tiles(maps, [0, 1, 2], View(Layout(1, 3), scale="layer"))
+    assert (set(layer.black), set(layer.white)) == ({-1}, {7})
+    shown = np.asarray(Image.open(io.BytesIO(layer.png)))
+    assert shown[:, 2:4].tolist() == [[0, 255], [0, 0]]  # −1 and ∞, −∞ and −1
+    for order in ("mean", "max", "variance", "dead"):
+        assert sorted(ordered(maps, order).tolist()) == [0, 1, 2]
+    assert ordered(maps, "max").tolist()[-1] == 0  # NaN has no place among numbers
+
+
+def test_a_scale_wider_than_float32() -> None:
+    maps = np.array([[[-3e38, 1e-44], [3e38, 0]]], np.float32)
+    assert drawn(maps, "channel")[0].tolist() == [[0, 255], [255, 0]]
+    assert drawn(maps, "layer")[0].tolist() == [[0, 128], [255, 128]]
+
+
+def test_some_channels_on_the_scale_of_the_layer() -> None:
+    maps = hand_made()
+    view = View(Layout(1, 2), scale="layer")
+    kept = np.asarray(Image.open(io.BytesIO(drawing.picture(maps, view, [1, 0]))))
+    assert (kept[0, 0], kept[0, TILE + GAP]) == (0, 32)  # −1 and 0 on the scale of −1 … 7
+    first = np.asarray(Image.open(io.BytesIO(drawing.picture(maps, view))))
+    assert (first[0, 0], first[0, TILE + GAP]) == (32, 0)
+
+
 def test_pages() -> None:
     layout = Layout(4, 8)
     assert [layout.pages(channels) for channels in (1, 32, 33, 1280)] == [1, 1, 2, 40]

@@ -18,10 +18,11 @@ from tlcore.images.decode import content_id, decode, read, read_bytes
 from tlcore.inference.tasks import network
 from tlcore.networks.answers import Floats, NetworkRef
 from tlcore.networks.catalogue import backbone
+from tlcore.networks.grid import broken, extremes
 from tlcore.networks.maps import drawing
 from tlcore.networks.maps.channel import look_at
 from tlcore.networks.maps.field import receptive_fields
-from tlcore.networks.maps.filters import convolution_before, draw_filters, kernel
+from tlcore.networks.maps.filters import filters_at
 from tlcore.networks.maps.kept import Kept
 from tlcore.networks.maps.places import places as places_of
 from tlcore.networks.maps.same import same_weights
@@ -65,19 +66,23 @@ def map_page(settings: Settings, look: Look, layer: str, view: View) -> MapPage:
 def pair_page(settings: Settings, left: Look, right: Look, layer: str, view: View) -> Pair:
     """Draw the same channels of two looks on one scale, and their difference.
 
-    The channels come in the order of the right one.
+    The channels come in the order of the left one where these are two pictures, as on the large
+    page, and in that of the right one where these are two networks: what has learned comes first.
     """
     first, second = maps_at(settings, left, layer), maps_at(settings, right, layer)
-    difference = second - first
-    channels, page, pages = drawing.page_of(second, view)
+    with np.errstate(over="ignore", invalid="ignore"):  # said in ``broken``
+        difference = second - first
+    channels, page, pages = drawing.page_of(first if left.ref == right.ref else second, view)
     signed = View(view.layout, scale="zero", palette="signed")
     return Pair(
         layer=layer,
         left=drawing.tiles(first, channels, view, second),
         right=drawing.tiles(second, channels, view, first),
         difference=drawing.tiles(difference, channels, signed),
-        largest=float(np.abs(difference).max()),
+        largest=float(np.abs(extremes(difference)).max()),
+        broken=float(broken(difference).mean()),
         frozen=_frozen(settings, left.ref, right.ref, layer),
+        channels=second.shape[2],
         pages=pages,
         page=page,
     )
@@ -93,18 +98,15 @@ def channel(settings: Settings, look: Look, layer: str, number: int) -> ChannelL
 def numbers(settings: Settings, look: Look) -> tuple[LayerNumbers, ...]:
     """Measure every spatial layer."""
     found = network(settings, look.ref)
-    return found.depth.numbers(found.prepare([read(look.path, settings.limits)]))
+    first = found.graph.spatial[0]  # the input: the very picture that its maps are made of
+    return found.depth.numbers(maps_at(settings, look, first)[None])
 
 
 def filters(settings: Settings, ref: NetworkRef, layer: str, view: View, of: int) -> Filters:
     """Draw the kernels of the convolution at or before a layer."""
     found = network(settings, ref)
-    place = convolution_before(found.walk.wiring, layer)
-    maker = found.walk.wiring.makers[place]
-    values = kernel(maker)
-    assert values is not None
     bgr = backbone(found.backbone).mode == "caffe"
-    return draw_filters(values, maker.name, view, of, bgr=bgr)
+    return filters_at(found.walk.wiring, layer, view, of, bgr=bgr)
 
 
 def picture(settings: Settings, look: Look, layer: str, view: View) -> bytes:
@@ -127,6 +129,7 @@ def strongest(
     A picture that cannot be read has a row of NaN; the names of these are returned as well.
     """
     found = network(settings, ref)
+    found.graph.check_spatial(layer)
     pictures, good, bad = [], [], []
     for place, path in enumerate(paths):
         try:

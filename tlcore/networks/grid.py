@@ -16,7 +16,7 @@ Levels = npt.NDArray[np.uint8]  # 0 is a palette's first colour, 255 its last
 GAP = 4  # pixels between tiles
 GROUND = 255  # of the gaps and of the places past the last channel
 TILE = 112  # a tile is at least this wide, by whole-number enlargement, so that pixels stay square
-SCALES = ("channel", "layer", "zero")
+SCALES = ("channel", "layer", "zero", "channel zero")
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,18 @@ def bounds(maps: Floats, scale: str, whole: tuple[float, float]) -> tuple[Floats
     Args:
         maps: (height, width, n).
         scale: "channel": each map from its own lowest to its own highest value; "layer": all from
-            the layer's lowest to its highest; "zero": all evenly around 0.
+            the layer's lowest to its highest; "zero": all evenly around 0; "channel zero": each
+            evenly around 0.
         whole: the lowest and the highest value of the layer.
     """
     if scale not in SCALES:
         raise UnknownName.of("scale", scale, SCALES)
     if scale == "channel":
         return extremes(maps)
+    if scale == "channel zero":
+        furthest = np.maximum(*np.abs(extremes(maps)))
+        furthest = np.where(furthest > 0, furthest, np.float32(1))
+        return -furthest, furthest
     reach = max(abs(whole[0]), abs(whole[1])) or 1.0
     low, high = whole if scale == "layer" else (-reach, reach)
     each = np.ones(maps.shape[2], np.float32)
@@ -60,21 +65,51 @@ def bounds(maps: Floats, scale: str, whole: tuple[float, float]) -> tuple[Floats
 
 
 def extremes(maps: Floats) -> tuple[Floats, Floats]:
-    """Return each map's lowest and highest value, (n,) each, of maps (height, width, n).
+    """Return each map's lowest and highest finite value, (n,) each, of maps (height, width, n).
 
-    One axis after the other: NumPy takes ten times as long over both at once.
+    0 where a map has none. One axis after the other: NumPy takes ten times as long over both at
+    once.
     """
-    return maps.min(axis=0).min(axis=0), maps.max(axis=0).max(axis=0)
+    low, high = maps.min(axis=0).min(axis=0), maps.max(axis=0).max(axis=0)
+    if np.isfinite(low).all() and np.isfinite(high).all():  # then all between them are
+        return low, high
+    finite = np.isfinite(maps)
+    low = np.where(finite, maps, np.float32(np.inf)).min(axis=(0, 1))
+    high = np.where(finite, maps, np.float32(-np.inf)).max(axis=(0, 1))
+    some = finite.any(axis=(0, 1))
+    return np.where(some, low, np.float32(0)), np.where(some, high, np.float32(0))
+
+
+def broken(maps: Floats) -> Floats:
+    """Return the share of each map's values that are no finite numbers (NaN, infinite), (n,)."""
+    if np.isfinite(maps.min()) and np.isfinite(maps.max()):
+        return np.zeros(maps.shape[2], np.float32)
+    return (1 - np.isfinite(maps).mean(axis=(0, 1))).astype(np.float32)
 
 
 def levels(maps: Floats, low: Floats, high: Floats) -> Levels:
-    """Turn values into levels 0 (low) to 255 (high); without any range between them, into 0."""
+    """Turn values into levels 0 (low) to 255 (high); without any range between them, into 0.
+
+    NaN is drawn as level 0; what is infinite as the end on its side.
+    """
     height, width, _ = maps.shape
-    scale = np.float32(255) / np.where(high > low, high - low, np.float32(1))
-    stretched = maps.reshape(height, -1) - np.tile(low, width)  # long rows: few maps are slow
-    stretched *= np.tile(scale, width)
-    stretched += np.float32(0.5)  # to the nearest level
+    with np.errstate(over="ignore", invalid="ignore"):  # looked at below
+        reach = high - low
+        scale = np.float32(255) / np.where(reach > 0, reach, np.float32(1))
+        stretched = maps.reshape(height, -1) - np.tile(low, width)  # long rows: few maps are slow
+        stretched *= np.tile(scale, width)
+        stretched += np.float32(0.5)  # to the nearest level
+        if not (np.isfinite(reach).all() and np.isfinite(stretched).all()):
+            return _careful_levels(maps, low, high)
     return stretched.astype(np.uint8).reshape(maps.shape)
+
+
+def _careful_levels(maps: Floats, low: Floats, high: Floats) -> Levels:
+    """The same for values that are not finite, or so far apart that float32 overflows."""
+    bottom, top = low.astype(np.float64), high.astype(np.float64)
+    reach = np.where(top > bottom, top - bottom, 1)
+    shares = np.where(top > bottom, (np.clip(maps, bottom, top) - bottom) / reach, 0)
+    return (np.nan_to_num(shares) * 255 + 0.5).astype(np.uint8)
 
 
 def draw(tiles: Levels, layout: Layout) -> Levels:

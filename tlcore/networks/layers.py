@@ -62,6 +62,11 @@ def graph(model: keras.Model) -> Graph:
         flat = {layer.name: layer.output for layer in model.layers}
         return Graph(model.input, flat, {layer.name: layer for layer in model.layers})
     found = Graph(keras.Input(model.input_shape[1:]), {}, {})
+    if isinstance(
+        model.layers[0], keras.layers.InputLayer
+    ):  # as of a flat model; a replay has none
+        name = model.layers[0].name
+        found.outputs[name], found.layers[name] = found.input, model.layers[0]
     _replay(model, found.input, "", found)
     return found
 

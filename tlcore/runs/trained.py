@@ -5,8 +5,9 @@ from __future__ import annotations
 import keras
 
 from tlcore.errors import RunError
+from tlcore.networks.freeze import unfreeze_from
 from tlcore.networks.network import Network
-from tlcore.runs.store import load_run
+from tlcore.runs.store import Run, load_run
 from tlcore.settings import Settings
 
 
@@ -23,10 +24,12 @@ def load_trained(run: str, settings: Settings) -> Network:
             f"Expected a run with a trained network. Received {run}, which is {info.state} and "
             "has none. Choose another run, or wait until it has finished."
         )
-    model = keras.models.load_model(info.model, compile=False, safe_mode=True)
+    saved = keras.models.load_model(info.model, compile=False, safe_mode=True)
+    model = keras.Model(saved.input, saved.get_layer("logits").output)
+    unfreeze_from(model, _first_learned(found))  # it was saved frozen; the layer list says this
     note = "trained on a backbone with random weights" if info.config.random_weights else ""
     return Network(
-        model=keras.Model(model.input, model.get_layer("logits").output),
+        model=model,
         backbone=info.config.backbone,
         size=info.config.size,
         fit=info.config.fit,
@@ -35,3 +38,9 @@ def load_trained(run: str, settings: Settings) -> Network:
         source="run",
         note=note,
     )
+
+
+def _first_learned(run: Run) -> str:
+    """Return the first layer that learned: of the body, where it came to that, else of the head."""
+    fine_tuned = any(epoch.stage == "fine-tune" for epoch in run.history)
+    return run.info.config.unfreeze_from if fine_tuned else "pooling"

@@ -123,7 +123,8 @@ def _grid(page: MapPage) -> None:
 
 def _open_channel(number: str) -> None:
     choose(Choice.CHANNEL, number)
-    choose(Choice.MORE, "channel")
+    if chosen(Choice.MORE) != "filters":  # there it is the kernel that makes this map
+        choose(Choice.MORE, "channel")
 
 
 def _whose() -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tlcore.errors import UnknownName
 from tlcore.networks.answers import Floats
-from tlcore.networks.grid import bounds, levels, to_png
+from tlcore.networks.grid import bounds, broken, levels, to_png
 from tlcore.networks.maps.field import box_of
 from tlcore.networks.maps.palettes import palette
 from tlcore.networks.maps.values import ChannelLook, Field
@@ -30,25 +30,34 @@ def look_at(maps: Floats, layer: str, channel: int, field: Field, size: int) -> 
         )
     one = maps[:, :, channel : channel + 1]
     low, high = bounds(one, "channel", (0, 0))
-    row, column = divmod(int(one.argmax()), one.shape[1])
-    edges, counts = _histogram(one)
+    finite = one[np.isfinite(one)]
+    ranked = np.where(np.isfinite(one), one, -np.inf)
+    row, column = divmod(int(ranked.argmax()), one.shape[1])
+    edges, counts = _histogram(finite, float(low[0]), float(high[0]))
     return ChannelLook(
         layer=layer,
         channel=channel,
         png=to_png(levels(one, low, high)[:, :, 0], palette("fire")),
         low=float(low[0]),
         high=float(high[0]),
-        mean=float(one.mean()),
+        mean=float(finite.mean(dtype=np.float64)) if finite.size else 0.0,
+        broken=float(broken(one)[0]),
         zeros=float((one == 0).mean()),
         edges=edges,
         counts=counts,
         strongest=(row, column),
-        equal=int(np.count_nonzero(one == one.max())),
+        equal=int(np.count_nonzero(finite == high[0])),
         box=box_of(field, row, column, size),
         field=field,
     )
 
 
-def _histogram(values: Floats) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    counts, edges = np.histogram(values.astype(np.float64), bins=BINS)
+def _histogram(
+    values: Floats, low: float, high: float
+) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Count finite values from low to high in equal bins, in float64: float32 may overflow."""
+    if low == high:  # a range around it that can be told from it, however large it is
+        reach = max(0.5, abs(low) / 2)
+        low, high = low - reach, high + reach
+    counts, edges = np.histogram(values.astype(np.float64), bins=BINS, range=(low, high))
     return tuple(edges.tolist()), tuple(counts.tolist())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tlcore.networks.answers import Floats
-from tlcore.networks.grid import Layout, bounds, draw, extremes, levels, sheet, to_png
+from tlcore.networks.grid import bounds, broken, draw, extremes, levels, sheet, to_png
 from tlcore.networks.maps.order import ordered
 from tlcore.networks.maps.palettes import palette
 from tlcore.networks.maps.values import Tiles, View
-
-ALONE = Layout(1, 1)
 
 
 def page_of(maps: Floats, view: View) -> tuple[list[int], int, int]:
@@ -43,12 +43,21 @@ def tiles(maps: Floats, channels: list[int], view: View, *others: Floats) -> Til
         highs=tuple(highs.tolist()),
         black=tuple(low.tolist()),
         white=tuple(high.tolist()),
+        broken=tuple(broken(shown).tolist()),
     )
 
 
-def picture(maps: Floats, view: View) -> bytes:
-    """Return a page as a PNG to keep: enlarged, with gaps."""
-    channels, _, _ = page_of(maps, view)
+def picture(maps: Floats, view: View, only: Sequence[int] | None = None) -> bytes:
+    """Return a page as a PNG to keep: enlarged, with gaps.
+
+    Args:
+        maps: (height, width, channels) of the whole layer, which sets the scale of the layer.
+        view: which page, and how it is drawn.
+        only: the channels that are drawn, all by default.
+    """
+    drawn = list(range(maps.shape[2]) if only is None else only)
+    places, _, _ = page_of(_pick(maps, drawn), view)
+    channels = [drawn[place] for place in places]
     shown = _pick(maps, channels)
     low, high = _bounds(shown, maps, view, [])
     return to_png(draw(levels(shown, low, high), view.layout), palette(view.palette), keep=True)
@@ -65,9 +74,12 @@ def _bounds(
     shown: Floats, maps: Floats, view: View, others: list[tuple[Floats, Floats]]
 ) -> tuple[Floats, Floats]:
     whole = (0.0, 0.0)
-    if view.scale != "channel":
-        every = [maps, *(other for _, other in others)]
-        whole = min(float(m.min()) for m in every), max(float(m.max()) for m in every)
+    if view.scale in ("layer", "zero"):
+        ends = [extremes(every) for every in (maps, *(other for _, other in others))]
+        whole = (
+            min(float(low.min()) for low, _ in ends),
+            max(float(high.max()) for _, high in ends),
+        )
     found = [bounds(shown, view.scale, whole)]
     found += [bounds(part, view.scale, whole) for part, _ in others]
     return (

@@ -33,6 +33,8 @@ def zeros(maps: Floats) -> Floats:
 def ordered(maps: Floats, order: str) -> npt.NDArray[np.intp]:
     """Return the channels' numbers, those with the largest measure first; equal ones by number.
 
+    Channels whose measure is NaN come last.
+
     Raises:
         UnknownName: no such order.
     """
@@ -41,4 +43,5 @@ def ordered(maps: Floats, order: str) -> npt.NDArray[np.intp]:
     measure = ORDERS[order]
     if measure is None:
         return np.arange(maps.shape[2])
-    return np.argsort(-measure(maps), kind="stable")
+    with np.errstate(over="ignore", invalid="ignore"):  # of huge values a mean may overflow
+        return np.argsort(-measure(maps), kind="stable")

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 
 from tlcore.networks.layers import Graph, row_of
+from tlcore.networks.maps.blocks import blocks
 from tlcore.networks.maps.field import receptive_fields
 from tlcore.networks.maps.values import Place
 from tlcore.networks.maps.wiring import Wiring
-
-# Up to the first number: "block_5" of "block_5_project_BN", "conv2" of "conv2_block1_1_conv".
-_BLOCK = re.compile(r"^(.*?\d+[a-z]?)(?:_|$)")
 
 
 def places(graph: Graph, wiring: Wiring) -> tuple[Place, ...]:
     """Return every layer of an opened network, first to last."""
     spatial = set(graph.spatial)
     fields = receptive_fields(wiring)
+    block = blocks(graph, wiring)
+    feeds = _connections(graph, wiring)
     found = []
-    block = "input"
     for name, tensor in graph.outputs.items():
-        block = _block(name, type(graph.layers[name]).__name__) or block
-        sees = fields[wiring.place[name]].width if name in spatial else 0.0
+        field = fields[wiring.place[name]]
+        sees = (field.height, field.width) if name in spatial else (0.0, 0.0)
         row = row_of(name, graph.layers[name], tuple(tensor.shape[1:]))
-        found.append(Place(row, block, sees))
+        found.append(Place(replace(row, connected_to=feeds[name]), block[name], sees))
     return tuple(found)
 
 
-def _block(name: str, kind: str) -> str:
-    """Return the block that a layer's name speaks of, or "" where Keras itself has named it."""
-    outer, slash, _ = name.partition("/")
-    if slash:
-        return outer
-    match = _BLOCK.match(name.removeprefix("bn_"))  # of MobileNetV2's first convolution
-    numbered = match[1].rstrip("0123456789").rstrip("_") if match else name
-    own = numbered.replace("_", "").lower() != kind.lower()
-    return match[1] if match and own else ""
+def _connections(graph: Graph, wiring: Wiring) -> dict[str, tuple[str, ...]]:
+    """Return the names of what feeds each layer, as they stand in the list.
+
+    Keras' own record of a nested model's calls is of its first building: it knows no outer names,
+    and each first inner layer hangs on an input that is not in the list.
+    """
+    names: dict[int, str] = {}
+    for name in graph.outputs:  # a nested model comes behind its last layer, and names its output
+        names[wiring.place[name]] = name
+    return {name: _feeds(name, graph, wiring, names) for name in graph.outputs}
+
+
+def _feeds(name: str, graph: Graph, wiring: Wiring, names: dict[int, str]) -> tuple[str, ...]:
+    inside = [inner for inner in graph.outputs if inner.startswith(f"{name}/")]
+    parents = [
+        names[parent]
+        for part in inside or [name]
+        for parent in wiring.parents[wiring.place[part]]
+        if parent in names and names[parent] not in inside
+    ]
+    return tuple(dict.fromkeys(parents)) if inside else tuple(parents)

@@ -54,10 +54,11 @@ class Tiles:
     layout: Layout
     shape: tuple[int, int]  # height and width of one map
     channels: tuple[int, ...]  # of each tile drawn, from 0
-    lows: tuple[float, ...]  # of each tile: the lowest value …
+    lows: tuple[float, ...]  # of each tile: the lowest finite value …
     highs: tuple[float, ...]  # … and the highest
     black: tuple[float, ...]  # of each tile: the value drawn with the palette's first colour …
     white: tuple[float, ...]  # … and with its last
+    broken: tuple[float, ...] = ()  # of each tile: share of values that are not finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +82,10 @@ class Pair:
     left: Tiles
     right: Tiles
     difference: Tiles  # right − left, 0 in the middle of its palette
-    largest: float  # largest |difference| over all channels of the layer
+    largest: float  # largest finite |difference| over all channels of the layer
+    broken: float  # share of differences that are not finite numbers
     frozen: bool  # whether both come from the same weights, nothing up to here having learned
+    channels: int  # of the whole layer
     pages: int
     page: int
 
@@ -94,9 +97,10 @@ class ChannelLook:
     layer: str
     channel: int  # from 0
     png: bytes  # the map at its own size
-    low: float
+    low: float  # of the finite values; all of these are 0 where there is none
     high: float
     mean: float
+    broken: float  # share of values that are not finite: NaN or infinite
     zeros: float  # share of values that are exactly 0
     edges: tuple[float, ...]  # of the histogram, (bins + 1,)
     counts: tuple[int, ...]  # (bins,)
@@ -126,6 +130,10 @@ class Filters:
     colour: bool  # whether a tile is a kernel in colour, else one slice of a kernel in grey
     shape: tuple[int, ...]  # of the kernel as Keras keeps it
     of: int | None  # the output channel whose slices are shown, where they are slices
+    own: bool  # whether kernel n makes channel n of the layer that was asked for
+    count: int  # kernels, or slices of one, in all
+    pages: int
+    page: int  # from 0
 
 
 @dataclass(frozen=True)
@@ -143,4 +151,5 @@ class Place:
 
     layer: Layer
     block: str  # the layers of one block stand together
-    sees: float  # side of what one value sees of the input, pixels; inf: all; 0: no maps
+    sees: tuple[float, float]  # height and width of what one value sees of the input, pixels; inf:
+    # all; 0: no maps

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from tlcore.networks.maps.values import ChannelLook, LayerNumbers
 from tlcore.ui.theme import Colours
+from tlcore.ui.words import share
 
 HEIGHT = 230  # px
 
@@ -26,10 +27,13 @@ def histogram(look: ChannelLook, tone: Colours, template: go.layout.Template) ->
     middles = [(a + b) / 2 for a, b in zip(look.edges, look.edges[1:], strict=False)]
     figure = go.Figure(layout={"template": template, "bargap": 0.05})
     figure.add_bar(x=middles, y=look.counts, marker_color=tone.pretrained)
-    top = math.log10(max(look.counts))
+    top = math.log10(max(1, *look.counts))
     figure.update_yaxes(type="log", title="pixels", dtick=1, range=[-0.3, top + 0.1])  # from 0.5
     figure.update_xaxes(title="value")
     figure.update_layout(height=HEIGHT, margin={"l": 48, "r": 8, "t": 8, "b": 44})
+    if look.broken:
+        words = f"{share(look.broken)} are NaN or infinite, and left out"
+        figure.update_layout(title={"text": words, "font": {"size": 13}}, margin={"t": 34})
     return figure
 
 

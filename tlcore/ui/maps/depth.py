@@ -38,9 +38,10 @@ def depth_map(places: Sequence[Place], layer: str) -> None:
 
 def sees(place: Place) -> str:
     """Say what one value of a layer sees of the picture."""
-    if math.isinf(place.sees):
+    if math.isinf(max(place.sees)):
         return "each value sees the whole picture"
-    return f"each value sees {place.sees:.0f} × {place.sees:.0f} pixels"
+    height, width = place.sees
+    return f"each value sees {height:.0f} × {width:.0f} pixels"
 
 
 def go_to(layer: str) -> None:
@@ -91,7 +92,10 @@ def _rows(places: Sequence[Place], layer: str) -> pd.DataFrame:
 def _sees_short(place: Place) -> str:
     if not place.layer.spatial:
         return ""
-    return "all" if math.isinf(place.sees) else f"{place.sees:.0f} px"
+    if math.isinf(max(place.sees)):
+        return "all"
+    height, width = place.sees
+    return f"{height:.0f} px" if height == width else f"{height:.0f} × {width:.0f} px"
 
 
 def _text(place: Place) -> str:

@@ -43,6 +43,20 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "Rescaling": "Brings the pixels from 0…255 to the range that the network knows.",
         "Normalization": "Takes the mean colour away and divides by the usual spread.",
         "Dense": "Mixes all channels at each place with learned weights.",
+        "LayerScale": "Multiplies each channel by one learned number, small at first: the block "
+        "begins with a whisper and learns how loud to be.",
+        "Reshape": "Writes the same numbers in another arrangement; nothing is computed.",
+        "Sequential": "A few layers one after the other under one name. Shown is what the last of "
+        "them gives.",
+        "Functional": "Several layers under one name. Shown is what the last of them gives.",
+        "LeakyReLU": "Keeps what is above zero and lets a small share of the rest through, so that "
+        "no channel falls silent for good.",
+        "PReLU": "Keeps what is above zero; how much of the rest comes through is learned.",
+        "ELU": "Keeps what is above zero and bends the rest smoothly towards −1.",
+        "Softmax": "Turns answers into shares that sum to 1.",
+        "Flatten": "Writes all maps into one long row of numbers, place after place.",
+        "GlobalMaxPooling2D": "Takes each map's highest value: one number a channel, no place.",
+        "Identity": "Hands on what it is given, unchanged.",
     }
 )
 UNKNOWN = "A step between the layers around it; compare the page before and after it."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import streamlit as st
@@ -9,16 +10,17 @@ import streamlit as st
 from tlcore.images.dataset import Sample
 from tlcore.networks.answers import Layer
 from tlcore.networks.grid import Layout
-from tlcore.networks.maps.values import Look, Place, View
+from tlcore.networks.maps.values import Filters, Look, Place, View
 from tlcore.settings import Settings
 from tlcore.ui.maps.answers import filters, look_of, numbers
 from tlcore.ui.maps.charts import MEASURES, over_depth
+from tlcore.ui.maps.clickable import clickable
 from tlcore.ui.maps.depth import layer_table
 from tlcore.ui.maps.one_channel import one_channel
 from tlcore.ui.maps.pairs import before_and_after, other_picture, two_images
 from tlcore.ui.maps.tiles import tiles_html
 from tlcore.ui.selecting import segments
-from tlcore.ui.state import Choice, chosen_number
+from tlcore.ui.state import Choice, choose, chosen_number
 from tlcore.ui.theme import colours, template
 from tlcore.ui.words import label, share, signed
 
@@ -32,6 +34,7 @@ MORE = {
     "images": "Two images",
 }
 KERNELS = Layout(4, 16)
+GREY = "Middle grey is 0, darker below, lighter above."
 
 
 def more(
@@ -52,7 +55,7 @@ def more(
     elif asked == "numbers":
         _numbers(sample, look, layer, settings)
     elif asked == "filters":
-        _filters(look, layer, view, settings)
+        _filters(look, layer, settings)
     elif asked == "before":
         before_and_after(sample, look, layer, view, settings)
     elif asked == "images":
@@ -74,6 +77,11 @@ def _numbers(sample: Sample, look: Look, layer: Layer, settings: Settings) -> No
             f"This layer: **{share(row.zeros)}** zeros, **{share(row.dead)}** dead channels, "
             f"mean **{signed(row.mean)}**, spread **{signed(row.spread)}**."
         )
+        if not (math.isfinite(row.mean) and math.isfinite(row.spread)):
+            st.warning(
+                "Some values of this layer are NaN or infinite, or too large to take their mean.",
+                icon=":material/warning:",
+            )
     for column, pair in zip(
         st.columns(2, gap="medium"), (("zeros", "dead"), ("mean", "spread")), strict=True
     ):
@@ -88,25 +96,67 @@ def _numbers(sample: Sample, look: Look, layer: Layer, settings: Settings) -> No
                 )
 
 
-def _filters(look: Look, layer: Layer, view: View, settings: Settings) -> None:
-    wanted = View(KERNELS, palette="signed", page=0)
-    of = max(0, chosen_number(Choice.CHANNEL, 1) - 1)
-    found = filters(look.ref, layer.name, wanted, of, settings)
+def _filters(look: Look, layer: Layer, settings: Settings) -> None:
+    """The kernels of the convolution at or before the layer, page by page."""
+    paging = f"kernels-page-{layer.name}"
+    page = int(st.session_state.get(paging, 1)) - 1
+    wanted = View(KERNELS, palette="grey", page=page)
+    channel = max(0, chosen_number(Choice.CHANNEL, 1) - 1)
+    found = filters(look.ref, layer.name, wanted, channel, settings)
+    if not found.own and found.of is not None:  # the channel looked at is none of its kernels
+        kernel = int(st.session_state.get(f"kernel-{layer.name}", 1)) - 1
+        found = filters(look.ref, layer.name, wanted, kernel, settings)
+    if found.of is not None:
+        _which_kernel(found, layer)
+    words = kernel_words(found, layer.name)
+    marked = channel if found.own and found.of is None else None
+    clickable(
+        tiles_html(found.tiles, name="filters", words=words, chosen=marked),
+        key="kernels",
+        made=f"{look.ref} {found.layer} {found.of} {found.page} {marked}",
+        on_pick=_open_kernel if found.own and found.of is None else lambda _: None,
+    )
+    if found.pages > 1:
+        st.pagination(found.pages, key=paging)
+    st.caption(words)
+
+
+def kernel_words(found: Filters, layer: str) -> str:
+    """Say what a page of kernels shows, and which of how many."""
     height, width = found.shape[:2]
+    name = found.layer
     if found.colour:
-        words = (
-            f"The kernels of {found.layer}, {height} × {width} pixels of colour each; grey is 0."
-        )
+        words = f"The kernels of {name}, {height} × {width} pixels of colour each; grey is 0."
     elif found.of is None:
-        words = f"The kernels of {found.layer}, {height} × {width}, one a channel."
+        words = f"The kernels of {name}, {height} × {width}, one a channel. {GREY}"
     else:
         words = (
-            f"Kernel {found.of + 1} of {found.shape[3]} of {found.layer}: its {height} × {width} "
-            f"weights for each of {found.shape[2]} channels it reads. Click a map to see another."
+            f"Kernel {found.of + 1} of {found.shape[3]} of {name}: its {height} × {width} weights "
+            f"for each of the {found.shape[2]} channels it reads. {GREY}"
         )
-    if found.layer != layer.name:
+    if found.layer != layer:
         words += " This layer has none itself; it is the convolution before it."
-    st.html(tiles_html(found.tiles, name="filters", words=words))
-    if len(found.tiles.channels) == KERNELS.tiles:
-        words += f" The first {KERNELS.tiles} are shown."
-    st.caption(words + ("" if found.colour else " Blue is below 0, orange above."))
+    first, shown = found.tiles.channels[0] + 1, len(found.tiles.channels)
+    return (
+        words if shown == found.count else f"{words} {first}–{first + shown - 1} of {found.count}."
+    )
+
+
+def _which_kernel(found: Filters, layer: Layer) -> None:
+    """A field for the kernel's number, which is the channel's where a kernel makes a channel."""
+    key = f"kernel-{layer.name}"
+    if found.own:
+        st.session_state[key] = (found.of or 0) + 1
+    st.number_input(
+        f"Kernel (of {found.shape[3]})",
+        1,
+        found.shape[3],
+        key=key,
+        width=160,
+        on_change=(lambda: choose(Choice.CHANNEL, st.session_state[key])) if found.own else None,
+    )
+
+
+def _open_kernel(number: str) -> None:
+    """Mark a kernel and the map that it makes, and stay here."""
+    choose(Choice.CHANNEL, number)

@@ -10,7 +10,7 @@ from tlcore.networks.grid import Layout
 from tlcore.networks.maps.values import Look, Pair, Tiles, View
 from tlcore.runs.store import run_info
 from tlcore.settings import Settings
-from tlcore.ui.maps.answers import look_of, pair_page
+from tlcore.ui.maps.answers import look_of, pair_page, places
 from tlcore.ui.maps.tiles import tiles_html
 from tlcore.ui.networks import head_select, run_title, view_of
 from tlcore.ui.seen import network_view
@@ -18,7 +18,7 @@ from tlcore.ui.selecting import select
 from tlcore.ui.sets import open_set
 from tlcore.ui.shell import TUNE
 from tlcore.ui.state import Choice, chosen
-from tlcore.ui.words import label, signed
+from tlcore.ui.words import label, plain, share, signed
 
 SIDE = Layout(4, 4)
 
@@ -40,10 +40,17 @@ def before_and_after(
             icon=":material/info:",
         )
         return
+    if layer.name not in {place.layer.name for place in places(Trained(run), settings)}:
+        st.info(
+            f"{plain(layer.name)} belongs to the top that answers for ImageNet. A run has a head "
+            "of its own in its place; choose an earlier layer to compare.",
+            icon=":material/info:",
+        )
+        return
     before = Pretrained(config.backbone, config.size, config.fit, config.random_weights, top=False)
-    pair = pair_page(
-        look_of(sample, before), look_of(sample, Trained(run)), layer.name, _half(view), settings
-    )
+    sides = look_of(sample, before), look_of(sample, Trained(run))
+    paging = f"before-{layer.name}"
+    pair = pair_page(*sides, layer.name, _half(view, paging), settings)
     _said(pair)
     left, right, difference = st.columns(3, gap="medium")
     with left:
@@ -55,6 +62,7 @@ def before_and_after(
     with difference:
         st.html('<p class="side">Difference</p>')
         _tiles(pair.difference, "difference", "After less before: blue is less, orange more")
+    _pages(pair, view, paging, "Blue is less after the run, orange more.")
 
 
 def two_images(sample: Sample, look: Look, layer: Layer, view: View, settings: Settings) -> None:
@@ -63,14 +71,21 @@ def two_images(sample: Sample, look: Look, layer: Layer, view: View, settings: S
     if other is None:
         st.caption("There is only one picture in this set. Add another one above.")
         return
-    pair = pair_page(look, look_of(other, look.ref), layer.name, _half(view), settings)
+    paging = f"images-{layer.name}-{sample.sha256[:8]}"
+    asked = _half(view, paging)
+    pair = pair_page(look, look_of(other, look.ref), layer.name, asked, settings)
     size, fit = view_of(look.ref, settings)
     sides = ((sample, pair.left, "first"), (other, pair.right, "second"))
     for column, (shown, tiles, name) in zip(st.columns(2, gap="medium"), sides, strict=True):
         with column:
             st.image(network_view(shown, size, fit, settings), width=150, alt=shown.file)
             _tiles(tiles, name, f"Maps of {shown.file}")
-    st.caption("Each channel has one scale for both pictures: what is brighter is stronger.")
+    _pages(
+        pair,
+        view,
+        paging,
+        "Each channel has one scale for both pictures: what is brighter is stronger.",
+    )
 
 
 def other_picture(sample: Sample, settings: Settings) -> Sample | None:
@@ -94,8 +109,32 @@ def _run(settings: Settings) -> str:
     return info.id if info else ""
 
 
-def _half(view: View) -> View:
-    return View(SIDE, view.order, view.scale, view.palette, view.page)
+def _half(view: View, paging: str) -> View:
+    """Half as many tiles a side. It begins where the large page stands and has pages of its own."""
+    page = int(st.session_state.get(_key(view, paging), _beginning(view))) - 1
+    return View(SIDE, view.order, view.scale, view.palette, page)
+
+
+def _beginning(view: View) -> int:
+    return view.page * view.layout.tiles // SIDE.tiles + 1
+
+
+def _key(view: View, paging: str) -> str:
+    return f"pair-{paging}-{view.page}-{view.layout.tiles}"
+
+
+def _pages(pair: Pair, view: View, paging: str, words: str) -> None:
+    """Offer the other channels, and say which these are."""
+    if pair.pages > 1:
+        st.pagination(pair.pages, default=min(_beginning(view), pair.pages), key=_key(view, paging))
+    st.caption(f"{_which(pair, view)} {words}")
+
+
+def _which(pair: Pair, view: View) -> str:
+    first = pair.page * SIDE.tiles + 1
+    last = first + len(pair.left.channels) - 1
+    order = "" if view.order == "index" else ", in the order chosen under Drawing"
+    return f"{first}–{last} of {pair.channels} channels{order}."
 
 
 def _tiles(tiles: Tiles, name: str, words: str) -> None:
@@ -103,14 +142,21 @@ def _tiles(tiles: Tiles, name: str, words: str) -> None:
 
 
 def _said(pair: Pair) -> None:
-    if pair.frozen and pair.largest == 0:
+    """Whether the weights are the same is one fact, how far the maps differ another."""
+    if pair.frozen:
+        what = "exactly 0" if pair.largest == 0 else f"{signed(pair.largest)} at most: rounding"
         st.success(
             "**Frozen.** Nothing up to this layer has learned in this run: the weights are the "
-            "same bit for bit, and the difference is exactly 0.",
+            f"same bit for bit, and the difference is {what}.",
             icon=":material/ac_unit:",
         )
     else:
         st.markdown(
             f"This layer or one before it has learned. The largest difference is "
             f"**{signed(pair.largest)}**."
+        )
+    if pair.broken:
+        st.warning(
+            f"{share(pair.broken)} of the differences are NaN or infinite, and left out of that.",
+            icon=":material/warning:",
         )

@@ -1,0 +1,241 @@
+"""What the inference process is asked about feature maps, against plain Keras and NumPy."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.pictures import write_patches
+from tests.runs.test_train import REAL, run
+from tlcore.errors import BadImage, UnknownName
+from tlcore.images.dataset import Dataset, Sample
+from tlcore.images.decode import content_id
+from tlcore.inference import activations
+from tlcore.inference.exciting import excitement
+from tlcore.inference.tasks import network
+from tlcore.networks.answers import NetworkRef, Pretrained, Trained
+from tlcore.networks.grid import TILE, Layout
+from tlcore.networks.maps.values import Look, Pair, Tiles, View
+from tlcore.runs.config import RunConfig
+from tlcore.runs.store import FINISHED
+from tlcore.settings import Settings
+
+BEFORE = Pretrained("MobileNet-0.25", 64, "crop", top=False)
+PAGE = View(Layout(2, 4))
+
+
+@pytest.fixture(scope="module")
+def here(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
+    """A home with real weights, and a copy of a photograph."""
+    home = tmp_path_factory.mktemp("activations")
+    photo = home / "photo.JPEG"
+    shutil.copyfile(sorted((shared / "photos").glob("*.JPEG"))[0], photo)
+    return Settings(home=home / "home", keras_home=shared / "keras"), photo
+
+
+@pytest.fixture(scope="module")
+def trained(here: tuple[Settings, Path]) -> Trained:
+    """A real tiny run whose last block has learned."""
+    settings, photo = here
+    data = write_patches(photo.parent / "set", classes=2, each=4)
+    recipe = RunConfig(
+        str(data), epochs=1, fine_tune_epochs=1, learning_rate=0.01, unfreeze_from="conv_dw_13",
+        **REAL,
+    )  # fmt: skip
+    state, folder = run(settings, recipe)
+    assert state == FINISHED
+    return Trained(folder.name)
+
+
+def look(photo: Path, ref: NetworkRef) -> Look:
+    return Look(photo, content_id(photo.read_bytes()), ref)
+
+
+@pytest.fixture(scope="module")
+def expected(here: tuple[Settings, Path]) -> dict[str, np.ndarray]:
+    """Every spatial layer by plain Keras, the picture cut by Pillow: 0.875 of its short side."""
+    settings, photo = here
+    with Image.open(photo) as opened:
+        image = opened.convert("RGB")
+    half, middle = 0.875 * min(image.size) / 2, (image.width / 2, image.height / 2)
+    box = (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)
+    small = np.asarray(image.resize((64, 64), Image.Resampling.HAMMING, box=box), np.float32)
+    model = keras.applications.MobileNet(
+        alpha=0.25, include_top=False, weights=None, input_shape=(64, 64, 3)
+    )
+    model.load_weights(settings.keras_home / "models" / "mobilenet_2_5_128_tf_no_top.h5")
+    outputs = {layer.name: layer.output for layer in model.layers}
+    maps = keras.Model(model.input, list(outputs.values()))((small / 127.5 - 1)[None])
+    return {name: np.asarray(value[0]) for name, value in zip(outputs, maps, strict=True)}
+
+
+def test_maps_of_a_photograph_are_those_of_plain_keras(
+    here: tuple[Settings, Path], expected: dict[str, np.ndarray]
+) -> None:
+    """Geometry, preprocessing, walk and store in one: asked, asked again, and not to be kept."""
+    settings, photo = here
+    asked = [look(photo, BEFORE), look(photo, BEFORE), Look(photo, "", BEFORE)]
+    every = 1
+    for this in asked:
+        for name in list(expected)[1::every]:
+            maps = activations.maps_at(settings, this, name)
+            np.testing.assert_allclose(maps, expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
+        every = 9  # what is not kept is computed from the start each time
+    assert activations.kept(settings)[0] > 0
+
+
+def test_frozen_layers_differ_by_exactly_nothing_and_learned_ones_do(
+    here: tuple[Settings, Path], trained: Trained, expected: dict[str, np.ndarray]
+) -> None:
+    settings, photo = here
+    before, after = look(photo, BEFORE), look(photo, trained)
+
+    def pair(layer: str) -> Pair:
+        return activations.pair_page(settings, before, after, layer, PAGE)
+
+    for layer in ("conv1", "conv_pw_6", "conv_pw_12_relu"):
+        found = pair(layer)
+        assert (found.frozen, found.largest, found.broken) == (True, 0.0, 0.0)
+        assert found.left.png == found.right.png
+        assert set(levels(found.difference).ravel()) == {128}  # 0, in the middle
+    found = pair("conv_dw_13")
+    learned = activations.maps_at(settings, after, "conv_dw_13")
+    difference = learned - expected["conv_dw_13"]
+    assert not found.frozen
+    assert found.largest == pytest.approx(np.abs(difference).max(), abs=1e-5)
+    assert found.largest > 1e-3
+    assert (found.channels, found.pages) == (256, 32)
+    np.testing.assert_allclose(
+        found.difference.highs, difference.max(axis=(0, 1))[:8], rtol=0, atol=1e-5
+    )
+    assert (found.left.black, found.left.white) == (found.right.black, found.right.white)
+    np.testing.assert_allclose(
+        found.left.white,
+        np.maximum(expected["conv_dw_13"], learned).max(axis=(0, 1))[:8],
+        rtol=0,
+        atol=1e-5,
+    )
+
+
+def test_two_pictures_come_in_the_order_of_the_first(here: tuple[Settings, Path]) -> None:
+    settings, photo = here
+    other = photo.parent / "other.png"
+    Image.new("RGB", (80, 80), (200, 30, 30)).save(other)
+    view = View(Layout(2, 4), order="max")
+    pair = activations.pair_page(
+        settings, look(photo, BEFORE), look(other, BEFORE), "conv_pw_3", view
+    )
+    alone = activations.map_page(settings, look(photo, BEFORE), "conv_pw_3", view)
+    assert pair.left.channels == pair.right.channels == alone.tiles.channels
+    assert not pair.frozen
+
+
+def levels(tiles: Tiles) -> np.ndarray:
+    """The palette's numbers of the tiles that are drawn."""
+    return np.asarray(Image.open(io.BytesIO(tiles.png)))
+
+
+def test_a_layer_in_numbers_is_numpys(
+    here: tuple[Settings, Path], expected: dict[str, np.ndarray]
+) -> None:
+    settings, photo = here
+    rows = activations.numbers(settings, look(photo, BEFORE))
+    spatial = {name: maps for name, maps in expected.items() if maps.ndim == 3}
+    assert [row.name for row in rows][1:] == list(spatial)[1:]  # Keras counts its inputs up
+    for row, maps in zip(rows, spatial.values(), strict=True):
+        exactly = maps.astype(np.float64)
+        found = (row.zeros, row.dead, row.mean, row.spread)
+        dead = (maps == 0).all(axis=(0, 1)).mean()
+        wanted = ((maps == 0).mean(), dead, exactly.mean(), exactly.std())
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5, err_msg=row.name)
+    assert any(row.zeros > 0.2 for row in rows)
+    assert any(0 < row.dead < 1 for row in rows)
+
+
+def test_what_excites_a_channel_most_has_its_highest_values(here: tuple[Settings, Path]) -> None:
+    settings, photo = here
+    folder = write_patches(photo.parent / "many", classes=3, each=6)
+    files = sorted(folder.rglob("*.png"))
+    samples = [Sample(f.name, f, content_id(f.read_bytes()), f.parent.name, None) for f in files]
+    dataset = Dataset("many", tuple(samples))
+    (folder / "broken.png").write_text("no picture")
+    layer = "conv_pw_5_relu"
+    found = excitement(dataset, BEFORE, layer, settings)
+    while not found.complete:
+        found.step(lambda paths: activations.strongest(settings, paths, BEFORE, layer))
+    highest = {
+        sample.sha256: activations.maps_at(settings, look(sample.path, BEFORE), layer).max((0, 1))
+        for sample in found.samples
+    }
+    for channel in (0, 7, 63):
+        values = sorted((float(row[channel]) for row in highest.values()), reverse=True)[:9]
+        best = found.best(channel)
+        np.testing.assert_allclose([value for _, value in best], values, rtol=1e-5, atol=1e-5)
+        for sample, value in best:
+            assert value == pytest.approx(float(highest[sample.sha256][channel]), abs=1e-4)
+    rows, bad = activations.strongest(settings, [folder / "broken.png"], BEFORE, layer)
+    assert np.isnan(rows).all()
+    assert bad == ("broken.png",)
+    with pytest.raises(UnknownName, match="Received 'conv99'"):
+        activations.strongest(settings, [photo], BEFORE, "conv99")
+
+
+def test_what_is_taken_away_is_what_is_shown(
+    here: tuple[Settings, Path], expected: dict[str, np.ndarray]
+) -> None:
+    settings, photo = here
+    this, layer = look(photo, BEFORE), "conv_pw_4_relu"
+    with np.load(io.BytesIO(activations.values(settings, this, layer))) as file:
+        np.testing.assert_allclose(file["maps"], expected[layer], rtol=1e-5, atol=1e-5)
+        assert file["maps"].dtype == np.float32
+    png = activations.picture(settings, this, layer, View(Layout(1, 2), page=1))
+    kept = np.asarray(Image.open(io.BytesIO(png)))
+    maps = expected[layer][:, :, 2]  # the first of the second page
+    zoom = TILE // maps.shape[1]
+    drawn = kept[: maps.shape[0] * zoom : zoom, : maps.shape[1] * zoom : zoom].astype(int)
+    wanted = (maps - maps.min()) / (maps.max() - maps.min()) * 255
+    assert np.abs(drawn - wanted).max() <= 0.51
+
+
+def test_a_picture_that_was_exchanged_is_said(here: tuple[Settings, Path]) -> None:
+    settings, photo = here
+    other = photo.parent / "exchanged.png"
+    Image.new("RGB", (80, 80)).save(other)
+    this = Look(other, content_id(photo.read_bytes()) + "0", BEFORE)
+    for ask in (
+        lambda: activations.numbers(settings, this),
+        lambda: activations.maps_at(settings, this, "conv1"),
+    ):
+        with pytest.raises(BadImage, match="Expected the picture as it came"):
+            ask()
+
+
+def test_maps_that_run_over_are_drawn_counted_and_compared(here: tuple[Settings, Path]) -> None:
+    """Weights that a training has sent to infinity: no question may end in a traceback."""
+    settings, photo = here
+    wild = Pretrained("MobileNet-0.25", 32, "squash", random=True, top=False)
+    layer = network(settings, wild).graph.layers["conv_pw_2_bn"]
+    gamma, *others = layer.get_weights()
+    gamma[:4] = (np.nan, np.inf, 3e38, -3e38)
+    layer.set_weights([gamma, *others])
+    this = look(photo, wild)
+    for scale in ("channel", "layer"):
+        page = activations.map_page(settings, this, "conv_pw_2_bn", View(PAGE.layout, scale=scale))
+        assert page.tiles.broken[0] == 1
+        assert page.tiles.broken[4:] == (0,) * 4
+        assert np.isfinite((page.tiles.lows, page.tiles.highs)).all()
+    for channel in range(5):
+        found = activations.channel(settings, this, "conv_pw_2_bn", channel)
+        assert np.isfinite((found.low, found.high, found.mean)).all()
+    assert activations.channel(settings, this, "conv_pw_2_bn", 0).broken == 1
+    pair = activations.pair_page(settings, this, this, "conv_pw_2_bn", PAGE)
+    assert 0 < pair.broken < 1
+    assert pair.largest == 0
+    assert len(activations.numbers(settings, this)) > 10
+    assert activations.picture(settings, this, "conv_pw_3", PAGE)

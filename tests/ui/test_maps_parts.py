@@ -1,0 +1,104 @@
+"""The parts of the Feature maps page that need no page: their HTML, charts and words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from tlcore.networks.answers import Layer
+from tlcore.networks.grid import SCALES, Layout
+from tlcore.networks.maps import drawing
+from tlcore.networks.maps.channel import look_at
+from tlcore.networks.maps.filters import draw_filters
+from tlcore.networks.maps.order import ORDERS
+from tlcore.networks.maps.palettes import PALETTES
+from tlcore.networks.maps.values import Field, Pair, Place, View
+from tlcore.ui.maps import controls
+from tlcore.ui.maps.charts import histogram
+from tlcore.ui.maps.depth import sees
+from tlcore.ui.maps.layer_words import UNKNOWN, layer_words
+from tlcore.ui.maps.more import kernel_words
+from tlcore.ui.maps.pairs import SIDE, _beginning, _which
+from tlcore.ui.maps.tiles import tiles_html
+from tlcore.ui.theme import LIGHT
+
+MAPS = np.array([[[0, 1], [2, np.nan]]], np.float32)
+ONE = Field(top=0, bottom=0, left=0, right=0, step_down=1, step_across=1)
+
+
+def test_a_name_is_shown_as_it_is_and_never_as_html() -> None:
+    tiles = drawing.tiles(np.zeros((1, 1, 1), np.float32), [0], View(Layout(1, 1)))
+    html = tiles_html(tiles, name="first", words='"><img src=x onerror=alert(1)>')
+    assert "<img" not in html
+    assert 'aria-label="&quot;&gt;&lt;img src=x onerror=alert(1)&gt;"' in html
+    assert "NaN" not in html
+
+
+def test_tiles_say_what_is_no_number() -> None:
+    html = tiles_html(drawing.tiles(MAPS, [0, 1], View(Layout(1, 2))), name="main", words="")
+    assert 'title="Channel 1: 0 to 2"' in html
+    assert 'title="Channel 2: 1 to 1, 50% NaN or infinite"' in html
+    assert "1 of 2 tiles hold values that are no numbers" in html
+
+
+def test_a_histogram_says_what_it_leaves_out() -> None:
+    found = look_at(MAPS, "layer", 1, ONE, 4)
+    assert (
+        "50% are NaN or infinite" in histogram(found, LIGHT, go.layout.Template()).layout.title.text
+    )
+    whole = histogram(look_at(MAPS, "layer", 0, ONE, 4), LIGHT, go.layout.Template())
+    assert whole.layout.title.text is None
+    nothing = look_at(np.full((1, 1, 1), np.nan, np.float32), "layer", 0, ONE, 4)
+    assert histogram(nothing, LIGHT, go.layout.Template()).layout.title.text.startswith("100%")
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ((7.0, 7.0), "each value sees 7 × 7 pixels"),
+        ((1.0, 13.0), "each value sees 1 × 13 pixels"),
+        ((math.inf, math.inf), "each value sees the whole picture"),
+    ],
+)
+def test_what_a_value_sees(size: tuple[float, float], said: str) -> None:
+    layer = Layer("conv", "Conv2D", (4, 4, 8), 0, (), False)
+    assert sees(Place(layer, "block", size)) == said
+
+
+def test_a_pair_begins_where_the_page_stands_and_says_which_channels() -> None:
+    third = View(Layout(4, 8), page=2)  # channels 65 to 96
+    assert _beginning(third) == 5
+    maps = np.zeros((1, 1, 72), np.float32)
+    view = replace(third, layout=SIDE, page=4)
+    channels, page, pages = drawing.page_of(maps, view)
+    tiles = drawing.tiles(maps, channels, view)
+    pair = Pair("layer", tiles, tiles, tiles, 0.0, 0.0, True, 72, pages, page)
+    assert (page, pages) == (4, 5)
+    assert _which(pair, third) == "65–72 of 72 channels."
+    assert _which(pair, replace(third, order="max")).endswith("in the order chosen under Drawing.")
+
+
+def test_kernels_say_which_they_are() -> None:
+    values = np.ones((3, 3, 8, 4), np.float32)
+    found = draw_filters(values, "conv", View(Layout(1, 4), page=1), 2, bgr=False)
+    words = kernel_words(found, "relu")
+    assert words.startswith("Kernel 3 of 4 of conv: its 3 × 3 weights for each of the 8 channels")
+    assert "the convolution before it" in words
+    assert words.endswith("5–8 of 8.")
+    first = draw_filters(np.ones((3, 3, 3, 4), np.float32), "conv", View(Layout(1, 4)), 0, bgr=True)
+    assert kernel_words(first, "conv").endswith("grey is 0.")
+
+
+def test_what_is_on_offer_is_what_can_be_drawn() -> None:
+    assert list(controls.ORDERS) == list(ORDERS)
+    assert set(controls.PALETTES) == set(PALETTES) - {"signed"}
+    assert set(controls.SCALES) <= set(SCALES)
+
+
+def test_words_for_a_layer_nobody_knows() -> None:
+    assert layer_words("Attention") == UNKNOWN
+    assert layer_words("LayerScale") != UNKNOWN
