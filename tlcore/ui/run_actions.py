@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import streamlit as st
 
@@ -11,6 +10,7 @@ from tlcore.runs.compare import as_csv
 from tlcore.runs.notes import LONGEST_NAME, LONGEST_NOTE, write_notes
 from tlcore.runs.store import Run, delete_run
 from tlcore.settings import Settings
+from tlcore.ui.run_compare import as_json
 from tlcore.ui.run_options import run_again
 from tlcore.ui.services import processes
 from tlcore.ui.state import Choice, choose
@@ -77,6 +77,4 @@ def _downloads(run: Run) -> None:
         "history": rows,
     }
     st.download_button("Epochs, CSV", as_csv(rows), f"{run.info.id}.csv", "text/csv")
-    st.download_button(
-        "All of it, JSON", json.dumps(about, indent=1), f"{run.info.id}.json", "application/json"
-    )
+    st.download_button("All of it, JSON", as_json(about), f"{run.info.id}.json", "application/json")

@@ -14,7 +14,6 @@ from tlcore.runs.store import Run, run_info
 from tlcore.runs.studies import Point, Rates
 from tlcore.settings import Settings
 from tlcore.ui.compare_view import PLAIN_CHART
-from tlcore.ui.plots import CURVE_HEIGHT
 from tlcore.ui.services import inference, processes
 from tlcore.ui.shell import boundary
 from tlcore.ui.theme import colours, template
@@ -29,6 +28,7 @@ HELP = {
 }
 OTHERS = 6  # backbones in a leaderboard
 TAG = "leaderboard"
+CURVE_HEIGHT = 280  # px
 
 
 def run_studies(run: Run, settings: Settings) -> None:
