@@ -49,27 +49,33 @@ def run_studies(run: Run, settings: Settings) -> None:
         st.session_state[f"study-{run.info.id}"] = asked
         if asked:
             with st.spinner("Training heads …"):
-                _draw(asked, _answer(TASKS[asked], run.info.id, settings))
+                _draw(asked, answer_of(TASKS[asked], run.info.id, settings))
 
 
 @st.cache_data(show_spinner=False, max_entries=50)
-def _answer(task: str, run: str, _settings: Settings) -> object:
+def answer_of(task: str, run: str, _settings: Settings) -> object:
+    """Return the answer of one of the studies for a run; it is worked out once."""
     return inference(_settings).study(task, run)
 
 
 def _draw(asked: str, found: object) -> None:
     if isinstance(found, Rates):
-        figure = _figure(found.rates, found.losses, "learning rate", "loss")
-        figure.update_xaxes(type="log")
-        figure.add_vline(x=found.suggested, line={"dash": "dot", "color": colours().faint})
-        st.plotly_chart(figure, theme=None, key="study-rate", config=PLAIN_CHART)
-        st.caption(f"About {found.suggested:.1g} would be a good rate.")
+        draw_rates(found, "study-rate")
     elif asked == ENOUGH and isinstance(found, tuple):
         _points(found)
     elif isinstance(found, tuple):
         mean, spread = float(np.mean(found)), float(np.std(found, ddof=1))
         st.metric("Accuracy over five divisions", percent(mean), help=f"±{spread * 100:.1f} points")
         st.caption(", ".join(percent(share) for share in found))
+
+
+def draw_rates(found: Rates, key: str) -> None:
+    """Draw the loss over the learning rate, with the rate that is suggested."""
+    figure = _figure(found.rates, found.losses, "learning rate", "loss")
+    figure.update_xaxes(type="log")
+    figure.add_vline(x=found.suggested, line={"dash": "dot", "color": colours().faint})
+    st.plotly_chart(figure, theme=None, key=key, config=PLAIN_CHART)
+    st.caption(f"About {found.suggested:.1g} would be a good rate.")
 
 
 def _points(points: tuple[Point, ...]) -> None:
