@@ -105,7 +105,7 @@ def _recipe(
         train, val = split_samples(dataset, config.val_fraction, config.seed)
         planned = Planned(config, train, val, newest_ended(settings))
         _say_what_it_learns(dataset, config, numbers)
-        ways(filled.asked.below_views, planned)
+        ways(filled.asked.below_ways, planned)
         augmented(filled.asked.below_views, config, planned.train, settings)
         with filled.asked.below_rate:
             offer_rate(config, settings)

@@ -28,9 +28,9 @@ DEFAULTS = RunConfig(dataset="")
 AGAIN = "_run-again"  # the recipe that the form is filled with, of a run made before
 NO_VIEWS, STORED, FREE = "none", "stored views", "free"
 VIEWS = {
-    NO_VIEWS: "None: every epoch takes a moment",
-    STORED: "Stored views: computed once and kept, then as fast",
-    FREE: "Fresh views: in each epoch another one, and the network runs every time",
+    NO_VIEWS: "None",
+    STORED: "Stored views, computed once and kept",
+    FREE: "A fresh view in each epoch",
 }
 RATE = "run-learning-rate"  # of the field, so that a rate found elsewhere can be put there
 VIEWS_BEFORE = "run-views"  # of the field, whether stored views are chosen or not
@@ -43,6 +43,7 @@ class Asked:
 
     options: Options
     below_rate: Any  # container
+    below_ways: Any  # container, below the ways to augment
     below_views: Any  # container
 
 
@@ -76,10 +77,10 @@ def advanced(row: Backbone, before: RunConfig) -> Asked:
     """Ask for all that most people leave alone."""
     options = _head(before) | _learning(before)
     below_rate = st.container()
-    options |= _pictures(before)
+    views, below_ways = _pictures(before)
     below_views = st.container()
-    options |= _fine_tuning(row, before)
-    return Asked(options, below_rate, below_views)
+    options |= views | _fine_tuning(row, before)
+    return Asked(options, below_rate, below_ways, below_views)
 
 
 def units(text: str) -> tuple[int, ...]:
@@ -144,13 +145,14 @@ def _rate(before: RunConfig) -> float:
     return float(st.session_state.get(RATE, before.learning_rate))
 
 
-def _pictures(before: RunConfig) -> Options:
+def _pictures(before: RunConfig) -> tuple[Options, Any]:
     st.markdown("**Augmentation**", help="Changed pictures, so that it learns what matters.")
     now = FREE if before.free_augmentation else STORED if before.views else NO_VIEWS
     way = st.radio(
         "Augmentation", list(VIEWS), index=list(VIEWS).index(now), format_func=VIEWS.__getitem__,
         label_visibility="collapsed",
     )  # fmt: skip
+    below_ways = st.container()
     left, right = st.columns(2)
     views = left.number_input(
         "Stored views", 1, MAX_VIEWS, before.views or 4, key=VIEWS_BEFORE, disabled=way != STORED,
@@ -162,12 +164,13 @@ def _pictures(before: RunConfig) -> Options:
         "Changed how", list(AUGMENTATIONS), list(before.augment),
         help=". ".join(f"{name}: {words}" for name, words in AUGMENTATIONS.items()),
     )  # fmt: skip
-    return {
+    options = {
         "views": views if way == STORED else 0,
         "free_augmentation": way == FREE,
         "augment": tuple(kinds),
         "fit": fit,
     }
+    return options, below_ways
 
 
 def _fine_tuning(row: Backbone, before: RunConfig) -> Options:
