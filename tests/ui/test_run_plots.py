@@ -46,8 +46,9 @@ def test_what_is_lost_is_counted_and_left_out() -> None:
     ("planned", "named", "lines"),
     [
         ({"head": 3, "fine-tune": 0}, {"head": 0.5}, []),
-        ({"head": 3, "fine-tune": 2}, {"head": 0.5, "top blocks learn too": 3.5}, [3.5]),
-        ({"head": 0, "fine-tune": 2}, {"top blocks learn too": 0.5}, []),
+        ({"head": 3, "fine-tune": 2}, {"head": 0.5, "top blocks": 3.5}, [3.5]),
+        ({"head": 9, "fine-tune": 1}, {"head": 0.5, "top blocks": 10.5}, [9.5]),  # at its end
+        ({"head": 0, "fine-tune": 2}, {"top blocks": 0.5}, []),
     ],
 )
 def test_stages_are_named_where_they_begin(

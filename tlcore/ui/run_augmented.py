@@ -36,7 +36,7 @@ def augmented(place: Any, config: RunConfig, train: Sequence[Sample], settings: 
     shown = Looking(
         config.backbone, config.size, config.fit, config.augment, config.seed, settings.limits
     )
-    place.image(_sheet(tuple(sample.sha256 for sample in some), shown, numbers, some))
+    place.image(sheet(tuple(sample.sha256 for sample in some), shown, numbers, some))
     what = (
         f"as the first {count(len(numbers), 'epoch')} will see it"
         if config.free_augmentation
@@ -59,7 +59,7 @@ def spread(samples: Sequence[Sample], number: int) -> list[Sample]:
 
 
 @st.cache_data(show_spinner=False, max_entries=20)
-def _sheet(
+def sheet(
     shas: tuple[str, ...], looking: Looking, numbers: tuple[int, ...], _samples: Sequence[Sample]
 ) -> bytes:
     """Draw all tiles as one WebP, a picture and its views never torn apart by a row's end."""

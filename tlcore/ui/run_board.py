@@ -13,7 +13,6 @@ from tlcore.runs.config import RunConfig
 from tlcore.runs.notes import write_notes
 from tlcore.runs.store import FAILED, STOPPED, Run, RunInfo, list_runs, run_info
 from tlcore.settings import Settings
-from tlcore.ui.run_compare import run_title
 from tlcore.ui.run_list import STATES
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary
@@ -76,7 +75,6 @@ def _row(info: RunInfo, run: Run) -> dict[str, str]:
         "Loss": "" if info.val_loss is None else f"{info.val_loss:.3g}",
         "Size": f"{info.config.size} px",
         "Took": "" if info.seconds is None else duration(info.seconds),
-        "Run": run_title(info),
     }
 
 

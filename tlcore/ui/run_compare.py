@@ -17,9 +17,10 @@ from tlcore.ui.run_plots import lost, overlay
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import boundary
 from tlcore.ui.theme import colours, template
-from tlcore.ui.words import count, percent, plain
+from tlcore.ui.words import count, label, percent, plain
 
 MOST = 10  # runs on one chart
+NAME_WIDTH = 150  # px of what differs
 
 
 def run_title(info: RunInfo) -> str:
@@ -78,9 +79,13 @@ def _beside(chosen: list[str], settings: Settings) -> None:
             st.caption(f":material/warning: Not wholly on the chart: {plain('; '.join(missing))}. "
                        "The loss diverged.")  # fmt: skip
         rows = {
-            field: [_cell(value) for value in values] for field, values in comparison(runs).items()
+            label(field): [_cell(value) for value in values]
+            for field, values in comparison(runs).items()
         }
-        st.dataframe(pd.DataFrame.from_dict(rows, orient="index", columns=names))
+        st.dataframe(
+            pd.DataFrame.from_dict(rows, orient="index", columns=names),
+            column_config={"_index": st.column_config.Column(width=NAME_WIDTH)},
+        )
 
 
 def _said(info: RunInfo) -> str:

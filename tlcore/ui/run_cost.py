@@ -54,11 +54,11 @@ def ways(place: Any, planned: Planned) -> None:
     epochs = planned.config.epochs + planned.config.fine_tune_epochs
 
     def took(pictures: int) -> str:
-        return "" if pace is None else f", about {_about(pictures * pace)}"
+        return "" if pace is None else f", about {about(pictures * pace)}"
 
     stored = train * (1 + views) + val
     all_of_it = "" if pace is None else (
-        f", in {count(epochs, 'epoch')} about {_about(epochs * train * pace)}"
+        f", in {count(epochs, 'epoch')} about {about(epochs * train * pace)}"
     )  # fmt: skip
     place.caption(
         "Through the network, where nothing is kept yet:\n"
@@ -91,7 +91,7 @@ def _say(answer: Future[Cost], planned: Planned) -> None:
         return
     passes = (
         f"{count(cost.missing, 'picture')} to go through the network once, "
-        f"{_about(cost.feature_seconds)}"
+        f"{about(cost.feature_seconds)}"
         if cost.missing
         else "features kept from an earlier run"
     )
@@ -102,12 +102,13 @@ def _say(answer: Future[Cost], planned: Planned) -> None:
     ]
     needs = [f"{file_size(cost.disk)} of disk"] if cost.disk else []
     needs.append(f"{file_size(cost.memory)} of memory")
-    total = _about(total_seconds(cost, planned.config))
+    total = about(total_seconds(cost, planned.config))
     st.markdown(f":material/timer: About **{total}** in all, {', '.join(needs)}.")
     st.caption(f"{'; '.join([passes, *each])}.")
 
 
-def _about(seconds: float) -> str:
+def about(seconds: float) -> str:
+    """Return a time that is guessed, in whole seconds: "3 s", "2 min 5 s"."""
     return duration(seconds) if seconds >= 9.95 else f"{max(1, round(seconds))} s"
 
 

@@ -31,7 +31,7 @@ def run_curves(run: Run) -> None:
     words = f"Curves of accuracy and loss over {count(len(history), 'epoch')}"
     figure = _figure(drawn, planned, history)
     st.plotly_chart(figure, theme=None, key="curves", config=PLAIN_CHART, alt=words)
-    st.caption(" → ".join(_stages(run)))
+    st.caption(f"Stages: {' → '.join(_stages(run))}")
     if missing := lost(history):
         st.warning(
             f"The loss of {count(missing, 'epoch')} is no finite number and is not on the chart: "
@@ -51,7 +51,7 @@ def _planned(run: Run) -> dict[str, int]:
 
 
 def _stages(run: Run) -> list[str]:
-    """The stages with what they took: "features of 244 pictures 3.2 s", "head 0.9 s"."""
+    """The stages with what they took: "features of 244 pictures: 3.2 s"."""
     said = []
     begun = [event for event in run.events if isinstance(event, Stage)]
     features = [event for event in begun if event.stage == "features"]
@@ -63,13 +63,13 @@ def _stages(run: Run) -> list[str]:
             for event in run.events
             if isinstance(event, Progress) and event.stage == "features"
         ]
-        took = f" {duration(done[-1] - features[0].time)}" if done and len(features) == 1 else ""
+        took = f": {duration(done[-1] - features[0].time)}" if done and len(features) == 1 else ""
         said.append(f"features of {count(features[0].steps, 'picture')}{took}")
     for stage, name in NAMES.items():
         epochs = [epoch for epoch in run.history if epoch.stage == stage]
         if epochs:
             seconds = sum(epoch.seconds for epoch in epochs)
-            said.append(f"{name}, {count(len(epochs), 'epoch')} {duration(seconds)}")
+            said.append(f"{name}: {count(len(epochs), 'epoch')} in {duration(seconds)}")
     return said
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import streamlit as st
 
@@ -139,22 +140,26 @@ def _row(info: RunInfo, settings: Settings, *, deletable: bool = False) -> None:
             for tag in info.notes.tags:
                 st.badge(plain(tag), color="gray")
             if info.state == QUEUED:
-                _order("Take back", info, stop_run, settings)
+                _order("Take back", info, stop_run, settings, "tertiary")
             elif deletable and not info.active:
                 with st.popover("", icon=":material/delete:", type="tertiary", help="Delete"):
                     st.write("Its network, its curves and its notes will be gone for good.")
-                    _order("Delete this run", info, delete_run, settings)
+                    _order("Delete this run", info, delete_run, settings, "primary")
         st.caption(_figures(info))
         if note := info.notes.note:
             st.caption(plain(note if len(note) <= SHORT else f"{note[:SHORT].rstrip()} …"))
 
 
 def _order(
-    words: str, info: RunInfo, do: Callable[[str, Settings], None], settings: Settings
+    words: str,
+    info: RunInfo,
+    do: Callable[[str, Settings], None],
+    settings: Settings,
+    kind: Literal["primary", "tertiary"],
 ) -> None:
     """A button whose order is carried out before the list is drawn again."""
     key = f"{words.split()[0].lower()}-{info.id}"
-    st.button(words, key=key, on_click=_carry_out, args=(do, info.id, settings))
+    st.button(words, key=key, type=kind, on_click=_carry_out, args=(do, info.id, settings))
 
 
 def _carry_out(do: Callable[[str, Settings], None], run: str, settings: Settings) -> None:

@@ -16,7 +16,7 @@ LEGEND_ROW = 24  # px
 # what is drawn → its axis and the share of the height that it takes
 PANELS = {"accuracy": ("y", (0.56, 1.0)), "loss": ("y2", (0.0, 0.44))}
 DASHES = ("solid", "dash")  # the second round of colours is dashed
-SPANS = {"head": "head", "fine-tune": "top blocks learn too"}  # stage → its name on the chart
+SPANS = {"head": "head", "fine-tune": "top blocks"}  # stage → its name on the chart
 
 
 def curves(
@@ -137,17 +137,18 @@ def axis_range(what: str, values: Sequence[float]) -> tuple[float, float]:
 
 
 def _name_stages(figure: go.Figure, planned: Mapping[str, int], tone: Colours) -> None:
-    """Write each stage's name above its epochs, with a line where the next one begins."""
-    first = 0
+    """Write each stage's name at its epochs, with a line where the next one begins."""
+    first, last = 0.5, sum(planned.values()) + 0.5
     for place, (stage, epochs) in enumerate((name, n) for name, n in planned.items() if n):
-        line = {"color": tone.faint, "width": 1, "dash": "dot"}
         if place:
-            figure.add_shape(type="line", x0=first + 0.5, x1=first + 0.5, y0=0, y1=1,
-                             yref="paper", line=line)  # fmt: skip
-        late = first > sum(planned.values()) * 0.7  # no room to its right
+            line = {"color": tone.faint, "width": 1, "dash": "dot"}
+            figure.add_shape(
+                type="line", x0=first, x1=first, y0=0, y1=1, yref="paper", line=line
+            )  # fmt: skip
+        late = first > last * 0.75  # its name would not end before the chart does
         figure.add_annotation(
-            text=SPANS[stage], x=first + 0.5, y=0.5, yref="paper", yanchor="middle",
-            xanchor="right" if late else "left", xshift=-4 if late else 4, showarrow=False,
+            text=SPANS[stage], x=last if late else first, xanchor="right" if late else "left",
+            xshift=0 if late else 6, y=0.5, yref="paper", yanchor="middle", showarrow=False,
             font={"color": tone.faint, "size": 13},
         )  # fmt: skip
         first += epochs

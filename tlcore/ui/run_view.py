@@ -23,6 +23,7 @@ from tlcore.runs.store import (
 from tlcore.settings import Settings
 from tlcore.ui.review.views import review
 from tlcore.ui.run_actions import name_and_note, run_actions
+from tlcore.ui.run_cost import about
 from tlcore.ui.run_curves import run_curves
 from tlcore.ui.run_list import chip
 from tlcore.ui.run_options import afresh
@@ -136,7 +137,7 @@ def how_far(run: Run) -> tuple[float, str]:
     fresh = progress.done - _done_before(run, stage)
     if share < 1 and fresh > 0:
         left = (progress.time - stage.time) * (stage.steps - progress.done) / fresh
-        return share, f"{words} · {share:.0%} · about {duration(max(1, round(left)))} left"
+        return share, f"{words} · {share:.0%} · about {about(left)} left"
     return share, f"{words} · {share:.0%}"
 
 
