@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -218,5 +219,36 @@ def test_runs_are_laid_over_each_other(opened: Opened, workspace: Settings) -> N
     box = at.multiselect(key="compare-runs")
     box.set_value(box.options and [info.id for info in list_runs(workspace)]).run()
     assert not at.exception
-    assert len(json.loads(at.get("plotly_chart")[0].proto.spec)["data"]) == 2
+    lines = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
+    assert [line["yaxis"] for line in lines] == ["y", "y", "y2", "y2"]  # accuracy above loss
     assert "seed" in at.dataframe[0].value.index
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_run_that_diverged_is_drawn_without_what_it_lost(
+    opened: Opened, working: Path, workspace: Settings, loss: float
+) -> None:
+    log = EventLog(working / "events.jsonl")
+    log.write(Stage("head", 10))
+    log.write(Epoch(1, "head", 0.7, 0.8, 0.6, 0.75, 0.5))
+    log.write(Epoch(2, "head", loss, 0.5, loss, 0.5, 0.5))
+    log.close()
+    at = opened("Fine-tune", run=working.name)
+    assert not at.exception
+    assert "The loss of 1 epoch is no finite number" in at.warning[0].value
+    drawn = {line["name"]: line["y"] for line in lines_of(at)}
+    assert drawn["training loss"] == [0.7, None]
+    assert drawn["validation accuracy"] == [0.75, 0.5]
+    write_outcome(working, Outcome("finished", 2.0, 0.5, val_loss=loss, epochs=2))
+    os.close(create_run(CONFIG, workspace)[1])
+    at = opened("Fine-tune")
+    at.multiselect(key="compare-runs").set_value([working.name]).run()
+    assert not at.exception
+    assert "diverged" in texts(at)
+    assert len(lines_of(at)) == 2
+
+
+def lines_of(at: AppTest) -> list[dict[str, Any]]:
+    """The curves of the first chart."""
+    lines: list[dict[str, Any]] = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
+    return lines

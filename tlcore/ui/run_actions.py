@@ -1,18 +1,19 @@
-"""What can be done with a run that has ended: go on, do it again, name it, take it, delete it."""
+"""What can be done with a run: name it, and once it has ended go on, do it again, take it."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import streamlit as st
 
 from tlcore.runs.compare import as_csv
 from tlcore.runs.notes import LONGEST_NAME, LONGEST_NOTE, write_notes
-from tlcore.runs.store import Run, delete_run
+from tlcore.runs.store import Run, RunInfo, delete_run
 from tlcore.settings import Settings
+from tlcore.ui.run_compare import as_json
 from tlcore.ui.run_options import run_again
 from tlcore.ui.services import processes
+from tlcore.ui.sets import set_names
 from tlcore.ui.state import Choice, choose
 
 
@@ -31,10 +32,8 @@ def run_actions(run: Run, settings: Settings) -> None:
         if st.button(
             "Run again", icon=":material/replay:", help="Opens the form, filled in as it was."
         ):
-            _again(run)
+            _again(run, settings)
             st.rerun()
-        with st.popover("Name and note", icon=":material/edit:"):
-            _notes(run)
         with st.popover("Download", icon=":material/download:"):
             _downloads(run)
         with st.popover("Delete", icon=":material/delete:"):
@@ -45,24 +44,29 @@ def run_actions(run: Run, settings: Settings) -> None:
                 st.rerun()
 
 
-def _again(run: Run) -> None:
+def _again(run: Run, settings: Settings) -> None:
     config = run.info.config
     run_again(config)
-    choose(Choice.SET, config.dataset)
+    if config.dataset in set_names(settings):  # if not, the form says so
+        choose(Choice.SET, config.dataset)
     choose(Choice.BACKBONE, config.backbone)
     choose(Choice.WATCHED, "")
 
 
-def _notes(run: Run) -> None:
-    notes, key = run.info.notes, run.info.id
-    with st.form(f"notes-{key}", border=False):
+def name_and_note(info: RunInfo) -> None:
+    """Let the person name a run, at any time; outside of what is drawn every second."""
+    notes, key = info.notes, info.id
+    with (
+        st.popover("Name and note", icon=":material/edit:"),
+        st.form(f"notes-{key}", border=False),
+    ):
         name = st.text_input("Name", notes.name, max_chars=LONGEST_NAME)
         note = st.text_area("Note", notes.note, max_chars=LONGEST_NOTE)
         tags = st.multiselect(
             "Tags", list(notes.tags), list(notes.tags), accept_new_options=True, key=f"tags-{key}"
         )
         if st.form_submit_button("Keep"):
-            write_notes(run.info.folder, name, note, tags)
+            write_notes(info.folder, name, note, tags)
             st.rerun()
 
 
@@ -77,6 +81,4 @@ def _downloads(run: Run) -> None:
         "history": rows,
     }
     st.download_button("Epochs, CSV", as_csv(rows), f"{run.info.id}.csv", "text/csv")
-    st.download_button(
-        "All of it, JSON", json.dumps(about, indent=1), f"{run.info.id}.json", "application/json"
-    )
+    st.download_button("All of it, JSON", as_json(about), f"{run.info.id}.json", "application/json")

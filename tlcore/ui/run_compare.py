@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -11,13 +13,14 @@ from tlcore.runs.compare import as_csv, comparison, table
 from tlcore.runs.store import RunInfo, list_runs, load_run
 from tlcore.settings import Settings
 from tlcore.ui.compare_view import PLAIN_CHART
-from tlcore.ui.plots import overlay
+from tlcore.ui.run_plots import lost, overlay
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import boundary
 from tlcore.ui.theme import colours, template
-from tlcore.ui.words import percent
+from tlcore.ui.words import count, label, percent, plain
 
 MOST = 10  # runs on one chart
+NAME_WIDTH = 150  # px of what differs
 
 
 def run_title(info: RunInfo) -> str:
@@ -27,11 +30,11 @@ def run_title(info: RunInfo) -> str:
 
 def compare_runs(watched: str, settings: Settings) -> None:
     """Offer to lay runs over each other, folded away until it is wanted."""
-    ended = [info for info in list_runs(settings) if not info.active]
-    if len(ended) < 2:
+    infos = list_runs(settings)
+    if len(infos) < 2:
         return
     with st.expander("Compare runs", icon=":material/stacked_line_chart:"), boundary():
-        known = {info.id: info for info in ended}
+        known = {info.id: info for info in infos}
         chosen = st.multiselect(
             "Runs",
             list(known),
@@ -39,32 +42,50 @@ def compare_runs(watched: str, settings: Settings) -> None:
             max_selections=MOST,
             format_func=lambda run: _said(known[run]),
             key="compare-runs",
+            help=f"Up to {MOST}, those at work as well.",
         )
         if chosen:
-            _beside(chosen, settings)
-        rows = table(ended)
+            live = any(known[run].active for run in chosen)
+            st.fragment(_beside, run_every=2.0 if live else None)(chosen, settings)
+        rows = table(infos)
         with st.container(horizontal=True):
             st.download_button("All runs, CSV", as_csv(rows), "runs.csv", "text/csv")
-            st.download_button(
-                "All runs, JSON", json.dumps(rows, indent=1), "runs.json", "application/json"
-            )
+            st.download_button("All runs, JSON", as_json(rows), "runs.json", "application/json")
+
+
+def as_json(value: Any) -> str:
+    """Return JSON that every reader takes: what is no finite number is null."""
+    return json.dumps(_finite(value), indent=1, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _beside(chosen: list[str], settings: Settings) -> None:
-    runs = [load_run(run, settings) for run in chosen]
-    names = [_said(run.info) for run in runs]
-    for column, what in zip(st.columns(2, gap="medium"), ("accuracy", "loss"), strict=True):
-        with column:
-            st.markdown(f"**Validation {what}**")
-            figure = overlay(
-                {name: run.history for name, run in zip(names, runs, strict=True)},
-                what,
-                colours(),
-                template(),
-            )
-            st.plotly_chart(figure, theme=None, key=f"overlay-{what}", config=PLAIN_CHART)
-    rows = {field: [_cell(value) for value in values] for field, values in comparison(runs).items()}
-    st.dataframe(pd.DataFrame.from_dict(rows, orient="index", columns=names))
+    with boundary():
+        runs = [load_run(run, settings) for run in chosen]
+        names = [_said(run.info) for run in runs]
+        histories = {name: run.history for name, run in zip(names, runs, strict=True)}
+        figure = overlay(histories, colours(), template())
+        st.caption("Of each run on its validation pictures.")
+        words = f"Validation accuracy and loss of {count(len(runs), 'run')}"
+        st.plotly_chart(figure, theme=None, key="overlay", config=PLAIN_CHART, alt=words)
+        if missing := [name for name, history in histories.items() if lost(history)]:
+            st.caption(f":material/warning: Not wholly on the chart: {plain('; '.join(missing))}. "
+                       "The loss diverged.")  # fmt: skip
+        rows = {
+            label(field): [_cell(value) for value in values]
+            for field, values in comparison(runs).items()
+        }
+        st.dataframe(
+            pd.DataFrame.from_dict(rows, orient="index", columns=names),
+            column_config={"_index": st.column_config.Column(width=NAME_WIDTH)},
+        )
 
 
 def _said(info: RunInfo) -> str:

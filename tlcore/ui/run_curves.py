@@ -1,55 +1,85 @@
-"""The curves of a run: what it learned, epoch by epoch."""
+"""The curves of a run: what it learned, epoch by epoch and stage by stage."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.runs.events import Epoch
+from tlcore.runs.events import Epoch, Progress, Stage
 from tlcore.runs.store import Run
 from tlcore.ui.compare_view import PLAIN_CHART
-from tlcore.ui.plots import curves
+from tlcore.ui.run_plots import curves, lost
 from tlcore.ui.theme import colours, template
-from tlcore.ui.words import count
+from tlcore.ui.words import count, duration
 
 LEGEND = """<div class="legend"><span class="head">on pictures it has not seen
 (validation)</span> <span>on those it learns from (training)</span></div>"""
+NAMES = {"head": "head", "fine-tune": "top blocks"}
 
 
 def run_curves(run: Run) -> None:
     """Draw accuracy and loss of all epochs; nothing for a run that ended before its first."""
-    history, config = run.history, run.info.config
+    history = run.history
     if not history and not run.info.active:
         return
     st.html(LEGEND)
-    # Where the second stage began; the first may have ended early.
-    first = sum(epoch.stage == "head" for epoch in history)
-    ended = first < len(history) or not run.info.active
-    boundary = (first if ended else config.epochs) if config.fine_tune_epochs else None
-    planned = config.epochs + config.fine_tune_epochs if run.info.active else len(history)
-    for column, what in zip(st.columns(2, gap="medium"), ("accuracy", "loss"), strict=True):
-        with column:
-            st.markdown(f"**{what.capitalize()}**")
-            last = history[-1].time if history else 0.0
-            drawn = (run.info.id, len(history), last, what, planned, boundary, str(colours()))
-            figure = _figure(drawn, what, planned, boundary, history)
-            words = f"Curve of the {what} over {count(len(history), 'epoch')}"
-            st.plotly_chart(figure, theme=None, key=f"curve-{what}", config=PLAIN_CHART, alt=words)
+    planned = _planned(run)
+    last = history[-1].time if history else 0.0
+    drawn = (run.info.id, len(history), last, tuple(planned.items()), str(colours()))
+    words = f"Curves of accuracy and loss over {count(len(history), 'epoch')}"
+    figure = _figure(drawn, planned, history)
+    st.plotly_chart(figure, theme=None, key="curves", config=PLAIN_CHART, alt=words)
+    st.caption(f"Stages: {' → '.join(_stages(run))}")
+    if missing := lost(history):
+        st.warning(
+            f"The loss of {count(missing, 'epoch')} is no finite number and is not on the chart: "
+            "it has diverged. Run it again with a lower learning rate.",
+            icon=":material/trending_up:",
+        )
+
+
+def _planned(run: Run) -> dict[str, int]:
+    """The epochs of each stage: as planned while it works, as they were when it has ended."""
+    history, config = run.history, run.info.config
+    done = {stage: sum(epoch.stage == stage for epoch in history) for stage in NAMES}
+    if not run.info.active:
+        return done
+    head = done["head"] if done["fine-tune"] else config.epochs  # it may have stopped early
+    return {"head": head, "fine-tune": config.fine_tune_epochs}
+
+
+def _stages(run: Run) -> list[str]:
+    """The stages with what they took: "features of 244 pictures: 3.2 s"."""
+    said = []
+    begun = [event for event in run.events if isinstance(event, Stage)]
+    features = [event for event in begun if event.stage == "features"]
+    if features and not features[0].steps:
+        said.append("features kept from an earlier run")
+    elif features:
+        done = [
+            event.time
+            for event in run.events
+            if isinstance(event, Progress) and event.stage == "features"
+        ]
+        took = f": {duration(done[-1] - features[0].time)}" if done and len(features) == 1 else ""
+        said.append(f"features of {count(features[0].steps, 'picture')}{took}")
+    for stage, name in NAMES.items():
+        epochs = [epoch for epoch in run.history if epoch.stage == stage]
+        if epochs:
+            seconds = sum(epoch.seconds for epoch in epochs)
+            said.append(f"{name}: {count(len(epochs), 'epoch')} in {duration(seconds)}")
+    return said
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _figure(
-    drawn: tuple[object, ...],
-    _what: str,
-    _planned: int,
-    _boundary: int | None,
-    _history: Sequence[Epoch],
+    drawn: tuple[object, ...], _planned: Mapping[str, int], _history: Sequence[Epoch]
 ) -> go.Figure:
-    """Draw a curve once for everybody who looks at the run: each page asks once a second.
+    """Draw the curves once for everybody who looks at the run: each page asks once a second.
 
     Args:
         drawn: what the figure depends on; the other arguments are what it is made of.
     """
-    return curves(_history, _what, _planned, _boundary, colours(), template())
+    return curves(_history, _planned, colours(), template())

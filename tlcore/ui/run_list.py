@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import streamlit as st
 
+from tlcore.errors import TLCoreError
 from tlcore.runs.store import (
     FAILED,
     FINISHED,
@@ -13,17 +16,20 @@ from tlcore.runs.store import (
     RUNNING,
     STOPPED,
     RunInfo,
+    delete_run,
     list_runs,
     stop_run,
 )
 from tlcore.settings import Settings
 from tlcore.ui.run_compare import compare_runs, run_title
 from tlcore.ui.sets import set_title
-from tlcore.ui.shell import TUNE, boundary
-from tlcore.ui.words import accuracy, ago, duration, plain
+from tlcore.ui.shell import TUNE, boundary, show_error
+from tlcore.ui.words import accuracy, ago, count, duration, plain
 
 RECENT = 4
 PAGE = 8
+REFUSED = "_run-refused"  # the error of an order that the core refused
+SHORT = 160  # characters of a note
 # state → words, icon, colour of the chip
 STATES = {
     QUEUED: ("waiting", ":material/hourglass_empty:", "gray"),
@@ -42,6 +48,7 @@ def chip(state: str) -> None:
 
 def recent_runs(settings: Settings) -> None:
     """The newest runs, or how to make the first."""
+    _show_refusal()
     infos = list_runs(settings)
     if not infos:
         st.caption("None yet. The first takes about half a minute on the sample.")
@@ -60,21 +67,24 @@ def other_runs(watched: str, settings: Settings) -> None:
         return
     st.subheader("Other runs" if watched else "Earlier runs", anchor=False)
     active = any(info.active for info in infos)
-    st.fragment(_pages, run_every=2.0 if active else None)(watched, settings)
+    st.fragment(_pages, run_every=2.0 if active else None)(watched, active, settings)
     compare_runs(watched, settings)
 
 
-def _pages(watched: str, settings: Settings) -> None:
+def _pages(watched: str, was_active: bool, settings: Settings) -> None:
     with boundary():
         infos = [info for info in list_runs(settings) if info.id != watched]
-        if len(infos) > RECENT:
+        if was_active and not any(info.active for info in infos):
+            st.rerun()  # the page once more: no more ticks
+        _show_refusal()
+        if len(infos) > 1:
             infos = _narrowed(infos)
         pages = max(1, -(-len(infos) // PAGE))
         place = st.container()
         page = st.pagination(pages, key="runs-page") if pages > 1 else 1
         with place:
             for info in infos[(page - 1) * PAGE : page * PAGE]:
-                _row(info, settings)
+                _row(info, settings, deletable=True)
             if not infos:
                 st.caption("None that matches.")
 
@@ -89,12 +99,13 @@ def _narrowed(infos: list[RunInfo]) -> list[RunInfo]:
         "State", list(STATES), key="runs-states", format_func=lambda name: STATES[name][0]
     )
     by = order.selectbox("Sort by", list(ORDERS), key="runs-order")
+    wanted = words.lower().split()
     kept = [
         info
         for info in infos
-        if (not shown or info.state in shown) and words.lower() in _searched(info)
+        if (not shown or info.state in shown) and all(word in _searched(info) for word in wanted)
     ]
-    return sorted(kept, key=ORDERS[by], reverse=True)
+    return sorted(kept, key=ORDERS[by])  # stable: what is equal stays newest first
 
 
 def _searched(info: RunInfo) -> str:
@@ -103,14 +114,23 @@ def _searched(info: RunInfo) -> str:
     return " ".join((*parts, info.id)).lower()
 
 
-ORDERS: Mapping[str, Callable[[RunInfo], float | str]] = {
-    "newest first": lambda info: info.id,
-    "best first": lambda info: -1.0 if info.val_accuracy is None else info.val_accuracy,
-    "longest first": lambda info: info.seconds or 0.0,
+def _or_last(value: float | None) -> float:
+    """Return a key that puts what is not known, or no finite number, behind all that is."""
+    return math.inf if value is None or not math.isfinite(value) else value
+
+
+# what the person reads → the key by which the first comes first; runs come newest first
+ORDERS: Mapping[str, Callable[[RunInfo], float | tuple[bool, str]]] = {
+    "newest": lambda info: 0.0,
+    "highest accuracy": lambda info: _or_last(info.val_accuracy and -info.val_accuracy),
+    "lowest loss": lambda info: _or_last(info.val_loss),
+    "shortest": lambda info: _or_last(info.seconds),
+    "longest": lambda info: _or_last(info.seconds and -info.seconds),
+    "name": lambda info: (not info.notes.name, run_title(info).casefold()),
 }
 
 
-def _row(info: RunInfo, settings: Settings) -> None:
+def _row(info: RunInfo, settings: Settings, *, deletable: bool = False) -> None:
     with st.container(border=True, gap="xsmall", key=f"run-{info.id}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.page_link(
@@ -119,19 +139,55 @@ def _row(info: RunInfo, settings: Settings) -> None:
             chip(info.state)
             for tag in info.notes.tags:
                 st.badge(plain(tag), color="gray")
+            if info.state == QUEUED:
+                _order("Take back", info, stop_run, settings, "tertiary")
+            elif deletable and not info.active:
+                with st.popover("", icon=":material/delete:", type="tertiary", help="Delete"):
+                    st.write("Its network, its curves and its notes will be gone for good.")
+                    _order("Delete this run", info, delete_run, settings, "primary")
         st.caption(_figures(info))
-        if info.state == QUEUED:
-            st.button(
-                "Take back", key=f"back-{info.id}", on_click=stop_run, args=(info.id, settings)
-            )
+        if note := info.notes.note:
+            st.caption(plain(note if len(note) <= SHORT else f"{note[:SHORT].rstrip()} …"))
+
+
+def _order(
+    words: str,
+    info: RunInfo,
+    do: Callable[[str, Settings], None],
+    settings: Settings,
+    kind: Literal["primary", "tertiary"],
+) -> None:
+    """A button whose order is carried out before the list is drawn again."""
+    key = f"{words.split()[0].lower()}-{info.id}"
+    st.button(words, key=key, type=kind, on_click=_carry_out, args=(do, info.id, settings))
+
+
+def _carry_out(do: Callable[[str, Settings], None], run: str, settings: Settings) -> None:
+    try:
+        do(run, settings)
+    except TLCoreError as error:  # the page is not drawn yet
+        st.session_state[REFUSED] = error
+
+
+def _show_refusal() -> None:
+    error = st.session_state.pop(REFUSED, None)
+    if isinstance(error, TLCoreError):
+        show_error(error)
 
 
 def _figures(info: RunInfo) -> str:
-    parts = [ago(info.created)]
+    """Return a run's line: what from and on, where its name does not say it, and how well."""
+    title = f"{set_title(info.config.dataset)} · {info.config.backbone}"
+    parts = [plain(title)] if info.notes.name else []
     if info.val_accuracy is not None:
-        parts.insert(0, accuracy(info.val_accuracy, info.pictures.get("val", 0)))
+        parts.append(accuracy(info.val_accuracy, info.pictures.get("val", 0)))
+    if info.val_loss is not None:
+        parts.append(f"loss {info.val_loss:.3g}")
+    if info.epochs:
+        parts.append(count(info.epochs, "epoch"))
     if info.seconds is not None:
         parts.append(f"took {duration(info.seconds)}")
+    parts.append(ago(info.created))
     if info.data_hash:
         parts.append(f"data {info.data_hash[:8]}")
     return " · ".join(parts)

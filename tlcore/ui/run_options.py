@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -26,29 +28,71 @@ DEFAULTS = RunConfig(dataset="")
 AGAIN = "_run-again"  # the recipe that the form is filled with, of a run made before
 NO_VIEWS, STORED, FREE = "none", "stored views", "free"
 VIEWS = {
-    NO_VIEWS: "None: every epoch takes a moment",
-    STORED: "Stored views: computed once and kept, then as fast",
-    FREE: "A fresh view each epoch: the network runs every time",
+    NO_VIEWS: "None",
+    STORED: "Stored views, computed once and kept",
+    FREE: "A fresh view in each epoch",
 }
+RATE = "run-learning-rate"  # of the field, so that a rate found elsewhere can be put there
+VIEWS_BEFORE = "run-views"  # of the field, whether stored views are chosen or not
 Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the folded part says, and the places in it that are filled once the rest is known."""
+
+    options: Options
+    below_rate: Any  # container
+    below_ways: Any  # container, below the ways to augment
+    below_views: Any  # container
 
 
 def run_again(config: RunConfig) -> None:
     """Fill the form with a recipe the next time it is drawn."""
     st.session_state[AGAIN] = config
+    for key in (RATE, VIEWS_BEFORE):
+        st.session_state.pop(key, None)
+
+
+def afresh() -> None:
+    """Let the form begin with what suits most people."""
+    st.session_state.pop(AGAIN, None)
+
+
+def asked_again() -> RunConfig | None:
+    """Return the recipe that is to be run again, or None."""
+    again = st.session_state.get(AGAIN)
+    return again if isinstance(again, RunConfig) else None
 
 
 def start_from(row: Backbone) -> RunConfig:
     """Return the recipe that the form begins with."""
-    again = st.session_state.get(AGAIN)
-    if isinstance(again, RunConfig) and again.backbone == row.name:
+    again = asked_again()
+    if again and again.backbone == row.name:
         return again
     return RunConfig(dataset="", backbone=row.name)
 
 
-def advanced(row: Backbone, before: RunConfig) -> Options:
+def advanced(row: Backbone, before: RunConfig) -> Asked:
     """Ask for all that most people leave alone."""
-    return _head(before) | _learning(before) | _pictures(before) | _fine_tuning(row, before)
+    options = _head(before) | _learning(before)
+    below_rate = st.container()
+    views, below_ways = _pictures(before)
+    below_views = st.container()
+    options |= views | _fine_tuning(row, before)
+    return Asked(options, below_rate, below_ways, below_views)
+
+
+def units(text: str) -> tuple[int, ...]:
+    """Return the units of dense layers that a person has typed.
+
+    Raises:
+        BadConfig: no whole numbers.
+    """
+    parts = text.replace(",", " ").split()
+    if not all(part.isdecimal() for part in parts):
+        raise BadConfig(f"Expected units of dense layers, such as 128 64. Received {text!r}.")
+    return tuple(int(part) for part in parts)
 
 
 def _head(before: RunConfig) -> Options:
@@ -63,14 +107,7 @@ def _head(before: RunConfig) -> Options:
     dropout = right.number_input(
         "Dropout", 0.0, 0.9, before.dropout, 0.05, help="Share of features left out."
     )
-    return {"pooling": pooling, "output": output, "hidden": _units(hidden), "dropout": dropout}
-
-
-def _units(text: str) -> tuple[int, ...]:
-    parts = text.replace(",", " ").split()
-    if not all(part.isdecimal() for part in parts):
-        raise BadConfig(f"Expected units of dense layers, such as 128 64. Received {text!r}.")
-    return tuple(int(part) for part in parts)
+    return {"pooling": pooling, "output": output, "hidden": hidden, "dropout": dropout}
 
 
 def _learning(before: RunConfig) -> Options:
@@ -78,7 +115,8 @@ def _learning(before: RunConfig) -> Options:
     return {
         "batch_size": left.number_input("Batch size", 1, 1024, before.batch_size),
         "learning_rate": right.number_input(
-            "Learning rate", 1e-7, 1.0, before.learning_rate, format="%.5f", help="Of the head."
+            "Learning rate", 1e-7, 1.0, _rate(before), step=1e-4, format="%g", key=RATE,
+            help="Of the head.",
         ),
         "optimizer": _choice(left, "Optimizer", OPTIMIZERS, before.optimizer, ""),
         "schedule": _choice(right, "Course of the rate", SCHEDULES, before.schedule, ""),
@@ -95,20 +133,30 @@ def _learning(before: RunConfig) -> Options:
             "Seed", 0, 2**31 - 1, before.seed,
             help="The same seed gives the same split and the same run, bit for bit.",
         ),
+        "val_fraction": left.number_input(
+            "Share to judge by", 0.05, 0.9, before.val_fraction, 0.05,
+            help="Of the pictures, where the data set brings no validation part of its own.",
+        ),
     }  # fmt: skip
 
 
-def _pictures(before: RunConfig) -> Options:
+def _rate(before: RunConfig) -> float:
+    """The field's beginning; where the session holds a value for it, that one has to be named."""
+    return float(st.session_state.get(RATE, before.learning_rate))
+
+
+def _pictures(before: RunConfig) -> tuple[Options, Any]:
     st.markdown("**Augmentation**", help="Changed pictures, so that it learns what matters.")
     now = FREE if before.free_augmentation else STORED if before.views else NO_VIEWS
     way = st.radio(
         "Augmentation", list(VIEWS), index=list(VIEWS).index(now), format_func=VIEWS.__getitem__,
         label_visibility="collapsed",
     )  # fmt: skip
+    below_ways = st.container()
     left, right = st.columns(2)
     views = left.number_input(
-        "Views of each picture", 1, MAX_VIEWS, before.views or 4,
-        help="With stored views: so many times as long for the features, once.",
+        "Stored views", 1, MAX_VIEWS, before.views or 4, key=VIEWS_BEFORE, disabled=way != STORED,
+        help="Of each picture, beside itself.",
     )  # fmt: skip
     fit = right.selectbox("Fit", list(FITS), index=list(FITS).index(before.fit),
                           format_func=fit_title, help=fit_help())  # fmt: skip
@@ -116,12 +164,13 @@ def _pictures(before: RunConfig) -> Options:
         "Changed how", list(AUGMENTATIONS), list(before.augment),
         help=". ".join(f"{name}: {words}" for name, words in AUGMENTATIONS.items()),
     )  # fmt: skip
-    return {
+    options = {
         "views": views if way == STORED else 0,
         "free_augmentation": way == FREE,
         "augment": tuple(kinds),
         "fit": fit,
     }
+    return options, below_ways
 
 
 def _fine_tuning(row: Backbone, before: RunConfig) -> Options:
@@ -130,13 +179,14 @@ def _fine_tuning(row: Backbone, before: RunConfig) -> Options:
     epochs = left.number_input(
         "Fine-tuning epochs", 0, 1000, before.fine_tune_epochs, help="0: the head alone."
     )
-    filled = before.dataset != ""
+    own = not math.isclose(before.fine_tune_learning_rate, before.learning_rate / 20)
     rate = right.number_input(
         "Its learning rate",
         0.0,
         0.1,
-        before.fine_tune_learning_rate if filled else 0.0,
-        format="%.6f",
+        before.fine_tune_learning_rate if own else 0.0,
+        step=1e-5,
+        format="%g",
         help="0: a twentieth of the head's. At most a tenth of it, or the network forgets.",
     )
     layers = list(dict.fromkeys([before.unfreeze_from, row.unfreeze_from, *row.layers]))

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.networks.weights import ready
-from tlcore.runs.notes import write_notes
-from tlcore.runs.store import Run, run_info
+from tlcore.runs.store import Run
 from tlcore.runs.studies import Point, Rates
 from tlcore.settings import Settings
 from tlcore.ui.compare_view import PLAIN_CHART
-from tlcore.ui.plots import CURVE_HEIGHT
-from tlcore.ui.services import inference, processes
+from tlcore.ui.run_board import TAG, board, start_board
+from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
 from tlcore.ui.theme import colours, template
-from tlcore.ui.words import count, percent
+from tlcore.ui.words import percent
 
 ENOUGH, FOLDS, RATE = "Enough pictures?", "How sure is it?", "Which learning rate?"
+BACKBONE = "Which backbone?"
 TASKS = {ENOUGH: "enough", FOLDS: "folds", RATE: "find_rate"}
 HELP = {
     ENOUGH: "Accuracy with fewer pictures, five times each. Still rising: bring more.",
     FOLDS: "Five divisions of the same pictures: how much the accuracy depends on luck.",
     RATE: "The loss while the rate grows; a tenth of the lowest point is a good rate.",
 }
-OTHERS = 6  # backbones in a leaderboard
-TAG = "leaderboard"
+CURVE_HEIGHT = 280  # px
 
 
 def run_studies(run: Run, settings: Settings) -> None:
@@ -39,37 +35,47 @@ def run_studies(run: Run, settings: Settings) -> None:
             for words in TASKS:
                 if st.button(words, help=HELP[words]):
                     asked = words
-            if st.button(
-                "Which backbone?",
-                help="Trains the same head on every backbone whose weights are here. Its runs are "
-                f"tagged “{TAG}”: sort the list by best first.",
-            ):
-                _leaderboard(run, settings)
+            if st.button(BACKBONE, help=f"Trains the same head on every backbone whose weights "
+                         f"are here. Its runs are tagged “{TAG}”."):  # fmt: skip
+                start_board(run, settings)
+                st.session_state[f"study-{run.info.id}"] = BACKBONE
                 st.rerun()  # the list of runs lies outside of this part of the page
         st.session_state[f"study-{run.info.id}"] = asked
-        if asked:
+        if asked == BACKBONE:
+            board(run, settings)
+        elif asked:
             with st.spinner("Training heads …"):
-                _draw(asked, _answer(TASKS[asked], run.info.id, settings))
+                _draw(asked, answer_of(TASKS[asked], run.info.id, settings))
 
 
 @st.cache_data(show_spinner=False, max_entries=50)
-def _answer(task: str, run: str, _settings: Settings) -> object:
+def answer_of(task: str, run: str, _settings: Settings) -> object:
+    """Return the answer of one of the studies for a run; it is worked out once."""
     return inference(_settings).study(task, run)
 
 
 def _draw(asked: str, found: object) -> None:
     if isinstance(found, Rates):
-        figure = _figure(found.rates, found.losses, "learning rate", "loss")
-        figure.update_xaxes(type="log")
-        figure.add_vline(x=found.suggested, line={"dash": "dot", "color": colours().faint})
-        st.plotly_chart(figure, theme=None, key="study-rate", config=PLAIN_CHART)
-        st.caption(f"About {found.suggested:.1g} would be a good rate.")
+        draw_rates(found, "study-rate")
     elif asked == ENOUGH and isinstance(found, tuple):
         _points(found)
     elif isinstance(found, tuple):
         mean, spread = float(np.mean(found)), float(np.std(found, ddof=1))
-        st.metric("Accuracy over five divisions", percent(mean), help=f"±{spread * 100:.1f} points")
-        st.caption(", ".join(percent(share) for share in found))
+        st.metric(
+            f"Accuracy over {len(found)} divisions",
+            f"{percent(mean)} ± {spread * 100:.1f} points",
+            help="Mean and standard deviation over the divisions.",
+        )
+        st.caption(f"Each of them: {', '.join(percent(share) for share in found)}.")
+
+
+def draw_rates(found: Rates, key: str) -> None:
+    """Draw the loss over the learning rate, with the rate that is suggested."""
+    figure = _figure(found.rates, found.losses, "learning rate", "loss")
+    figure.update_xaxes(type="log")
+    figure.add_vline(x=found.suggested, line={"dash": "dot", "color": colours().faint})
+    st.plotly_chart(figure, theme=None, key=key, config=PLAIN_CHART)
+    st.caption(f"About {found.suggested:.1g} would be a good rate.")
 
 
 def _points(points: tuple[Point, ...]) -> None:
@@ -96,18 +102,3 @@ def _figure(x: object, y: object, across: str, up: str) -> go.Figure:
     figure.update_yaxes(title=up)
     figure.update_layout(height=CURVE_HEIGHT, margin={"l": 56, "r": 8, "t": 10, "b": 44})
     return figure
-
-
-def _leaderboard(run: Run, settings: Settings) -> None:
-    """Queue the same head on the other backbones that are here."""
-    config = run.info.config
-    here = [row.backbone.name for row in ready(settings) if row.no_top is not None]
-    others = [name for name in here if name != config.backbone][:OTHERS]
-    for name in others:
-        other = dataclasses.replace(
-            config, backbone=name, size=0, unfreeze_from="", fine_tune_epochs=0, epochs=10
-        )
-        new = processes().start_run(f"{TAG} {run.info.id} {name}", other, settings)
-        write_notes(run_info(new, settings).folder, "", "", [TAG])
-    none = "The weights of no other backbone are here. Compare offers to fetch them."
-    st.toast(f"{count(len(others), 'run')} queued below." if others else none)

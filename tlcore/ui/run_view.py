@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from tlcore.runs.events import STAGES, Stage
+from tlcore.runs.events import STAGES, Progress, Stage
 from tlcore.runs.store import (
     FAILED,
     FINISHED,
@@ -22,9 +22,11 @@ from tlcore.runs.store import (
 )
 from tlcore.settings import Settings
 from tlcore.ui.review.views import review
-from tlcore.ui.run_actions import run_actions
+from tlcore.ui.run_actions import name_and_note, run_actions
+from tlcore.ui.run_cost import about
 from tlcore.ui.run_curves import run_curves
 from tlcore.ui.run_list import chip
+from tlcore.ui.run_options import afresh
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import COMPARE, MAPS, boundary
 from tlcore.ui.state import Choice, choose
@@ -39,11 +41,17 @@ def run_view(run: str, settings: Settings) -> None:
     Raises:
         RunError: there is no such run.
     """
-    st.button(
-        "New run", icon=":material/add:", on_click=choose, args=(Choice.WATCHED, ""), key="new-run"
-    )
-    active = run_info(run, settings).active
+    with st.container(horizontal=True):
+        st.button("New run", icon=":material/add:", on_click=_new_run, key="new-run")
+        info = run_info(run, settings)
+        name_and_note(info)
+    active = info.active
     st.fragment(_live, run_every=1.0 if active else None)(run, active, settings)
+
+
+def _new_run() -> None:
+    choose(Choice.WATCHED, "")
+    afresh()
 
 
 def _live(run: str, was_active: bool, settings: Settings) -> None:
@@ -68,8 +76,9 @@ def _head(run: Run) -> None:
     config = run.info.config
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         chip(run.info.state)
+        name = f"**{plain(run.info.notes.name)}**: " if run.info.notes.name else ""
         st.markdown(
-            f"**{plain(set_title(config.dataset))}** on {config.backbone}, "
+            f"{name}**{plain(set_title(config.dataset))}** on {config.backbone}, "
             f"{config.size} × {config.size}",
             width="content",
         )
@@ -80,6 +89,8 @@ def _head(run: Run) -> None:
                 f"pictures to learn from, {parts.get('val', 0):,} to judge by",
                 width="content",
             )
+    if run.info.notes.note:
+        st.caption(plain(run.info.notes.note))
     if config.random_weights:
         st.caption(":material/casino: On random weights: the backbone has learned nothing.")
 
@@ -118,33 +129,47 @@ def how_far(run: Run) -> tuple[float, str]:
         return 0.0, "Waiting for its turn: other runs are at work …"
     if stage is None:
         return 0.0, "Starting: reading the pictures …"
-    words = f"{_which(run)} · {STAGES[stage.stage]}"
+    words = f"{_which(run, stage)} · {STAGES[stage.stage]}"
     if progress is None or progress.time < stage.time or not progress.done:
         return 0.0, f"{words} …"
     share = min(1.0, progress.done / stage.steps)
-    words += _speed(run)
-    left = (progress.time - stage.time) * (1 - share) / share if share else 0.0
-    more = f" · about {duration(max(1, round(left)))} left" if share < 1 else ""
-    return share, f"{words} · {share:.0%}{more}"
+    words += _speed(run, stage, progress)
+    fresh = progress.done - _done_before(run, stage)
+    if share < 1 and fresh > 0:
+        left = (progress.time - stage.time) * (stage.steps - progress.done) / fresh
+        return share, f"{words} · {share:.0%} · about {about(left)} left"
+    return share, f"{words} · {share:.0%}"
 
 
-def _speed(run: Run) -> str:
+def _done_before(run: Run, stage: Stage) -> float:
+    """Return the steps that were done before this beginning of the stage: the run was resumed."""
+    planned = _planned(run).get(stage.stage)
+    ended = sum(epoch.stage == stage.stage and epoch.time < stage.time for epoch in run.history)
+    return stage.steps * ended / planned if planned else 0.0
+
+
+def _speed(run: Run, stage: Stage, progress: Progress) -> str:
     """Return the pictures a second of the present stage, or "" while there is nothing to say."""
-    stage, progress = run.stage, run.progress
-    if stage is not None and stage.stage == "features" and progress is not None:
+    if stage.stage == "features":
         seconds = progress.time - stage.time
         return f" · {progress.done / seconds:,.0f} pictures a second" if seconds > 1 else ""
     last = run.history[-1:]
-    pictures = run.pictures.get("train", 0)
-    return f" · {pictures / last[0].seconds:,.0f} pictures a second" if last else ""
+    if not last or last[0].stage != stage.stage or not last[0].seconds:
+        return ""
+    return f" · {run.pictures.get('train', 0) / last[0].seconds:,.0f} pictures a second"
 
 
-def _which(run: Run) -> str:
+def _which(run: Run, stage: Stage) -> str:
     """Return "1 of 2": the number of the present stage among those of this run."""
-    so_far = len({event.stage for event in run.events if isinstance(event, Stage)})
+    stages = ["features", *_planned(run)]
+    return f"{stages.index(stage.stage) + 1} of {len(stages)}"
+
+
+def _planned(run: Run) -> dict[str, int]:
+    """Return the epochs of the training stages that this run has."""
     config = run.info.config
-    stages = 1 + bool(config.epochs) + bool(config.fine_tune_epochs)
-    return f"{min(so_far, stages)} of {stages}"
+    epochs = {"head": config.epochs, "fine-tune": config.fine_tune_epochs}
+    return {stage: number for stage, number in epochs.items() if number}
 
 
 def _outcome(run: Run) -> None:
@@ -166,7 +191,7 @@ def _outcome(run: Run) -> None:
             "the true figure lies with 95% confidence.",
         )
         st.caption(f"Took {duration(info.seconds or 0)}.")
-    for skipped in run.skipped:
+    for skipped in {skipped.file: skipped for skipped in run.skipped}.values():  # a resumed run's
         st.caption(f":material/warning: Left out {plain(skipped.file)}: {plain(skipped.reason)}")
 
 

@@ -28,9 +28,9 @@ class Processes:
         self._started: set[str] = set()  # every name that has been started
 
     def start_run(self, token: str, config: RunConfig, settings: Settings) -> str:
-        """Start a run, once for each token, and return its id."""
+        """Start a run, once for each token, and return its id; one that was deleted anew."""
         with self._lock:
-            if token not in self._runs:
+            if token not in self._runs or not (settings.runs / self._runs[token]).exists():
                 self._runs[token], self._alive[token] = start_run(config, settings)
             return self._runs[token]
 

@@ -1,0 +1,177 @@
+"""The form of a run: what it says before the start, and that it repeats a run in all of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.conftest import Opened, texts
+from tlcore.errors import BadConfig
+from tlcore.images.dataset import split_samples
+from tlcore.images.sample import SAMPLE_NAME
+from tlcore.images.store import load_set
+from tlcore.inference.client import Inference
+from tlcore.runs.config import RunConfig
+from tlcore.runs.store import Outcome, create_run, list_runs, write_outcome
+from tlcore.runs.studies import Rates
+from tlcore.runs.training.probe import Cost
+from tlcore.settings import Settings
+from tlcore.ui.run_options import RATE
+from tlcore.ui.run_probes import Planned, probes
+
+# Every field another than what the form begins with.
+UNUSUAL = RunConfig(
+    dataset=SAMPLE_NAME, backbone="MobileNet-0.25", size=96, fit="pad", pooling="max", epochs=7,
+    fine_tune_epochs=3, unfreeze_from="conv_pw_12", batch_size=5, learning_rate=0.00123,
+    fine_tune_learning_rate=0.000021, dropout=0.25, val_fraction=0.4, seed=11,
+    random_weights=True, hidden=(12, 6), output="softmax", label_smoothing=0.1,
+    balance="weights", optimizer="sgd", schedule="cosine", patience=4,
+    augment=("flip", "rotate"), views=3,
+)  # fmt: skip
+
+
+def form(opened: Opened) -> AppTest:
+    at = opened("Fine-tune")
+    return at.button(key="random-MobileNetV2").click().run()
+
+
+def press(at: AppTest, words: str) -> AppTest:
+    return next(button for button in at.button if button.label == words).click().run()
+
+
+def ended(config: RunConfig, settings: Settings, state: str = "finished") -> str:
+    folder, lock = create_run(config, settings)
+    (folder / "model.keras").touch()
+    write_outcome(folder, Outcome(state, 12.0, 0.75, val_loss=0.5, epochs=3))
+    os.close(lock)
+    return folder.name
+
+
+def answer(settings: Settings, work: Callable[[], Cost], **options: Any) -> None:
+    """Let the cost of a run on the sample be known."""
+    config = RunConfig(SAMPLE_NAME, random_weights=True, **options)
+    train, val = split_samples(load_set(SAMPLE_NAME, settings), config.val_fraction, config.seed)
+    probes().ask(Planned(config, train, val, "").key, work).exception()
+
+
+def cost(**values: float) -> Cost:
+    whole: dict[str, Any] = {field.name: values.get(field.name, 0) for field in fields(Cost)}
+    return Cost(**whole)
+
+
+def test_the_cost_is_said_without_being_asked(opened: Opened, workspace: Settings) -> None:
+    at = form(opened)
+    assert "Working out what it will cost" in texts(at)
+    found = cost(
+        feature_seconds=20.8, missing=208, disk=40 * 2**20, memory=2**30, total_seconds=24.8
+    )
+    answer(workspace, lambda: found)
+    said = texts(at.run())
+    assert not at.exception
+    assert "About **25 s** in all, 40 MB of disk, 1.0 GB of memory" in said
+    assert "208 pictures to go through the network once" in said
+    # of 160 pictures to learn from and 48 to judge by, 0.1 s each
+    assert "none: 208 pictures once, about 21 s" in said
+    assert "4 stored views: 5 times as many to learn from, 848 pictures once, about 1 min" in said
+    assert "160 pictures in each epoch, about 16 s, in 10 epochs about 2 min 40 s" in said
+
+
+def test_what_cannot_fit_is_said_and_not_started(
+    opened: Opened, workspace: Settings, started: list[RunConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Cost:
+        raise BadConfig("Expected room for it. Received none. Choose a smaller size.")
+
+    at = form(opened)
+    answer(workspace, lambda: refuse())
+    assert "Expected room" in at.run().error[0].value
+    monkeypatch.setattr(Inference, "run_cost", refuse)  # nobody had asked for this one yet
+    next(box for box in at.selectbox if box.label == "Pooling").set_value("flatten").run()
+    assert not at.error
+    press(at, "Start learning")
+    assert "Choose a smaller size" in at.error[0].value
+    assert started == []
+
+
+def test_a_small_run_starts_without_waiting_for_its_cost(
+    opened: Opened, workspace: Settings, started: list[RunConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Inference, "run_cost", lambda *_: pytest.fail("asked"))
+    press(form(opened), "Start learning")
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize("way", ["stored views", "free"])
+def test_augmented_pictures_can_be_looked_at_before_the_start(
+    opened: Opened, workspace: Settings, way: str
+) -> None:
+    at = form(opened)
+    assert not at.get("image")
+    at.radio[0].set_value(way).run()
+    assert not at.exception
+    assert len(at.get("image")) == 1
+    words = "as the first 4 epochs will see it" if way == "free" else "then 4 of its stored views"
+    assert words in texts(at)
+
+
+def test_run_again_repeats_all_of_it(
+    opened: Opened, workspace: Settings, started: list[RunConfig]
+) -> None:
+    run = ended(UNUSUAL, workspace)
+    at = opened("Fine-tune", run=run)
+    press(at, "Run again")
+    at.button(key="random-MobileNet-0.25").click().run()
+    press(at, "Start learning")
+    assert not at.exception
+    assert started == [UNUSUAL]
+    at = opened("Fine-tune", run=run)
+    press(at, "Run again")
+    assert at.selectbox(key="select-backbone").value == "MobileNet-0.25"
+
+
+def test_a_rate_left_to_the_form_stays_so(
+    opened: Opened, workspace: Settings, started: list[RunConfig]
+) -> None:
+    run = ended(RunConfig(SAMPLE_NAME, epochs=3, learning_rate=0.01), workspace)
+    at = opened("Fine-tune", run=run)
+    press(at, "Run again")
+    at.button(key="random-MobileNetV2").click().run()
+    at.number_input(key=RATE).set_value(0.001).run()
+    press(at, "Start learning")
+    assert not at.exception
+    assert [config.fine_tune_learning_rate for config in started] == [pytest.approx(5e-5)]
+
+
+def test_run_again_says_what_it_cannot_repeat(opened: Opened, workspace: Settings) -> None:
+    run = ended(RunConfig("/somewhere/insects", epochs=3), workspace)
+    at = opened("Fine-tune", run=run)
+    press(at, "Run again")
+    assert not at.exception
+    assert "learned from “/somewhere/insects”" in texts(at)
+
+
+def test_a_rate_found_goes_into_the_form(
+    opened: Opened, workspace: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = form(opened)
+    assert next(b for b in at.button if b.label == "Find a learning rate").disabled
+    run = ended(RunConfig(SAMPLE_NAME, epochs=3), workspace)
+    ended(RunConfig(SAMPLE_NAME, backbone="ResNet50", epochs=3), workspace)  # another backbone's
+    asked: list[object] = []
+
+    def study(_: Inference, *question: object) -> Rates:
+        asked.append(question)
+        return Rates((1e-4, 1e-2, 1.0), (0.7, 0.2, 3.0), 0.0123)
+
+    monkeypatch.setattr(Inference, "study", study)
+    press(at.run(), "Find a learning rate")
+    assert asked == [("find_rate", run)]
+    press(at, "Use 0.01")
+    assert not at.exception
+    assert at.number_input(key=RATE).value == 0.01
+    assert len(list_runs(workspace)) == 2

@@ -1,0 +1,70 @@
+"""Charts of runs: scales that hold what there is, stages by name, ten lines told apart."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tlcore.runs.events import Epoch
+from tlcore.ui.run_plots import axis_range, curves, lost, overlay
+from tlcore.ui.theme import LIGHT, template
+
+
+def epoch(number: int, stage: str = "head", loss: float = 0.5) -> Epoch:
+    return Epoch(number, stage, loss, 0.8, loss, 0.7, 0.1, time=0.0)
+
+
+@pytest.mark.parametrize(
+    ("what", "values", "expected"),
+    [
+        ("loss", [], (0.0, 1.5)),
+        ("loss", [0.1], (0.0, 0.5)),
+        ("loss", [1.2, math.nan], (0.0, 1.5)),
+        ("loss", [math.inf], (0.0, 1.5)),
+        ("loss", [1e30], (0.0, 1.05e30)),
+        ("accuracy", [0.9, 0.95], (0.5, 1.01)),
+        ("accuracy", [0.27, math.nan], (0.2, 1.01)),
+    ],
+)
+def test_an_axis_holds_every_finite_value(
+    what: str, values: list[float], expected: tuple[float, float]
+) -> None:
+    assert axis_range(what, values) == pytest.approx(expected)
+
+
+def test_what_is_lost_is_counted_and_left_out() -> None:
+    history = [epoch(1), epoch(2, loss=math.nan), epoch(3, loss=-math.inf)]
+    assert lost(history) == 2
+    figure = curves(history, {"head": 3, "fine-tune": 0}, LIGHT, template())
+    drawn = {line.name: list(line.y) for line in figure.data}
+    assert drawn["validation loss"] == [0.5, None, None]
+    assert drawn["validation accuracy"] == [0.7] * 3
+
+
+@pytest.mark.parametrize(
+    ("planned", "named", "lines"),
+    [
+        ({"head": 3, "fine-tune": 0}, {"head": 0.5}, []),
+        ({"head": 3, "fine-tune": 2}, {"head": 0.5, "top blocks": 3.5}, [3.5]),
+        ({"head": 9, "fine-tune": 1}, {"head": 0.5, "top blocks": 10.5}, [9.5]),  # at its end
+        ({"head": 0, "fine-tune": 2}, {"top blocks": 0.5}, []),
+    ],
+)
+def test_stages_are_named_where_they_begin(
+    planned: dict[str, int], named: dict[str, float], lines: list[float]
+) -> None:
+    figure = curves([epoch(1)], planned, LIGHT, template())
+    words = {note.text: note.x for note in figure.layout.annotations if note.xref != "paper"}
+    assert words == named
+    assert [shape.x0 for shape in figure.layout.shapes] == lines
+    assert figure.layout.xaxis.range == (0.5, sum(planned.values()) + 0.5)
+
+
+def test_ten_runs_have_ten_looks_the_same_in_both_panels() -> None:
+    histories = {f"run {number}": [epoch(1), epoch(2)] for number in range(10)}
+    figure = overlay(histories, LIGHT, template())
+    looks = [(line.line.color, line.line.dash) for line in figure.data]
+    assert len(set(looks[:10])) == 10
+    assert looks[:10] == looks[10:]
+    assert [line.yaxis for line in figure.data] == ["y"] * 10 + ["y2"] * 10

@@ -1,0 +1,116 @@
+"""Which backbone? The same head on each of them, as runs that train side by side with a board."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pandas as pd
+import streamlit as st
+
+from tlcore.networks.weights import ready
+from tlcore.runs.config import RunConfig
+from tlcore.runs.notes import write_notes
+from tlcore.runs.store import FAILED, STOPPED, Run, RunInfo, list_runs, run_info
+from tlcore.settings import Settings
+from tlcore.ui.run_list import STATES
+from tlcore.ui.services import processes
+from tlcore.ui.shell import boundary
+from tlcore.ui.words import accuracy, count, duration
+
+OTHERS = 6  # backbones beside the run's own
+TAG = "leaderboard"
+Board = dict[str, tuple[RunConfig, RunInfo | None]]  # backbone → the recipe, and its run
+
+
+def start_board(run: Run, settings: Settings) -> None:
+    """Queue the same head on every backbone that is here and has no such run yet."""
+    missing = {name: config for name, (config, info) in _board(run, settings).items()
+               if info is None or info.state in (FAILED, STOPPED)}  # fmt: skip
+    alike = [info.config for info in list_runs(settings)]
+    for name, config in missing.items():
+        # A double click finds the first one's run; what was deleted or has failed may come again.
+        token = f"{TAG} {run.info.id} {name} {alike.count(config)}"
+        new = run_info(processes().start_run(token, config, settings), settings)
+        if not new.notes.tags:
+            write_notes(new.folder, new.notes.name, new.notes.note, [TAG])
+    if missing:
+        st.toast(f"{count(len(missing), 'run')} queued.")
+
+
+def board(run: Run, settings: Settings) -> None:
+    """Draw the board, best first; live while one of its runs works."""
+    infos = [info for _, info in _board(run, settings).values() if info]
+    active = any(info.active for info in infos)
+    st.fragment(_draw, run_every=2.0 if active else None)(run, active, settings)
+
+
+def _draw(run: Run, was_active: bool, settings: Settings) -> None:
+    with boundary():
+        infos = {run.info.id: run.info}
+        infos |= {info.id: info for _, info in _board(run, settings).values() if info}
+        if was_active and not any(info.active for info in infos.values()):
+            st.rerun()
+        if len(infos) == 1:
+            st.info("The weights of no other backbone are here. Compare offers to fetch them.")
+            return
+        ranked = sorted(infos.values(), key=_worse)
+        st.dataframe(pd.DataFrame([_row(info, run) for info in ranked]), hide_index=True)
+        st.caption(
+            "The same head and recipe on each backbone, at its own input size, the backbone "
+            "frozen. In brackets the 95% interval: where two overlap, luck may decide. The time is "
+            "that of the whole run, the features included where they had not been kept."
+        )
+
+
+def _row(info: RunInfo, run: Run) -> dict[str, str]:
+    known = info.val_accuracy is not None
+    tuned = ", top blocks too" if info.config.fine_tune_epochs else ""
+    this = " (this run)" if info.id == run.info.id else ""
+    return {
+        "Backbone": f"{info.config.backbone}{tuned}{this}",
+        "Validation accuracy": accuracy(info.val_accuracy or 0.0, info.pictures.get("val", 0))
+        if known
+        else STATES[info.state][0],
+        "Loss": "" if info.val_loss is None else f"{info.val_loss:.3g}",
+        "Size": f"{info.config.size} px",
+        "Took": "" if info.seconds is None else duration(info.seconds),
+    }
+
+
+def _worse(info: RunInfo) -> tuple[float, float]:
+    loss = math.inf if info.val_loss is None or math.isnan(info.val_loss) else info.val_loss
+    return (-1.0 if info.val_accuracy is None else -info.val_accuracy, loss)
+
+
+def _board(run: Run, settings: Settings) -> Board:
+    """Return the recipe for each backbone with its newest run on the same pictures, if any.
+
+    A run that let its top blocks learn too is held against heads alone: its own backbone is among
+    them then.
+    """
+    own = run.info.config
+    here = [row.backbone.name for row in ready(settings) if row.no_top is not None]
+    names = [name for name in here if name != own.backbone][:OTHERS]
+    configs = {name: _head_on(name, own) for name in names}
+    if own.fine_tune_epochs and own.backbone in here:
+        configs[own.backbone] = _head_on(own.backbone, own)
+    pictures = ("", run.info.data_hash)  # of one that waits it is not known yet
+    infos = [i for i in list_runs(settings) if i.data_hash in pictures and i.id != run.info.id]
+    return {
+        name: (config, next((info for info in infos if info.config == config), None))
+        for name, config in configs.items()
+    }
+
+
+def _head_on(backbone: str, config: RunConfig) -> RunConfig:
+    return dataclasses.replace(
+        config,
+        backbone=backbone,
+        size=config.size if backbone == config.backbone else 0,
+        unfreeze_from="",
+        fine_tune_epochs=0,
+        fine_tune_learning_rate=0.0,
+        epochs=config.epochs or RunConfig(dataset="").epochs,
+        random_weights=False,
+    )

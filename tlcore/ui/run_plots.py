@@ -1,0 +1,162 @@
+"""Charts of runs: accuracy above loss, epoch by epoch. Figures only; nothing is drawn here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from tlcore.runs.events import Epoch
+from tlcore.ui.plots import MANY
+from tlcore.ui.theme import Colours
+
+HEIGHT = 430  # px of both panels
+LEGEND_ROW = 24  # px
+# what is drawn → its axis and the share of the height that it takes
+PANELS = {"accuracy": ("y", (0.56, 1.0)), "loss": ("y2", (0.0, 0.44))}
+DASHES = ("solid", "dash")  # the second round of colours is dashed
+SPANS = {"head": "head", "fine-tune": "top blocks"}  # stage → its name on the chart
+
+
+def curves(
+    history: Sequence[Epoch],
+    planned: Mapping[str, int],
+    tone: Colours,
+    template: go.layout.Template,
+) -> go.Figure:
+    """Accuracy and loss of both parts over all epochs that are planned, stage by stage.
+
+    Args:
+        history: the epochs so far; figures that are not finite are left out.
+        planned: epochs of each stage, in their order; the axis shows them all from the start.
+        tone: the theme's colours.
+        template: the theme's look.
+    """
+    figure = _panels([*history], sum(planned.values()), tone, template)
+    parts = (("training", "", tone.frozen, 2.0, 5), ("validation", "val_", tone.head, 2.5, 6))
+    for what in PANELS:
+        for name, prefix, colour, width, dot in parts:
+            figure.add_scatter(
+                x=[event.epoch for event in history],
+                y=[finite(getattr(event, prefix + what)) for event in history],
+                yaxis=PANELS[what][0],
+                name=f"{name} {what}",
+                mode="lines+markers",
+                line={"color": colour, "width": width},
+                marker={"size": dot},
+                hovertemplate=f"{_exact(what)}<extra>%{{fullData.name}}</extra>",
+            )
+    _name_stages(figure, planned, tone)
+    figure.update_layout(hovermode="x unified", hoversubplots="axis", uirevision="same")
+    return figure
+
+
+def overlay(
+    histories: Mapping[str, Sequence[Epoch]], tone: Colours, template: go.layout.Template
+) -> go.Figure:
+    """The validation curves of several runs by name, on one scale."""
+    epochs = [event for history in histories.values() for event in history]
+    figure = _panels(epochs, max((event.epoch for event in epochs), default=1), tone, template)
+    for what, (axis, _) in PANELS.items():
+        for place, (name, history) in enumerate(histories.items()):
+            figure.add_scatter(
+                x=[event.epoch for event in history],
+                y=[finite(getattr(event, f"val_{what}")) for event in history],
+                yaxis=axis,
+                name=name,
+                legendgroup=name,
+                showlegend=what == "accuracy",
+                mode="lines" if len(history) > 1 else "markers",
+                line={"color": MANY[place % len(MANY)], "width": 2, "dash": _dash(place)},
+                hovertemplate=f"{_exact(what)} in epoch %{{x}}<extra>%{{fullData.name}}</extra>",
+            )
+    below = LEGEND_ROW * len(histories) + 12
+    figure.update_layout(
+        height=HEIGHT + below,
+        margin={"b": 44 + below},
+        showlegend=True,
+        legend={
+            "orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yanchor": "bottom",
+            "yref": "container", "entrywidth": 1, "entrywidthmode": "fraction",
+            "font": {"color": tone.faint, "size": 13},
+        },
+    )  # fmt: skip
+    return figure
+
+
+def finite(value: float) -> float | None:
+    """Return a figure that can be drawn, or None: a run that diverges loses its numbers."""
+    return value if math.isfinite(value) else None
+
+
+def lost(history: Sequence[Epoch]) -> int:
+    """Return how many epochs have a figure that cannot be drawn."""
+    return sum(
+        not all(
+            map(math.isfinite, (event.loss, event.val_loss, event.accuracy, event.val_accuracy))
+        )
+        for event in history
+    )
+
+
+def _panels(
+    epochs: Sequence[Epoch], last: int, tone: Colours, template: go.layout.Template
+) -> go.Figure:
+    """Two empty panels that share their epochs."""
+    figure = go.Figure(layout={"template": template})
+    for what, (axis, place) in PANELS.items():
+        values = [getattr(event, part + what) for event in epochs for part in ("", "val_")]
+        figure.update_layout({
+            f"{axis[0]}axis{axis[1:]}": {
+                "domain": place, "range": axis_range(what, values), "anchor": "x",
+                "tickformat": ".0%" if what == "accuracy" else "",
+            }
+        })  # fmt: skip
+        figure.add_annotation(
+            text=f"<b>{what.capitalize()}</b>", x=0, xref="paper", xanchor="left", xshift=-44,
+            y=place[1], yref="paper", yanchor="bottom", yshift=2, showarrow=False,
+        )  # fmt: skip
+    figure.update_xaxes(
+        range=[0.5, max(last, 2) + 0.5], title="epoch", tickformat="d", anchor="y2",
+        dtick=1 if last <= 12 else None,
+    )  # fmt: skip
+    # fixed margins: a longer label moves nothing
+    figure.update_layout(height=HEIGHT, margin={"l": 48, "r": 8, "t": 26, "b": 44})
+    return figure
+
+
+def axis_range(what: str, values: Sequence[float]) -> tuple[float, float]:
+    """Axes that move as seldom as they can: in tenths for accuracy, in halves for loss."""
+    drawn = [value for value in values if math.isfinite(value)]
+    if what == "accuracy":
+        lowest = min(drawn, default=0.5)
+        return max(0.0, int(min(lowest, 0.5) * 10) / 10), 1.01
+    highest = max(drawn, default=1.0)
+    return 0.0, max(0.5, (int(highest * 2.1) + 1) / 2)
+
+
+def _name_stages(figure: go.Figure, planned: Mapping[str, int], tone: Colours) -> None:
+    """Write each stage's name at its epochs, with a line where the next one begins."""
+    first, last = 0.5, sum(planned.values()) + 0.5
+    for place, (stage, epochs) in enumerate((name, n) for name, n in planned.items() if n):
+        if place:
+            line = {"color": tone.faint, "width": 1, "dash": "dot"}
+            figure.add_shape(
+                type="line", x0=first, x1=first, y0=0, y1=1, yref="paper", line=line
+            )  # fmt: skip
+        late = first > last * 0.75  # its name would not end before the chart does
+        figure.add_annotation(
+            text=SPANS[stage], x=last if late else first, xanchor="right" if late else "left",
+            xshift=0 if late else 6, y=0.5, yref="paper", yanchor="middle", showarrow=False,
+            font={"color": tone.faint, "size": 13},
+        )  # fmt: skip
+        first += epochs
+
+
+def _exact(what: str) -> str:
+    return "%{y:.2%}" if what == "accuracy" else "%{y:.4g}"
+
+
+def _dash(place: int) -> str:
+    return DASHES[place // len(MANY) % len(DASHES)]
