@@ -37,7 +37,7 @@ class Shelf:
         """Open or make the shelf of ``key`` below ``root``, for values of ``shape``."""
         self.folder = root / key.name
         self.shape = shape
-        self._row = int(np.prod(shape)) * 4  # bytes
+        self.row_bytes = int(np.prod(shape)) * 4  # of one value
         self._in_use = _share(self.folder)
         about = json.dumps({"key": json.loads(key.text), "shape": shape})
         (self.folder / "key.json").write_text(about, encoding="utf-8")
@@ -52,7 +52,7 @@ class Shelf:
 
     def bytes_of(self, count: int) -> int:
         """Return what so many values take."""
-        return count * self._row
+        return count * self.row_bytes
 
     def refresh(self) -> None:
         """Take notice of what has been added since."""
@@ -64,7 +64,7 @@ class Shelf:
             self._rows.setdefault(ids[row * ROW_ID : (row + 1) * ROW_ID], row)
         if count:
             with (self.folder / "values").open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), count * self._row, prot=mmap.PROT_READ)
+                self._map = mmap.mmap(file.fileno(), count * self.row_bytes, prot=mmap.PROT_READ)
             flat = np.frombuffer(self._map, np.float32)
             self._values = flat.reshape(count, *self.shape)
 
@@ -92,7 +92,7 @@ class Shelf:
                 behind = len(self._values)
                 _write(
                     self.folder / "values",
-                    behind * self._row,
+                    behind * self.row_bytes,
                     np.ascontiguousarray(values[new]).data,
                 )
                 joined = b"".join(ids[place] for place in new)

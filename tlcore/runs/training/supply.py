@@ -7,7 +7,7 @@ without it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -118,13 +118,16 @@ class Supply:
         values = shelf.gather(rows[here]).reshape(len(here), math.prod(shelf.shape))
         return [hashed[place] for place in here.tolist()], values
 
-    def fresh(self, layer: str, requests: Sequence[Request]) -> Floats:
-        """Compute values that are used once, and keep none of them. All files were read before."""
+    def fresh(self, layer: str, requests: Sequence[Request]) -> Iterator[Floats]:
+        """Compute values that are used once, some at a time, and keep none of them. All files
+        were read before.
+
+        Raises:
+            BadImage: one of them cannot be read any more.
+        """
         with decoded(requests, self.looking, FORWARD) as batches:
-            values = [
-                self.whole.forward(readable(batch, _refuse)[1], [layer])[0] for batch in batches
-            ]
-        return np.concatenate(values)
+            for batch in batches:
+                yield self.whole.forward(readable(batch, _refuse)[1], [layer])[0]
 
     def close(self) -> None:
         for shelf in self._shelves.values():
