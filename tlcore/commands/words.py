@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from tlcore.images.geometry import FITS
@@ -42,11 +44,20 @@ def size_of(args: argparse.Namespace, name: str) -> int:
 
 
 def write_json(out: TextIO, value: Any) -> None:
-    json.dump(value, out, indent=1, default=_plain, allow_nan=False)
+    """Write one JSON value; a number that JSON has no word for (NaN, infinity) is null."""
+    json.dump(_plain(value), out, indent=1, allow_nan=False)
     out.write("\n")
 
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return str(value)
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {
+            name if isinstance(name, str) else str(name): _plain(v) for name, v in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool | None) else str(value)

@@ -7,7 +7,7 @@ learning rate suits it. All of them ask a run that has its features; nothing her
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from tlcore.runs.parts import classes_of, pictures_of
 from tlcore.runs.store import run_info
 from tlcore.runs.training.fit import Loop, fit
 from tlcore.runs.training.head import Head
+from tlcore.runs.training.inputs import Held as Held
 from tlcore.runs.training.inputs import Part, targets_of
 from tlcore.runs.training.order import Positions
 from tlcore.runs.training.supply import Supply
@@ -64,17 +65,6 @@ class Known:
     val: Floats
     val_labels: npt.NDArray[np.int64]
     classes: int
-
-
-@dataclass(frozen=True, eq=False)
-class Held:
-    """Values that are in memory, as a source of a part."""
-
-    values: Floats
-
-    def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
-        for start in range(0, len(order), size):
-            yield self.values[order[start : start + size]]
 
 
 def known(run: str, settings: Settings) -> Known:
@@ -149,8 +139,16 @@ def stratified(labels: npt.NDArray[np.int64], k: int, seed: Sequence[int]) -> np
 
 
 def find_rate(run: str, settings: Settings) -> Rates:
-    """Let the learning rate grow from step to step until the loss explodes (Smith, 2017)."""
-    data = known(run, settings)
+    """Let the learning rate grow from step to step until the loss explodes (Smith, 2017).
+
+    Raises:
+        RunError: as ``known``, or the loss is no finite number from the first step on.
+    """
+    return sweep(known(run, settings))
+
+
+def sweep(data: Known) -> Rates:
+    """Do what ``find_rate`` does, on features that are known."""
     head = _head(data, data.config)
     targets = targets_of(data.train_labels, _units(data))
     draw = np.random.default_rng(data.config.seed)
@@ -159,12 +157,20 @@ def find_rate(run: str, settings: Settings) -> Rates:
     for step in range(STEPS):
         rate = LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1))
         batch = draw.choice(len(data.train), min(len(data.train), data.config.batch_size), False)
-        score = head.step(data.train[batch], targets[batch], None, rate)
+        with np.errstate(all="ignore"):  # what overflows ends as a loss that is not finite
+            score = head.step(data.train[batch], targets[batch], None, rate)
+        if not math.isfinite(score.loss):
+            break
         calm = CALM * calm + (1 - CALM) * score.loss / score.pictures
         rates.append(rate)
         losses.append(calm / (1 - CALM ** (step + 1)))
         if losses[-1] > 4 * min(losses):
             break
+    if not rates:
+        raise RunError(
+            f"Expected features that a head can learn from. Received a loss of {score.loss:g} in "
+            "the first step. Choose another backbone or pooling."
+        )
     suggested = rates[int(np.argmin(losses))] / 10
     return Rates(tuple(rates), tuple(losses), suggested)
 

@@ -130,3 +130,100 @@ def test_the_oldest_shelves_go_first_and_open_ones_stay(tmp_path: Path) -> None:
     assert [shelf.folder.exists() for shelf in shelves] == [False, True, True]
     make_room(tmp_path, 0)
     assert [shelf.folder.exists() for shelf in shelves] == [False, False, True]
+
+
+def test_the_oldest_values_of_a_shelf_go_and_those_needed_stay(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, KEY, SHAPE)
+    shelf.append(ids(*range(10)), values(*range(10)))
+    before = size_of(shelf.folder)
+    assert shelf.drop(3 * shelf.bytes_of(1), set(ids(0, 2))) == shelf.bytes_of(3)
+    assert before - size_of(shelf.folder) == shelf.bytes_of(3)
+    assert shelf.find(ids(1, 3, 4)).tolist() == [MISSING] * 3
+    left = [0, 2, *range(5, 10)]
+    for again in (shelf, Shelf(tmp_path, KEY, SHAPE)):
+        assert again.gather(again.find(ids(*left)))[:, 0, 0].tolist() == left
+    shelf.append(ids(3), values(3))
+    assert shelf.gather(shelf.find(ids(9, 3)))[:, 0, 0].tolist() == [9, 3]
+    # More than may go: all but what is needed.
+    again.close()
+    assert shelf.drop(10**6, set(ids(9))) == shelf.bytes_of(7)
+    assert len(Shelf(tmp_path, KEY, SHAPE)) == 1
+
+
+def test_nothing_goes_from_under_somebody_who_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tlcore.runs.cache.shelf.PATIENCE", 0.0)
+    shelf, other = Shelf(tmp_path, KEY, SHAPE), Shelf(tmp_path, KEY, SHAPE)
+    shelf.append(ids(1), values(1))
+    assert shelf.drop(1, ()) == 0
+    other.close()
+    assert shelf.drop(1, ()) > 0
+    make_room(tmp_path, 0)
+    assert shelf.folder.exists()  # still ours
+
+
+@pytest.mark.parametrize("ends", [1, 2, 3])
+def test_what_a_crash_leaves_of_a_shelf_that_is_made_smaller_is_right(
+    ends: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends before its first, second or third write."""
+    from tlcore.runs.cache import shelf as module
+
+    shelf = Shelf(tmp_path, KEY, SHAPE)
+    shelf.append(ids(*range(10)), values(*range(10)))
+    left, write = ends, module._write
+
+    def torn(*args: object, **options: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+        write(*args, **options)
+
+    monkeypatch.setattr(module, "_write", torn)
+    with pytest.raises(KeyboardInterrupt):
+        shelf.drop(3 * shelf.bytes_of(1), ())
+    monkeypatch.undo()
+    again = Shelf(tmp_path, KEY, SHAPE)
+    here = [number for number in range(10) if again.find(ids(number))[0] != MISSING]
+    assert again.gather(again.find(ids(*here)))[:, 0, 0].tolist() == here
+    again.append(ids(3, 11), values(3, 11))
+    assert again.gather(again.find(ids(3, 11)))[:, 0, 0].tolist() == [3, 11]
+
+
+def test_a_row_that_is_missing_is_nobody_elses(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, KEY, SHAPE)
+    shelf.append(ids(1, 2), values(1, 2))
+    with pytest.raises(ValueError, match="missing one"):
+        shelf.gather(shelf.find(ids(1, 3)))
+
+
+CLEARER = """
+import sys
+from pathlib import Path
+from tlcore.runs.cache.shelf import make_room
+print("go", flush=True)
+while not Path(sys.argv[2]).exists():
+    make_room(Path(sys.argv[1]), 0)
+"""
+
+
+def test_shelves_are_opened_and_cleared_away_at_once(tmp_path: Path) -> None:
+    """Two others clear whatever nobody holds; what is open is there and right all the time."""
+    root, stop = tmp_path / "root", tmp_path / "stop"
+    command = [sys.executable, "-c", CLEARER, str(root), str(stop)]
+    others = [subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) for _ in range(2)]
+    for other in others:
+        assert other.stdout is not None
+        other.stdout.readline()
+    for number in range(300):
+        shelf = Shelf(root, KEY, SHAPE)
+        shelf.append(ids(number), values(number))
+        assert shelf.gather(shelf.find(ids(number)))[0, 0, 0] == number
+        assert shape_of(root, KEY) == SHAPE
+        shelf.close()
+    stop.touch()
+    for other in others:
+        other.communicate()
+        assert other.returncode == 0

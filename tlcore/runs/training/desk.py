@@ -13,10 +13,6 @@ from tlcore.runs.events import Event
 from tlcore.settings import Settings
 
 
-class Stopped(Exception):  # not an error: somebody asked for it
-    """The run was asked to stop in a stage that has nothing to keep."""
-
-
 @dataclass(frozen=True, eq=False)
 class Desk:
     """What the stages of one run share."""

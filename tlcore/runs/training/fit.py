@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,17 +11,19 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from tlcore.errors import RunError
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, Event, Progress
 from tlcore.runs.training.checkpoint import Checkpoint, State
 from tlcore.runs.training.head import Score
-from tlcore.runs.training.inputs import EVALUATED, Part
+from tlcore.runs.training.inputs import Part
 from tlcore.runs.training.optimizers import rate_at
 from tlcore.runs.training.order import ORDER, class_weights, epoch_order, generator
+from tlcore.runs.training.pace import BEAT, LOOK, Pace, Stopped
 
-LOOK = 0.02  # s between two looks whether to stop
-BEAT = 0.5  # s between two progress events
 CHECKPOINT = 2.0  # s at least between two checkpoints on disk
+EVALUATED = 256  # pictures a batch at most when nothing is learned,
+EVALUATED_BYTES = 4 * 2**20  # and bytes of their values: what is made of them fills many times that
 Floats = npt.NDArray[np.float32]
 
 
@@ -57,6 +60,24 @@ class Loop:
     save: Callable[[Checkpoint], None]  # keep a checkpoint
 
 
+class Diverged(RunError):
+    """The loss is no number any more; ``at`` is the end of the last epoch in which it was."""
+
+    def __init__(self, at: Checkpoint, loss: float, rate: float) -> None:
+        kept = f"What was learned up to epoch {at.event} is kept" if at.event else "Nothing is kept"
+        super().__init__(
+            f"Expected a finite loss. Received {loss:g} in epoch {at.event + 1} ({at.stage}): its "
+            f"steps have become too large. {kept}. Start a new run with a learning rate lower than "
+            f"{rate:g}."
+        )
+        self.at = at
+
+
+class _NotFinite(Exception):
+    def __init__(self, loss: float) -> None:
+        self.loss = loss
+
+
 def fit(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint) -> Checkpoint:
     """Let a learner go through a stage from a checkpoint on; return where it has come to.
 
@@ -65,23 +86,31 @@ def fit(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint) ->
     the broken epoch has taught it. With a patience the stage ends when the validation loss has
     not fallen for so many epochs, and the weights of the best epoch are kept, be it the one
     that the stage before ended with.
+
+    Raises:
+        Diverged: a loss or a weight is no finite number. The learner is set back likewise.
     """
     if at.state:
         learner.restore(at.state)
     else:
         at = _started(at, learner.state(), loop.config)
-    saved = time.monotonic()
+    save = Pace(CHECKPOINT, at_once=False)
     while not at.over and at.epoch < loop.epochs:
-        figures = _epoch(learner, train, val, loop, at)
-        if figures is None:
+        try:
+            figures = _epoch(learner, train, val, loop, at)
+            reached = _after(learner, at, figures, loop)
+        except Stopped:
             if at.event:
                 learner.restore(_kept(at))
             loop.save(at)
             return at
+        except _NotFinite as bad:
+            learner.restore(_kept(at))
+            loop.save(at)
+            raise Diverged(at, bad.loss, loop.rate) from bad
         loop.emit(figures)
-        at = _after(learner, at, figures, loop)
-        if at.over or time.monotonic() - saved > CHECKPOINT:
-            saved = time.monotonic()
+        at = reached
+        if save.due() or at.over:
             loop.save(at)
     learner.restore(_kept(at))
     return at
@@ -97,9 +126,11 @@ def _kept(at: Checkpoint) -> State:
 
 
 def _after(learner: Learner, at: Checkpoint, figures: Epoch, loop: Loop) -> Checkpoint:
-    """Return the checkpoint at the end of an epoch."""
+    """Return the checkpoint at the end of an epoch. Raises _NotFinite."""
     patience = loop.config.patience
     state = learner.state()
+    if not all(np.isfinite(each).all() for each in state.values()):  # the loss can hide it: relu
+        raise _NotFinite(math.nan)
     better = not patience or figures.val_loss < at.best_loss
     at = replace(
         at,
@@ -115,55 +146,63 @@ def _after(learner: Learner, at: Checkpoint, figures: Epoch, loop: Loop) -> Chec
     return replace(at, over=at.epoch == loop.epochs or bool(patience and at.waited >= patience))
 
 
-def _epoch(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint) -> Epoch | None:
-    """Go through one epoch; None if the run was asked to stop in it."""
-    config, began = loop.config, time.perf_counter()
-    draw = generator(config.seed, learner.stage, at.epoch, ORDER)
-    order = epoch_order(train.labels, draw, even=config.balance == "sampling")
-    weights = _weights(train, config)
-    steps = -(-len(order) // config.batch_size)
-    learner.begin_epoch(at.epoch)
-    loss, right, beat, looked = 0.0, 0.0, time.monotonic(), 0.0
-    for step, inputs in enumerate(train.source.batches(order, config.batch_size, at.epoch)):
-        batch = order[step * config.batch_size : (step + 1) * config.batch_size]
-        done = at.epoch * steps + step
-        rate = rate_at(done, loop.epochs * steps, loop.rate, config.schedule)
-        heavy = None if weights is None else weights[batch]
-        score = learner.step(inputs, train.targets[batch], heavy, rate)
-        loss, right = loss + score.loss, right + score.right
-        now = time.monotonic()
-        if now - looked >= LOOK:  # after every batch, unless batches take no time at all
-            looked = now
-            if loop.stopping():
-                return None
-        if now - beat >= BEAT:
-            beat = now
-            loop.emit(Progress(learner.stage, done + 1))
-    judged = evaluate(learner, val, loop.stopping)
-    if judged is None:
-        return None
+def _epoch(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint) -> Epoch:
+    """Go through one epoch and judge it. Raises Stopped and _NotFinite."""
+    began = time.perf_counter()
+    with np.errstate(all="ignore"):  # what overflows ends as a loss that is not finite
+        learned = _learn(learner, train, loop, at)
+        judged = evaluate(learner, val, loop.stopping)
+    loss, val_loss = learned.loss / learned.pictures, judged.loss / judged.pictures
+    if not math.isfinite(val_loss):
+        raise _NotFinite(val_loss)
+    steps = -(-learned.pictures // loop.config.batch_size)
     loop.emit(Progress(learner.stage, (at.epoch + 1) * steps))
     return Epoch(
         epoch=at.event + 1,
         stage=learner.stage,
-        loss=loss / len(order),
-        accuracy=right / len(order),
-        val_loss=judged.loss / judged.pictures,
+        loss=loss,
+        accuracy=learned.right / learned.pictures,
+        val_loss=val_loss,
         val_accuracy=judged.right / judged.pictures,
         seconds=time.perf_counter() - began,
     )
 
 
-def evaluate(
-    learner: Learner, part: Part, stopping: Callable[[], bool] = lambda: False
-) -> Score | None:
-    """Judge a learner by a part; None if the run was asked to stop."""
-    total, everything = Score(0.0, 0.0, 0), np.arange(len(part))
-    for place, inputs in enumerate(part.source.batches(everything, EVALUATED, 0)):
-        targets = part.targets[place * EVALUATED : (place + 1) * EVALUATED]
+def _learn(learner: Learner, train: Part, loop: Loop, at: Checkpoint) -> Score:
+    """Make an epoch's steps; return the sums over them. Raises Stopped and _NotFinite."""
+    config = loop.config
+    draw = generator(config.seed, learner.stage, at.epoch, ORDER)
+    order = epoch_order(train.labels, draw, even=config.balance == "sampling")
+    weights = _weights(train, config)
+    size, steps = config.batch_size, -(-len(order) // config.batch_size)
+    learner.begin_epoch(at.epoch)
+    loss, right, look, beat = 0.0, 0.0, Pace(LOOK), Pace(BEAT, at_once=False)
+    for step, inputs in enumerate(train.source.batches(order, size, at.epoch)):
+        batch = order[step * size : (step + 1) * size]
+        done = at.epoch * steps + step
+        rate = rate_at(done, loop.epochs * steps, loop.rate, config.schedule)
+        heavy = None if weights is None else weights[batch]
+        score = learner.step(inputs, train.targets[batch], heavy, rate)
+        loss, right = loss + score.loss, right + score.right
+        if not math.isfinite(loss):
+            raise _NotFinite(loss)
+        if look.due():  # after every batch, unless batches take no time at all
+            if loop.stopping():
+                raise Stopped
+            if beat.due():
+                loop.emit(Progress(learner.stage, done + 1))
+    return Score(loss, right, len(order))
+
+
+def evaluate(learner: Learner, part: Part, stopping: Callable[[], bool] = lambda: False) -> Score:
+    """Judge a learner by a part. Raises Stopped if the run is asked to stop meanwhile."""
+    total, look = Score(0.0, 0.0, 0), Pace(LOOK)
+    size = max(1, min(EVALUATED, EVALUATED_BYTES // part.source.picture_bytes))
+    for place, inputs in enumerate(part.source.batches(np.arange(len(part)), size, 0)):
+        targets = part.targets[place * size : (place + 1) * size]
         total = _add(total, learner.evaluate(inputs, targets))
-        if stopping():
-            return None
+        if look.due() and stopping():
+            raise Stopped
     return total
 
 

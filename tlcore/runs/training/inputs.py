@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,16 +14,19 @@ from tlcore.images.dataset import Sample
 from tlcore.runs.cache.shelf import MISSING, Floats, Shelf
 from tlcore.runs.config import RunConfig
 from tlcore.runs.training.order import VIEWS, Positions, generator, views_of_epoch
+from tlcore.runs.training.pace import Stopped
 from tlcore.runs.training.pictures import PLAIN, Request
 from tlcore.runs.training.supply import Supply
 
-EVALUATED = 256  # pictures a batch when nothing is learned
 FREE = 1000  # number of the first view that is drawn freely; stored ones count from 0
-CHUNK = 512  # pictures whose free views are computed at a time
 
 
 class Source(Protocol):
     """Where the values of pictures come from."""
+
+    @property
+    def picture_bytes(self) -> int:
+        """What the values of one picture take."""
 
     def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
         """Yield the values of the pictures at ``order``, ``size`` at a time."""
@@ -50,6 +53,10 @@ class Stored:
     seed: int
     stage: str
 
+    @property
+    def picture_bytes(self) -> int:
+        return self.shelf.row_bytes
+
     def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
         rows = self.rows[0]
         if len(self.rows) > 1:
@@ -60,6 +67,21 @@ class Stored:
 
 
 @dataclass(frozen=True, eq=False)
+class Held:
+    """Values that are in memory."""
+
+    values: Floats  # (n, …)
+
+    @property
+    def picture_bytes(self) -> int:
+        return self.values.nbytes // max(1, len(self.values))
+
+    def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
+        for start in range(0, len(order), size):
+            yield self.values[order[start : start + size]]
+
+
+@dataclass(frozen=True, eq=False)
 class Free:
     """Values computed for each epoch anew, of views that never come again."""
 
@@ -67,17 +89,25 @@ class Free:
     layer: str
     samples: Sequence[Sample]
     before: int  # epochs of earlier stages
+    stopping: Callable[[], bool]  # asked between two passes of the network
+
+    @property
+    def picture_bytes(self) -> int:
+        return self.supply.shelf(self.layer).row_bytes
 
     def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
-        chunk = max(1, CHUNK // size) * size
         number = FREE + self.before + epoch
-        for start in range(0, len(order), chunk):
-            requests = [
-                Request(self.samples[at], number) for at in order[start : start + chunk].tolist()
-            ]
-            values = self.supply.fresh(self.layer, requests)
-            for first in range(0, len(values), size):
-                yield values[first : first + size]
+        requests = [Request(self.samples[at], number) for at in order.tolist()]
+        held = np.zeros((0, *self.supply.shelf(self.layer).shape), np.float32)
+        for values in self.supply.fresh(self.layer, requests):
+            held = np.concatenate([held, values])
+            while len(held) >= size:
+                yield held[:size]
+                held = held[size:]
+            if self.stopping():
+                raise Stopped
+        if len(held):
+            yield held
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +119,7 @@ class Asked:
     classes: tuple[str, ...]
     units: int
     before: int  # epochs of earlier stages
+    stopping: Callable[[], bool]
 
 
 def stored_requests(
@@ -116,11 +147,11 @@ def train_part(supply: Supply, samples: Sequence[Sample], asked: Asked) -> Part:
     rows = [_rows(supply, shelf, samples, number) for number in (
         [PLAIN] if config.free_augmentation else views_of(config)
     )]  # fmt: skip
-    kept = np.flatnonzero(rows[0] != MISSING)
+    kept = np.flatnonzero((np.stack(rows) != MISSING).all(axis=0))
     good = [samples[place] for place in kept.tolist()]
     source: Source
     if config.free_augmentation:
-        source = Free(supply, asked.layer, good, asked.before)
+        source = Free(supply, asked.layer, good, asked.before, asked.stopping)
     else:
         source = Stored(shelf, np.stack(rows)[:, kept], config.seed, asked.stage)
     return _part(source, good, asked, "training")

@@ -7,7 +7,7 @@ without it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,8 @@ from tlcore.images.dataset import Sample
 from tlcore.networks.catalogue import backbone
 from tlcore.networks.weights import find
 from tlcore.runs.cache.keys import ShelfKey, weights_id
-from tlcore.runs.cache.shelf import MISSING, Floats, Shelf, make_room, shape_of
+from tlcore.runs.cache.room import bytes_in, counting, make_room
+from tlcore.runs.cache.shelf import MISSING, Floats, Shelf, shape_of
 from tlcore.runs.config import RunConfig
 from tlcore.runs.training.pictures import FORWARD, Looking, Request, decoded
 from tlcore.settings import Settings
@@ -26,11 +27,13 @@ from tlcore.settings import Settings
 if TYPE_CHECKING:
     from tlcore.runs.training.network import Whole
 
-FLUSH = 256  # pictures after which the values are put on disk
+FLUSH = 256  # pictures after which the values are put on disk, or
+FLUSH_BYTES = 32 * 2**20  # of values
+SPARE = 8  # a full cache is emptied by an eighth at least: moving what stays is work
 
 
 class Supply:
-    """Cached values of one recipe's network."""
+    """Cached values of one recipe's network, within ``settings.cache_bytes``."""
 
     def __init__(self, config: RunConfig, classes: int, settings: Settings) -> None:
         self.config, self.settings = config, settings
@@ -39,6 +42,7 @@ class Supply:
             config.backbone, config.size, config.fit, config.augment, config.seed, settings.limits
         )
         self._shelves: dict[str, Shelf] = {}
+        self._asked: set[bytes] = set()  # ids of values that no other may push out
 
     @cached_property
     def whole(self) -> Whole:
@@ -58,8 +62,12 @@ class Supply:
         return self._open(layer, self.whole.shape(layer)) if known is None else known
 
     def missing(self, layers: Sequence[str], requests: Sequence[Request]) -> list[Request]:
-        """Return those that some of the layers have no value of, each once."""
+        """Return those that some of the layers have no value of, each once.
+
+        Whatever was asked for stays in the cache while this supply is open.
+        """
         ids = [request.id(self.looking) if request.sample.sha256 else b"" for request in requests]
+        self._asked.update(each for each in ids if each)
         gone = np.zeros(len(requests), bool)
         for layer in layers:
             shelf = self._known_shelf(layer)
@@ -94,7 +102,10 @@ class Supply:
         held: list[tuple[list[bytes], list[Floats]]] = []
         behind = 0
         with decoded(requests, self.looking, FORWARD) as batches:  # while the network is built
-            self._make_room(layers, len(requests))
+            picture_bytes = sum(self.shelf(layer).row_bytes for layer in layers)
+            with counting(self.settings.features):
+                self._make_room(layers, len(requests))
+            flush = min(FLUSH, max(FORWARD, FLUSH_BYTES // picture_bytes))
             try:
                 for batch in batches:
                     good, pixels = readable(batch, skipped)
@@ -102,7 +113,7 @@ class Supply:
                         ids = [request.id(self.looking) for request in good]
                         held.append((ids, self.whole.forward(pixels, layers)))
                     behind += len(batch)
-                    if len(held) * FORWARD >= FLUSH:
+                    if len(held) * FORWARD >= flush:
                         self._flush(layers, held)
                     done(behind)
             finally:
@@ -118,13 +129,16 @@ class Supply:
         values = shelf.gather(rows[here]).reshape(len(here), math.prod(shelf.shape))
         return [hashed[place] for place in here.tolist()], values
 
-    def fresh(self, layer: str, requests: Sequence[Request]) -> Floats:
-        """Compute values that are used once, and keep none of them. All files were read before."""
+    def fresh(self, layer: str, requests: Sequence[Request]) -> Iterator[Floats]:
+        """Compute values that are used once, some at a time, and keep none of them. All files
+        were read before.
+
+        Raises:
+            BadImage: one of them cannot be read any more.
+        """
         with decoded(requests, self.looking, FORWARD) as batches:
-            values = [
-                self.whole.forward(readable(batch, _refuse)[1], [layer])[0] for batch in batches
-            ]
-        return np.concatenate(values)
+            for batch in batches:
+                yield self.whole.forward(readable(batch, _refuse)[1], [layer])[0]
 
     def close(self) -> None:
         for shelf in self._shelves.values():
@@ -135,8 +149,11 @@ class Supply:
         if not held:
             return
         ids = [each for part, _ in held for each in part]
-        for place, layer in enumerate(layers):
-            self.shelf(layer).append(ids, np.concatenate([values[place] for _, values in held]))
+        with counting(self.settings.features):
+            self._make_room(layers, len(ids))
+            for place, layer in enumerate(layers):
+                values = np.concatenate([values[place] for _, values in held])
+                self.shelf(layer).append(ids, values)
         held.clear()
 
     def _known_shelf(self, layer: str) -> Shelf | None:
@@ -152,15 +169,30 @@ class Supply:
         return self._shelves[layer]
 
     def _make_room(self, layers: Sequence[str], pictures: int) -> None:
-        coming = sum(self.shelf(layer).bytes_of(pictures) for layer in layers)
-        allowed = self.settings.cache_bytes
-        if coming > allowed:
+        """See to it that so many values can be added: other shelves go, those used longest ago
+        first, then the oldest values of the run's own that it does not need."""
+        root, shelves = self.settings.features, [self.shelf(layer) for layer in layers]
+        most = self.settings.cache_bytes
+        needed = sum(shelf.bytes_of(len(self._asked)) for shelf in shelves)
+        if needed > most:
             raise BadConfig(
-                f"Expected features of at most {allowed / 2**30:.3g} GiB (TLCORE_CACHE_BYTES). "
-                f"Received {pictures:,} pictures that need {coming / 2**30:.3g} GiB. Allow more, "
-                "or choose a smaller size, fewer views, another pooling or a later layer."
+                f"Expected features of at most {most / 2**30:.3g} GiB (TLCORE_CACHE_BYTES). "
+                f"Received {len(self._asked):,} pictures and views that need "
+                f"{needed / 2**30:.3g} GiB. Allow more, or choose a smaller size, fewer views, "
+                "another pooling or a later layer."
             )
-        make_room(self.settings.features, allowed - coming)
+        allowed = most - sum(shelf.bytes_of(pictures) for shelf in shelves)
+        make_room(root, allowed)
+        for shelf in shelves:
+            over = bytes_in(root) - allowed
+            if over > 0:
+                shelf.drop(max(over, most // SPARE), self._asked)
+        if bytes_in(root) > allowed:
+            raise BadConfig(
+                f"Expected {needed / 2**30:.3g} GiB of the {most / 2**30:.3g} GiB for features "
+                "(TLCORE_CACHE_BYTES). Received less: another run uses the rest at the moment. "
+                "Resume this one when that has ended, or allow more."
+            )
 
     def _key(self, layer: str) -> ShelfKey:
         config = self.config

@@ -11,17 +11,16 @@ from tlcore.images.dataset import Dataset
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Event, Progress, Skipped, Stage
 from tlcore.runs.facts import read_or_write_split
-from tlcore.runs.outcome import FINISHED, STOPPED, Outcome
+from tlcore.runs.outcome import FAILED, FINISHED, STOPPED, Outcome
 from tlcore.runs.training import checkpoint
 from tlcore.runs.training.checkpoint import Checkpoint
-from tlcore.runs.training.desk import Desk, Stopped
-from tlcore.runs.training.fit import Learner, Loop, fit
+from tlcore.runs.training.desk import Desk
+from tlcore.runs.training.fit import Diverged, Learner, Loop, fit
 from tlcore.runs.training.head import Head
 from tlcore.runs.training.inputs import Asked, Part, stored_requests, train_part, val_part
+from tlcore.runs.training.pace import BEAT, Pace, Stopped
 from tlcore.runs.training.supply import Supply
 from tlcore.settings import Settings
-
-BEAT = 0.5  # s between two progress events
 
 
 def train(
@@ -55,43 +54,51 @@ def train(
     supply = Supply(config, len(split.classes), settings)
     at = checkpoint.load(folder / checkpoint.FILE) or beginning(config)
     earlier = at.seconds
-    saved = False
+    saved, error = False, ""
     try:
-        at = _stages(supply, desk, at)
+        at, error = _stages(supply, desk, at)
         saved = True
     except Stopped:
         pass
     finally:
         supply.close()
-    complete = at.over and at.stage == _stages_of(config)[-1]
+    complete = saved and at.over and at.stage == _stages_of(config)[-1]
     return Outcome(
-        state=FINISHED if saved and complete else STOPPED,
+        state=FAILED if error else FINISHED if complete else STOPPED,
         seconds=earlier + time.perf_counter() - start,
         val_accuracy=at.best_accuracy if at.event else None,
         val_loss=at.best_loss if at.event else None,
         epochs=at.event,
+        error=error,
     )
 
 
-def _stages(supply: Supply, desk: Desk, at: Checkpoint) -> Checkpoint:
-    """Go through what is left of the stages and save the network."""
-    config = desk.config
+def _stages(supply: Supply, desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
+    """Go through what is left of the stages and save the network.
+
+    Returns:
+        Where the run has come to, and why it could not go on, "" where it could.
+    """
+    config, error = desk.config, ""
     _features(supply, desk)
     head = Head(config, _inputs_of_head(supply), desk.units)
     if at.stage == "head":
-        at = _run(head, supply, desk, at) if config.epochs else at
+        if config.epochs:
+            at, error = _run(head, supply, desk, at)
         supply.whole.head_weights(head.weights)
     if config.fine_tune_epochs and at.stage == "head" and at.over and not desk.stopping():
         at = _fresh(at, "fine-tune")
     if at.stage == "fine-tune":
         from tlcore.runs.training.top import Top
 
-        at = _run(Top(supply.whole.top(), config), supply, desk, at)
-    supply.whole.save(desk.folder)
-    return at
+        at, error = _run(Top(supply.whole.top(), config), supply, desk, at)
+    if at.event or not error:  # what never learned anything is not offered
+        supply.whole.save(desk.folder)
+    return at, error
 
 
-def _run(learner: Learner, supply: Supply, desk: Desk, at: Checkpoint) -> Checkpoint:
+def _run(learner: Learner, supply: Supply, desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
+    """Go through one stage; return as ``_stages`` does."""
     config = desk.config
     head = learner.stage == "head"
     train, val = _parts(learner.stage, supply, desk, before=at.event - at.epoch)
@@ -105,7 +112,10 @@ def _run(learner: Learner, supply: Supply, desk: Desk, at: Checkpoint) -> Checkp
     )
     steps = -(-len(train) // config.batch_size)
     desk.emit(Stage(learner.stage, loop.epochs * steps))
-    return fit(learner, train, val, loop, at)
+    try:
+        return fit(learner, train, val, loop, at), ""
+    except Diverged as diverged:
+        return diverged.at, str(diverged)
 
 
 def _features(supply: Supply, desk: Desk) -> None:
@@ -120,15 +130,13 @@ def _features(supply: Supply, desk: Desk) -> None:
         layers.append(supply.whole.cut)
     requests = supply.missing(layers, stored_requests(config, desk.train, desk.val))
     desk.emit(Stage("features", len(requests)))
-    beat = 0.0
+    beat = Pace(BEAT)
     named: set[str] = set()
 
     def done(count: int) -> None:
-        nonlocal beat
         if desk.stopping():
             raise Stopped
-        if time.monotonic() - beat >= BEAT or count == len(requests):
-            beat = time.monotonic()
+        if beat.due() or count == len(requests):
             desk.emit(Progress("features", count))
 
     def skipped(file: str, reason: str) -> None:
@@ -143,7 +151,7 @@ def _features(supply: Supply, desk: Desk) -> None:
 
 def _parts(stage: str, supply: Supply, desk: Desk, *, before: int) -> tuple[Part, Part]:
     layer = supply.pooled if stage == "head" else supply.whole.cut
-    asked = Asked(layer, stage, desk.classes, desk.units, before)
+    asked = Asked(layer, stage, desk.classes, desk.units, before, desk.stopping)
     return train_part(supply, desk.train, asked), val_part(supply, desk.val, asked)
 
 
