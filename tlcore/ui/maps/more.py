@@ -113,7 +113,6 @@ def _filters(look: Look, layer: Layer, settings: Settings) -> None:
     clickable(
         tiles_html(found.tiles, name="filters", words=words, chosen=marked),
         key="kernels",
-        made=f"{look.ref} {found.layer} {found.of} {found.page} {marked}",
         on_pick=_open_kernel if found.own and found.of is None else lambda _: None,
     )
     if found.pages > 1:

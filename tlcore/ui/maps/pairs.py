@@ -32,7 +32,8 @@ def before_and_after(
         st.markdown("**No run of your own yet.** After one, what it has changed is shown here.")
         st.page_link(TUNE.file, label="Fine-tune a head", icon=TUNE.icon)
         return
-    config = run_info(run, settings).config
+    info = run_info(run, settings)
+    config = info.config
     if isinstance(look.ref, Pretrained) and look.ref.backbone != config.backbone:
         st.info(
             f"This run is built on {config.backbone}. Choose {config.backbone} above to compare "
@@ -40,7 +41,7 @@ def before_and_after(
             icon=":material/info:",
         )
         return
-    if layer.name not in {place.layer.name for place in places(Trained(run), settings)}:
+    if layer.name not in {place.layer.name for place in places(info.ref, settings)}:
         st.info(
             f"{plain(layer.name)} belongs to the top that answers for ImageNet. A run has a head "
             "of its own in its place; choose an earlier layer to compare.",
@@ -48,7 +49,7 @@ def before_and_after(
         )
         return
     before = Pretrained(config.backbone, config.size, config.fit, config.random_weights, top=False)
-    sides = look_of(sample, before), look_of(sample, Trained(run))
+    sides = look_of(sample, before), look_of(sample, info.ref)
     paging = f"before-{layer.name}"
     pair = pair_page(*sides, layer.name, _half(view, paging), settings)
     _said(pair)
@@ -58,7 +59,7 @@ def before_and_after(
         _tiles(pair.left, "before", "Maps of the pretrained network")
     with right:
         st.html('<p class="side head">After</p>')
-        _tiles(pair.right, "after", f"Maps of {run_title(run_info(run, settings))}")
+        _tiles(pair.right, "after", f"Maps of {run_title(info)}")
     with difference:
         st.html('<p class="side">Difference</p>')
         _tiles(pair.difference, "difference", "After less before: blue is less, orange more")
