@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 
-from tests.networks.test_walk import check_every_layer
+from tests.networks.every_layer import Whole, assert_same, inside, learn
+from tests.networks.test_walk import check_every_layer, pixels, plain_part
 from tlcore.networks.build import architecture
 from tlcore.networks.catalogue import BACKBONES, Backbone
 from tlcore.networks.freeze import cuts
@@ -51,3 +53,28 @@ def test_every_kind_of_layer_has_its_words(body: Body) -> None:
 def test_every_spatial_layer_equals_a_direct_model(body: Body) -> None:
     row, model = body
     check_every_layer(model, compiled=1 if row.name in ("MobileNetV2", "MobileNet") else 8)
+
+
+def test_before_and_after_fine_tuning_flat_and_nested(body: Body) -> None:
+    """The oracle is the flat network's own sub-model, run by Keras as it is, for all four."""
+    row, model = body
+    layers = [layer for layer in model.layers if len(layer.output.shape) == 4]
+    direct = keras.Model(model.input, [layer.output for layer in layers])
+    flat, nested = Whole(model), Whole(inside(model), plain_part)
+    batch = pixels(row.smallest)
+    seen = []
+    for stage in ("before", "after"):
+        if stage == "after":
+            learn(model, row.unfreeze_from)  # the last test of a body: it changes the network
+        expected = [np.asarray(maps[0]) for maps in direct(batch, training=False)]
+        alone, within = flat.maps(batch), nested.maps(batch)
+        for layer, wanted in zip(layers, expected, strict=True):
+            assert_same(alone[layer.name], wanted, f"{stage}: {layer.name}")
+            if not isinstance(layer, keras.layers.InputLayer):
+                path = f"{model.name}/{layer.name}"
+                assert_same(within[path], wanted, f"{stage}: {path}")
+        seen.append(expected)
+    names = [layer.name for layer in layers]
+    learned = next(place for place, name in enumerate(names) if name == row.unfreeze_from)
+    assert all((a == b).all() for a, b in zip(seen[0][:learned], seen[1], strict=False))
+    assert not np.array_equal(seen[0][-1], seen[1][-1])

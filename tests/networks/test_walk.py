@@ -79,6 +79,23 @@ def test_a_jump_and_a_walk_give_the_same_bits() -> None:
             np.testing.assert_array_equal(value, jumped[name])
 
 
+@pytest.mark.parametrize("name", ["ResNet50", "EfficientNetB0", "ConvNeXtTiny"])
+def test_a_jump_and_a_walk_through_joins_give_the_same_bits(name: str) -> None:
+    """Layer by layer, each from the one before it, against a jump from the picture."""
+    row = BACKBONES[name]
+    opened = graph(architecture(row, row.smallest, top=False))
+    walk, batch, kept = Walk(opened), pixels(row.smallest), Kept(MEGABYTES)
+    middle = opened.spatial[30:66]  # some blocks, a cut or two among them
+    for place, layer in enumerate(middle):
+        before = len(kept)
+        walked = maps_of(walk.to(layer, lambda: batch, "a", kept))
+        if place > 1:  # its feeds are known: it alone is computed
+            assert len(kept) - before <= 1, layer
+        if place % 5 == 4:
+            jumped = maps_of(walk.to(layer, lambda: batch, "", Kept(0)))
+            np.testing.assert_array_equal(jumped, walked, err_msg=layer)
+
+
 def test_the_next_layer_runs_itself_and_nothing_else() -> None:
     walk = Walk(graph(architecture(BACKBONES["MobileNet-0.25"], 32, top=False)))
     kept, batch, asked = Kept(MEGABYTES), pixels(32), []

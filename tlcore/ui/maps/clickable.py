@@ -1,4 +1,7 @@
-"""HTML of ours in which a thing can be clicked: the click comes back as the thing's name."""
+"""HTML of ours in which a thing can be clicked: the click comes back as the thing's name.
+
+On the keyboard all of it is one stop: arrows, Home and End go from thing to thing, Enter picks.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,36 @@ export default function (component) {
     parentElement.appendChild(root);
   }
   if (root.shown !== data.html) {
+    const focused = root.contains(document.activeElement);
     root.innerHTML = data.html;
     root.shown = data.html;
+    root.querySelector('[role=img]')?.setAttribute('role', 'group');
+    const things = [...root.querySelectorAll('[data-pick]')];
+    for (const thing of things) { thing.setAttribute('role', 'button'); thing.tabIndex = -1; }
+    const first = root.querySelector('.chosen') || things[0];
+    if (first) first.tabIndex = 0;
+    if (first && focused) first.focus();
   }
   const pick = (event) => {
     const thing = event.target.closest('[data-pick]');
     if (thing) setTriggerValue('picked', thing.dataset.pick);
   };
+  const move = (from, to) => {
+    from.tabIndex = -1;
+    to.tabIndex = 0;
+    to.focus();
+  };
   root.onclick = pick;
-  root.onkeydown = (event) => { if (event.key === 'Enter') pick(event); };
+  root.onkeydown = (event) => {
+    const things = [...root.querySelectorAll('[data-pick]')];
+    const at = things.indexOf(event.target);
+    const last = things.length - 1;
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last }[event.key];
+    if (event.key === 'Enter' || event.key === ' ') pick(event);
+    else if (at >= 0 && things[to]) move(things[at], things[to]);
+    else return;
+    event.preventDefault();
+  };
 }
 """
 

@@ -54,21 +54,22 @@ def layer_table(places: Sequence[Place], layer: str) -> None:
     """The list as ``summary`` has it; a row of a layer with maps goes there when clicked."""
     words = st.text_input("Find a layer", placeholder="name, type or block", key="layer-search")
     found = [place for place in places if words.lower() in _text(place).lower()]
-    chosen = st.dataframe(
+    key = f"layers-{words}-{layer}"
+    st.dataframe(
         _rows(found, layer),
         hide_index=True,
         height=340,
-        on_select="rerun",
+        on_select=lambda: go_to_row(found, st.session_state[key]["selection"]["rows"]),
         selection_mode="single-row",
-        key=f"layers-{words}-{layer}",
+        key=key,
     )
-    rows = chosen["selection"]["rows"]
-    if rows and rows[0] < len(found):
-        there = found[rows[0]].layer
-        if there.spatial and there.name != layer:
-            go_to(there.name)
-            st.rerun(scope="fragment")
     st.caption("Click the box before a row to look into that layer.")
+
+
+def go_to_row(places: Sequence[Place], rows: Sequence[int]) -> None:
+    """Look at the layer of a row that was clicked, if it has maps."""
+    if rows and places[rows[0]].layer.spatial:
+        go_to(places[rows[0]].layer.name)
 
 
 def _rows(places: Sequence[Place], layer: str) -> pd.DataFrame:
