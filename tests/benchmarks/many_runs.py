@@ -1,4 +1,13 @@
-"""How long the Fine-tune page takes with 50 and with 500 runs on disk; FOLDER is not needed."""
+"""What many runs cost: the list of 50 and of 500, and ten curves of 200 epochs over each other.
+
+By hand; FOLDER is not needed:
+
+    python -m tests.benchmarks.many_runs
+
+The page is drawn by Streamlit's AppTest, the first time in a fresh process and then warm. The
+overlay is drawn by a real server and a real Chromium: from the click that chooses the tenth run
+until all lines are there, with the longest task that kept the browser from answering meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +15,54 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
+from playwright.sync_api import sync_playwright
 from streamlit.testing.v1 import AppTest
 
-from tlcore.files import write_json
-from tlcore.images.sample import SAMPLE_NAME
-from tlcore.runs.config import RunConfig
-from tlcore.runs.events import Epoch, EventLog
-from tlcore.runs.store import FINISHED, Outcome, create_run, list_runs, write_outcome
+from tests.browser.conftest import FLAGS, Server, Tab
+from tests.browser.test_overlay import LINES, RUNS, choose_all
+from tests.runs_on_disk import write_runs
+from tlcore.runs.store import list_runs
 from tlcore.settings import PROJECT, Settings
 
+TIMES = 5
+WATCH = """() => { window.longest = 0;
+    new PerformanceObserver(list => list.getEntries().forEach(task => {
+        window.longest = Math.max(window.longest, task.duration); })
+    ).observe({type: 'longtask'}); }"""
 
-def make(count: int, settings: Settings) -> None:
-    for number in range(count):
-        folder, lock = create_run(RunConfig(SAMPLE_NAME, seed=number), settings)
-        log = EventLog(folder / "events.jsonl")
-        for epoch in range(1, 201):
-            log.write(Epoch(epoch, "head", 1 / epoch, 0.9, 1 / epoch, 0.9, 0.1))
-        log.close()
-        write_json(folder / "facts.json", {"data_hash": "0" * 64, "pictures": {"val": 48}})
-        write_outcome(folder, Outcome(FINISHED, 12.0, 0.9, val_loss=0.3, epochs=200))
-        os.close(lock)
+
+def main() -> None:
+    """Print the seconds of the list and of the overlay."""
+    with tempfile.TemporaryDirectory() as home:
+        settings = replace(Settings.from_environment(), home=Path(home))
+        os.environ.update(settings.to_environment())
+        page()
+        figures = []
+        for more in (50, 450):
+            write_runs(more, settings)
+            first = page()
+            began = time.perf_counter()
+            list_runs(settings)
+            listed = time.perf_counter() - began
+            figures.append((listed, first, median(page() for _ in range(TIMES))))
+    for count, (listed, first, warm) in zip((50, 500), figures, strict=True):
+        sys.stdout.write(
+            f"{count} runs: listed in {listed:.3f} s, the page first in {first:.2f} s, "
+            f"then in {warm:.2f} s\n"
+        )
+    sys.stdout.write(f"{figures[1][2] / figures[0][2]:.2f} × warm\n")
+    for drawn, longest in overlays():
+        sys.stdout.write(f"{RUNS} curves: {drawn:.2f} s, longest task {longest:.0f} ms\n")
 
 
 def page() -> float:
+    """Return the seconds that the Fine-tune page takes."""
     began = time.perf_counter()
     at = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=90)
     at.switch_page("pages/4_Fine_tune.py")
@@ -39,21 +71,44 @@ def page() -> float:
     return time.perf_counter() - began
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as home:
-        settings = Settings(home=Path(home), keras_home=Path(home))
-        os.environ.update(settings.to_environment())
-        page()
-        figures = []
-        for count in (50, 450):
-            make(count, settings)
-            began = time.perf_counter()
-            list_runs(settings)
-            listed = time.perf_counter() - began
-            figures.append((listed, sorted(page() for _ in range(5))[2]))
-    for count, (listed, shown) in zip((50, 500), figures, strict=True):
-        sys.stdout.write(f"{count} runs: listed in {listed:.3f} s, the page in {shown:.2f} s\n")
-    sys.stdout.write(f"{figures[1][1] / figures[0][1]:.2f} ×\n")
+def overlays() -> Iterator[tuple[float, float]]:
+    """Yield, time after time, the seconds from the click on the tenth run until all is drawn, and
+    the longest task in ms; tasks under 50 ms are not seen."""
+    with tempfile.TemporaryDirectory() as home, _served(Path(home)) as server:
+        runs = write_runs(RUNS, server.settings)
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+            for _ in range(TIMES):
+                tab = Tab(browser.new_page(viewport={"width": 1400, "height": 1000}), server)
+                tab.open(f"/Fine_tune?run={runs[0]}")
+                choose_all(tab, runs[:-1])
+                yield _tenth(tab, runs[-1])
+                tab.page.close()
+            browser.close()
+
+
+def _tenth(tab: Tab, run: str) -> tuple[float, float]:
+    box = tab.page.get_by_role("combobox", name="Runs")
+    box.click()
+    box.press_sequentially(run[4:])
+    tab.page.get_by_role("option").first.wait_for()
+    tab.page.evaluate(WATCH)
+    began = time.perf_counter()
+    tab.page.get_by_role("option").first.click()
+    tab.page.wait_for_function(f"() => ({LINES})().length == {2 * RUNS}")
+    drawn = time.perf_counter() - began
+    tab.page.wait_for_timeout(500)  # what still comes behind it
+    return drawn, float(tab.page.evaluate("window.longest"))
+
+
+@contextmanager
+def _served(home: Path) -> Iterator[Server]:
+    server = Server(replace(Settings.from_environment(), home=home / "home"), home / "server.log")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
-"""What a finished run offers: the same recipe once more, and the same head on every backbone."""
+"""What a finished run offers: the same recipe once more, its files, its end, every backbone."""
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
+
+import pytest
 
 from tests.browser.conftest import Tab, until
 from tests.pictures import write_patches
@@ -11,18 +15,23 @@ from tlcore.images.importing import import_set
 from tlcore.images.sources import from_folder
 from tlcore.networks.weights import ready
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import FINISHED, list_runs, run_info
+from tlcore.runs.store import FINISHED, RunInfo, list_runs, load_run, run_info
 from tlcore.settings import Settings
 
+RECIPE = RunConfig(
+    "patches", backbone="MobileNet-0.25", size=64, epochs=3, learning_rate=0.01, seed=7,
+    batch_size=4, dropout=0.1,
+)  # fmt: skip
 
-def test_run_again_and_the_leaderboard(tab: Tab, real: Settings, tmp_path: Path) -> None:
-    import_set("patches", from_folder(write_patches(tmp_path / "set")), real)
-    recipe = RunConfig(
-        "patches", backbone="MobileNet-0.25", size=64, epochs=3, learning_rate=0.01, seed=7,
-        batch_size=4, dropout=0.1,
-    )  # fmt: skip
-    first = trained(recipe, real)
 
+@pytest.fixture(scope="module")
+def first(real: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("actions")
+    import_set("patches", from_folder(write_patches(folder / "set")), real)
+    return trained(RECIPE, real)
+
+
+def test_run_again_with_all_of_its_recipe(tab: Tab, real: Settings, first: str) -> None:
     tab.open(f"/Fine_tune?run={first}")
     tab.press("Run again")
     tab.page.get_by_role("button", name="Start learning").click()
@@ -30,20 +39,54 @@ def test_run_again_and_the_leaderboard(tab: Tab, real: Settings, tmp_path: Path)
     again = tab.page.url.split("run=")[1].split("&")[0]
     until(lambda: run_info(again, real).state == FINISHED)
     assert again != first
-    assert run_info(again, real).config == recipe
+    assert run_info(again, real).config == RECIPE
+    assert tab.errors == []
+
+
+def test_the_same_head_on_every_backbone(tab: Tab, real: Settings, first: str) -> None:
+    others = {row.backbone.name for row in ready(real) if row.no_top} - {RECIPE.backbone}
+
+    def board() -> list[RunInfo]:
+        return [info for info in list_runs(real) if info.notes.tags == ("leaderboard",)]
 
     tab.open(f"/Fine_tune?run={first}")
     tab.page.get_by_text("Ask more of these features").click()
     tab.press("Which backbone?")
-    others = {row.backbone.name for row in ready(real) if row.no_top} - {recipe.backbone}
-
-    def board() -> dict[str, str]:
-        return {
-            info.config.backbone: info.state
-            for info in list_runs(real)
-            if info.notes.tags == ("leaderboard",)
-        }
-
-    until(lambda: board() == dict.fromkeys(others, FINISHED))
+    until(lambda: len(board()) == len(others) and all(i.state == FINISHED for i in board()))
+    assert {info.config.backbone for info in board()} == others
+    assert {info.config.epochs for info in board()} == {RECIPE.epochs}
     tab.page.get_by_text("leaderboard", exact=True).nth(len(others) - 1).wait_for()
+    rows = tab.page.get_by_test_id("stTable").get_by_role("row")
+    assert rows.count() == 1 + len(others) + 1  # under the heading, the run itself among them
+    assert rows.filter(has_text=f"{RECIPE.backbone} (this run)").count() == 1
+
+    gone = board()[0]
+    row = tab.page.locator(f".st-key-run-{gone.id}")
+    row.get_by_test_id("stPopover").get_by_role("button").click()
+    tab.press("Delete this run")
+    until(lambda: gone.id not in [info.id for info in board()])
+    row.wait_for(state="detached")
+    tab.press("Which backbone?")  # only what is missing is trained again
+    until(lambda: len(board()) == len(others) and all(i.state == FINISHED for i in board()))
+    assert tab.errors == []
+
+
+def test_a_run_is_taken_away_as_csv_and_json(
+    tab: Tab, real: Settings, first: str, tmp_path: Path
+) -> None:
+    tab.open(f"/Fine_tune?run={first}")
+    files = {}
+    for words in ("Epochs, CSV", "All of it, JSON"):
+        if not tab.page.get_by_role("button", name=words).count():
+            tab.page.get_by_role("button", name="Download").click()
+        with tab.page.expect_download() as coming:
+            tab.page.get_by_role("button", name=words).click()
+        files[words] = tmp_path / coming.value.suggested_filename
+        coming.value.save_as(files[words])
+    losses = [epoch.val_loss for epoch in load_run(first, real).history]
+    rows = list(csv.DictReader(files["Epochs, CSV"].read_text(encoding="utf-8").splitlines()))
+    assert [float(row["val_loss"]) for row in rows] == losses
+    about = json.loads(files["All of it, JSON"].read_text(encoding="utf-8"))
+    assert RunConfig.from_json(json.dumps(about["config"])) == RECIPE
+    assert [epoch["val_loss"] for epoch in about["history"]] == losses
     assert tab.errors == []

@@ -20,7 +20,7 @@ from tlcore.images.sources import from_uploads
 from tlcore.images.store import import_set
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, EventLog, Progress, Stage
-from tlcore.runs.store import Outcome, create_run, list_runs, run_info, write_outcome
+from tlcore.runs.store import Outcome, create_run, delete_run, list_runs, run_info, write_outcome
 from tlcore.settings import Settings
 from tlcore.ui import services
 
@@ -207,6 +207,25 @@ def test_a_stopped_run_can_go_on_be_named_and_be_deleted(
     at = opened("Fine-tune", run=folder.name)
     next(button for button in at.button if button.label == "Delete this run").click().run()
     assert list_runs(workspace) == []
+
+
+def test_a_run_is_named_while_it_works(opened: Opened, working: Path, workspace: Settings) -> None:
+    epochs(working, 1)
+    at = opened("Fine-tune", run=working.name)
+    next(field for field in at.text_input if field.label == "Name").set_value("night run")
+    next(button for button in at.button if button.label == "Keep").click().run()
+    assert not at.exception
+    assert run_info(working.name, workspace).notes.name == "night run"
+    assert "night run" in texts(at)
+
+
+def test_a_run_that_was_deleted_is_started_anew(
+    workspace: Settings, started: list[RunConfig]
+) -> None:
+    kept = services.Processes()
+    first = kept.start_run("token", CONFIG, workspace)
+    delete_run(first, workspace)
+    assert kept.start_run("token", CONFIG, workspace) != first
 
 
 def test_runs_are_laid_over_each_other(opened: Opened, workspace: Settings) -> None:

@@ -120,8 +120,9 @@ def test_augmented_pictures_can_be_looked_at_before_the_start(
 
 
 def test_run_again_repeats_all_of_it(
-    opened: Opened, workspace: Settings, started: list[RunConfig]
+    opened: Opened, workspace: Settings, started: list[RunConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Inference, "run_cost", lambda *_: cost())  # it fits
     run = ended(UNUSUAL, workspace)
     at = opened("Fine-tune", run=run)
     press(at, "Run again")

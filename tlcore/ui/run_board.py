@@ -55,7 +55,7 @@ def _draw(run: Run, was_active: bool, settings: Settings) -> None:
             st.info("The weights of no other backbone are here. Compare offers to fetch them.")
             return
         ranked = sorted(infos.values(), key=_worse)
-        st.dataframe(pd.DataFrame([_row(info, run) for info in ranked]), hide_index=True)
+        st.table(pd.DataFrame([_row(info, run) for info in ranked]).set_index("Backbone"))
         st.caption(
             "The same head and recipe on each backbone, at its own input size, the backbone "
             "frozen. In brackets the 95% interval: where two overlap, luck may decide. The time is "

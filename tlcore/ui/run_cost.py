@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from tlcore.errors import TLCoreError
+from tlcore.errors import BadDataset, TLCoreError
 from tlcore.runs.training.probe import Cost
 from tlcore.settings import Settings
 from tlcore.ui.run_options import VIEWS_BEFORE
@@ -38,7 +38,14 @@ def check(planned: Planned, settings: Settings) -> None:
 
     Raises:
         BadConfig: it does not fit into the cache, onto the disk or into memory.
+        BadDataset: a part has no picture.
     """
+    if not planned.train or not planned.val:
+        raise BadDataset(
+            f"Expected pictures to learn from and pictures to judge by. Received "
+            f"{len(planned.train)} and {len(planned.val)}. Bring more, or change the share to "
+            "judge by."
+        )
     answer = known(planned)
     if planned.tiny and not (answer and answer.done()):
         return

@@ -72,7 +72,7 @@ def _draw(asked: str, found: object) -> None:
 def draw_rates(found: Rates, key: str) -> None:
     """Draw the loss over the learning rate, with the rate that is suggested."""
     figure = _figure(found.rates, found.losses, "learning rate", "loss")
-    figure.update_xaxes(type="log")
+    figure.update_xaxes(type="log", exponentformat="power")
     figure.add_vline(x=found.suggested, line={"dash": "dot", "color": colours().faint})
     st.plotly_chart(figure, theme=None, key=key, config=PLAIN_CHART)
     st.caption(f"About {found.suggested:.1g} would be a good rate.")

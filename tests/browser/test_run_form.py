@@ -1,0 +1,39 @@
+"""The form of a run in Chromium: the cost that comes by itself, and the rate that is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.browser.conftest import Tab, until
+from tests.pictures import write_patches
+from tlcore.images.importing import import_set
+from tlcore.images.sources import from_folder
+from tlcore.runs.store import FINISHED, run_info
+from tlcore.settings import Settings
+
+
+def test_from_the_cost_to_a_rate_that_was_found(tab: Tab, real: Settings, tmp_path: Path) -> None:
+    import_set("priced", from_folder(write_patches(tmp_path / "set")), real)
+    tab.open("/Fine_tune?set=priced")
+    tab.choose("Data set", "priced")
+    tab.choose("Backbone", "MobileNet-0.25")
+    tab.choose("Input size", "96 × 96")
+    tab.page.get_by_text("24 pictures to go through the network once").wait_for()
+    tab.page.get_by_role("button", name="Start learning").click()
+    tab.page.wait_for_url("**run=*")
+    run = tab.page.url.split("run=")[1].split("&")[0]
+    until(lambda: run_info(run, real).state == FINISHED)
+    tab.settle()
+
+    tab.press("New run")
+    tab.choose("Backbone", "MobileNet-0.25")
+    tab.page.get_by_text("Advanced").click()
+    tab.press("Find a learning rate")
+    use = tab.page.get_by_role("button", name="Use 0")
+    rate = use.inner_text().split()[-1]
+    use.click()
+    tab.settle()
+    assert float(tab.page.get_by_role("spinbutton", name="Learning rate").first.input_value()) == (
+        float(rate)
+    )
+    assert tab.errors == []

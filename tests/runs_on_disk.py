@@ -1,0 +1,37 @@
+"""Runs that nobody trained: folders as a run leaves them, written by the run's own writers."""
+
+from __future__ import annotations
+
+import math
+import os
+
+from tlcore.files import write_json
+from tlcore.images.sample import SAMPLE_NAME
+from tlcore.runs.config import RunConfig
+from tlcore.runs.events import Epoch, EventLog, Stage
+from tlcore.runs.store import FINISHED, Outcome, create_run, write_outcome
+from tlcore.settings import Settings
+
+EPOCHS = 200
+
+
+def write_runs(count: int, settings: Settings) -> list[str]:
+    """Write so many finished runs of EPOCHS epochs, no two curves alike; return their ids."""
+    return [_write(number, settings) for number in range(count)]
+
+
+def _write(number: int, settings: Settings) -> str:
+    config = RunConfig(SAMPLE_NAME, seed=number, epochs=EPOCHS)
+    folder, lock = create_run(config, settings)
+    log = EventLog(folder / "events.jsonl")
+    log.write(Stage("head", EPOCHS))
+    for epoch in range(1, EPOCHS + 1):
+        wave = math.sin(epoch * (0.3 + 0.05 * number)) / (10 + epoch)
+        loss = (1 + number / 10) / (1 + epoch / 10) + wave
+        share = 1 - 0.5 / (1 + epoch / (8 + number)) + wave / 4
+        log.write(Epoch(epoch, "head", loss, share, loss * 1.1, share * 0.98, 0.1))
+    log.close()
+    write_json(folder / "facts.json", {"data_hash": "0" * 64, "pictures": {"val": 48}})
+    write_outcome(folder, Outcome(FINISHED, 12.0, 0.9, val_loss=0.3, epochs=EPOCHS))
+    os.close(lock)
+    return folder.name

@@ -1,0 +1,106 @@
+"""Costs that are worked out behind the pages: once each, in turn, and what failed again."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from tlcore.errors import BadConfig
+from tlcore.images.dataset import Sample
+from tlcore.runs.config import RunConfig
+from tlcore.runs.training.probe import Cost
+from tlcore.ui.run_probes import Planned, Probes, freely, seconds_a_picture
+
+
+def cost(**values: float) -> Cost:
+    whole: dict[str, Any] = {field.name: values.get(field.name, 0) for field in fields(Cost)}
+    return Cost(**whole)
+
+
+def planned(pictures: int = 10, **options: Any) -> Planned:
+    sample = Sample("a.jpg", Path("a.jpg"), "0" * 64, "a", None)
+    return Planned(RunConfig("set", **options), [sample] * pictures, [sample], "")
+
+
+def test_a_question_is_worked_out_once() -> None:
+    probes, asked = Probes(), []
+
+    def work() -> Cost:
+        asked.append(1)
+        return cost()
+
+    assert probes.known(("a",)) is None
+    first = probes.ask(("a",), work)
+    first.result()
+    assert probes.ask(("a",), work) is first
+    assert probes.known(("a",)) is first
+    assert len(asked) == 1
+
+
+def test_what_failed_is_tried_again() -> None:
+    probes = Probes()
+
+    def refuse() -> Cost:
+        raise BadConfig("no room")
+
+    with pytest.raises(BadConfig):
+        probes.ask(("a",), refuse).result()
+    assert probes.ask(("a",), cost).result() == cost()
+
+
+def test_what_has_not_begun_can_be_dropped_and_asked_again() -> None:
+    probes, go = Probes(), Event()
+
+    def wait() -> Cost:
+        go.wait(60)
+        return cost()
+
+    slow = probes.ask(("slow",), wait)
+    while not slow.running():
+        pass
+    behind = probes.ask(("behind",), cost)
+    assert behind.cancel()
+    assert probes.known(("behind",)) is None
+    again = probes.ask(("behind",), cost)
+    assert again is not behind
+    go.set()
+    assert again.result(60) == cost()
+
+
+@pytest.mark.parametrize(
+    ("options", "pictures", "tiny"),
+    [
+        ({}, 900, True),
+        ({}, 1000, False),
+        ({"views": 4}, 300, False),
+        ({"pooling": "flatten"}, 10, False),
+        ({"fine_tune_epochs": 1}, 10, False),
+    ],
+)
+def test_what_fits_for_certain(options: dict[str, Any], pictures: int, tiny: bool) -> None:
+    assert planned(pictures, **options).tiny is tiny
+
+
+def test_only_what_costs_something_makes_another_question() -> None:
+    base = planned()
+    assert planned(learning_rate=0.1, dropout=0.5, balance="weights").key == base.key
+    for options in ({"epochs": 11}, {"size": 96}, {"views": 2}, {"pooling": "max"}):
+        assert planned(**options).key != base.key
+    assert planned(pictures=11).key != base.key
+
+
+def test_what_a_picture_takes() -> None:
+    plan = planned(pictures=10)
+    assert seconds_a_picture(cost(feature_seconds=6.0, missing=12), plan) == 0.5
+    assert seconds_a_picture(cost(), plan) is None  # all is kept: nothing was tried
+    assert seconds_a_picture(cost(epoch_seconds=5.0), freely(plan)) == 0.5
+
+
+def test_a_plan_without_augmentation_has_a_free_one_beside_it() -> None:
+    free = freely(planned(augment=(), fine_tune_epochs=3)).config
+    assert (free.free_augmentation, free.views, free.fine_tune_epochs) == (True, 0, 0)
+    assert free.augment
