@@ -53,7 +53,6 @@ def train(
     desk = Desk(config, settings, folder, split.classes, split.train, split.val, emit, stopping)
     supply = Supply(config, len(split.classes), settings)
     at = checkpoint.load(folder / checkpoint.FILE) or beginning(config)
-    earlier = at.seconds
     saved, error = False, ""
     try:
         at, error = _stages(supply, desk, at)
@@ -65,7 +64,7 @@ def train(
     complete = saved and at.over and at.stage == _stages_of(config)[-1]
     return Outcome(
         state=FAILED if error else FINISHED if complete else STOPPED,
-        seconds=earlier + time.perf_counter() - start,
+        seconds=time.perf_counter() - start,
         val_accuracy=at.best_accuracy if at.event else None,
         val_loss=at.best_loss if at.event else None,
         epochs=at.event,
