@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import os
+from pathlib import Path
 
 import pytest
 
-from tests.commands.running import answer, tlcore
+from tests.commands.running import answer, refusals, tlcore
+from tests.pictures import write_patches
 from tlcore.runs.config import RunConfig
 from tlcore.runs.outcome import Outcome, write_outcome
-from tlcore.runs.store import create_run
+from tlcore.runs.store import create_run, list_runs
 from tlcore.settings import Settings
 
 
@@ -43,3 +45,15 @@ def test_train_wants_a_folder_or_a_run(words: list[str], settings: Settings) -> 
     done = tlcore(settings, "train", *words)
     assert done.returncode != 0
     assert "either FOLDER or --resume" in done.stderr
+
+
+def test_what_cannot_be_trained_makes_no_run(settings: Settings, tmp_path: Path) -> None:
+    one = write_patches(tmp_path / "one", each=1)
+    more = write_patches(tmp_path / "more", each=4)
+    small = ["--backbone", "MobileNet-0.25", "--size", "32", "--random-weights"]
+    layer = ["--fine-tune-epochs", "1", "--unfreeze-from", "conv_dw_99"]
+    found = refusals(settings, [["train", one, *small], ["train", more, *small, *layer]])
+    assert [status for status, _ in found] == [1, 1]
+    assert "Expected pictures for validation" in found[0][1]
+    assert "Received 'conv_dw_99'" in found[1][1]
+    assert list_runs(settings) == []

@@ -10,7 +10,7 @@ from tests.networks.every_layer import Whole, assert_same, inside, learn
 from tests.networks.test_walk import check_every_layer, pixels, plain_part
 from tlcore.networks.build import architecture
 from tlcore.networks.catalogue import BACKBONES, Backbone
-from tlcore.networks.freeze import cuts
+from tlcore.networks.freeze import cut_below, cuts
 from tlcore.networks.layers import graph
 from tlcore.ui.maps.layer_words import UNKNOWN, layer_words
 
@@ -33,6 +33,15 @@ def test_a_row_says_what_keras_builds(body: Body) -> None:
     assert all(len(model.get_layer(name).output.shape) == 4 for name in row.layers)
     assert set(row.layers[:-1]) <= set(cuts(model))
     assert row.unfreeze_from in names
+
+
+def test_what_is_unfrozen_from_a_block_on_is_all_that_lies_above_its_cut(body: Body) -> None:
+    row, model = body
+    names = [layer.name for layer in model.layers]
+    assert [names.index(name) for name in row.blocks] == sorted(map(names.index, row.blocks))
+    for name in (*row.blocks, row.unfreeze_from):
+        between = model.layers[names.index(cut_below(model, name)) + 1 : names.index(name)]
+        assert [layer.name for layer in between if layer.weights] == [], name
 
 
 def test_below_the_smallest_size_keras_refuses(body: Body) -> None:

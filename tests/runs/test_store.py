@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from tlcore.errors import RunError
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import EventLog, Stage
 from tlcore.runs.locks import held
+from tlcore.runs.notes import write_notes
 from tlcore.runs.store import (
     FAILED,
     FINISHED,
@@ -20,12 +23,15 @@ from tlcore.runs.store import (
     Outcome,
     create_run,
     delete_run,
+    kill_run,
     list_runs,
     load_run,
+    reopen_run,
     run_info,
     stop_run,
     write_outcome,
 )
+from tlcore.runs.worker import work
 from tlcore.settings import Settings
 
 
@@ -99,3 +105,98 @@ def test_a_run_is_deleted_only_when_it_has_ended(
     os.close(lock)
     delete_run(folder.name, settings)
     assert list(settings.runs.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"dataset": "a", "backbone": "AlexNet"}'])
+def test_one_run_that_cannot_be_read_hides_no_other(text: str, settings: Settings) -> None:
+    locks = [create_run(RunConfig("set"), settings) for _ in range(2)]
+    (locks[0][0] / "config.json").write_text(text)
+    assert [info.id for info in list_runs(settings)] == [locks[1][0].name]
+    for _, lock in locks:
+        os.close(lock)
+    delete_run(locks[0][0].name, settings)
+
+
+def test_a_failing_resume_lets_go_of_the_run(
+    made: tuple[Path, int], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, lock = made
+    os.close(lock)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tlcore.runs.store.trim", full)
+        with pytest.raises(OSError, match="full"):
+            reopen_run(folder.name, settings)
+    assert not held(folder / "run.lock")
+    os.close(reopen_run(folder.name, settings)[1])
+
+
+@pytest.mark.parametrize("stop", [True, False], ids=["taken back", "fails"])
+def test_a_resumed_run_that_gets_nowhere_keeps_its_figures(
+    stop: bool, made: tuple[Path, int], settings: Settings
+) -> None:
+    folder, lock = made
+    write_outcome(folder, Outcome(STOPPED, 50.0, 0.8, "", 0.4, 3))
+    (folder / "model.keras").touch()
+    os.close(lock)
+    for times in (1, 2):  # resumed twice
+        _, lock = reopen_run(folder.name, settings)
+        if stop:
+            (folder / "stop").touch()
+        work(folder, settings)  # there is no such data set
+        os.close(lock)
+        info = run_info(folder.name, settings)
+        assert info.state == (STOPPED if stop else FAILED)
+        assert (info.val_accuracy, info.val_loss, info.epochs) == (0.8, 0.4, 3)
+        assert info.seconds is not None
+        assert 50 <= info.seconds < 50 + 5 * times
+
+
+def test_the_duration_of_a_killed_run_does_not_grow_with_what_is_noted(
+    made: tuple[Path, int], settings: Settings
+) -> None:
+    folder, lock = made
+    os.close(lock)
+    before = run_info(folder.name, settings).seconds
+    write_notes(folder, "name", "", [])
+    for path in (folder / "notes.json", folder / "run.lock"):
+        os.utime(path, (2e9, 2e9))
+    assert run_info(folder.name, settings).seconds == before
+
+
+def test_only_a_worker_of_its_own_is_ended(made: tuple[Path, int], settings: Settings) -> None:
+    folder, lock = made
+    with pytest.raises(RunError, match="in a terminal"):
+        kill_run(folder.name, settings)  # this very process holds it
+    (folder / "process.json").write_text(json.dumps({"group": 2**22 + 1}))  # nobody's
+    kill_run(folder.name, settings)
+    os.close(lock)
+    kill_run(folder.name, settings)  # has ended: nothing to do
+    _, lock = reopen_run(folder.name, settings)
+    assert not (folder / "process.json").exists()  # another's, by now
+    os.close(lock)
+
+
+def test_a_full_disk_is_said_and_what_was_half_saved_goes(
+    made: tuple[Path, int], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, lock = made
+    half = folder / ".saving.keras"
+
+    def full(*_: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write(folder: Path, outcome: Outcome) -> None:
+        full() if half.exists() else write_outcome(folder, outcome)
+
+    half.touch()
+    monkeypatch.setattr("tlcore.runs.worker.train", full)
+    monkeypatch.setattr("tlcore.runs.worker.write_outcome", write)
+    work(folder, settings)
+    os.close(lock)
+    info = run_info(folder.name, settings)
+    assert info.state == FAILED
+    assert "Make room and resume" in info.error

@@ -214,3 +214,26 @@ def test_pictures_of_any_mode_train(settings: Settings, tmp_path: Path) -> None:
     Image.new("RGBA", (40, 60), (1, 2, 3, 4)).save(data / "red" / "alpha.png")
     state, _ = run(settings, RunConfig(str(data), epochs=1, **SMALL))
     assert state == FINISHED
+
+
+def test_a_layer_that_nobody_has_is_refused_before_the_features(
+    settings: Settings, tmp_path: Path
+) -> None:
+    data = write_patches(tmp_path / "set")
+    recipe = SMALL | {"fine_tune_epochs": 1, "unfreeze_from": "conv_dw_99"}
+    state, folder = run(settings, RunConfig(str(data), epochs=1, **recipe))
+    found = load_run(folder.name, settings)
+    assert state == FAILED
+    assert "Received 'conv_dw_99'" in found.info.error
+    assert found.events == ()
+
+
+def test_a_class_without_a_readable_picture_to_learn_from_is_refused(
+    settings: Settings, tmp_path: Path
+) -> None:
+    data = write_patches(tmp_path / "set")
+    for path in sorted((data / "red").iterdir()):
+        path.write_bytes(b"\x89PNG\r\n\x1a\n torn " + path.name.encode())
+    state, folder = run(settings, RunConfig(str(data), epochs=1, **SMALL))
+    assert state == FAILED
+    assert "none that can be read of red" in load_run(folder.name, settings).info.error

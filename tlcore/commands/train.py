@@ -20,6 +20,7 @@ from tlcore.commands.words import (
     write_json,
 )
 from tlcore.errors import BadConfig
+from tlcore.images.store import open_dataset
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import STAGES, Epoch, Event, Skipped, Stage
 from tlcore.runs.options import (
@@ -31,6 +32,7 @@ from tlcore.runs.options import (
     SCHEDULES,
 )
 from tlcore.runs.store import FAILED, create_run, load_run, reopen_run
+from tlcore.runs.training.checks import check_recipe
 from tlcore.runs.worker import work
 from tlcore.settings import Settings
 
@@ -90,9 +92,7 @@ CHOICES = {
 def train(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     if bool(args.resume) == bool(args.dataset):
         raise BadConfig("Expected either FOLDER or --resume ID. Received both or none of them.")
-    folder, lock = (
-        reopen_run(args.resume, settings) if args.resume else create_run(_config(args), settings)
-    )
+    folder, lock = reopen_run(args.resume, settings) if args.resume else _create(args, settings)
     try:
         _stop_on_interrupt(folder)
         outcome = work(folder, settings, emit=_tell)
@@ -116,6 +116,13 @@ def train(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     else:
         out.write(f"{folder.name} {outcome.state} {folder}\n")
     return 1 if outcome.state == FAILED else 0
+
+
+def _create(args: argparse.Namespace, settings: Settings) -> tuple[Path, int]:
+    """Make the run asked for; none where it could not be trained."""
+    config = _config(args)
+    check_recipe(config, open_dataset(config.dataset, settings))
+    return create_run(config, settings)
 
 
 def epoch_row(epoch: Epoch) -> dict[str, float | str]:

@@ -46,7 +46,8 @@ class Backbone:
     size: int  # default side of the square input, pixels
     smallest: int  # smallest side without the top, pixels
     million: float  # parameters without the top, in millions
-    layers: tuple[str, ...]  # ends of the stages, first to last: feature layers, block boundaries
+    layers: tuple[str, ...]  # ends of the stages, first to last: feature layers
+    blocks: tuple[str, ...]  # first layers behind a boundary that the network can be cut at
     unfreeze_from: str  # first layer that a fine-tuning run trains unless told otherwise
     files: WeightFiles
     alpha: float | None = None  # width, where the constructor takes one
@@ -86,6 +87,7 @@ def _mobilenet(alpha: float, text: str, million: float) -> Backbone:
         million=million,
         layers=("conv_pw_1_relu", "conv_pw_3_relu", "conv_pw_5_relu", "conv_pw_11_relu",
                 "conv_pw_13_relu"),
+        blocks=("conv_dw_2", "conv_dw_4", "conv_dw_6", "conv_dw_12"),
         unfreeze_from="conv_dw_12",
         files=WeightFiles(
             top=f"mobilenet_{text}_{{rows}}_tf.h5",
@@ -109,6 +111,8 @@ def _mobilenet_v2(alpha: float, million: float) -> Backbone:
         million=million,
         layers=("expanded_conv_project_BN", "block_2_add", "block_5_add", "block_9_add",
                 "block_12_add", "block_15_add", "out_relu"),
+        blocks=("block_1_expand", "block_3_expand", "block_6_expand", "block_10_expand",
+                "block_13_expand", "block_16_expand"),
         unfreeze_from="block_11_expand",
         files=WeightFiles(
             top=f"{stem}.h5",
@@ -142,6 +146,8 @@ _ROWS = (
         size=224, smallest=32, million=23.588,
         layers=("conv1_relu", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out",
                 "conv5_block3_out"),
+        blocks=("conv2_block1_1_conv", "conv3_block1_1_conv", "conv4_block1_1_conv",
+                "conv5_block1_1_conv"),
         unfreeze_from="conv5_block1_1_conv",
         files=_kernels("resnet50", "resnet", "2cb95161c43110f7111970584f804107",
                        "4d473c1dd8becc155b73f8504c6f6626"),
@@ -151,6 +157,8 @@ _ROWS = (
         size=224, smallest=32, million=23.565,
         layers=("pool1_pool", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out",
                 "post_relu"),
+        blocks=("conv2_block1_preact_bn", "conv3_block1_preact_bn", "conv4_block1_preact_bn",
+                "conv5_block1_preact_bn"),
         unfreeze_from="conv5_block1_preact_bn",
         files=_kernels("resnet50v2", "resnet", "3ef43a0b657b3be2300d5770ece849e0",
                        "fac2f116257151a9d068a22e544a4917"),
@@ -160,6 +168,8 @@ _ROWS = (
         size=299, smallest=71, million=20.861,
         layers=("block1_conv2_act", "add", "add_1", "add_2", "add_6", "add_10", "add_11",
                 "block14_sepconv2_act"),
+        blocks=("block2_sepconv1", "block3_sepconv1", "block4_sepconv1", "block5_sepconv1",
+                "block9_sepconv1", "block13_sepconv1", "block14_sepconv1"),
         unfreeze_from="block14_sepconv1",
         files=_kernels("xception", "xception", "0a58e3b7378bc2990ea3b43d5981f1f6",
                        "b0042744bf5b25fce3cb969f33bebb97"),
@@ -169,6 +179,8 @@ _ROWS = (
         mode="inside", size=224, smallest=32, million=5.919,
         layers=("block1a_project_activation", "block2b_add", "block3b_add", "block4c_add",
                 "block5e_add", "block6h_add", "top_activation"),
+        blocks=("block2a_expand_conv", "block3a_expand_conv", "block4a_expand_conv",
+                "block5a_expand_conv", "block6a_expand_conv", "block6e_expand_conv", "top_conv"),
         unfreeze_from="block6e_expand_conv",
         files=WeightFiles(
             "efficientnetv2-b0.h5", "efficientnetv2-b0_notop.h5", f"{_KERAS}/efficientnet_v2",
@@ -180,6 +192,9 @@ _ROWS = (
         mode="inside", size=224, smallest=32, million=4.050,
         layers=("block1a_project_bn", "block2b_add", "block3b_add", "block4c_add", "block5c_add",
                 "block6d_add", "top_activation"),
+        blocks=("block2a_expand_conv", "block3a_expand_conv", "block4a_expand_conv",
+                "block5a_expand_conv", "block6a_expand_conv", "block6b_expand_conv",
+                "block7a_expand_conv"),
         unfreeze_from="block6b_expand_conv",
         files=WeightFiles("efficientnetb0.h5", "efficientnetb0_notop.h5", "keras-applications",
                           "902e53a9f72be733fc0bcb005b3ebbac", "50bc09e76180e00e4465e1a485ddc09d"),
@@ -188,6 +203,8 @@ _ROWS = (
         name="DenseNet121", module="densenet", constructor="DenseNet121", mode="torch",
         size=224, smallest=32, million=7.038,
         layers=("conv1_relu", "pool2_relu", "pool3_relu", "pool4_relu", "relu"),
+        blocks=("conv2_block1_0_bn", "conv3_block1_0_bn", "conv4_block1_0_bn",
+                "conv5_block1_0_bn"),
         unfreeze_from="conv5_block1_0_bn",
         files=_kernels("densenet121", "densenet", "9d60b8095a5708f2dcce2bca79d332c7",
                        "30ee3e1110167f948a6b9946edeeb738"),
@@ -196,6 +213,7 @@ _ROWS = (
         name="VGG16", module="vgg16", constructor="VGG16", mode="caffe",
         size=224, smallest=32, million=14.715,
         layers=("block1_pool", "block2_pool", "block3_pool", "block4_pool", "block5_pool"),
+        blocks=("block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1"),
         unfreeze_from="block5_conv1",
         files=_kernels("vgg16", "vgg16", "64373286793e3c8b2b4e3219cbf3544b",
                        "6d6bbae143d832006294945121d1f1fc"),
@@ -205,6 +223,7 @@ _ROWS = (
         name="VGG19", module="vgg19", constructor="VGG19", mode="caffe",
         size=224, smallest=32, million=20.024,
         layers=("block1_pool", "block2_pool", "block3_pool", "block4_pool", "block5_pool"),
+        blocks=("block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1"),
         unfreeze_from="block5_conv1",
         files=_kernels("vgg19", "vgg19", "cbe5617147190e668d6c5d5026f83318",
                        "253f8cb515780f3b799900260a226db6"),
@@ -214,7 +233,8 @@ _ROWS = (
         name="InceptionV3", module="inception_v3", constructor="InceptionV3", mode="tf",
         size=299, smallest=75, million=21.803,
         layers=("activation_2", "activation_4", "mixed2", "mixed7", "mixed9", "mixed10"),
-        unfreeze_from="conv2d_76",
+        blocks=("conv2d_3", "conv2d_8", "conv2d_27", "conv2d_72", "conv2d_80", "conv2d_89"),
+        unfreeze_from="conv2d_80",
         files=_kernels("inception_v3", "inception_v3", "9a0d58056eeedaa3f26cb7ebd46da564",
                        "bcbd6486424b2319ff4ef7d526e38f63"),
     ),
@@ -224,7 +244,11 @@ _ROWS = (
         layers=("convnext_tiny_stem", "convnext_tiny_downsampling_block_0",
                 "convnext_tiny_downsampling_block_1", "convnext_tiny_downsampling_block_2",
                 "layer_normalization"),
-        unfreeze_from="convnext_tiny_downsampling_block_2",
+        blocks=("convnext_tiny_stage_0_block_0_depthwise_conv",
+                "convnext_tiny_stage_1_block_0_depthwise_conv",
+                "convnext_tiny_stage_2_block_0_depthwise_conv",
+                "convnext_tiny_stage_3_block_0_depthwise_conv"),
+        unfreeze_from="convnext_tiny_stage_3_block_0_depthwise_conv",
         files=WeightFiles(
             "convnext_tiny.h5", "convnext_tiny_notop.h5", f"{_KERAS}/convnext",
             "8ae6e78ce2933352b1ef4008e6dd2f17bc40771563877d156bc6426c7cf503ff",

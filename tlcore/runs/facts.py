@@ -19,6 +19,7 @@ from tlcore.errors import BadDataset
 from tlcore.files import read_json, write_json
 from tlcore.images.dataset import Dataset, Sample, split_samples
 from tlcore.runs.config import RunConfig
+from tlcore.runs.training.checks import check_parts
 from tlcore.runs.training.pictures import hashed
 
 SPLIT_FIELDS = ("file", "path", "sha256", "label")
@@ -34,18 +35,27 @@ class Split:
     val: tuple[Sample, ...]
 
 
-def read_or_write_split(folder: Path, config: RunConfig, dataset: Callable[[], Dataset]) -> Split:
+def read_or_write_split(
+    folder: Path,
+    config: RunConfig,
+    dataset: Callable[[], Dataset],
+    stopping: Callable[[], bool] = lambda: False,
+) -> Split:
     """Return a run's pictures as it divided them when it began, or divide them now.
 
     Raises:
-        BadDataset: nothing to learn from, or a picture has changed since the run began.
+        BadDataset: nothing to learn from or to judge by, or a picture has changed since the run
+            began.
+        Stopped: ``stopping()`` held before all files were read; nothing is written then.
     """
     stored = read_json(folder / "split.json")
     if stored:
-        return _unchanged(stored)
+        return _unchanged(stored, stopping)
     opened = dataset()
     train, val = split_samples(opened, config.val_fraction, config.seed)
-    split = Split(opened.classes, hashed(train), hashed(val))
+    check_parts(train, val)
+    split = Split(opened.classes, hashed(train, stopping), hashed(val, stopping))
+    test = hashed(sorted((s for s in opened.samples if s.split == "test"), key=_by_file), stopping)
     write_json(
         folder / "facts.json",
         {
@@ -57,7 +67,6 @@ def read_or_write_split(folder: Path, config: RunConfig, dataset: Callable[[], D
             "machine": machine(),
         },
     )
-    test = hashed(sorted((s for s in opened.samples if s.split == "test"), key=_by_file))
     parts = {"train": _rows(split.train), "val": _rows(split.val), "test": _rows(test)}
     write_json(folder / "split.json", {"classes": split.classes, **parts})
     return split
@@ -110,14 +119,14 @@ def _rows(samples: Sequence[Sample]) -> list[dict[str, str]]:
     ]
 
 
-def _unchanged(stored: dict[str, Any]) -> Split:
+def _unchanged(stored: dict[str, Any], stopping: Callable[[], bool]) -> Split:
     train, val = (
         tuple(
             Sample(row["file"], Path(row["path"]), "", row["label"], part) for row in stored[part]
         )
         for part in ("train", "val")
     )
-    now = hashed([*train, *val])
+    now = hashed([*train, *val], stopping)
     for sample, row in zip(now, [*stored["train"], *stored["val"]], strict=True):
         if sample.sha256 != row["sha256"]:
             raise BadDataset(

@@ -14,21 +14,32 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 POLL = 0.5  # s between two looks while waiting for a turn
+GLANCE = 0.2  # s within which whoever only looks whether a lock is held has let go of it
 
 
-def hold(path: Path) -> int:
+def hold(path: Path, *, patience: float = 0.0) -> int:
     """Create and lock a file; return its descriptor, which holds the lock until closed.
+
+    Args:
+        path: in a folder that is there.
+        patience: seconds to try again in.
 
     Raises:
         BlockingIOError: another process holds it.
+        FileNotFoundError: the folder is gone.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise
-    return descriptor
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < end:
+                time.sleep(GLANCE / 10)
+                continue
+            os.close(descriptor)
+            raise
+        return descriptor
 
 
 def held(path: Path) -> bool:

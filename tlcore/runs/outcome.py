@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tlcore.files import read_json, write_json
@@ -10,6 +10,9 @@ from tlcore.runs.locks import held
 
 QUEUED, RUNNING, FINISHED, STOPPED, FAILED = "queued", "running", "finished", "stopped", "failed"
 ACTIVE = (QUEUED, RUNNING)
+FILE, EARLIER = "outcome.json", "earlier.json"  # in a run's folder
+# What its process writes; a note or a report is written later, by others.
+SIGNS = ("config.json", "split.json", "events.jsonl", "checkpoint.npz", "model.keras", "worker.log")
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,33 @@ class Outcome:
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
-    write_json(folder / "outcome.json", asdict(outcome))
+    write_json(folder / FILE, asdict(outcome))
+
+
+def set_aside(folder: Path, outcome: Outcome) -> None:
+    """Keep how a run ended the last time, as it goes on: its network is the one that is there."""
+    write_json(folder / EARLIER, asdict(outcome))
+    (folder / FILE).unlink(missing_ok=True)
+
+
+def with_earlier(folder: Path, outcome: Outcome) -> Outcome:
+    """Return an outcome that counts the time before a resumed run was resumed as well.
+
+    One that has no figures of its own has those of the network that was kept then.
+    """
+    row = read_json(folder / EARLIER)
+    if not row:
+        return outcome
+    earlier = Outcome(**row)
+    outcome = replace(outcome, seconds=earlier.seconds + outcome.seconds)
+    if outcome.val_accuracy is not None or not (folder / "model.keras").exists():
+        return outcome
+    return replace(
+        outcome,
+        val_accuracy=earlier.val_accuracy,
+        val_loss=earlier.val_loss,
+        epochs=earlier.epochs,
+    )
 
 
 def outcome_of(folder: Path, *, ended: bool = False) -> Outcome | None:
@@ -38,12 +67,17 @@ def outcome_of(folder: Path, *, ended: bool = False) -> Outcome | None:
     alive = not ended and held(
         folder / "run.lock"
     )  # first: an outcome is written before the lock goes
-    written = read_json(folder / "outcome.json")
+    written = read_json(folder / FILE)
     if written:
         return Outcome(**written)
     if alive:
         return None
-    seconds = _last_sign(folder) - (folder / "config.json").stat().st_mtime
+    return with_earlier(folder, _without_a_word(folder))
+
+
+def _without_a_word(folder: Path) -> Outcome:
+    began = (folder / EARLIER if (folder / EARLIER).exists() else folder / "config.json").stat()
+    seconds = max(0.0, _last_sign(folder) - began.st_mtime)
     if (folder / "stop").exists():
         return Outcome(STOPPED, seconds, None, "It was ended before it could save what it had.")
     return Outcome(
@@ -51,8 +85,8 @@ def outcome_of(folder: Path, *, ended: bool = False) -> Outcome | None:
         seconds,
         None,
         "The training process ended without a word: it was killed, or the machine went down or "
-        "ran out of memory. The log below has its last lines. Resume it, or start it again; a "
-        "smaller batch or image size needs less memory.",
+        "ran out of memory or disk. The log below has its last lines. Resume it, or start it "
+        "again; a smaller batch or image size needs less memory.",
     )
 
 
@@ -67,4 +101,5 @@ def waits(folder: Path) -> bool:
 
 
 def _last_sign(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in folder.iterdir())
+    there = (folder / name for name in SIGNS)
+    return max(path.stat().st_mtime for path in there if path.exists())

@@ -7,6 +7,7 @@ facts.json      data hash, counts, versions, machine
 notes.json      name, note and tags that a person gave it
 events.jsonl    what happened so far (events)
 outcome.json    how it ended; absent while it works
+earlier.json    how it had ended before it was resumed
 checkpoint.npz  weights and optimizer at the end of an epoch
 model.keras     the trained network, preprocessed pixels → probabilities
 worker.log      all that the process printed
@@ -15,6 +16,7 @@ after.json      the run whose mistakes led to it, where there is one
 run.lock        locked by the process while it lives
 stop            present once somebody asked it to stop
 waiting         present while a resumed run waits for its turn
+process.json    the process group of its worker, where it has one of its own
 report.html     what was written about it, once somebody asked for it
 bundle.zip      the network for other programs, likewise
 ==============  ===============================================================
@@ -26,19 +28,20 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tlcore.errors import RunError
+from tlcore.errors import RunError, TLCoreError
 from tlcore.files import read_json
 from tlcore.networks.answers import Trained
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, Event, Progress, Skipped, Stage, history, read_events, trim
-from tlcore.runs.locks import held, hold
+from tlcore.runs.locks import GLANCE, held, hold
 from tlcore.runs.notes import Notes, read_notes
 from tlcore.runs.outcome import ACTIVE as ACTIVE
 from tlcore.runs.outcome import FAILED as FAILED
@@ -47,7 +50,7 @@ from tlcore.runs.outcome import QUEUED as QUEUED
 from tlcore.runs.outcome import RUNNING as RUNNING
 from tlcore.runs.outcome import STOPPED as STOPPED
 from tlcore.runs.outcome import Outcome as Outcome
-from tlcore.runs.outcome import living_state, outcome_of
+from tlcore.runs.outcome import living_state, outcome_of, set_aside
 from tlcore.runs.outcome import write_outcome as write_outcome
 from tlcore.runs.training import checkpoint
 from tlcore.settings import Settings
@@ -143,7 +146,8 @@ def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:
     (making / "config.json").write_text(json.dumps(config.to_json(), indent=1), encoding="utf-8")
     lock = hold(making / "run.lock")
     folder = settings.runs / name
-    making.rename(folder)
+    with _let_go_on_error(lock):
+        making.rename(folder)
     return folder, lock
 
 
@@ -160,33 +164,64 @@ def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
         RunError: no such run, or it is at work, or has finished.
     """
     folder = _folder(run, settings)
-    try:
-        lock = hold(folder / "run.lock")
-    except BlockingIOError as error:
-        raise RunError(
-            f"Expected a run that has ended. Received {run}, which is at work. Stop it first."
-        ) from error
-    outcome = outcome_of(folder, ended=True)
-    if outcome and outcome.state == FINISHED:
-        os.close(lock)
-        raise RunError(
-            f"Expected a run that was stopped or has failed. Received {run}, which has finished. "
-            "Run it again with more epochs."
-        )
-    (folder / "waiting").touch()  # first: without an outcome it must not look like one at work
-    reached = checkpoint.load(folder / checkpoint.FILE)
-    trim(folder / "events.jsonl", reached.event if reached else 0)
-    for name in ("stop", "outcome.json"):
-        (folder / name).unlink(missing_ok=True)
+    lock = _hold(folder, settings)
+    with _let_go_on_error(lock):
+        outcome = outcome_of(folder, ended=True)
+        if outcome and outcome.state == FINISHED:
+            raise RunError(
+                f"Expected a run that was stopped or has failed. Received {run}, which has "
+                "finished. Run it again with more epochs."
+            )
+        (folder / "waiting").touch()  # first: without an outcome it must not look like one at work
+        reached = checkpoint.load(folder / checkpoint.FILE)
+        trim(folder / "events.jsonl", reached.event if reached else 0)
+        if outcome:
+            set_aside(folder, outcome)
+        for name in ("stop", "process.json"):
+            (folder / name).unlink(missing_ok=True)
     return folder, lock
 
 
+def _hold(folder: Path, settings: Settings) -> int:
+    """Take the lock of a run that has ended.
+
+    Raises:
+        RunError: it is at work, or has been deleted in this moment.
+    """
+    try:
+        return hold(folder / "run.lock", patience=GLANCE)
+    except BlockingIOError as error:
+        raise RunError(
+            f"Expected a run that has ended. Received {folder.name}, which is at work. Stop it "
+            "first."
+        ) from error
+    except FileNotFoundError as error:
+        raise _unknown(folder.name, settings) from error
+
+
+@contextmanager
+def _let_go_on_error(lock: int) -> Iterator[None]:
+    """Close a lock if what follows fails: the run must not count as alive for ever."""
+    try:
+        yield
+    except BaseException:
+        os.close(lock)
+        raise
+
+
 def list_runs(settings: Settings) -> list[RunInfo]:
-    """Return all runs, newest first. A folder that is no run is passed over."""
+    """Return all runs, newest first.
+
+    A folder that is no run is passed over, also one whose configuration nobody can read (any
+    more) and one that is deleted meanwhile.
+    """
     if not settings.runs.is_dir():
         return []
-    folders = sorted(settings.runs.glob("[!.]*/config.json"), reverse=True)
-    return [_info(path.parent) for path in folders]
+    found = []
+    for path in sorted(settings.runs.glob("[!.]*/config.json"), reverse=True):
+        with suppress(TLCoreError, FileNotFoundError):
+            found.append(_info(path.parent))
+    return found
 
 
 def run_info(run: str, settings: Settings) -> RunInfo:
@@ -194,14 +229,19 @@ def run_info(run: str, settings: Settings) -> RunInfo:
 
     Raises:
         RunError: there is none of that id.
+        BadConfig, UnknownName: its configuration cannot be read (any more).
     """
-    return _info(_folder(run, settings))
+    folder = _folder(run, settings)
+    try:
+        return _info(folder)
+    except FileNotFoundError as error:  # deleted in this moment
+        raise _unknown(run, settings) from error
 
 
 def load_run(run: str, settings: Settings) -> Run:
     """Return one run with its events. Raises as ``run_info`` does."""
-    folder = _folder(run, settings)
-    info = _info(folder)  # before the events: an outcome seen has all its events on disk
+    info = run_info(run, settings)  # before the events: an outcome seen has all its events on disk
+    folder = info.folder
     return Run(
         info=info,
         events=tuple(read_events(folder / "events.jsonl")),
@@ -233,10 +273,21 @@ def stop_run(run: str, settings: Settings) -> None:
 
 
 def kill_run(run: str, settings: Settings) -> None:
-    """End a run's process at once; what it has not saved is lost."""
+    """End a run's process at once; what it has not saved is lost.
+
+    Raises:
+        RunError: no such run, or it lives without a process group of its own.
+    """
     folder = _folder(run, settings)
-    process = read_json(folder / "process.json")
-    if process and held(folder / "run.lock"):
+    if not held(folder / "run.lock"):
+        return
+    process = read_json(folder / "process.json")  # written by whoever holds the lock now
+    if not process:
+        raise RunError(
+            f"Expected a run with a process of its own. Received {run}, which is just beginning, "
+            "or works in a terminal. Try again in a moment, or press Ctrl-C twice there."
+        )
+    with suppress(ProcessLookupError):
         os.killpg(process["group"], signal.SIGKILL)
 
 
@@ -246,14 +297,13 @@ def delete_run(run: str, settings: Settings) -> None:
     Raises:
         RunError: no such run, or it is still working.
     """
-    info = run_info(run, settings)
-    if info.active:
-        raise RunError(
-            f"Expected run {run} to have ended. Received one that is {info.state}. Stop it first."
-        )
-    gone = info.folder.with_name(f".gone-{info.folder.name}")
-    info.folder.rename(gone)
-    shutil.rmtree(gone)
+    folder = _folder(run, settings)
+    lock = _hold(folder, settings)  # nobody resumes it meanwhile
+    with _let_go_on_error(lock):
+        gone = folder.with_name(f".gone-{folder.name}")
+        folder.rename(gone)
+        shutil.rmtree(gone)
+    os.close(lock)
 
 
 def log_tail(folder: Path, lines: int = LOG_TAIL) -> str:
@@ -267,9 +317,13 @@ def log_tail(folder: Path, lines: int = LOG_TAIL) -> str:
 def _folder(run: str, settings: Settings) -> Path:
     folder = settings.runs / run
     if not run or folder.parent != settings.runs or not (folder / "config.json").exists():
-        known = ", ".join(info.id for info in list_runs(settings)[:10]) or "none yet"
-        raise RunError(f"Expected the id of a run ({known}). Received {run!r}.")
+        raise _unknown(run, settings)
     return folder
+
+
+def _unknown(run: str, settings: Settings) -> RunError:
+    known = ", ".join(info.id for info in list_runs(settings)[:10]) or "none yet"
+    return RunError(f"Expected the id of a run ({known}). Received {run!r}.")
 
 
 def _info(folder: Path) -> RunInfo:

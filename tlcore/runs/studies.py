@@ -2,6 +2,8 @@
 
 How accurate is the head with fewer pictures, how much does it depend on the division, which
 learning rate suits it. All of them ask a run that has its features; nothing here needs Keras.
+The heads learn from the pictures as they are, without views, for as many epochs as the run's own
+head needed; for fewer where a study would else take more than about a minute (``WORK``).
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +22,7 @@ from tlcore.networks.units import units
 from tlcore.runs.cache.shelf import Floats
 from tlcore.runs.config import RunConfig
 from tlcore.runs.parts import classes_of, pictures_of
-from tlcore.runs.store import run_info
+from tlcore.runs.store import Run, load_run
 from tlcore.runs.training.fit import Loop, fit
 from tlcore.runs.training.head import Head
 from tlcore.runs.training.inputs import Held as Held
@@ -33,12 +36,19 @@ REPEATS = 5  # subsets drawn for each number of pictures
 FEWEST = 2  # pictures a class
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 120  # of the learning-rate finder
 CALM = 0.9  # share of the smoothed loss that each step keeps
+WORK = 2e11  # weights × pictures × epochs of a study at most: a minute on one core or so
+OVERHEAD = 20_000  # what a picture costs beside the arithmetic, in weights
+Z_95 = 1.96
 T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
 
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracy with so many pictures of each class; the interval is Student's, of the mean."""
+    """Accuracy with so many pictures of each class.
+
+    The interval adds up what is uncertain: which pictures were drawn (Student's, of the mean) and
+    that it is judged by so few (Agresti and Coull, 1998, on the validation pictures).
+    """
 
     pictures: int  # a class, to learn from
     accuracy: float  # mean over the subsets, 0…1
@@ -65,6 +75,8 @@ class Known:
     val: Floats
     val_labels: npt.NDArray[np.int64]
     classes: int
+    epochs: int = 10  # after which the run's head was the one that is kept
+    contents: tuple[str, ...] = ()  # sha256 of the pictures, of train and then of val
 
 
 def known(run: str, settings: Settings) -> Known:
@@ -73,69 +85,140 @@ def known(run: str, settings: Settings) -> Known:
     Raises:
         RunError: no such run, or its features are not there (any more).
     """
-    info = run_info(run, settings)
-    classes = classes_of(info)
+    found = load_run(run, settings)
+    info, classes = found.info, classes_of(found.info)
     supply = Supply(info.config, len(classes), settings)
     try:
         parts = [_features(supply, pictures_of(info, part), classes) for part in ("train", "val")]
     finally:
         supply.close()
-    (train, train_labels), (val, val_labels) = parts
+    (train, train_labels, learned), (val, val_labels, judged) = parts
     if not len(train) or not len(val):
         raise RunError(
             f"Expected run {run} with its features in the cache. Received none: they were cleared "
             "away, or it never had a head. Run it again."
         )
-    return Known(info.config, train, train_labels, val, val_labels, len(classes))
+    return Known(
+        info.config,
+        train,
+        train_labels,
+        val,
+        val_labels,
+        len(classes),
+        _epochs_of(found),
+        (*learned, *judged),
+    )
+
+
+def _epochs_of(run: Run) -> int:
+    """Return after how many epochs the run's head was the one that it kept."""
+    head = [epoch for epoch in run.history if epoch.stage == "head"]
+    if run.info.config.patience and head:
+        return min(head, key=lambda epoch: epoch.val_loss).epoch
+    return len(head) or run.info.config.epochs or 10
 
 
 def enough(run: str, settings: Settings) -> tuple[Point, ...]:
     """Return the accuracy on validation over the number of pictures to learn from.
 
     Subsets are drawn class by class, REPEATS times for each number; numbers double up to all that
-    the smallest class has.
+    the smallest class has. Takes a minute at most, see above.
+
+    Raises:
+        RunError: as ``known``, or a class has fewer than FEWEST pictures to learn from.
     """
     data = known(run, settings)
     places = [np.flatnonzero(data.train_labels == label) for label in range(data.classes)]
     smallest = min(len(place) for place in places)
-    steps = [FEWEST * 2**power for power in range(int(math.log2(max(1, smallest / FEWEST))) + 1)]
+    if smallest < FEWEST:
+        raise _too_few(FEWEST, "each class to learn from", smallest)
+    steps = [FEWEST * 2**power for power in range(int(math.log2(smallest / FEWEST)) + 1)]
+    numbers = list(dict.fromkeys([*steps, smallest]))
+    data = _within(data, REPEATS * data.classes * sum(numbers))
     points = []
-    for pictures in dict.fromkeys([*steps, smallest]):
-        if pictures > smallest:
-            continue
+    for pictures in numbers:
         found = []
         for repeat in range(REPEATS):
             draw = np.random.default_rng([data.config.seed, pictures, repeat])
             subset = np.concatenate([draw.choice(place, pictures, False) for place in places])
             found.append(_accuracy(data, subset, repeat))
-        points.append(_point(pictures, found))
+        points.append(_point(pictures, found, len(data.val)))
     return tuple(points)
 
 
 def folds(run: str, settings: Settings, k: int = 5) -> tuple[float, ...]:
-    """Return the accuracy on each of ``k`` stratified parts, learned from the others."""
+    """Return the accuracy on each of ``k`` stratified parts, learned from the others.
+
+    There are fewer parts where a class has fewer than ``k`` pictures. Copies of a picture are in
+    one part. Takes a minute at most, see above.
+
+    Raises:
+        RunError: as ``known``, or a class has not two different pictures.
+    """
     data = known(run, settings)
     values = np.concatenate([data.train, data.val])
     labels = np.concatenate([data.train_labels, data.val_labels])
-    fold = stratified(labels, k, [data.config.seed, k])
+    k = min(k, *(len({data.contents[at] for at in np.flatnonzero(labels == label)})
+                 for label in range(data.classes)))  # fmt: skip
+    if k < 2:
+        raise _too_few(2, "each class, all different", k)
+    data = _within(data, (k - 1) * len(labels))
+    fold = stratified(labels, k, [data.config.seed, k], data.contents)
     found = []
     for number in range(k):
         out = fold == number
-        part = Known(
-            data.config, values[~out], labels[~out], values[out], labels[out], data.classes
+        part = replace(
+            data,
+            train=values[~out],
+            train_labels=labels[~out],
+            val=values[out],
+            val_labels=labels[out],
         )
         found.append(_accuracy(part, np.arange(len(part.train)), number))
     return tuple(found)
 
 
-def stratified(labels: npt.NDArray[np.int64], k: int, seed: Sequence[int]) -> npt.NDArray[np.int64]:
-    """Return the fold of each picture, (n,) of 0…k − 1, each class spread evenly over them."""
+def _too_few(wanted: int, of: str, received: int) -> RunError:
+    return RunError(
+        f"Expected at least {wanted} pictures of {of}. Received {received} of the smallest. Add "
+        "pictures and start a new run."
+    )
+
+
+def _within(data: Known, pictures: int) -> Known:
+    """Let the heads of a study learn no longer than WORK allows.
+
+    Args:
+        data: with the epochs that the run's own head took.
+        pictures: that all heads of the study together see in an epoch.
+    """
+    sides = [data.train[0].size, *data.config.hidden, _units(data)]
+    weights = sum(before * behind for before, behind in pairwise(sides))
+    most = int(WORK / (pictures * (weights + OVERHEAD)))
+    return replace(data, epochs=max(1, min(data.epochs, most)))
+
+
+def stratified(
+    labels: npt.NDArray[np.int64], k: int, seed: Sequence[int], contents: Sequence[str] = ()
+) -> npt.NDArray[np.int64]:
+    """Return the fold of each picture, (n,) of 0…k − 1, each class spread evenly over them.
+
+    Args:
+        labels: (n,) the class of each picture.
+        k: number of folds.
+        seed: another seed gives other folds.
+        contents: what each picture shows, as a hash; equal ones come into one fold. None: all
+            differ.
+    """
     draw = np.random.default_rng(seed)
     fold = np.zeros(len(labels), np.int64)
+    first = {content: place for place, content in reversed(list(enumerate(contents)))}
     for label in np.unique(labels):
         mine = draw.permutation(np.flatnonzero(labels == label))
+        if first:
+            mine = mine[[first[contents[place]] == place for place in mine.tolist()]]
         fold[mine] = np.arange(len(mine)) % k
-    return fold
+    return fold[[first[content] for content in contents]] if first else fold
 
 
 def find_rate(run: str, settings: Settings) -> Rates:
@@ -177,15 +260,15 @@ def sweep(data: Known) -> Rates:
 
 def _features(
     supply: Supply, samples: list[Sample], classes: tuple[str, ...]
-) -> tuple[Floats, npt.NDArray[np.int64]]:
+) -> tuple[Floats, npt.NDArray[np.int64], tuple[str, ...]]:
     known, values = supply.kept(samples)
-    return values, np.array([classes.index(sample.label) for sample in known], np.int64)
+    labels = np.array([classes.index(sample.label) for sample in known], np.int64)
+    return values, labels, tuple(sample.sha256 for sample in known)
 
 
 def _accuracy(data: Known, subset: Positions, repeat: int) -> float:
-    config = replace(
-        data.config, epochs=data.config.epochs or 10, seed=data.config.seed + repeat, patience=0
-    )
+    seed = (data.config.seed + repeat) % 2**31
+    config = replace(data.config, epochs=data.epochs, seed=seed, patience=0)
     labels = data.train_labels[subset]
     train = Part(Held(data.train[subset]), labels, targets_of(labels, _units(data)))
     val = Part(Held(data.val), data.val_labels, targets_of(data.val_labels, _units(data)))
@@ -203,7 +286,9 @@ def _units(data: Known) -> int:
     return units(data.classes, data.config.output)
 
 
-def _point(pictures: int, found: list[float]) -> Point:
+def _point(pictures: int, found: list[float], judged: int) -> Point:
     mean = float(np.mean(found))
-    half = T_95[len(found)] * float(np.std(found, ddof=1)) / math.sqrt(len(found))
+    drawn = T_95[len(found)] * float(np.std(found, ddof=1)) / math.sqrt(len(found))
+    near = (mean * judged + 2) / (judged + 4)  # two more of each: never quite sure
+    half = math.hypot(drawn, Z_95 * math.sqrt(near * (1 - near) / (judged + 4)))
     return Point(pictures, mean, max(0.0, mean - half), min(1.0, mean + half))

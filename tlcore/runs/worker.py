@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -14,11 +15,12 @@ from tlcore.images.store import open_dataset
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Event, EventLog
 from tlcore.runs.locks import held, turn
-from tlcore.runs.outcome import FAILED, STOPPED, Outcome, waits, write_outcome
+from tlcore.runs.outcome import FAILED, STOPPED, Outcome, waits, with_earlier, write_outcome
 from tlcore.runs.training.train import train
 from tlcore.settings import Settings
 
 NICENESS = 5  # the page and its answers come first
+FULL = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk
 TAKEN_BACK = Outcome(STOPPED, 0.0, None, "It was taken back before its turn came.")
 
 
@@ -41,14 +43,36 @@ def work(
             given_up=(folder / "stop").exists,
         ) as came:
             outcome = _work(folder, settings, emit) if came else TAKEN_BACK
-    except TLCoreError as error:
-        outcome = Outcome(FAILED, time.time() - start, None, str(error))
     except Exception as error:  # the last frame of the process: whatever it was is written down
-        traceback.print_exc()
-        said = f"{type(error).__name__}: {error}. The log says where; nothing else is affected."
-        outcome = Outcome(FAILED, time.time() - start, None, said)
-    write_outcome(folder, outcome)
+        outcome = Outcome(FAILED, time.time() - start, None, _said(error))
+    outcome = with_earlier(folder, outcome)
+    _write(folder, outcome)
     return outcome
+
+
+def _said(error: Exception) -> str:
+    """Return what a person is told of it; the log has the rest."""
+    if isinstance(error, TLCoreError):
+        return str(error)
+    traceback.print_exc()
+    if isinstance(error, OSError) and error.errno in FULL:
+        return (
+            "Expected room on the disk for what the run keeps. Received none: it is full. Make "
+            "room and resume the run: it goes on from its last checkpoint."
+        )
+    return f"{type(error).__name__}: {error}. The log says where; nothing else is affected."
+
+
+def _write(folder: Path, outcome: Outcome) -> None:
+    """Write down how it ended, on a full disk too: what it was about to save makes room."""
+    try:
+        write_outcome(folder, outcome)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        for path in folder.glob(".*"):
+            path.unlink(missing_ok=True)
+        write_outcome(folder, outcome)
 
 
 def _work(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> Outcome:

@@ -189,14 +189,14 @@ def _fine_tuning(row: Backbone, before: RunConfig) -> Options:
         format="%g",
         help="0: a twentieth of the head's. At most a tenth of it, or the network forgets.",
     )
-    layers = list(dict.fromkeys([before.unfreeze_from, row.unfreeze_from, *row.layers]))
+    layers = list(dict.fromkeys([before.unfreeze_from, row.unfreeze_from, *row.blocks]))
     layer = st.selectbox(
         "From layer on",
         layers,
         key=f"unfreeze-{row.name}",
         accept_new_options=True,
-        help=f"The first layer that learns. {count(len(row.layers), 'end')} of its stages are "
-        "listed; any layer can be typed. The cut is made at the block's boundary below it.",
+        help=f"The first layer that learns. The beginnings of {count(len(row.blocks), 'block')} "
+        "are listed; any layer can be typed. The cut is made at the block's boundary below it.",
     )
     return {
         "fine_tune_epochs": epochs,

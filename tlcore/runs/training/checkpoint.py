@@ -46,8 +46,8 @@ def load(path: Path) -> Checkpoint | None:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files if name != "meta"}
             meta = json.loads(str(stored["meta"]))
-    except (FileNotFoundError, zipfile.BadZipFile, ValueError):
+        best = {name.removeprefix(BEST): value for name, value in arrays.items() if BEST in name}
+        state = {name: value for name, value in arrays.items() if BEST not in name}
+        return Checkpoint(**(meta | {"state": state, "best": best}))
+    except (FileNotFoundError, zipfile.BadZipFile, ValueError, TypeError):  # another version's
         return None
-    best = {name.removeprefix(BEST): value for name, value in arrays.items() if BEST in name}
-    state = {name: value for name, value in arrays.items() if BEST not in name}
-    return Checkpoint(**(meta | {"state": state, "best": best}))

@@ -197,13 +197,18 @@ def _learn(learner: Learner, train: Part, loop: Loop, at: Checkpoint) -> Score:
 def evaluate(learner: Learner, part: Part, stopping: Callable[[], bool] = lambda: False) -> Score:
     """Judge a learner by a part. Raises Stopped if the run is asked to stop meanwhile."""
     total, look = Score(0.0, 0.0, 0), Pace(LOOK)
-    size = max(1, min(EVALUATED, EVALUATED_BYTES // part.source.picture_bytes))
+    size = evaluated_at_once(part.source.picture_bytes)
     for place, inputs in enumerate(part.source.batches(np.arange(len(part)), size, 0)):
         targets = part.targets[place * size : (place + 1) * size]
         total = _add(total, learner.evaluate(inputs, targets))
         if look.due() and stopping():
             raise Stopped
     return total
+
+
+def evaluated_at_once(picture_bytes: int) -> int:
+    """Return how many pictures are judged at a time, whose values take so many bytes each."""
+    return max(1, min(EVALUATED, EVALUATED_BYTES // max(1, picture_bytes)))
 
 
 def _weights(train: Part, config: RunConfig) -> Any:

@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tlcore.errors import BadDataset
 from tlcore.images.dataset import Sample
 from tlcore.runs.cache.shelf import MISSING, Floats, Shelf
 from tlcore.runs.config import RunConfig
+from tlcore.runs.training.checks import check_classes, nothing_for
 from tlcore.runs.training.order import VIEWS, Positions, generator, views_of_epoch
 from tlcore.runs.training.pace import Stopped
 from tlcore.runs.training.pictures import PLAIN, Request
@@ -135,6 +135,18 @@ def stored_requests(
     ]
 
 
+def layers_of(supply: Supply) -> list[str]:
+    """Return the layers whose values a run's stages read.
+
+    Raises:
+        UnknownName: the network has no layer of that name to unfreeze from.
+    """
+    layers = [supply.pooled] if supply.config.epochs else []
+    if supply.config.fine_tune_epochs:
+        layers.append(supply.cut)
+    return layers
+
+
 def views_of(config: RunConfig) -> list[int]:
     """Return the numbers of the views that are stored of each picture to learn from."""
     return [PLAIN, *range(config.views)]
@@ -149,6 +161,7 @@ def train_part(supply: Supply, samples: Sequence[Sample], asked: Asked) -> Part:
     )]  # fmt: skip
     kept = np.flatnonzero((np.stack(rows) != MISSING).all(axis=0))
     good = [samples[place] for place in kept.tolist()]
+    check_classes(asked.classes, good)
     source: Source
     if config.free_augmentation:
         source = Free(supply, asked.layer, good, asked.before, asked.stopping)
@@ -176,10 +189,7 @@ def _rows(
 
 def _part(source: Source, samples: Sequence[Sample], asked: Asked, name: str) -> Part:
     if not samples:
-        raise BadDataset(
-            f"Expected pictures for {name}. Received none that can be read. Add pictures: each "
-            "class needs at least two, one to train on and one to judge by."
-        )
+        raise nothing_for(name)
     index = {label: place for place, label in enumerate(asked.classes)}
     labels = np.array([index[sample.label] for sample in samples], np.int64)
     return Part(source, labels, targets_of(labels, asked.units))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from tlcore.networks.freeze import cut_below, freeze_base, unfreeze_from
 from tlcore.networks.heads import add_head
 from tlcore.networks.network import preprocess
 from tlcore.runs.config import RunConfig
+from tlcore.runs.training.memory import Sizes
 from tlcore.runs.training.pictures import FORWARD
 from tlcore.settings import Settings
 
@@ -27,8 +29,6 @@ class Whole:
 
     def __init__(self, config: RunConfig, classes: int, settings: Settings) -> None:
         """Build it. Raises as ``build`` does."""
-        # Bit for bit the same on every run; costs nothing that can be measured here.
-        keras.utils.set_random_seed(config.seed)
         self.config = config
         pretrained = Pretrained(
             config.backbone, config.size, random=config.random_weights, top=False
@@ -84,6 +84,20 @@ class Whole:
         unfreeze_from(self.base, self.config.unfreeze_from)
         return keras.Model(self.output(self.cut), self.model.get_layer("logits").output)
 
+    def sizes(self) -> Sizes:
+        """Return how large it is, below and above the cut."""
+        layers = self.model.layers
+        behind = 1 + [layer.name for layer in layers].index(self.cut)
+        above = [_floats(layer) for layer in layers[behind:]]
+        return Sizes(
+            weights=self.model.count_params(),
+            largest=max(map(_floats, layers)),
+            top_weights=sum(layer.count_params() for layer in layers[behind:]),
+            top_largest=max(above),
+            top_activations=sum(above),
+            cut=math.prod(self.shape(self.cut)),
+        )
+
     def save(self, folder: Path) -> None:
         """Save it as ``model.keras``, whole or not at all."""
         self.model.trainable = False  # what is saved is for answering
@@ -100,3 +114,8 @@ class Whole:
                 input_signature=[tf.TensorSpec((FORWARD, side, side, 3), tf.float32)],
             )
         return self._forwards[layers]
+
+
+def _floats(layer: keras.layers.Layer) -> int:
+    """Return the activations of one picture in a layer."""
+    return math.prod(side or 1 for side in layer.output.shape[1:])

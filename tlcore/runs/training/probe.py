@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +14,16 @@ from tlcore.errors import BadConfig
 from tlcore.images.dataset import Sample
 from tlcore.networks.units import units
 from tlcore.runs.config import RunConfig
-from tlcore.runs.training.inputs import stored_requests, targets_of
+from tlcore.runs.training.checks import check_parts
+from tlcore.runs.training.head import Head
+from tlcore.runs.training.inputs import layers_of, stored_requests, targets_of
+from tlcore.runs.training.memory import memory_of
 from tlcore.runs.training.pictures import FORWARD, Request, decoded, hashed
 from tlcore.runs.training.supply import Supply, readable
 from tlcore.settings import Settings
 
 TRIED = 4 * FORWARD  # pictures
-COPIES = 4  # of the head's weights: themselves, two moments, the slope
+STARTED = 6.0  # s until a process has TensorFlow and the network, and until that is saved
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Cost:
     missing: int  # pictures and views that the cache does not have
     disk: int  # bytes that the cache will grow by
     memory: int  # bytes resident at most, roughly
+    total_seconds: float  # of the whole run, all its epochs included; less if it ends early
 
 
 def probe(
@@ -44,34 +46,44 @@ def probe(
 
     Raises:
         BadConfig: it cannot fit into the cache, onto the disk or into memory.
+        BadDataset: a part has no pictures.
+        UnknownName: the network has no layer of that name to unfreeze from.
         WeightsMissing: the backbone's weights are not here.
     """
     labels = {sample.label for sample in [*train, *val]}
+    check_parts(train, val)
     supply = Supply(config, len(labels), settings)
     try:
-        layers = [supply.pooled] + ([supply.whole.cut] if config.fine_tune_epochs else [])
+        layers = layers_of(supply)
+        sizes = supply.whole.sizes()
         requests = stored_requests(config, hashed(train), hashed(val))
         missing = len(supply.missing(layers, requests))
-        a_picture = _seconds_a_picture(supply, layers, requests) if missing else 0.0
-        if config.free_augmentation and not a_picture:
+        a_picture = 0.0
+        if missing or config.free_augmentation:
             a_picture = _seconds_a_picture(supply, layers, requests)
-        disk = sum(supply.shelf(layer).bytes_of(missing) for layer in layers)
-        features = int(np.prod(supply.shelf(supply.pooled).shape))
-        learned = len(train) * (1 + config.views)
-        tuned = _tuned_seconds(supply, learned, len(val), len(labels)) if len(layers) > 1 else 0.0
+        a_row = sum(supply.shelf(layer).bytes_of(1) for layer in layers)
+        features = supply.inputs_of_head
+        count = units(len(labels), config.output)
+        free = len(train) * a_picture if config.free_augmentation else 0.0
+        head = _head_seconds(config, features, count, len(train), len(val))
+        tuned = 0.0
+        if config.fine_tune_epochs:
+            tuned = free + _tuned_seconds(supply, len(train), len(val), count)
     finally:
         supply.close()
     cost = Cost(
         feature_seconds=missing * a_picture,
-        epoch_seconds=len(train) * a_picture if config.free_augmentation else 0.0,
-        tuned_seconds=tuned + (len(train) * a_picture if config.free_augmentation else 0.0)
-        if config.fine_tune_epochs
-        else 0.0,
+        epoch_seconds=free,
+        tuned_seconds=tuned,
         missing=missing,
-        disk=disk,
-        memory=_memory(config, features, len(labels)),
+        disk=missing * a_row,
+        memory=memory_of(config, sizes, features, count, len(requests) * a_row),
+        total_seconds=STARTED
+        + missing * a_picture
+        + config.epochs * (free + head)
+        + config.fine_tune_epochs * tuned,
     )
-    _refuse(cost, settings)
+    _refuse(cost, settings, needed=len(requests) * a_row)
     return cost
 
 
@@ -92,14 +104,25 @@ def _seconds_a_picture(supply: Supply, layers: Sequence[str], requests: Sequence
     return decoding + (time.perf_counter() - began) / len(tried)
 
 
-def _tuned_seconds(supply: Supply, learned: int, judged: int, classes: int) -> float:
-    """Try two steps of the top blocks, and two looks: the first ones pay for the tracing."""
+def _head_seconds(config: RunConfig, features: int, units: int, learned: int, judged: int) -> float:
+    """Return the seconds of an epoch of the head on values that are there, after two tries."""
+    head, size = Head(config, features, units), config.batch_size
+    batch = np.zeros((size, features), np.float32)
+    targets = targets_of(np.zeros(size, np.int64), units)
+    step = _second(lambda: head.step(batch, targets, None, config.learning_rate))
+    look_at = _second(lambda: head.evaluate(batch, targets))
+    return (learned * step + judged * look_at) / size
+
+
+def _tuned_seconds(supply: Supply, learned: int, judged: int, units: int) -> float:
+    """Return the seconds of an epoch of the top blocks, after two steps and two looks: the first
+    ones pay for the tracing. A picture shows one of its views in an epoch."""
     from tlcore.runs.training.top import Top
 
     config = supply.config
     top = Top(supply.whole.top(), config)
     batch = np.zeros((config.batch_size, *supply.whole.shape(supply.whole.cut)), np.float32)
-    targets = targets_of(np.zeros(len(batch), np.int64), units(classes, config.output))
+    targets = targets_of(np.zeros(len(batch), np.int64), units)
     rate = config.fine_tune_learning_rate
     step = _second(lambda: top.step(batch, targets, None, rate))
     look_at = _second(lambda: top.evaluate(batch, targets))
@@ -113,18 +136,11 @@ def _second(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _memory(config: RunConfig, features: int, classes: int) -> int:
-    sides = [features, *config.hidden, classes]
-    weights = sum(before * behind for before, behind in pairwise(sides))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return peak + 4 * (COPIES * weights + 2 * 256 * features)
-
-
-def _refuse(cost: Cost, settings: Settings) -> None:
-    if cost.disk > settings.cache_bytes:
+def _refuse(cost: Cost, settings: Settings, needed: int) -> None:
+    if needed > settings.cache_bytes:
         raise BadConfig(
             f"Expected features of at most {settings.cache_bytes / 2**30:.3g} GiB "
-            f"(TLCORE_CACHE_BYTES). Received {cost.disk / 2**30:.3g} GiB. Allow more, or choose "
+            f"(TLCORE_CACHE_BYTES). Received {needed / 2**30:.3g} GiB. Allow more, or choose "
             "a smaller size, fewer views, another pooling or a later layer."
         )
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -137,8 +153,8 @@ def _refuse(cost: Cost, settings: Settings) -> None:
     if cost.memory > _memory_free():
         raise BadConfig(
             f"Expected {cost.memory / 2**30:.3g} GiB of free memory. Received "
-            f"{_memory_free() / 2**30:.3g} GiB. Choose a smaller size, another pooling or "
-            "smaller dense layers."
+            f"{_memory_free() / 2**30:.3g} GiB. Choose a smaller size or batch, another "
+            "pooling, smaller dense layers or a later layer to unfreeze from."
         )
 
 

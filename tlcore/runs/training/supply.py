@@ -56,6 +56,16 @@ class Supply:
         """The layer whose values the head learns from."""
         return f"pooling-{self.config.pooling}"
 
+    @property
+    def cut(self) -> str:
+        """The layer whose values the top blocks learn from. Raises UnknownName."""
+        return self.whole.cut
+
+    @property
+    def inputs_of_head(self) -> int:
+        """The features that the head learns from, of one picture."""
+        return math.prod(self.shelf(self.pooled).shape)
+
     def shelf(self, layer: str) -> Shelf:
         """Return the open shelf of a layer."""
         known = self._known_shelf(layer)

@@ -17,7 +17,14 @@ from tlcore.runs.training.checkpoint import Checkpoint
 from tlcore.runs.training.desk import Desk
 from tlcore.runs.training.fit import Diverged, Learner, Loop, fit
 from tlcore.runs.training.head import Head
-from tlcore.runs.training.inputs import Asked, Part, stored_requests, train_part, val_part
+from tlcore.runs.training.inputs import (
+    Asked,
+    Part,
+    layers_of,
+    stored_requests,
+    train_part,
+    val_part,
+)
 from tlcore.runs.training.pace import BEAT, Pace, Stopped
 from tlcore.runs.training.supply import Supply
 from tlcore.settings import Settings
@@ -44,33 +51,39 @@ def train(
         emit: told each event.
 
     Raises:
-        BadDataset: nothing to learn from or to judge by, or the pictures have changed.
+        BadDataset: nothing to learn from or to judge by, also in one class, or the pictures have
+            changed.
+        UnknownName: the network has no layer of that name to unfreeze from.
         WeightsMissing: the backbone's weights are not here.
     """
     start = time.perf_counter()
-    split = read_or_write_split(folder, config, dataset)
     stopping = (folder / "stop").exists
-    desk = Desk(config, settings, folder, split.classes, split.train, split.val, emit, stopping)
-    supply = Supply(config, len(split.classes), settings)
     at = checkpoint.load(folder / checkpoint.FILE) or beginning(config)
-    earlier = at.seconds
     saved, error = False, ""
     try:
-        at, error = _stages(supply, desk, at)
+        split = read_or_write_split(folder, config, dataset, stopping)
+        desk = Desk(config, settings, folder, split.classes, split.train, split.val, emit, stopping)
+        at, error = _supplied(desk, at)
         saved = True
     except Stopped:
         pass
-    finally:
-        supply.close()
     complete = saved and at.over and at.stage == _stages_of(config)[-1]
     return Outcome(
         state=FAILED if error else FINISHED if complete else STOPPED,
-        seconds=earlier + time.perf_counter() - start,
+        seconds=time.perf_counter() - start,
         val_accuracy=at.best_accuracy if at.event else None,
         val_loss=at.best_loss if at.event else None,
         epochs=at.event,
         error=error,
     )
+
+
+def _supplied(desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
+    supply = Supply(desk.config, len(desk.classes), desk.settings)
+    try:
+        return _stages(supply, desk, at)
+    finally:
+        supply.close()
 
 
 def _stages(supply: Supply, desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
@@ -81,7 +94,7 @@ def _stages(supply: Supply, desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str
     """
     config, error = desk.config, ""
     _features(supply, desk)
-    head = Head(config, _inputs_of_head(supply), desk.units)
+    head = Head(config, supply.inputs_of_head, desk.units)
     if at.stage == "head":
         if config.epochs:
             at, error = _run(head, supply, desk, at)
@@ -124,10 +137,7 @@ def _features(supply: Supply, desk: Desk) -> None:
     Raises:
         Stopped: before all of it was there.
     """
-    config = desk.config
-    layers = [supply.pooled] if config.epochs else []
-    if config.fine_tune_epochs:
-        layers.append(supply.whole.cut)
+    config, layers = desk.config, layers_of(supply)
     requests = supply.missing(layers, stored_requests(config, desk.train, desk.val))
     desk.emit(Stage("features", len(requests)))
     beat = Pace(BEAT)
@@ -153,11 +163,6 @@ def _parts(stage: str, supply: Supply, desk: Desk, *, before: int) -> tuple[Part
     layer = supply.pooled if stage == "head" else supply.whole.cut
     asked = Asked(layer, stage, desk.classes, desk.units, before, desk.stopping)
     return train_part(supply, desk.train, asked), val_part(supply, desk.val, asked)
-
-
-def _inputs_of_head(supply: Supply) -> int:
-    shape = supply.shelf(supply.pooled).shape
-    return int(shape[0])
 
 
 def _stages_of(config: RunConfig) -> list[str]:
