@@ -98,7 +98,8 @@ def test_its_percentages_are_measured_when_asked(opened: Opened, run: str) -> No
 
     settings = Settings.from_environment()
     opened("Compare", set=SET, run=run)
-    found = _measured(run, run_info(run, settings), settings)
+    info = run_info(run, settings)
+    found = _measured(info.ref, info, settings)
     assert found is not None
     assert found.answers == 4  # two of each class
 
