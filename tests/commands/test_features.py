@@ -98,7 +98,7 @@ def drawn(path: Path) -> np.ndarray:
 def test_the_scale_is_the_layers_and_a_difference_has_zero_in_the_middle(
     place: tuple[Settings, Path], runs: tuple[str, str]
 ) -> None:
-    """Pixels of the PNG against the NPZ of all channels, by the rule written down in README."""
+    """Pixels of the PNG against the NPZ of all channels, by the rule of ``grid.levels``."""
     settings, picture = place
     png = picture.parent / "maps.png"
     _, whole = maps(settings, picture, *LAYER, *SMALL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import closing
 from pathlib import Path
 
 import keras
@@ -12,8 +14,10 @@ from tests.runs.test_train import SMALL, run
 from tlcore.inference.activations import places
 from tlcore.networks.answers import Trained
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import FINISHED, STOPPED
+from tlcore.runs.events import Epoch, EventLog
+from tlcore.runs.store import FINISHED, STOPPED, create_run
 from tlcore.runs.trained import load_trained
+from tlcore.runs.training.network import Whole
 from tlcore.settings import Settings
 
 
@@ -55,3 +59,24 @@ def test_a_run_stopped_before_fine_tuning_has_learned_its_head_alone(
     assert state == STOPPED
     rows = [place.layer for place in places(settings, Trained(folder.name))]
     assert [row.name for row in rows if row.trainable and row.parameters] == ["logits"]
+
+
+def test_what_learned_inside_a_nested_model_is_said(settings: Settings) -> None:
+    """ConvNeXt from its last downsampling block on, which is a model of its own."""
+    recipe = RunConfig("set", backbone="ConvNeXtTiny", size=32, random_weights=True)
+    folder, lock = create_run(recipe, settings)
+    os.close(lock)
+    whole = Whole(recipe, 2, settings)
+    trained = sorted(tuple(weight.shape) for weight in whole.top().trainable_weights)
+    whole.save(folder)
+    epoch = Epoch(1, "fine-tune", 0.5, 0.5, 0.5, 0.5, 1.0)
+    with closing(EventLog(folder / "events.jsonl")) as log:
+        log.write(epoch)
+    rows = {place.layer.name: place.layer for place in places(settings, Trained(folder.name))}
+    block = "convnext_tiny_downsampling_block_2"
+    inner = f"{block}/convnext_tiny_downsampling_conv_2"
+    assert rows[block].trainable
+    assert rows[inner].trainable
+    assert not rows[inner.replace("_2", "_1")].trainable
+    model = load_trained(folder.name, settings).model
+    assert sorted(tuple(weight.shape) for weight in model.trainable_weights) == trained

@@ -45,7 +45,7 @@ def test_before_and_after_a_run(opened: Opened, lasting_workspace: Settings, run
     assert "**Frozen.**" in said(at)
     assert "the difference is exactly 0" in said(at)
     assert "1–16 of 128 channels. Blue is less" in texts(at)
-    page_to(at, "pair-before-conv_pw_6_relu-0-32", 8)
+    page_to(at, "pair-before-conv_pw_6_relu-128-0-32", 8)
     assert "113–128 of 128 channels." in texts(at)
     assert 'title="Channel 128: ' in html_of(at)
 
@@ -73,21 +73,23 @@ def test_two_pictures_can_be_paged(opened: Opened, lasting_workspace: Settings) 
     at = sound(opened("Feature maps", layer="conv_pw_3", more="images", **ASKED))
     assert "1–16 of 32 channels. Each channel has one scale" in texts(at)
     sha = at.session_state["_chosen_image"][:8]
-    page_to(at, f"pair-images-conv_pw_3-{sha}-0-32", 2)
+    page_to(at, f"pair-images-conv_pw_3-32-{sha}-0-32", 2)
     assert "17–32 of 32 channels." in texts(at)
 
 
 def test_kernels_are_paged_and_stay(opened: Opened, lasting_workspace: Settings) -> None:
     at = sound(opened("Feature maps", layer="conv_pw_6", more="filters", channel="5", **ASKED))
     assert "Kernel 5 of 128 of conv_pw_6: its 1 × 1 weights for each of the 64" in texts(at)
-    at.number_input(key="kernel-conv_pw_6").set_value(9)
+    [field] = [field for field in at.number_input if field.key.endswith("-conv_pw_6")]
+    network = field.key.removeprefix("kernel-").removesuffix("-conv_pw_6")
+    field.set_value(9)
     sound(at.run())
     assert "Kernel 9 of 128" in texts(at)
     assert at.session_state["_chosen_channel"] == "9"
     at.session_state["_chosen_layer"] = "conv_dw_9"  # one slice for each of 128 channels
     sound(at.run())
     assert "1–64 of 128." in texts(at)
-    page_to(at, "kernels-page-conv_dw_9", 2)
+    page_to(at, f"kernels-page-{network}-conv_dw_9", 2)
     assert "65–128 of 128." in texts(at)
     kernels = next(
         data["html"]
@@ -96,6 +98,9 @@ def test_kernels_are_paged_and_stay(opened: Opened, lasting_workspace: Settings)
     )
     assert kernels.count("data-pick") == 64
     assert 'data-pick="128"' in kernels
+    at.session_state["_chosen_layer"] = "conv_pw_2"  # other numbers, and the page begins anew
+    sound(at.run())
+    assert "Kernel 9 of 32" in texts(at)
 
 
 def test_the_list_is_searched_and_goes_to_a_layer(

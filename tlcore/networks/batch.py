@@ -73,7 +73,7 @@ def _answers(
 
 def _probabilities(network: Network, inputs: Sequence[Floats]) -> Floats:
     """Return (n, classes) for n at most BATCH inputs."""
-    rows = -(-len(inputs) // STEP) * STEP
+    rows = max(1, -(-len(inputs) // STEP)) * STEP  # never none: oneDNN fails on an empty batch
     batch = np.zeros((rows, network.size, network.size, 3), np.float32)
     for place, pixels in enumerate(inputs):
         batch[place] = pixels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from tlcore.errors import RunError
-from tlcore.networks.freeze import unfreeze_from
+from tlcore.networks.freeze import freeze_base, unfreeze_from
 from tlcore.networks.network import Network
 from tlcore.runs.store import Run, load_run
 from tlcore.settings import Settings
@@ -26,7 +26,8 @@ def load_trained(run: str, settings: Settings) -> Network:
         )
     saved = keras.models.load_model(info.model, compile=False, safe_mode=True)
     model = keras.Model(saved.input, saved.get_layer("logits").output)
-    unfreeze_from(model, _first_learned(found))  # it was saved frozen; the layer list says this
+    freeze_base(model)  # it was saved so, but Keras forgets it of a Sequential within
+    unfreeze_from(model, _first_learned(found))  # for the layer list; nothing learns here
     note = "trained on a backbone with random weights" if info.config.random_weights else ""
     return Network(
         model=model,

@@ -98,16 +98,17 @@ def _numbers(sample: Sample, look: Look, layer: Layer, settings: Settings) -> No
 
 def _filters(look: Look, layer: Layer, settings: Settings) -> None:
     """The kernels of the convolution at or before the layer, page by page."""
-    paging = f"kernels-page-{layer.name}"
+    this = f"{look.ref}-{layer.name}"  # another network has other numbers of kernels
+    paging = f"kernels-page-{this}"
     page = int(st.session_state.get(paging, 1)) - 1
     wanted = View(KERNELS, palette="grey", page=page)
     channel = max(0, chosen_number(Choice.CHANNEL, 1) - 1)
     found = filters(look.ref, layer.name, wanted, channel, settings)
     if not found.own and found.of is not None:  # the channel looked at is none of its kernels
-        kernel = int(st.session_state.get(f"kernel-{layer.name}", 1)) - 1
+        kernel = int(st.session_state.get(f"kernel-{this}", 1)) - 1
         found = filters(look.ref, layer.name, wanted, kernel, settings)
     if found.of is not None:
-        _which_kernel(found, layer)
+        _which_kernel(found, f"kernel-{this}")
     words = kernel_words(found, layer.name)
     marked = channel if found.own and found.of is None else None
     clickable(
@@ -141,9 +142,8 @@ def kernel_words(found: Filters, layer: str) -> str:
     )
 
 
-def _which_kernel(found: Filters, layer: Layer) -> None:
+def _which_kernel(found: Filters, key: str) -> None:
     """A field for the kernel's number, which is the channel's where a kernel makes a channel."""
-    key = f"kernel-{layer.name}"
     if found.own:
         st.session_state[key] = (found.of or 0) + 1
     st.number_input(

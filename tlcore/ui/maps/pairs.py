@@ -50,7 +50,7 @@ def before_and_after(
         return
     before = Pretrained(config.backbone, config.size, config.fit, config.random_weights, top=False)
     sides = look_of(sample, before), look_of(sample, info.ref)
-    paging = f"before-{layer.name}"
+    paging = f"before-{layer.name}-{layer.output_shape[-1]}"
     pair = pair_page(*sides, layer.name, _half(view, paging), settings)
     _said(pair)
     left, right, difference = st.columns(3, gap="medium")
@@ -72,7 +72,7 @@ def two_images(sample: Sample, look: Look, layer: Layer, view: View, settings: S
     if other is None:
         st.caption("There is only one picture in this set. Add another one above.")
         return
-    paging = f"images-{layer.name}-{sample.sha256[:8]}"
+    paging = f"images-{layer.name}-{layer.output_shape[-1]}-{sample.sha256[:8]}"
     asked = _half(view, paging)
     pair = pair_page(look, look_of(other, look.ref), layer.name, asked, settings)
     size, fit = view_of(look.ref, settings)
