@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from tlcore.networks.weights import ready
+from tlcore.review.interval import wilson
 from tlcore.runs.config import RunConfig
 from tlcore.runs.notes import write_notes
 from tlcore.runs.store import FAILED, STOPPED, Run, RunInfo, list_runs, run_info
@@ -16,7 +17,7 @@ from tlcore.settings import Settings
 from tlcore.ui.run_list import STATES
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary
-from tlcore.ui.words import accuracy, count, duration
+from tlcore.ui.words import count, duration, percent
 
 OTHERS = 6  # backbones beside the run's own
 TAG = "leaderboard"
@@ -58,24 +59,33 @@ def _draw(run: Run, was_active: bool, settings: Settings) -> None:
         st.table(pd.DataFrame([_row(info, run) for info in ranked]).set_index("Backbone"))
         st.caption(
             "The same head and recipe on each backbone, at its own input size, the backbone "
-            "frozen. In brackets the 95% interval: where two overlap, luck may decide. The time is "
-            "that of the whole run, the features included where they had not been kept."
+            "frozen, judged by the same validation pictures. In brackets the 95% interval: where "
+            "two overlap, luck may decide. The time is that of the whole run, the features "
+            "included where they had not been kept."
         )
 
 
 def _row(info: RunInfo, run: Run) -> dict[str, str]:
-    known = info.val_accuracy is not None
     tuned = ", top blocks too" if info.config.fine_tune_epochs else ""
     this = " (this run)" if info.id == run.info.id else ""
     return {
         "Backbone": f"{info.config.backbone}{tuned}{this}",
-        "Validation accuracy": accuracy(info.val_accuracy or 0.0, info.pictures.get("val", 0))
-        if known
-        else STATES[info.state][0],
+        "Validation accuracy": _share(info),
         "Loss": "" if info.val_loss is None else f"{info.val_loss:.3g}",
         "Size": f"{info.config.size} px",
         "Took": "" if info.seconds is None else duration(info.seconds),
     }
+
+
+def _share(info: RunInfo) -> str:
+    """Return "94% (90–97)", or where the run is as long as there is none."""
+    if info.val_accuracy is None:
+        return STATES[info.state][0]
+    pictures = info.pictures.get("val", 0)
+    if not pictures:
+        return percent(info.val_accuracy)
+    low, high = wilson(info.val_accuracy, pictures)
+    return f"{percent(info.val_accuracy)} ({low * 100:.0f}–{high * 100:.0f})"
 
 
 def _worse(info: RunInfo) -> tuple[float, float]:

@@ -109,12 +109,12 @@ def _recipe(
         augmented(filled.asked.below_views, config, planned.train, settings)
         with filled.asked.below_rate:
             offer_rate(config, settings)
-        with filled.cost:
-            cost_line(planned, settings)
         if filled.begin:
             with filled.error:
                 check(planned, settings)
             _start(config, settings)
+        with filled.cost:
+            cost_line(planned, settings)
     except TLCoreError as error:
         with filled.error:
             show_error(error)

@@ -10,7 +10,6 @@ import streamlit as st
 from tlcore.runs.events import STAGES, Progress, Stage
 from tlcore.runs.store import (
     FAILED,
-    FINISHED,
     QUEUED,
     STOPPED,
     Run,
@@ -178,7 +177,6 @@ def _outcome(run: Run) -> None:
         st.error(plain(info.error), icon=":material/error:")
         with st.expander("The last lines of its log", icon=":material/article:"):
             st.code(log_tail(info.folder) or "It printed nothing.", language=None)
-        return
     if info.state == STOPPED:
         kept = "What it had learned is kept." if info.model else "It had nothing to keep yet."
         st.info(plain(info.error) or f"Stopped. {kept}", icon=":material/stop:")
@@ -196,7 +194,7 @@ def _outcome(run: Run) -> None:
 
 
 def _ways_on(run: Run) -> None:
-    if run.info.state not in (FINISHED, STOPPED) or run.info.model is None:
+    if run.info.active or run.info.model is None:
         return
     params = {"run": run.info.id, "set": run.info.config.dataset}
     with st.container(horizontal=True):
