@@ -80,8 +80,11 @@ class Shelf:
 
     def gather(self, rows: npt.NDArray[np.int64]) -> Floats:
         """Return a copy of these rows, (n, *shape)."""
-        if len(rows) and rows.min() < 0:  # NumPy would count from the end: another picture's values
-            raise ValueError("Expected rows that are here. Received a missing one.")
+        here(rows)
+        return self.take(rows)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Floats:
+        """Do what ``gather`` does, for rows that have been looked at (``here``)."""
         values = self._values.take(rows, axis=0)
         self._gathered += values.nbytes
         if self._gathered > RESIDENT and self._values.nbytes > RESIDENT and self._map:
@@ -164,6 +167,12 @@ class Shelf:
             _write(self.folder / "values", first * self.row_bytes, moved.data, last=False)
         os.truncate(self.folder / "values", len(rows) * self.row_bytes)
         _write(self.folder / "values", len(rows) * self.row_bytes, b"")
+
+
+def here(rows: npt.NDArray[np.int64]) -> None:
+    """Refuse a missing row: NumPy would count from the end, to another picture's values."""
+    if rows.size and rows.min() < 0:
+        raise ValueError("Expected rows that are here. Received a missing one.")
 
 
 def shape_of(root: Path, key: ShelfKey) -> tuple[int, ...] | None:
