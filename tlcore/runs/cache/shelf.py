@@ -25,12 +25,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.files import write_json
+from tlcore.networks.answers import Floats as Floats
 from tlcore.runs.cache.keys import ROW_ID, ShelfKey
 from tlcore.runs.cache.room import make_room as make_room
 from tlcore.runs.cache.room import share
 from tlcore.runs.cache.room import size_of as size_of
 
-Floats = npt.NDArray[np.float32]
 MISSING = -1  # the row of an id that is not here
 MOVED = 16 * 2**20  # bytes of values moved at a time
 PATIENCE = 2.0  # s to wait for somebody who only looks something up

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from tlcore.errors import RunError
+from tlcore.networks.answers import Floats
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, Event, Progress
 from tlcore.runs.training.checkpoint import Checkpoint, State
@@ -24,7 +24,6 @@ from tlcore.runs.training.pace import BEAT, LOOK, Pace, Stopped
 CHECKPOINT = 2.0  # s at least between two checkpoints on disk
 EVALUATED = 256  # pictures a batch at most when nothing is learned,
 EVALUATED_BYTES = 4 * 2**20  # and bytes of their values: what is made of them fills many times that
-Floats = npt.NDArray[np.float32]
 
 
 class Learner(Protocol):

@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from tlcore.runs.config import RunConfig
+from tlcore.runs.training.checkpoint import State
 from tlcore.runs.training.optimizers import OPTIMIZERS, Floats, Optimizer
 from tlcore.runs.training.order import MASKS, START, generator
 
-State = dict[str, Any]  # name → array
 # Of 32 bits, or NumPy would look up how to turn each of them, step for step.
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 HIGHEST_POWER = np.float32(80)  # e to the power of more overflows soon; 1 / (1 + e^80) is zero
