@@ -57,3 +57,19 @@ def test_what_cannot_be_trained_makes_no_run(settings: Settings, tmp_path: Path)
     assert "Expected pictures for validation" in found[0][1]
     assert "Received 'conv_dw_99'" in found[1][1]
     assert list_runs(settings) == []
+
+
+def test_a_run_that_never_began_is_resumed_with_its_own_recipe(
+    settings: Settings, tmp_path: Path
+) -> None:
+    data = write_patches(tmp_path / "set", classes=2, each=4)
+    folder, lock = create_run(
+        RunConfig(str(data), "MobileNet-0.25", 32, epochs=2, views=1, random_weights=True), settings
+    )
+    os.close(lock)  # as if it had been killed
+    found = answer(settings, "train", "--resume", folder.name)
+    assert (found["run"], found["state"]) == (folder.name, "finished")
+    assert [epoch["epoch"] for epoch in found["history"]] == [1, 2]
+    (ids,) = settings.features.glob("*/ids")
+    assert len(ids.read_bytes()) == (2 * 6 + 2) * 32  # each to learn from twice
+    assert "has finished" in tlcore(settings, "train", "--resume", folder.name).stderr

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +20,10 @@ from tlcore.networks.build import architecture
 from tlcore.networks.catalogue import backbone
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, Event, Progress, Stage
-from tlcore.runs.store import STOPPED, load_run, reopen_run
+from tlcore.runs.store import STOPPED, create_run, load_run, reopen_run
 from tlcore.runs.training.order import class_weights, epoch_order, generator, views_of_epoch
 from tlcore.runs.worker import work
-from tlcore.settings import Settings
+from tlcore.settings import PROJECT, Settings
 
 SMALL: dict[str, Any] = {
     "backbone": "MobileNet-0.25",
@@ -99,6 +102,44 @@ def test_stopped_in_each_stage_and_resumed(name: str, home: tuple[Settings, Path
     assert infos[0].val_accuracy == infos[1].val_accuracy
     assert infos[0].epochs == infos[1].epochs
     same_normalisation(folder)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from tlcore.runs.events import Progress
+from tlcore.runs.locks import hold
+from tlcore.runs.training import supply
+from tlcore.runs.worker import work
+from tlcore.settings import PROJECT, Settings
+supply.FLUSH = 8  # so that some of the values are on disk by then
+folder = Path(sys.argv[1])
+lock = hold(folder / "run.lock")
+def emit(event):
+    if isinstance(event, Progress) and event.done:
+        os.kill(os.getpid(), 9)
+work(folder, Settings.from_environment(), emit=emit)
+"""
+
+
+def test_killed_while_features_are_computed_and_resumed(home: tuple[Settings, Path]) -> None:
+    settings, data = home
+    config = RunConfig(str(data), **SMALL)
+    whole = train(settings, config)
+    cold = Settings(home=settings.home / "killed", keras_home=settings.keras_home)
+    folder, lock = create_run(config, cold)
+    os.close(lock)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(folder)],
+        cwd=PROJECT,
+        env={**os.environ, **cold.to_environment()},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    resume(folder, cold)
+    for ours, theirs in zip(figures(folder, cold), figures(whole, settings), strict=True):
+        assert ours[:2] == theirs[:2]
+        assert ours[2:] == pytest.approx(theirs[2:], abs=1e-6)
 
 
 def test_stop_in_free_augmentation_comes_between_two_passes(home: tuple[Settings, Path]) -> None:

@@ -130,7 +130,9 @@ class Run:
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        return tuple(event for event in self.events if isinstance(event, Skipped))
+        """The files that could not be used, each once: a resumed run names them again."""
+        named = {event.file: event for event in self.events if isinstance(event, Skipped)}
+        return tuple(named.values())
 
 
 def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:

@@ -78,7 +78,7 @@ def test_it_learns_what_plain_keras_learns(classes: int, options: dict[str, obje
             rate = rate_at(epoch * steps + step, EPOCHS * steps, 0.02, config.schedule)
             heavy = None if weights is None else weights[labels][batch]
             score = head.step(values[batch], targets[batch], heavy, rate)
-            loss, right = loss + score.loss, right + score.right
+            loss, right = loss + score.loss, right + score.correct
         assert loss / PICTURES == pytest.approx(kept["loss"][epoch], abs=1e-5)
         if weights is None:  # Keras would weigh it as well
             assert right / PICTURES == pytest.approx(kept["accuracy"][epoch], abs=1e-6)

@@ -17,7 +17,7 @@ class ShelfKey:
     """The network, the layer and the geometry that all values of one shelf share."""
 
     backbone: str
-    weights: str  # sha256 of the weight file, or "random" and its seed
+    weights: str  # sha256 of the weight file, or "random": those are the same every time
     layer: str  # whose output it is; "pooling-avg" for pooled bottleneck features
     size: int  # side of the network's input, pixels
     fit: str  # geometry

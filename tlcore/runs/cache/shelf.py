@@ -25,12 +25,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.files import write_json
+from tlcore.networks.answers import Floats as Floats
 from tlcore.runs.cache.keys import ROW_ID, ShelfKey
 from tlcore.runs.cache.room import make_room as make_room
 from tlcore.runs.cache.room import share
 from tlcore.runs.cache.room import size_of as size_of
 
-Floats = npt.NDArray[np.float32]
 MISSING = -1  # the row of an id that is not here
 MOVED = 16 * 2**20  # bytes of values moved at a time
 PATIENCE = 2.0  # s to wait for somebody who only looks something up
@@ -80,8 +80,11 @@ class Shelf:
 
     def gather(self, rows: npt.NDArray[np.int64]) -> Floats:
         """Return a copy of these rows, (n, *shape)."""
-        if len(rows) and rows.min() < 0:  # NumPy would count from the end: another picture's values
-            raise ValueError("Expected rows that are here. Received a missing one.")
+        here(rows)
+        return self.take(rows)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Floats:
+        """Do what ``gather`` does, for rows that have been looked at (``here``)."""
         values = self._values.take(rows, axis=0)
         self._gathered += values.nbytes
         if self._gathered > RESIDENT and self._values.nbytes > RESIDENT and self._map:
@@ -164,6 +167,12 @@ class Shelf:
             _write(self.folder / "values", first * self.row_bytes, moved.data, last=False)
         os.truncate(self.folder / "values", len(rows) * self.row_bytes)
         _write(self.folder / "values", len(rows) * self.row_bytes, b"")
+
+
+def here(rows: npt.NDArray[np.int64]) -> None:
+    """Refuse a missing row: NumPy would count from the end, to another picture's values."""
+    if rows.size and rows.min() < 0:
+        raise ValueError("Expected rows that are here. Received a missing one.")
 
 
 def shape_of(root: Path, key: ShelfKey) -> tuple[int, ...] | None:

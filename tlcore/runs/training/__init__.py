@@ -1,15 +1,20 @@
-"""How a run learns. ``features`` and ``top`` need Keras, and ``train`` where it calls them.
+"""How a run learns. ``network`` and ``top`` load Keras; the others do so where they need them.
 
 ===============  ==============================================================
+checks           what is refused before anything is computed
 order            which pictures in which order: a function of (seed, stage, epoch)
 pictures         files → the network's pixels, views included
-features         pixels → what the frozen layers make of them, cached
+network          the backbone with its head, frozen, and the ways through it
+supply           pixels → what the frozen layers make of them, cached
 inputs           those values, as a stage asks for them
 optimizers       NumPy's updates, equal to those of Keras
 head             the dense head in NumPy, equal to Keras
 top              the unfrozen blocks and the head in Keras
+pace             how often to say where it is, and to ask whether to end
 fit              epochs, early stopping, checkpoints: the same for both
 checkpoint       what a stage needs to go on
+desk             what the stages of one run share
 train            the recipe
+memory, probe    what a run will cost
 ===============  ==============================================================
 """

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from tlcore.errors import RunError
+from tlcore.networks.answers import Floats
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, Event, Progress
 from tlcore.runs.training.checkpoint import Checkpoint, State
@@ -24,7 +24,6 @@ from tlcore.runs.training.pace import BEAT, LOOK, Pace, Stopped
 CHECKPOINT = 2.0  # s at least between two checkpoints on disk
 EVALUATED = 256  # pictures a batch at most when nothing is learned,
 EVALUATED_BYTES = 4 * 2**20  # and bytes of their values: what is made of them fills many times that
-Floats = npt.NDArray[np.float32]
 
 
 class Learner(Protocol):
@@ -161,9 +160,9 @@ def _epoch(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint)
         epoch=at.event + 1,
         stage=learner.stage,
         loss=loss,
-        accuracy=learned.right / learned.pictures,
+        accuracy=learned.correct / learned.pictures,
         val_loss=val_loss,
-        val_accuracy=judged.right / judged.pictures,
+        val_accuracy=judged.correct / judged.pictures,
         seconds=time.perf_counter() - began,
     )
 
@@ -176,14 +175,14 @@ def _learn(learner: Learner, train: Part, loop: Loop, at: Checkpoint) -> Score:
     weights = _weights(train, config)
     size, steps = config.batch_size, -(-len(order) // config.batch_size)
     learner.begin_epoch(at.epoch)
-    loss, right, look, beat = 0.0, 0.0, Pace(LOOK), Pace(BEAT, at_once=False)
+    loss, correct, look, beat = 0.0, 0.0, Pace(LOOK), Pace(BEAT, at_once=False)
     for step, inputs in enumerate(train.source.batches(order, size, at.epoch)):
         batch = order[step * size : (step + 1) * size]
         done = at.epoch * steps + step
         rate = rate_at(done, loop.epochs * steps, loop.rate, config.schedule)
-        heavy = None if weights is None else weights[batch]
-        score = learner.step(inputs, train.targets[batch], heavy, rate)
-        loss, right = loss + score.loss, right + score.right
+        weighed = None if weights is None else weights[batch]
+        score = learner.step(inputs, train.targets.take(batch, axis=0), weighed, rate)
+        loss, correct = loss + score.loss, correct + score.correct
         if not math.isfinite(loss):
             raise _NotFinite(loss)
         if look.due():  # after every batch, unless batches take no time at all
@@ -191,7 +190,7 @@ def _learn(learner: Learner, train: Part, loop: Loop, at: Checkpoint) -> Score:
                 raise Stopped
             if beat.due():
                 loop.emit(Progress(learner.stage, done + 1))
-    return Score(loss, right, len(order))
+    return Score(loss, correct, len(order))
 
 
 def evaluate(learner: Learner, part: Part, stopping: Callable[[], bool] = lambda: False) -> Score:
@@ -219,4 +218,4 @@ def _weights(train: Part, config: RunConfig) -> Any:
 
 
 def _add(one: Score, other: Score) -> Score:
-    return Score(one.loss + other.loss, one.right + other.right, one.pictures + other.pictures)
+    return Score(one.loss + other.loss, one.correct + other.correct, one.pictures + other.pictures)

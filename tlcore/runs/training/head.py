@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from tlcore.runs.config import RunConfig
+from tlcore.runs.training.checkpoint import State
 from tlcore.runs.training.optimizers import OPTIMIZERS, Floats, Optimizer
 from tlcore.runs.training.order import MASKS, START, generator
 
-State = dict[str, Any]  # name → array
+# Of 32 bits, or NumPy would look up how to turn each of them, step for step.
+ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
+HIGHEST_POWER = np.float32(80)  # e to the power of more overflows soon; 1 / (1 + e^80) is zero
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Score:
     """Sums over a batch."""
 
     loss: float  # mean loss × pictures
-    right: float  # pictures answered rightly
+    correct: float  # pictures answered correctly
     pictures: int
 
 
@@ -45,9 +47,9 @@ class Head:
         sides = [features, *config.hidden, units]
         # One vector for all weights, so that the optimizer's arithmetic is done once a step.
         self._flat = np.concatenate([each.ravel() for each in _start(sides, config.seed)])
-        self._slope = np.empty_like(self._flat)
+        self._gradient = np.empty_like(self._flat)
         self.weights = _views(self._flat, sides)
-        self._slopes = _views(self._slope, sides)
+        self._gradients = _views(self._gradient, sides)
         self.optimizer: Optimizer = OPTIMIZERS[config.optimizer]([self._flat])
         self._draw = generator(config.seed, self.stage, 0, MASKS)
 
@@ -58,18 +60,18 @@ class Head:
         """Learn from one batch: inputs (n, features), targets (n, units), weights (n,)."""
         layers, masks, logits = self._forward(inputs, learning=True)
         soft = smooth(targets, self.config.label_smoothing)
-        losses, slope = losses_and_slope(logits, soft)
+        losses, gradient = losses_and_gradient(logits, soft)
         if weights is not None:
-            losses, slope = losses * weights, slope * weights[:, None]
-        slope /= np.float32(len(inputs))
-        self._backward(layers, masks, slope)
-        self.optimizer.update([self._flat], [self._slope], rate)
-        return Score(float(losses.sum()), right(logits, targets), len(inputs))
+            losses, gradient = losses * weights, gradient * weights[:, None]
+        gradient /= np.float32(len(inputs))
+        self._backward(layers, masks, gradient)
+        self.optimizer.update([self._flat], [self._gradient], rate)
+        return Score(float(np.add.reduce(losses)), correct(logits, targets), len(inputs))
 
     def evaluate(self, inputs: Floats, targets: Floats) -> Score:
         _, _, logits = self._forward(inputs, learning=False)
-        losses, _ = losses_and_slope(logits, smooth(targets, self.config.label_smoothing))
-        return Score(float(losses.sum()), right(logits, targets), len(inputs))
+        losses, _ = losses_and_gradient(logits, smooth(targets, self.config.label_smoothing))
+        return Score(float(np.add.reduce(losses)), correct(logits, targets), len(inputs))
 
     def logits(self, inputs: Floats) -> Floats:
         """Return (n, units)."""
@@ -110,18 +112,18 @@ class Head:
         return kept * np.float32(1 / (1 - self.config.dropout))
 
     def _backward(
-        self, layers: Sequence[Floats], masks: Sequence[Floats | None], slope: Floats
+        self, layers: Sequence[Floats], masks: Sequence[Floats | None], gradient: Floats
     ) -> None:
-        """Fill in the slope of every weight, from that of the logits."""
+        """Fill in the gradient of every weight, from that of the logits."""
         for i in range(len(layers) - 1, -1, -1):
-            np.matmul(layers[i].T, slope, out=self._slopes[2 * i])
-            slope.sum(axis=0, out=self._slopes[2 * i + 1])
+            np.matmul(layers[i].T, gradient, out=self._gradients[2 * i])
+            np.add.reduce(gradient, axis=0, out=self._gradients[2 * i + 1])
             if i:
-                slope = slope @ self.weights[2 * i].T
+                gradient = gradient @ self.weights[2 * i].T
                 mask = masks[i]
                 if mask is not None:
-                    slope = slope * mask
-                slope = slope * (layers[i] > 0)  # past the relu; dropped ones are zero anyway
+                    gradient = gradient * mask
+                gradient = gradient * (layers[i] > 0)  # past the relu; dropped ones are zero anyway
 
 
 def smooth(targets: Floats, share: float) -> Floats:
@@ -131,13 +133,15 @@ def smooth(targets: Floats, share: float) -> Floats:
     return targets * np.float32(1 - share) + np.float32(share / max(2, targets.shape[1]))
 
 
-def losses_and_slope(logits: Floats, targets: Floats) -> tuple[Floats, Floats]:
-    """Return each picture's cross-entropy (n,) and its slope by the logits (n, units)."""
+def losses_and_gradient(logits: Floats, targets: Floats) -> tuple[Floats, Floats]:
+    """Return each picture's cross-entropy (n,) and its gradient by the logits (n, units)."""
     if logits.shape[1] == 1:
-        small = np.exp(-np.abs(logits))
-        losses = np.maximum(logits, 0) - logits * targets + np.log1p(small)
-        sigmoid = np.where(logits >= 0, 1, small) / (1 + small)
-        return losses[:, 0], (sigmoid - targets).astype(np.float32)
+        losses = np.logaddexp(logits, ZERO) - logits * targets
+        sigmoid = np.exp(np.minimum(-logits, HIGHEST_POWER))
+        sigmoid += ONE
+        np.reciprocal(sigmoid, out=sigmoid)
+        sigmoid -= targets
+        return losses[:, 0], sigmoid
     shifted = logits - logits.max(axis=1, keepdims=True)
     powers = np.exp(shifted)
     sums = powers.sum(axis=1, keepdims=True)
@@ -145,11 +149,11 @@ def losses_and_slope(logits: Floats, targets: Floats) -> tuple[Floats, Floats]:
     return losses, powers / sums - targets
 
 
-def right(logits: Floats, targets: Floats) -> float:
+def correct(logits: Floats, targets: Floats) -> float:
     """Return how many rows say what the targets say."""
     if logits.shape[1] == 1:
-        return float(((logits > 0) == (targets > 0.5)).sum())
-    return float((logits.argmax(axis=1) == targets.argmax(axis=1)).sum())
+        return float(np.count_nonzero((logits > ZERO) == (targets > HALF)))
+    return float(np.count_nonzero(logits.argmax(axis=1) == targets.argmax(axis=1)))
 
 
 def _start(sides: Sequence[int], seed: int) -> list[Floats]:

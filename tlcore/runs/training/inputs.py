@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.images.dataset import Sample
-from tlcore.runs.cache.shelf import MISSING, Floats, Shelf
+from tlcore.runs.cache.shelf import MISSING, Floats, Shelf, here
 from tlcore.runs.config import RunConfig
 from tlcore.runs.training.checks import check_classes, nothing_for
 from tlcore.runs.training.order import VIEWS, Positions, generator, views_of_epoch
@@ -62,8 +62,10 @@ class Stored:
         if len(self.rows) > 1:
             draw = generator(self.seed, self.stage, epoch, VIEWS)
             rows = self.rows[views_of_epoch(len(rows), len(self.rows), draw), np.arange(len(rows))]
+        rows = rows[order]
+        here(rows)
         for start in range(0, len(order), size):
-            yield self.shelf.gather(rows[order[start : start + size]])
+            yield self.shelf.take(rows[start : start + size])
 
 
 @dataclass(frozen=True, eq=False)

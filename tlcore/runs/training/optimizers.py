@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from tlcore.networks.answers import Floats as Floats
+
 EPSILON = np.float32(1e-7)
 
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 from tlcore.networks.answers import Floats
 from tlcore.runs.config import RunConfig
 from tlcore.runs.training.checkpoint import State
-from tlcore.runs.training.head import Score, right
+from tlcore.runs.training.head import Score, correct
 from tlcore.runs.training.optimizers import MOMENTUM
 from tlcore.runs.training.order import MASKS, generator
 
@@ -60,14 +60,14 @@ class Top:
 
     def step(self, inputs: Floats, targets: Floats, weights: Floats | None, rate: float) -> Score:
         self.optimizer.learning_rate.assign(rate)
-        heavy = np.ones(len(inputs), np.float32) if weights is None else weights
-        loss, logits = self._step(inputs, targets, heavy)
-        return Score(float(loss) * len(inputs), right(logits.numpy(), targets), len(inputs))
+        weighed = np.ones(len(inputs), np.float32) if weights is None else weights
+        loss, logits = self._step(inputs, targets, weighed)
+        return Score(float(loss) * len(inputs), correct(logits.numpy(), targets), len(inputs))
 
     def evaluate(self, inputs: Floats, targets: Floats) -> Score:
         logits = self._forward(inputs).numpy()
         losses = self._loss(targets, logits)
-        return Score(float(losses) * len(inputs), right(logits, targets), len(inputs))
+        return Score(float(losses) * len(inputs), correct(logits, targets), len(inputs))
 
     def state(self) -> State:
         weights, kept = self.model.trainable_variables, self.optimizer.variables
