@@ -3,8 +3,8 @@
 import streamlit as st
 
 from tlcore.ui.home_view import doors, first_steps
-from tlcore.ui.run_list import recent_runs
 from tlcore.ui.shell import HOME, page
+from tlcore.ui.tune.listing import recent_runs
 from tlcore.ui.weights_view import weights_overview
 
 with page(HOME) as settings:

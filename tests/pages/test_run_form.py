@@ -21,8 +21,8 @@ from tlcore.runs.store import Outcome, create_run, list_runs, write_outcome
 from tlcore.runs.studies import Rates
 from tlcore.runs.training.probe import Cost
 from tlcore.settings import Settings
-from tlcore.ui.run_options import RATE
-from tlcore.ui.run_probes import Planned, probes
+from tlcore.ui.tune.options import RATE
+from tlcore.ui.tune.probes import Planned, probes
 
 # Every field another than what the form begins with.
 UNUSUAL = RunConfig(

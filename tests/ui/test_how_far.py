@@ -9,7 +9,7 @@ import pytest
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, Event, Progress, Stage
 from tlcore.runs.store import RUNNING, Run, RunInfo
-from tlcore.ui.run_view import how_far
+from tlcore.ui.tune.view import how_far
 
 BOTH = RunConfig("set", epochs=10, fine_tune_epochs=5)
 

@@ -15,7 +15,7 @@ from tlcore.images.folder import read_folder
 from tlcore.runs.config import RunConfig
 from tlcore.runs.training.pictures import Looking, Request, hashed, look
 from tlcore.settings import Settings
-from tlcore.ui.run_augmented import GAP, SIDE, seen_views, sheet, spread
+from tlcore.ui.tune.augmented import GAP, SIDE, seen_views, sheet, spread
 
 
 @pytest.mark.parametrize(

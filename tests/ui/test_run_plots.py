@@ -7,8 +7,8 @@ import math
 import pytest
 
 from tlcore.runs.events import Epoch
-from tlcore.ui.run_plots import axis_range, curves, lost, overlay
 from tlcore.ui.theme import LIGHT, template
+from tlcore.ui.tune.plots import axis_range, curves, lost, overlay
 
 
 def epoch(number: int, stage: str = "head", loss: float = 0.5) -> Epoch:

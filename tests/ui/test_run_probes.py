@@ -13,7 +13,7 @@ from tlcore.errors import BadConfig
 from tlcore.images.dataset import Sample
 from tlcore.runs.config import RunConfig
 from tlcore.runs.training.probe import Cost
-from tlcore.ui.run_probes import Planned, Probes, freely, seconds_a_picture
+from tlcore.ui.tune.probes import Planned, Probes, freely, seconds_a_picture
 
 
 def cost(**values: float) -> Cost:

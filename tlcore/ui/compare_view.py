@@ -11,8 +11,6 @@ from tlcore.networks.answers import Prediction
 from tlcore.networks.groups import CLASSES, imagenet_groups
 from tlcore.ui.words import count, label
 
-PLAIN_CHART = {"displayModeBar": False, "scrollZoom": False}
-
 
 def side_title(name: str, kind: str, more: str = "") -> None:
     """The heading of one side, with the dot in its colour; ``kind`` is "pretrained" or "head"."""

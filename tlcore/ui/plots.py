@@ -10,6 +10,7 @@ from tlcore.networks.answers import Ranked
 from tlcore.ui.theme import Colours
 from tlcore.ui.words import label, percent
 
+PLAIN_CHART = {"displayModeBar": False, "scrollZoom": False}  # for st.plotly_chart
 ROW = 46  # px of a bar with its name above
 THIN = 20  # px of a bar among very many
 # Okabe and Ito's colours, told apart with any kind of colour vision.

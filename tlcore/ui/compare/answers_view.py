@@ -12,9 +12,8 @@ from tlcore.runs.store import RunInfo, load_run
 from tlcore.settings import Settings
 from tlcore.ui.answers import predict
 from tlcore.ui.compare.trust import trust
-from tlcore.ui.compare_view import PLAIN_CHART
 from tlcore.ui.networks import TOP, run_title
-from tlcore.ui.plots import bars, many_bars
+from tlcore.ui.plots import PLAIN_CHART, bars, many_bars
 from tlcore.ui.seen import fit_title
 from tlcore.ui.sets import set_title
 from tlcore.ui.state import Choice, chosen_number

@@ -12,11 +12,11 @@ from tlcore.networks.answers import Pretrained
 from tlcore.runs.config import RunConfig
 from tlcore.runs.store import load_run, run_info
 from tlcore.settings import Settings
-from tlcore.ui.run_view import how_far
 from tlcore.ui.services import processes
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import TUNE, UPLOAD, boundary
 from tlcore.ui.state import Choice, choose, chosen
+from tlcore.ui.tune.view import how_far
 from tlcore.ui.words import count, label, plain
 
 TOKEN = "_teach-token"

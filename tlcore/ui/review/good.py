@@ -15,7 +15,7 @@ from tlcore.review.judged import Judged
 from tlcore.review.predictions import judging_part
 from tlcore.runs.store import Run
 from tlcore.settings import Settings
-from tlcore.ui.compare_view import PLAIN_CHART
+from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.review.asking import NAMES, evaluated
 from tlcore.ui.review.charts import Named, precision_recall, reliability, roc, shares
 from tlcore.ui.theme import colours, template

@@ -14,8 +14,7 @@ from tlcore.review.judged import Judged
 from tlcore.review.predictions import judging_part
 from tlcore.runs.store import Run
 from tlcore.settings import Settings
-from tlcore.ui.compare_view import PLAIN_CHART
-from tlcore.ui.plots import MANY
+from tlcore.ui.plots import MANY, PLAIN_CHART
 from tlcore.ui.review.asking import NAMES, judged
 from tlcore.ui.review.pictures import pictures
 from tlcore.ui.services import inference

@@ -14,9 +14,9 @@ from tlcore.settings import Settings
 from tlcore.ui.review.asking import NAMES, judged
 from tlcore.ui.review.charts import Named, shares
 from tlcore.ui.review.good import chart
-from tlcore.ui.run_compare import run_title
 from tlcore.ui.sets import tiles
 from tlcore.ui.theme import colours, template
+from tlcore.ui.tune.compare import run_title
 from tlcore.ui.words import count, label, plain
 
 FACES = 24  # pictures of a side that are shown

@@ -15,11 +15,11 @@ from tlcore.ui.review.map_view import map_view
 from tlcore.ui.review.mistakes import mistakes_view
 from tlcore.ui.review.suspects_view import suspects_view
 from tlcore.ui.review.versus_view import versus_view
-from tlcore.ui.run_curves import run_curves
-from tlcore.ui.run_studies import run_studies
 from tlcore.ui.selecting import segments
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen
+from tlcore.ui.tune.curves import run_curves
+from tlcore.ui.tune.studies import run_studies
 
 View = Callable[[Run, Settings], None]
 CURVES, AGAINST = "curves", "against"

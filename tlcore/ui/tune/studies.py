@@ -9,11 +9,11 @@ import streamlit as st
 from tlcore.runs.store import Run
 from tlcore.runs.studies import Point, Rates
 from tlcore.settings import Settings
-from tlcore.ui.compare_view import PLAIN_CHART
-from tlcore.ui.run_board import TAG, board, start_board
+from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
 from tlcore.ui.theme import colours, template
+from tlcore.ui.tune.board import TAG, board, start_board
 from tlcore.ui.words import percent
 
 ENOUGH, FOLDS, RATE = "Enough pictures?", "How sure is it?", "Which learning rate?"

@@ -10,11 +10,11 @@ from tlcore.runs.compare import as_csv
 from tlcore.runs.notes import LONGEST_NAME, LONGEST_NOTE, write_notes
 from tlcore.runs.store import Run, RunInfo, delete_run
 from tlcore.settings import Settings
-from tlcore.ui.run_compare import as_json
-from tlcore.ui.run_options import run_again
 from tlcore.ui.services import processes
 from tlcore.ui.sets import set_names
 from tlcore.ui.state import Choice, choose
+from tlcore.ui.tune.compare import as_json
+from tlcore.ui.tune.options import run_again
 
 
 def run_actions(run: Run, settings: Settings) -> None:

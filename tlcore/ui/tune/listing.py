@@ -21,9 +21,9 @@ from tlcore.runs.store import (
     stop_run,
 )
 from tlcore.settings import Settings
-from tlcore.ui.run_compare import compare_runs, run_title
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import TUNE, boundary, show_error
+from tlcore.ui.tune.compare import compare_runs, run_title
 from tlcore.ui.words import accuracy, ago, count, duration, plain
 
 RECENT = 4

@@ -15,16 +15,24 @@ from tlcore.networks.weights import find
 from tlcore.runs.config import RunConfig
 from tlcore.settings import Settings
 from tlcore.ui.networks import backbone_select, sizes_of
-from tlcore.ui.run_augmented import augmented
-from tlcore.ui.run_cost import check, cost_line, ways
-from tlcore.ui.run_options import DEFAULTS, Asked, Options, advanced, asked_again, start_from, units
-from tlcore.ui.run_probes import Planned, newest_ended
-from tlcore.ui.run_rate import offer_rate
 from tlcore.ui.selecting import select
 from tlcore.ui.services import processes
 from tlcore.ui.sets import check_learnable, classes_with_tiles, open_set, set_names, set_title
 from tlcore.ui.shell import UPLOAD, show_error
 from tlcore.ui.state import Choice, choose, flag
+from tlcore.ui.tune.augmented import augmented
+from tlcore.ui.tune.cost import check, cost_line, ways
+from tlcore.ui.tune.options import (
+    DEFAULTS,
+    Asked,
+    Options,
+    advanced,
+    asked_again,
+    start_from,
+    units,
+)
+from tlcore.ui.tune.probes import Planned, newest_ended
+from tlcore.ui.tune.rate import offer_rate
 from tlcore.ui.weights_view import offer_weights, random_badge
 from tlcore.ui.words import count, plain
 

@@ -21,7 +21,6 @@ from tlcore.ui.services import inference
 
 KEPT = 64  # answers
 MINE = "_probe"  # what this session has asked last
-STARTING = 4.0  # s until a run's process has loaded TensorFlow
 TINY = 1000  # rows of pooled features: whatever the backbone, they fit anywhere
 Key = tuple[Any, ...]
 
@@ -103,12 +102,6 @@ def ask(planned: Planned, settings: Settings) -> Future[Cost]:
         before.cancel()
     st.session_state[MINE] = asked
     return asked
-
-
-def total_seconds(cost: Cost, config: RunConfig) -> float:
-    """Return what the whole run will take, from its start to its end."""
-    head, top = config.epochs * cost.epoch_seconds, config.fine_tune_epochs * cost.tuned_seconds
-    return STARTING + cost.feature_seconds + head + top
 
 
 def seconds_a_picture(cost: Cost, planned: Planned) -> float | None:

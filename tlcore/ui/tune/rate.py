@@ -8,9 +8,9 @@ from tlcore.runs.config import RunConfig
 from tlcore.runs.store import RunInfo, list_runs
 from tlcore.runs.studies import Rates
 from tlcore.settings import Settings
-from tlcore.ui.run_options import RATE
-from tlcore.ui.run_studies import answer_of, draw_rates
 from tlcore.ui.shell import boundary
+from tlcore.ui.tune.options import RATE
+from tlcore.ui.tune.studies import answer_of, draw_rates
 
 ASKED = "_rate-asked"  # id of the run whose features are asked
 LOWEST, HIGHEST = 1e-7, 1.0

@@ -14,9 +14,9 @@ from tlcore.runs.config import RunConfig
 from tlcore.runs.notes import write_notes
 from tlcore.runs.store import FAILED, STOPPED, Run, RunInfo, list_runs, run_info
 from tlcore.settings import Settings
-from tlcore.ui.run_list import STATES
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary
+from tlcore.ui.tune.listing import STATES
 from tlcore.ui.words import count, duration, percent
 
 OTHERS = 6  # backbones beside the run's own

@@ -10,16 +10,15 @@ import streamlit as st
 from tlcore.errors import BadDataset, TLCoreError
 from tlcore.runs.training.probe import Cost
 from tlcore.settings import Settings
-from tlcore.ui.run_options import VIEWS_BEFORE
-from tlcore.ui.run_probes import (
+from tlcore.ui.shell import boundary, show_error
+from tlcore.ui.tune.options import VIEWS_BEFORE
+from tlcore.ui.tune.probes import (
     Planned,
     ask,
     freely,
     known,
     seconds_a_picture,
-    total_seconds,
 )
-from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.words import count, duration, file_size
 
 TICK = 0.5  # s
@@ -109,7 +108,7 @@ def _say(answer: Future[Cost], planned: Planned) -> None:
     ]
     needs = [f"{file_size(cost.disk)} of disk"] if cost.disk else []
     needs.append(f"{file_size(cost.memory)} of memory")
-    total = about(total_seconds(cost, planned.config))
+    total = about(cost.total_seconds)
     st.markdown(f":material/timer: About **{total}** in all, {', '.join(needs)}.")
     st.caption(f"{'; '.join([passes, *each])}.")
 

@@ -21,14 +21,14 @@ from tlcore.runs.store import (
 )
 from tlcore.settings import Settings
 from tlcore.ui.review.views import review
-from tlcore.ui.run_actions import name_and_note, run_actions
-from tlcore.ui.run_cost import about
-from tlcore.ui.run_curves import run_curves
-from tlcore.ui.run_list import chip
-from tlcore.ui.run_options import afresh
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import COMPARE, MAPS, boundary
 from tlcore.ui.state import Choice, choose
+from tlcore.ui.tune.actions import name_and_note, run_actions
+from tlcore.ui.tune.cost import about
+from tlcore.ui.tune.curves import run_curves
+from tlcore.ui.tune.listing import chip
+from tlcore.ui.tune.options import afresh
 from tlcore.ui.words import accuracy, count, duration, plain
 
 PATIENCE = 20.0  # s after which a run that was asked to stop may be ended

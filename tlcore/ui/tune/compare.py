@@ -12,11 +12,11 @@ import streamlit as st
 from tlcore.runs.compare import as_csv, comparison, table
 from tlcore.runs.store import RunInfo, list_runs, load_run
 from tlcore.settings import Settings
-from tlcore.ui.compare_view import PLAIN_CHART
-from tlcore.ui.run_plots import lost, overlay
+from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import boundary
 from tlcore.ui.theme import colours, template
+from tlcore.ui.tune.plots import lost, overlay
 from tlcore.ui.words import count, label, percent, plain
 
 MOST = 10  # runs on one chart

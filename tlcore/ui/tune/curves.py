@@ -9,9 +9,9 @@ import streamlit as st
 
 from tlcore.runs.events import Epoch, Progress, Stage
 from tlcore.runs.store import Run
-from tlcore.ui.compare_view import PLAIN_CHART
-from tlcore.ui.run_plots import curves, lost
+from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.theme import colours, template
+from tlcore.ui.tune.plots import curves, lost
 from tlcore.ui.words import count, duration
 
 LEGEND = """<div class="legend"><span class="head">on pictures it has not seen
