@@ -9,7 +9,8 @@ from tlcore.files import write_json
 from tlcore.images.sample import SAMPLE_NAME
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, EventLog, Stage
-from tlcore.runs.store import FINISHED, Outcome, create_run, write_outcome
+from tlcore.runs.orders import create_run
+from tlcore.runs.outcome import FINISHED, Outcome, write_outcome
 from tlcore.settings import Settings
 
 EPOCHS = 200

@@ -23,7 +23,8 @@ from playwright.sync_api import Page, sync_playwright
 from tests.browser.conftest import FLAGS, Server
 from tlcore.runs.config import RunConfig
 from tlcore.runs.launcher import start_run
-from tlcore.runs.store import load_run, run_info, stop_run
+from tlcore.runs.orders import stop_run
+from tlcore.runs.store import load_run, run_info
 from tlcore.settings import Settings
 
 POINTS = """() => { const plot = document.querySelector('.js-plotly-plot');

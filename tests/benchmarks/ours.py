@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch
-from tlcore.runs.store import create_run, load_run
+from tlcore.runs.orders import create_run
+from tlcore.runs.store import load_run
 from tlcore.runs.worker import work
 from tlcore.settings import Settings
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.conftest import Tab
 from tests.runs_on_disk import write_runs
-from tlcore.runs.store import delete_run
+from tlcore.runs.orders import delete_run
 from tlcore.settings import Settings
 
 RUNS = 10

@@ -15,7 +15,9 @@ from tlcore.images.importing import import_set
 from tlcore.images.sources import from_folder
 from tlcore.networks.weights import ready
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import FINISHED, RunInfo, list_runs, load_run, run_info
+from tlcore.runs.outcome import FINISHED
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import list_runs, load_run, run_info
 from tlcore.settings import Settings
 
 RECIPE = RunConfig(

@@ -8,7 +8,8 @@ from tests.browser.conftest import Tab, until
 from tests.pictures import write_patches
 from tlcore.images.importing import import_set
 from tlcore.images.sources import from_folder
-from tlcore.runs.store import FINISHED, run_info
+from tlcore.runs.outcome import FINISHED
+from tlcore.runs.store import run_info
 from tlcore.settings import Settings
 
 

@@ -11,8 +11,9 @@ import pytest
 from tests.commands.running import answer, refusals, tlcore
 from tests.pictures import write_patches
 from tlcore.runs.config import RunConfig
+from tlcore.runs.orders import create_run
 from tlcore.runs.outcome import Outcome, write_outcome
-from tlcore.runs.store import create_run, list_runs
+from tlcore.runs.store import list_runs
 from tlcore.settings import Settings
 
 

@@ -20,7 +20,7 @@ from tlcore.commands import features
 from tlcore.errors import TLCoreError
 from tlcore.networks.grid import GAP, TILE
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import create_run
+from tlcore.runs.orders import create_run
 from tlcore.runs.worker import work
 from tlcore.settings import Settings
 

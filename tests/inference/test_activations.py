@@ -23,7 +23,7 @@ from tlcore.networks.answers import NetworkRef, Pretrained, Trained
 from tlcore.networks.grid import TILE, Layout
 from tlcore.networks.maps.values import Look, Pair, Tiles, View
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import FINISHED
+from tlcore.runs.outcome import FINISHED
 from tlcore.settings import Settings
 
 BEFORE = Pretrained("MobileNet-0.25", 64, "crop", top=False)

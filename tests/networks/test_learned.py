@@ -15,7 +15,8 @@ from tlcore.inference.activations import places
 from tlcore.networks.answers import Trained
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, EventLog
-from tlcore.runs.store import FINISHED, STOPPED, create_run
+from tlcore.runs.orders import create_run
+from tlcore.runs.outcome import FINISHED, STOPPED
 from tlcore.runs.trained import load_trained
 from tlcore.runs.training.network import Whole
 from tlcore.settings import Settings

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from tlcore.images.sample import SAMPLE_NAME, ensure_sample
 from tlcore.inference.client import Inference
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import create_run
+from tlcore.runs.orders import create_run
 from tlcore.settings import PROJECT, Settings
 from tlcore.ui import services
 

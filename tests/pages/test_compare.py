@@ -13,7 +13,7 @@ from tests.pictures import write_patches
 from tlcore.images.sources import from_folder
 from tlcore.images.store import import_set
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import create_run
+from tlcore.runs.orders import create_run
 from tlcore.runs.worker import work
 from tlcore.settings import Settings
 

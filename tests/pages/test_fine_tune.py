@@ -20,7 +20,9 @@ from tlcore.images.sources import from_uploads
 from tlcore.images.store import import_set
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, EventLog, Progress, Stage
-from tlcore.runs.store import Outcome, create_run, delete_run, list_runs, run_info, write_outcome
+from tlcore.runs.orders import create_run, delete_run
+from tlcore.runs.outcome import Outcome, write_outcome
+from tlcore.runs.store import list_runs, run_info
 from tlcore.settings import Settings
 from tlcore.ui import services
 

@@ -14,7 +14,8 @@ from tlcore.inference.judging import evaluate_run
 from tlcore.review.again import came_after
 from tlcore.review.evaluation import Evaluation
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import RunInfo, list_runs, run_info
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import list_runs, run_info
 from tlcore.settings import Settings
 from tlcore.ui.words import plain
 

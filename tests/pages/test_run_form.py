@@ -17,7 +17,9 @@ from tlcore.images.sample import SAMPLE_NAME
 from tlcore.images.store import load_set
 from tlcore.inference.client import Inference
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import Outcome, create_run, list_runs, write_outcome
+from tlcore.runs.orders import create_run
+from tlcore.runs.outcome import Outcome, write_outcome
+from tlcore.runs.store import list_runs
 from tlcore.runs.studies import Rates
 from tlcore.runs.training.probe import Cost
 from tlcore.settings import Settings

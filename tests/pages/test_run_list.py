@@ -15,7 +15,9 @@ from tlcore.files import write_json
 from tlcore.images.sample import SAMPLE_NAME
 from tlcore.runs.config import RunConfig
 from tlcore.runs.notes import write_notes
-from tlcore.runs.store import Outcome, create_run, list_runs, write_outcome
+from tlcore.runs.orders import create_run
+from tlcore.runs.outcome import Outcome, write_outcome
+from tlcore.runs.store import list_runs
 from tlcore.settings import Settings
 from tlcore.ui import run_list
 

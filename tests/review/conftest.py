@@ -12,7 +12,8 @@ import pytest
 from tests.pictures import write_patches
 from tlcore.review.bundle.check import Check
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import FINISHED, create_run
+from tlcore.runs.orders import create_run
+from tlcore.runs.outcome import FINISHED
 from tlcore.runs.worker import work
 from tlcore.settings import Settings
 

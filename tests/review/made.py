@@ -11,7 +11,9 @@ from PIL import Image
 from tlcore.images.sources import from_folder
 from tlcore.images.store import import_set
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import RunInfo, create_run, run_info
+from tlcore.runs.orders import create_run
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import run_info
 from tlcore.runs.worker import work
 from tlcore.settings import Settings
 

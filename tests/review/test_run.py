@@ -24,7 +24,7 @@ from tlcore.review.versus import versus
 from tlcore.runs.cache.shelf import make_room
 from tlcore.runs.config import RunConfig
 from tlcore.runs.parts import pictures_of
-from tlcore.runs.store import RunInfo
+from tlcore.runs.run import RunInfo
 from tlcore.settings import Settings
 
 EVEN = {part: {"ants": number, "bees": number} for part, number in PARTS.items()}

@@ -16,7 +16,7 @@ from tlcore.review.features import Features
 from tlcore.review.suspects import find_suspects, rank
 from tlcore.runs.config import RunConfig
 from tlcore.runs.facts import read_or_write_split
-from tlcore.runs.store import create_run
+from tlcore.runs.orders import create_run
 from tlcore.runs.studies import stratified
 from tlcore.settings import Settings
 

@@ -16,7 +16,8 @@ from tlcore.runs.cache.keys import ROW_ID
 from tlcore.runs.cache.room import bytes_in
 from tlcore.runs.config import RunConfig
 from tlcore.runs.launcher import start_run
-from tlcore.runs.store import FAILED, FINISHED, load_run
+from tlcore.runs.outcome import FAILED, FINISHED
+from tlcore.runs.store import load_run
 from tlcore.runs.training.inputs import Asked, Stored, stored_requests, train_part
 from tlcore.runs.training.pictures import hashed
 from tlcore.runs.training.supply import Supply

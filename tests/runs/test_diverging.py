@@ -19,7 +19,8 @@ from tlcore.commands.words import write_json
 from tlcore.errors import RunError
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch
-from tlcore.runs.store import FAILED, load_run
+from tlcore.runs.outcome import FAILED
+from tlcore.runs.store import load_run
 from tlcore.runs.studies import STEPS, Known, sweep
 from tlcore.runs.training.fit import Diverged, Loop, fit
 from tlcore.runs.training.head import Head

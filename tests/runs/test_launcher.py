@@ -15,18 +15,9 @@ import pytest
 from tests.pictures import write_patches
 from tlcore.runs.config import RunConfig
 from tlcore.runs.launcher import start_run
-from tlcore.runs.store import (
-    FAILED,
-    FINISHED,
-    QUEUED,
-    RUNNING,
-    STOPPED,
-    kill_run,
-    load_run,
-    log_tail,
-    run_info,
-    stop_run,
-)
+from tlcore.runs.orders import kill_run, stop_run
+from tlcore.runs.outcome import FAILED, FINISHED, QUEUED, RUNNING, STOPPED
+from tlcore.runs.store import load_run, log_tail, run_info
 from tlcore.settings import Settings
 
 LONG = 1000  # epochs

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tlcore.networks.answers import Trained
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import create_run, run_info
+from tlcore.runs.orders import create_run
+from tlcore.runs.store import run_info
 from tlcore.settings import Settings
 
 

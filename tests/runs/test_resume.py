@@ -19,7 +19,9 @@ from tests.runs.test_train import REAL
 from tlcore.errors import RunError
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, Event, Progress
-from tlcore.runs.store import FINISHED, STOPPED, create_run, load_run, reopen_run
+from tlcore.runs.orders import create_run, reopen_run
+from tlcore.runs.outcome import FINISHED, STOPPED
+from tlcore.runs.store import load_run
 from tlcore.runs.worker import work
 from tlcore.settings import PROJECT, Settings
 

@@ -20,7 +20,9 @@ from tlcore.networks.build import architecture
 from tlcore.networks.catalogue import backbone
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, Event, Progress, Stage
-from tlcore.runs.store import STOPPED, create_run, load_run, reopen_run
+from tlcore.runs.orders import create_run, reopen_run
+from tlcore.runs.outcome import STOPPED
+from tlcore.runs.store import load_run
 from tlcore.runs.training.order import class_weights, epoch_order, generator, views_of_epoch
 from tlcore.runs.worker import work
 from tlcore.settings import PROJECT, Settings

@@ -14,23 +14,9 @@ from tlcore.runs.config import RunConfig
 from tlcore.runs.events import EventLog, Stage
 from tlcore.runs.locks import held
 from tlcore.runs.notes import write_notes
-from tlcore.runs.store import (
-    FAILED,
-    FINISHED,
-    QUEUED,
-    RUNNING,
-    STOPPED,
-    Outcome,
-    create_run,
-    delete_run,
-    kill_run,
-    list_runs,
-    load_run,
-    reopen_run,
-    run_info,
-    stop_run,
-    write_outcome,
-)
+from tlcore.runs.orders import create_run, delete_run, kill_run, reopen_run, stop_run
+from tlcore.runs.outcome import FAILED, FINISHED, QUEUED, RUNNING, STOPPED, Outcome, write_outcome
+from tlcore.runs.store import list_runs, load_run, run_info
 from tlcore.runs.worker import work
 from tlcore.settings import Settings
 
@@ -127,7 +113,7 @@ def test_a_failing_resume_lets_go_of_the_run(
         raise OSError(errno.ENOSPC, "full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tlcore.runs.store.trim", full)
+        patch.setattr("tlcore.runs.orders.trim", full)
         with pytest.raises(OSError, match="full"):
             reopen_run(folder.name, settings)
     assert not held(folder / "run.lock")

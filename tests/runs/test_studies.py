@@ -16,7 +16,8 @@ from tlcore.errors import RunError
 from tlcore.runs import studies
 from tlcore.runs.cache.shelf import make_room
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import create_run, load_run
+from tlcore.runs.orders import create_run
+from tlcore.runs.store import load_run
 from tlcore.runs.studies import enough, find_rate, folds, known, stratified
 from tlcore.runs.training.probe import probe
 from tlcore.runs.worker import work

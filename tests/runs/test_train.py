@@ -18,7 +18,9 @@ from tlcore.networks.answers import Pretrained
 from tlcore.networks.build import build
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, Event, Progress
-from tlcore.runs.store import FAILED, FINISHED, STOPPED, create_run, load_run
+from tlcore.runs.orders import create_run
+from tlcore.runs.outcome import FAILED, FINISHED, STOPPED
+from tlcore.runs.store import load_run
 from tlcore.runs.trained import load_trained
 from tlcore.runs.worker import work
 from tlcore.settings import Settings

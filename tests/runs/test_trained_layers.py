@@ -16,7 +16,7 @@ from tlcore.networks.layers import graph
 from tlcore.networks.maps.same import same_weights
 from tlcore.networks.maps.wiring import wire
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import FINISHED
+from tlcore.runs.outcome import FINISHED
 from tlcore.runs.trained import load_trained
 from tlcore.settings import Settings
 

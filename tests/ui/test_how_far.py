@@ -8,7 +8,8 @@ import pytest
 
 from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch, Event, Progress, Stage
-from tlcore.runs.store import RUNNING, Run, RunInfo
+from tlcore.runs.outcome import RUNNING
+from tlcore.runs.run import Run, RunInfo
 from tlcore.ui.tune.view import how_far
 
 BOTH = RunConfig("set", epochs=10, fine_tune_epochs=5)

@@ -13,7 +13,9 @@ from tlcore.commands import evaluate, hand_over
 from tlcore.commands.train import epoch_row
 from tlcore.commands.words import Subparsers, add_json, write_json
 from tlcore.runs.compare import comparison
-from tlcore.runs.store import RunInfo, list_runs, load_run, run_info, stop_run
+from tlcore.runs.orders import stop_run
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import list_runs, load_run, run_info
 from tlcore.settings import Settings
 
 

@@ -31,7 +31,9 @@ from tlcore.runs.options import (
     POOLINGS,
     SCHEDULES,
 )
-from tlcore.runs.store import FAILED, create_run, load_run, reopen_run
+from tlcore.runs.orders import create_run, reopen_run
+from tlcore.runs.outcome import FAILED
+from tlcore.runs.store import load_run
 from tlcore.runs.training.checks import check_recipe
 from tlcore.runs.worker import work
 from tlcore.settings import Settings

@@ -9,7 +9,7 @@ from tlcore.images.edits.state import SetState
 from tlcore.images.store import load_state
 from tlcore.review.versus import Labels
 from tlcore.runs.parts import pictures_of
-from tlcore.runs.store import RunInfo
+from tlcore.runs.run import RunInfo
 from tlcore.settings import Settings
 
 FILE = "after.json"  # in a run's folder: the run whose mistakes led to it

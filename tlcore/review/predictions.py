@@ -29,7 +29,8 @@ from tlcore.runs.cache.keys import weights_id
 from tlcore.runs.config import RunConfig
 from tlcore.runs.facts import data_hash
 from tlcore.runs.parts import classes_of, noted_test, pictures_of
-from tlcore.runs.store import RunInfo, run_info
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import run_info
 from tlcore.runs.training.pictures import hashed
 from tlcore.settings import Settings
 

@@ -6,7 +6,7 @@ from tlcore.images.geometry import FITS
 from tlcore.networks.catalogue import MODES, backbone
 from tlcore.runs.config import RunConfig
 from tlcore.runs.options import AUGMENTATIONS, BALANCES, OPTIMIZERS, POOLINGS, SCHEDULES
-from tlcore.runs.store import Run
+from tlcore.runs.run import Run
 
 Row = tuple[str, str]  # what, and what was chosen
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tlcore.runs.config import differences
-from tlcore.runs.store import Run, RunInfo
+from tlcore.runs.run import Run, RunInfo
 
 FIGURES = ("state", "val_accuracy", "val_loss", "epochs", "seconds")
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import create_run, reopen_run
+from tlcore.runs.orders import create_run, reopen_run
 from tlcore.settings import PROJECT, Settings
 
 

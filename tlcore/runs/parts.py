@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tlcore.images.dataset import Dataset, Sample, split_samples
-from tlcore.runs.store import RunInfo, split_of
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import split_of
 
 Noted = Mapping[str, Any]  # "classes" and, by part, the pictures as rows; not to be changed
 Parts = Mapping[str, str]  # a picture's sha256 → "train" or "val"; others are in neither

@@ -22,7 +22,8 @@ from tlcore.networks.units import units
 from tlcore.runs.cache.shelf import Floats
 from tlcore.runs.config import RunConfig
 from tlcore.runs.parts import classes_of, pictures_of
-from tlcore.runs.store import Run, load_run
+from tlcore.runs.run import Run
+from tlcore.runs.store import load_run
 from tlcore.runs.training.fit import Loop, fit
 from tlcore.runs.training.head import Head
 from tlcore.runs.training.inputs import Held as Held

@@ -7,7 +7,8 @@ import keras
 from tlcore.errors import RunError
 from tlcore.networks.freeze import freeze_base, unfreeze_from
 from tlcore.networks.network import Network
-from tlcore.runs.store import Run, load_run
+from tlcore.runs.run import Run
+from tlcore.runs.store import load_run
 from tlcore.settings import Settings
 
 

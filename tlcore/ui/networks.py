@@ -9,7 +9,8 @@ from tlcore.images.geometry import FITS
 from tlcore.networks.answers import NetworkRef, Pretrained, Trained
 from tlcore.networks.catalogue import BACKBONES, DEFAULT, MODES, Backbone
 from tlcore.networks.weights import find, ready
-from tlcore.runs.store import RunInfo, list_runs, run_info
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import list_runs, run_info
 from tlcore.settings import Settings
 from tlcore.ui.seen import fit_help, fit_title
 from tlcore.ui.selecting import segments, select, slide

@@ -16,8 +16,9 @@ from tlcore.images.dataset import Sample, split_samples
 from tlcore.images.store import open_dataset
 from tlcore.runs.config import RunConfig
 from tlcore.runs.training import probe as module
-from tlcore.runs.training.memory import Sizes, memory_of
+from tlcore.runs.training.memory import memory_of
 from tlcore.runs.training.probe import Cost, probe
+from tlcore.runs.training.sizes import Sizes
 from tlcore.settings import Settings
 
 Parts = tuple[list[Sample], list[Sample]]

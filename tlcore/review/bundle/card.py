@@ -14,7 +14,7 @@ from tlcore.review.bundle.formats import FORMATS
 from tlcore.review.interval import Share, share_of
 from tlcore.review.judged import Judged
 from tlcore.review.recipe import recipe, title_of
-from tlcore.runs.store import Run
+from tlcore.runs.run import Run
 
 CLASSES = 40  # at most, that the card names
 

@@ -31,7 +31,8 @@ from tlcore.review.judged import Judged
 from tlcore.review.predictions import judging_part, kept
 from tlcore.review.progress import Progress
 from tlcore.runs.facts import versions
-from tlcore.runs.store import Run, load_run
+from tlcore.runs.run import Run
+from tlcore.runs.store import load_run
 from tlcore.runs.trained import load_trained
 from tlcore.settings import Settings
 

@@ -14,7 +14,7 @@ from tlcore.images.sample import PAINTERS, draw
 from tlcore.networks.network import Network
 from tlcore.review.bundle.check import Pages
 from tlcore.runs.parts import judged_by
-from tlcore.runs.store import RunInfo
+from tlcore.runs.run import RunInfo
 from tlcore.settings import Limits
 
 PICTURES = 32  # that each format is compared on

@@ -19,7 +19,7 @@ from tlcore.review.judged import Judged
 from tlcore.review.recipe import title_of
 from tlcore.review.suspects import Suspects
 from tlcore.runs.parts import pictures_of
-from tlcore.runs.store import Run
+from tlcore.runs.run import Run
 from tlcore.settings import Settings
 
 PARTS = ("train", "val", "test")

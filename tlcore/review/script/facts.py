@@ -16,7 +16,7 @@ from tlcore.networks.units import units
 from tlcore.networks.weights import file_name, find
 from tlcore.review.bundle.predict import DEEP, ORIENTATION
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import Run
+from tlcore.runs.run import Run
 from tlcore.settings import KERAS_WEIGHTS_URL, Settings
 
 DIGITS = 15  # of a SHA-256 that name a picture; views are drawn from as many

@@ -7,13 +7,13 @@ them. The shares were read off runs of MobileNet, MobileNetV2 and VGG16.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 from tlcore.runs.cache.shelf import RESIDENT
 from tlcore.runs.config import RunConfig
 from tlcore.runs.training.fit import evaluated_at_once
 from tlcore.runs.training.pictures import AHEAD, FORWARD
+from tlcore.runs.training.sizes import Sizes
 from tlcore.runs.training.supply import FLUSH_BYTES
 
 BASE = 600 * 2**20  # bytes of a process with TensorFlow and nothing in it
@@ -22,18 +22,6 @@ PASS = 3  # times the largest activations: what goes in, what comes out, what is
 STEP = 2  # times all activations above the cut: themselves and their gradients
 NETWORK = 3  # times the weights: as read, as used, as saved
 LEARNED = 10  # times those that learn: gradient, two moments, and thrice that in checkpoints
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Numbers of one network, in floats; activations are those of one picture."""
-
-    weights: int  # of all
-    largest: int  # activations of its largest layer
-    top_weights: int = 0  # above the cut
-    top_largest: int = 0
-    top_activations: int = 0  # of all layers above the cut
-    cut: int = 0  # of the layer at the cut itself
 
 
 def memory_of(config: RunConfig, sizes: Sizes, features: int, units: int, stored: int) -> int:

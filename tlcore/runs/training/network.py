@@ -19,8 +19,8 @@ from tlcore.networks.freeze import cut_below, freeze_base, unfreeze_from
 from tlcore.networks.heads import add_head
 from tlcore.networks.network import preprocess
 from tlcore.runs.config import RunConfig
-from tlcore.runs.training.memory import Sizes
 from tlcore.runs.training.pictures import FORWARD
+from tlcore.runs.training.sizes import Sizes
 from tlcore.settings import Settings
 
 

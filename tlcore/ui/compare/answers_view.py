@@ -8,7 +8,8 @@ from tlcore.images.dataset import Sample
 from tlcore.networks.answers import NetworkRef, Prediction, Pretrained, Ranked
 from tlcore.networks.certainty import certainty
 from tlcore.networks.groups import CLASSES, masses
-from tlcore.runs.store import RunInfo, load_run
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import load_run
 from tlcore.settings import Settings
 from tlcore.ui.answers import predict
 from tlcore.ui.compare.trust import trust

@@ -8,7 +8,8 @@ import streamlit as st
 from tlcore.images.dataset import Dataset, Sample
 from tlcore.networks.answers import NetworkRef
 from tlcore.runs.parts import Parts, parts_of
-from tlcore.runs.store import RunInfo, load_run
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import load_run
 from tlcore.settings import Settings
 from tlcore.ui.compare.job import Job, current_job, start_job, work_on
 from tlcore.ui.compare.many_heat import heat_map_view

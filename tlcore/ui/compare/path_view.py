@@ -11,7 +11,8 @@ from tlcore.networks.answers import NetworkRef, Pretrained
 from tlcore.networks.catalogue import MODES
 from tlcore.networks.path import Head, ShapePath
 from tlcore.runs.options import POOLINGS
-from tlcore.runs.store import RunInfo, load_run
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import load_run
 from tlcore.settings import Settings
 from tlcore.ui.answers import shape_path
 from tlcore.ui.selecting import segments

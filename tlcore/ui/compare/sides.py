@@ -11,7 +11,8 @@ from tlcore.errors import WeightsMissing
 from tlcore.networks.answers import Pretrained
 from tlcore.networks.catalogue import BACKBONES, Backbone
 from tlcore.networks.weights import find, ready
-from tlcore.runs.store import RunInfo, list_runs
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import list_runs
 from tlcore.settings import Settings
 from tlcore.ui.compare_view import side_title
 from tlcore.ui.networks import backbone_select, head_select, pretrained, run_title, view_options

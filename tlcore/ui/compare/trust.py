@@ -10,7 +10,8 @@ from tlcore.images.dataset import Sample
 from tlcore.networks.answers import Trained
 from tlcore.networks.calibration import Calibration, calibration
 from tlcore.runs.parts import judged_by
-from tlcore.runs.store import RunInfo, load_run
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import load_run
 from tlcore.settings import Settings
 from tlcore.ui.services import inference
 from tlcore.ui.words import count, percent

@@ -11,7 +11,7 @@ from PIL import Image
 from tlcore.images.dataset import Sample
 from tlcore.networks.answers import NetworkRef, Prediction, Pretrained
 from tlcore.networks.explanation import Explanation, overlay
-from tlcore.runs.store import RunInfo
+from tlcore.runs.run import RunInfo
 from tlcore.settings import Settings
 from tlcore.ui.answers import explain, predict
 from tlcore.ui.maps.answers import places

@@ -13,7 +13,7 @@ from tlcore.review.evaluation import Evaluation
 from tlcore.review.interval import Share
 from tlcore.review.judged import Judged
 from tlcore.review.predictions import judging_part
-from tlcore.runs.store import Run
+from tlcore.runs.run import Run
 from tlcore.settings import Settings
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.review.asking import NAMES, evaluated

@@ -10,7 +10,7 @@ import streamlit as st
 
 from tlcore.review.bundle.check import Check, read_checks
 from tlcore.review.bundle.formats import FORMATS
-from tlcore.runs.store import Run, RunInfo
+from tlcore.runs.run import Run, RunInfo
 from tlcore.settings import Settings
 from tlcore.ui.review.making import Thing, made_here
 from tlcore.ui.services import inference

@@ -8,7 +8,7 @@ from tlcore.errors import BadImage
 from tlcore.images.dataset import Sample
 from tlcore.networks.answers import Pretrained
 from tlcore.review.predictions import imagenet_of
-from tlcore.runs.store import Run
+from tlcore.runs.run import Run
 from tlcore.settings import Settings
 from tlcore.ui.compare.why import look_options, why_heads, why_networks
 from tlcore.ui.seen import square

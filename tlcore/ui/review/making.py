@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from tlcore.review.progress import DONE, FAILED, RUNNING, Making, read_making, write_making
-from tlcore.runs.store import RunInfo
+from tlcore.runs.run import RunInfo
 from tlcore.settings import Settings
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary

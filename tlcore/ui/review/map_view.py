@@ -12,7 +12,7 @@ from tlcore.images.dataset import Sample
 from tlcore.review.embedding import Embedding
 from tlcore.review.judged import Judged
 from tlcore.review.predictions import judging_part
-from tlcore.runs.store import Run
+from tlcore.runs.run import Run
 from tlcore.settings import Settings
 from tlcore.ui.plots import MANY, PLAIN_CHART
 from tlcore.ui.review.asking import NAMES, judged

@@ -7,7 +7,7 @@ import streamlit as st
 from tlcore.review.evaluation import Evaluation
 from tlcore.review.judged import Judged
 from tlcore.review.matrix import cell
-from tlcore.runs.store import Run
+from tlcore.runs.run import Run
 from tlcore.settings import Settings
 from tlcore.ui.maps.clickable import clickable
 from tlcore.ui.review.asking import evaluated

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.images.dataset import Sample
 from tlcore.review.again import set_of
-from tlcore.runs.store import Run
+from tlcore.runs.run import Run
 from tlcore.settings import Settings
 from tlcore.ui.review.faces import Told, faces
 from tlcore.ui.review.large import large

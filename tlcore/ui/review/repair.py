@@ -11,7 +11,8 @@ from tlcore.images.dataset import Sample
 from tlcore.images.edits.editing import exclude, relabel, undo
 from tlcore.images.edits.state import SetState
 from tlcore.review.again import changes, keep_parts, note_after, set_of
-from tlcore.runs.store import Run, run_info
+from tlcore.runs.run import Run
+from tlcore.runs.store import run_info
 from tlcore.settings import Settings
 from tlcore.ui.review.faces import forget
 from tlcore.ui.services import processes

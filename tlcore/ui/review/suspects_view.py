@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tlcore.review.suspects import FOLDS, Suspect, Suspects
-from tlcore.runs.store import Run
+from tlcore.runs.run import Run
 from tlcore.settings import Settings
 from tlcore.ui.review.asking import NAMES
 from tlcore.ui.review.pictures import pictures

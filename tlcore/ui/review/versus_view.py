@@ -9,7 +9,8 @@ import streamlit as st
 from tlcore.review.again import came_after, labels_now
 from tlcore.review.predictions import judging_part
 from tlcore.review.versus import Side, Versus, versus
-from tlcore.runs.store import Run, RunInfo, list_runs
+from tlcore.runs.run import Run, RunInfo
+from tlcore.runs.store import list_runs
 from tlcore.settings import Settings
 from tlcore.ui.review.asking import NAMES, judged
 from tlcore.ui.review.charts import Named, shares

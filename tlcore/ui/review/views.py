@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from tlcore.review.again import came_after
-from tlcore.runs.store import Run
+from tlcore.runs.run import Run
 from tlcore.settings import Settings
 from tlcore.ui.review.good import good_view
 from tlcore.ui.review.hand_over import hand_over

@@ -8,7 +8,8 @@ import streamlit as st
 
 from tlcore.runs.compare import as_csv
 from tlcore.runs.notes import LONGEST_NAME, LONGEST_NOTE, write_notes
-from tlcore.runs.store import Run, RunInfo, delete_run
+from tlcore.runs.orders import delete_run
+from tlcore.runs.run import Run, RunInfo
 from tlcore.settings import Settings
 from tlcore.ui.services import processes
 from tlcore.ui.sets import set_names

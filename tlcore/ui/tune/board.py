@@ -12,7 +12,9 @@ from tlcore.networks.weights import ready
 from tlcore.review.interval import wilson
 from tlcore.runs.config import RunConfig
 from tlcore.runs.notes import write_notes
-from tlcore.runs.store import FAILED, STOPPED, Run, RunInfo, list_runs, run_info
+from tlcore.runs.outcome import FAILED, STOPPED
+from tlcore.runs.run import Run, RunInfo
+from tlcore.runs.store import list_runs, run_info
 from tlcore.settings import Settings
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary

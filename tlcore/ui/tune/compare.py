@@ -10,7 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from tlcore.runs.compare import as_csv, comparison, table
-from tlcore.runs.store import RunInfo, list_runs, load_run
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import list_runs, load_run
 from tlcore.settings import Settings
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.sets import set_title

@@ -9,17 +9,10 @@ from typing import Literal
 import streamlit as st
 
 from tlcore.errors import TLCoreError
-from tlcore.runs.store import (
-    FAILED,
-    FINISHED,
-    QUEUED,
-    RUNNING,
-    STOPPED,
-    RunInfo,
-    delete_run,
-    list_runs,
-    stop_run,
-)
+from tlcore.runs.orders import delete_run, stop_run
+from tlcore.runs.outcome import FAILED, FINISHED, QUEUED, RUNNING, STOPPED
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import list_runs
 from tlcore.settings import Settings
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import TUNE, boundary, show_error

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from tlcore.runs.config import RunConfig
-from tlcore.runs.store import RunInfo, list_runs
+from tlcore.runs.run import RunInfo
+from tlcore.runs.store import list_runs
 from tlcore.runs.studies import Rates
 from tlcore.settings import Settings
 from tlcore.ui.shell import boundary

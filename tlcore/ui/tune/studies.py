@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.runs.store import Run
+from tlcore.runs.run import Run
 from tlcore.runs.studies import Point, Rates
 from tlcore.settings import Settings
 from tlcore.ui.plots import PLAIN_CHART

@@ -8,17 +8,10 @@ from collections.abc import Callable
 import streamlit as st
 
 from tlcore.runs.events import STAGES, Progress, Stage
-from tlcore.runs.store import (
-    FAILED,
-    QUEUED,
-    STOPPED,
-    Run,
-    kill_run,
-    load_run,
-    log_tail,
-    run_info,
-    stop_run,
-)
+from tlcore.runs.orders import kill_run, stop_run
+from tlcore.runs.outcome import FAILED, QUEUED, STOPPED
+from tlcore.runs.run import Run
+from tlcore.runs.store import load_run, log_tail, run_info
 from tlcore.settings import Settings
 from tlcore.ui.review.views import review
 from tlcore.ui.sets import set_title
