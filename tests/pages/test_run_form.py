@@ -20,7 +20,7 @@ from tlcore.runs.config import RunConfig
 from tlcore.runs.orders import create_run
 from tlcore.runs.outcome import Outcome, write_outcome
 from tlcore.runs.store import list_runs
-from tlcore.runs.studies import Rates
+from tlcore.runs.studies.rates import Rates
 from tlcore.runs.training.probe import Cost
 from tlcore.settings import Settings
 from tlcore.ui.tune.options import RATE

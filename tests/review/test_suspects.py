@@ -17,7 +17,7 @@ from tlcore.review.suspects import find_suspects, rank
 from tlcore.runs.config import RunConfig
 from tlcore.runs.facts import read_or_write_split
 from tlcore.runs.orders import create_run
-from tlcore.runs.studies import stratified
+from tlcore.runs.studies.folds import stratified
 from tlcore.settings import Settings
 
 ENOUGH = 0.6  # of the flipped labels among the first tenth of the suspects

@@ -21,7 +21,8 @@ from tlcore.runs.config import RunConfig
 from tlcore.runs.events import Epoch
 from tlcore.runs.outcome import FAILED
 from tlcore.runs.store import load_run
-from tlcore.runs.studies import STEPS, Known, sweep
+from tlcore.runs.studies.known import Known
+from tlcore.runs.studies.rates import STEPS, sweep
 from tlcore.runs.training.fit import Diverged, Loop, fit
 from tlcore.runs.training.head import Head
 from tlcore.runs.training.inputs import Held, Part, targets_of

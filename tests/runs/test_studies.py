@@ -13,12 +13,15 @@ import pytest
 from tests.pictures import write_patches
 from tests.runs.test_train import REAL, SMALL, run
 from tlcore.errors import RunError
-from tlcore.runs import studies
 from tlcore.runs.cache.shelf import make_room
 from tlcore.runs.config import RunConfig
 from tlcore.runs.orders import create_run
 from tlcore.runs.store import load_run
-from tlcore.runs.studies import enough, find_rate, folds, known, stratified
+from tlcore.runs.studies import known as known_module
+from tlcore.runs.studies.enough import _point, enough
+from tlcore.runs.studies.folds import folds, stratified
+from tlcore.runs.studies.known import known
+from tlcore.runs.studies.rates import find_rate
 from tlcore.runs.training.probe import probe
 from tlcore.runs.worker import work
 from tlcore.settings import Settings
@@ -102,17 +105,17 @@ def test_heads_learn_as_long_as_the_runs_own_but_no_longer_than_allowed(
     found = known(folder.name, settings)
     assert found.epochs == (best if patience else 12)
     learned: list[int] = []
-    fit = studies.fit
+    fit = known_module.fit
 
     def count(*args: object) -> object:
         learned.append(args[3].epochs)
         return fit(*args)
 
-    monkeypatch.setattr(studies, "fit", count)
+    monkeypatch.setattr(known_module, "fit", count)
     folds(folder.name, settings)
     assert learned == [found.epochs] * 5
     learned.clear()
-    monkeypatch.setattr(studies, "WORK", 1.0)
+    monkeypatch.setattr(known_module, "WORK", 1.0)
     folds(folder.name, settings)
     assert learned == [1] * 5
 
@@ -120,7 +123,7 @@ def test_heads_learn_as_long_as_the_runs_own_but_no_longer_than_allowed(
 @pytest.mark.parametrize("accuracy", [0.5, 0.9, 1.0])
 def test_the_interval_knows_by_how_few_pictures_it_is_judged(accuracy: float) -> None:
     same = [accuracy] * 5  # the whole set, five times: no luck of the draw is left
-    few, many = (studies._point(50, same, judged) for judged in (20, 2000))
+    few, many = (_point(50, same, judged) for judged in (20, 2000))
     assert few.high - few.low > 3 * (many.high - many.low) > 0
-    lucky = studies._point(50, [accuracy, accuracy - 0.2] * 2 + [accuracy], 2000)
+    lucky = _point(50, [accuracy, accuracy - 0.2] * 2 + [accuracy], 2000)
     assert lucky.high - lucky.low > many.high - many.low

@@ -21,9 +21,11 @@ from tlcore.networks.gradcam import explain as explain_class
 from tlcore.networks.network import Network, load_pretrained
 from tlcore.networks.path import ShapePath
 from tlcore.networks.shapes import shape_path as path_of
-from tlcore.runs import studies
 from tlcore.runs.config import RunConfig
 from tlcore.runs.store import run_info
+from tlcore.runs.studies.enough import Point, enough
+from tlcore.runs.studies.folds import folds
+from tlcore.runs.studies.rates import Rates, find_rate
 from tlcore.runs.trained import load_trained
 from tlcore.runs.training.probe import Cost, probe
 from tlcore.settings import Settings
@@ -87,11 +89,11 @@ def study(settings: Settings, name: str, run: str) -> Study:
     return STUDIES[name](run, settings)
 
 
-Study = tuple[studies.Point, ...] | tuple[float, ...] | studies.Rates
+Study = tuple[Point, ...] | tuple[float, ...] | Rates
 STUDIES: Mapping[str, Callable[[str, Settings], Study]] = {
-    "enough": studies.enough,
-    "folds": studies.folds,
-    "find_rate": studies.find_rate,
+    "enough": enough,
+    "folds": folds,
+    "find_rate": find_rate,
 }
 
 

@@ -23,10 +23,10 @@ from tlcore.networks.units import units
 from tlcore.review.features import Features, features
 from tlcore.runs.config import RunConfig
 from tlcore.runs.store import run_info
-from tlcore.runs.studies import Held, stratified
+from tlcore.runs.studies.folds import stratified
 from tlcore.runs.training.fit import Loop, fit
 from tlcore.runs.training.head import Head
-from tlcore.runs.training.inputs import Part, targets_of
+from tlcore.runs.training.inputs import Held, Part, targets_of
 from tlcore.runs.training.train import beginning
 from tlcore.settings import Settings
 

@@ -7,7 +7,7 @@ import streamlit as st
 from tlcore.runs.config import RunConfig
 from tlcore.runs.run import RunInfo
 from tlcore.runs.store import list_runs
-from tlcore.runs.studies import Rates
+from tlcore.runs.studies.rates import Rates
 from tlcore.settings import Settings
 from tlcore.ui.shell import boundary
 from tlcore.ui.tune.options import RATE

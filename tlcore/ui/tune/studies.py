@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from tlcore.runs.run import Run
-from tlcore.runs.studies import Point, Rates
+from tlcore.runs.studies.enough import Point
+from tlcore.runs.studies.rates import Rates
 from tlcore.settings import Settings
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.services import inference
