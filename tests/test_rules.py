@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,19 @@ def imports(path: Path) -> Iterator[str]:
             yield node.module
 
 
+def named(path: Path) -> Iterator[str]:
+    """The modules an import may mean: of ``from a import b`` both a and a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    yield from imports(path)
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(PROJECT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def name_of(path: Path) -> str:
     return path.relative_to(PROJECT).as_posix()
 
@@ -75,6 +89,13 @@ def test_streamlit_and_keras_stay_in_their_rooms(path: Path) -> None:
         assert not found & {"keras", "tensorflow"}
 
 
+def test_no_module_leads_back_to_itself() -> None:
+    """Imports within functions count as well; a circle raises CycleError, which names it."""
+    known = {dotted(path) for path in SOURCES}
+    graph = {dotted(path): {name for name in named(path) if name in known} for path in SOURCES}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(SOURCES)
+
+
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_a_page_is_short_and_knows_only_the_ui_above_the_core(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 80
@@ -83,7 +104,7 @@ def test_a_page_is_short_and_knows_only_the_ui_above_the_core(path: Path) -> Non
 
 def test_what_the_web_server_imports_loads_no_keras() -> None:
     modules = [
-        ".".join(path.relative_to(PROJECT).with_suffix("").parts)
+        dotted(path)
         for path in SOURCES
         if room(path) == "ui" or name_of(path) == "tlcore/inference/client.py"
     ]
