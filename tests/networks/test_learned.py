@@ -64,7 +64,10 @@ def test_a_run_stopped_before_fine_tuning_has_learned_its_head_alone(
 
 def test_what_learned_inside_a_nested_model_is_said(settings: Settings) -> None:
     """ConvNeXt from its last downsampling block on, which is a model of its own."""
-    recipe = RunConfig("set", backbone="ConvNeXtTiny", size=32, random_weights=True)
+    block = "convnext_tiny_downsampling_block_2"
+    recipe = RunConfig(
+        "set", backbone="ConvNeXtTiny", size=32, random_weights=True, unfreeze_from=block
+    )
     folder, lock = create_run(recipe, settings)
     os.close(lock)
     whole = Whole(recipe, 2, settings)
@@ -74,7 +77,6 @@ def test_what_learned_inside_a_nested_model_is_said(settings: Settings) -> None:
     with closing(EventLog(folder / "events.jsonl")) as log:
         log.write(epoch)
     rows = {place.layer.name: place.layer for place in places(settings, Trained(folder.name))}
-    block = "convnext_tiny_downsampling_block_2"
     inner = f"{block}/convnext_tiny_downsampling_conv_2"
     assert rows[block].trainable
     assert rows[inner].trainable

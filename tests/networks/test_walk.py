@@ -85,7 +85,7 @@ def test_a_jump_and_a_walk_through_joins_give_the_same_bits(name: str) -> None:
     row = BACKBONES[name]
     opened = graph(architecture(row, row.smallest, top=False))
     walk, batch, kept = Walk(opened), pixels(row.smallest), Kept(MEGABYTES)
-    middle = opened.spatial[30:66]  # some blocks, a cut or two among them
+    middle = list(opened.outputs)[30:66]  # some blocks, a cut or two among them
     for place, layer in enumerate(middle):
         before = len(kept)
         walked = maps_of(walk.to(layer, lambda: batch, "a", kept))

@@ -19,7 +19,7 @@ from tlcore.runs.orders import create_run
 from tlcore.runs.outcome import Outcome, write_outcome
 from tlcore.runs.store import list_runs
 from tlcore.settings import Settings
-from tlcore.ui import run_list
+from tlcore.ui.tune import listing
 
 LONG = "a long story " * 20
 
@@ -141,7 +141,7 @@ def test_what_is_refused_is_said(
     def refuse(*_: object) -> None:
         raise RunError("Expected a run that has ended. Received one at work.")
 
-    monkeypatch.setattr(run_list, "delete_run", refuse)
+    monkeypatch.setattr(listing, "delete_run", refuse)
     at = opened("Fine-tune")
     at.button(key=f"delete-{three[0].name}").click().run()
     assert not at.exception

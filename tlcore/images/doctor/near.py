@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlcore.images.doctor.facts import Facts
+from tlcore.images.doctor.facts import LOOK, Facts
 
 BITS = 12  # of 64 in which two fingerprints may differ
 CORRELATION = 0.97  # of the 16 × 16 grey levels, at least
@@ -42,6 +42,8 @@ EXPOSURE = 40.0  # levels between the mean colours, at most
 ASPECT = 1.15  # how much longer in proportion one picture may be
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _TEXTURE = 3.0  # standard deviation of grey levels below which a picture has no shape to compare
+_CROSS = 1.0  # the same of what rows and columns by themselves do not explain: less is a gradient,
+# whose fingerprint is rounding noise and differs from one processor to another
 _CHUNK = 4096  # candidates compared at a time, so that memory stays bounded
 
 Floats = NDArray[np.floating[Any]]
@@ -106,9 +108,19 @@ def _agree_some(flat: Floats, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
     apart = np.abs(left - right * gain[:, None, None]).mean(axis=2)  # (pairs, 256)
     agree: NDArray[np.bool_] = (
         (np.minimum(spread_left, spread_right) >= _TEXTURE)
+        & (np.minimum(_cross(grey_left), _cross(grey_right)) >= _CROSS)
         & (correlation >= CORRELATION)
         & (np.percentile(apart, 95, axis=1) <= SPOTS)
         & (apart.max(axis=1) <= WORST)
         & (np.abs(mean_left - mean_right).max(axis=(1, 2)) <= EXPOSURE)
     )
     return agree
+
+
+def _cross(grey: Floats) -> Floats:
+    """The spread of grey levels (pairs, 256) without the means of their rows and columns."""
+    square = grey.reshape(-1, LOOK, LOOK)
+    square = square - square.mean(axis=1, keepdims=True)
+    square = square - square.mean(axis=2, keepdims=True)
+    spread: Floats = square.std(axis=(1, 2))
+    return spread
