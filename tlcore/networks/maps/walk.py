@@ -2,9 +2,9 @@
 
 The network is cut where all of it passes through one tensor. A jump runs from the last cut that is
 known through all cuts on its way, in one compiled call that gives all of them, and from there to
-the layer in another, which gives every layer that it passes: the one before, and the shortcut that
-the next sum needs, are then known as well. (To give every layer from the input on would cost a
-third more: TensorFlow would have nothing left to fuse.) From there on nothing runs that is known:
+the layer in another, which gives the layers that it passes, the smallest up to ``ALONG`` bytes: the
+one before, and the shortcut that the next sum needs, are then known as well. (To give every layer
+from the input on would cost a third more: TensorFlow would have nothing left to fuse.) From there on nothing runs that is known:
 the next layer costs itself and nothing else. Each piece is traced at its first need; the latest
 ``PIECES`` of a network are kept. A value does not depend on the order of the looks: a test holds
 jump and walk equal to the bit. (Eager execution would need no trace at all, but takes several
@@ -13,6 +13,7 @@ times as long at every look.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -28,6 +29,8 @@ from tlcore.networks.maps.wiring import Wiring, wire
 
 Compiled = Callable[..., Sequence[Any]]  # tensors (n, …) of the feeds → those of the ends
 Make = Callable[[list[Any], list[Any]], Compiled]
+FLOAT = 4  # bytes
+ALONG = 4 * 2**20  # bytes kept beside the end of a jump: memory that is fresh takes time
 PIECES = 64  # compiled pieces kept of a network: about 1.8 MB each, and 30 ms to make anew
 
 
@@ -79,7 +82,23 @@ class _Visit:
         feeds, ends = self._way(place)
         if any(self._known(feed) is None for feed in feeds):
             self._cut_before(place)
-        return self._run(feeds, ends if self._kept.bound else [place])
+        return self._run(feeds, [*self._along(ends[:-1]), place])
+
+    def _along(self, passed: list[int]) -> list[int]:
+        """Return the places whose tensors are kept on the way past: the smallest, first to last,
+        up to ALONG bytes. None where nothing is kept."""
+        found: list[int] = []
+        room = ALONG if self._kept.bound else 0
+        for place in sorted(passed, key=self._bytes):
+            room -= self._bytes(place)
+            if room < 0:
+                break
+            found.append(place)
+        return sorted(found)
+
+    def _bytes(self, place: int) -> int:
+        """Return the bytes of one picture's tensor."""
+        return FLOAT * math.prod(self._wiring.tensors[place].shape[1:])
 
     def _way(self, place: int) -> tuple[list[int], list[int]]:
         """Return the known places nearest before a place, at most as far back as the cut before
