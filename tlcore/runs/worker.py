@@ -19,7 +19,7 @@ from tlcore.runs.outcome import FAILED, STOPPED, Outcome, waits, with_earlier, w
 from tlcore.runs.training.train import train
 from tlcore.settings import Settings
 
-NICENESS = 5  # the page and its answers come first
+NICENESS = 10  # the page and its answers come first
 FULL = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk
 TAKEN_BACK = Outcome(STOPPED, 0.0, None, "It was taken back before its turn came.")
 

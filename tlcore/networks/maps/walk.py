@@ -4,11 +4,11 @@ The network is cut where all of it passes through one tensor. A jump runs from t
 known through all cuts on its way, in one compiled call that gives all of them, and from there to
 the layer in another, which gives the layers that it passes, the smallest up to ``ALONG`` bytes: the
 one before, and the shortcut that the next sum needs, are then known as well. (To give every layer
-from the input on would cost a third more: TensorFlow would have nothing left to fuse.) From there on nothing runs that is known:
-the next layer costs itself and nothing else. Each piece is traced at its first need; the latest
-``PIECES`` of a network are kept. A value does not depend on the order of the looks: a test holds
-jump and walk equal to the bit. (Eager execution would need no trace at all, but takes several
-times as long at every look.)
+from the input on would cost a third more: TensorFlow would have nothing left to fuse.) From there
+on nothing runs that is known: the next layer costs itself and nothing else. Each piece is traced at
+its first need; the latest ``PIECES`` of a network are kept. A value does not depend on the order of
+the looks: a test holds jump and walk equal to the bit. (Eager execution would need no trace at all,
+but takes several times as long at every look.)
 """
 
 from __future__ import annotations
