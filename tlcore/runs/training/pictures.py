@@ -22,9 +22,9 @@ from tlcore.runs.cache.keys import row_id
 from tlcore.runs.training.pace import LOOK, Pace, Stopped
 from tlcore.settings import Limits
 
-# Pictures a pass through the network: 12% to 36% faster than 32 on two cores, whose caches hold the
-# activations of so many (MobileNetV2, EfficientNetB0 and ResNet50, 160 and 224 pixels).
-FORWARD = 8
+# Pictures a pass through the network. On one pair of cores 8 were 12% to 36% faster than 32 (its
+# caches hold the activations of so many), on a newer pair 32 are 20% faster than 8: in between.
+FORWARD = 16
 PLAIN = -1  # the number of the view that is the picture itself
 DECODERS = 2  # threads; Pillow lets go of Python's lock while it decodes
 AHEAD = 64 * 2**20  # bytes of decoded pictures that may wait for the network

@@ -22,7 +22,7 @@ from tlcore.runs.training.pictures import FORWARD, Request, decoded, hashed
 from tlcore.runs.training.supply import Supply, readable
 from tlcore.settings import Settings
 
-TRIED = 4 * FORWARD  # pictures
+TRIED = 2 * FORWARD  # pictures
 STARTED = 6.0  # s until a process has TensorFlow and the network, and until that is saved
 
 

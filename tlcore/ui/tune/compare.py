@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ import streamlit as st
 
 from tlcore.runs.compare import as_csv, comparison, table
 from tlcore.runs.run import RunInfo
-from tlcore.runs.store import list_runs, load_run
+from tlcore.runs.store import load_run
 from tlcore.settings import Settings
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.sets import set_title
@@ -29,9 +30,8 @@ def run_title(info: RunInfo) -> str:
     return info.notes.name or f"{set_title(info.config.dataset)} · {info.config.backbone}"
 
 
-def compare_runs(watched: str, settings: Settings) -> None:
+def compare_runs(watched: str, infos: Sequence[RunInfo], settings: Settings) -> None:
     """Offer to lay runs over each other, folded away until it is wanted."""
-    infos = list_runs(settings)
     if len(infos) < 2:
         return
     with st.expander("Compare runs", icon=":material/stacked_line_chart:"), boundary():
@@ -48,10 +48,13 @@ def compare_runs(watched: str, settings: Settings) -> None:
         if chosen:
             live = any(known[run].active for run in chosen)
             st.fragment(_beside, run_every=2.0 if live else None)(chosen, settings)
-        rows = table(infos)
-        with st.container(horizontal=True):
-            st.download_button("All runs, CSV", as_csv(rows), "runs.csv", "text/csv")
-            st.download_button("All runs, JSON", as_json(rows), "runs.json", "application/json")
+        with st.container(horizontal=True):  # written when they are asked for: there may be many
+            st.download_button(
+                "All runs, CSV", lambda: as_csv(table(infos)), "runs.csv", "text/csv"
+            )
+            st.download_button(
+                "All runs, JSON", lambda: as_json(table(infos)), "runs.json", "application/json"
+            )
 
 
 def as_json(value: Any) -> str:

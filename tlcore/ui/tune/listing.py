@@ -55,13 +55,14 @@ def recent_runs(settings: Settings) -> None:
 
 def other_runs(watched: str, settings: Settings) -> None:
     """Every run but the one that is watched, in pages; live while one works."""
-    infos = [info for info in list_runs(settings) if info.id != watched]
+    runs = list_runs(settings)
+    infos = [info for info in runs if info.id != watched]
     if not infos:
         return
     st.subheader("Other runs" if watched else "Earlier runs", anchor=False)
     active = any(info.active for info in infos)
     st.fragment(_pages, run_every=2.0 if active else None)(watched, active, settings)
-    compare_runs(watched, settings)
+    compare_runs(watched, runs, settings)
 
 
 def _pages(watched: str, was_active: bool, settings: Settings) -> None:
