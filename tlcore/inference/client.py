@@ -34,8 +34,6 @@ from tlcore.settings import Settings
 
 TASKS = "tlcore.inference.tasks"  # imported in the worker only: it loads TensorFlow
 AHEAD = 4  # answers kept that nobody has asked for yet; a page of maps is up to half a megabyte
-
-
 Question = tuple[str, tuple[Any, ...]]  # task and arguments
 
 
