@@ -5,11 +5,13 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tests.networks.every_layer import Whole, assert_same, inside, learn
+from tests.networks.every_layer import Whole, assert_same, draw_statistics, inside, learn
 from tests.networks.test_walk import check_every_layer, pixels, plain_part
 from tlcore.networks.build import architecture
 from tlcore.networks.catalogue import BACKBONES, Backbone
+from tlcore.networks.folding import folded
 from tlcore.networks.freeze import cut_below, cuts
 from tlcore.networks.layers import graph
 from tlcore.ui.maps.layer_words import UNKNOWN, layer_words
@@ -62,6 +64,21 @@ def test_every_kind_of_layer_has_its_words(body: Body) -> None:
 def test_every_spatial_layer_equals_a_direct_model(body: Body) -> None:
     row, model = body
     check_every_layer(model, compiled=1 if row.name in ("MobileNetV2", "MobileNet") else 8)
+
+
+def test_folding_the_normalisations_changes_no_layer(body: Body) -> None:
+    """At the end of each stage, with statistics unlike those of a fresh network."""
+    row, model = body
+    fresh = model.get_weights()
+    draw_statistics(model)
+    drawn = model.get_weights()
+    part = keras.Model(model.input, [model.get_layer(name).output for name in row.layers])
+    batch = pixels(row.smallest)
+    found = tf.function(folded(part), autograph=False)(tf.constant(batch))
+    for name, ours, wanted in zip(row.layers, found, part(batch, training=False), strict=True):
+        assert_same(ours.numpy(), np.asarray(wanted), name)
+    assert all(np.array_equal(a, b) for a, b in zip(drawn, model.get_weights(), strict=True))
+    model.set_weights(fresh)
 
 
 def test_before_and_after_fine_tuning_flat_and_nested(body: Body) -> None:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 ROW_ID = 32  # bytes
+ARITHMETIC = 2  # counted up when the same network's values change by as much as their rounding
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ShelfKey:
 
     @property
     def text(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return json.dumps(dataclasses.asdict(self) | {"arithmetic": ARITHMETIC}, sort_keys=True)
 
 
 def row_id(sha256: str, view: str) -> bytes:

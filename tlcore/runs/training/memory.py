@@ -20,7 +20,7 @@ BASE = 600 * 2**20  # bytes of a process with TensorFlow and nothing in it
 FLOAT = 4  # bytes
 PASS = 3  # times the largest activations: what goes in, what comes out, what is worked with
 STEP = 2  # times all activations above the cut: themselves and their gradients
-NETWORK = 3  # times the weights: as read, as used, as saved
+NETWORK = 4  # times the weights: as read, as used, as folded, as saved
 LEARNED = 10  # times those that learn: gradient, two moments, and thrice that in checkpoints
 
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tlcore.networks.answers import Floats, Pretrained
 from tlcore.networks.build import build
+from tlcore.networks.folding import folded
 from tlcore.networks.freeze import cut_below, freeze_base, unfreeze_from
 from tlcore.networks.heads import add_head
 from tlcore.networks.network import preprocess
@@ -110,7 +111,8 @@ class Whole:
             side = self.config.size
             part = keras.Model(self.model.input, [self.output(layer) for layer in layers])
             self._forwards[layers] = tf.function(
-                lambda batch: tf.nest.flatten(part(batch, training=False)),  # a list even of one
+                folded(part),
+                autograph=False,  # plain TensorFlow already
                 input_signature=[tf.TensorSpec((FORWARD, side, side, 3), tf.float32)],
             )
         return self._forwards[layers]
