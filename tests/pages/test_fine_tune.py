@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,27 @@ def test_a_finished_run_gives_its_accuracy_with_doubt(opened: Opened, workspace:
     assert at.metric[0].value == "75% (61–85, 48 pictures)"
     links = [link.proto.label for link in at.get("page_link")]
     assert "See this head in Compare" in links
+
+
+@pytest.mark.parametrize(
+    ("ended", "patience", "warned"),
+    [(0.80, 0, True), (0.85, 0, False), (0.875, 0, False), (0.80, 3, False)],
+)
+def test_a_run_that_fine_tuning_made_worse_says_so(
+    opened: Opened, workspace: Settings, ended: float, patience: int, warned: bool
+) -> None:
+    config = replace(CONFIG, fine_tune_epochs=1, patience=patience)
+    folder, lock = create_run(config, workspace)
+    log = EventLog(folder / "events.jsonl")
+    log.write(Epoch(1, "head", 0.7, 0.8, 0.6, 0.85, 0.5))
+    log.write(Epoch(2, "fine-tune", 0.6, 0.9, 0.7, ended, 0.5))
+    log.close()
+    write_json(folder / "facts.json", {"pictures": {"train": 100, "val": 40}})
+    (folder / "model.keras").touch()
+    write_outcome(folder, Outcome("finished", 12.0, ended))
+    os.close(lock)
+    said = [warning.value for warning in opened("Fine-tune", run=folder.name).warning]
+    assert any("the head alone had 85.0%" in words for words in said) == warned
 
 
 def test_a_killed_worker_shows_a_failed_run_and_its_log(

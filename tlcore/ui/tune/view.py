@@ -181,9 +181,30 @@ def _outcome(run: Run) -> None:
             help=f"Of {pictures} pictures it did not learn from; in brackets the range in which "
             "the true figure lies with 95% confidence.",
         )
+        if worse := worsened(run):
+            st.warning(worse, icon=":material/trending_down:")
         st.caption(f"Took {duration(info.seconds or 0)}.")
     for skipped in {skipped.file: skipped for skipped in run.skipped}.values():  # a resumed run's
         st.caption(f":material/warning: Left out {plain(skipped.file)}: {plain(skipped.reason)}")
+
+
+def worsened(run: Run) -> str:
+    """Return what to say where fine-tuning took validation accuracy away, else "".
+
+    With a patience the epoch of the lowest loss is kept, so that there is nothing to warn of.
+    """
+    head = [epoch.val_accuracy for epoch in run.history if epoch.stage == "head"]
+    tuned = any(epoch.stage == "fine-tune" for epoch in run.history)
+    now, pictures = run.info.val_accuracy, run.pictures.get("val", 0)
+    if not head or not tuned or now is None or run.info.config.patience:
+        return ""
+    if round((head[-1] - now) * pictures) < 1:
+        return ""
+    return (
+        f"Training the top blocks made it worse: the head alone had {head[-1]:.1%}. "
+        "*Run again* with a number at *Stop early after*, which keeps the best epoch, with a "
+        "lower learning rate of the top blocks, or without that stage."
+    )
 
 
 def _ways_on(run: Run) -> None:
