@@ -14,7 +14,8 @@ import pytest
 
 from tests.pictures import write_patches
 from tlcore.runs.config import RunConfig
-from tlcore.runs.launcher import start_run
+from tlcore.runs.events import Progress
+from tlcore.runs.launcher import resume_run, start_run
 from tlcore.runs.orders import kill_run, stop_run
 from tlcore.runs.outcome import FAILED, FINISHED, QUEUED, RUNNING, STOPPED
 from tlcore.runs.store import load_run, log_tail, run_info
@@ -53,6 +54,19 @@ def wait_for(what: Callable[[], bool]) -> None:
     while not what():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.1)
+
+
+def test_a_run_is_stopped_while_tensorflow_is_imported(start, settings: Settings) -> None:
+    run, process = start(epochs=2)
+    wait_for(lambda: load_run(run, settings).stage is not None)  # the next thing is the import
+    stop_run(run, settings)
+    assert process.wait(PATIENCE) == 0
+    stopped = load_run(run, settings)
+    assert (stopped.info.state, stopped.info.error) == (STOPPED, "")
+    assert not any(isinstance(e, Progress) and e.done for e in stopped.events)
+    resumed, process = resume_run(run, settings)
+    assert process.wait(PATIENCE) == 0
+    assert run_info(resumed, settings).state == FINISHED
 
 
 def test_a_run_finishes_in_its_own_process(start, settings: Settings) -> None:

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from tlcore.errors import TLCoreError
 from tlcore.images.store import open_dataset
@@ -102,14 +103,19 @@ def _is_next(folder: Path) -> bool:
     return not any(held(other / "run.lock") for other in earlier)
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Run the worker; the folder is the only argument, the lock is inherited."""
     folder = Path(sys.argv[1])
     os.nice(NICENESS)
     process = folder / "process.json"
     process.write_text(f'{{"group": {os.getpgid(0)}}}', encoding="utf-8")
-    return 1 if work(folder, Settings.from_environment()).state == FAILED else 0
+    outcome = work(folder, Settings.from_environment())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # At once: a run that is stopped early leaves a thread in TensorFlow's import, which an orderly
+    # end would tear down under its feet.
+    os._exit(1 if outcome.state == FAILED else 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

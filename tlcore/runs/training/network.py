@@ -74,6 +74,10 @@ class Whole:
         values = self._forward(tuple(layers))(preprocess(pixels, self.config.backbone))
         return [value.numpy()[:count] for value in values]
 
+    def trace(self, layers: Sequence[str]) -> None:
+        """Have what ``forward`` needs for these layers ready before it is needed."""
+        self._forward(tuple(layers)).get_concrete_function()
+
     def head_weights(self, weights: Sequence[npt.NDArray[np.float32]]) -> None:
         """Put weights into the dense layers, first to last: kernel, bias, kernel, bias, …"""
         layers = [layer for layer in self.model.layers if layer.name.startswith("dense_")]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from functools import cached_property
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 FLUSH = 256  # pictures after which the values are put on disk, or
 FLUSH_BYTES = 32 * 2**20  # of values
+WAIT = 0.1  # s between two looks whether to stop while the network is built
 SPARE = 8  # a full cache is emptied by an eighth at least: moving what stays is work
 
 
@@ -71,6 +74,30 @@ class Supply:
         known = self._known_shelf(layer)
         return self._open(layer, self.whole.shape(layer)) if known is None else known
 
+    def prepare(self, waiting: Callable[[], None], layers: Sequence[str] = ()) -> None:
+        """Build the network, and trace it for these layers, in a thread of its own: nothing can
+        interrupt TensorFlow's import, so that whoever wants to stop can only leave it behind.
+
+        Args:
+            waiting: called again and again meanwhile; may raise to end it.
+            layers: that ``compute`` will be asked for, all in one pass.
+        """
+        ready: Future[None] = Future()
+
+        def work() -> None:
+            try:
+                whole = self.whole
+                if layers:
+                    whole.trace(layers)
+                ready.set_result(None)
+            except BaseException as error:  # whoever waits for it gets it
+                ready.set_exception(error)
+
+        Thread(target=work, daemon=True).start()
+        while wait([ready], WAIT).not_done:
+            waiting()
+        ready.result()
+
     def missing(self, layers: Sequence[str], requests: Sequence[Request]) -> list[Request]:
         """Return those that some of the layers have no value of, each once.
 
@@ -101,7 +128,8 @@ class Supply:
         Args:
             layers: all in one pass.
             requests: what ``missing`` returned.
-            done: told the number of pictures behind, after each batch; may raise to end it.
+            done: told the number of pictures behind, after each batch and, while the network is
+                built, again and again; may raise to end it.
             skipped: told the name and reason of a file that cannot be read.
 
         Raises:
@@ -112,6 +140,7 @@ class Supply:
         held: list[tuple[list[bytes], list[Floats]]] = []
         behind = 0
         with decoded(requests, self.looking, FORWARD) as batches:  # while the network is built
+            self.prepare(lambda: done(0), layers)
             picture_bytes = sum(self.shelf(layer).row_bytes for layer in layers)
             with counting(self.settings.features):
                 self._make_room(layers, len(requests))

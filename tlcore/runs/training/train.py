@@ -137,15 +137,22 @@ def _features(supply: Supply, desk: Desk) -> None:
     Raises:
         Stopped: before all of it was there.
     """
-    config, layers = desk.config, layers_of(supply)
+
+    def look() -> None:
+        if desk.stopping():
+            raise Stopped
+
+    config = desk.config
+    if config.fine_tune_epochs:  # where it can be cut, only the network knows
+        supply.prepare(look)
+    layers = layers_of(supply)
     requests = supply.missing(layers, stored_requests(config, desk.train, desk.val))
     desk.emit(Stage("features", len(requests)))
     beat = Pace(BEAT)
     named: set[str] = set()
 
     def done(count: int) -> None:
-        if desk.stopping():
-            raise Stopped
+        look()
         if beat.due() or count == len(requests):
             desk.emit(Progress("features", count))
 
@@ -155,8 +162,7 @@ def _features(supply: Supply, desk: Desk) -> None:
             desk.emit(Skipped(file, reason))
 
     supply.compute(layers, requests, done=done, skipped=skipped)
-    if desk.stopping():
-        raise Stopped
+    look()
 
 
 def _parts(stage: str, supply: Supply, desk: Desk, *, before: int) -> tuple[Part, Part]:
