@@ -71,12 +71,13 @@ class Whole:
         if count < FORWARD:  # one shape, one trace, and the same arithmetic for every picture
             filling = np.zeros((FORWARD - count, *pixels.shape[1:]), np.uint8)
             pixels = np.concatenate([pixels, filling])
-        values = self._forward(tuple(layers))(preprocess(pixels, self.config.backbone))
+        batch = tf.constant(preprocess(pixels, self.config.backbone))
+        values = self._forward(tuple(layers))(batch)
         return [value.numpy()[:count] for value in values]
 
     def trace(self, layers: Sequence[str]) -> None:
         """Have what ``forward`` needs for these layers ready before it is needed."""
-        self._forward(tuple(layers)).get_concrete_function()
+        self._forward(tuple(layers))
 
     def head_weights(self, weights: Sequence[npt.NDArray[np.float32]]) -> None:
         """Put weights into the dense layers, first to last: kernel, bias, kernel, bias, …"""
@@ -114,10 +115,9 @@ class Whole:
         if layers not in self._forwards:
             side = self.config.size
             part = keras.Model(self.model.input, [self.output(layer) for layer in layers])
-            self._forwards[layers] = tf.function(
-                folded(part),
-                autograph=False,  # plain TensorFlow already
-                input_signature=[tf.TensorSpec((FORWARD, side, side, 3), tf.float32)],
+            compiled = tf.function(folded(part), autograph=False)  # plain TensorFlow already
+            self._forwards[layers] = compiled.get_concrete_function(
+                tf.TensorSpec((FORWARD, side, side, 3), tf.float32)
             )
         return self._forwards[layers]
 
