@@ -7,7 +7,10 @@ through its shell, the command line on standard error; nothing else catches thes
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Self
+
+MANY = 40  # names; of more than these only the closest are told
 
 
 class TLCoreError(Exception):
@@ -45,7 +48,14 @@ class UnknownName(TLCoreError):
 
     @classmethod
     def of(cls, what: str, received: str, known: Iterable[str]) -> Self:
-        return cls(f"Expected a {what} among {', '.join(known)}. Received {received!r}.")
+        names = list(known)
+        if len(names) > MANY:
+            close = get_close_matches(received, names, n=5, cutoff=0.3) or names[:5]
+            return cls(
+                f"Expected a {what}, such as {', '.join(close)} (there are {len(names)}). "
+                f"Received {received!r}."
+            )
+        return cls(f"Expected a {what} among {', '.join(names)}. Received {received!r}.")
 
 
 class WeightsMissing(TLCoreError):

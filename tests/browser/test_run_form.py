@@ -26,6 +26,11 @@ def test_from_the_cost_to_a_rate_that_was_found(tab: Tab, real: Settings, tmp_pa
     until(lambda: run_info(run, real).state == FINISHED)
     tab.settle()
 
+    tab.page.go_back()  # to the form, and on to the run again
+    tab.page.get_by_role("button", name="Start learning").wait_for()
+    tab.page.go_forward()
+    tab.page.get_by_role("button", name="New run").wait_for()
+    tab.settle()
     tab.press("New run")
     tab.choose("Backbone", "MobileNet-0.25")
     tab.page.get_by_text("Advanced").click()

@@ -32,6 +32,7 @@ def test_compare_as_json(two: list[str], settings: Settings) -> None:
     found = answer(settings, "runs", "compare", *two)["differences"]
     assert found["learning_rate"] == [0.001, 0.01]
     assert found["val_accuracy"] == [0.501, 0.51]
+    assert found["epochs_done"] == [10, 10]
     assert "pooling" not in found
 
 

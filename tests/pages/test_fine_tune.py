@@ -98,9 +98,42 @@ def test_a_rate_that_makes_the_network_forget_is_refused(
 ) -> None:
     at = opened("Fine-tune")
     at.button(key="random-MobileNetV2").click().run()
+    fields = {field.label: field for field in at.number_input}
+    assert fields["Its learning rate"].disabled  # as long as nothing but the head learns
+    fields["Fine-tuning epochs"].set_value(2).run()
     next(n for n in at.number_input if n.label == "Its learning rate").set_value(0.05)
     next(b for b in at.button if b.label == "Start learning").click().run()
     assert "learning rate for fine-tuning" in at.error[0].value
+    assert started == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("Epochs", 99_999, "Expected epochs from 0 to 1000"),
+        ("Batch size", 5000, "Expected a batch size from 1 to 1024"),
+        ("Dropout", 1.0, "Expected a dropout from 0 to 0.9"),
+        ("Seed", -1, "Expected a seed from 0"),
+        ("Share to judge by", 1.0, "Expected a validation share"),
+        ("Learning rate", 2.0, "Expected a learning rate from"),
+        ("Label smoothing", -0.1, "Expected a label smoothing"),
+        ("Stop early after", -1, "Expected a patience"),
+    ],
+)
+def test_what_is_out_of_range_is_refused_and_starts_nothing(
+    opened: Opened,
+    workspace: Settings,
+    started: list[RunConfig],
+    field: str,
+    value: float,
+    said: str,
+) -> None:
+    at = opened("Fine-tune")
+    at.button(key="random-MobileNetV2").click().run()
+    next(n for n in at.number_input if n.label == field).set_value(value)
+    next(b for b in at.button if b.label == "Start learning").click().run()
+    assert not at.exception
+    assert said in at.error[0].value
     assert started == []
 
 
@@ -135,7 +168,10 @@ def test_a_run_that_does_not_stop_can_be_ended(opened: Opened, working: Path) ->
 
 
 def test_a_waiting_run_says_so(opened: Opened, working: Path) -> None:
+    assert "Starting …" in progress(opened("Fine-tune", run=working.name))
+    os.utime(working / "config.json", (1, 1))
     at = opened("Fine-tune", run=working.name)
+    assert "Waiting for its turn" in progress(at)
     assert not at.exception
     assert "waiting" in texts(at)
 
@@ -289,6 +325,11 @@ def test_a_run_that_diverged_is_drawn_without_what_it_lost(
     assert not at.exception
     assert "diverged" in texts(at)
     assert len(lines_of(at)) == 2
+
+
+def progress(at: AppTest) -> str:
+    """The words of the bar."""
+    return str(at.get("progress")[0].proto.text)
 
 
 def lines_of(at: AppTest) -> list[dict[str, Any]]:

@@ -18,6 +18,13 @@ def test_what_is_left_open_is_the_backbones_own() -> None:
     assert config.fine_tune_learning_rate == pytest.approx(1e-4)
 
 
+@pytest.mark.parametrize(("head", "top"), [(1e-3, 5e-5), (2e-3, 1e-4), (0.1, 1e-4)])
+def test_the_top_blocks_learn_gently_unless_told_otherwise(head: float, top: float) -> None:
+    assert RunConfig("set", learning_rate=head).fine_tune_learning_rate == pytest.approx(top)
+    told = RunConfig("set", learning_rate=0.1, fine_tune_learning_rate=0.01)
+    assert told.fine_tune_learning_rate == 0.01
+
+
 def test_json_there_and_back() -> None:
     config = RunConfig("set", size=160, pooling="max", seed=7, hidden=(8, 4), views=2)
     assert RunConfig.from_json(json.dumps(config.to_json())) == config

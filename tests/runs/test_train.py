@@ -17,7 +17,7 @@ from tlcore.images.decode import read
 from tlcore.networks.answers import Pretrained
 from tlcore.networks.build import build
 from tlcore.runs.config import RunConfig
-from tlcore.runs.events import Epoch, Event, Progress
+from tlcore.runs.events import Epoch, Event, Progress, Stage
 from tlcore.runs.orders import create_run
 from tlcore.runs.outcome import FAILED, FINISHED, STOPPED
 from tlcore.runs.store import load_run
@@ -154,11 +154,15 @@ def test_stop_ends_within_a_batch_and_keeps_the_network(settings: Settings, tmp_
     assert load_trained(folder.name, settings).labels == ("blue", "green", "red")
 
 
-def test_stop_before_there_is_a_head_leaves_no_network(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", ["features", "head"])
+def test_stop_before_the_first_epoch_leaves_no_network(
+    settings: Settings, tmp_path: Path, stage: str
+) -> None:
     data = write_patches(tmp_path / "set")
 
     def emit(event: Event) -> None:
-        (next(settings.runs.glob("[!.]*")) / "stop").touch()
+        if isinstance(event, Stage) and event.stage == stage:
+            (next(settings.runs.glob("[!.]*")) / "stop").touch()
 
     state, folder = run(settings, RunConfig(str(data), **SMALL), emit)
     assert state == STOPPED

@@ -29,24 +29,32 @@ def epochs(stage: str, count: int, first: int, until: float, seconds: float = 1.
 
 
 FEATURES = (Stage("features", 120, time=0.0), Progress("features", 120, time=10.0))
+LOADING = (Stage("features", 120, time=0.0), Progress("features", 0, time=6.0))
 CASES = {
-    "features": ((Stage("features", 120, time=0.0), Progress("features", 40, time=10.0)),
-                 1 / 3, "1 of 3", "4 pictures a second · 33% · about 20 s left"),
+    "the network is loaded": (LOADING, 0.0, "1 of 3", "Computing bottleneck features …"),
+    "the first pictures": ((*LOADING, Progress("features", 12, time=7.0)), 0.1, "1 of 3",
+                           "features · 10%"),
+    # the 7 s before the first pictures do not count: 8 pictures a second since then
+    "features": ((*LOADING, Progress("features", 16, time=7.0),
+                  Progress("features", 40, time=10.0)),
+                 1 / 3, "1 of 3", "8 pictures a second · 33% · about 10 s left"),
     "features of a resumed run": ((*FEATURES, Stage("head", 100, time=10.0),
                                    *epochs("head", 3, 1, 13.0),
                                    Stage("features", 0, time=99.0)),
                                   0.0, "1 of 3", "Computing bottleneck features …"),
     "head": ((*FEATURES, Stage("head", 100, time=10.0), *epochs("head", 2, 1, 30.0),
-              Progress("head", 20, time=30.0)),
+              Progress("head", 5, time=15.0), Progress("head", 20, time=30.0)),
              0.2, "2 of 3", "100 pictures a second · 20% · about 1 min 20 s left"),
-    # 8 of 10 epochs were done before; the two steps since then took 4 s, 18 are left
+    # 8 of 10 epochs were done before; two steps took 4 s, 17 are left
     "head of a resumed run": ((*FEATURES, Stage("head", 100, time=10.0),
                                *epochs("head", 8, 1, 30.0), Stage("features", 0, time=90.0),
-                               Stage("head", 100, time=100.0), Progress("head", 82, time=104.0)),
-                              0.82, "2 of 3", "82% · about 36 s left"),
+                               Stage("head", 100, time=100.0), Progress("head", 81, time=102.0),
+                               Progress("head", 83, time=106.0)),
+                              0.83, "2 of 3", "83% · about 34 s left"),
     "the first epoch of the top blocks": ((*FEATURES, Stage("head", 100, time=10.0),
                                            *epochs("head", 10, 1, 20.0),
                                            Stage("fine-tune", 50, time=20.0),
+                                           Progress("fine-tune", 1, time=21.0),
                                            Progress("fine-tune", 5, time=25.0)),
                                           0.1, "3 of 3", "blocks · 10% · about 45 s left"),
 }  # fmt: skip

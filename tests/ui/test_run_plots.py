@@ -61,6 +61,14 @@ def test_stages_are_named_where_they_begin(
     assert figure.layout.xaxis.range == (0.5, sum(planned.values()) + 0.5)
 
 
+def test_what_is_not_drawn_does_not_stretch_the_axis_of_many_runs() -> None:
+    steep = Epoch(1, "head", 50.0, 0.1, 0.6, 0.8, 1.0)
+    assert overlay({"one": [steep]}, LIGHT, template()).layout.yaxis2.range[1] < 3
+    assert (
+        overlay({"<b>one</b>": [steep]}, LIGHT, template()).data[0].name == "&lt;b&gt;one&lt;/b&gt;"
+    )
+
+
 def test_ten_runs_have_ten_looks_the_same_in_both_panels() -> None:
     histories = {f"run {number}": [epoch(1), epoch(2)] for number in range(10)}
     figure = overlay(histories, LIGHT, template())

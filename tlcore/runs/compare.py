@@ -10,7 +10,14 @@ from typing import Any
 from tlcore.runs.config import differences
 from tlcore.runs.run import Run, RunInfo
 
-FIGURES = ("state", "val_accuracy", "val_loss", "epochs", "seconds")
+# name → of RunInfo; "epochs" is a setting, of which fewer may have been done
+FIGURES = {
+    "state": "state",
+    "val_accuracy": "val_accuracy",
+    "val_loss": "val_loss",
+    "epochs_done": "epochs",
+    "seconds": "seconds",
+}
 
 
 def comparison(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
@@ -22,7 +29,10 @@ def comparison(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
     }
     if len({info.data_hash for info in infos}) > 1:
         rows["data_hash"] = tuple(info.data_hash[:12] for info in infos)
-    return rows | {name: tuple(getattr(info, name) for info in infos) for name in FIGURES}
+    figures = {
+        name: tuple(getattr(info, field) for info in infos) for name, field in FIGURES.items()
+    }
+    return rows | figures
 
 
 def table(infos: Sequence[RunInfo]) -> list[dict[str, Any]]:
@@ -35,7 +45,7 @@ def table(infos: Sequence[RunInfo]) -> list[dict[str, Any]]:
             "note": info.notes.note,
             "created": info.created,
             "data_hash": info.data_hash,
-            **{name: getattr(info, name) for name in FIGURES},
+            **{name: getattr(info, field) for name, field in FIGURES.items()},
             **{name: _plain(value) for name, value in info.config.to_json().items()},
         }
         for info in infos

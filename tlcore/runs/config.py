@@ -21,9 +21,16 @@ from tlcore.runs.options import (
 )
 
 HIGHEST_FINE_TUNE_SHARE = 0.1  # of the head's learning rate
+GENTLE = 1e-4
 MAX_EPOCHS = 1000
 MAX_HIDDEN = 4  # dense layers before the last
 MAX_VIEWS = 32
+
+
+def gentle(learning_rate: float) -> float:
+    """Return the top blocks' learning rate where none is given: a twentieth of the head's, but no
+    more than a pretrained layer bears (a head may want a hundred times as much)."""
+    return min(learning_rate / 20, GENTLE)
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class RunConfig:
     unfreeze_from: str = ""  # first layer of the base that learns then
     batch_size: int = 16
     learning_rate: float = 1e-3  # of the head
-    fine_tune_learning_rate: float = 0.0  # 0: a twentieth of learning_rate
+    fine_tune_learning_rate: float = 0.0  # 0: ``gentle`` of learning_rate
     dropout: float = 0.0  # before each dense layer
     val_fraction: float = 0.2  # where the data set brings no validation part
     seed: int = 0
@@ -63,7 +70,7 @@ class RunConfig:
         _set(
             self,
             "fine_tune_learning_rate",
-            self.fine_tune_learning_rate or self.learning_rate / 20,
+            self.fine_tune_learning_rate or gentle(self.learning_rate),
         )
         _set(self, "hidden", tuple(self.hidden))
         _set(self, "augment", tuple(self.augment))

@@ -118,8 +118,11 @@ def folder_of(run: str, settings: Settings) -> Path:
 
 
 def unknown(run: str, settings: Settings) -> RunError:
-    known = ", ".join(info.id for info in list_runs(settings)[:10]) or "none yet"
-    return RunError(f"Expected the id of a run ({known}). Received {run!r}.")
+    known = ", ".join(info.id for info in list_runs(settings)[:3]) or "there is none yet"
+    return RunError(
+        f"Expected the id of a run that is here (the newest: {known}). Received {run!r}: there is "
+        "none of that id, or it has been deleted. Choose another, or start a new one."
+    )
 
 
 def _info(folder: str) -> RunInfo:

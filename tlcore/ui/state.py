@@ -66,9 +66,17 @@ def chosen_number(choice: Choice, default: int) -> int:
 
 
 def read_address(address: Address) -> None:
-    """Take over what the address says, unless it is what this session wrote there itself."""
+    """Take over what the address says, unless it is what this session wrote there itself.
+
+    Where the run that is looked at has gone from this page's address, the browser went back.
+    """
     asked = {name: st.query_params[name] for name in address if name in st.query_params}
-    if asked and asked != st.session_state.get("_address"):
+    written = st.session_state.get("_address", {})
+    if st.session_state.get("_address_of") == tuple(address):
+        for name in written:
+            if name not in asked and address[name] is Choice.WATCHED:
+                choose(Choice.WATCHED, "")
+    if asked and asked != written:
         st.session_state["_address"] = asked
         for name, value in asked.items():
             choose(address[name], value)
@@ -77,7 +85,7 @@ def read_address(address: Address) -> None:
 def write_address(address: Address) -> None:
     """Make the address say what is chosen, so that it can be kept or sent to somebody."""
     said = {name: value for name, choice in address.items() if (value := chosen(choice))}
-    st.session_state["_address"] = said
+    st.session_state["_address"], st.session_state["_address_of"] = said, tuple(address)
     if {name: st.query_params[name] for name in address if name in st.query_params} != said:
         for name in address:
             if name in said:

@@ -8,6 +8,7 @@ import time
 from tlcore.review.interval import Share, wilson
 
 _MARKDOWN = re.compile(r"([\\*_$\[\]<>~#|:])")
+_ICON = re.compile(r":(?=[a-z0-9_+/-]+:)")  # ":material/star:" is read behind a backslash too
 
 
 def percent(share: float) -> str:
@@ -84,7 +85,7 @@ def label(name: str) -> str:
 
 def plain(text: str) -> str:
     """Return a text for Markdown that shows as it is, but for `code` between backticks."""
-    parts = text.split("`")
+    parts = _ICON.sub(":\u2060", text).split("`")
     if len(parts) % 2 == 0:  # an unpaired backtick is one more sign to show
         return _MARKDOWN.sub(r"\\\1", text).replace("`", "\\`")
     return "`".join(

@@ -74,6 +74,12 @@ def test_what_cannot_fit_is_refused(
     if "disk" in changed:
         usage = module.shutil.disk_usage("/")._replace(free=changed["disk"])
         monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    for step in (
+        "_seconds_a_picture",
+        "_head_seconds",
+        "_tuned_seconds",
+    ):  # it could not fit either
+        monkeypatch.setattr(module, step, lambda *_: pytest.fail("tried"))
     options = {"unfreeze_from": changed.get("unfreeze_from", ""), "fine_tune_epochs": 1}
     with pytest.raises(error, match=said):
         cost(settings, (parts[0], changed.get("val", parts[1])), epochs=1, **options)
@@ -86,6 +92,12 @@ def test_the_memory_is_that_of_the_run_and_not_of_who_asks(
     ballast = np.ones(2**27, np.uint8)
     assert cost(settings, parts, epochs=1).memory == first
     assert ballast.all()
+
+
+def test_a_batch_is_no_larger_than_all_there_is(settings: Settings, parts: Parts) -> None:
+    options = {"epochs": 1, "fine_tune_epochs": 1}
+    all_at_once = cost(settings, parts, batch_size=len(parts[0]), **options)
+    assert cost(settings, parts, batch_size=1024, **options).memory == all_at_once.memory
 
 
 def test_the_memory_grows_with_what_is_held_at_once() -> None:

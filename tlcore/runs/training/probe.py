@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ class Cost:
     disk: int  # bytes that the cache will grow by
     memory: int  # bytes resident at most, roughly
     total_seconds: float  # of the whole run, all its epochs included; less if it ends early
+    head_seconds: float = 0.0  # of an epoch of the head, the network's share left out
 
 
 def probe(
@@ -52,18 +53,21 @@ def probe(
     """
     labels = {sample.label for sample in [*train, *val]}
     check_parts(train, val)
+    config = replace(config, batch_size=min(config.batch_size, len(train)))
     supply = Supply(config, len(labels), settings)
     try:
         layers = layers_of(supply)
         sizes = supply.whole.sizes()
         requests = stored_requests(config, hashed(train), hashed(val))
         missing = len(supply.missing(layers, requests))
+        a_row = sum(supply.shelf(layer).bytes_of(1) for layer in layers)
+        features, count = supply.inputs_of_head, units(len(labels), config.output)
+        disk, stored = missing * a_row, len(requests) * a_row
+        memory = memory_of(config, sizes, features, count, stored)
+        _refuse(disk, memory, stored, settings)  # before anything is tried that cannot fit
         a_picture = 0.0
         if missing or config.free_augmentation:
             a_picture = _seconds_a_picture(supply, layers, requests)
-        a_row = sum(supply.shelf(layer).bytes_of(1) for layer in layers)
-        features = supply.inputs_of_head
-        count = units(len(labels), config.output)
         free = len(train) * a_picture if config.free_augmentation else 0.0
         head = _head_seconds(config, features, count, len(train), len(val))
         tuned = 0.0
@@ -71,20 +75,19 @@ def probe(
             tuned = free + _tuned_seconds(supply, len(train), len(val), count)
     finally:
         supply.close()
-    cost = Cost(
+    return Cost(
         feature_seconds=missing * a_picture,
         epoch_seconds=free,
         tuned_seconds=tuned,
         missing=missing,
-        disk=missing * a_row,
-        memory=memory_of(config, sizes, features, count, len(requests) * a_row),
+        disk=disk,
+        memory=memory,
         total_seconds=STARTED
         + missing * a_picture
         + config.epochs * (free + head)
         + config.fine_tune_epochs * tuned,
+        head_seconds=head,
     )
-    _refuse(cost, settings, needed=len(requests) * a_row)
-    return cost
 
 
 def _seconds_a_picture(supply: Supply, layers: Sequence[str], requests: Sequence[Request]) -> float:
@@ -116,12 +119,15 @@ def _head_seconds(config: RunConfig, features: int, units: int, learned: int, ju
 
 def _tuned_seconds(supply: Supply, learned: int, judged: int, units: int) -> float:
     """Return the seconds of an epoch of the top blocks, after two steps and two looks: the first
-    ones pay for the tracing. A picture shows one of its views in an epoch."""
+    ones pay for the tracing. A picture shows one of its views in an epoch. A large batch takes
+    about as long a picture as one of TRIED."""
     from tlcore.runs.training.top import Top
 
     config = supply.config
     top = Top(supply.whole.top(), config)
-    batch = np.zeros((config.batch_size, *supply.whole.shape(supply.whole.cut)), np.float32)
+    batch = np.zeros(
+        (min(config.batch_size, TRIED), *supply.whole.shape(supply.whole.cut)), np.float32
+    )
     targets = targets_of(np.zeros(len(batch), np.int64), units)
     rate = config.fine_tune_learning_rate
     step = _second(lambda: top.step(batch, targets, None, rate))
@@ -136,7 +142,7 @@ def _second(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _refuse(cost: Cost, settings: Settings, needed: int) -> None:
+def _refuse(disk: int, memory: int, needed: int, settings: Settings) -> None:
     if needed > settings.cache_bytes:
         raise BadConfig(
             f"Expected features of at most {settings.cache_bytes / 2**30:.3g} GiB "
@@ -145,14 +151,14 @@ def _refuse(cost: Cost, settings: Settings, needed: int) -> None:
         )
     settings.home.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.home).free
-    if cost.disk > free:
+    if disk > free:
         raise BadConfig(
-            f"Expected {cost.disk / 2**30:.3g} GiB free on the disk. Received "
+            f"Expected {disk / 2**30:.3g} GiB free on the disk. Received "
             f"{free / 2**30:.3g} GiB. Make room, or choose a smaller size or fewer views."
         )
-    if cost.memory > _memory_free():
+    if memory > _memory_free():
         raise BadConfig(
-            f"Expected {cost.memory / 2**30:.3g} GiB of free memory. Received "
+            f"Expected {memory / 2**30:.3g} GiB of free memory. Received "
             f"{_memory_free() / 2**30:.3g} GiB. Choose a smaller size or batch, another "
             "pooling, smaller dense layers or a later layer to unfreeze from."
         )

@@ -105,7 +105,7 @@ def _stages(supply: Supply, desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str
         from tlcore.runs.training.top import Top
 
         at, error = _run(Top(supply.whole.top(), config), supply, desk, at)
-    if at.event or not error:  # what never learned anything is not offered
+    if at.event:  # what never learned anything is not offered
         supply.whole.save(desk.folder)
     return at, error
 

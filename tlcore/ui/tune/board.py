@@ -75,7 +75,7 @@ def _row(info: RunInfo, run: Run) -> dict[str, str]:
         "Validation accuracy": _share(info),
         "Loss": "" if info.val_loss is None else f"{info.val_loss:.3g}",
         "Size": f"{info.config.size} px",
-        "Took": "" if info.seconds is None else duration(info.seconds),
+        "Took": duration(info.seconds) if info.seconds else "",
     }
 
 
@@ -92,7 +92,7 @@ def _share(info: RunInfo) -> str:
 
 def _worse(info: RunInfo) -> tuple[float, float]:
     loss = math.inf if info.val_loss is None or math.isnan(info.val_loss) else info.val_loss
-    return (-1.0 if info.val_accuracy is None else -info.val_accuracy, loss)
+    return (1.0 if info.val_accuracy is None else -info.val_accuracy, loss)
 
 
 def _board(run: Run, settings: Settings) -> Board:

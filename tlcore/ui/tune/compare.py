@@ -82,6 +82,8 @@ def _beside(chosen: list[str], settings: Settings) -> None:
         if missing := [name for name, history in histories.items() if lost(history)]:
             st.caption(f":material/warning: Not wholly on the chart: {plain('; '.join(missing))}. "
                        "The loss diverged.")  # fmt: skip
+        if bare := [name for name, history in histories.items() if not history]:
+            st.caption(f"Without an epoch there is no curve: {plain('; '.join(bare))}.")
         rows = {
             label(field): [_cell(value) for value in values]
             for field, values in comparison(runs).items()

@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from tlcore.errors import BadDataset, TLCoreError
+from tlcore.errors import TLCoreError
+from tlcore.runs.training.checks import check_parts
 from tlcore.runs.training.probe import Cost
 from tlcore.settings import Settings
 from tlcore.ui.shell import boundary, show_error
@@ -22,6 +23,7 @@ from tlcore.ui.tune.probes import (
 from tlcore.ui.words import count, duration, file_size
 
 TICK = 0.5  # s
+NOTICED = 0.1  # s an epoch; what takes less is not worth a word
 JUST_CHOSEN = "_cost-just-chosen"
 
 
@@ -39,12 +41,7 @@ def check(planned: Planned, settings: Settings) -> None:
         BadConfig: it does not fit into the cache, onto the disk or into memory.
         BadDataset: a part has no picture.
     """
-    if not planned.train or not planned.val:
-        raise BadDataset(
-            f"Expected pictures to learn from and pictures to judge by. Received "
-            f"{len(planned.train)} and {len(planned.val)}. Bring more, or change the share to "
-            "judge by."
-        )
+    check_parts(planned.train, planned.val)
     answer = known(planned)
     if planned.tiny and not (answer and answer.done()):
         return
@@ -102,9 +99,12 @@ def _say(answer: Future[Cost], planned: Planned) -> None:
         else "features kept from an earlier run"
     )
     each = [
-        f"{duration(max(0.1, seconds))} for each epoch {of}"
-        for seconds, of in ((cost.epoch_seconds, "of the head"), (cost.tuned_seconds, "of the top"))
-        if seconds
+        f"{duration(seconds)} for each epoch {of}"
+        for seconds, of in (
+            (cost.epoch_seconds + cost.head_seconds, "of the head"),
+            (cost.tuned_seconds, "of the top"),
+        )
+        if seconds >= NOTICED
     ]
     needs = [f"{file_size(cost.disk)} of disk"] if cost.disk else []
     needs.append(f"{file_size(cost.memory)} of memory")

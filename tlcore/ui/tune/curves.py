@@ -31,7 +31,8 @@ def run_curves(run: Run) -> None:
     words = f"Curves of accuracy and loss over {count(len(history), 'epoch')}"
     figure = _figure(drawn, planned, history)
     st.plotly_chart(figure, theme=None, key="curves", config=PLAIN_CHART, alt=words)
-    st.caption(f"Stages: {' → '.join(_stages(run))}")
+    if stages := _stages(run):
+        st.caption(f"Stages: {' → '.join(stages)}")
     if missing := lost(history):
         st.warning(
             f"The loss of {count(missing, 'epoch')} is no finite number and is not on the chart: "
@@ -58,12 +59,15 @@ def _stages(run: Run) -> list[str]:
     if features and not features[0].steps:
         said.append("features kept from an earlier run")
     elif features:
-        done = [
-            event.time
-            for event in run.events
-            if isinstance(event, Progress) and event.stage == "features"
-        ]
-        took = f": {duration(done[-1] - features[0].time)}" if done and len(features) == 1 else ""
+        seen = [event for event in run.events
+                if isinstance(event, Progress) and event.stage == "features"]  # fmt: skip
+        waited = [event.time for event in seen if not event.done]
+        loaded = waited[-1] if waited else features[0].time
+        took = ""
+        if len(features) == 1 and seen and seen[-1].done:
+            took = f": {duration(seen[-1].time - loaded)}"
+            if waited:
+                said.append(f"network loaded: {duration(loaded - features[0].time)}")
         said.append(f"features of {count(features[0].steps, 'picture')}{took}")
     for stage, name in NAMES.items():
         epochs = [epoch for epoch in run.history if epoch.stage == stage]

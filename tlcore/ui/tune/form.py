@@ -132,7 +132,7 @@ def _fields(row: Backbone) -> Filled:
     before = start_from(row)
     left, right = st.columns(2)
     epochs = left.number_input(
-        "Epochs", 0, 1000, before.epochs, help="How often it goes through all pictures."
+        "Epochs", value=before.epochs, help="How often it goes through all pictures."
     )
     sizes = sorted({*sizes_of(row, top=False), before.size})  # a command may choose any
     size = right.selectbox(
@@ -151,8 +151,8 @@ def _fields(row: Backbone) -> Filled:
     )
     cost = st.container(key="run-cost", gap="xsmall")
     st.caption(
-        "The backbone stays frozen, so its features are computed once and kept, and the head "
-        "learns in seconds. You can leave the page; the run goes on."
+        "What stays frozen is computed once and kept, so another run on these pictures begins at "
+        "once. You can leave the page; the run goes on."
     )
     return Filled({"epochs": epochs, "size": size, **asked.options}, asked, begin, error, cost)
 

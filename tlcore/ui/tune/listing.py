@@ -9,6 +9,7 @@ from typing import Literal
 import streamlit as st
 
 from tlcore.errors import TLCoreError
+from tlcore.runs.config import RunConfig
 from tlcore.runs.orders import delete_run, stop_run
 from tlcore.runs.outcome import FAILED, FINISHED, QUEUED, RUNNING, STOPPED
 from tlcore.runs.run import RunInfo
@@ -169,6 +170,16 @@ def _show_refusal() -> None:
         show_error(error)
 
 
+def _recipe(config: RunConfig) -> list[str]:
+    """Return what sets a recipe apart at a glance."""
+    said = ["top blocks too"] if config.fine_tune_epochs else []
+    if config.views:
+        said.append(count(config.views, "stored view"))
+    if config.free_augmentation:
+        said.append("fresh views")
+    return said
+
+
 def _figures(info: RunInfo) -> str:
     """Return a run's line: what from and on, where its name does not say it, and how well."""
     title = f"{set_title(info.config.dataset)} · {info.config.backbone}"
@@ -179,7 +190,8 @@ def _figures(info: RunInfo) -> str:
         parts.append(f"loss {info.val_loss:.3g}")
     if info.epochs:
         parts.append(count(info.epochs, "epoch"))
-    if info.seconds is not None:
+    parts += _recipe(info.config)
+    if info.seconds:
         parts.append(f"took {duration(info.seconds)}")
     parts.append(ago(info.created))
     if info.data_hash:

@@ -12,7 +12,7 @@ import streamlit as st
 from tlcore.errors import BadConfig
 from tlcore.images.geometry import FITS
 from tlcore.networks.catalogue import Backbone
-from tlcore.runs.config import MAX_VIEWS, RunConfig
+from tlcore.runs.config import MAX_VIEWS, RunConfig, gentle
 from tlcore.runs.options import (
     AUGMENTATIONS,
     BALANCES,
@@ -105,36 +105,38 @@ def _head(before: RunConfig) -> Options:
         help="Units of each layer before the last, for instance 128 64. None is often enough.",
     )  # fmt: skip
     dropout = right.number_input(
-        "Dropout", 0.0, 0.9, before.dropout, 0.05, help="Share of features left out."
+        "Dropout", value=before.dropout, step=0.05, help="Share of features left out."
     )
     return {"pooling": pooling, "output": output, "hidden": hidden, "dropout": dropout}
 
 
 def _learning(before: RunConfig) -> Options:
+    """The limits stand in RunConfig alone: a field with limits of its own keeps what is beyond them
+    to itself, and the run would begin with the value before it."""
     left, right = st.columns(2)
     return {
-        "batch_size": left.number_input("Batch size", 1, 1024, before.batch_size),
+        "batch_size": left.number_input("Batch size", value=before.batch_size),
         "learning_rate": right.number_input(
-            "Learning rate", 1e-7, 1.0, _rate(before), step=1e-4, format="%g", key=RATE,
+            "Learning rate", value=_rate(before), step=1e-4, format="%g", key=RATE,
             help="Of the head.",
         ),
         "optimizer": _choice(left, "Optimizer", OPTIMIZERS, before.optimizer, ""),
         "schedule": _choice(right, "Course of the rate", SCHEDULES, before.schedule, ""),
         "label_smoothing": left.number_input(
-            "Label smoothing", 0.0, 0.5, before.label_smoothing, 0.05,
+            "Label smoothing", value=before.label_smoothing, step=0.05,
             help="How much certainty is taken off the labels; helps where some are wrong.",
         ),
         "balance": _choice(right, "Uneven classes", BALANCES, before.balance, ""),
         "patience": left.number_input(
-            "Stop early after", 0, 1000, before.patience,
+            "Stop early after", value=before.patience,
             help="Epochs without a lower validation loss; the best weights are kept. 0: never.",
         ),
         "seed": right.number_input(
-            "Seed", 0, 2**31 - 1, before.seed,
+            "Seed", value=before.seed,
             help="The same seed gives the same split and the same run, bit for bit.",
         ),
         "val_fraction": left.number_input(
-            "Share to judge by", 0.05, 0.9, before.val_fraction, 0.05,
+            "Share to judge by", value=before.val_fraction, step=0.05,
             help="Of the pictures, where the data set brings no validation part of its own.",
         ),
     }  # fmt: skip
@@ -177,17 +179,17 @@ def _fine_tuning(row: Backbone, before: RunConfig) -> Options:
     st.markdown("**Then let the top blocks learn too**", help="BatchNormalization stays as it is.")
     left, right = st.columns(2)
     epochs = left.number_input(
-        "Fine-tuning epochs", 0, 1000, before.fine_tune_epochs, help="0: the head alone."
+        "Fine-tuning epochs", value=before.fine_tune_epochs, help="0: the head alone."
     )
-    own = not math.isclose(before.fine_tune_learning_rate, before.learning_rate / 20)
+    own = not math.isclose(before.fine_tune_learning_rate, gentle(before.learning_rate))
     rate = right.number_input(
         "Its learning rate",
-        0.0,
-        0.1,
-        before.fine_tune_learning_rate if own else 0.0,
+        value=before.fine_tune_learning_rate if own else 0.0,
         step=1e-5,
         format="%g",
-        help="0: a twentieth of the head's. At most a tenth of it, or the network forgets.",
+        disabled=not epochs,
+        help="Of the top blocks. 0: a twentieth of the head's, at most 1e-4. Never more than a "
+        "tenth of the head's, or the network forgets.",
     )
     layers = list(dict.fromkeys([before.unfreeze_from, row.unfreeze_from, *row.blocks]))
     layer = st.selectbox(
@@ -200,7 +202,7 @@ def _fine_tuning(row: Backbone, before: RunConfig) -> Options:
     )
     return {
         "fine_tune_epochs": epochs,
-        "fine_tune_learning_rate": rate,
+        "fine_tune_learning_rate": rate if epochs else 0.0,
         "unfreeze_from": (layer or row.unfreeze_from).strip(),
     }
 

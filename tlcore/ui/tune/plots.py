@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import plotly.graph_objects as go
 
@@ -33,7 +34,7 @@ def curves(
         tone: the theme's colours.
         template: the theme's look.
     """
-    figure = _panels([*history], sum(planned.values()), tone, template)
+    figure = _panels(history, ("", "val_"), sum(planned.values()), tone, template)
     parts = (("training", "", tone.frozen, 2.0, 5), ("validation", "val_", tone.head, 2.5, 6))
     for what in PANELS:
         for name, prefix, colour, width, dot in parts:
@@ -57,14 +58,15 @@ def overlay(
 ) -> go.Figure:
     """The validation curves of several runs by name, on one scale."""
     epochs = [event for history in histories.values() for event in history]
-    figure = _panels(epochs, max((event.epoch for event in epochs), default=1), tone, template)
+    last = max((event.epoch for event in epochs), default=1)
+    figure = _panels(epochs, ("val_",), last, tone, template)
     for what, (axis, _) in PANELS.items():
         for place, (name, history) in enumerate(histories.items()):
             figure.add_scatter(
                 x=[event.epoch for event in history],
                 y=[finite(getattr(event, f"val_{what}")) for event in history],
                 yaxis=axis,
-                name=name,
+                name=escape(name),
                 legendgroup=name,
                 showlegend=what == "accuracy",
                 mode="lines" if len(history) > 1 else "markers",
@@ -101,12 +103,16 @@ def lost(history: Sequence[Epoch]) -> int:
 
 
 def _panels(
-    epochs: Sequence[Epoch], last: int, tone: Colours, template: go.layout.Template
+    epochs: Sequence[Epoch],
+    drawn: Sequence[str],
+    last: int,
+    tone: Colours,
+    template: go.layout.Template,
 ) -> go.Figure:
-    """Two empty panels that share their epochs."""
+    """Two empty panels that share their epochs, as high as the parts that are drawn in them."""
     figure = go.Figure(layout={"template": template})
     for what, (axis, place) in PANELS.items():
-        values = [getattr(event, part + what) for event in epochs for part in ("", "val_")]
+        values = [getattr(event, part + what) for event in epochs for part in drawn]
         figure.update_layout({
             f"{axis[0]}axis{axis[1:]}": {
                 "domain": place, "range": axis_range(what, values), "anchor": "x",

@@ -23,8 +23,9 @@ TASKS = {ENOUGH: "enough", FOLDS: "folds", RATE: "find_rate"}
 HELP = {
     ENOUGH: "Accuracy with fewer pictures, five times each. Still rising: bring more.",
     FOLDS: "Five divisions of the same pictures: how much the accuracy depends on luck.",
-    RATE: "The loss while the rate grows; a tenth of the lowest point is a good rate.",
+    RATE: "The loss while the rate grows; the middle of its fall is a good rate.",
 }
+FEW = 5  # divisions; with fewer pictures of a class there are fewer
 CURVE_HEIGHT = 280  # px
 
 
@@ -68,6 +69,9 @@ def _draw(asked: str, found: object) -> None:
             help="Mean and standard deviation over the divisions.",
         )
         st.caption(f"Each of them: {', '.join(percent(share) for share in found)}.")
+        if len(found) < FEW:
+            st.caption(f":material/warning: From {len(found)} divisions: the pictures are too few "
+                       "for more, and for a spread that means much.")  # fmt: skip
 
 
 def draw_rates(found: Rates, key: str) -> None:

@@ -24,6 +24,8 @@ from tlcore.ui.tune.listing import chip
 from tlcore.ui.tune.options import afresh
 from tlcore.ui.words import accuracy, count, duration, plain
 
+TOLD = 1.0  # s of progress from which the time left is told
+JUST_NOW = 3.0  # s within which a process has begun, if it need not wait
 PATIENCE = 20.0  # s after which a run that was asked to stop may be ended
 
 
@@ -117,6 +119,8 @@ def _order(
 def how_far(run: Run) -> tuple[float, str]:
     """The share done of the present stage, and the stage in words with the time left."""
     stage, progress = run.stage, run.progress
+    if run.info.state == QUEUED and time.time() - run.info.created < JUST_NOW:
+        return 0.0, "Starting …"
     if run.info.state == QUEUED:
         return 0.0, "Waiting for its turn: other runs are at work …"
     if stage is None:
@@ -125,26 +129,36 @@ def how_far(run: Run) -> tuple[float, str]:
     if progress is None or progress.time < stage.time or not progress.done:
         return 0.0, f"{words} …"
     share = min(1.0, progress.done / stage.steps)
-    words += _speed(run, stage, progress)
-    fresh = progress.done - _done_before(run, stage)
-    if share < 1 and fresh > 0:
-        left = (progress.time - stage.time) * (stage.steps - progress.done) / fresh
+    pace = _pace(run, stage)
+    words += _speed(run, stage, pace)
+    if share < 1 and pace:
+        left = (stage.steps - progress.done) / pace
         return share, f"{words} · {share:.0%} · about {about(left)} left"
     return share, f"{words} · {share:.0%}"
 
 
-def _done_before(run: Run, stage: Stage) -> float:
-    """Return the steps that were done before this beginning of the stage: the run was resumed."""
-    planned = _planned(run).get(stage.stage)
-    ended = sum(epoch.stage == stage.stage and epoch.time < stage.time for epoch in run.history)
-    return stage.steps * ended / planned if planned else 0.0
+def _pace(run: Run, stage: Stage) -> float | None:
+    """Return the steps a second of the present stage, or None before that can be told.
+
+    It counts from the first sign of progress: before it the network was loaded and traced.
+    """
+    seen = [
+        event
+        for event in run.events
+        if isinstance(event, Progress)
+        and event.stage == stage.stage
+        and event.time >= stage.time
+        and event.done
+    ]
+    if not seen or seen[-1].time - seen[0].time < TOLD:
+        return None
+    return (seen[-1].done - seen[0].done) / (seen[-1].time - seen[0].time)
 
 
-def _speed(run: Run, stage: Stage, progress: Progress) -> str:
+def _speed(run: Run, stage: Stage, pace: float | None) -> str:
     """Return the pictures a second of the present stage, or "" while there is nothing to say."""
     if stage.stage == "features":
-        seconds = progress.time - stage.time
-        return f" · {progress.done / seconds:,.0f} pictures a second" if seconds > 1 else ""
+        return f" · {pace:,.0f} pictures a second" if pace else ""
     last = run.history[-1:]
     if not last or last[0].stage != stage.stage or not last[0].seconds:
         return ""
