@@ -28,7 +28,17 @@ ORDER = (
 )
 SIDE_BY_SIDE = {("ui", "commands"), ("commands", "ui")}  # two adapters: neither knows the other
 KERAS_ROOMS = {
-    "networks": {"build", "fetch", "freeze", "gradcam", "heads", "layers", "network", "shapes"},
+    "networks": {
+        "build",
+        "fetch",
+        "folding",
+        "freeze",
+        "gradcam",
+        "heads",
+        "layers",
+        "network",
+        "shapes",
+    },
     "networks/maps": {"depth", "walk"},
     "runs": {"trained"},
     "runs/training": {"network", "top"},

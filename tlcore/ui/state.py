@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 import streamlit as st
 
@@ -49,6 +50,9 @@ class Choice(StrEnum):
     STRIP = "strip"  # page of the strip of thumbnails, from 0
 
 
+STEPS = (Choice.WATCHED, Choice.REVIEW)  # where the browser's way back leads back from
+# Not written down: each name that is added to the address is a step back for the browser.
+UNSAID: Mapping[Choice, str] = MappingProxyType({Choice.REVIEW: "curves"})
 Address = Mapping[str, Choice]  # name in the address → choice
 
 
@@ -68,14 +72,14 @@ def chosen_number(choice: Choice, default: int) -> int:
 def read_address(address: Address) -> None:
     """Take over what the address says, unless it is what this session wrote there itself.
 
-    Where the run that is looked at has gone from this page's address, the browser went back.
+    Where a step has gone from this page's address, the browser went back.
     """
     asked = {name: st.query_params[name] for name in address if name in st.query_params}
     written = st.session_state.get("_address", {})
     if st.session_state.get("_address_of") == tuple(address):
         for name in written:
-            if name not in asked and address[name] is Choice.WATCHED:
-                choose(Choice.WATCHED, "")
+            if name not in asked and address[name] in STEPS:
+                choose(address[name], "")
     if asked and asked != written:
         st.session_state["_address"] = asked
         for name, value in asked.items():
@@ -84,7 +88,11 @@ def read_address(address: Address) -> None:
 
 def write_address(address: Address) -> None:
     """Make the address say what is chosen, so that it can be kept or sent to somebody."""
-    said = {name: value for name, choice in address.items() if (value := chosen(choice))}
+    said = {
+        name: value
+        for name, choice in address.items()
+        if (value := chosen(choice)) and value != UNSAID.get(choice)
+    }
     st.session_state["_address"], st.session_state["_address_of"] = said, tuple(address)
     if {name: st.query_params[name] for name in address if name in st.query_params} != said:
         for name in address:

@@ -26,10 +26,31 @@ TAG = "leaderboard"
 Board = dict[str, tuple[RunConfig, RunInfo | None]]  # backbone → the recipe, and its run
 
 
-def start_board(run: Run, settings: Settings) -> None:
-    """Queue the same head on every backbone that is here and has no such run yet."""
-    missing = {name: config for name, (config, info) in _board(run, settings).items()
-               if info is None or info.state in (FAILED, STOPPED)}  # fmt: skip
+def offer_board(run: Run, settings: Settings) -> None:
+    """Say what the board lacks and what it takes, and train that when it is wanted."""
+    missing = _missing(run, settings)
+    if not missing:
+        return
+    pictures, took = sum(run.info.pictures.values()), run.info.seconds
+    st.caption(
+        f"The same head on {', '.join(missing)}: each sends {count(pictures, 'picture')} through "
+        "its network once, where their features are not kept yet"
+        + (f"; this run took {duration(took)} in all. " if took else ". ")
+        + "They wait for each other in the list, where they can be taken back."
+    )
+    words = f"Train {count(len(missing), 'head')}"
+    if st.button(words, icon=":material/play_arrow:", key="start-board"):
+        _start(missing, run, settings)
+        st.rerun()  # the list of runs lies outside of this part of the page
+
+
+def _missing(run: Run, settings: Settings) -> dict[str, RunConfig]:
+    """Return the recipe for each backbone that is here and has no such run yet."""
+    return {name: config for name, (config, info) in _board(run, settings).items()
+            if info is None or info.state in (FAILED, STOPPED)}  # fmt: skip
+
+
+def _start(missing: dict[str, RunConfig], run: Run, settings: Settings) -> None:
     alike = [info.config for info in list_runs(settings)]
     for name, config in missing.items():
         # A double click finds the first one's run; what was deleted or has failed may come again.
@@ -37,8 +58,7 @@ def start_board(run: Run, settings: Settings) -> None:
         new = run_info(processes().start_run(token, config, settings), settings)
         if not new.notes.tags:
             write_notes(new.folder, new.notes.name, new.notes.note, [TAG])
-    if missing:
-        st.toast(f"{count(len(missing), 'run')} queued.")
+    st.toast(f"{count(len(missing), 'run')} queued.")
 
 
 def board(run: Run, settings: Settings) -> None:

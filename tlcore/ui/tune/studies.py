@@ -14,7 +14,7 @@ from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
 from tlcore.ui.theme import colours, template
-from tlcore.ui.tune.board import TAG, board, start_board
+from tlcore.ui.tune.board import TAG, board, offer_board
 from tlcore.ui.words import percent
 
 ENOUGH, FOLDS, RATE = "Enough pictures?", "How sure is it?", "Which learning rate?"
@@ -37,13 +37,12 @@ def run_studies(run: Run, settings: Settings) -> None:
             for words in TASKS:
                 if st.button(words, help=HELP[words]):
                     asked = words
-            if st.button(BACKBONE, help=f"Trains the same head on every backbone whose weights "
-                         f"are here. Its runs are tagged “{TAG}”."):  # fmt: skip
-                start_board(run, settings)
-                st.session_state[f"study-{run.info.id}"] = BACKBONE
-                st.rerun()  # the list of runs lies outside of this part of the page
+            if st.button(BACKBONE, help="The same head on every backbone whose weights are here. "
+                         f"Its runs are tagged “{TAG}”."):  # fmt: skip
+                asked = BACKBONE
         st.session_state[f"study-{run.info.id}"] = asked
         if asked == BACKBONE:
+            offer_board(run, settings)
             board(run, settings)
         elif asked:
             with st.spinner("Training heads …"):
