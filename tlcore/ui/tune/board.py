@@ -70,12 +70,14 @@ def board(run: Run, settings: Settings) -> None:
 
 def _draw(run: Run, was_active: bool, settings: Settings) -> None:
     with boundary():
+        planned = _board(run, settings)
         infos = {run.info.id: run.info}
-        infos |= {info.id: info for _, info in _board(run, settings).values() if info}
+        infos |= {info.id: info for _, info in planned.values() if info}
         if was_active and not any(info.active for info in infos.values()):
             st.rerun()
-        if len(infos) == 1:
+        if not planned:
             st.info("The weights of no other backbone are here. Compare offers to fetch them.")
+        if len(infos) == 1:
             return
         ranked = sorted(infos.values(), key=_worse)
         st.table(pd.DataFrame([_row(info, run) for info in ranked]).set_index("Backbone"))

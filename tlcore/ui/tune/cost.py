@@ -96,7 +96,7 @@ def _say(answer: Future[Cost], planned: Planned) -> None:
         f"{count(cost.missing, 'picture')} to go through the network once, "
         f"{about(cost.feature_seconds)}"
         if cost.missing
-        else "features kept from an earlier run"
+        else "Features kept from an earlier run"
     )
     each = [
         f"{duration(seconds)} for each epoch {of}"
