@@ -74,6 +74,7 @@ def test_sizes_and_counts() -> None:
         ("run `python -m x_y` now_", r"run `python -m x_y` now\_"),
         ("one ` alone_", r"one \` alone\_"),
         (":red[no]", r"\:red\[no\]"),
+        ("open `http://localhost:80` now", "open `http://localhost:80` now"),  # to be copied
         (":material/star: 12:30", "\\:\u2060material/star\\: 12\\:30"),
     ],
 )

@@ -85,9 +85,11 @@ def label(name: str) -> str:
 
 def plain(text: str) -> str:
     """Return a text for Markdown that shows as it is, but for `code` between backticks."""
-    parts = _ICON.sub(":\u2060", text).split("`")
+    parts = text.split("`")
     if len(parts) % 2 == 0:  # an unpaired backtick is one more sign to show
-        return _MARKDOWN.sub(r"\\\1", text).replace("`", "\\`")
-    return "`".join(
-        part if place % 2 else _MARKDOWN.sub(r"\\\1", part) for place, part in enumerate(parts)
-    )
+        return _shown(text).replace("`", "\\`")
+    return "`".join(part if place % 2 else _shown(part) for place, part in enumerate(parts))
+
+
+def _shown(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", _ICON.sub(":\u2060", text))
