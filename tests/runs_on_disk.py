@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 
+from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.files import write_json
-from tlcore.images.sample import SAMPLE_NAME
-from tlcore.runs.config import RunConfig
-from tlcore.runs.events import Epoch, EventLog, Stage
-from tlcore.runs.orders import create_run
-from tlcore.runs.outcome import FINISHED, Outcome, write_outcome
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.events import Epoch, EventLog, Stage
+from tlcore.training.orders import create_run
+from tlcore.training.outcome import FINISHED, Outcome, write_outcome
 
 EPOCHS = 200
 

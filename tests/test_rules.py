@@ -18,17 +18,17 @@ ORDER = (
     "errors",
     "settings",
     "files",
-    "images",
-    "networks",
-    "runs",
-    "review",
+    "datasets",
+    "models",
+    "training",
+    "evaluation",
     "inference",
-    "commands",
+    "cli",
     "ui",
 )
-SIDE_BY_SIDE = {("ui", "commands"), ("commands", "ui")}  # two adapters: neither knows the other
+SIDE_BY_SIDE = {("ui", "cli"), ("cli", "ui")}  # two adapters: neither knows the other
 KERAS_ROOMS = {
-    "networks": {
+    "models": {
         "build",
         "fetch",
         "folding",
@@ -39,10 +39,9 @@ KERAS_ROOMS = {
         "network",
         "shapes",
     },
-    "networks/maps": {"depth", "walk"},
-    "runs": {"trained"},
-    "runs/training": {"network", "top"},
-    "review/bundle": {"convert", "graph", "make", "predict"},
+    "models/maps": {"depth", "walk"},
+    "training": {"network", "top", "trained"},
+    "evaluation/bundle": {"convert", "graph", "make", "predict"},
 }
 SOURCES = sorted((PROJECT / "tlcore").rglob("*.py"))
 PAGES = [PROJECT / "app.py", *sorted((PROJECT / "pages").glob("*.py"))]

@@ -12,7 +12,7 @@ from typing import TextIO
 # A head's steps are small products: a second thread makes them slower, and a sum in another order.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is first imported, below
 
-from tlcore.commands import dataset, features, predict, runs, summary, train, weights
+from tlcore.cli import dataset, features, predict, runs, summary, train, weights
 from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
 

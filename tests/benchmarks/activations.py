@@ -25,13 +25,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import tensorflow as tf
 
+from tlcore.datasets.decode import content_id, read
 from tlcore.errors import WeightsMissing
-from tlcore.images.decode import content_id, read
 from tlcore.inference import activations, tasks
 from tlcore.inference.client import Inference
-from tlcore.networks.answers import Pretrained
-from tlcore.networks.maps import drawing
-from tlcore.networks.maps.values import Look, View
+from tlcore.models.answers import Pretrained
+from tlcore.models.maps import drawing
+from tlcore.models.maps.values import Look, View
 from tlcore.settings import Settings
 
 ROUNDS = 9

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from tests.benchmarks import ours
-from tlcore.images.decode import read
-from tlcore.images.folder import read_folder
-from tlcore.images.geometry import fit
-from tlcore.runs.config import RunConfig
-from tlcore.runs.training.pictures import FORWARD, Request, hashed
-from tlcore.runs.training.supply import Supply
+from tlcore.datasets.decode import read
+from tlcore.datasets.folder import read_folder
+from tlcore.datasets.geometry import fit
+from tlcore.training.config import RunConfig
+from tlcore.training.pictures import FORWARD, Request, hashed
+from tlcore.training.supply import Supply
 
 ROUNDS = 3
 

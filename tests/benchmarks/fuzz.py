@@ -18,12 +18,12 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from tests.images.files import every_format, jpeg, mutated, zipped
+from tests.datasets.files import every_format, jpeg, mutated, zipped
+from tlcore.datasets.doctor.examine import known
+from tlcore.datasets.importing import import_set
+from tlcore.datasets.sources import from_uploads, from_zip
+from tlcore.datasets.store import delete_set
 from tlcore.errors import BadDataset
-from tlcore.images.doctor.examine import known
-from tlcore.images.importing import import_set
-from tlcore.images.sources import from_uploads, from_zip
-from tlcore.images.store import delete_set
 from tlcore.settings import Limits, Settings
 
 LIMITS = Limits(pixels=4_000_000, file_bytes=4 * 2**20)

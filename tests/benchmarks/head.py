@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from tests.benchmarks import ours, tutorial
-from tlcore.runs.config import RunConfig
+from tlcore.training.config import RunConfig
 
 
 def main(folder: Path) -> None:

@@ -18,15 +18,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in a run, for both
 
 import numpy as np
 
-from tlcore.runs.cache.keys import ShelfKey
-from tlcore.runs.cache.shelf import Shelf
-from tlcore.runs.config import RunConfig
-from tlcore.runs.events import EventLog, history, read_events
-from tlcore.runs.training import checkpoint
-from tlcore.runs.training.fit import Loop, fit
-from tlcore.runs.training.head import Head
-from tlcore.runs.training.inputs import Part, Stored, targets_of
-from tlcore.runs.training.train import beginning
+from tlcore.training import checkpoint
+from tlcore.training.cache.keys import ShelfKey
+from tlcore.training.cache.shelf import Shelf
+from tlcore.training.config import RunConfig
+from tlcore.training.events import EventLog, history, read_events
+from tlcore.training.fit import Loop, fit
+from tlcore.training.head import Head
+from tlcore.training.inputs import Part, Stored, targets_of
+from tlcore.training.train import beginning
 
 PICTURES, JUDGED, FEATURES, EPOCHS, BATCH, RATE = 2000, 400, 1280, 200, 32, 1e-3
 ROUNDS = 5

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from tests.benchmarks import ours
-from tlcore.runs.cache.room import bytes_in
-from tlcore.runs.cache.shelf import RESIDENT
-from tlcore.runs.config import RunConfig
+from tlcore.training.cache.room import bytes_in
+from tlcore.training.cache.shelf import RESIDENT
+from tlcore.training.config import RunConfig
 
 EACH = 10_000  # pictures of either class
 

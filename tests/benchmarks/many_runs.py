@@ -27,8 +27,8 @@ from streamlit.testing.v1 import AppTest
 from tests.browser.conftest import FLAGS, Server, Tab
 from tests.browser.test_overlay import LINES, RUNS, choose_all
 from tests.runs_on_disk import write_runs
-from tlcore.runs.store import list_runs
 from tlcore.settings import PROJECT, Settings
+from tlcore.training.store import list_runs
 
 TIMES = 5
 WATCH = """() => { window.longest = 0;

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tlcore.runs.config import RunConfig
-from tlcore.runs.events import Epoch
-from tlcore.runs.orders import create_run
-from tlcore.runs.store import load_run
-from tlcore.runs.worker import work
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.events import Epoch
+from tlcore.training.orders import create_run
+from tlcore.training.store import load_run
+from tlcore.training.worker import work
 
 
 @dataclass(frozen=True)

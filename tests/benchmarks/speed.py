@@ -25,11 +25,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tlcore.images.decode import read
+from tlcore.datasets.decode import read
 from tlcore.inference.client import Inference
-from tlcore.networks.answers import Pretrained
-from tlcore.networks.batch import BATCH, predict_many
-from tlcore.networks.network import Network, load_pretrained
+from tlcore.models.answers import Pretrained
+from tlcore.models.batch import BATCH, predict_many
+from tlcore.models.network import Network, load_pretrained
 from tlcore.settings import Settings
 
 WARM = 10

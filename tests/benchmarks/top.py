@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from tests.benchmarks import ours, tutorial
-from tlcore.runs.config import RunConfig
+from tlcore.training.config import RunConfig
 
 FROM = 100  # the tutorial's first unfrozen layer
 

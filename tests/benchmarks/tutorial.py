@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tlcore.images.dataset import split_samples
-from tlcore.images.folder import read_folder
-from tlcore.networks.catalogue import backbone
-from tlcore.networks.weights import find
+from tlcore.datasets.dataset import split_samples
+from tlcore.datasets.folder import read_folder
+from tlcore.models.catalogue import backbone
+from tlcore.models.weights import find
 from tlcore.settings import Settings
 
 SIZE, BATCH, SEED = 160, 32, 0

@@ -12,10 +12,10 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import FLAGS, Server, Tab
 from tests.conftest import SHARED
-from tlcore.images.sample import SAMPLE_NAME, ensure_sample
-from tlcore.runs.config import RunConfig
-from tlcore.runs.launcher import start_run
+from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
 from tlcore.settings import PROJECT, Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.launcher import start_run
 
 FOLDER = PROJECT / ".docs"
 SIZE = {"width": 1280, "height": 860}

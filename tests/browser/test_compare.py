@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.browser.conftest import Tab
-from tlcore.images.importing import import_set
-from tlcore.images.sources import from_folder
+from tlcore.datasets.importing import import_set
+from tlcore.datasets.sources import from_folder
 from tlcore.settings import Settings
 
 

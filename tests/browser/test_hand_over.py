@@ -8,9 +8,9 @@ import zipfile
 from pathlib import Path
 
 from tests.browser.conftest import Tab
+from tests.evaluation.conftest import trained
 from tests.pictures import write_patches
-from tests.review.conftest import trained
-from tlcore.runs.config import RunConfig
+from tlcore.training.config import RunConfig
 
 LONG = 240_000  # ms
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.commands.running import tlcore
+from tests.cli.running import tlcore
+from tests.evaluation.conftest import trained
 from tests.pictures import write_patches
-from tests.review.conftest import trained
+from tlcore.evaluation.evaluation import Evaluation
 from tlcore.inference.judging import evaluate_run
-from tlcore.review.evaluation import Evaluation
-from tlcore.runs.config import RunConfig
-from tlcore.runs.store import load_run
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.store import load_run
 
 LARGEST = 10 * 2**20  # bytes
 ODD = "<b>wasps & “bees”"  # a folder's name that a page must not take for its own

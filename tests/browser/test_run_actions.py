@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Tab, until
+from tests.evaluation.conftest import trained
 from tests.pictures import write_patches
-from tests.review.conftest import trained
-from tlcore.images.importing import import_set
-from tlcore.images.sources import from_folder
-from tlcore.networks.weights import ready
-from tlcore.runs.config import RunConfig
-from tlcore.runs.outcome import FINISHED
-from tlcore.runs.run import RunInfo
-from tlcore.runs.store import list_runs, load_run, run_info
+from tlcore.datasets.importing import import_set
+from tlcore.datasets.sources import from_folder
+from tlcore.models.weights import ready
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.outcome import FINISHED
+from tlcore.training.run import RunInfo
+from tlcore.training.store import list_runs, load_run, run_info
 
 RECIPE = RunConfig(
     "patches", backbone="MobileNet-0.25", size=64, epochs=3, learning_rate=0.01, seed=7,

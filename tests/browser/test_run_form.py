@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tests.browser.conftest import Tab, until
 from tests.pictures import write_patches
-from tlcore.images.importing import import_set
-from tlcore.images.sources import from_folder
-from tlcore.runs.outcome import FINISHED
-from tlcore.runs.store import run_info
+from tlcore.datasets.importing import import_set
+from tlcore.datasets.sources import from_folder
 from tlcore.settings import Settings
+from tlcore.training.outcome import FINISHED
+from tlcore.training.store import run_info
 
 
 def test_from_the_cost_to_a_rate_that_was_found(tab: Tab, real: Settings, tmp_path: Path) -> None:

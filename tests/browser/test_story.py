@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Server, Tab, playwright, until
-from tlcore.images.sample import SAMPLE_NAME
-from tlcore.images.store import load_set
-from tlcore.runs.store import list_runs
+from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.store import load_set
 from tlcore.settings import Settings
+from tlcore.training.store import list_runs
 
 LONG = "1000"  # epochs: one picture a batch, so that there is a middle to interrupt
 

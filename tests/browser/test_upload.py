@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Tab, until
-from tests.images.planted import placeholder
-from tlcore.images.store import load_set, load_state
+from tests.datasets.planted import placeholder
+from tlcore.datasets.store import load_set, load_state
 from tlcore.settings import Settings
 
 COPIES, EACH = 2, 24

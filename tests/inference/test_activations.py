@@ -12,19 +12,19 @@ import pytest
 from PIL import Image
 
 from tests.pictures import write_patches
-from tests.runs.test_train import REAL, run
+from tests.training.test_train import REAL, run
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.decode import content_id
 from tlcore.errors import BadImage, UnknownName
-from tlcore.images.dataset import Dataset, Sample
-from tlcore.images.decode import content_id
 from tlcore.inference import activations
 from tlcore.inference.exciting import excitement
 from tlcore.inference.tasks import network
-from tlcore.networks.answers import NetworkRef, Pretrained, Trained
-from tlcore.networks.grid import TILE, Layout
-from tlcore.networks.maps.values import Look, Pair, Tiles, View
-from tlcore.runs.config import RunConfig
-from tlcore.runs.outcome import FINISHED
+from tlcore.models.answers import NetworkRef, Pretrained, Trained
+from tlcore.models.grid import TILE, Layout
+from tlcore.models.maps.values import Look, Pair, Tiles, View
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.outcome import FINISHED
 
 BEFORE = Pretrained("MobileNet-0.25", 64, "crop", top=False)
 PAGE = View(Layout(2, 4))

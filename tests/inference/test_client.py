@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tlcore.datasets.decode import read
 from tlcore.errors import BadImage, UnknownName, WeightsMissing, WorkerDied
-from tlcore.images.decode import read
 from tlcore.inference.client import Inference
-from tlcore.networks.answers import Pretrained
-from tlcore.networks.maps.values import Look, View
-from tlcore.networks.network import load_pretrained
+from tlcore.models.answers import Pretrained
+from tlcore.models.maps.values import Look, View
+from tlcore.models.network import load_pretrained
 from tlcore.settings import PROJECT, Settings
 
 PATIENCE = 120.0  # s; far more than it needs, so that a busy machine does not fail a test

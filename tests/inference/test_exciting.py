@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tlcore.images.dataset import Dataset, Sample
+from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.inference.exciting import PART, excitement
-from tlcore.networks.answers import Floats, Pretrained
+from tlcore.models.answers import Floats, Pretrained
 from tlcore.settings import Settings
 
 REF = Pretrained("MobileNet-0.25", 64, random=True)

@@ -14,11 +14,11 @@ import streamlit as st
 from loky import ProcessPoolExecutor
 from streamlit.testing.v1 import AppTest
 
-from tlcore.images.sample import SAMPLE_NAME, ensure_sample
+from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
 from tlcore.inference.client import Inference
-from tlcore.runs.config import RunConfig
-from tlcore.runs.orders import create_run
 from tlcore.settings import PROJECT, Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.orders import create_run
 from tlcore.ui import services
 
 PAGES = {

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, maps_of, texts
-from tlcore.networks.catalogue import BACKBONES
+from tlcore.models.catalogue import BACKBONES
 from tlcore.settings import Settings
 
 

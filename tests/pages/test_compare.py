@@ -10,12 +10,12 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, html_of, texts
 from tests.pictures import write_patches
-from tlcore.images.sources import from_folder
-from tlcore.images.store import import_set
-from tlcore.runs.config import RunConfig
-from tlcore.runs.orders import create_run
-from tlcore.runs.worker import work
+from tlcore.datasets.sources import from_folder
+from tlcore.datasets.store import import_set
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.orders import create_run
+from tlcore.training.worker import work
 
 SET = "Patches"
 
@@ -93,7 +93,7 @@ def test_two_backbones_at_once(opened: Opened, run: str) -> None:
 
 
 def test_its_percentages_are_measured_when_asked(opened: Opened, run: str) -> None:
-    from tlcore.runs.store import run_info
+    from tlcore.training.store import run_info
     from tlcore.ui.compare.trust import _measured
 
     settings = Settings.from_environment()

@@ -15,16 +15,16 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, texts
 from tests.pages.test_upload import jpeg
+from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.store import import_set
 from tlcore.files import write_json
-from tlcore.images.sample import SAMPLE_NAME
-from tlcore.images.sources import from_uploads
-from tlcore.images.store import import_set
-from tlcore.runs.config import RunConfig
-from tlcore.runs.events import Epoch, EventLog, Progress, Stage
-from tlcore.runs.orders import create_run, delete_run
-from tlcore.runs.outcome import Outcome, write_outcome
-from tlcore.runs.store import list_runs, run_info
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.events import Epoch, EventLog, Progress, Stage
+from tlcore.training.orders import create_run, delete_run
+from tlcore.training.outcome import Outcome, write_outcome
+from tlcore.training.store import list_runs, run_info
 from tlcore.ui import services
 
 CONFIG = RunConfig(dataset=SAMPLE_NAME, size=96, epochs=3, fine_tune_epochs=2)

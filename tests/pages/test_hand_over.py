@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.evaluation.conftest import trained
 from tests.pages.conftest import Opened
 from tests.pictures import write_patches
-from tests.review.conftest import trained
-from tlcore.review.progress import FAILED, RUNNING, Making, write_making
-from tlcore.runs.config import RunConfig
+from tlcore.evaluation.progress import FAILED, RUNNING, Making, write_making
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
 
 
 @pytest.fixture

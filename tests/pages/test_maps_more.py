@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.commands.running import answer
+from tests.cli.running import answer
 from tests.pages.conftest import Opened, html_of, texts
 from tests.pictures import write_patches
 from tlcore.settings import Settings
@@ -124,8 +124,8 @@ def test_a_row_of_the_list_goes_to_its_layer_if_that_has_maps() -> None:
     def script() -> None:
         import streamlit as st
 
-        from tlcore.networks.answers import Layer
-        from tlcore.networks.maps.values import Place
+        from tlcore.models.answers import Layer
+        from tlcore.models.maps.values import Place
         from tlcore.ui.maps.depth import go_to_row
         from tlcore.ui.state import Choice, chosen
 
@@ -155,9 +155,9 @@ def test_a_picture_with_a_name_like_html(
     opened: Opened, lasting_workspace: Settings, tmp_path: Path
 ) -> None:
     """Its name is said to those who cannot see it, never read as HTML."""
-    from tests.images.planted import picture
-    from tlcore.images.importing import import_set
-    from tlcore.images.sources import from_folder
+    from tests.datasets.planted import picture
+    from tlcore.datasets.importing import import_set
+    from tlcore.datasets.sources import from_folder
 
     name = 'a" onmouseover="alert(1).jpg'
     (tmp_path / "odd" / "a").mkdir(parents=True)

@@ -7,9 +7,9 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, texts
 from tests.pages.test_upload import jpeg
-from tlcore.images.sample import SAMPLE_NAME
-from tlcore.images.sources import from_uploads
-from tlcore.images.store import import_set, load_set
+from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.store import import_set, load_set
 from tlcore.settings import Settings
 from tlcore.ui.own_pictures import MY_IMAGES
 

@@ -6,17 +6,17 @@ import shutil
 
 import pytest
 
+from tests.evaluation.made import stored, trained, write_parts
 from tests.pages.conftest import Opened, html_of, texts
-from tests.review.made import stored, trained, write_parts
-from tests.runs.test_train import SMALL
-from tlcore.images.store import load_state
+from tests.training.test_train import SMALL
+from tlcore.datasets.store import load_state
+from tlcore.evaluation.again import came_after
+from tlcore.evaluation.evaluation import Evaluation
 from tlcore.inference.judging import evaluate_run
-from tlcore.review.again import came_after
-from tlcore.review.evaluation import Evaluation
-from tlcore.runs.config import RunConfig
-from tlcore.runs.run import RunInfo
-from tlcore.runs.store import list_runs, run_info
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.run import RunInfo
+from tlcore.training.store import list_runs, run_info
 from tlcore.ui.words import plain
 
 COUNTS = {

@@ -11,18 +11,18 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, texts
+from tlcore.datasets.dataset import split_samples
+from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.store import load_set
 from tlcore.errors import BadConfig
-from tlcore.images.dataset import split_samples
-from tlcore.images.sample import SAMPLE_NAME
-from tlcore.images.store import load_set
 from tlcore.inference.client import Inference
-from tlcore.runs.config import RunConfig
-from tlcore.runs.orders import create_run
-from tlcore.runs.outcome import Outcome, write_outcome
-from tlcore.runs.store import list_runs
-from tlcore.runs.studies.rates import Rates
-from tlcore.runs.training.probe import Cost
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.orders import create_run
+from tlcore.training.outcome import Outcome, write_outcome
+from tlcore.training.probe import Cost
+from tlcore.training.store import list_runs
+from tlcore.training.studies.rates import Rates
 from tlcore.ui.tune.options import RATE
 from tlcore.ui.tune.probes import Planned, probes
 

@@ -10,15 +10,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, texts
+from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.errors import RunError
 from tlcore.files import write_json
-from tlcore.images.sample import SAMPLE_NAME
-from tlcore.runs.config import RunConfig
-from tlcore.runs.notes import write_notes
-from tlcore.runs.orders import create_run
-from tlcore.runs.outcome import Outcome, write_outcome
-from tlcore.runs.store import list_runs
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.notes import write_notes
+from tlcore.training.orders import create_run
+from tlcore.training.outcome import Outcome, write_outcome
+from tlcore.training.store import list_runs
 from tlcore.ui.tune import listing
 
 LONG = "a long story " * 20

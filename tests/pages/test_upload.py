@@ -10,8 +10,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, html_of, texts
-from tlcore.images.sample import SAMPLE_NAME, draw
-from tlcore.images.store import list_sets, load_set
+from tlcore.datasets.sample import SAMPLE_NAME, draw
+from tlcore.datasets.store import list_sets, load_set
 from tlcore.settings import Settings
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.images.files import jpeg, write_folder
-from tests.images.planted import faults, picture
+from tests.datasets.files import jpeg, write_folder
+from tests.datasets.planted import faults, picture
 from tests.pages.conftest import Opened, html_of, texts
-from tlcore.images.doctor.examine import known
-from tlcore.images.importing import import_set
-from tlcore.images.sources import from_uploads
-from tlcore.images.store import list_sets, load_set, load_state
+from tlcore.datasets.doctor.examine import known
+from tlcore.datasets.importing import import_set
+from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.store import list_sets, load_set, load_state
 from tlcore.settings import Settings
 
 

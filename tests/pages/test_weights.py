@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.pages.conftest import Opened, texts
-from tlcore.networks.catalogue import BACKBONES
-from tlcore.networks.downloads import Download, write_download
+from tlcore.models.catalogue import BACKBONES
+from tlcore.models.downloads import Download, write_download
 from tlcore.settings import Settings
 from tlcore.ui import services
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tlcore.runs.config import RunConfig
-from tlcore.runs.events import Epoch, Event, Progress, Stage
-from tlcore.runs.outcome import RUNNING
-from tlcore.runs.run import Run, RunInfo
+from tlcore.training.config import RunConfig
+from tlcore.training.events import Epoch, Event, Progress, Stage
+from tlcore.training.outcome import RUNNING
+from tlcore.training.run import Run, RunInfo
 from tlcore.ui.tune.view import how_far
 
 BOTH = RunConfig("set", epochs=10, fine_tune_epochs=5)

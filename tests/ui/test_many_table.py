@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tlcore.images.dataset import Sample
-from tlcore.networks.brief import Brief
-from tlcore.networks.certainty import Certainty
+from tlcore.datasets.dataset import Sample
+from tlcore.models.brief import Brief
+from tlcore.models.certainty import Certainty
 from tlcore.ui.compare.many_table import (
     Head,
     baseline_of,

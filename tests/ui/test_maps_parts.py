@@ -9,14 +9,14 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from tlcore.networks.answers import Layer
-from tlcore.networks.grid import SCALES, Layout
-from tlcore.networks.maps import drawing
-from tlcore.networks.maps.channel import look_at
-from tlcore.networks.maps.filters import draw_filters
-from tlcore.networks.maps.order import ORDERS
-from tlcore.networks.maps.palettes import PALETTES
-from tlcore.networks.maps.values import Field, Pair, Place, View
+from tlcore.models.answers import Layer
+from tlcore.models.grid import SCALES, Layout
+from tlcore.models.maps import drawing
+from tlcore.models.maps.channel import look_at
+from tlcore.models.maps.filters import draw_filters
+from tlcore.models.maps.order import ORDERS
+from tlcore.models.maps.palettes import PALETTES
+from tlcore.models.maps.values import Field, Pair, Place, View
 from tlcore.ui.maps import controls
 from tlcore.ui.maps.charts import histogram
 from tlcore.ui.maps.depth import sees

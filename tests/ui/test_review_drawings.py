@@ -10,10 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from tests.review.planted import drawn, judged
-from tlcore.images.dataset import Sample
-from tlcore.review.embedding import Embedding
-from tlcore.review.evaluation import evaluate
+from tests.evaluation.planted import drawn, judged
+from tlcore.datasets.dataset import Sample
+from tlcore.evaluation.embedding import Embedding
+from tlcore.evaluation.evaluation import evaluate
 from tlcore.ui.review.charts import Named, reliability, shares
 from tlcore.ui.review.map_view import CLASS, RIGHT, SURE, scatter
 from tlcore.ui.review.matrix_html import MOST, drawn_classes, matrix_html

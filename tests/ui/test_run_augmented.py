@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from tests.pictures import write_patches
-from tlcore.images.dataset import Sample
-from tlcore.images.folder import read_folder
-from tlcore.runs.config import RunConfig
-from tlcore.runs.training.pictures import Looking, Request, hashed, look
+from tlcore.datasets.dataset import Sample
+from tlcore.datasets.folder import read_folder
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.pictures import Looking, Request, hashed, look
 from tlcore.ui.tune.augmented import GAP, SIDE, seen_views, sheet, spread
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tlcore.runs.events import Epoch
+from tlcore.training.events import Epoch
 from tlcore.ui.theme import LIGHT, template
 from tlcore.ui.tune.plots import axis_range, curves, lost, overlay
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadConfig
-from tlcore.images.dataset import Sample
-from tlcore.runs.config import RunConfig
-from tlcore.runs.training.probe import Cost
+from tlcore.training.config import RunConfig
+from tlcore.training.probe import Cost
 from tlcore.ui.tune.probes import Planned, Probes, freely, seconds_a_picture
 
 

@@ -13,20 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
+from tlcore.datasets.decode import content_id, decode, read, read_bytes
 from tlcore.errors import BadImage
-from tlcore.images.decode import content_id, decode, read, read_bytes
 from tlcore.inference.tasks import network
-from tlcore.networks.answers import Floats, NetworkRef
-from tlcore.networks.catalogue import backbone
-from tlcore.networks.grid import broken, extremes
-from tlcore.networks.maps import drawing
-from tlcore.networks.maps.channel import look_at
-from tlcore.networks.maps.field import receptive_fields
-from tlcore.networks.maps.filters import filters_at
-from tlcore.networks.maps.kept import Kept
-from tlcore.networks.maps.places import places as places_of
-from tlcore.networks.maps.same import same_weights
-from tlcore.networks.maps.values import (
+from tlcore.models.answers import Floats, NetworkRef
+from tlcore.models.catalogue import backbone
+from tlcore.models.grid import broken, extremes
+from tlcore.models.maps import drawing
+from tlcore.models.maps.channel import look_at
+from tlcore.models.maps.field import receptive_fields
+from tlcore.models.maps.filters import filters_at
+from tlcore.models.maps.kept import Kept
+from tlcore.models.maps.places import places as places_of
+from tlcore.models.maps.same import same_weights
+from tlcore.models.maps.values import (
     ChannelLook,
     Field,
     Filters,
@@ -37,7 +37,7 @@ from tlcore.networks.maps.values import (
     Place,
     View,
 )
-from tlcore.networks.maps.walk import maps_of
+from tlcore.models.maps.walk import maps_of
 from tlcore.settings import Settings
 
 

@@ -22,15 +22,15 @@ from loky import ProcessPoolExecutor
 from loky.backend import get_context
 from loky.process_executor import ShutdownExecutorError
 
+from tlcore.datasets.dataset import Sample
 from tlcore.errors import WorkerDied
-from tlcore.images.dataset import Sample
-from tlcore.networks.answers import NetworkRef, Prediction
-from tlcore.networks.brief import Brief
-from tlcore.networks.explanation import Explanation
-from tlcore.networks.path import ShapePath
-from tlcore.runs.config import RunConfig
-from tlcore.runs.training.probe import Cost
+from tlcore.models.answers import NetworkRef, Prediction
+from tlcore.models.brief import Brief
+from tlcore.models.explanation import Explanation
+from tlcore.models.path import ShapePath
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.probe import Cost
 
 TASKS = "tlcore.inference.tasks"  # imported in the worker only: it loads TensorFlow
 AHEAD = 4  # answers kept that nobody has asked for yet; a page of maps is up to half a megabyte

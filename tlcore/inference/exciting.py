@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.files import write_whole
-from tlcore.images.dataset import Dataset, Sample
-from tlcore.networks.answers import Floats, NetworkRef
+from tlcore.models.answers import Floats, NetworkRef
 from tlcore.settings import Settings
 
 PART = 16  # pictures: about a second

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlcore.review.script.make import script_of
+from tlcore.evaluation.script.make import script_of
 from tlcore.settings import Settings
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from tlcore.errors import BadImage
+from tlcore.evaluation.evaluation import Evaluation
+from tlcore.evaluation.judged import UNKNOWN
+from tlcore.evaluation.predictions import Answers, evaluation_of, imagenet_of
 from tlcore.inference.tasks import network
-from tlcore.networks.batch import predict_many
-from tlcore.networks.network import Network
-from tlcore.review.evaluation import Evaluation
-from tlcore.review.judged import UNKNOWN
-from tlcore.review.predictions import Answers, evaluation_of, imagenet_of
-from tlcore.runs.config import RunConfig
-from tlcore.runs.store import run_info
+from tlcore.models.batch import predict_many
+from tlcore.models.network import Network
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.store import run_info
 
 
 def answers(settings: Settings, run: str, paths: Sequence[Path]) -> Answers:

@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from tlcore.errors import RunError, WeightsMissing
+from tlcore.evaluation.predictions import judge
+from tlcore.evaluation.progress import Progress
+from tlcore.evaluation.report.make import STEPS, write_report
+from tlcore.evaluation.suspects import Suspects, find_suspects
 from tlcore.inference.judging import answers, evaluate_run
-from tlcore.review.predictions import judge
-from tlcore.review.progress import Progress
-from tlcore.review.report.make import STEPS, write_report
-from tlcore.review.suspects import Suspects, find_suspects
 from tlcore.settings import Settings
 
 

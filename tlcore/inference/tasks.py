@@ -10,25 +10,25 @@ from dataclasses import replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
 
+from tlcore.datasets.dataset import Sample
+from tlcore.datasets.decode import read
 from tlcore.errors import BadImage
-from tlcore.images.dataset import Sample
-from tlcore.images.decode import read
-from tlcore.networks.answers import NetworkRef, Prediction, Pretrained, Trained
-from tlcore.networks.batch import predict_many as answer_many
-from tlcore.networks.brief import Brief, brief
-from tlcore.networks.explanation import Explanation
-from tlcore.networks.gradcam import explain as explain_class
-from tlcore.networks.network import Network, load_pretrained
-from tlcore.networks.path import ShapePath
-from tlcore.networks.shapes import shape_path as path_of
-from tlcore.runs.config import RunConfig
-from tlcore.runs.store import run_info
-from tlcore.runs.studies.enough import Point, enough
-from tlcore.runs.studies.folds import folds
-from tlcore.runs.studies.rates import Rates, find_rate
-from tlcore.runs.trained import load_trained
-from tlcore.runs.training.probe import Cost, probe
+from tlcore.models.answers import NetworkRef, Prediction, Pretrained, Trained
+from tlcore.models.batch import predict_many as answer_many
+from tlcore.models.brief import Brief, brief
+from tlcore.models.explanation import Explanation
+from tlcore.models.gradcam import explain as explain_class
+from tlcore.models.network import Network, load_pretrained
+from tlcore.models.path import ShapePath
+from tlcore.models.shapes import shape_path as path_of
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.probe import Cost, probe
+from tlcore.training.store import run_info
+from tlcore.training.studies.enough import Point, enough
+from tlcore.training.studies.folds import folds
+from tlcore.training.studies.rates import Rates, find_rate
+from tlcore.training.trained import load_trained
 
 
 def wake(settings: Settings, parent: int) -> int:

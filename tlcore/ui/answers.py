@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.networks.answers import NetworkRef, Prediction
-from tlcore.networks.explanation import Explanation
-from tlcore.networks.path import ShapePath
+from tlcore.datasets.dataset import Sample
+from tlcore.models.answers import NetworkRef, Prediction
+from tlcore.models.explanation import Explanation
+from tlcore.models.path import ShapePath
 from tlcore.settings import Settings
 from tlcore.ui.services import inference
 

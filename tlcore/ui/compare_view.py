@@ -7,8 +7,8 @@ import html
 import pandas as pd
 import streamlit as st
 
-from tlcore.networks.answers import Prediction
-from tlcore.networks.groups import CLASSES, imagenet_groups
+from tlcore.models.answers import Prediction
+from tlcore.models.groups import CLASSES, imagenet_groups
 from tlcore.ui.words import count, label
 
 

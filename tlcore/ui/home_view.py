@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.images.sample import SAMPLE_NAME
+from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.settings import Settings
 from tlcore.ui.sets import open_set
 from tlcore.ui.shell import COMPARE, MAPS, TUNE, UPLOAD

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from tlcore.datasets.geometry import FITS
 from tlcore.errors import BadConfig, WeightsMissing
-from tlcore.images.geometry import FITS
-from tlcore.networks.answers import NetworkRef, Pretrained, Trained
-from tlcore.networks.catalogue import BACKBONES, DEFAULT, MODES, Backbone
-from tlcore.networks.weights import find, ready
-from tlcore.runs.run import RunInfo
-from tlcore.runs.store import list_runs, run_info
+from tlcore.models.answers import NetworkRef, Pretrained, Trained
+from tlcore.models.catalogue import BACKBONES, DEFAULT, MODES, Backbone
+from tlcore.models.weights import find, ready
 from tlcore.settings import Settings
+from tlcore.training.run import RunInfo
+from tlcore.training.store import list_runs, run_info
 from tlcore.ui.seen import fit_help, fit_title
 from tlcore.ui.selecting import segments, select, slide
 from tlcore.ui.sets import set_title

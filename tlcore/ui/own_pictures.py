@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.images.decode import content_id
-from tlcore.images.sources import from_uploads
-from tlcore.images.store import add_to_set, import_set
+from tlcore.datasets.decode import content_id
+from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.store import add_to_set, import_set
 from tlcore.settings import Settings
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, generation, renew

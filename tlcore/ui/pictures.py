@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.errors import BadDataset
-from tlcore.images.dataset import Dataset, Sample
 from tlcore.settings import Settings
 from tlcore.ui.own_pictures import own_pictures
 from tlcore.ui.selecting import current, select

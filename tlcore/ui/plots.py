@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from tlcore.networks.answers import Ranked
+from tlcore.models.answers import Ranked
 from tlcore.ui.theme import Colours
 from tlcore.ui.words import label, percent
 

@@ -7,9 +7,9 @@ import io
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from tlcore.images.dataset import Sample
-from tlcore.images.decode import decode, read_bytes
-from tlcore.images.geometry import FITS, crop_box, fit
+from tlcore.datasets.dataset import Sample
+from tlcore.datasets.decode import decode, read_bytes
+from tlcore.datasets.geometry import FITS, crop_box, fit
 from tlcore.settings import Settings
 
 LONG_SIDE = 720  # px of a picture that is shown; halved on the page, so that it is sharp

@@ -9,9 +9,9 @@ import threading
 import streamlit as st
 
 from tlcore.inference.client import Inference
-from tlcore.runs.config import RunConfig
-from tlcore.runs.launcher import resume_run, start_run
 from tlcore.settings import PROJECT, Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.launcher import resume_run, start_run
 
 
 class Processes:

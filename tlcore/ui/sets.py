@@ -11,11 +11,11 @@ from contextlib import suppress
 import streamlit as st
 from PIL import Image
 
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.doctor.balance import ENOUGH
+from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
+from tlcore.datasets.store import list_sets, load_set, thumbnail
 from tlcore.errors import BadDataset, BadImage
-from tlcore.images.dataset import Dataset, Sample
-from tlcore.images.doctor.balance import ENOUGH
-from tlcore.images.sample import SAMPLE_NAME, ensure_sample
-from tlcore.images.store import list_sets, load_set, thumbnail
 from tlcore.settings import Settings
 from tlcore.ui.words import count, label
 

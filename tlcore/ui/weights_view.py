@@ -9,9 +9,9 @@ from pathlib import Path
 import streamlit as st
 
 from tlcore.errors import WeightsMissing
-from tlcore.networks.catalogue import Backbone
-from tlcore.networks.downloads import Download, read_download, write_download
-from tlcore.networks.weights import Ready, ready
+from tlcore.models.catalogue import Backbone
+from tlcore.models.downloads import Download, read_download, write_download
+from tlcore.models.weights import Ready, ready
 from tlcore.settings import Settings
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.networks.answers import NetworkRef, Prediction, Pretrained, Ranked
-from tlcore.networks.certainty import certainty
-from tlcore.networks.groups import CLASSES, masses
-from tlcore.runs.run import RunInfo
-from tlcore.runs.store import load_run
+from tlcore.datasets.dataset import Sample
+from tlcore.models.answers import NetworkRef, Prediction, Pretrained, Ranked
+from tlcore.models.certainty import certainty
+from tlcore.models.groups import CLASSES, masses
 from tlcore.settings import Settings
+from tlcore.training.run import RunInfo
+from tlcore.training.store import load_run
 from tlcore.ui.answers import predict
 from tlcore.ui.compare.trust import trust
 from tlcore.ui.networks import TOP, run_title

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.networks.answers import NetworkRef
-from tlcore.networks.brief import Brief
+from tlcore.datasets.dataset import Sample
+from tlcore.models.answers import NetworkRef
+from tlcore.models.brief import Brief
 from tlcore.settings import Settings
 from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from tlcore.images.dataset import Dataset, Sample
-from tlcore.networks.answers import NetworkRef
-from tlcore.runs.parts import Parts, parts_of
-from tlcore.runs.run import RunInfo
-from tlcore.runs.store import load_run
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.models.answers import NetworkRef
 from tlcore.settings import Settings
+from tlcore.training.parts import Parts, parts_of
+from tlcore.training.run import RunInfo
+from tlcore.training.store import load_run
 from tlcore.ui.compare.job import Job, current_job, start_job, work_on
 from tlcore.ui.compare.many_heat import heat_map_view
 from tlcore.ui.compare.many_table import (

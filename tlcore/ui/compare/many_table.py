@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tlcore.images.dataset import Sample
-from tlcore.networks.baseline import Baseline, learn_baseline
-from tlcore.networks.brief import Brief
-from tlcore.networks.groups import imagenet_groups
-from tlcore.networks.labels import imagenet_classes
-from tlcore.runs.parts import Parts
+from tlcore.datasets.dataset import Sample
+from tlcore.models.baseline import Baseline, learn_baseline
+from tlcore.models.brief import Brief
+from tlcore.models.groups import imagenet_groups
+from tlcore.models.labels import imagenet_classes
+from tlcore.training.parts import Parts
 from tlcore.ui.words import label
 
 Answered = Sequence[tuple[Sample, tuple[Brief, ...]]]  # ImageNet's answer first, then the head's

@@ -6,14 +6,14 @@ import html
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.networks.answers import NetworkRef, Pretrained
-from tlcore.networks.catalogue import MODES
-from tlcore.networks.path import Head, ShapePath
-from tlcore.runs.options import POOLINGS
-from tlcore.runs.run import RunInfo
-from tlcore.runs.store import load_run
+from tlcore.datasets.dataset import Sample
+from tlcore.models.answers import NetworkRef, Pretrained
+from tlcore.models.catalogue import MODES
+from tlcore.models.path import Head, ShapePath
 from tlcore.settings import Settings
+from tlcore.training.options import POOLINGS
+from tlcore.training.run import RunInfo
+from tlcore.training.store import load_run
 from tlcore.ui.answers import shape_path
 from tlcore.ui.selecting import segments
 from tlcore.ui.sets import sheet

@@ -8,12 +8,12 @@ from typing import Any
 import streamlit as st
 
 from tlcore.errors import WeightsMissing
-from tlcore.networks.answers import Pretrained
-from tlcore.networks.catalogue import BACKBONES, Backbone
-from tlcore.networks.weights import find, ready
-from tlcore.runs.run import RunInfo
-from tlcore.runs.store import list_runs
+from tlcore.models.answers import Pretrained
+from tlcore.models.catalogue import BACKBONES, Backbone
+from tlcore.models.weights import find, ready
 from tlcore.settings import Settings
+from tlcore.training.run import RunInfo
+from tlcore.training.store import list_runs
 from tlcore.ui.compare_view import side_title
 from tlcore.ui.networks import backbone_select, head_select, pretrained, run_title, view_options
 from tlcore.ui.selecting import select

@@ -6,12 +6,12 @@ import secrets
 
 import streamlit as st
 
+from tlcore.datasets.dataset import Dataset
 from tlcore.errors import TLCoreError
-from tlcore.images.dataset import Dataset
-from tlcore.networks.answers import Pretrained
-from tlcore.runs.config import RunConfig
-from tlcore.runs.store import load_run, run_info
+from tlcore.models.answers import Pretrained
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.store import load_run, run_info
 from tlcore.ui.services import processes
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import TUNE, UPLOAD, boundary

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.networks.answers import Trained
-from tlcore.networks.calibration import Calibration, calibration
-from tlcore.runs.parts import judged_by
-from tlcore.runs.run import RunInfo
-from tlcore.runs.store import load_run
+from tlcore.datasets.dataset import Sample
+from tlcore.models.answers import Trained
+from tlcore.models.calibration import Calibration, calibration
 from tlcore.settings import Settings
+from tlcore.training.parts import judged_by
+from tlcore.training.run import RunInfo
+from tlcore.training.store import load_run
 from tlcore.ui.services import inference
 from tlcore.ui.words import count, percent
 

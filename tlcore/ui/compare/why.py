@@ -8,11 +8,11 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from tlcore.images.dataset import Sample
-from tlcore.networks.answers import NetworkRef, Prediction, Pretrained
-from tlcore.networks.explanation import Explanation, overlay
-from tlcore.runs.run import RunInfo
+from tlcore.datasets.dataset import Sample
+from tlcore.models.answers import NetworkRef, Prediction, Pretrained
+from tlcore.models.explanation import Explanation, overlay
 from tlcore.settings import Settings
+from tlcore.training.run import RunInfo
 from tlcore.ui.answers import explain, predict
 from tlcore.ui.maps.answers import places
 from tlcore.ui.networks import run_title

@@ -7,9 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.networks.answers import NetworkRef
-from tlcore.networks.maps.values import (
+from tlcore.datasets.dataset import Sample
+from tlcore.models.answers import NetworkRef
+from tlcore.models.maps.values import (
     ChannelLook,
     Filters,
     LayerNumbers,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from tlcore.networks.maps.values import ChannelLook, LayerNumbers
+from tlcore.models.maps.values import ChannelLook, LayerNumbers
 from tlcore.ui.theme import Colours
 from tlcore.ui.words import share
 

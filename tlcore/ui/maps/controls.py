@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import streamlit as st
 
-from tlcore.networks.grid import Layout
-from tlcore.networks.maps.values import Look, View
+from tlcore.models.grid import Layout
+from tlcore.models.maps.values import Look, View
 from tlcore.settings import Settings
 from tlcore.ui.maps.answers import picture, values
 from tlcore.ui.selecting import current, segments, select

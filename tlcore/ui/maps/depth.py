@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from tlcore.networks.maps.values import Place
+from tlcore.models.maps.values import Place
 from tlcore.ui.maps.clickable import clickable
 from tlcore.ui.state import Choice, choose
 from tlcore.ui.words import plain

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.networks.answers import Layer
-from tlcore.networks.grid import Layout
-from tlcore.networks.maps.values import Filters, Look, Place, View
+from tlcore.datasets.dataset import Sample
+from tlcore.models.answers import Layer
+from tlcore.models.grid import Layout
+from tlcore.models.maps.values import Filters, Look, Place, View
 from tlcore.settings import Settings
 from tlcore.ui.maps.answers import filters, look_of, numbers
 from tlcore.ui.maps.charts import MEASURES, over_depth

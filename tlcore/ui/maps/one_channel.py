@@ -6,10 +6,10 @@ import math
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
+from tlcore.datasets.dataset import Sample
 from tlcore.inference.exciting import Excitement, excitement
-from tlcore.networks.answers import Layer, NetworkRef
-from tlcore.networks.maps.values import ChannelLook, Look
+from tlcore.models.answers import Layer, NetworkRef
+from tlcore.models.maps.values import ChannelLook, Look
 from tlcore.settings import Settings
 from tlcore.ui.maps.answers import ROOM, channel
 from tlcore.ui.maps.charts import histogram

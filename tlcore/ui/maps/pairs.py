@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.networks.answers import Layer, Pretrained, Trained
-from tlcore.networks.grid import Layout
-from tlcore.networks.maps.values import Look, Pair, Tiles, View
-from tlcore.runs.store import run_info
+from tlcore.datasets.dataset import Sample
+from tlcore.models.answers import Layer, Pretrained, Trained
+from tlcore.models.grid import Layout
+from tlcore.models.maps.values import Look, Pair, Tiles, View
 from tlcore.settings import Settings
+from tlcore.training.store import run_info
 from tlcore.ui.maps.answers import look_of, pair_page, places
 from tlcore.ui.maps.tiles import tiles_html
 from tlcore.ui.networks import head_select, run_title, view_of

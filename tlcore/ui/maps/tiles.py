@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 
-from tlcore.networks.maps.values import Tiles
+from tlcore.models.maps.values import Tiles
 from tlcore.ui.words import share, signed
 
 COARSE = 80  # px of a map below which its pixels are shown as squares

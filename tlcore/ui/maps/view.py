@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.networks.answers import Layer, NetworkRef, Pretrained
-from tlcore.networks.catalogue import BACKBONES
-from tlcore.networks.maps.values import MapPage, Place, View
-from tlcore.runs.store import run_info
+from tlcore.datasets.dataset import Sample
+from tlcore.models.answers import Layer, NetworkRef, Pretrained
+from tlcore.models.catalogue import BACKBONES
+from tlcore.models.maps.values import MapPage, Place, View
 from tlcore.settings import Settings
+from tlcore.training.store import run_info
 from tlcore.ui.maps.answers import look_of, map_page, places
 from tlcore.ui.maps.clickable import clickable
 from tlcore.ui.maps.controls import drawing_options, paging, take_away

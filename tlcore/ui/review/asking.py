@@ -8,11 +8,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from tlcore.review.evaluation import Evaluation, evaluate
-from tlcore.review.judged import Judged
-from tlcore.review.predictions import Answers, judge, judging_part, kept
-from tlcore.runs.facts import data_hash
+from tlcore.evaluation.evaluation import Evaluation, evaluate
+from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
 from tlcore.settings import Settings
+from tlcore.training.facts import data_hash
 from tlcore.ui.services import inference
 from tlcore.ui.words import count, duration
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from tlcore.networks.calibration import Calibration
-from tlcore.review.curves import AtThreshold, Curves
-from tlcore.review.interval import Share
+from tlcore.evaluation.curves import AtThreshold, Curves
+from tlcore.evaluation.interval import Share
+from tlcore.models.calibration import Calibration
 from tlcore.ui.theme import Colours
 
 ROW = 54  # px of a share with its name above

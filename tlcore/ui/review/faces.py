@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
+from tlcore.datasets.dataset import Sample
 from tlcore.settings import Settings
 from tlcore.ui.sets import sheet
 

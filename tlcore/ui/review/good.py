@@ -8,13 +8,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.review.curves import at_threshold, curves
-from tlcore.review.evaluation import Evaluation
-from tlcore.review.interval import Share
-from tlcore.review.judged import Judged
-from tlcore.review.predictions import judging_part
-from tlcore.runs.run import Run
+from tlcore.evaluation.curves import at_threshold, curves
+from tlcore.evaluation.evaluation import Evaluation
+from tlcore.evaluation.interval import Share
+from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.predictions import judging_part
 from tlcore.settings import Settings
+from tlcore.training.run import Run
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.review.asking import NAMES, evaluated
 from tlcore.ui.review.charts import Named, precision_recall, reliability, roc, shares

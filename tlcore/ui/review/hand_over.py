@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from tlcore.review.bundle.check import Check, read_checks
-from tlcore.review.bundle.formats import FORMATS
-from tlcore.runs.run import Run, RunInfo
+from tlcore.evaluation.bundle.check import Check, read_checks
+from tlcore.evaluation.bundle.formats import FORMATS
 from tlcore.settings import Settings
+from tlcore.training.run import Run, RunInfo
 from tlcore.ui.review.making import Thing, made_here
 from tlcore.ui.services import inference
 from tlcore.ui.words import file_size, plain

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadImage
-from tlcore.images.dataset import Sample
-from tlcore.networks.answers import Pretrained
-from tlcore.review.predictions import imagenet_of
-from tlcore.runs.run import Run
+from tlcore.evaluation.predictions import imagenet_of
+from tlcore.models.answers import Pretrained
 from tlcore.settings import Settings
+from tlcore.training.run import Run
 from tlcore.ui.compare.why import look_options, why_heads, why_networks
 from tlcore.ui.seen import square
 from tlcore.ui.words import plain

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from tlcore.review.progress import DONE, FAILED, RUNNING, Making, read_making, write_making
-from tlcore.runs.run import RunInfo
+from tlcore.evaluation.progress import DONE, FAILED, RUNNING, Making, read_making, write_making
 from tlcore.settings import Settings
+from tlcore.training.run import RunInfo
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary
 from tlcore.ui.words import file_size, plain

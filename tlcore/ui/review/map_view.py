@@ -8,12 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.review.embedding import Embedding
-from tlcore.review.judged import Judged
-from tlcore.review.predictions import judging_part
-from tlcore.runs.run import Run
+from tlcore.datasets.dataset import Sample
+from tlcore.evaluation.embedding import Embedding
+from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.predictions import judging_part
 from tlcore.settings import Settings
+from tlcore.training.run import Run
 from tlcore.ui.plots import MANY, PLAIN_CHART
 from tlcore.ui.review.asking import NAMES, judged
 from tlcore.ui.review.pictures import pictures
@@ -65,7 +65,7 @@ def map_view(run: Run, settings: Settings) -> None:
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _embedding(run: str, data: str, _settings: Settings) -> Embedding:
-    found: Embedding = inference(_settings).ask("tlcore.review.embedding:embed", run)
+    found: Embedding = inference(_settings).ask("tlcore.evaluation.embedding:embed", run)
     return found
 
 

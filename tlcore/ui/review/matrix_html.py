@@ -6,7 +6,7 @@ import html
 
 import numpy as np
 
-from tlcore.review.evaluation import Evaluation
+from tlcore.evaluation.evaluation import Evaluation
 from tlcore.ui.words import label
 
 MOST = 16  # classes drawn: those with the most mistakes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.review.evaluation import Evaluation
-from tlcore.review.judged import Judged
-from tlcore.review.matrix import cell
-from tlcore.runs.run import Run
+from tlcore.evaluation.evaluation import Evaluation
+from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.matrix import cell
 from tlcore.settings import Settings
+from tlcore.training.run import Run
 from tlcore.ui.maps.clickable import clickable
 from tlcore.ui.review.asking import evaluated
 from tlcore.ui.review.good import choose_part

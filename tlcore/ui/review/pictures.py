@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from tlcore.images.dataset import Sample
-from tlcore.review.again import set_of
-from tlcore.runs.run import Run
+from tlcore.datasets.dataset import Sample
+from tlcore.evaluation.again import set_of
 from tlcore.settings import Settings
+from tlcore.training.run import Run
 from tlcore.ui.review.faces import Told, faces
 from tlcore.ui.review.large import large
 from tlcore.ui.review.repair import now, repair

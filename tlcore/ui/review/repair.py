@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.images.edits.editing import exclude, relabel, undo
-from tlcore.images.edits.state import SetState
-from tlcore.review.again import changes, keep_parts, note_after, set_of
-from tlcore.runs.run import Run
-from tlcore.runs.store import run_info
+from tlcore.datasets.dataset import Sample
+from tlcore.datasets.edits.editing import exclude, relabel, undo
+from tlcore.datasets.edits.state import SetState
+from tlcore.evaluation.again import changes, keep_parts, note_after, set_of
 from tlcore.settings import Settings
+from tlcore.training.run import Run
+from tlcore.training.store import run_info
 from tlcore.ui.review.faces import forget
 from tlcore.ui.services import processes
 from tlcore.ui.sets import set_title

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.review.suspects import FOLDS, Suspect, Suspects
-from tlcore.runs.run import Run
+from tlcore.evaluation.suspects import FOLDS, Suspect, Suspects
 from tlcore.settings import Settings
+from tlcore.training.run import Run
 from tlcore.ui.review.asking import NAMES
 from tlcore.ui.review.pictures import pictures
 from tlcore.ui.services import inference
@@ -44,7 +44,7 @@ def suspects_view(run: Run, settings: Settings) -> None:
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def _suspects(run: str, data: str, _settings: Settings) -> Suspects:
-    found: Suspects = inference(_settings).ask("tlcore.review.suspects:find_suspects", run)
+    found: Suspects = inference(_settings).ask("tlcore.evaluation.suspects:find_suspects", run)
     return found
 
 

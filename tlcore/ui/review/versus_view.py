@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from tlcore.review.again import came_after, labels_now
-from tlcore.review.predictions import judging_part
-from tlcore.review.versus import Side, Versus, versus
-from tlcore.runs.run import Run, RunInfo
-from tlcore.runs.store import list_runs
+from tlcore.evaluation.again import came_after, labels_now
+from tlcore.evaluation.predictions import judging_part
+from tlcore.evaluation.versus import Side, Versus, versus
 from tlcore.settings import Settings
+from tlcore.training.run import Run, RunInfo
+from tlcore.training.store import list_runs
 from tlcore.ui.review.asking import NAMES, judged
 from tlcore.ui.review.charts import Named, shares
 from tlcore.ui.review.good import chart

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from tlcore.review.again import came_after
-from tlcore.runs.run import Run
+from tlcore.evaluation.again import came_after
 from tlcore.settings import Settings
+from tlcore.training.run import Run
 from tlcore.ui.review.good import good_view
 from tlcore.ui.review.hand_over import hand_over
 from tlcore.ui.review.map_view import map_view

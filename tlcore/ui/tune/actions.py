@@ -6,11 +6,11 @@ import dataclasses
 
 import streamlit as st
 
-from tlcore.runs.compare import as_csv
-from tlcore.runs.notes import LONGEST_NAME, LONGEST_NOTE, write_notes
-from tlcore.runs.orders import delete_run
-from tlcore.runs.run import Run, RunInfo
 from tlcore.settings import Settings
+from tlcore.training.compare import as_csv
+from tlcore.training.notes import LONGEST_NAME, LONGEST_NOTE, write_notes
+from tlcore.training.orders import delete_run
+from tlcore.training.run import Run, RunInfo
 from tlcore.ui.services import processes
 from tlcore.ui.sets import set_names
 from tlcore.ui.state import Choice, choose

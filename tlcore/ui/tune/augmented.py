@@ -11,12 +11,12 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadImage
-from tlcore.images.dataset import Sample
-from tlcore.runs.config import RunConfig
-from tlcore.runs.training.inputs import FREE
-from tlcore.runs.training.pictures import PLAIN, Looking, Request, hashed, look
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.inputs import FREE
+from tlcore.training.pictures import PLAIN, Looking, Request, hashed, look
 from tlcore.ui.words import count
 
 FEWEST = 8  # augmented pictures shown

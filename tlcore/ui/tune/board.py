@@ -8,14 +8,14 @@ import math
 import pandas as pd
 import streamlit as st
 
-from tlcore.networks.weights import ready
-from tlcore.review.interval import wilson
-from tlcore.runs.config import RunConfig
-from tlcore.runs.notes import write_notes
-from tlcore.runs.outcome import FAILED, STOPPED
-from tlcore.runs.run import Run, RunInfo
-from tlcore.runs.store import list_runs, run_info
+from tlcore.evaluation.interval import wilson
+from tlcore.models.weights import ready
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.notes import write_notes
+from tlcore.training.outcome import FAILED, STOPPED
+from tlcore.training.run import Run, RunInfo
+from tlcore.training.store import list_runs, run_info
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary
 from tlcore.ui.tune.listing import STATES

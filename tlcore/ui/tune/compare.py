@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from tlcore.runs.compare import as_csv, comparison, table
-from tlcore.runs.run import RunInfo
-from tlcore.runs.store import load_run
 from tlcore.settings import Settings
+from tlcore.training.compare import as_csv, comparison, table
+from tlcore.training.run import RunInfo
+from tlcore.training.store import load_run
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import boundary

@@ -8,9 +8,9 @@ from typing import Any
 import streamlit as st
 
 from tlcore.errors import TLCoreError
-from tlcore.runs.training.checks import check_parts
-from tlcore.runs.training.probe import Cost
 from tlcore.settings import Settings
+from tlcore.training.checks import check_parts
+from tlcore.training.probe import Cost
 from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.tune.options import VIEWS_BEFORE
 from tlcore.ui.tune.probes import (

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.runs.events import Epoch, Progress, Stage
-from tlcore.runs.run import Run
+from tlcore.training.events import Epoch, Progress, Stage
+from tlcore.training.run import Run
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.theme import colours, template
 from tlcore.ui.tune.plots import curves, lost

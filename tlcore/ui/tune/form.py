@@ -8,12 +8,12 @@ from typing import Any
 
 import streamlit as st
 
+from tlcore.datasets.dataset import Dataset, split_samples
 from tlcore.errors import TLCoreError, WeightsMissing
-from tlcore.images.dataset import Dataset, split_samples
-from tlcore.networks.catalogue import Backbone
-from tlcore.networks.weights import find
-from tlcore.runs.config import RunConfig
+from tlcore.models.catalogue import Backbone
+from tlcore.models.weights import find
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
 from tlcore.ui.networks import backbone_select, sizes_of
 from tlcore.ui.selecting import select
 from tlcore.ui.services import processes

@@ -9,12 +9,12 @@ from typing import Literal
 import streamlit as st
 
 from tlcore.errors import TLCoreError
-from tlcore.runs.config import RunConfig
-from tlcore.runs.orders import delete_run, stop_run
-from tlcore.runs.outcome import FAILED, FINISHED, QUEUED, RUNNING, STOPPED
-from tlcore.runs.run import RunInfo
-from tlcore.runs.store import list_runs
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.orders import delete_run, stop_run
+from tlcore.training.outcome import FAILED, FINISHED, QUEUED, RUNNING, STOPPED
+from tlcore.training.run import RunInfo
+from tlcore.training.store import list_runs
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import TUNE, boundary, show_error
 from tlcore.ui.tune.compare import compare_runs, run_title

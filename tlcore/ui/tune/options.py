@@ -9,11 +9,11 @@ from typing import Any
 
 import streamlit as st
 
+from tlcore.datasets.geometry import FITS
 from tlcore.errors import BadConfig
-from tlcore.images.geometry import FITS
-from tlcore.networks.catalogue import Backbone
-from tlcore.runs.config import MAX_VIEWS, RunConfig, gentle
-from tlcore.runs.options import (
+from tlcore.models.catalogue import Backbone
+from tlcore.training.config import MAX_VIEWS, RunConfig, gentle
+from tlcore.training.options import (
     AUGMENTATIONS,
     BALANCES,
     OPTIMIZERS,

@@ -8,7 +8,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from tlcore.runs.events import Epoch
+from tlcore.training.events import Epoch
 from tlcore.ui.plots import MANY
 from tlcore.ui.theme import Colours
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import streamlit as st
 
-from tlcore.images.dataset import Sample
-from tlcore.runs.config import RunConfig
-from tlcore.runs.store import list_runs
-from tlcore.runs.training.probe import Cost
+from tlcore.datasets.dataset import Sample
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.probe import Cost
+from tlcore.training.store import list_runs
 from tlcore.ui.services import inference
 
 KEPT = 64  # answers

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.runs.config import RunConfig
-from tlcore.runs.run import RunInfo
-from tlcore.runs.store import list_runs
-from tlcore.runs.studies.rates import Rates
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.run import RunInfo
+from tlcore.training.store import list_runs
+from tlcore.training.studies.rates import Rates
 from tlcore.ui.shell import boundary
 from tlcore.ui.tune.options import RATE
 from tlcore.ui.tune.studies import answer_of, draw_rates

@@ -6,10 +6,10 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.runs.run import Run
-from tlcore.runs.studies.enough import Point
-from tlcore.runs.studies.rates import Rates
 from tlcore.settings import Settings
+from tlcore.training.run import Run
+from tlcore.training.studies.enough import Point
+from tlcore.training.studies.rates import Rates
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary

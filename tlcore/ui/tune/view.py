@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from tlcore.runs.events import STAGES, Progress, Stage
-from tlcore.runs.orders import kill_run, stop_run
-from tlcore.runs.outcome import FAILED, QUEUED, STOPPED
-from tlcore.runs.run import Run
-from tlcore.runs.store import load_run, log_tail, run_info
 from tlcore.settings import Settings
+from tlcore.training.events import STAGES, Progress, Stage
+from tlcore.training.orders import kill_run, stop_run
+from tlcore.training.outcome import FAILED, QUEUED, STOPPED
+from tlcore.training.run import Run
+from tlcore.training.store import load_run, log_tail, run_info
 from tlcore.ui.review.views import review
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import COMPARE, MAPS, boundary

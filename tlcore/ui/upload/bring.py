@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from tlcore.errors import BadDataset
-from tlcore.images.doctor.examine import known
-from tlcore.images.doctor.kinds import DECIDE, KINDS
-from tlcore.images.edits.change import is_label
-from tlcore.images.store import (
+from tlcore.datasets.doctor.examine import known
+from tlcore.datasets.doctor.kinds import DECIDE, KINDS
+from tlcore.datasets.edits.change import is_label
+from tlcore.datasets.store import (
     DEFAULT_LABEL,
     ImportReport,
     add_to_set,
     import_set,
     list_sets,
 )
+from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
 from tlcore.ui.state import Choice, choose, generation, renew
 from tlcore.ui.upload.ways import Offer, choose_way, uploader_key

@@ -7,11 +7,11 @@ from typing import Literal
 
 import streamlit as st
 
-from tlcore.images.doctor.checkup import Checkup, Finding
-from tlcore.images.doctor.examine import examine, known
-from tlcore.images.doctor.kinds import DECIDE, HANDLED, KINDS, LEFT_OUT, Kind
-from tlcore.images.edits.editing import exclude, settle, unsettle
-from tlcore.images.edits.state import SetState
+from tlcore.datasets.doctor.checkup import Checkup, Finding
+from tlcore.datasets.doctor.examine import examine, known
+from tlcore.datasets.doctor.kinds import DECIDE, HANDLED, KINDS, LEFT_OUT, Kind
+from tlcore.datasets.edits.editing import exclude, settle, unsettle
+from tlcore.datasets.edits.state import SetState
 from tlcore.settings import Settings
 from tlcore.ui.sets import tiles
 from tlcore.ui.shell import boundary

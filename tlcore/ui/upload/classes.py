@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.images.edits.editing import delete_class, rename_class
-from tlcore.images.edits.state import SetState
+from tlcore.datasets.edits.editing import delete_class, rename_class
+from tlcore.datasets.edits.state import SetState
 from tlcore.settings import Settings
 from tlcore.ui.words import count, label, plain
 

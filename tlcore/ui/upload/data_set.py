@@ -8,11 +8,11 @@ from types import MappingProxyType
 
 import streamlit as st
 
-from tlcore.images.doctor.examine import known
-from tlcore.images.doctor.kinds import DECIDE, KINDS
-from tlcore.images.edits.editing import undo
-from tlcore.images.edits.state import SetState
-from tlcore.images.store import delete_set, load_state, rename_set
+from tlcore.datasets.doctor.examine import known
+from tlcore.datasets.doctor.kinds import DECIDE, KINDS
+from tlcore.datasets.edits.editing import undo
+from tlcore.datasets.edits.state import SetState
+from tlcore.datasets.store import delete_set, load_state, rename_set
 from tlcore.settings import Settings
 from tlcore.ui.selecting import segments, select
 from tlcore.ui.sets import open_set, set_names, set_title

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.images.doctor.examine import examine, known
-from tlcore.images.edits.state import SetState
-from tlcore.images.splitting import Division, divide_set, forget_division
+from tlcore.datasets.doctor.examine import examine, known
+from tlcore.datasets.edits.state import SetState
+from tlcore.datasets.splitting import Division, divide_set, forget_division
 from tlcore.settings import Settings
 from tlcore.ui.theme import colours, template
 from tlcore.ui.upload.charts import class_counts

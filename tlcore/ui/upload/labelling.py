@@ -7,10 +7,10 @@ from types import MappingProxyType
 
 import streamlit as st
 
-from tlcore.images.doctor.examine import known
-from tlcore.images.doctor.kinds import KINDS
-from tlcore.images.edits.state import Item, SetState
-from tlcore.images.store import load_state
+from tlcore.datasets.doctor.examine import known
+from tlcore.datasets.doctor.kinds import KINDS
+from tlcore.datasets.edits.state import Item, SetState
+from tlcore.datasets.store import load_state
 from tlcore.settings import Settings
 from tlcore.ui.shell import boundary
 from tlcore.ui.upload.classes import edit_classes

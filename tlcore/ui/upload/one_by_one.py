@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from tlcore.images.doctor.checkup import Finding
-from tlcore.images.doctor.kinds import Kind
-from tlcore.images.edits.editing import exclude, relabel, settle
-from tlcore.images.edits.state import SetState
+from tlcore.datasets.doctor.checkup import Finding
+from tlcore.datasets.doctor.kinds import Kind
+from tlcore.datasets.edits.editing import exclude, relabel, settle
+from tlcore.datasets.edits.state import SetState
 from tlcore.settings import Settings
 from tlcore.ui.sets import tiles
 from tlcore.ui.words import label, plain

@@ -8,10 +8,10 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from tlcore.datasets.dataset import Sample
+from tlcore.datasets.edits.state import SetState
+from tlcore.datasets.store import thumbnail
 from tlcore.errors import BadImage
-from tlcore.images.dataset import Sample
-from tlcore.images.edits.state import SetState
-from tlcore.images.store import thumbnail
 from tlcore.settings import Settings
 from tlcore.ui.sets import classes_with_tiles
 from tlcore.ui.theme import colours, template

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 import streamlit as st
 
-from tlcore.images.edits.editing import exclude, include, relabel
-from tlcore.images.edits.state import Item, SetState
+from tlcore.datasets.edits.editing import exclude, include, relabel
+from tlcore.datasets.edits.state import Item, SetState
 from tlcore.settings import Settings
 from tlcore.ui.sets import sheet
 from tlcore.ui.words import count, label

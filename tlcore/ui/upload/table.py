@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from tlcore.datasets.edits.editing import exclude, include, relabel_each
+from tlcore.datasets.edits.state import Item, SetState
+from tlcore.datasets.store import thumbnail
 from tlcore.errors import BadImage
-from tlcore.images.edits.editing import exclude, include, relabel_each
-from tlcore.images.edits.state import Item, SetState
-from tlcore.images.store import thumbnail
 from tlcore.settings import Settings
 
 HEIGHT = 560  # px

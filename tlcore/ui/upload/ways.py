@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from tlcore.datasets.incoming import Incoming
+from tlcore.datasets.server import from_server_folder
+from tlcore.datasets.sources import from_uploads, from_zip
 from tlcore.errors import BadDataset
-from tlcore.images.incoming import Incoming
-from tlcore.images.server import from_server_folder
-from tlcore.images.sources import from_uploads, from_zip
 from tlcore.settings import Limits, Settings
 from tlcore.ui.selecting import segments
 from tlcore.ui.state import Choice, generation

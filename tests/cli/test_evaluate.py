@@ -1,0 +1,37 @@
+"""``runs evaluate``, as a script runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import answer, tlcore
+from tests.evaluation.made import trained, write_parts
+from tests.training.test_train import SMALL
+from tlcore.evaluation.as_json import from_json
+from tlcore.inference.judging import evaluate_run
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+
+
+def test_evaluate_as_json_and_as_a_table(settings: Settings, tmp_path: Path) -> None:
+    counts = {part: {"ants": 6, "bees": 4} for part in ("train", "val", "test")}
+    run = trained(settings, RunConfig(str(write_parts(tmp_path / "set", counts)), **SMALL))
+    found = answer(settings, "runs", "evaluate", run.id)
+    assert found["part"] == "test"
+    assert from_json(found) == evaluate_run(settings, run.id)
+    table = tlcore(settings, "runs", "evaluate", run.id, "--split", "val")
+    assert table.returncode == 0
+    assert "judged by its validation part" in table.stdout
+    again = answer(settings, "runs", "evaluate", run.id, "--split", "val")  # kept: no network
+    assert from_json(again).accuracy.words in table.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["nonsense"], "id of a run"), (["ID", "--split", "all"], "invalid choice")]
+)
+def test_what_evaluate_refuses(words: list[str], said: str, settings: Settings) -> None:
+    done = tlcore(settings, "runs", "evaluate", *words)
+    assert done.returncode != 0
+    assert said in done.stderr

@@ -1,0 +1,94 @@
+"""Near copies: what is one picture made anew, and what only looks a little alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from tests.datasets.files import encoded, scene
+from tlcore.datasets.decode import decode
+from tlcore.datasets.doctor.facts import Facts, measure
+from tlcore.datasets.doctor.near import groups, near_pairs
+from tlcore.datasets.doctor.phash import phash
+from tlcore.datasets.header import Header
+from tlcore.datasets.sample import draw
+from tlcore.settings import Limits
+
+HEADER = Header("JPEG", "RGB", False, False, False, False)
+Change = Callable[[Image.Image], Image.Image]
+
+
+def facts(image: Image.Image) -> Facts:
+    return measure(image, HEADER, "0" * 64)
+
+
+def saved(image: Image.Image, quality: int) -> Image.Image:
+    return decode(encoded(image, "JPEG", quality=quality), "x.jpg", Limits())
+
+
+ANEW: dict[str, Change] = {
+    "the same": lambda image: image,
+    "quality 30": lambda image: saved(image, 30),
+    "half the size": lambda image: image.resize((image.width // 2, image.height // 2)),
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.12),
+    "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.85),
+    "more contrast": lambda image: ImageEnhance.Contrast(image).enhance(1.15),
+}
+OTHERS: dict[str, Change] = {
+    "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "turned": lambda image: image.transpose(Image.Transpose.ROTATE_180),
+    "negative": lambda image: Image.fromarray(255 - np.asarray(image)),
+    "in other colours": lambda image: Image.merge("RGB", image.split()[::-1]),
+}
+
+
+@pytest.mark.parametrize("name", ANEW)
+@pytest.mark.parametrize("label", ["balloon", "daisy", "mushroom", "sailboat"])
+def test_one_picture_made_anew_is_found(name: str, label: str) -> None:
+    image = decode(draw(label, "train", 3), "x.jpg", Limits())
+    assert near_pairs([facts(image), facts(ANEW[name](image))]) == [(0, 1)]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("label", ["balloon", "mushroom", "sailboat"])
+def test_another_picture_is_not(name: str, label: str) -> None:
+    image = decode(draw(label, "train", 3), "x.jpg", Limits())
+    assert near_pairs([facts(image), facts(OTHERS[name](image))]) == []
+
+
+def gradient(seed: int) -> Image.Image:
+    low, high = np.random.default_rng(seed).integers(0, 256, (2, 1, 1, 3))
+    slope = np.linspace(0, 1, 60)[:, None, None]
+    return Image.fromarray((low * (1 - slope) + high * slope).repeat(80, 1).astype(np.uint8))
+
+
+@pytest.mark.parametrize("make", [gradient, scene])
+def test_no_false_alarm_among_smooth_pictures(make: Callable[[int], Image.Image]) -> None:
+    assert near_pairs([facts(make(seed)) for seed in range(400)]) == []
+
+
+def test_a_picture_of_one_colour_is_like_no_other() -> None:
+    plain = [facts(Image.new("RGB", (50, 50), (grey, grey, grey))) for grey in (0, 90, 90)]
+    assert near_pairs(plain) == []
+
+
+def test_the_fingerprint_is_that_of_the_definition() -> None:
+    """Against the transform written out as two sums."""
+    small = scene(5, 32, 32).convert("L")
+    pixels = np.asarray(small).astype(float)
+    at = np.arange(32) + 0.5
+    low = np.array([
+        [sum(pixels[y, x] * np.cos(np.pi / 32 * u * at[y]) * np.cos(np.pi / 32 * v * at[x])
+             for y in range(32) for x in range(32)) for v in range(1, 9)]
+        for u in range(1, 9)
+    ])  # fmt: skip
+    bits = "".join("01"[int(value > np.median(low))] for value in low.ravel())
+    assert phash(pixels.astype(np.float32)) == int(bits, 2)
+
+
+def test_pairs_join_to_groups() -> None:
+    assert groups(7, [(0, 3), (3, 5), (2, 6)]) == [[0, 3, 5], [2, 6]]
+    assert groups(3, []) == []

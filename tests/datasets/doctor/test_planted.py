@@ -1,0 +1,93 @@
+"""Every fault is named with its file, and nothing clean is."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.datasets.planted import CLASSES, clean, faults, planted
+from tlcore.datasets.doctor.checkup import Checkup
+from tlcore.datasets.doctor.examine import examine, known
+from tlcore.datasets.doctor.kinds import DECIDE, KINDS
+from tlcore.datasets.edits.editing import exclude
+from tlcore.datasets.importing import import_set
+from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.store import load_set
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.launcher import start_run
+from tlcore.training.store import load_run
+
+FAULTS = faults()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The planted set, imported."""
+    folder = tmp_path_factory.mktemp("planted")
+    settings = Settings(home=folder, keras_home=folder / "keras")
+    import_set("planted", from_uploads(planted().items()), settings)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def found(home: Settings) -> Checkup:
+    return known("planted", home)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_is_named_with_its_file(found: Checkup, fault: str) -> None:
+    kind, files = FAULTS[fault]
+    named = {file for finding in found.by_kind[kind] for file in finding.files}
+    assert set(files) <= named
+
+
+def test_nothing_else_is_said(found: Checkup) -> None:
+    bad = {file for _, files in FAULTS.values() for file in files}
+    partners = {"train/bees/001.jpg", "train/ants/003.jpg", "train/ants/006.jpg",
+                "val/ants/000.jpg"}  # fmt: skip
+    assert {file for finding in found.findings for file in finding.files} == bad | partners
+    assert all(len(found.by_kind[kind]) == 1 for kind, _ in FAULTS.values())
+    assert found.unseen == 0
+    assert not found.shortages
+
+
+def test_the_doctor_needs_no_import_to_have_looked(home: Settings, found: Checkup) -> None:
+    (home.datasets / "planted" / "facts.jsonl").unlink()
+    assert known("planted", home).unseen == found.pictures
+    some = examine("planted", home, seconds=0.0)
+    assert 0 < some.unseen < found.pictures
+    assert examine("planted", home).findings == found.findings
+
+
+def test_what_remains_after_all_is_mended_can_be_learned_from(
+    home: Settings, found: Checkup
+) -> None:
+    drop = {
+        key
+        for kind, findings in found.open.items()
+        if KINDS[kind].level == DECIDE
+        for finding in findings
+        for key in finding.drop
+    }
+    exclude("planted", drop, home)
+    after = known("planted", home)
+    assert not [kind for kind in after.open if KINDS[kind].level == DECIDE]
+    config = RunConfig(
+        dataset="planted", backbone="MobileNet-0.25", size=32, random_weights=True, epochs=1
+    )
+    run, process = start_run(config, home)
+    process.wait(timeout=120)
+    told = load_run(run, home)
+    assert told.info.state == "finished", told.info.error
+    assert tuple(told.classes) == CLASSES
+    assert len(load_set("planted", home).samples) == after.pictures
+
+
+def test_a_file_that_changed_on_disk_is_found(settings: Settings) -> None:
+    files = dict(list(clean().items())[:8])
+    report = import_set("mine", from_uploads(files.items()), settings)
+    sample = report.dataset.samples[0]
+    sample.path.write_bytes(sample.path.read_bytes()[:500])
+    assert not known("mine", settings).by_kind
+    [finding] = examine("mine", settings, again=True).by_kind["truncated"]
+    assert finding.files == (sample.file,)

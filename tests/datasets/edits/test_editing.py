@@ -1,0 +1,202 @@
+"""Edits lie over the pictures: what they do, that they are undone, and what the hash says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.datasets.files import jpeg
+from tlcore.datasets.edits import editing
+from tlcore.datasets.edits.change import Change, is_label
+from tlcore.datasets.edits.state import SetState
+from tlcore.datasets.importing import add_to_set, import_set
+from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.store import load_set, load_state
+from tlcore.errors import BadDataset
+from tlcore.settings import PROJECT, Settings
+
+FILES = {"ants/1.jpg": 1, "ants/2.jpg": 2, "bees/3.jpg": 3, "bees/4.jpg": 4, "flies/5.jpg": 5}
+
+
+@pytest.fixture
+def keys(settings: Settings) -> dict[str, str]:
+    """A set "mine": file → key."""
+    import_set("mine", from_uploads((f, jpeg(n)) for f, n in FILES.items()), settings)
+    return {item.entry.file: item.key for item in load_state("mine", settings).items}
+
+
+Act = Callable[[dict[str, str], Settings], SetState]
+ACTS: dict[str, tuple[Act, dict[str, int]]] = {
+    "relabel": (
+        lambda keys, s: editing.relabel("mine", [keys["ants/1.jpg"]], "bees", s),
+        {"ants": 1, "bees": 3, "flies": 1},
+    ),
+    "relabel each": (
+        lambda keys, s: editing.relabel_each(
+            "mine", {keys["ants/1.jpg"]: "wasps", keys["bees/3.jpg"]: "ants"}, s
+        ),
+        {"ants": 2, "bees": 1, "flies": 1, "wasps": 1},
+    ),
+    "exclude": (
+        lambda keys, s: editing.exclude("mine", [keys["ants/1.jpg"]], s),
+        {"ants": 1, "bees": 2, "flies": 1},
+    ),
+    "rename": (
+        lambda keys, s: editing.rename_class("mine", "flies", "Fliegen 2", s),
+        {"Fliegen 2": 1, "ants": 2, "bees": 2},
+    ),
+    "merge": (
+        lambda keys, s: editing.rename_class("mine", "flies", "ants", s),
+        {"ants": 3, "bees": 2},
+    ),
+    "delete": (lambda keys, s: editing.delete_class("mine", "bees", s), {"ants": 2, "flies": 1}),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_an_edit_is_seen_by_all_and_undone(
+    act: str, keys: dict[str, str], settings: Settings
+) -> None:
+    before, files = load_state("mine", settings), stored(settings)
+    do, counts = ACTS[act]
+    after = do(keys, settings)
+    assert dict(after.counts) == counts
+    assert load_set("mine", settings).counts == counts
+    assert after.content_hash != before.content_hash
+    back = editing.undo("mine", settings)
+    assert dict(back.counts) == dict(before.counts)
+    assert back.content_hash == before.content_hash
+    assert stored(settings) == files
+
+
+def stored(settings: Settings) -> dict[str, bytes]:
+    """Everything of the set that an edit must not touch."""
+    folder = settings.datasets / "mine"
+    paths = [folder / "set.json", *sorted((folder / "images").iterdir())]
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def test_the_hash_is_of_the_state_and_not_of_the_way_there(
+    keys: dict[str, str], settings: Settings
+) -> None:
+    first, second = keys["ants/1.jpg"], keys["bees/3.jpg"]
+    editing.exclude("mine", [first], settings)
+    one = editing.relabel("mine", [second], "ants", settings).content_hash
+    for _ in range(2):
+        editing.undo("mine", settings)
+    editing.relabel("mine", [second], "flies", settings)
+    editing.relabel("mine", [second], "ants", settings)
+    assert editing.exclude("mine", [first], settings).content_hash == one
+    editing.include("mine", [first], settings)
+    assert load_state("mine", settings).content_hash != one
+
+
+def test_names_and_parts_are_not_in_the_hash(keys: dict[str, str], settings: Settings) -> None:
+    renamed = [(f"train/{f}".replace(".jpg", "x.jpg"), jpeg(n)) for f, n in FILES.items()]
+    import_set("other", from_uploads(renamed), settings)
+    mine, other = load_state("mine", settings), load_state("other", settings)
+    assert mine.content_hash == other.content_hash
+
+
+def test_what_was_done_does_not_touch_what_comes_later(
+    keys: dict[str, str], settings: Settings
+) -> None:
+    editing.rename_class("mine", "ants", "Ameisen", settings)
+    editing.delete_class("mine", "bees", settings)
+    files = [("ants/9.jpg", jpeg(9)), ("bees/8.jpg", jpeg(8)), ("ants/1.jpg", jpeg(1))]
+    report = add_to_set("mine", from_uploads(files), settings)
+    assert report.added == 2
+    assert report.dataset.counts == {"Ameisen": 2, "ants": 1, "bees": 1, "flies": 1}
+
+
+def test_settling_is_an_edit_too(keys: dict[str, str], settings: Settings) -> None:
+    key = keys["ants/1.jpg"]
+    before = load_state("mine", settings).content_hash
+    state = editing.settle("mine", [key], "tiny", settings)
+    assert state.by_key[key].settled == {"tiny"}
+    assert state.content_hash == before
+    state = editing.unsettle("mine", [key], "tiny", settings)
+    assert state.by_key[key].settled == set()
+    assert editing.undo("mine", settings).by_key[key].settled == {"tiny"}
+
+
+def test_undoing_nothing_does_nothing(keys: dict[str, str], settings: Settings) -> None:
+    assert editing.undo("mine", settings).edits == ()
+
+
+@pytest.mark.parametrize(
+    "label", ["", " ", "a/b", "..", ".hidden", "train", "Val", "x" * 61, "a\n"]
+)
+def test_labels_that_no_folder_can_have_are_refused(
+    label: str, keys: dict[str, str], settings: Settings
+) -> None:
+    assert not is_label(label)
+    with pytest.raises(BadDataset, match="Expected a class name"):
+        editing.relabel("mine", [keys["ants/1.jpg"]], label, settings)
+    assert load_state("mine", settings).edits == ()
+
+
+@pytest.mark.parametrize("label", ["ants", "Köln 2", "a-b_c.d", "日本"])
+def test_labels_that_are_taken(label: str) -> None:
+    assert is_label(label)
+
+
+def test_strangers_are_refused(keys: dict[str, str], settings: Settings) -> None:
+    with pytest.raises(BadDataset, match="does not have"):
+        editing.exclude("mine", ["0" * 16], settings)
+    with pytest.raises(BadDataset, match="Expected a class"):
+        editing.rename_class("mine", "wasps", "ants", settings)
+    with pytest.raises(ValueError, match="change"):
+        Change("colour", "red", ())
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"edits": [{}]}', '{"edits": [[1]]}'])
+def test_a_damaged_log_is_said_and_not_passed_over(
+    content: str, keys: dict[str, str], settings: Settings
+) -> None:
+    (settings.datasets / "mine" / "edits.json").write_text(content)
+    with pytest.raises(BadDataset, match="go back to the labels"):
+        load_state("mine", settings)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tlcore.datasets.edits import editing
+from tlcore.datasets.store import load_state
+from tlcore.settings import Settings
+settings = Settings(home=Path(sys.argv[1]), keras_home=Path(sys.argv[1]))
+key = load_state("mine", settings).items[0].key
+print("begins", flush=True)
+while True:
+    editing.exclude("mine", [key], settings)
+    editing.include("mine", [key], settings)
+"""
+
+
+@pytest.mark.parametrize("moment", range(5))
+def test_killed_between_edits_the_log_is_whole(
+    moment: int, keys: dict[str, str], settings: Settings
+) -> None:
+    command = [sys.executable, "-c", KILLED, str(settings.home)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            process.wait(timeout=0.02 + 0.013 * moment)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    state = load_state("mine", settings)
+    assert len(state.items) == len(FILES)
+    assert state.items[0].excluded == bool(len(state.edits) % 2)
+    editing.undo("mine", settings)  # the lock went with its process
+
+
+def test_files_are_read_again_only_when_they_change(
+    keys: dict[str, str], settings: Settings, tmp_path: Path
+) -> None:
+    assert load_state("mine", settings) is load_state("mine", settings)

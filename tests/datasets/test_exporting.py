@@ -1,0 +1,78 @@
+"""A set written as a zip comes back as the same set."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.datasets.files import encoded, jpeg, scene
+from tlcore.datasets.edits import editing
+from tlcore.datasets.exporting import export_set
+from tlcore.datasets.importing import import_set
+from tlcore.datasets.sources import from_uploads, from_zip
+from tlcore.datasets.splitting import Division, divide_set
+from tlcore.datasets.store import load_set, load_state
+from tlcore.errors import BadDataset
+from tlcore.settings import Settings
+
+
+def make(settings: Settings) -> None:
+    files = [(f"{'ab'[i % 2]} class/{i}.jpg", jpeg(i)) for i in range(20)]
+    files += [
+        ("b class/0.jpg", jpeg(50)),
+        ("b class/x/1.jpg", jpeg(51)),
+        ("b class/scan", jpeg(52)),
+    ]
+    files += [("a class/wrong.jpg", encoded(scene(53), "PNG")), ("a class/twice.jpg", jpeg(0))]
+    import_set("mine", from_uploads(files), settings)
+
+
+@pytest.mark.parametrize("divided", [False, True])
+def test_it_comes_back_with_the_same_hash(
+    divided: bool, settings: Settings, tmp_path: Path
+) -> None:
+    make(settings)
+    keys = [item.key for item in load_state("mine", settings).items]
+    editing.exclude("mine", keys[:3], settings)
+    editing.rename_class("mine", "a class", "Äpfel", settings)
+    editing.relabel("mine", keys[5:8], "c", settings)
+    if divided:
+        divide_set("mine", Division(0.3, 0.2, 1), settings)
+    file = tmp_path / "out.zip"
+    state = export_set("mine", file, settings)
+    report = import_set("back", from_zip(file, settings.limits), settings)
+    back = load_state("back", settings)
+    assert report.refused == ()
+    assert back.content_hash == state.content_hash
+    assert dict(back.counts) == dict(state.counts)
+    assert load_set("back", settings).counts_by_split == state.dataset.counts_by_split
+
+
+def test_the_same_set_gives_the_same_bytes(settings: Settings, tmp_path: Path) -> None:
+    make(settings)
+    for name in ("one.zip", "two.zip"):
+        export_set("mine", tmp_path / name, settings)
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    assert sorted(path.name for path in tmp_path.glob("*zip*")) == ["one.zip", "two.zip"]
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert archive.testzip() is None
+
+
+def test_what_cannot_be_written_is_said(settings: Settings, tmp_path: Path) -> None:
+    make(settings)
+    with pytest.raises(BadDataset, match="Expected to be able to write"):
+        export_set("mine", tmp_path / "nowhere" / "out.zip", settings)
+    editing.exclude("mine", list(load_state("mine", settings).by_key), settings)
+    with pytest.raises(BadDataset, match="none that are used"):
+        export_set("mine", tmp_path / "out.zip", settings)
+
+
+def test_a_class_name_that_would_come_back_as_another_is_refused(
+    settings: Settings, tmp_path: Path
+) -> None:
+    files = [("x.jpg", jpeg(1)), ("y.jpg", jpeg(2))]
+    import_set("mine", from_uploads(files), settings, default_label="test")
+    with pytest.raises(BadDataset, match="Received 'test'"):
+        export_set("mine", tmp_path / "out.zip", settings)

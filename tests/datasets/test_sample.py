@@ -1,0 +1,35 @@
+"""The drawn sample: the same bytes every time, whole, and once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tlcore.datasets.dataset import split_samples
+from tlcore.datasets.decode import content_id, decode
+from tlcore.datasets.sample import COUNTS, PAINTERS, SAMPLE_NAME, draw, ensure_sample
+from tlcore.datasets.store import list_sets
+from tlcore.settings import Limits, Settings
+
+
+@pytest.mark.parametrize("label", PAINTERS)
+def test_a_picture_is_the_same_every_time_and_like_no_other(label: str) -> None:
+    pictures = [draw(label, split, number) for split in COUNTS for number in (1, 2)]
+    assert len({content_id(picture) for picture in pictures}) == 4
+    assert draw(label, "train", 1) == pictures[0]
+    sizes = {decode(picture, "a", Limits()).size for picture in pictures}
+    assert sizes <= {(320, 320), (400, 300), (300, 400)}
+
+
+def test_two_sessions_at_once_get_the_same_whole_set(settings: Settings) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(ensure_sample, [settings] * 2)
+    assert one == other == ensure_sample(settings)
+    assert one.classes == tuple(sorted(PAINTERS))
+    assert one.counts_by_split == {
+        split: dict.fromkeys(one.classes, count) for split, count in COUNTS.items()
+    }
+    assert len({sample.sha256 for sample in one.samples}) == len(one.samples) == 208
+    assert [len(side) for side in split_samples(one)] == [160, 48]
+    assert [info.name for info in list_sets(settings)] == [SAMPLE_NAME]

@@ -1,0 +1,53 @@
+"""A stored set with a test part, and runs on it: real, small, quick."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tlcore.datasets.sources import from_folder
+from tlcore.datasets.store import import_set
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.orders import create_run
+from tlcore.training.run import RunInfo
+from tlcore.training.store import run_info
+from tlcore.training.worker import work
+
+REAL = {"backbone": "MobileNet-0.25", "size": 64, "batch_size": 4}
+PARTS = {"train": 12, "val": 8, "test": 8}  # pictures of each class
+
+
+def write_parts(folder: Path, counts: dict[str, dict[str, int]], spread: float = 25) -> Path:
+    """Write part/class folders of noisy pictures: reddish ants, bluish bees.
+
+    Args:
+        counts: part → class → pictures.
+        spread: of the noise around a class's colour, 0…255; the greater, the harder.
+    """
+    draw = np.random.default_rng(0)
+    colours = {"ants": (170, 90, 80), "bees": (80, 90, 170)}
+    for part, labels in counts.items():
+        for label, number in labels.items():
+            (folder / part / label).mkdir(parents=True)
+            for place in range(number):
+                tint = np.array(colours[label]) + draw.normal(0, spread, 3)
+                pixels = tint + draw.normal(0, 20, (48, 48, 3))
+                picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+                picture.save(folder / part / label / f"{place:02}.png")
+    return folder
+
+
+def stored(settings: Settings, folder: Path, name: str = "insects") -> str:
+    import_set(name, from_folder(folder), settings)
+    return name
+
+
+def trained(settings: Settings, config: RunConfig) -> RunInfo:
+    folder, lock = create_run(config, settings)
+    work(folder, settings)
+    os.close(lock)
+    return run_info(folder.name, settings)

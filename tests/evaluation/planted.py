@@ -1,0 +1,45 @@
+"""Answers planted by hand, as a run would have given them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tlcore.datasets.dataset import Sample
+from tlcore.evaluation.judged import UNKNOWN, Judged
+
+
+def judged(
+    labels: list[int],
+    probabilities: list[list[float]],
+    part: str = "test",
+    imagenet: list[int] | None = None,
+    run: str = "planted",
+) -> Judged:
+    """A picture for each label, called 000.jpg, 001.jpg …"""
+    classes = tuple(f"class {index}" for index in range(len(probabilities[0])))
+    samples = tuple(
+        Sample(f"{number:03}.jpg", Path(f"{number:03}.jpg"), f"{number:064x}", classes[label], part)
+        for number, label in enumerate(labels)
+    )
+    return Judged(
+        run,
+        part,
+        classes,
+        samples,
+        np.array(labels, np.int64),
+        np.array(probabilities, np.float32),
+        np.array(imagenet or [UNKNOWN] * len(labels), np.int64),
+    )
+
+
+def drawn(pictures: int, classes: int, seed: int, part: str = "test") -> Judged:
+    """Answers of a network that is right more often than not, drawn with a seed."""
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(0, classes, pictures)
+    logits = draw.normal(0, 1.5, (pictures, classes))
+    logits[np.arange(pictures), labels] += 1.5
+    powers = np.exp(logits)
+    shares = powers / powers.sum(axis=1, keepdims=True)
+    return judged(labels.tolist(), shares.tolist(), part)

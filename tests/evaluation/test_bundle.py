@@ -1,0 +1,214 @@
+"""A bundle as a person gets it: what is in it, what it answers, and what comes of trouble."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.running import tlcore
+from tests.evaluation.conftest import Bundle
+from tests.evaluation.odd import odd_files, turned
+from tlcore.datasets.decode import read
+from tlcore.datasets.locks import sweep
+from tlcore.errors import RunError
+from tlcore.evaluation.bundle.check import Pages, check, read_checks
+from tlcore.evaluation.bundle.formats import FORMATS
+from tlcore.evaluation.bundle.make import LITERT, NEEDED, make_bundle
+from tlcore.evaluation.bundle.pictures import PICTURES
+from tlcore.settings import PROJECT, Settings
+from tlcore.training.facts import versions
+from tlcore.training.store import load_run
+from tlcore.training.trained import load_trained
+
+
+def page(bundle: Bundle, paths: list[Path]) -> np.ndarray:
+    network = load_trained(bundle.run, bundle.settings)
+    limits = bundle.settings.limits
+    return np.stack([network.predict(read(path, limits)).probabilities for path in paths])
+
+
+def said(python: Path | str, folder: Path, name: str, paths: list[Path]) -> np.ndarray:
+    """What predict.py answers, started as a person does, where nothing of ours can be found."""
+    done = subprocess.run(
+        [python, "-I", "predict.py", "--json", "--format", name, *map(str, paths)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)
+    return np.array([list(answers[str(path)].values()) for path in paths], np.float32)
+
+
+def test_every_format_was_compared_and_is_there(bundle: Bundle) -> None:
+    assert [each.format for each in bundle.checks] == list(FORMATS)
+    for each in bundle.checks:
+        form = FORMATS[each.format]
+        assert each.offered, each.fault
+        assert each.pictures == PICTURES
+        assert each.greatest is not None
+        assert each.greatest <= (form.tolerance or 0.5)
+        assert (bundle.folder / form.file).exists()
+    assert [each for each in bundle.checks if each.greatest] != []  # it was measured, not assumed
+    assert read_checks(bundle.zip) == bundle.checks
+    assert [step for step, _, _ in bundle.told] == list(range(10))
+    assert {steps for _, steps, _ in bundle.told} == {10}
+
+
+def test_nothing_is_left_where_it_was_put_together(bundle: Bundle) -> None:
+    left = [path for path in bundle.settings.making.iterdir() if not path.name.startswith(".lock")]
+    assert left == []
+    assert [path.name for path in bundle.zip.parent.glob(".*")] == []
+
+
+def test_the_card_says_what_was_measured(bundle: Bundle) -> None:
+    card = (bundle.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    run = load_run(bundle.run, bundle.settings)
+    assert run.info.data_hash in card
+    assert f"Validation accuracy {run.info.val_accuracy:.1%}, 95% interval" in card
+    for each in bundle.checks:
+        assert f"{each.greatest:.1e}" in card
+        assert f"{each.agreed} of {PICTURES}" in card
+    assert "blocks from conv_dw_12 on" in card
+    assert str(bundle.settings.home) not in card
+
+
+def test_the_requirements_are_exact(bundle: Bundle) -> None:
+    here = versions()
+    lines = (bundle.folder / "requirements.txt").read_text(encoding="utf-8").split()
+    assert lines == [f"{name}=={here[name]}" for name in NEEDED]
+    small = (bundle.folder / "requirements-tflite.txt").read_text(encoding="utf-8").split()
+    assert small[-1] == f"ai-edge-litert=={LITERT}"
+
+
+def test_a_format_that_differs_or_fails_is_named_and_left_out(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle.folder, folder)
+    paths = odd_files(tmp_path)[:3]
+    swapped = Pages(tuple(paths), page(bundle, paths)[:, ::-1], ("blue", "green"))
+    apart = check(FORMATS["keras"], folder, swapped)
+    assert not apart.offered
+    assert "Its answers differ by up to" in apart.fault
+    (folder / "model.tflite").write_bytes(b"no network")
+    broken = check(FORMATS["tflite"], folder, swapped)
+    assert not broken.offered
+    assert broken.greatest is None
+    assert "It did not answer" in broken.fault
+
+
+def test_a_run_without_a_network_has_no_bundle(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="Expected the id of a run"):
+        make_bundle("none", tmp_path / "a.zip", bundle.settings, lambda *step: None)
+    with pytest.raises(RunError, match="Expected a folder"):
+        make_bundle(bundle.run, tmp_path / "no" / "a.zip", bundle.settings, lambda *step: None)
+
+
+def test_a_full_disk_leaves_no_half_bundle(bundle: Bundle, tmp_path: Path) -> None:
+    """A file may have 200 kB here, so the first format cannot be written."""
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    target = tmp_path / "bundle.zip"
+    done = subprocess.run(
+        [sys.executable, "-m", "tlcore", "runs", "export", bundle.run, str(target)],
+        cwd=PROJECT,
+        env=os.environ | bundle.settings.to_environment(),
+        preexec_fn=small_files,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Expected room to make bundle.zip" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_conversion_leaves_no_half_bundle(bundle: Bundle, tmp_path: Path) -> None:
+    target, progress = tmp_path / "bundle.zip", tmp_path / "progress.json"
+    words = ["runs", "export", bundle.run, str(target), "--progress-file", str(progress)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tlcore", *words],
+        cwd=PROJECT,
+        env=os.environ | bundle.settings.to_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not progress.exists() or json.loads(progress.read_text())["done"] < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert [path.name for path in tmp_path.iterdir()] == ["progress.json"]
+    making = bundle.settings.making
+    assert list(making.glob(".import-*")) != []
+    sweep(making)  # as the next one does
+    assert list(making.glob(".import-*")) == []
+
+
+def test_the_command_line_says_why_there_is_none(settings: Settings, tmp_path: Path) -> None:
+    done = tlcore(settings, "runs", "export", "none", tmp_path / "a.zip")
+    assert done.returncode == 1
+    assert "Expected the id of a run" in done.stderr
+
+
+def photographs(folder: Path, photos: list[Path]) -> list[Path]:
+    """Real photographs of several sizes, one of them in all eight ways to hold a camera."""
+    chosen = [path for path in photos[::30]]
+    with Image.open(photos[3]) as image:
+        for turn in range(1, 9):
+            path = folder / f"photo-{turn}.jpg"
+            path.write_bytes(turned(image.convert("RGB"), turn))
+            chosen.append(path)
+        small = folder / "small.png"
+        image.convert("RGB").resize((71, 40)).save(small)
+    return [*chosen, small]
+
+
+def install(place: Path, requirements: Path) -> Path:
+    """A fresh environment with these packages and no others; its Python."""
+    venv.create(place, with_pip=True)
+    python = place / "bin" / "python"
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--no-compile", "-r", requirements],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+@pytest.mark.parametrize(
+    ("requirements", "names"),
+    [
+        ("requirements.txt", ("keras", "saved_model", "tflite", "tflite-int8")),
+        ("requirements-tflite.txt", ("tflite", "tflite-int8")),
+    ],
+)
+def test_a_fresh_environment_gives_the_pages_probabilities(
+    requirements: str, names: tuple[str, ...], bundle: Bundle, tmp_path: Path, photos: list[Path]
+) -> None:
+    python = install(tmp_path / "venv", bundle.folder / requirements)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(bundle.folder, elsewhere)
+    paths = [*photographs(tmp_path, photos), *odd_files(tmp_path)]
+    truth = page(bundle, paths)
+    assert np.ptp(truth) > 0.1  # they are not all alike
+    for name in names:
+        apart = np.abs(said(python, elsewhere, name, paths) - truth).max()
+        assert apart < (FORMATS[name].tolerance or 0.2), name

@@ -1,0 +1,161 @@
+"""Every number of an evaluation beside scikit-learn's, and the odd cases by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics
+from sklearn.calibration import calibration_curve
+
+from tests.evaluation.planted import drawn, judged
+from tlcore.errors import RunError
+from tlcore.evaluation.as_json import from_json, to_json
+from tlcore.evaluation.curves import at_threshold, curves
+from tlcore.evaluation.evaluation import evaluate
+from tlcore.evaluation.matrix import best, cell, mistakes
+
+CONSTANT = judged([0] * 17 + [1] * 2, [[0.9, 0.1]] * 19)
+
+
+@pytest.mark.parametrize(("pictures", "classes", "seed"), [(200, 2, 0), (333, 5, 1), (40, 12, 2)])
+def test_every_number_equals_scikit_learns(pictures: int, classes: int, seed: int) -> None:
+    said = drawn(pictures, classes, seed)
+    found = evaluate(said, drawn(300, classes, 9, "train"), "hash")
+    truth, answers = said.labels, said.answers
+    assert found.accuracy.value == pytest.approx(metrics.accuracy_score(truth, answers))
+    assert found.balanced_accuracy.value == pytest.approx(
+        metrics.balanced_accuracy_score(truth, answers)
+    )
+    assert found.macro_f1 == pytest.approx(
+        metrics.f1_score(truth, answers, average="macro", zero_division=0)
+    )
+    assert found.log_loss == pytest.approx(
+        metrics.log_loss(truth, said.probabilities, labels=range(classes)),
+        rel=1e-5,
+    )
+    assert found.matrix == tuple(
+        map(tuple, metrics.confusion_matrix(truth, answers, labels=range(classes)).tolist())
+    )
+    report = metrics.precision_recall_fscore_support(
+        truth, answers, labels=range(classes), zero_division=0
+    )
+    for figures, precision, recall, f1, support in zip(found.per_class, *report, strict=True):
+        assert (figures.precision.value if figures.precision else 0) == pytest.approx(precision)
+        assert (figures.recall.value if figures.recall else 0) == pytest.approx(recall)
+        assert (figures.f1 or 0) == pytest.approx(f1)
+        assert figures.pictures == support
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_reliability_diagram_equals_scikit_learns(seed: int) -> None:
+    said = drawn(400, 3, seed)
+    found = evaluate(said, said, "").calibration
+    accuracy, confidence = calibration_curve(said.right, said.confidence, n_bins=10)
+    assert [each.accuracy for each in found.bins] == pytest.approx(accuracy.tolist())
+    assert [each.confidence for each in found.bins] == pytest.approx(confidence.tolist(), rel=1e-5)
+    weights = np.array([each.answers for each in found.bins]) / len(said)
+    assert found.error == pytest.approx((weights * np.abs(accuracy - confidence)).sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_curves_equal_scikit_learns(seed: int) -> None:
+    said = drawn(150, 2, seed)
+    said.probabilities[:40] = said.probabilities[40:80].round(1)  # ties
+    found, sure = curves(said), said.probabilities[:, 1]
+    false, true, _ = metrics.roc_curve(said.labels, sure, drop_intermediate=False)
+    np.testing.assert_allclose(np.append(0, found.false_positives), false)
+    np.testing.assert_allclose(np.append(0, found.recall), true)
+    precision, recall, _ = metrics.precision_recall_curve(said.labels, sure)
+    np.testing.assert_allclose(found.precision[::-1], precision[-len(found.precision) - 1 : -1])
+    np.testing.assert_allclose(found.recall[::-1], recall[-len(found.recall) - 1 : -1])
+    assert found.roc_area == pytest.approx(metrics.roc_auc_score(said.labels, sure))
+    assert found.average_precision == pytest.approx(
+        metrics.average_precision_score(said.labels, sure)
+    )
+
+
+def test_a_threshold_by_hand() -> None:
+    said = judged([1, 1, 1, 0, 0], [[0.1, 0.9], [0.6, 0.4], [0.8, 0.2], [0.5, 0.5], [0.9, 0.1]])
+    found = at_threshold(said, 0.4)
+    assert (found.hits, found.misses, found.false_alarms, found.rejections) == (2, 1, 1, 1)
+    assert found.accuracy.value == pytest.approx(0.6)
+    assert found.precision is not None
+    assert found.precision.value == pytest.approx(2 / 3)
+    assert at_threshold(said, 0.95).precision is None
+    assert at_threshold(said, 0.0).recall is not None
+    with pytest.raises(RunError, match="two classes"):
+        at_threshold(drawn(5, 3, 0), 0.5)
+    with pytest.raises(RunError, match="both classes"):
+        curves(judged([1, 1], [[0.5, 0.5]] * 2))
+
+
+def test_a_constant_model_on_17_to_2_is_called_one() -> None:
+    found = evaluate(CONSTANT, CONSTANT, "hash")
+    assert found.accuracy.value == pytest.approx(17 / 19)
+    assert found.balanced_accuracy.value == 0.5
+    assert found.majority.accuracy == found.accuracy
+    assert "to every picture" in found.warnings[0]
+    assert any("judged by 2 pictures only" in words for words in found.warnings)
+    never = found.per_class[1]
+    assert never.precision is None
+    assert never.recall is not None and never.recall.value == 0
+    assert found.two_class is not None and found.two_class.roc_area == 0.5
+
+
+def test_a_class_with_neither_pictures_nor_answers_has_no_figures() -> None:
+    said = judged([0, 1], [[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
+    found = evaluate(said, said, "hash")
+    third = found.per_class[2]
+    assert (third.precision, third.recall, third.f1) == (None, None, None)
+    assert found.macro_f1 == 1
+    assert any("No picture of “class 2”" in words for words in found.warnings)
+
+
+def test_baselines_learn_from_the_training_part_alone() -> None:
+    """ImageNet's class 5 goes with class 1 in training; there class 0 is the more frequent."""
+    train = judged([0, 0, 1], [[1.0, 0.0]] * 3, "train", imagenet=[7, 7, 5])
+    test = judged([1, 1, 1, 0], [[0.0, 1.0]] * 4, imagenet=[5, 5, 9, 5])
+    found = evaluate(test, train, "hash")
+    assert (found.majority.label, found.majority.accuracy.value) == ("class 0", 0.25)
+    assert found.imagenet is not None and found.imagenet.value == 0.5
+    without = evaluate(test, judged([0, 1], [[1.0, 0.0]] * 2, "train"), "hash")
+    assert without.imagenet is None and "not here" in without.imagenet_note
+
+
+def test_a_certain_mistake_costs_much_and_not_infinitely() -> None:
+    said = judged([0, 1], [[0.0, 1.0], [0.0, 1.0]])
+    assert evaluate(said, said, "").log_loss == pytest.approx(-math.log(2**-23) / 2)
+
+
+def test_the_pictures_behind_a_cell_are_as_many_as_it_says_worst_first() -> None:
+    said = drawn(250, 4, 3)
+    matrix = evaluate(said, said, "").matrix
+    for true, row in enumerate(matrix):
+        for answer, number in enumerate(row):
+            places = cell(said, true, answer)
+            assert len(places) == number
+            own = said.probabilities[places, true]
+            assert (np.diff(own) >= 0).all()
+    assert len(mistakes(said)) + len(best(said)) == len(said)
+    assert said.confidence[best(said)[0]] == said.confidence[said.right].max()
+
+
+def test_validation_says_that_there_is_no_test() -> None:
+    said = drawn(100, 2, 0, "val")
+    assert "no test part" in evaluate(said, said, "", tested=False).warnings[0]
+    assert evaluate(said, said, "", tested=True).warnings == ()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_there_and_back_through_json(classes: int) -> None:
+    found = evaluate(drawn(30, classes, 0), drawn(30, classes, 1), "hash")
+    assert from_json(json.loads(json.dumps(to_json(found), allow_nan=False))) == found
+
+
+def test_nothing_to_judge_is_refused() -> None:
+    empty = drawn(3, 2, 0).take(np.array([], np.int64))
+    with pytest.raises(RunError, match="files are gone"):
+        evaluate(empty, drawn(3, 2, 0), "")

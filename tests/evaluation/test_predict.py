@@ -1,0 +1,34 @@
+"""The bundle's program reads every picture as the page does, byte for byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.evaluation.odd import odd_files
+from tlcore.datasets.decode import read
+from tlcore.datasets.geometry import FITS, fit
+from tlcore.evaluation.bundle import predict
+from tlcore.settings import Limits
+
+
+@pytest.mark.parametrize("how", FITS)
+def test_the_square_is_the_pages(how: str, tmp_path: Path) -> None:
+    for path in odd_files(tmp_path):
+        ours = fit(read(path, Limits()), 37, how)
+        np.testing.assert_array_equal(
+            predict.FITS[how](predict.upright(path), 37), ours, err_msg=path.name
+        )
+
+
+def test_the_program_knows_the_same_fits_and_no_module_of_ours() -> None:
+    assert list(predict.FITS) == list(FITS)
+    assert "tlcore" not in Path(predict.__file__).read_text(encoding="utf-8")
+
+
+def test_real_photographs_too(photos: list[Path]) -> None:
+    for path in photos[::12]:
+        ours = fit(read(path, Limits()), 224)
+        np.testing.assert_array_equal(predict.crop(predict.upright(path), 224), ours)

@@ -1,0 +1,103 @@
+"""The parts of a report on planted values: what is drawn, what is said, what is never let in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.evaluation.planted import drawn, judged
+from tlcore.evaluation.evaluation import evaluate
+from tlcore.evaluation.interval import Share, share_of
+from tlcore.evaluation.report import charts, marks
+from tlcore.evaluation.report.faces import SIDE, face
+from tlcore.evaluation.report.figures import MATRIX, _matrix, _pairs
+from tlcore.evaluation.report.opening import _beside
+from tlcore.models.calibration import calibration
+from tlcore.settings import Limits
+from tlcore.training.events import Epoch
+
+
+def epoch(number: int, loss: float, accuracy: float) -> Epoch:
+    return Epoch(number, "head", loss, accuracy, loss * 2, accuracy / 2, 1.0)
+
+
+def points(drawing: str) -> list[list[tuple[float, float]]]:
+    """The corners of the lines that have a colour."""
+    paths = re.findall(r'<path d="M([^"]+)" fill="none"', drawing)
+    return [[tuple(map(float, each.split())) for each in path.split("L")] for path in paths]
+
+
+def test_a_curve_runs_from_the_first_epoch_to_the_last() -> None:
+    history = [epoch(1, 0.8, 0.4), epoch(2, 0.4, 0.8), epoch(3, 0.2, 1.0)]
+    train, val = points(charts.curves(history, "loss", None))
+    # Twice 0.8 is the highest, so the scale goes to 2; the drawing is 188 high below 12.
+    assert [y for _, y in train] == pytest.approx([12 + 188 * (2 - v) / 2 for v in (0.8, 0.4, 0.2)])
+    assert [y for _, y in val] == pytest.approx([12 + 188 * (2 - v) / 2 for v in (1.6, 0.8, 0.4)])
+    assert [x for x, _ in train] == pytest.approx([44, 186, 328])
+    train, _ = points(charts.curves(history, "accuracy", 1))
+    assert train[-1] == (328, 12)  # 100% is on top
+    assert "top blocks learn too" in charts.curves(history, "accuracy", 1)
+
+
+@pytest.mark.parametrize("loss", [float("inf"), float("nan"), 0.0])
+def test_a_loss_that_is_no_number_breaks_nothing(loss: float) -> None:
+    drawing = charts.curves([epoch(1, loss, 0.5), epoch(2, 0.5, 0.5)], "loss", None)
+    assert "nan" not in drawing
+    assert "inf" not in drawing
+    assert points(charts.curves([epoch(1, loss, 0.5)], "loss", None)) != []
+
+
+def test_a_bar_is_as_long_as_its_share_and_its_interval_lies_on_it() -> None:
+    share = share_of(3, 4)
+    drawing = charts.bars([charts.Row("a <b>", share, "#123456")])
+    assert "width:75.00%;background:#123456" in drawing
+    assert f"left:{share.low * 100:.2f}%;width:{(share.high - share.low) * 100:.2f}%" in drawing
+    assert "a &lt;b&gt;" in drawing
+
+
+def test_every_bin_is_a_dot_at_its_place() -> None:
+    drawing = charts.reliability(calibration([0.95, 0.95, 0.55], [True, True, False]))
+    dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', drawing)
+    assert [float(x) for x, _, _ in dots] == pytest.approx([58 + 0.55 * 220, 58 + 0.95 * 220])
+    assert [float(y) for _, y, _ in dots] == [14 + 220, 14]
+    assert float(dots[0][2]) < float(dots[1][2]) == 12
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1.0, "100%"), (0.999, "&gt;99%"), (0.941, "94%"), (0.05, "5.0%"), (0.0, "0.0%"), (None, "–")],
+)
+def test_shares_are_rounded_and_exact(value: float | None, shown: str) -> None:
+    found = marks.percent(value)
+    assert re.sub("<[^>]+>", "", found) == shown
+    assert value is None or f'value="{value!r}"' in found
+
+
+def test_names_of_folders_stay_text() -> None:
+    assert marks.text('<img src="x" onerror=a>') == "&lt;img src=&quot;x&quot; onerror=a&gt;"
+    many = drawn(400, MATRIX + 1, seed=1)
+    assert "<td>" in _pairs(evaluate(many, drawn(60, MATRIX + 1, 2, "train"), ""))
+
+
+def test_the_matrix_holds_every_count() -> None:
+    found = judged([0, 0, 1, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7], [0.1, 0.9]])
+    drawing = _matrix(evaluate(found, found, ""))
+    assert re.findall(r"<td [^>]+>(\d+)</td>", drawing) == ["1", "1", "1", "2"]
+
+
+def test_nothing_is_claimed_where_intervals_overlap() -> None:
+    low, middle, high = (Share(v, v - 0.1, v + 0.1, 50) for v in (0.3, 0.45, 0.9))
+    assert _beside(high, low, "it") == "It is clearly better than it."
+    assert _beside(low, high, "it") == "It is worse than it."
+    assert _beside(middle, low, "it") == "So few pictures do not show that it is better than it."
+
+
+def test_a_face_is_a_small_square_and_a_file_that_is_gone_has_none(tmp_path: Path) -> None:
+    Image.new("RGB", (900, 300), (200, 30, 30)).save(tmp_path / "a.png")
+    address = face(tmp_path / "a.png", "crop", Limits())
+    assert address.startswith("data:image/jpeg;base64,")
+    assert len(address) < 20 * SIDE
+    assert face(tmp_path / "gone.png", "crop", Limits()) == ""

@@ -1,0 +1,207 @@
+"""Review of real runs: what is asked and kept, what is never learned from, what is mended."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.evaluation.made import PARTS, REAL, stored, trained, write_parts
+from tlcore.datasets.edits.editing import exclude, relabel, undo
+from tlcore.datasets.store import load_state
+from tlcore.errors import RunError, UnknownName
+from tlcore.evaluation.again import came_after, changes, keep_parts, labels_now, note_after, set_of
+from tlcore.evaluation.embedding import embed
+from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
+from tlcore.evaluation.suspects import find_suspects
+from tlcore.evaluation.versus import versus
+from tlcore.inference.judging import answers, evaluate_run
+from tlcore.settings import Settings
+from tlcore.training.cache.shelf import make_room
+from tlcore.training.config import RunConfig
+from tlcore.training.parts import pictures_of
+from tlcore.training.run import RunInfo
+
+EVEN = {part: {"ants": number, "bees": number} for part, number in PARTS.items()}
+
+
+@pytest.fixture(scope="module")
+def home(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(home=tmp_path_factory.mktemp("review"), keras_home=shared / "keras")
+
+
+@pytest.fixture(scope="module")
+def run(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
+    """One run for all who only look at it, or put back what they take away."""
+    name = stored(home, write_parts(tmp_path_factory.mktemp("files") / "set", EVEN))
+    return trained(home, RunConfig(name, epochs=15, learning_rate=0.01, **REAL))
+
+
+def asked_of(settings: Settings, info: RunInfo, part: str) -> Judged:
+    return judge(info.id, part, settings, lambda paths: answers(settings, info.id, paths))
+
+
+def refuse(paths: Sequence[Path]) -> Answers:
+    raise AssertionError(f"asked again about {len(paths)} pictures")
+
+
+def test_test_pictures_never_reach_a_fit(run: RunInfo, home: Settings) -> None:
+    """By hash: the run's parts do not meet, and what the fit read from holds no test picture."""
+    parts = {part: {s.sha256 for s in pictures_of(run, part)} for part in PARTS}
+    assert {part: len(hashes) for part, hashes in parts.items()} == {
+        part: 2 * number for part, number in PARTS.items()
+    }
+    assert not parts["test"] & (parts["train"] | parts["val"])
+    ids = b"".join(path.read_bytes() for path in home.features.glob("*/ids"))
+    read = {ids[start : start + 32].hex() for start in range(0, len(ids), 32)}
+    assert read == parts["train"] | parts["val"]
+
+
+def test_evaluation_on_either_part(run: RunInfo, home: Settings) -> None:
+    assert judging_part(run.id, home) == "test"
+    found = evaluate_run(home, run.id)
+    assert (found.part, found.pictures) == ("test", 2 * PARTS["test"])
+    assert found.imagenet is not None
+    assert sum(map(sum, found.matrix)) == found.pictures
+    by_validation = evaluate_run(home, run.id, "val")
+    assert by_validation.accuracy.value == pytest.approx(run.val_accuracy)
+    assert by_validation.log_loss == pytest.approx(run.val_loss, abs=1e-4)
+    assert by_validation.data_hash != found.data_hash
+    again = judge(run.id, "test", home, refuse)  # kept: nothing is asked a second time
+    np.testing.assert_array_equal(again.probabilities, asked_of(home, run, "test").probabilities)
+
+
+def test_answers_are_asked_again_when_the_network_or_the_file_has_changed(
+    run: RunInfo, home: Settings
+) -> None:
+    asked_of(home, run, "val")
+    assert kept(run.id, "val", home) is not None
+    file = run.folder / "answers-val.npz"
+    file.write_bytes(file.read_bytes()[:100])  # torn
+    assert kept(run.id, "val", home) is None
+    asked_of(home, run, "val")
+    assert run.model is not None
+    before = run.model.read_bytes()
+    run.model.write_bytes(before + b" ")
+    assert kept(run.id, "val", home) is None
+    run.model.write_bytes(before)
+    assert kept(run.id, "val", home) is not None
+
+
+def test_an_unreadable_picture_is_named_and_does_not_count(run: RunInfo, home: Settings) -> None:
+    gone = pictures_of(run, "test")[3]
+    (run.folder / "answers-test.npz").unlink(missing_ok=True)
+    elsewhere = gone.path.rename(gone.path.with_suffix(".away"))
+    found = evaluate_run(home, run.id)
+    elsewhere.rename(gone.path)
+    (run.folder / "answers-test.npz").unlink()
+    assert found.unreadable == (gone.file,)
+    assert found.pictures == 2 * PARTS["test"] - 1
+    assert any("could not be read" in words for words in found.warnings)
+
+
+def test_a_test_picture_that_was_learned_from_is_no_test(real: Settings, tmp_path: Path) -> None:
+    files = write_parts(tmp_path / "files", EVEN)
+    shutil.copy(files / "train" / "ants" / "00.png", files / "test" / "ants" / "copy.png")
+    run = trained(real, RunConfig(str(files), epochs=2, **REAL))
+    found = evaluate_run(real, run.id)
+    assert found.pictures == 2 * PARTS["test"]
+    assert any("1 test picture is left out" in words for words in found.warnings)
+
+
+def test_a_part_that_is_not_there(real: Settings, tmp_path: Path) -> None:
+    two = {part: EVEN[part] for part in ("train", "val")}
+    run = trained(real, RunConfig(str(write_parts(tmp_path / "two", two)), epochs=1, **REAL))
+    assert any("no test part" in words for words in evaluate_run(real, run.id).warnings)
+    with pytest.raises(RunError, match="pictures in the test part"):
+        evaluate_run(real, run.id, "test")
+    with pytest.raises(UnknownName, match="train, val, test"):
+        evaluate_run(real, run.id, "all")
+
+
+def test_a_constant_model_on_17_to_2(real: Settings, tmp_path: Path) -> None:
+    """So low a rate that it can but lean to the frequent class."""
+    counts = {part: {"ants": 17, "bees": 2} for part in PARTS}
+    name = stored(real, write_parts(tmp_path / "files", counts), "uneven")
+    run = trained(real, RunConfig(name, epochs=1, learning_rate=1e-6, **REAL))
+    found = evaluate_run(real, run.id)
+    assert found.matrix == ((17, 0), (2, 0))
+    assert found.accuracy.value == pytest.approx(17 / 19)
+    assert found.balanced_accuracy.value == 0.5
+    assert found.accuracy == found.majority.accuracy
+    assert found.warnings[0].startswith("It says “ants” to every picture")
+    assert any("2 pictures only" in words for words in found.warnings)
+
+
+def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: Path) -> None:
+    """A set that is divided by the run: relabelling must not draw another division."""
+    flat = {".": {"ants": 20, "bees": 20}}
+    name = stored(real, write_parts(tmp_path / "files", flat))
+    wrong = sorted(item.key for item in load_state(name, real).used)[:3]
+    truth = {key: load_state(name, real).by_key[key].label for key in wrong}
+    for key in wrong:
+        relabel(name, [key], "ants" if truth[key] == "bees" else "bees", real)
+    recipe = RunConfig(name, epochs=15, learning_rate=0.01, **REAL)
+    first = trained(real, recipe)
+    suspects = find_suspects(real, first.id).doubted
+    assert {suspect.sample.key for suspect in suspects} == set(wrong)
+    for suspect in suspects:
+        assert suspect.suggested == truth[suspect.sample.key]
+        relabel(name, [suspect.sample.key], suspect.suggested, real)
+    state = set_of(first, real)
+    assert state is not None
+    assert changes(first, state) == (3, 0)
+    assert keep_parts(first, state, real) == 40
+    second = trained(real, recipe)
+    note_after(second, first.id)
+    assert came_after(second) == first.id
+    assert came_after(first) == ""
+    files = [[s.file for s in pictures_of(info, "val")] for info in (first, second)]
+    assert files[0] == files[1]
+    found = versus(
+        asked_of(real, first, "val"), asked_of(real, second, "val"), labels_now(second, real)
+    )
+    assert (found.pictures, found.left_out) == (8, 0)
+    assert found.after.value >= found.before.value
+    again = load_state(name, real)
+    assert keep_parts(second, again, real) == 0  # they are in the set now
+
+
+def test_what_is_excluded_counts_no_more_and_comes_back(run: RunInfo, home: Settings) -> None:
+    key = pictures_of(run, "val")[0].key
+    exclude("insects", [key], home)
+    state = set_of(run, home)
+    assert state is not None
+    assert changes(run, state) == (0, 1)
+    judged = asked_of(home, run, "val")
+    found = versus(judged, judged, labels_now(run, home))
+    assert (found.pictures, found.left_out) == (15, 1)
+    assert changes(run, undo("insects", home)) == (0, 0)
+
+
+def test_a_folder_or_a_deleted_set_cannot_be_mended(run: RunInfo, home: Settings) -> None:
+    (home.datasets / "insects").rename(home.datasets / ".insects")
+    assert set_of(run, home) is None
+    assert labels_now(run, home) is None
+    (home.datasets / ".insects").rename(home.datasets / "insects")
+    assert set_of(run, home) is not None
+    folder = replace(run, config=replace(run.config, dataset="/some/folder"))
+    assert set_of(folder, home) is None
+
+
+def test_features_that_are_gone_are_computed_anew(run: RunInfo, home: Settings) -> None:
+    find_suspects(home, run.id)
+    before = embed(home, run.id)
+    assert len(before.samples) == before.of == 2 * sum(PARTS.values())
+    assert before.computed == 2 * PARTS["test"]  # no run has looked at these
+    assert embed(home, run.id).computed == 0
+    make_room(home.features, 0)
+    after = embed(home, run.id)
+    assert after.computed == after.of
+    np.testing.assert_allclose(after.points, before.points, atol=1e-3)
+    assert {sample.split for sample in after.samples} == set(PARTS)

@@ -1,0 +1,101 @@
+"""Suspected labels: by hand on planted probabilities, and real labels flipped by us."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tlcore.datasets.dataset import Sample
+from tlcore.datasets.store import open_dataset
+from tlcore.evaluation.features import Features
+from tlcore.evaluation.suspects import find_suspects, rank
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.facts import read_or_write_split
+from tlcore.training.orders import create_run
+from tlcore.training.studies.folds import stratified
+
+ENOUGH = 0.6  # of the flipped labels among the first tenth of the suspects
+
+
+def planted(labels: list[int]) -> Features:
+    classes = ("ants", "bees")
+    samples = tuple(
+        Sample(f"{place}.jpg", Path(f"{place}.jpg"), f"{place:064x}", classes[label], "train")
+        for place, label in enumerate(labels)
+    )
+    values = np.zeros((len(labels), 1), np.float32)
+    return Features("planted", classes, samples, np.array(labels), values, 0)
+
+
+def test_the_ranking_by_hand() -> None:
+    """Thresholds: ants (0.9 + 0.7 + 0.2) / 3 = 0.6; bees (0.8 + 0.6) / 2 = 0.7.
+
+    Margins with thresholds taken off: 0.3 + 0.6, 0.1 + 0.4, −0.4 − 0.1, 0.1 + 0.4, −0.1 + 0.2.
+    """
+    probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.2, 0.8], [0.4, 0.6]])
+    found = rank(planted([0, 0, 0, 1, 1]), probabilities)
+    assert [each.sample.file for each in found][0:2] == ["2.jpg", "4.jpg"]
+    assert [each.margin for each in found] == pytest.approx([-0.5, 0.1, 0.5, 0.5, 0.9])
+    assert [each.doubted for each in found] == [True, False, False, False, False]
+    first = found[0]
+    assert (first.suggested, first.own, first.other) == ("bees", 0.2, 0.8)
+
+
+def test_a_class_of_which_nobody_is_sure_is_not_doubted_as_a_whole() -> None:
+    """Bees get 0.4 themselves, always: less than ants do, and yet as much as bees ever get."""
+    probabilities = np.array([[0.95, 0.05]] * 5 + [[0.6, 0.4]] * 5)
+    assert not any(each.doubted for each in rank(planted([0] * 5 + [1] * 5), probabilities))
+
+
+def test_folds_hold_every_picture_once_and_each_class_evenly() -> None:
+    labels = np.array([0] * 23 + [1] * 7)
+    fold = stratified(labels, 5, [0, 1])
+    assert sorted(np.bincount(fold[labels == 0])) == [4, 4, 5, 5, 5]
+    assert sorted(np.bincount(fold[labels == 1])) == [1, 1, 1, 2, 2]
+    assert (stratified(labels, 5, [0, 1]) == fold).all()
+    assert (stratified(labels, 5, [0, 2]) != fold).any()
+
+
+def test_flipped_labels_of_ants_and_bees_come_first(
+    real: Settings, shared: Path, tmp_path: Path
+) -> None:
+    """The set as links, so that the features of a picture are the same whatever its label is."""
+    source = shared / "datasets" / "hymenoptera"
+    for seed in range(3):
+        folder = tmp_path / f"flipped {seed}"
+        flipped = _linked(source, folder, seed)
+        run = _divided(real, RunConfig(str(folder)))
+        ranking = [
+            each for each in find_suspects(real, run).ranking if each.sample.split == "train"
+        ]
+        first = {each.sample.path.name for each in ranking[: len(ranking) // 10]}
+        assert len(first & flipped) >= ENOUGH * len(flipped)
+        shutil.rmtree(folder)
+
+
+def _divided(settings: Settings, config: RunConfig) -> str:
+    """A run that has divided its set and learned nothing yet: the suspects ask no network of it."""
+    folder, lock = create_run(config, settings)
+    read_or_write_split(folder, config, lambda: open_dataset(config.dataset, settings))
+    os.close(lock)
+    return folder.name
+
+
+def _linked(source: Path, folder: Path, seed: int) -> set[str]:
+    """Link the set into ``folder``, 5% of the training labels flipped; return their names."""
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    training = [path for path in files if path.relative_to(source).parts[0] == "train"]
+    flipped = set(random.Random(seed).sample(training, round(len(training) * 0.05)))
+    for path in files:
+        part, label, name = path.relative_to(source).parts
+        if path in flipped:
+            label = "bees" if label == "ants" else "ants"
+        (folder / part / label).mkdir(parents=True, exist_ok=True)
+        (folder / part / label / name).symlink_to(path)
+    return {path.name for path in flipped}

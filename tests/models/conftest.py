@@ -1,0 +1,22 @@
+"""Networks that several tests ask, loaded once: they are read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tlcore.models.answers import Pretrained
+from tlcore.models.network import Network, load_pretrained
+from tlcore.settings import PROJECT, Settings
+
+Loaded = Callable[[Pretrained], Network]
+
+
+@pytest.fixture(scope="session")
+def loaded(shared: Path) -> Loaded:
+    """Load a network with real weights, or give the one that is loaded."""
+    settings = Settings(home=PROJECT / "none", keras_home=shared / "keras")
+    return cache(lambda ref: load_pretrained(ref, settings))

@@ -1,0 +1,170 @@
+"""Grad-CAM against a reference straight from gradients: both kinds of head, flat and nested."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tlcore.errors import UnknownName
+from tlcore.models.explanation import Explanation, enlarge, overlay
+from tlcore.models.gradcam import combine, explain
+from tlcore.models.heads import add_head
+from tlcore.models.network import Network, preprocess
+
+SIZE = 64
+PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 120, 3), np.uint8))
+
+
+@cache
+def backbone(**options: object) -> keras.Model:
+    """A small network with lively maps: as it is built, they fade to zero layer by layer."""
+    keras.utils.set_random_seed(1)
+    model = keras.applications.MobileNet(
+        alpha=0.25, weights=None, input_shape=(SIZE, SIZE, 3), **options
+    )
+    generator = np.random.default_rng(4)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.gamma.assign(generator.uniform(2, 4, layer.gamma.shape))
+            layer.beta.assign(generator.normal(0, 0.5, layer.beta.shape))
+    return model
+
+
+def network(model: keras.Model, classes: int, source: str = "run") -> Network:
+    labels = tuple(f"class {number}" for number in range(classes))
+    return Network(model, "MobileNet-0.25", SIZE, "crop", labels, (), source, "")
+
+
+@cache
+def flat_head(classes: int, seed: int = 5) -> keras.Model:
+    """A head with weights that say something, which ends in logits as a loaded run does."""
+    model = add_head(backbone(include_top=False), classes)
+    kernel = np.random.default_rng(seed).normal(size=model.get_layer("logits").kernel.shape)
+    model.get_layer("logits").kernel.assign(kernel)
+    return keras.Model(model.input, model.get_layer("logits").output)
+
+
+@cache
+def nested_head(classes: int, seed: int = 5) -> keras.Model:
+    """The same head as the tutorials build it: the backbone is one layer of it."""
+    base = backbone(include_top=False)
+    model = keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3)),
+            base,
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(1 if classes == 2 else classes),
+        ]
+    )
+    kernel = np.random.default_rng(seed).normal(size=model.layers[-1].kernel.shape)
+    model.layers[-1].kernel.assign(kernel)
+    return model
+
+
+def reference(lower: keras.Model, upper: object, batch: np.ndarray, sign: float, unit: int):
+    """The paper's formula, loop by loop: α is the mean gradient of a map, the sum is cut at 0."""
+    maps = lower(batch, training=False)
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        score = sign * upper(maps)[0, unit]
+    gradient = tape.gradient(score, maps).numpy()[0]
+    cam = np.zeros(maps.shape[1:3])
+    for channel in range(maps.shape[3]):
+        cam += gradient[:, :, channel].mean() * maps.numpy()[0, :, :, channel]
+    return np.maximum(cam, 0)
+
+
+@pytest.mark.parametrize("index", [0, 2])
+@pytest.mark.parametrize("build", [flat_head, nested_head])
+def test_a_softmax_head(build: object, index: int) -> None:
+    model = build(3)
+    net = network(model, 3)
+    base = backbone(include_top=False)
+    dense = model.layers[-1]
+    expected = reference(
+        base, lambda maps: dense(tf.reduce_mean(maps, (1, 2))), net.prepare([PICTURE]), 1.0, index
+    )
+    found = explain(net, PICTURE, index)
+    assert found.layer.endswith("conv_pw_13_relu") or found.layer == "mobilenet_0.25_64"
+    np.testing.assert_allclose(found.cam, expected, atol=1e-4)
+    assert found.label == f"class {index}"
+
+
+@pytest.mark.parametrize(("index", "sign"), [(0, -1.0), (1, 1.0)])
+@pytest.mark.parametrize("build", [flat_head, nested_head])
+def test_a_sigmoid_unit_speaks_for_both_classes(build: object, index: int, sign: float) -> None:
+    model = build(2)
+    net = network(model, 2)
+    dense = model.layers[-1]
+    expected = reference(
+        backbone(include_top=False),
+        lambda maps: dense(tf.reduce_mean(maps, (1, 2))),
+        net.prepare([PICTURE]),
+        sign,
+        0,
+    )
+    found = explain(net, PICTURE, index)
+    np.testing.assert_allclose(found.cam, expected, atol=1e-4)
+    both = [explain(net, PICTURE, place).probability for place in (0, 1)]
+    assert sum(both) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("layer", ["", "conv_pw_5_relu"])
+def test_imagenets_own_head_at_any_layer(layer: str) -> None:
+    model = backbone(classifier_activation=None)
+    for weight in model.get_layer("conv_preds").weights:
+        weight.assign(np.random.default_rng(2).uniform(0, 1, weight.shape))
+    net = network(model, 1000, "random")
+    name = layer or "conv_pw_13_relu"
+    lower = keras.Model(model.input, model.get_layer(name).output)
+    upper = keras.Model(model.get_layer(name).output, model.output)
+    expected = reference(lower, upper, net.prepare([PICTURE]), 1.0, 207)
+    found = explain(net, PICTURE, 207, layer)
+    assert found.layer == name
+    np.testing.assert_allclose(found.cam, expected, atol=1e-4)
+    assert found.heat.max() == (pytest.approx(1) if expected.max() > 0 else 0)
+
+
+def test_by_hand() -> None:
+    maps = np.zeros((1, 2, 2), np.float32)
+    maps[0, :, 0], maps[0, :, 1] = [1, 2], [4, 0]
+    gradient = np.zeros((1, 2, 2), np.float32)
+    gradient[0, :, 0], gradient[0, :, 1] = [1, 3], [-1, 0]  # means 2 and -0.5
+    assert combine(maps, gradient).tolist() == [[0.0, 4.0]]  # 2·1 − ½·4 = 0, 2·2 − 0 = 4
+
+
+@pytest.mark.parametrize(
+    ("index", "layer", "said"),
+    [(3, "", "Received '3'"), (-1, "", "Received '-1'"), (0, "conv99", "Received 'conv99'"),
+     (0, "logits", "Received 'logits'")],
+)  # fmt: skip
+def test_what_cannot_be_explained_is_said(index: int, layer: str, said: str) -> None:
+    with pytest.raises(UnknownName, match=said):
+        explain(network(flat_head(3), 3), PICTURE, index, layer)
+
+
+def test_the_pixels_are_keras_own_input() -> None:
+    net = network(flat_head(2), 2)
+    pixels = np.full((1, SIZE, SIZE, 3), 255, np.uint8)
+    assert preprocess(pixels, net.backbone).max() == 1
+
+
+def test_overlay_leaves_the_picture_where_nothing_speaks() -> None:
+    grey = np.full((8, 8, 3), 100, np.uint8)
+    np.testing.assert_array_equal(overlay(grey, np.zeros((2, 2), np.float32), 1.0), grey)
+    hot = np.ones((2, 2), np.float32)
+    np.testing.assert_array_equal(overlay(grey, hot, 0.0), grey)
+    assert overlay(grey, hot, 1.0)[0, 0].tolist() == [255, 225, 70]
+    assert enlarge(hot, 5).shape == (5, 5)
+
+
+def test_a_map_of_nothing_stays_zero() -> None:
+    nothing = Explanation(
+        np.zeros((2, 2), np.float32), 0, "a", "", 0.5, "x", "run", "", 8, "crop", 0.0
+    )
+    assert nothing.heat.max() == 0

@@ -1,0 +1,144 @@
+"""The layer list: which block a layer is in, what feeds it, what it sees."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+
+import keras
+import pytest
+
+from tests.models.test_layers import nested
+from tlcore.models.build import architecture
+from tlcore.models.catalogue import BACKBONES
+from tlcore.models.layers import graph, summarize
+from tlcore.models.maps.places import places
+from tlcore.models.maps.values import Place
+from tlcore.models.maps.wiring import wire
+
+
+def listed(model: keras.Model) -> dict[str, Place]:
+    opened = graph(model)
+    return {place.layer.name: place for place in places(opened, wire(opened))}
+
+
+@cache
+def body(name: str, top: bool = False) -> dict[str, Place]:
+    return listed(architecture(BACKBONES[name], BACKBONES[name].smallest, top=top))
+
+
+# By the papers' figures and the names in Keras' sources, not by what the code says of them.
+BLOCKS = {
+    "MobileNet-0.25": {
+        "input_layer": "input", "conv1_relu": "conv1", "conv_dw_1": "conv_1",
+        "conv_pw_1_relu": "conv_1", "conv_pad_2": "conv_2", "conv_dw_2_bn": "conv_2",
+        "conv_pw_13_relu": "conv_13",
+    },
+    "MobileNetV2-0.35": {
+        "Conv1": "Conv1", "bn_Conv1": "Conv1", "Conv1_relu": "Conv1",
+        "expanded_conv_depthwise": "expanded_conv", "expanded_conv_project_BN": "expanded_conv",
+        "block_1_expand": "block_1", "block_1_pad": "block_1", "block_16_project_BN": "block_16",
+        "Conv_1": "Conv_1", "Conv_1_bn": "Conv_1", "out_relu": "Conv_1",
+    },
+    "EfficientNetB0": {
+        "rescaling": "stem", "normalization": "stem", "stem_activation": "stem",
+        "block1a_se_squeeze": "block1a", "block2b_add": "block2b", "top_conv": "top",
+        "top_activation": "top",
+    },
+    "EfficientNetV2B0": {"stem_bn": "stem", "block6h_add": "block6h", "top_bn": "top"},
+    "ResNet50": {
+        "conv1_pad": "conv1", "pool1_pool": "pool1", "conv2_block1_0_conv": "conv2_block1",
+        "conv2_block1_out": "conv2_block1", "conv2_block2_1_conv": "conv2_block2",
+        "conv5_block3_out": "conv5_block3",
+    },
+    "ResNet50V2": {
+        "conv2_block1_preact_bn": "conv2_block1", "max_pooling2d": "conv2_block3",
+        "post_bn": "end", "post_relu": "end",
+    },
+    "DenseNet121": {
+        "zero_padding2d": "conv1", "conv1_relu": "conv1", "pool1": "pool1",
+        "conv2_block1_0_bn": "conv2", "conv2_block6_concat": "conv2", "pool2_conv": "pool2",
+        "conv5_block16_concat": "conv5", "bn": "end", "relu": "end",
+    },
+    "VGG16": {"block1_conv1": "block1", "block1_pool": "block1", "block5_conv3": "block5"},
+    "Xception": {
+        "block1_conv2_act": "block1", "conv2d": "block2", "batch_normalization": "block2",
+        "add": "block2", "block3_sepconv1_act": "block3", "add_11": "block13",
+        "block14_sepconv2_act": "block14",
+    },
+    "InceptionV3": {
+        "conv2d": "stem", "activation_4": "stem", "max_pooling2d_1": "stem",
+        "conv2d_8": "mixed0", "average_pooling2d": "mixed0", "mixed0": "mixed0",
+        "conv2d_12": "mixed1", "activation_18": "mixed1", "mixed1": "mixed1",
+        "max_pooling2d_2": "mixed3", "mixed9_0": "mixed9", "concatenate": "mixed9",
+        "activation_85": "mixed10", "mixed9_1": "mixed10", "mixed10": "mixed10",
+    },
+    "ConvNeXtTiny": {
+        "input_layer": "input", "convnext_tiny_prestem_normalization": "stem",
+        "convnext_tiny_stem": "stem", "convnext_tiny_stem/convnext_tiny_stem_conv": "stem",
+        "convnext_tiny_stage_0_block_0_gelu": "stage_0_block_0", "add": "stage_0_block_0",
+        "convnext_tiny_downsampling_block_0": "downsampling_block_0",
+        "convnext_tiny_downsampling_block_0/convnext_tiny_downsampling_conv_0":
+            "downsampling_block_0",
+        "add_17": "stage_3_block_2", "layer_normalization": "end",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_layers_stand_in_the_blocks_of_their_paper(name: str) -> None:
+    found = body(name)
+    assert {layer: found[layer].block for layer in BLOCKS[name]} == BLOCKS[name]
+    once = [place.block for place in found.values()]
+    changes = sum(a != b for a, b in pairwise(once))
+    assert changes == len(set(once)) - 1  # a block's layers stand together
+
+
+def test_a_top_is_a_block_of_its_own() -> None:
+    whole = body("MobileNet-0.25", top=True)
+    behind = list(whole)[list(whole).index("conv_pw_13_relu") + 1 :]
+    assert {whole[name].block for name in behind} == {"top"}
+
+
+def test_what_feeds_a_layer_is_in_the_list() -> None:
+    for name in ("ConvNeXtTiny", "ResNet50"):
+        found = body(name)
+        first = next(iter(found))
+        for place in found.values():
+            assert set(place.layer.connected_to) <= set(found)
+            assert bool(place.layer.connected_to) == (place.layer.name != first)
+    inside = body("ConvNeXtTiny")
+    stem = "convnext_tiny_stem"
+    before = ("convnext_tiny_prestem_normalization",)
+    assert inside[f"{stem}/{stem}_conv"].layer.connected_to == before
+    assert inside[f"{stem}/{stem}_layernorm"].layer.connected_to == (f"{stem}/{stem}_conv",)
+    assert inside[stem].layer.connected_to == before
+    assert inside["add"].layer.connected_to == (stem, "convnext_tiny_stage_0_block_0_identity")
+
+
+def test_what_feeds_a_layer_two_models_deep() -> None:
+    found = listed(nested())
+    assert found["block/a"].layer.connected_to == ("scale",)
+    assert found["block/residual/c"].layer.connected_to == ("block/a",)
+    [add] = [place.layer for place in found.values() if place.layer.type == "Add"]
+    assert add.name.startswith("block/residual/add")
+    assert set(add.connected_to) == {"block/residual/c", "block/a"}
+    assert found["block/residual"].layer.connected_to == ("block/a",)
+    assert found["end"].layer.connected_to == ("block",)
+
+
+def test_a_flat_network_is_connected_as_its_summary_says() -> None:
+    model = architecture(BACKBONES["MobileNetV2-0.35"], 32, top=False)
+    found = listed(model)
+    rows = {row.name: row.connected_to for row in summarize(model).layers}
+    assert {name: place.layer.connected_to for name, place in found.items()} == rows
+
+
+def test_height_and_width_where_a_window_is_not_square() -> None:
+    picture = keras.Input((32, 32, 3))
+    wide = keras.layers.Conv2D(2, (1, 7), padding="same", name="wide")(picture)
+    tall = keras.layers.Conv2D(2, (7, 1), padding="same", name="both")(wide)
+    found = listed(keras.Model(picture, keras.layers.GlobalAveragePooling2D(name="all")(tall)))
+    assert found["wide"].sees == (1, 7)
+    assert found["both"].sees == (7, 7)
+    assert found["all"].sees == (0, 0)

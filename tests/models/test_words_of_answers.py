@@ -1,0 +1,114 @@
+"""Groups, certainty, calibration and the baseline: all by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from tlcore.models.baseline import learn_baseline
+from tlcore.models.calibration import calibration
+from tlcore.models.certainty import certainty
+from tlcore.models.groups import imagenet_groups, masses
+from tlcore.models.labels import imagenet_classes
+
+
+def test_every_class_has_one_group() -> None:
+    groups = imagenet_groups()
+    assert len(groups) == 1000
+    assert 20 <= len(set(groups)) <= 30
+    assert min(Counter(groups).values()) >= 3
+
+
+@pytest.mark.parametrize(
+    ("group", "classes"),
+    [
+        ("dogs", range(151, 269)),
+        ("cats, small and big", range(281, 294)),
+        ("birds", [*range(7, 25), *range(80, 101), *range(127, 147)]),
+        ("fish", [*range(0, 7), *range(389, 398)]),
+        ("reptiles and amphibians", range(25, 69)),
+        ("monkeys and apes", range(365, 385)),
+        ("plants and fungi", [958, *range(984, 999)]),
+    ],
+)
+def test_groups_that_are_known(group: str, classes: range) -> None:
+    found = [index for index, name in enumerate(imagenet_groups()) if name == group]
+    assert found == list(classes)
+
+
+@pytest.mark.parametrize(
+    ("label", "group"),
+    [
+        ("goldfish", "fish"), ("tabby", "cats, small and big"), ("timber_wolf", "other mammals"),
+        ("ladybug", "insects and spiders"), ("balloon", "vehicles"), ("canoe", "boats and ships"),
+        ("violin", "musical instruments"), ("jean", "clothing and accessories"),
+        ("wardrobe", "furniture and home"), ("wok", "kitchen and tableware"),
+        ("hammer", "tools and machines"), ("laptop", "electronics and cameras"),
+        ("soccer_ball", "sports, games and toys"), ("castle", "buildings and places"),
+        ("pizza", "food and drink"), ("volcano", "landscapes"), ("groom", "people"),
+        ("revolver", "weapons and armour"), ("beer_bottle", "containers and bags"),
+    ],
+)  # fmt: skip
+def test_classes_that_are_known(label: str, group: str) -> None:
+    assert imagenet_groups()[imagenet_classes()[1].index(label)] == group
+
+
+def test_masses_sum_to_one_and_come_greatest_first() -> None:
+    probabilities = np.full(1000, 0.4 / 998, np.float32)
+    probabilities[[151, 200]] = 0.5, 0.1
+    found = masses(probabilities)
+    assert found[0].group == "dogs"
+    assert found[0].probability == pytest.approx(0.6 + 116 * 0.4 / 998, abs=1e-6)
+    assert found[0].classes == 118
+    assert sum(mass.probability for mass in found) == pytest.approx(1, abs=1e-5)
+    with pytest.raises(ValueError, match="1000 classes"):
+        masses(np.ones(3, np.float32))
+
+
+def test_certainty_by_hand() -> None:
+    half = certainty(np.array([0.5, 0.25, 0.25], np.float32))
+    assert half.bits == pytest.approx(1.5)
+    assert half.margin == pytest.approx(0.25)
+    assert certainty(np.full(8, 0.125, np.float32)).like == pytest.approx(8)
+    assert certainty(np.array([0.0, 1.0], np.float32)).bits == 0
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "words"),
+    [
+        ([0.95, 0.05], "sure"),
+        ([0.91, 0.09], "sure"),
+        ([0.71, 0.29], "fairly sure"),
+        ([0.6, 0.4], "torn between two"),
+        ([0.5, 0.25, 0.25], "torn between two"),
+        ([0.45, 0.2, 0.2, 0.15], "leaning one way"),
+        ([0.3, 0.25, 0.25, 0.2], "torn between a few"),
+        ([0.02] * 50, "at a loss"),
+    ],
+)
+def test_certainty_in_words(probabilities: list[float], words: str) -> None:
+    assert certainty(np.array(probabilities, np.float32)).words == words
+
+
+def test_calibration_by_hand() -> None:
+    # one bin: 0.95 sure, all right (off by 0.05); another: 0.65 sure, half right (off by 0.15)
+    found = calibration([0.95, 0.95, 0.65, 0.65], [True, True, True, False])
+    assert found.error == pytest.approx(0.5 * 0.05 + 0.5 * 0.15)
+    assert (found.accuracy, found.answers) == (0.75, 4)
+    assert "so few pictures" in found.words
+    assert calibration([1.0] * 100, [True] * 100).error == 0
+    assert "surer than it should be" in calibration([0.9] * 100, [True, False] * 50).words
+    with pytest.raises(ValueError, match="at least one"):
+        calibration([], [])
+
+
+def test_the_baseline_counts() -> None:
+    baseline = learn_baseline([1, 1, 1, 2, 3], ["cat", "cat", "dog", "dog", "dog"])
+    assert dict(baseline.labels) == {1: "cat", 2: "dog", 3: "dog"}
+    assert baseline.otherwise == "dog"
+    assert baseline.accuracy([1, 2, 9, 9], ["cat", "cat", "dog", "cat"]) == 0.5
+    assert learn_baseline([1, 1], ["b", "a"]).label(1) == "a"  # a tie: the first in order
+    with pytest.raises(ValueError, match="training part"):
+        learn_baseline([], [])

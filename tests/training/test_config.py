@@ -1,0 +1,87 @@
+"""What a run's configuration takes, refuses and fills in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tlcore.errors import BadConfig, TLCoreError
+from tlcore.training.config import RunConfig
+
+
+def test_what_is_left_open_is_the_backbones_own() -> None:
+    config = RunConfig("set", backbone="Xception", learning_rate=2e-3)
+    assert config.size == 299
+    assert config.unfreeze_from == "block14_sepconv1"
+    assert config.fine_tune_learning_rate == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize(("head", "top"), [(1e-3, 5e-5), (2e-3, 1e-4), (0.1, 1e-4)])
+def test_the_top_blocks_learn_gently_unless_told_otherwise(head: float, top: float) -> None:
+    assert RunConfig("set", learning_rate=head).fine_tune_learning_rate == pytest.approx(top)
+    told = RunConfig("set", learning_rate=0.1, fine_tune_learning_rate=0.01)
+    assert told.fine_tune_learning_rate == 0.01
+
+
+def test_json_there_and_back() -> None:
+    config = RunConfig("set", size=160, pooling="max", seed=7, hidden=(8, 4), views=2)
+    assert RunConfig.from_json(json.dumps(config.to_json())) == config
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"dataset": "a", "colour": 1}', "{}"])
+def test_json_refused(text: str) -> None:
+    with pytest.raises(BadConfig, match="Expected a run's configuration"):
+        RunConfig.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"epochs": 1},
+        {"epochs": 1000, "fine_tune_epochs": 1000},
+        {"size": 32},
+        {"learning_rate": 0.01, "fine_tune_learning_rate": 0.001},
+        {"dropout": 0.0},
+        {"epochs": 0, "fine_tune_epochs": 1},
+        {"hidden": (64, 32), "label_smoothing": 0.1, "balance": "sampling"},
+        {"views": 4, "augment": ("flip",)},
+        {"free_augmentation": True},
+    ],
+)
+def test_accepted(options: dict[str, Any]) -> None:
+    RunConfig("set", **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"backbone": "AlexNet"},
+        {"size": 31},
+        {"fit": "stretch"},
+        {"pooling": "mean"},
+        {"epochs": 0},
+        {"hidden": (0,)},
+        {"hidden": (8,) * 5},
+        {"output": "tanh"},
+        {"label_smoothing": 0.6},
+        {"balance": "fair"},
+        {"optimizer": "lion"},
+        {"schedule": "step"},
+        {"patience": -1},
+        {"augment": ("melt",)},
+        {"augment": (), "views": 1},
+        {"views": 1, "free_augmentation": True},
+        {"batch_size": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"learning_rate": 0.01, "fine_tune_learning_rate": 0.0011},
+        {"dropout": 1.0},
+        {"val_fraction": 0.0},
+        {"seed": -1},
+    ],
+)
+def test_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(TLCoreError, match="Received"):
+        RunConfig("set", **options)

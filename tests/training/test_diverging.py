@@ -1,0 +1,128 @@
+"""A loss that is no number any more: said so, and what was learned before is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.pictures import write_patches
+from tests.training.test_train import REAL, run
+from tlcore.cli.words import write_json
+from tlcore.errors import RunError
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.events import Epoch
+from tlcore.training.fit import Diverged, Loop, fit
+from tlcore.training.head import Head
+from tlcore.training.inputs import Held, Part, targets_of
+from tlcore.training.order import Positions
+from tlcore.training.outcome import FAILED
+from tlcore.training.store import load_run
+from tlcore.training.studies.known import Known
+from tlcore.training.studies.rates import STEPS, sweep
+from tlcore.training.train import beginning
+
+STEEP = REAL | {"optimizer": "sgd", "learning_rate": 1.0, "epochs": 3}
+
+
+@pytest.mark.parametrize(
+    ("hidden", "kept"), [((256,) * 4, 0), ((256, 128, 64), 1)], ids=["at once", "later"]
+)
+def test_a_run_whose_loss_explodes_fails_with_its_reason(
+    hidden: tuple[int, ...], kept: int, real: Settings, tmp_path: Path
+) -> None:
+    data = write_patches(tmp_path / "set")
+    state, folder = run(real, RunConfig(str(data), hidden=hidden, **STEEP))
+    found = load_run(folder.name, real)
+    assert state == FAILED
+    assert f"Received nan in epoch {kept + 1} (head)" in found.info.error
+    assert "a learning rate lower than 1" in found.info.error
+    assert len(found.history) == found.info.epochs == kept
+    assert all(math.isfinite(epoch.val_loss) for epoch in found.history)
+    assert (found.info.model is not None) == bool(kept)
+    if kept:
+        assert found.info.val_loss == found.history[-1].val_loss
+        model = keras.models.load_model(found.info.model, compile=False)
+        assert all(np.isfinite(each).all() for each in model.get_weights())
+    assert "NaN" not in (folder / "events.jsonl").read_text()
+
+
+@pytest.mark.parametrize("size", [1e15, 1e18])
+def test_the_finder_of_rates_stops_where_the_loss_is_no_number(size: float) -> None:
+    values = np.random.default_rng(0).normal(0, size, (20, 6)).astype(np.float32)
+    labels = np.arange(20) % 2
+    config = RunConfig("set", optimizer="sgd", hidden=(4, 4))
+    found = sweep(Known(config, values, labels, values, labels, 2))
+    assert 0 < len(found.rates) < STEPS
+    assert all(math.isfinite(loss) for loss in found.losses)
+    assert found.suggested < found.rates[-1]
+
+
+def test_the_finder_of_rates_says_where_there_is_no_finite_loss_at_all() -> None:
+    values, labels = np.full((4, 6), np.nan, np.float32), np.arange(4) % 2
+    with pytest.raises(RunError, match="loss of nan in the first step"):
+        sweep(Known(RunConfig("set"), values, labels, values, labels, 2))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Spoiled(Held):
+    """Values of which one is no number in the epoch ``bad``."""
+
+    bad: int = 0
+
+    def batches(self, order: Positions, size: int, epoch: int) -> Iterator[np.ndarray]:
+        for values in super().batches(order, size, epoch):
+            yield values * np.float32(np.nan if epoch == self.bad else 1)
+
+
+@pytest.mark.parametrize(("patience", "bad"), [(0, 0), (0, 2), (5, 2)])
+def test_the_learner_is_set_back_to_what_it_knew(patience: int, bad: int) -> None:
+    draw = np.random.default_rng(0)
+    values, labels = draw.random((20, 6), np.float32), np.arange(20) % 2
+    targets = targets_of(labels, 1)
+    config = RunConfig("set", epochs=4, batch_size=4, patience=patience)
+    told: list[Epoch] = []
+    loop = Loop(
+        config,
+        config.epochs,
+        config.learning_rate,
+        lambda event: told.append(event) if isinstance(event, Epoch) else None,
+        lambda: False,
+        lambda _: None,
+    )
+    train = Part(Spoiled(values, bad), labels, targets)
+    val = Part(Held(values), labels, targets)
+    head = Head(config, 6, 1)
+    with pytest.raises(Diverged, match=f"in epoch {bad + 1}") as ended:
+        fit(head, train, val, loop, beginning(config))
+    assert len(told) == ended.value.at.event == bad
+    other = Head(config, 6, 1)
+    if bad:
+        shorter = dataclasses.replace(loop, epochs=bad)
+        fit(other, Part(Held(values), labels, targets), val, shorter, beginning(config))
+    for ours, theirs in zip(head.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_json_has_null_for_what_is_no_number() -> None:
+    out = io.StringIO()
+    epoch = Epoch(1, "head", math.nan, 0.5, math.inf, 0.5, 0.1, time=2.0)
+    write_json(out, {"history": (epoch,), "folder": Path("a"), "best": -math.inf, "left": 3})
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    found = json.loads(out.getvalue(), parse_constant=refuse)
+    assert found["history"][0] == {
+        "epoch": 1, "stage": "head", "loss": None, "accuracy": 0.5, "val_loss": None,
+        "val_accuracy": 0.5, "seconds": 0.1, "time": 2.0,
+    }  # fmt: skip
+    assert (found["folder"], found["best"], found["left"]) == ("a", None, 3)

@@ -1,0 +1,94 @@
+"""The head in NumPy against the same head in plain Keras: same order, same numbers."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from tlcore.training.config import RunConfig
+from tlcore.training.head import Head
+from tlcore.training.inputs import targets_of
+from tlcore.training.optimizers import MOMENTUM, rate_at
+from tlcore.training.order import class_weights
+
+PICTURES, FEATURES, BATCH, EPOCHS = 60, 12, 16, 4
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=MOMENTUM),
+}
+
+
+def plain(config: RunConfig, start: list[np.ndarray], units: int) -> keras.Model:
+    layers = [keras.layers.Dense(width, activation="relu") for width in config.hidden]
+    model = keras.Sequential([keras.Input((FEATURES,)), *layers, keras.layers.Dense(units)])
+    model.set_weights(start)
+    kind = keras.losses.BinaryCrossentropy if units == 1 else keras.losses.CategoricalCrossentropy
+    steps = EPOCHS * -(-PICTURES // BATCH)
+    rate: object = config.learning_rate
+    if config.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+    right = (
+        keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
+        if units == 1
+        else keras.metrics.CategoricalAccuracy("accuracy")
+    )
+    loss = kind(from_logits=True, label_smoothing=config.label_smoothing)
+    model.compile(OPTIMIZERS[config.optimizer](rate), loss, metrics=[right])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("classes", "options"),
+    [
+        (2, {}),
+        (3, {"hidden": (8, 5)}),
+        (2, {"optimizer": "rmsprop", "label_smoothing": 0.2}),
+        (3, {"optimizer": "sgd", "schedule": "cosine", "label_smoothing": 0.1, "hidden": (6,)}),
+        (3, {"balance": "weights", "schedule": "cosine"}),
+        (2, {"output": "softmax", "balance": "weights", "hidden": (4,)}),
+    ],
+)
+def test_it_learns_what_plain_keras_learns(classes: int, options: dict[str, object]) -> None:
+    config = RunConfig("set", learning_rate=0.02, **options)
+    draw = np.random.default_rng(3)
+    values = draw.normal(size=(PICTURES, FEATURES)).astype(np.float32)
+    labels = draw.integers(0, classes, PICTURES)
+    labels[: PICTURES // 2] = 0  # uneven
+    units = 1 if classes == 2 and config.output == "sigmoid" else classes
+    targets = targets_of(labels, units)
+    head = Head(config, FEATURES, units)
+    theirs = plain(config, head.weights, units)
+    weights = class_weights(labels, classes) if config.balance == "weights" else None
+    kept = theirs.fit(
+        values,
+        targets,
+        batch_size=BATCH,
+        epochs=EPOCHS,
+        shuffle=False,
+        verbose=0,
+        sample_weight=None if weights is None else weights[labels],
+    ).history
+    steps = -(-PICTURES // BATCH)
+    for epoch in range(EPOCHS):
+        loss = right = 0.0
+        for step in range(steps):
+            batch = slice(step * BATCH, (step + 1) * BATCH)
+            rate = rate_at(epoch * steps + step, EPOCHS * steps, 0.02, config.schedule)
+            heavy = None if weights is None else weights[labels][batch]
+            score = head.step(values[batch], targets[batch], heavy, rate)
+            loss, right = loss + score.loss, right + score.correct
+        assert loss / PICTURES == pytest.approx(kept["loss"][epoch], abs=1e-5)
+        if weights is None:  # Keras would weigh it as well
+            assert right / PICTURES == pytest.approx(kept["accuracy"][epoch], abs=1e-6)
+    for ours, others in zip(head.weights, theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, others, atol=2e-5)
+    np.testing.assert_allclose(head.logits(values), theirs.predict(values, verbose=0), atol=1e-4)
+
+
+def test_dropout_leaves_out_its_share_and_keeps_the_mean() -> None:
+    head = Head(RunConfig("set", dropout=0.25), 1000, 1)
+    mask = head._mask((200, 1000))
+    assert (mask == 0).mean() == pytest.approx(0.25, abs=0.01)
+    assert mask.mean() == pytest.approx(1, abs=0.01)

@@ -1,0 +1,124 @@
+"""Real run processes: started, queued, stopped, killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.pictures import write_patches
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.events import Progress
+from tlcore.training.launcher import resume_run, start_run
+from tlcore.training.orders import kill_run, stop_run
+from tlcore.training.outcome import FAILED, FINISHED, QUEUED, RUNNING, STOPPED
+from tlcore.training.store import load_run, log_tail, run_info
+
+LONG = 1000  # epochs
+PATIENCE = 120.0  # s; far more than any step needs, so that a slow machine does not fail a test
+
+
+@pytest.fixture
+def start(
+    settings: Settings, tmp_path: Path
+) -> Iterator[Callable[..., tuple[str, subprocess.Popen[bytes]]]]:
+    data = write_patches(tmp_path / "set", each=40)
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(epochs: int) -> tuple[str, subprocess.Popen[bytes]]:
+        """A long run sends every picture through the network in every epoch: it takes minutes."""
+        config = RunConfig(
+            str(data), "MobileNet-0.25", 32, epochs=epochs, random_weights=True, batch_size=4,
+            augment=("flip",), free_augmentation=epochs == LONG,
+        )  # fmt: skip
+        run, process = start_run(config, settings)
+        started.append(process)
+        return run, process
+
+    yield start
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def test_a_run_is_stopped_while_tensorflow_is_imported(start, settings: Settings) -> None:
+    run, process = start(epochs=2)
+    wait_for(lambda: load_run(run, settings).stage is not None)  # the next thing is the import
+    stop_run(run, settings)
+    assert process.wait(PATIENCE) == 0
+    stopped = load_run(run, settings)
+    assert (stopped.info.state, stopped.info.error) == (STOPPED, "")
+    assert not any(isinstance(e, Progress) and e.done for e in stopped.events)
+    resumed, process = resume_run(run, settings)
+    assert process.wait(PATIENCE) == 0
+    assert run_info(resumed, settings).state == FINISHED
+
+
+def test_a_run_finishes_in_its_own_process(start, settings: Settings) -> None:
+    run, process = start(epochs=2)
+    assert run_info(run, settings).state in (QUEUED, RUNNING)
+    assert process.wait(PATIENCE) == 0
+    assert os.getsid(0) != process.pid
+    found = load_run(run, settings)
+    assert found.info.state == FINISHED
+    assert len(found.history) == 2
+    assert found.info.model is not None
+
+
+def test_a_killed_process_is_a_failed_run_with_its_reason_and_log(
+    start, settings: Settings
+) -> None:
+    run, process = start(epochs=LONG)
+    wait_for(lambda: len(load_run(run, settings).history) > 1)
+    os.kill(process.pid, signal.SIGKILL)
+    wait_for(lambda: run_info(run, settings).state == FAILED)  # unreaped, and yet known as dead
+    assert "killed" in run_info(run, settings).error
+    assert len(load_run(run, settings).history) > 1
+    assert isinstance(log_tail(run_info(run, settings).folder), str)
+    process.wait()
+
+
+def test_a_killed_process_before_its_first_event_is_a_failed_run(start, settings: Settings) -> None:
+    run, process = start(epochs=1)
+    os.kill(process.pid, signal.SIGKILL)
+    wait_for(lambda: run_info(run, settings).state == FAILED)
+    process.wait()
+
+
+def test_stop_and_the_next_in_the_queue_comes_up(start, settings: Settings) -> None:
+    first, _ = start(epochs=LONG)
+    second, _ = start(epochs=1)
+    third, third_process = start(epochs=1)
+    wait_for(lambda: len(load_run(first, settings).history) > 1)
+    assert run_info(second, settings).state == QUEUED
+    stop_run(third, settings)
+    assert third_process.wait(PATIENCE) == 0
+    assert "taken back" in run_info(third, settings).error
+    stop_run(first, settings)
+    wait_for(lambda: run_info(first, settings).state == STOPPED)
+    assert run_info(first, settings).model is not None
+    wait_for(lambda: run_info(second, settings).state == FINISHED)
+
+
+def test_end_now_ends_it(start, settings: Settings) -> None:
+    run, process = start(epochs=LONG)
+    wait_for(lambda: run_info(run, settings).state == RUNNING)
+    stop_run(run, settings)
+    kill_run(run, settings)
+    assert process.wait(PATIENCE) is not None
+    assert run_info(run, settings).state == STOPPED

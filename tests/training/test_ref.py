@@ -1,0 +1,29 @@
+"""A run's network is asked for by its id and by when it was written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tlcore.models.answers import Trained
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.orders import create_run
+from tlcore.training.store import run_info
+
+
+def test_what_a_resumed_run_writes_is_another_network(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, keras_home=tmp_path)
+    folder, lock = create_run(RunConfig("garden"), settings)
+    os.close(lock)
+    assert run_info(folder.name, settings).ref == Trained(folder.name)  # nothing to ask yet
+    network = folder / "model.keras"
+    network.write_bytes(b"first")
+    os.utime(network, ns=(1, 1_000))
+    first = run_info(folder.name, settings).ref
+    network.write_bytes(b"second")
+    os.utime(network, ns=(1, 2_000))
+    second = run_info(folder.name, settings).ref
+    assert (first.run, first.written) == (folder.name, 1_000)
+    assert second != first
+    assert second == run_info(folder.name, settings).ref

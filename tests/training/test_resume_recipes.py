@@ -1,0 +1,231 @@
+"""Resume with every recipe: what goes on after a stop is what would have been without it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from tests.pictures import write_patches
+from tests.training.test_resume import figures, resume, train, weights_hash
+from tlcore.models.build import architecture
+from tlcore.models.catalogue import backbone
+from tlcore.settings import PROJECT, Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.events import Epoch, Event, Progress, Stage
+from tlcore.training.order import class_weights, epoch_order, generator, views_of_epoch
+from tlcore.training.orders import create_run, reopen_run
+from tlcore.training.outcome import STOPPED
+from tlcore.training.store import load_run
+from tlcore.training.worker import work
+
+SMALL: dict[str, Any] = {
+    "backbone": "MobileNet-0.25",
+    "size": 32,
+    "random_weights": True,
+    "batch_size": 4,
+    "epochs": 3,
+    "fine_tune_epochs": 2,
+    "learning_rate": 0.02,
+    "dropout": 0.2,
+    "hidden": (4,),
+}
+RECIPES = {
+    "views": {"views": 2},
+    "free": {"free_augmentation": True},
+    "patience": {"patience": 2, "epochs": 6, "learning_rate": 0.2},
+    "cosine": {"schedule": "cosine"},
+    "rmsprop": {"optimizer": "rmsprop", "balance": "weights"},
+    "sgd": {"optimizer": "sgd", "balance": "sampling"},
+}
+
+
+def stopper(settings: Settings, when: Callable[[Event], bool]) -> Callable[[Event], None]:
+    def emit(event: Event) -> None:
+        if when(event):
+            (max(settings.runs.glob("[!.]*")) / "stop").touch()
+
+    return emit
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
+    place = tmp_path_factory.mktemp("recipes")
+    data = write_patches(place / "set", each=6)
+    for number in (3, 4, 5):  # uneven, so that balancing matters
+        (data / "red" / f"{number:02}.png").unlink()
+    return Settings(home=place / "home", keras_home=place), data
+
+
+def same_normalisation(folder: Path) -> None:
+    trained = keras.models.load_model(folder / "model.keras", compile=False)
+    base = architecture(backbone(SMALL["backbone"]), SMALL["size"], top=False)
+    kinds = keras.layers.BatchNormalization
+    found = [layer for layer in base.layers if isinstance(layer, kinds)]
+    assert len(found) > 20
+    for layer in found:
+        for one, other in zip(
+            layer.get_weights(), trained.get_layer(layer.name).get_weights(), strict=True
+        ):
+            assert one.tobytes() == other.tobytes(), layer.name
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_stopped_in_each_stage_and_resumed(name: str, home: tuple[Settings, Path]) -> None:
+    """Stopped three times: while features are computed, in the head and in the top blocks'
+    first epoch; nothing is cached where it begins."""
+    settings, data = home
+    config = RunConfig(str(data), **SMALL | RECIPES[name])
+    whole = train(settings, config)
+    cold = Settings(home=settings.home / name, keras_home=settings.keras_home)
+    in_features = stopper(cold, lambda event: isinstance(event, Progress))
+    folder = train(cold, config, in_features)
+    assert load_run(folder.name, cold).info.state == STOPPED
+    assert figures(folder, cold) == []
+    for when in (
+        lambda event: isinstance(event, Epoch) and event.epoch == 2,
+        lambda event: isinstance(event, Stage) and event.stage == "fine-tune",
+    ):
+        _, lock = reopen_run(folder.name, cold)
+        assert work(folder, cold, emit=stopper(cold, when)).state == STOPPED
+        os.close(lock)
+    resume(folder, cold)
+    assert figures(folder, cold) == figures(whole, settings)
+    assert weights_hash(folder) == weights_hash(whole)
+    infos = [load_run(whole.name, settings).info, load_run(folder.name, cold).info]
+    assert infos[0].val_accuracy == infos[1].val_accuracy
+    assert infos[0].epochs == infos[1].epochs
+    same_normalisation(folder)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from tlcore.training.events import Progress
+from tlcore.training.locks import hold
+from tlcore.training import supply
+from tlcore.training.worker import work
+from tlcore.settings import PROJECT, Settings
+supply.FLUSH = 8  # so that some of the values are on disk by then
+folder = Path(sys.argv[1])
+lock = hold(folder / "run.lock")
+def emit(event):
+    if isinstance(event, Progress) and event.done:
+        os.kill(os.getpid(), 9)
+work(folder, Settings.from_environment(), emit=emit)
+"""
+
+
+def test_killed_while_features_are_computed_and_resumed(home: tuple[Settings, Path]) -> None:
+    settings, data = home
+    config = RunConfig(str(data), **SMALL)
+    whole = train(settings, config)
+    cold = Settings(home=settings.home / "killed", keras_home=settings.keras_home)
+    folder, lock = create_run(config, cold)
+    os.close(lock)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(folder)],
+        cwd=PROJECT,
+        env={**os.environ, **cold.to_environment()},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    resume(folder, cold)
+    for ours, theirs in zip(figures(folder, cold), figures(whole, settings), strict=True):
+        assert ours[:2] == theirs[:2]
+        assert ours[2:] == pytest.approx(theirs[2:], abs=1e-6)
+
+
+def test_stop_in_free_augmentation_comes_between_two_passes(home: tuple[Settings, Path]) -> None:
+    """A batch holds all pictures: none of its steps is made any more."""
+    settings, data = home
+    recipe = SMALL | {"free_augmentation": True, "batch_size": 1024, "fine_tune_epochs": 0}
+    passes: list[int] = []
+
+    from tlcore.training.network import Whole
+
+    class Counted(Whole):
+        def forward(self, pixels: np.ndarray, layers: list[str]) -> list[np.ndarray]:
+            passes.append(len(pixels))
+            newest = max(settings.runs.glob("[!.]*"))
+            if "head" in (newest / "events.jsonl").read_text():
+                (newest / "stop").touch()
+            return super().forward(pixels, layers)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tlcore.training.network.Whole", Counted)
+        folder = train(settings, RunConfig(str(data), **recipe))
+    run = load_run(folder.name, settings)
+    assert run.info.state == STOPPED
+    assert run.history == ()
+    assert len(passes) == 1  # one of two passes of the epoch
+
+
+def test_stop_while_files_are_read_leaves_a_run_that_begins_anew(
+    home: tuple[Settings, Path],
+) -> None:
+    settings, data = home
+    config = RunConfig(str(data), **SMALL | {"fine_tune_epochs": 0})
+    with pytest.MonkeyPatch.context() as patch:
+
+        def stopped(*_: object) -> bool:
+            return True
+
+        patch.setattr("tlcore.training.pace.Pace.due", stopped)
+        patch.setattr("pathlib.Path.exists", _there_if_stop(Path.exists))
+        folder = train(settings, config)
+    assert load_run(folder.name, settings).info.state == STOPPED
+    assert not (folder / "split.json").exists()
+    resume(folder, settings)
+    assert len(figures(folder, settings)) == config.epochs
+
+
+def _there_if_stop(exists: Callable[[Path], bool]) -> Callable[..., bool]:
+    """The turn comes, and then somebody asks to stop at once."""
+
+    def there(path: Path, **_: object) -> bool:
+        begun = path.name == "stop" and exists(path.parent / "events.jsonl")
+        return begun or exists(path)
+
+    return there
+
+
+@pytest.mark.parametrize("counts", [(30, 6, 3), (5, 5), (1, 17)])
+def test_an_even_order_shows_every_class_as_often(counts: tuple[int, ...]) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    order = epoch_order(labels, generator(0, "head", 3, 0), even=True)
+    assert len(order) == len(labels)
+    shown = np.bincount(labels[order], minlength=len(counts))
+    assert shown.max() - shown.min() <= len(counts)
+    for label, count in enumerate(counts):
+        times = np.bincount(order, minlength=len(labels))[labels == label]
+        if shown[label] <= count:  # none twice before all have come once
+            assert times.max() <= 1
+        else:
+            assert times.max() - times.min() <= 2
+    again = epoch_order(labels, generator(0, "head", 3, 0), even=True)
+    assert (order == again).all()
+    assert (order != epoch_order(labels, generator(0, "head", 4, 0), even=True)).any()
+    plain = epoch_order(labels, generator(0, "head", 3, 0), even=False)
+    assert sorted(plain.tolist()) == list(range(len(labels)))
+
+
+def test_views_of_an_epoch_are_drawn_from_all() -> None:
+    shown = np.stack([views_of_epoch(50, 3, generator(0, "head", e, 3)) for e in range(40)])
+    assert set(shown.ravel().tolist()) == {0, 1, 2}
+    assert all(len(set(shown[:, picture].tolist())) == 3 for picture in range(50))
+
+
+def test_class_weights_make_every_class_weigh_the_same() -> None:
+    labels = np.repeat([0, 1, 3], [6, 3, 1])  # none of the class 2
+    weights = class_weights(labels, 4)
+    sums = [weights[labels[labels == label]].sum() for label in (0, 1, 3)]
+    assert sums == pytest.approx([10 / 3] * 3)

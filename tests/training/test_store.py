@@ -1,0 +1,196 @@
+"""A run's state is what its folder and its lock say."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tlcore.errors import RunError
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.events import EventLog, Stage
+from tlcore.training.locks import held
+from tlcore.training.notes import write_notes
+from tlcore.training.orders import create_run, delete_run, kill_run, reopen_run, stop_run
+from tlcore.training.outcome import (
+    FAILED,
+    FINISHED,
+    QUEUED,
+    RUNNING,
+    STOPPED,
+    Outcome,
+    write_outcome,
+)
+from tlcore.training.store import list_runs, load_run, run_info
+from tlcore.training.worker import work
+
+
+@pytest.fixture
+def made(settings: Settings) -> tuple[Path, int]:
+    return create_run(RunConfig("set"), settings)
+
+
+def test_states_in_the_order_of_a_life(made: tuple[Path, int], settings: Settings) -> None:
+    folder, lock = made
+    assert run_info(folder.name, settings).state == QUEUED
+    log = EventLog(folder / "events.jsonl")
+    log.write(Stage("features", 10))
+    log.close()
+    assert run_info(folder.name, settings).state == RUNNING
+    write_outcome(folder, Outcome(FINISHED, 1.0, 0.9))
+    os.close(lock)
+    info = run_info(folder.name, settings)
+    assert (info.state, info.val_accuracy, info.error) == (FINISHED, 0.9, "")
+
+
+def test_a_free_lock_without_an_outcome_is_a_failure(
+    made: tuple[Path, int], settings: Settings
+) -> None:
+    folder, lock = made
+    os.close(lock)
+    info = run_info(folder.name, settings)
+    assert info.state == FAILED
+    assert "without a word" in info.error
+
+
+def test_ended_after_a_request_to_stop_is_stopped(
+    made: tuple[Path, int], settings: Settings
+) -> None:
+    folder, lock = made
+    stop_run(folder.name, settings)
+    os.close(lock)
+    assert run_info(folder.name, settings).state == STOPPED
+
+
+def test_the_lock_is_held_from_the_first_moment(made: tuple[Path, int]) -> None:
+    folder, lock = made
+    assert held(folder / "run.lock")
+    os.close(lock)
+    assert not held(folder / "run.lock")
+
+
+def test_runs_are_listed_newest_first_and_strangers_passed_over(settings: Settings) -> None:
+    assert list_runs(settings) == []
+    locks = [create_run(RunConfig("set", seed=seed), settings) for seed in range(3)]
+    (settings.runs / "notes").mkdir()
+    assert [info.id for info in list_runs(settings)] == sorted(
+        (folder.name for folder, _ in locks), reverse=True
+    )
+    for _, lock in locks:
+        os.close(lock)
+
+
+@pytest.mark.parametrize("name", ["", "nothing", "../runs", "a/b", "."])
+def test_an_unknown_id_is_refused(name: str, settings: Settings) -> None:
+    with pytest.raises(RunError, match="Expected the id of a run"):
+        load_run(name, settings)
+
+
+def test_a_run_is_deleted_only_when_it_has_ended(
+    made: tuple[Path, int], settings: Settings
+) -> None:
+    folder, lock = made
+    with pytest.raises(RunError, match="Stop it first"):
+        delete_run(folder.name, settings)
+    os.close(lock)
+    delete_run(folder.name, settings)
+    assert list(settings.runs.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"dataset": "a", "backbone": "AlexNet"}'])
+def test_one_run_that_cannot_be_read_hides_no_other(text: str, settings: Settings) -> None:
+    locks = [create_run(RunConfig("set"), settings) for _ in range(2)]
+    (locks[0][0] / "config.json").write_text(text)
+    assert [info.id for info in list_runs(settings)] == [locks[1][0].name]
+    for _, lock in locks:
+        os.close(lock)
+    delete_run(locks[0][0].name, settings)
+
+
+def test_a_failing_resume_lets_go_of_the_run(
+    made: tuple[Path, int], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, lock = made
+    os.close(lock)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tlcore.training.orders.trim", full)
+        with pytest.raises(OSError, match="full"):
+            reopen_run(folder.name, settings)
+    assert not held(folder / "run.lock")
+    os.close(reopen_run(folder.name, settings)[1])
+
+
+@pytest.mark.parametrize("stop", [True, False], ids=["taken back", "fails"])
+def test_a_resumed_run_that_gets_nowhere_keeps_its_figures(
+    stop: bool, made: tuple[Path, int], settings: Settings
+) -> None:
+    folder, lock = made
+    write_outcome(folder, Outcome(STOPPED, 50.0, 0.8, "", 0.4, 3))
+    (folder / "model.keras").touch()
+    os.close(lock)
+    for times in (1, 2):  # resumed twice
+        _, lock = reopen_run(folder.name, settings)
+        if stop:
+            (folder / "stop").touch()
+        work(folder, settings)  # there is no such data set
+        os.close(lock)
+        info = run_info(folder.name, settings)
+        assert info.state == (STOPPED if stop else FAILED)
+        assert (info.val_accuracy, info.val_loss, info.epochs) == (0.8, 0.4, 3)
+        assert info.seconds is not None
+        assert 50 <= info.seconds < 50 + 5 * times
+
+
+def test_the_duration_of_a_killed_run_does_not_grow_with_what_is_noted(
+    made: tuple[Path, int], settings: Settings
+) -> None:
+    folder, lock = made
+    os.close(lock)
+    before = run_info(folder.name, settings).seconds
+    write_notes(folder, "name", "", [])
+    for path in (folder / "notes.json", folder / "run.lock"):
+        os.utime(path, (2e9, 2e9))
+    assert run_info(folder.name, settings).seconds == before
+
+
+def test_only_a_worker_of_its_own_is_ended(made: tuple[Path, int], settings: Settings) -> None:
+    folder, lock = made
+    with pytest.raises(RunError, match="in a terminal"):
+        kill_run(folder.name, settings)  # this very process holds it
+    (folder / "process.json").write_text(json.dumps({"group": 2**22 + 1}))  # nobody's
+    kill_run(folder.name, settings)
+    os.close(lock)
+    kill_run(folder.name, settings)  # has ended: nothing to do
+    _, lock = reopen_run(folder.name, settings)
+    assert not (folder / "process.json").exists()  # another's, by now
+    os.close(lock)
+
+
+def test_a_full_disk_is_said_and_what_was_half_saved_goes(
+    made: tuple[Path, int], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, lock = made
+    half = folder / ".saving.keras"
+
+    def full(*_: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write(folder: Path, outcome: Outcome) -> None:
+        full() if half.exists() else write_outcome(folder, outcome)
+
+    half.touch()
+    monkeypatch.setattr("tlcore.training.worker.train", full)
+    monkeypatch.setattr("tlcore.training.worker.write_outcome", write)
+    work(folder, settings)
+    os.close(lock)
+    info = run_info(folder.name, settings)
+    assert info.state == FAILED
+    assert "Make room and resume" in info.error

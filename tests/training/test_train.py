@@ -1,0 +1,245 @@
+"""Small real trainings: what learns, what stays, what is kept, what comes out the same."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.pictures import write_patches
+from tlcore.datasets.decode import read
+from tlcore.errors import RunError
+from tlcore.models.answers import Pretrained
+from tlcore.models.build import build
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.events import Epoch, Event, Progress, Stage
+from tlcore.training.orders import create_run
+from tlcore.training.outcome import FAILED, FINISHED, STOPPED
+from tlcore.training.store import load_run
+from tlcore.training.trained import load_trained
+from tlcore.training.worker import work
+
+SMALL = {"backbone": "MobileNet-0.25", "size": 32, "random_weights": True, "batch_size": 4}
+REAL = {"backbone": "MobileNet-0.25", "size": 64, "batch_size": 4}
+
+
+def run(settings: Settings, config: RunConfig, emit=lambda _: None) -> tuple[str, Path]:
+    folder, lock = create_run(config, settings)
+    try:
+        return work(folder, settings, emit=emit).state, folder
+    finally:
+        os.close(lock)
+
+
+def test_a_head_learns_and_answers(real: Settings, tmp_path: Path) -> None:
+    data = write_patches(tmp_path / "set")
+    state, folder = run(real, RunConfig(str(data), epochs=20, learning_rate=0.01, **REAL))
+    assert state == FINISHED
+    found = load_run(folder.name, real)
+    assert [epoch.epoch for epoch in found.history] == list(range(1, 21))
+    assert {epoch.stage for epoch in found.history} == {"head"}
+    assert found.info.val_accuracy == found.history[-1].val_accuracy == 1.0
+    assert found.classes == ("blue", "green", "red")
+    network = load_trained(folder.name, real)
+    answer = network.predict(read(data / "green" / "03.png", real.limits))
+    assert answer.ranking(1)[0].label == "green"
+    assert answer.source == "run"
+
+
+def test_validation_figures_are_those_of_the_saved_network(real: Settings, tmp_path: Path) -> None:
+    data = write_patches(tmp_path / "set", each=10)
+    _, folder = run(real, RunConfig(str(data), epochs=2, fine_tune_epochs=1, **REAL))
+    network = load_trained(folder.name, real)
+    split = json.loads((folder / "split.json").read_text())
+    right, losses = [], []
+    for row in split["val"]:
+        answer = network.predict(read(Path(row["path"]), real.limits))
+        index = split["classes"].index(row["label"])
+        right.append(answer.ranking(1)[0].index == index)
+        losses.append(-np.log(answer.probabilities[index]))
+    last = load_run(folder.name, real).history[-1]
+    assert last.val_accuracy == pytest.approx(np.mean(right))
+    assert last.val_loss == pytest.approx(np.mean(losses), abs=1e-5)
+
+
+def test_fine_tuning_moves_what_is_unfrozen_and_nothing_else(
+    real: Settings, tmp_path: Path
+) -> None:
+    data = write_patches(tmp_path / "set", classes=2)
+    options = REAL | {"unfreeze_from": "conv_dw_12"}
+    _, folder = run(
+        real,
+        RunConfig(str(data), epochs=1, fine_tune_epochs=2, learning_rate=0.01, **options),
+    )
+    trained = keras.models.load_model(folder / "model.keras", compile=False)
+    base, _ = build(Pretrained("MobileNet-0.25", 64, top=False), real)
+    names = [layer.name for layer in base.layers]
+    for layer in base.layers:
+        pairs = list(
+            zip(layer.get_weights(), trained.get_layer(layer.name).get_weights(), strict=True)
+        )
+        normalises = isinstance(layer, keras.layers.BatchNormalization)
+        learns = names.index(layer.name) >= names.index("conv_dw_12") and not normalises
+        if pairs and learns:
+            assert any((a != b).any() for a, b in pairs), layer.name
+        for a, b in pairs if not learns else ():
+            np.testing.assert_array_equal(a, b, err_msg=layer.name)
+    assert [epoch.stage for epoch in load_run(folder.name, real).history] == [
+        "head",
+        "fine-tune",
+        "fine-tune",
+    ]
+
+
+def test_fine_tuning_equals_plain_keras_run_on_whole_pictures(
+    real: Settings, tmp_path: Path
+) -> None:
+    """The activations computed once below the cut change nothing: same data order, same steps."""
+    data = write_patches(tmp_path / "set", classes=2, each=5)
+    options = REAL | {"batch_size": 64, "dropout": 0.0}  # one step an epoch: no order to differ
+    config = RunConfig(str(data), epochs=2, fine_tune_epochs=3, **options)
+    _, folder = run(real, config)
+    ours = [epoch.val_loss for epoch in load_run(folder.name, real).history]
+
+    from tlcore.models.freeze import freeze_base, unfreeze_from
+    from tlcore.models.heads import add_head
+    from tlcore.models.network import preprocess
+
+    base, _ = build(Pretrained("MobileNet-0.25", 64, top=False), real)
+    model = add_head(base, 2, seed=0)
+    split = json.loads((folder / "split.json").read_text())
+
+    def arrays(part: str) -> tuple[np.ndarray, np.ndarray]:
+        from tlcore.datasets.geometry import fit
+
+        pixels = [fit(read(Path(row["path"]), real.limits), 64) for row in split[part]]
+        labels = [[float(row["label"] == split["classes"][1])] for row in split[part]]
+        return preprocess(np.stack(pixels), "MobileNet-0.25"), np.array(labels)
+
+    train, val = arrays("train"), arrays("val")
+    logits = keras.Model(model.input, model.get_layer("logits").output)
+    theirs = []
+    freeze_base(base)
+    for epochs, rate in ((2, config.learning_rate), (3, config.fine_tune_learning_rate)):
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        logits.compile(keras.optimizers.Adam(rate), loss)
+        theirs += logits.fit(
+            *train, validation_data=val, epochs=epochs, batch_size=64, verbose=0
+        ).history["val_loss"]
+        unfreeze_from(base, config.unfreeze_from)
+    assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def test_stop_ends_within_a_batch_and_keeps_the_network(settings: Settings, tmp_path: Path) -> None:
+    data = write_patches(tmp_path / "set")
+    after_stop: list[Event] = []
+
+    def emit(event: Event) -> None:
+        stop = next(settings.runs.glob("[!.]*")) / "stop"
+        if stop.exists():
+            after_stop.append(event)
+        elif isinstance(event, Epoch) and event.epoch == 3:
+            stop.touch()
+
+    state, folder = run(settings, RunConfig(str(data), epochs=1000, **SMALL), emit)
+    assert state == STOPPED
+    assert all(isinstance(event, Progress) for event in after_stop)
+    assert len(load_run(folder.name, settings).history) == 3
+    assert load_trained(folder.name, settings).labels == ("blue", "green", "red")
+
+
+@pytest.mark.parametrize("stage", ["features", "head"])
+def test_stop_before_the_first_epoch_leaves_no_network(
+    settings: Settings, tmp_path: Path, stage: str
+) -> None:
+    data = write_patches(tmp_path / "set")
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Stage) and event.stage == stage:
+            (next(settings.runs.glob("[!.]*")) / "stop").touch()
+
+    state, folder = run(settings, RunConfig(str(data), **SMALL), emit)
+    assert state == STOPPED
+    with pytest.raises(RunError, match="is stopped and has none"):
+        load_trained(folder.name, settings)
+
+
+def test_an_unreadable_picture_is_named_and_the_rest_learned(
+    settings: Settings, tmp_path: Path
+) -> None:
+    data = write_patches(tmp_path / "set")
+    (data / "red" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
+    state, folder = run(settings, RunConfig(str(data), epochs=1, **SMALL))
+    assert state == FINISHED
+    skipped = load_run(folder.name, settings).skipped
+    assert [event.file for event in skipped] == ["red/broken.png"]
+    assert "broken.png" in skipped[0].reason
+
+
+@pytest.mark.parametrize(
+    ("build_data", "said"),
+    [
+        (lambda folder: write_patches(folder, classes=1), "at least two classes"),
+        (lambda folder: write_patches(folder, each=1), "validation"),
+        (lambda folder: folder.mkdir(), "class"),
+    ],
+    ids=["one class", "one picture a class", "empty"],
+)
+def test_a_set_that_cannot_be_learned_fails_with_its_reason(
+    build_data, said: str, settings: Settings, tmp_path: Path
+) -> None:
+    build_data(tmp_path / "set")
+    state, folder = run(settings, RunConfig(str(tmp_path / "set"), **SMALL))
+    assert state == FAILED
+    assert said in load_run(folder.name, settings).info.error
+
+
+def test_missing_weights_fail_the_run_with_the_way_out(settings: Settings, tmp_path: Path) -> None:
+    data = write_patches(tmp_path / "set")
+    state, folder = run(settings, RunConfig(str(data), backbone="MobileNet-0.25", size=32))
+    assert state == FAILED
+    assert "python -m tlcore weights fetch" in load_run(folder.name, settings).info.error
+
+
+def test_every_pooling_trains(settings: Settings, tmp_path: Path) -> None:
+    data = write_patches(tmp_path / "set", each=4)
+    for pooling in ("max", "flatten"):
+        state, _ = run(settings, RunConfig(str(data), pooling=pooling, epochs=1, **SMALL))
+        assert state == FINISHED
+
+
+def test_pictures_of_any_mode_train(settings: Settings, tmp_path: Path) -> None:
+    data = write_patches(tmp_path / "set")
+    Image.new("L", (40, 60), 90).save(data / "red" / "grey.png")
+    Image.new("RGBA", (40, 60), (1, 2, 3, 4)).save(data / "red" / "alpha.png")
+    state, _ = run(settings, RunConfig(str(data), epochs=1, **SMALL))
+    assert state == FINISHED
+
+
+def test_a_layer_that_nobody_has_is_refused_before_the_features(
+    settings: Settings, tmp_path: Path
+) -> None:
+    data = write_patches(tmp_path / "set")
+    recipe = SMALL | {"fine_tune_epochs": 1, "unfreeze_from": "conv_dw_99"}
+    state, folder = run(settings, RunConfig(str(data), epochs=1, **recipe))
+    found = load_run(folder.name, settings)
+    assert state == FAILED
+    assert "Received 'conv_dw_99'" in found.info.error
+    assert found.events == ()
+
+
+def test_a_class_without_a_readable_picture_to_learn_from_is_refused(
+    settings: Settings, tmp_path: Path
+) -> None:
+    data = write_patches(tmp_path / "set")
+    for path in sorted((data / "red").iterdir()):
+        path.write_bytes(b"\x89PNG\r\n\x1a\n torn " + path.name.encode())
+    state, folder = run(settings, RunConfig(str(data), epochs=1, **SMALL))
+    assert state == FAILED
+    assert "none that can be read of red" in load_run(folder.name, settings).info.error

@@ -1,0 +1,49 @@
+"""Every layer of a network that a run has fine-tuned, against one plain Keras model of them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import pytest
+
+from tests.models.test_walk import check_every_layer
+from tests.pictures import write_patches
+from tests.training.test_train import REAL, run
+from tlcore.models.answers import Pretrained
+from tlcore.models.build import build
+from tlcore.models.layers import graph
+from tlcore.models.maps.same import same_weights
+from tlcore.models.maps.wiring import wire
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.outcome import FINISHED
+from tlcore.training.trained import load_trained
+
+CUT = "conv_dw_12"  # the first layer that learns
+
+
+def fine_tuned(settings: Settings, folder: Path) -> keras.Model:
+    data = write_patches(folder / "set", classes=2)
+    recipe = RunConfig(
+        str(data), epochs=1, fine_tune_epochs=2, learning_rate=0.01, unfreeze_from=CUT, **REAL
+    )
+    state, where = run(settings, recipe)
+    assert state == FINISHED
+    return load_trained(where.name, settings).model
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["flat", "nested"])
+def test_every_layer_of_a_fine_tuned_run(nested: bool, real: Settings, tmp_path: Path) -> None:
+    model = fine_tuned(real, tmp_path)
+    before, _ = build(Pretrained("MobileNet-0.25", 64, top=False), real)
+    learned, old = model.get_layer("conv_pw_13").get_weights(), before.get_layer("conv_pw_13")
+    assert any((a != b).any() for a, b in zip(learned, old.get_weights(), strict=True))
+    first, second = wire(graph(before)), wire(graph(model))
+    assert same_weights(first, second, "conv_pw_11_relu")
+    assert not same_weights(first, second, "conv_pw_13")
+    if nested:
+        image = keras.Input(model.input_shape[1:])
+        model = keras.Model(image, model(keras.layers.ReLU(name="before")(image)))
+        assert f"{model.layers[-1].name}/conv_pw_13" in graph(model).spatial
+    check_every_layer(model)

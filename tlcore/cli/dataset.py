@@ -1,0 +1,225 @@
+"""``dataset``: stored data sets; import, doctor, list, show, split, undo, export."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from tlcore.cli.words import Subparsers, add_json, write_json
+from tlcore.datasets.doctor.checkup import Checkup, Finding
+from tlcore.datasets.doctor.examine import examine, examine_folder
+from tlcore.datasets.doctor.kinds import KINDS
+from tlcore.datasets.edits.editing import undo
+from tlcore.datasets.edits.state import SetState
+from tlcore.datasets.exporting import export_set
+from tlcore.datasets.importing import DEFAULT_LABEL, add_to_set, import_set
+from tlcore.datasets.incoming import Incoming
+from tlcore.datasets.sources import from_folder, from_zip
+from tlcore.datasets.splitting import Division, divide_set
+from tlcore.datasets.store import list_sets, load_state
+from tlcore.errors import BadDataset
+from tlcore.settings import Settings
+
+_EVERY = 250  # files after which progress is told
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("dataset", help=__doc__)
+    actions = parser.add_subparsers(required=True, metavar="import|doctor|list|show|split|undo|…")
+    bring = _action(actions, "import", import_, "make a set of a folder, a zip or a picture")
+    bring.add_argument("source", type=Path, metavar="SOURCE")
+    bring.add_argument("--name", required=True)
+    bring.add_argument("--add", action="store_true", help="to a set that is there")
+    bring.add_argument("--label", default=DEFAULT_LABEL, help="of pictures in no folder")
+    check = _action(actions, "doctor", doctor, "name what is wrong with a set")
+    check.add_argument("name", metavar="NAME", help="of a set, or a folder read in place")
+    check.add_argument("--again", action="store_true", help="decode every file anew")
+    _action(actions, "list", list_, "all sets")
+    _named(_action(actions, "show", show, "one set"))
+    divide = _named(_action(actions, "split", split, "divide a set and keep the division"))
+    divide.add_argument("--val", type=float, default=Division.val, metavar="SHARE")
+    divide.add_argument("--test", type=float, default=Division.test, metavar="SHARE")
+    divide.add_argument("--seed", type=int, default=Division.seed)
+    divide.add_argument("--redo", action="store_true", help="parts that were given as well")
+    _named(_action(actions, "undo", undo_, "take the last edit back"))
+    out = _named(_action(actions, "export", export, "write a set as a zip of class folders"))
+    out.add_argument("file", type=Path, metavar="FILE.zip")
+
+
+Run = Callable[[argparse.Namespace, Settings, TextIO], int]
+
+
+def _action(actions: Subparsers, name: str, run: Run, words: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=words)
+    parser.set_defaults(run=run)
+    add_json(parser)
+    return parser
+
+
+def _named(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("name", metavar="NAME")
+    return parser
+
+
+def import_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    keep = add_to_set if args.add else import_set
+    files = _incoming(args.source, settings)
+    report = keep(args.name, files, settings, default_label=args.label, progress=_tell)
+    for refusal in report.refused:
+        sys.stderr.write(f"{refusal.file}: {refusal.reason}\n")
+    answer = _summary(load_state(args.name, settings)) | {
+        "added": report.added,
+        "refused": report.refused,
+        "seconds": report.seconds,
+    }
+    _write(answer, args, out, ("name", "pictures", "added", "classes", "hash"))
+    return 0
+
+
+def doctor(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    found = _examined(args, settings)
+    answer = {
+        "name": args.name,
+        "pictures": found.pictures,
+        "findings": [_finding(one) for one in found.findings],
+        "shortages": found.shortages,
+    }
+    if args.json:
+        write_json(out, answer)
+    else:
+        _write_report(found, out)
+    return 0
+
+
+def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    rows = [_summary(load_state(info.name, settings)) for info in list_sets(settings)]
+    if args.json:
+        write_json(out, rows)
+    else:
+        out.writelines(f"{r['name']:30} {r['pictures']:7,}  {_said(r['classes'])}\n" for r in rows)
+    return 0
+
+
+def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    state = load_state(args.name, settings)
+    answer = _summary(state)
+    if args.json:
+        answer["images"] = [_image(state, key) for key in state.by_key]
+        answer["refused"] = state.refused
+        answer["edits"] = [{"words": edit.words, "at": edit.at.isoformat()} for edit in state.edits]
+    _write(answer, args, out, tuple(answer))
+    return 0
+
+
+def split(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    division = Division(args.val, args.test, args.seed, keep=not args.redo)
+    examine(args.name, settings, progress=_tell)
+    answer = _summary(divide_set(args.name, division, settings))
+    _write(answer, args, out, ("name", "splits"))
+    return 0
+
+
+def undo_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    _write(_summary(undo(args.name, settings)), args, out, ("name", "pictures", "hash"))
+    return 0
+
+
+def export(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    state = export_set(args.name, args.file, settings, progress=_tell)
+    answer = _summary(state) | {"file": str(args.file), "bytes": args.file.stat().st_size}
+    _write(answer, args, out, ("name", "pictures", "hash", "file", "bytes"))
+    return 0
+
+
+def _incoming(source: Path, settings: Settings) -> list[Incoming]:
+    if source.is_dir():
+        return from_folder(source, settings.limits)
+    if source.suffix.lower() == ".zip":
+        return from_zip(source, settings.limits)
+    if not source.is_file():
+        raise BadDataset(f"Expected a folder, a zip or a picture. Received {str(source)!r}.")
+    siblings = from_folder(source.parent, settings.limits)
+    return [item for item in siblings if item.file == source.name]
+
+
+def _examined(args: argparse.Namespace, settings: Settings) -> Checkup:
+    known = {info.name for info in list_sets(settings)}
+    if args.name not in known and Path(args.name).is_dir():
+        return examine_folder(Path(args.name), settings.limits, progress=_tell)
+    return examine(args.name, settings, progress=_tell, again=args.again)
+
+
+def _tell(done: int, total: int | None) -> None:
+    if done % _EVERY == 0:
+        sys.stderr.write(f"{done:,} of {total or 0:,} files\n")
+
+
+def _summary(state: SetState) -> dict[str, Any]:
+    return {
+        "name": state.name,
+        "folder": str(state.folder),
+        "created": state.created.isoformat(),
+        "pictures": len(state.used),
+        "excluded": len(state.items) - len(state.used),
+        "classes": dict(state.counts),
+        "splits": {part or "none": n for part, n in state.dataset.counts_by_split.items()},
+        "hash": state.content_hash,
+    }
+
+
+def _image(state: SetState, key: str) -> dict[str, Any]:
+    item = state.by_key[key]
+    entry = item.entry
+    return {
+        "key": key,
+        "file": entry.file,
+        "sha256": entry.sha256,
+        "label": item.label,
+        "split": item.split,
+        "excluded": item.excluded,
+        "width": entry.width,
+        "height": entry.height,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    kind = KINDS[finding.kind]
+    return {
+        "kind": finding.kind,
+        "level": kind.level,
+        "files": finding.files,
+        "detail": finding.detail,
+        "consequence": kind.consequence,
+        "kept": finding.settled,
+    }
+
+
+def _write_report(found: Checkup, out: TextIO) -> None:
+    for name, findings in found.by_kind.items():
+        kind = KINDS[name]
+        out.write(f"{kind.title} ({len(findings)}; {kind.level}). {kind.consequence}\n")
+        for finding in findings:
+            out.write(f"  {' = '.join(finding.files)}  ({finding.detail})\n")
+    for short in found.shortages:
+        out.write(f"Too few of {short.label}: {short.words}\n")
+    nothing = "" if found.findings or found.shortages else " Nothing to find fault with."
+    out.write(f"{found.pictures:,} pictures looked at.{nothing}\n")
+
+
+def _write(
+    answer: dict[str, Any], args: argparse.Namespace, out: TextIO, shown: tuple[str, ...]
+) -> None:
+    if args.json:
+        write_json(out, answer)
+    else:
+        out.writelines(f"{key:9} {_said(answer[key])}\n" for key in shown)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        counts = (sum(v.values()) if isinstance(v, dict) else v for v in value.values())
+        return ", ".join(f"{name} {count}" for name, count in zip(value, counts, strict=True))
+    return str(value)

@@ -1,0 +1,82 @@
+"""``runs evaluate``: the honest numbers of a run, as a table or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from tlcore.cli.words import Subparsers, add_json, write_json
+from tlcore.evaluation.as_json import to_json
+from tlcore.evaluation.evaluation import Evaluation
+from tlcore.evaluation.interval import Share
+from tlcore.evaluation.predictions import Answers, Ask, evaluation_of
+from tlcore.settings import Settings
+
+UNKNOWN = "not known"
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("evaluate", help="how good a run is, on which pictures")
+    parser.set_defaults(run=evaluate)
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument(
+        "--split", choices=["test", "val"], default="", help="part (test if there is one, else val)"
+    )
+    add_json(parser)
+
+
+def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    found = evaluation_of(args.id, args.split, settings, _ask(args.id, settings))
+    if args.json:
+        write_json(out, to_json(found))
+    else:
+        out.writelines(f"{line}\n" for line in _lines(found))
+    return 0
+
+
+def _ask(run: str, settings: Settings) -> Ask:
+    def ask(paths: Sequence[Path]) -> Answers:
+        from tlcore.inference.judging import answers  # loads TensorFlow, where it is needed at all
+
+        return answers(settings, run, paths)
+
+    return ask
+
+
+def _lines(found: Evaluation) -> Iterator[str]:
+    part = {"test": "test", "val": "validation"}[found.part]
+    yield f"{found.run}, judged by its {part} part"
+    rows = {
+        "accuracy": found.accuracy.words,
+        "balanced accuracy": found.balanced_accuracy.words,
+        "macro F1": f"{found.macro_f1:.3f}",
+        "log loss": f"{found.log_loss:.3f}",
+        "calibration error": f"{found.calibration.error:.3f}: {found.calibration.words}",
+        f"always “{found.majority.label}”": found.majority.accuracy.words,
+        "ImageNet alone": _share(found.imagenet),
+    }
+    if found.two_class:
+        rows["area under ROC"] = f"{found.two_class.roc_area:.3f}"
+        rows["average precision"] = f"{found.two_class.average_precision:.3f}"
+    width = max(map(len, rows))
+    yield from (f"{name:{width}}  {value}" for name, value in rows.items())
+    yield ""
+    yield from _table(found)
+    yield from (f"! {words}" for words in found.warnings)
+
+
+def _table(found: Evaluation) -> Iterator[str]:
+    width = max(5, *(len(each.label) for each in found.per_class))
+    yield f"{'class':{width}}  {'precision':28}  {'recall':28}  said as"
+    for each, row in zip(found.per_class, found.matrix, strict=True):
+        said = ", ".join(
+            f"{number} {name}" for name, number in zip(found.classes, row, strict=True) if number
+        )
+        shares = f"{_share(each.precision):28}  {_share(each.recall):28}"
+        yield f"{each.label:{width}}  {shares}  {said}"
+
+
+def _share(share: Share | None) -> str:
+    return UNKNOWN if share is None else share.words

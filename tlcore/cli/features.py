@@ -1,0 +1,201 @@
+"""``features``: what one layer sees in an image."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from tlcore.cli.words import (
+    Subparsers,
+    add_backbone,
+    add_fit,
+    add_json,
+    add_random_weights,
+    add_size,
+    size_of,
+    write_json,
+)
+from tlcore.errors import BadConfig
+from tlcore.files import write_whole
+from tlcore.models.answers import FeatureMaps, Floats, NetworkRef, Pretrained, Trained
+from tlcore.models.catalogue import DEFAULT
+from tlcore.models.grid import Layout, broken, extremes
+from tlcore.models.maps.drawing import picture
+from tlcore.models.maps.order import ORDERS
+from tlcore.models.maps.values import View
+from tlcore.settings import Settings
+from tlcore.training.store import run_info
+
+OWN = ("backbone", "size", "fit", "random_weights")  # of a run: what its maps depend on
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("features", help=__doc__)
+    parser.add_argument("image", metavar="IMAGE", type=Path)
+    parser.add_argument("--layer", required=True, metavar="NAME", help="with a spatial output")
+    parser.add_argument("--run", dest="run_id", metavar="ID", help="a trained run's network")
+    parser.add_argument(
+        "--npz", metavar="FILE", type=Path, help="write maps, float32 (height, width, c)"
+    )
+    parser.add_argument("--png", metavar="FILE", type=Path, help="write a page of them, drawn")
+    parser.add_argument(
+        "--channels", metavar="LIST", type=_channels, help="only these, from 0: 0-3,7 (all)"
+    )
+    parser.add_argument("--order", choices=list(ORDERS), default="index", help="in --png (index)")
+    parser.add_argument(
+        "--scale",
+        choices=("channel", "layer"),
+        help="in --png: each channel's own, or the whole layer's (channel; layer with "
+        "--compare-run, where 0 is in the middle)",
+    )
+    parser.add_argument(
+        "--grid", metavar="RxC", type=_grid, default=Layout(), help="of --png (4x8)"
+    )
+    parser.add_argument(
+        "--compare-run",
+        metavar="ID",
+        help="the run's maps less those of the network it was built on (or of --run): what it has "
+        "changed; backbone, size and fit are the run's own",
+    )
+    add_backbone(parser)
+    add_size(parser)
+    add_fit(parser)
+    add_random_weights(parser)
+    add_json(parser)
+    parser.set_defaults(run=features, backbone=None, fit=None)  # None: not said
+
+
+def features(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from tlcore.datasets.decode import read
+    from tlcore.inference.tasks import network  # loads TensorFlow
+
+    ref = _ref(args, settings)
+    image = read(args.image, settings.limits)
+    found = network(settings, ref).feature_maps(image, args.layer)
+    maps = found.maps
+    if args.compare_run:
+        run = network(settings, Trained(args.compare_run)).feature_maps(image, args.layer)
+        with np.errstate(over="ignore", invalid="ignore"):  # told as not finite
+            maps = run.maps - maps
+    only = _within(args.channels, maps.shape[2])
+    shown = maps[:, :, only]
+    _write(args, maps, shown, only)
+    answer = _answer(args, found, shown)
+    if args.json:
+        write_json(out, answer)
+    else:
+        out.writelines(f"{key:14} {value}\n" for key, value in answer.items() if value != "")
+    return 0
+
+
+def _write(args: argparse.Namespace, maps: Floats, shown: Floats, only: list[int]) -> None:
+    """Write the files that were asked for, whole or not at all."""
+    if args.npz:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, maps=shown)
+        _save(args.npz, buffer.getvalue())
+    if args.png:
+        view = View(args.grid, args.order, *_colours(args))
+        _save(args.png, picture(maps, view, only))
+
+
+def _save(path: Path, data: bytes) -> None:
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise BadConfig(
+            f"Expected a file that can be written. Received {path}: {error.strerror}. Make its "
+            "folder, or give another name."
+        ) from error
+
+
+def _colours(args: argparse.Namespace) -> tuple[str, str]:
+    """Return scale and palette; a difference has 0 in the middle of both."""
+    if args.compare_run:
+        return ("channel zero" if args.scale == "channel" else "zero"), "signed"
+    return args.scale or "channel", "grey"
+
+
+def _answer(args: argparse.Namespace, found: FeatureMaps, shown: Floats) -> dict[str, object]:
+    low, high = extremes(shown)
+    answer = {
+        "image": str(args.image),
+        "layer": found.layer,
+        "shape": shown.shape,
+        "min": float(low.min()),
+        "max": float(high.max()),
+        "weights": found.source,
+        "note": found.note,
+    }
+    if args.compare_run:
+        largest = float(np.abs((low, high)).max())
+        answer |= {"compared_with": args.compare_run, "largest": largest}
+    if part := float(broken(shown).mean()):  # min, max and largest are of the others
+        answer["not_finite"] = part
+    return answer
+
+
+def _ref(args: argparse.Namespace, settings: Settings) -> NetworkRef:
+    """Return whose maps are wanted, or those from which the compared run's are to differ."""
+    if args.compare_run:
+        _check_own(args, settings)
+        config = run_info(args.compare_run, settings).config
+        own = Pretrained(config.backbone, config.size, config.fit, config.random_weights, top=False)
+        return Trained(args.run_id) if args.run_id else own
+    if args.run_id:
+        return Trained(args.run_id)
+    name = args.backbone or DEFAULT
+    size = size_of(args, name)
+    return Pretrained(name, size, args.fit or "crop", args.random_weights, top=False)
+
+
+def _check_own(args: argparse.Namespace, settings: Settings) -> None:
+    """Raise BadConfig where two networks would differ by more than what the run has learned."""
+    config = run_info(args.compare_run, settings).config
+    other = run_info(args.run_id, settings).config if args.run_id else args
+    for name in OWN:
+        ours, theirs = getattr(config, name), getattr(other, name)
+        said = args.run_id or theirs  # an option that was not given is the run's own
+        if said and ours != theirs:
+            what = name.replace("_", " ")
+            whose = f"run {args.run_id}" if args.run_id else f"--{name.replace('_', '-')}"
+            raise BadConfig(
+                f"Expected {what} {ours}, that of run {args.compare_run}. Received {theirs} from "
+                f"{whose}. The maps would differ by more than what was learned: "
+                + ("choose runs of one kind." if args.run_id else "leave that out.")
+            )
+
+
+def _within(channels: list[int] | None, count: int) -> list[int]:
+    """Return the channels that are wanted; numbered from 0, as in the NPZ."""
+    if channels is None:
+        return list(range(count))
+    if outside := [number for number in channels if number >= count]:
+        raise BadConfig(f"Expected channels from 0 to {count - 1}. Received {outside[0]}.")
+    return channels
+
+
+def _channels(text: str) -> list[int]:
+    """Read "0-3,7" as 0, 1, 2, 3, 7."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        known = first.isdecimal() and (last.isdecimal() or not dash)
+        if not known or int(last or first) < int(first):
+            raise argparse.ArgumentTypeError(f"Expected channels like 0-3,7. Received {text!r}.")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def _grid(text: str) -> Layout:
+    rows, x, columns = text.lower().partition("x")
+    if not (x and rows.isdecimal() and columns.isdecimal()):
+        raise argparse.ArgumentTypeError(f"Expected rows and columns like 4x8. Received {text!r}.")
+    try:
+        return Layout(int(rows), int(columns))
+    except BadConfig as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

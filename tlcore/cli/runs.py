@@ -1,0 +1,119 @@
+"""``runs``: the training runs so far; ``runs show ID``, ``runs stop ID``,
+``runs compare ID…``, ``runs evaluate ID``, and what to hand over: ``runs report ID FILE.html``,
+``runs export ID FILE.zip``, ``runs script ID FILE.py``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from typing import Any, TextIO
+
+from tlcore.cli import evaluate, hand_over
+from tlcore.cli.train import epoch_row
+from tlcore.cli.words import Subparsers, add_json, write_json
+from tlcore.settings import Settings
+from tlcore.training.compare import comparison
+from tlcore.training.orders import stop_run
+from tlcore.training.run import RunInfo
+from tlcore.training.store import list_runs, load_run, run_info
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("runs", help=__doc__)
+    parser.set_defaults(run=list_all)
+    add_json(parser)
+    actions = parser.add_subparsers(metavar="show|stop|compare|evaluate|report|export|script")
+    several = actions.add_parser("compare", help="what differs between runs")
+    several.set_defaults(run=compare)
+    several.add_argument("ids", metavar="ID", nargs="+")
+    several.add_argument("--csv", action="store_true", help="comma-separated values")
+    add_json(several)
+    evaluate.add(actions)
+    hand_over.add(actions)
+    for name, function in (("show", show), ("stop", stop)):
+        action = actions.add_parser(name)
+        action.set_defaults(run=function)
+        action.add_argument("id", metavar="ID")
+        add_json(action)
+
+
+def list_all(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    found = list_runs(settings)
+    if args.json:
+        write_json(out, [_row(info) for info in found])
+    else:
+        out.writelines(_line(info) for info in found)
+    return 0
+
+
+def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    run = load_run(args.id, settings)
+    if not args.json:
+        out.write(_line(run.info))
+        for epoch in run.history:
+            row = epoch_row(epoch)
+            out.write("  ".join(f"{name} {_short(value)}" for name, value in row.items()) + "\n")
+        return 0
+    row = _row(run.info) | {
+        "history": [epoch_row(epoch) for epoch in run.history],
+        "classes": run.classes,
+        "pictures": run.pictures,
+        "skipped": [{"file": event.file, "reason": event.reason} for event in run.skipped],
+    }
+    write_json(out, row)
+    return 0
+
+
+def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    """Print what differs between runs: settings and figures, a row each, a column a run."""
+    table = comparison([load_run(run, settings) for run in args.ids])
+    if args.json:
+        write_json(out, {"runs": args.ids, "differences": table})
+        return 0
+    rows = [["", *args.ids], *([name, *values] for name, values in table.items())]
+    if args.csv:
+        csv.writer(out).writerows(rows)
+        return 0
+    widths = [max(len(_short(row[place])) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        cells = (_short(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+        out.write("  ".join(cells).rstrip() + "\n")
+    return 0
+
+
+def stop(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    stop_run(args.id, settings)
+    info = run_info(args.id, settings)
+    if args.json:
+        write_json(out, _row(info))
+    else:
+        out.write(f"{info.id} {info.state}\n")
+    return 0
+
+
+def _row(info: RunInfo) -> dict[str, Any]:
+    return {
+        "id": info.id,
+        "state": info.state,
+        "folder": info.folder,
+        "config": info.config.to_json(),
+        "created": info.created,
+        "seconds": info.seconds,
+        "val_accuracy": info.val_accuracy,
+        "val_loss": info.val_loss,
+        "epochs": info.epochs,
+        "data_hash": info.data_hash,
+        "notes": info.notes,
+        "error": info.error,
+    }
+
+
+def _line(info: RunInfo) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(info.created))
+    accuracy = "" if info.val_accuracy is None else f"{info.val_accuracy:.1%}"
+    return f"{info.id}  {when}  {info.state:9} {info.config.backbone:18} {accuracy:>7}\n"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)

@@ -1,0 +1,44 @@
+"""``summary``: a backbone's layers and parameters; needs no weights."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TextIO
+
+from tlcore.cli.words import (
+    Subparsers,
+    add_backbone,
+    add_json,
+    add_size,
+    size_of,
+    write_json,
+)
+from tlcore.models.catalogue import backbone
+from tlcore.settings import Settings
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("summary", help=__doc__)
+    parser.set_defaults(run=summary)
+    parser.add_argument("--no-top", action="store_true", help="end at the bottleneck features")
+    parser.add_argument("--frozen", action="store_true", help="no layer of it learns")
+    add_backbone(parser)
+    add_size(parser)
+    add_json(parser)
+
+
+def summary(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    from tlcore.models.build import architecture  # loads Keras
+    from tlcore.models.freeze import freeze_base
+    from tlcore.models.layers import summarize
+
+    row = backbone(args.backbone)
+    size = row.check_size(size_of(args, row.name), top=not args.no_top)
+    model = architecture(row, size, top=not args.no_top)
+    if args.frozen:
+        freeze_base(model)
+    if args.json:
+        write_json(out, summarize(model))
+    else:
+        model.summary(print_fn=lambda text: out.write(f"{text}\n"))
+    return 0

@@ -1,0 +1,182 @@
+"""``train``: a run on a folder of class folders, here and now, or one that goes on."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from tlcore.cli.words import (
+    Subparsers,
+    add_backbone,
+    add_fit,
+    add_json,
+    add_random_weights,
+    add_size,
+    write_json,
+)
+from tlcore.datasets.store import open_dataset
+from tlcore.errors import BadConfig
+from tlcore.settings import Settings
+from tlcore.training.checks import check_recipe
+from tlcore.training.config import RunConfig
+from tlcore.training.events import STAGES, Epoch, Event, Skipped, Stage
+from tlcore.training.options import (
+    AUGMENTATIONS,
+    BALANCES,
+    OPTIMIZERS,
+    OUTPUTS,
+    POOLINGS,
+    SCHEDULES,
+)
+from tlcore.training.orders import create_run, reopen_run
+from tlcore.training.outcome import FAILED
+from tlcore.training.store import load_run
+from tlcore.training.worker import work
+
+EPOCH_FIELDS = ("epoch", "stage", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("train", help=__doc__)
+    parser.set_defaults(run=train)
+    parser.add_argument("dataset", metavar="FOLDER", nargs="?", default="", help="class folders, "
+                        "or train/ and val/; or the name of a stored data set")  # fmt: skip
+    add_backbone(parser)
+    add_size(parser)
+    add_fit(parser)
+    add_random_weights(parser)
+    default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
+    parser.add_argument("--pooling", choices=list(POOLINGS), default=default["pooling"])
+    parser.add_argument("--unfreeze-from", metavar="LAYER", default="")
+    parser.add_argument("--resume", metavar="ID", default="", help="go on with a run that was "
+                        "stopped or killed; its recipe stays as it is")  # fmt: skip
+    for option, known in CHOICES.items():
+        chosen = default[option]
+        parser.add_argument(f"--{option}", choices=list(known), default=chosen, help=f"({chosen})")
+    parser.add_argument("--hidden", type=_counts, default=(), metavar="UNITS[,UNITS]",
+                        help="dense layers before the last")  # fmt: skip
+    parser.add_argument("--augment", type=_names, default=default["augment"], metavar="KINDS",
+                        help=f"for the views: {','.join(AUGMENTATIONS)}")  # fmt: skip
+    parser.add_argument("--free-augmentation", action="store_true", help="fresh views in each "
+                        "epoch; the network runs each time")  # fmt: skip
+    for option, kind in OPTIONS.items():
+        name = option.replace("-", "_")
+        parser.add_argument(f"--{option}", type=kind, default=default[name], metavar=kind.__name__)
+    add_json(parser)
+
+
+OPTIONS: dict[str, type[int] | type[float]] = {
+    "epochs": int,
+    "fine-tune-epochs": int,
+    "batch-size": int,
+    "learning-rate": float,
+    "fine-tune-learning-rate": float,
+    "dropout": float,
+    "val-fraction": float,
+    "seed": int,
+    "label-smoothing": float,
+    "patience": int,
+    "views": int,
+}
+CHOICES = {
+    "output": OUTPUTS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "balance": BALANCES,
+}
+
+
+def train(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    if bool(args.resume) == bool(args.dataset):
+        raise BadConfig("Expected either FOLDER or --resume ID. Received both or none of them.")
+    folder, lock = reopen_run(args.resume, settings) if args.resume else _create(args, settings)
+    try:
+        _stop_on_interrupt(folder)
+        outcome = work(folder, settings, emit=_tell)
+    finally:
+        os.close(lock)
+    run = load_run(folder.name, settings)
+    if outcome.error:
+        sys.stderr.write(f"{outcome.error}\n")
+    if args.json:
+        write_json(
+            out,
+            {
+                "run": folder.name,
+                "state": outcome.state,
+                "history": [epoch_row(epoch) for epoch in run.history],
+                "val_accuracy": outcome.val_accuracy,
+                "seconds": outcome.seconds,
+                "error": outcome.error,
+            },
+        )
+    else:
+        out.write(f"{folder.name} {outcome.state} {folder}\n")
+    return 1 if outcome.state == FAILED else 0
+
+
+def _create(args: argparse.Namespace, settings: Settings) -> tuple[Path, int]:
+    """Make the run asked for; none where it could not be trained."""
+    config = _config(args)
+    check_recipe(config, open_dataset(config.dataset, settings))
+    return create_run(config, settings)
+
+
+def epoch_row(epoch: Epoch) -> dict[str, float | str]:
+    """Return an epoch as it is written for a script."""
+    return {name: getattr(epoch, name) for name in EPOCH_FIELDS}
+
+
+def _config(args: argparse.Namespace) -> RunConfig:
+    folder = Path(args.dataset)
+    return RunConfig(
+        dataset=str(folder.resolve()) if folder.is_dir() else args.dataset,
+        backbone=args.backbone,
+        size=args.size or 0,
+        fit=args.fit,
+        pooling=args.pooling,
+        unfreeze_from=args.unfreeze_from,
+        random_weights=args.random_weights,
+        hidden=args.hidden,
+        augment=args.augment,
+        free_augmentation=args.free_augmentation,
+        **{name: getattr(args, name) for name in CHOICES},
+        **{name: getattr(args, name) for name in (key.replace("-", "_") for key in OPTIONS)},
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in _names(text))
+
+
+def _stop_on_interrupt(folder: Path) -> None:
+    """The first Ctrl-C stops the run and keeps what it has; the second ends the process."""
+
+    def stop(*_: object) -> None:
+        (folder / "stop").touch()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.stderr.write("Stopping after this batch. Press Ctrl-C again to end at once.\n")
+
+    signal.signal(signal.SIGINT, stop)
+
+
+def _tell(event: Event) -> None:
+    if isinstance(event, Stage):
+        sys.stderr.write(f"{STAGES[event.stage]} …\n")
+    elif isinstance(event, Skipped):
+        sys.stderr.write(f"skipped {event.file}: {event.reason}\n")
+    elif isinstance(event, Epoch):
+        sys.stderr.write(
+            f"epoch {event.epoch:3}  loss {event.loss:.4f}  accuracy {event.accuracy:.4f}  "
+            f"val_loss {event.val_loss:.4f}  val_accuracy {event.val_accuracy:.4f}  "
+            f"{event.seconds:.1f} s\n"
+        )

@@ -1,0 +1,151 @@
+"""What a person can do to a set: relabel, exclude, rename and delete classes, settle, undo.
+
+Every function takes the set's name, waits for others who change it, and returns the set as it then
+stands. Files are never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from tlcore.datasets.edits.change import (
+    EXCLUDED,
+    LABEL,
+    SETTLED,
+    SPLIT,
+    UNSETTLED,
+    Change,
+    Edit,
+    is_label,
+)
+from tlcore.datasets.edits.log import write_log
+from tlcore.datasets.edits.state import SetState, read_state
+from tlcore.datasets.locks import hold_set
+from tlcore.datasets.names import folder_of
+from tlcore.errors import BadDataset
+from tlcore.settings import Settings
+
+
+def relabel(name: str, keys: Collection[str], label: str, settings: Settings) -> SetState:
+    """Give pictures another class; BadDataset for a label that cannot be one."""
+    _check_label(label)
+    change = Change(LABEL, label, tuple(keys))
+    return _do(name, settings, f"label {_pictures(len(keys))} {label}", lambda _: [change])
+
+
+def relabel_each(name: str, labels: Mapping[str, str], settings: Settings) -> SetState:
+    """Give each picture its own class, in one edit: key → label."""
+    for label in set(labels.values()):
+        _check_label(label)
+    changes = [
+        Change(LABEL, label, tuple(key for key, its in labels.items() if its == label))
+        for label in sorted(set(labels.values()))
+    ]
+    return _do(name, settings, f"label {_pictures(len(labels))}", lambda _: changes)
+
+
+def exclude(name: str, keys: Collection[str], settings: Settings) -> SetState:
+    """Leave pictures out of everything; they stay on disk and can be taken back."""
+    change = Change(EXCLUDED, True, tuple(keys))
+    return _do(name, settings, f"exclude {_pictures(len(keys))}", lambda _: [change])
+
+
+def include(name: str, keys: Collection[str], settings: Settings) -> SetState:
+    """Take excluded pictures back."""
+    change = Change(EXCLUDED, False, tuple(keys))
+    return _do(name, settings, f"take back {_pictures(len(keys))}", lambda _: [change])
+
+
+def settle(name: str, keys: Collection[str], kind: str, settings: Settings) -> SetState:
+    """Keep pictures in spite of a finding of this kind, which is not shown as open any more."""
+    change = Change(SETTLED, kind, tuple(keys))
+    return _do(name, settings, f"keep {_pictures(len(keys))}", lambda _: [change])
+
+
+def unsettle(name: str, keys: Collection[str], kind: str, settings: Settings) -> SetState:
+    """Show a finding of this kind as open again."""
+    change = Change(UNSETTLED, kind, tuple(keys))
+    return _do(name, settings, f"question {_pictures(len(keys))} again", lambda _: [change])
+
+
+def rename_class(name: str, label: str, new: str, settings: Settings) -> SetState:
+    """Call a class something else; a name that another class has already merges the two."""
+    _check_label(new)
+
+    def changes(state: SetState) -> list[Change]:
+        return [Change(LABEL, new, _of_class(state, label))]
+
+    return _do(name, settings, f"call {label} {new}", changes)
+
+
+def delete_class(name: str, label: str, settings: Settings) -> SetState:
+    """Exclude every picture of a class."""
+
+    def changes(state: SetState) -> list[Change]:
+        keys = _of_class(state, label)
+        return [Change(EXCLUDED, True, tuple(k for k in keys if not state.by_key[k].excluded))]
+
+    return _do(name, settings, f"delete the class {label}", changes)
+
+
+def assign(name: str, parts: Mapping[str, str | None], words: str, settings: Settings) -> SetState:
+    """Put each picture into its part, in one edit: key → "train", "val", "test" or None."""
+    by_part: dict[str | None, list[str]] = {}
+    for key, part in parts.items():
+        by_part.setdefault(part, []).append(key)
+    changes = [Change(SPLIT, part, tuple(keys)) for part, keys in by_part.items()]
+    return _do(name, settings, words, lambda _: changes)
+
+
+def undo(name: str, settings: Settings) -> SetState:
+    """Take the last edit back; nothing happens to a set that has none."""
+    folder = folder_of(name, settings)
+    with hold_set(folder, wait=True):
+        state = read_state(folder)
+        if state.edits:
+            write_log(folder, state.edits[:-1])
+        return read_state(folder)
+
+
+def _do(
+    name: str, settings: Settings, words: str, changes: Callable[[SetState], Iterable[Change]]
+) -> SetState:
+    folder = folder_of(name, settings)
+    with hold_set(folder, wait=True):
+        state = read_state(folder)
+        edit = Edit.now(words, changes(state))
+        _check_known(state, edit)
+        if edit.changes:
+            write_log(folder, [*state.edits, edit])
+        return read_state(folder)
+
+
+def _of_class(state: SetState, label: str) -> tuple[str, ...]:
+    """Keys of a class, excluded ones as well: they would come back under their old name."""
+    keys = tuple(item.key for item in state.items if item.label == label)
+    if not keys:
+        raise BadDataset(
+            f"Expected a class of {state.name!r} ({', '.join(state.counts)}). Received {label!r}."
+        )
+    return keys
+
+
+def _check_known(state: SetState, edit: Edit) -> None:
+    unknown = [key for change in edit.changes for key in change.keys if key not in state.by_key]
+    if unknown:
+        raise BadDataset(
+            f"Expected pictures of {state.name!r}. Received {len(unknown)} that it does not have. "
+            "Reload the page: the set has changed."
+        )
+
+
+def _check_label(label: str) -> None:
+    if not is_label(label):
+        raise BadDataset(
+            "Expected a class name of at most 60 characters that a folder could have, and not "
+            f"the name of a part like train or test. Received {label!r}."
+        )
+
+
+def _pictures(count: int) -> str:
+    return f"{count:,} picture{'s' * (count != 1)}"

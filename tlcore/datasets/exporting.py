@@ -1,0 +1,89 @@
+"""A set as a zip of class folders, which brought in again is the same set."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
+
+from tlcore.datasets.edits.state import Item, SetState, read_state
+from tlcore.datasets.layout import label_and_split, outer_folder
+from tlcore.datasets.names import folder_of
+from tlcore.errors import BadDataset
+from tlcore.settings import Settings
+
+_MOMENT = (1980, 1, 1, 0, 0, 0)  # of every entry: the same set gives the same bytes
+_READABLE = 0o100644 << 16
+
+
+def export_set(
+    name: str,
+    target: Path,
+    settings: Settings,
+    *,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> SetState:
+    """Write the pictures that are used, under their labels and parts, as they came.
+
+    Args:
+        name: of a stored set.
+        target: the zip to write; it appears whole or not at all.
+        settings: where sets lie.
+        progress: called after each picture.
+
+    Raises:
+        BadDataset: no such set, a label that no folder can have, or nowhere to write.
+    """
+    state = read_state(folder_of(name, settings))
+    names = _names(state)
+    beside = target.with_name(f".{target.name}.part")
+    try:
+        with ZipFile(beside, "w", ZIP_STORED) as archive:  # pictures are packed already
+            for done, (file, item) in enumerate(names.items(), start=1):
+                entry = ZipInfo(file, _MOMENT)
+                entry.external_attr = _READABLE
+                archive.writestr(entry, item.entry.path(state.folder).read_bytes())
+                if progress is not None:
+                    progress(done, len(names))
+        beside.replace(target)
+    except (OSError, zipfile.LargeZipFile) as error:
+        raise BadDataset(
+            f"Expected to be able to write {str(target)!r}. Received: {error}."
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return state
+
+
+def _names(state: SetState) -> dict[str, Item]:
+    """Each picture's name in the zip.
+
+    Raises:
+        BadDataset: nothing to write, or a name would not be understood when it comes back.
+    """
+    names: dict[str, Item] = {}
+    for item in state.used:
+        folders = "/".join(part for part in (item.split, item.label) if part)
+        names[_free(f"{folders}/{item.entry.file.rpartition('/')[2]}", names)] = item
+    if not names:
+        raise BadDataset(f"Expected pictures in {state.name!r}. Received none that are used.")
+    outer = outer_folder(names)
+    for file, item in names.items():
+        if label_and_split(file, outer) != (item.label, item.split):
+            raise BadDataset(
+                f"Expected class names that folders can have. Received {item.label!r}. Give the "
+                "class another name first."
+            )
+    return names
+
+
+def _free(file: str, taken: dict[str, Item]) -> str:
+    stem, dot, ending = file.rpartition(".")
+    if not dot or "/" in ending:
+        stem, ending = file, ""
+    number = 2
+    while file in taken:
+        file = f"{stem}-{number}{dot and '.'}{ending}"
+        number += 1
+    return file

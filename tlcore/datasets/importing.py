@@ -1,0 +1,192 @@
+"""Files into a data set on disk: each decoded once to be sure of it, its bytes kept as they came.
+
+A set appears whole or not at all: it is made in a hidden folder beside its place and renamed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.decode import check_size, content_id, decode_with_header
+from tlcore.datasets.doctor.facts import Facts, measure
+from tlcore.datasets.doctor.kept import remember
+from tlcore.datasets.edits.state import read_state
+from tlcore.datasets.formats import FORMATS
+from tlcore.datasets.incoming import Incoming, Refusal
+from tlcore.datasets.layout import EXPECTED_LAYOUT, label_and_split, outer_folder
+from tlcore.datasets.locks import hold_set, sweep, workplace
+from tlcore.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
+from tlcore.datasets.names import check_free, check_name, folder_of
+from tlcore.datasets.threads import in_order
+from tlcore.errors import BadDataset, BadImage
+from tlcore.files import write_whole
+from tlcore.settings import Settings
+
+Progress = Callable[[int, int | None], None]  # files done, files in all if known
+
+DEFAULT_LABEL = "unlabelled"
+_REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of the files that were offered."""
+
+    dataset: Dataset  # the whole set as it is now
+    refused: tuple[Refusal, ...]  # in the order they came
+    seconds: float
+    added: int  # entries that were not in the set before
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A file that is stored, and what was seen when it was decoded."""
+
+    entry: Entry
+    facts: Facts
+
+
+def import_set(
+    name: str,
+    incoming: Iterable[Incoming],
+    settings: Settings,
+    *,
+    default_label: str = DEFAULT_LABEL,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Make a new data set of files.
+
+    Args:
+        name: letters, digits, spaces, hyphens, underscores and dots, up to 60.
+        incoming: the files; their folders name class and split.
+        settings: where sets lie, and the limits.
+        default_label: the class of files in no folder.
+        progress: called in this thread after each file.
+
+    Raises:
+        BadDataset: the name is taken or not allowed, or not one file is a usable picture.
+    """
+    started = time.monotonic()
+    check_free(name, settings)
+    sweep(settings.datasets)
+    with workplace(settings.datasets) as place:
+        entries, refusals = _take_all(incoming, place, settings, default_label, progress)
+        if not entries:
+            raise _nothing_usable(name, refusals)
+        manifest = Manifest.of(entries, refused=refusals)
+        write_manifest(place, manifest)
+        folder = _publish(place, name, settings)
+    return ImportReport(
+        read_state(folder).dataset,
+        tuple(refusals),
+        time.monotonic() - started,
+        len(manifest.entries),
+    )
+
+
+def add_to_set(
+    name: str,
+    incoming: Iterable[Incoming],
+    settings: Settings,
+    *,
+    default_label: str = DEFAULT_LABEL,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Add files to a data set; a file that is there already, name and content, changes nothing.
+
+    Takes what `import_set` takes. Waits while another process adds to the same set.
+
+    Raises:
+        BadDataset: no such set, or not one file is a usable picture.
+    """
+    started = time.monotonic()
+    folder = folder_of(name, settings)
+    with hold_set(folder, wait=True):
+        before = read_manifest(folder)
+        entries, refusals = _take_all(incoming, folder, settings, default_label, progress)
+        if not entries:
+            raise _nothing_usable(name, refusals)
+        manifest = Manifest.of(
+            (*before.entries, *entries), before.created, (*before.refused, *refusals)
+        )
+        write_manifest(folder, manifest)
+    return ImportReport(
+        read_state(folder).dataset,
+        tuple(refusals),
+        time.monotonic() - started,
+        len(manifest.entries) - len(before.entries),
+    )
+
+
+def _take_all(
+    incoming: Iterable[Incoming],
+    folder: Path,
+    settings: Settings,
+    default_label: str,
+    progress: Progress | None,
+) -> tuple[list[Entry], list[Refusal]]:
+    offered = list(incoming)  # names only, nothing is read yet
+    (folder / "images").mkdir(exist_ok=True)
+    outer = outer_folder(item.file for item in offered)
+    take = functools.partial(
+        _take, folder=folder, settings=settings, outer=outer, default_label=default_label
+    )
+    taken: list[Taken] = []
+    refusals: list[Refusal] = []
+    with contextlib.closing(in_order(take, offered)) as results:
+        for done, result in enumerate(results, start=1):
+            taken.append(result) if isinstance(result, Taken) else refusals.append(result)
+            if progress is not None:
+                progress(done, len(offered))
+    remember(folder, {one.facts.sha256: one.facts for one in taken}.values())
+    return [one.entry for one in taken], refusals
+
+
+def _take(
+    item: Incoming, *, folder: Path, settings: Settings, outer: str, default_label: str
+) -> Taken | Refusal:
+    """Read, check, look at and store one file, decoding it once."""
+    try:
+        check_size(item.size, item.file, settings.limits)
+        data = item.read()
+        image, header = decode_with_header(data, item.file, settings.limits)
+    except (BadImage, OSError) as error:
+        return Refusal.of(item.file, error)
+    sha256, ending = content_id(data), FORMATS[header.format].ending
+    label, split = label_and_split(item.file, outer)
+    entry = Entry(item.file, sha256, ending, label or default_label, split, *image.size)
+    stored = entry.path(folder)
+    if not stored.exists():
+        write_whole(stored, data)
+    return Taken(entry, measure(image, header, sha256))
+
+
+def _publish(place: Path, name: str, settings: Settings) -> Path:
+    folder = settings.datasets / check_name(name)
+    try:
+        return place.rename(folder)
+    except OSError as error:
+        check_free(name, settings)  # another import was first
+        raise BadDataset(
+            f"Expected to be able to write {str(folder)!r}. Received: {error.strerror}."
+        ) from error
+
+
+def _nothing_usable(name: str, refusals: list[Refusal]) -> BadDataset:
+    if not refusals:
+        return BadDataset(
+            f"Expected pictures for {name!r}. Received no files. Choose {EXPECTED_LAYOUT}."
+        )
+    first = " ".join(f"{no.file}: {no.reason}" for no in refusals[:_REASONS_SHOWN])
+    more = len(refusals) - _REASONS_SHOWN
+    rest = f" And {more} more." if more > 0 else ""
+    return BadDataset(
+        f"Expected at least one usable picture for {name!r}. Received {len(refusals)} that are "
+        f"not. {first}{rest}"
+    )

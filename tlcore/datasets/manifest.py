@@ -1,0 +1,130 @@
+"""set.json, the table of contents of a stored data set: what came, as it came.
+
+A stored set is a folder:
+
+    <set's name>/set.json              what came into the set: one entry a picture
+    <set's name>/edits.json            what was done to it since (`edits.log`)
+    <set's name>/facts.jsonl           what the doctor has seen (`doctor.kept`); only spares work
+    <set's name>/images/<sha256>.<ending>   the bytes as they came, never changed
+    <set's name>/lock                  held by whoever changes the set
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from tlcore.datasets.dataset import SPLITS, entry_key
+from tlcore.datasets.formats import ENDINGS
+from tlcore.datasets.incoming import Refusal
+from tlcore.errors import BadDataset
+from tlcore.files import write_whole
+
+FILE = "set.json"
+_VERSION = 2  # 1 had no refusals
+_REFUSALS = 1_000  # kept by name; a heap of other files is not a set's memory
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture of a stored set."""
+
+    file: str  # its name as it came, with its folders
+    sha256: str  # of its bytes, hexadecimal
+    ending: str  # of the stored file, without dot, as its content demands
+    label: str
+    split: str | None  # "train", "val", "test" or None
+    width: int  # pixels, upright
+    height: int
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what cannot have been written by us; the hash becomes a path."""
+        texts = (self.file, self.label)
+        sides = (self.width, self.height)
+        if not (
+            _SHA256.fullmatch(self.sha256)
+            and self.ending in ENDINGS
+            and self.split in (*SPLITS, None)
+            and all(isinstance(text, str) and text for text in texts)
+            and all(isinstance(side, int) and side > 0 for side in sides)
+        ):
+            raise ValueError(f"entry {self}")
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in fields.items() if name in known})
+
+    @cached_property
+    def key(self) -> str:
+        """What edits call this entry: by name and content, so that adding others changes none."""
+        return entry_key(self.file, self.sha256)
+
+    def path(self, folder: Path) -> Path:
+        return folder / "images" / f"{self.sha256}.{self.ending}"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What set.json says."""
+
+    entries: tuple[Entry, ...]  # sorted by file
+    created: datetime  # with time zone
+    refused: tuple[Refusal, ...] = ()  # what was offered and not taken, each file's last refusal
+
+    @classmethod
+    def of(
+        cls,
+        entries: Iterable[Entry],
+        created: datetime | None = None,
+        refused: Iterable[Refusal] = (),
+    ) -> Self:
+        """Entries sorted, the same file with the same content kept once."""
+        unique = {(entry.file, entry.sha256): entry for entry in reversed(list(entries))}
+        ordered = tuple(unique[key] for key in sorted(unique))
+        last = {refusal.file: refusal for refusal in refused}
+        came = {entry.file for entry in ordered}  # a whole one came later: nothing is missing
+        still = tuple(last[file] for file in sorted(last) if file not in came)
+        return cls(ordered, created or datetime.now(UTC), still[:_REFUSALS])
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read what a stored set holds.
+
+    Raises:
+        BadDataset: no set.json, or one that cannot be understood.
+    """
+    try:
+        content = json.loads((folder / FILE).read_text("utf-8"))
+        entries = tuple(Entry.from_json(fields) for fields in content["entries"])
+        refused = tuple(Refusal(**fields) for fields in content.get("refused", ()))
+        created = datetime.fromisoformat(content["created"]).astimezone(UTC)
+        return Manifest(entries, created, refused)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadDataset(
+            f"Expected the data set {folder.name!r} to have a readable {FILE}. Received: {error}. "
+            "Delete the set and upload its pictures again."
+        ) from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write set.json; a reader sees the old one or the new one, never a part."""
+    content = {
+        "version": _VERSION,
+        "created": manifest.created.isoformat(),
+        "refused": [dataclasses.asdict(refusal) for refusal in manifest.refused],
+        "entries": [_fields(entry) for entry in manifest.entries],
+    }
+    write_whole(folder / FILE, json.dumps(content).encode("ascii"))
+
+
+def _fields(entry: Entry) -> dict[str, Any]:
+    return {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}

@@ -1,0 +1,107 @@
+"""Data sets on disk: make, add, list, load, rename, delete. The door to this room.
+
+Every set is a folder under `settings.datasets`, described in `manifest`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.edits.state import SetState, Version, read_state, version
+from tlcore.datasets.folder import read_folder as read_folder
+from tlcore.datasets.folder import unused_files as unused_files
+from tlcore.datasets.importing import DEFAULT_LABEL as DEFAULT_LABEL
+from tlcore.datasets.importing import ImportReport as ImportReport
+from tlcore.datasets.importing import add_to_set as add_to_set
+from tlcore.datasets.importing import import_set as import_set
+from tlcore.datasets.incoming import Refusal as Refusal
+from tlcore.datasets.locks import discard, hold_set
+from tlcore.datasets.names import check_free, folder_of, set_names
+from tlcore.datasets.thumbnails import thumbnail as thumbnail
+from tlcore.errors import BadDataset
+from tlcore.settings import Settings
+
+
+@dataclass(frozen=True)
+class SetInfo:
+    """A stored set at a glance."""
+
+    name: str
+    images: int  # without the excluded
+    classes: tuple[str, ...]  # sorted
+    created: datetime  # with time zone
+    folder: Path
+
+
+def list_sets(settings: Settings) -> list[SetInfo]:
+    """All stored sets, newest first; a damaged one is left out."""
+    found = []
+    for name in set_names(settings):
+        with contextlib.suppress(BadDataset):
+            folder = settings.datasets / name
+            found.append(_info(folder, version(folder)))
+    return sorted(found, key=lambda info: info.created, reverse=True)
+
+
+@lru_cache(maxsize=1024)  # small, where whole states are not: a list of many sets stays quick
+def _info(folder: Path, state: Version) -> SetInfo:
+    read = read_state(folder)
+    return SetInfo(folder.name, len(read.used), tuple(read.counts), read.created, folder)
+
+
+def load_set(name: str, settings: Settings) -> Dataset:
+    """A stored set by its name, with all edits laid over its pictures, without the excluded.
+
+    Raises:
+        BadDataset: no such set, with those that are there; or a damaged one.
+    """
+    return load_state(name, settings).dataset
+
+
+def load_state(name: str, settings: Settings) -> SetState:
+    """A stored set by its name, with everything that is known of it; raises as `load_set`."""
+    return read_state(folder_of(name, settings))
+
+
+def open_dataset(reference: str, settings: Settings) -> Dataset:
+    """A stored set by its name, or a folder read in place by its absolute path; BadDataset."""
+    path = Path(reference)
+    return read_folder(path) if path.is_absolute() else load_set(reference, settings)
+
+
+def delete_set(name: str, settings: Settings) -> None:
+    """Remove a set and its pictures for good.
+
+    Raises:
+        BadDataset: no such set, or pictures are being added to it.
+    """
+    folder = folder_of(name, settings)
+    with hold_set(folder, wait=False) as is_free:
+        _check_idle(name, is_free)
+        discard(folder)
+
+
+def rename_set(name: str, new_name: str, settings: Settings) -> None:
+    """Give a set another name; its pictures stay as they are.
+
+    Raises:
+        BadDataset: no such set, the new name is taken or not allowed, or the set is being changed.
+    """
+    folder = folder_of(name, settings)
+    check_free(new_name, settings)
+    with hold_set(folder, wait=False) as is_free:
+        _check_idle(name, is_free)
+        folder.rename(folder.with_name(new_name))
+
+
+def _check_idle(name: str, is_free: bool) -> None:
+    if not is_free:
+        raise BadDataset(
+            f"Expected nothing to be happening to {name!r}. Received a set that pictures are "
+            "being added to. Try again when that is done."
+        )

@@ -1,0 +1,73 @@
+"""What a run's network says of one part of its pictures: the value that all of review reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from tlcore.datasets.dataset import Sample
+
+Indices = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+PARTS = ("train", "val", "test")
+UNKNOWN = -1  # ImageNet's class where that network was not asked
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """The pictures of one part that could be read, with the answers of one run."""
+
+    run: str  # its id
+    part: str  # one of PARTS
+    classes: tuple[str, ...]  # in the order of the output units
+    samples: tuple[Sample, ...]  # (n,) file, path, sha256 and label as the run noted them
+    labels: Indices  # (n,) int64, the index of each picture's class
+    probabilities: Floats  # (n, classes) float32, each row sums to 1
+    imagenet: Indices  # (n,) int64, ImageNet's first class; UNKNOWN where it was not asked
+    unreadable: tuple[str, ...] = ()  # files of the part that could not be read
+    seen: int = 0  # test pictures left out, as the same bytes were learned from or judged by
+
+    def __post_init__(self) -> None:
+        number, classes = len(self.samples), len(self.classes)
+        shapes = (self.labels.shape, self.probabilities.shape, self.imagenet.shape)
+        if shapes != ((number,), (number, classes), (number,)):
+            raise ValueError(
+                f"Expected labels, probabilities and ImageNet's answers of {number} pictures and "
+                f"{classes} classes. Received {shapes}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
+    def answers(self) -> Indices:
+        """(n,) the class that the network says; of two equal ones the first."""
+        return self.probabilities.argmax(axis=1)
+
+    @cached_property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether that is the picture's class."""
+        return self.answers == self.labels
+
+    @cached_property
+    def confidence(self) -> Floats:
+        """(n,) the probability of what the network says, 0…1."""
+        return self.probabilities.max(axis=1)
+
+    @property
+    def asked_imagenet(self) -> bool:
+        """Whether ImageNet's answer is known for every picture."""
+        return bool(len(self.imagenet)) and bool((self.imagenet != UNKNOWN).all())
+
+    def take(self, places: Indices) -> Judged:
+        """Return it for the pictures at these places alone."""
+        return replace(
+            self,
+            samples=tuple(self.samples[place] for place in places.tolist()),
+            labels=self.labels[places],
+            probabilities=self.probabilities[places],
+            imagenet=self.imagenet[places],
+        )

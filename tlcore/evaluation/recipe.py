@@ -1,0 +1,82 @@
+"""A run's recipe in the words of its form: for people who read a card or a report, not for code."""
+
+from __future__ import annotations
+
+from tlcore.datasets.geometry import FITS
+from tlcore.models.catalogue import MODES, backbone
+from tlcore.training.config import RunConfig
+from tlcore.training.options import AUGMENTATIONS, BALANCES, OPTIMIZERS, POOLINGS, SCHEDULES
+from tlcore.training.run import Run
+
+Row = tuple[str, str]  # what, and what was chosen
+
+
+def title_of(run: Run) -> str:
+    """Return what the run is called: its own name, else its data set's."""
+    return run.info.notes.name or run.info.config.dataset.rstrip("/").rpartition("/")[2]
+
+
+def recipe(run: Run) -> list[Row]:
+    """Return what was done, most telling first; what was not used is left out."""
+    config = run.info.config
+    return [
+        ("Network", _network(config)),
+        ("Pictures", f"{config.size} × {config.size} pixels. {FITS[config.fit].description}"),
+        ("Preprocessing", MODES[backbone(config.backbone).mode].capitalize() + "."),
+        ("Head", _head(config)),
+        ("Learning", _learning(run)),
+        *_extras(config),
+        ("Seed", str(config.seed)),
+    ]
+
+
+def _network(config: RunConfig) -> str:
+    start = "random weights" if config.random_weights else "weights learned on ImageNet"
+    return f"{config.backbone} with {start}, without its last layer."
+
+
+def _head(config: RunConfig) -> str:
+    layers = [f"dense {units}, relu" for units in config.hidden]
+    pooling = f"Pooling ({POOLINGS[config.pooling]})"
+    return ", then ".join([pooling, *layers, "a dense layer that answers"]) + "."
+
+
+def _learning(run: Run) -> str:
+    config = run.info.config
+    epochs = {stage: _epochs(run, stage) for stage in ("head", "fine-tune")}
+    parts = []
+    if epochs["head"]:
+        parts.append(f"{epochs['head']} epochs of the head, rate {config.learning_rate:g}")
+    if epochs["fine-tune"]:
+        parts.append(
+            f"{epochs['fine-tune']} epochs with the blocks from {config.unfreeze_from} on, "
+            f"rate {config.fine_tune_learning_rate:g}"
+        )
+    optimizer = OPTIMIZERS[config.optimizer].partition(":")[0]
+    return f"{'; then '.join(parts)}. {optimizer}, {config.batch_size} pictures a batch."
+
+
+def _epochs(run: Run, stage: str) -> int:
+    return sum(epoch.stage == stage for epoch in run.history)
+
+
+def _extras(config: RunConfig) -> list[Row]:
+    kinds = "; ".join(AUGMENTATIONS[kind] for kind in config.augment)
+    stored = f"{config.views} changed views of each picture: {kinds}."
+    rows = (
+        (config.schedule != "constant", "Schedule", f"The rate {SCHEDULES[config.schedule]}."),
+        (config.dropout, "Dropout", f"{config.dropout:g} before each dense layer."),
+        (config.label_smoothing, "Label smoothing", f"{config.label_smoothing:g}."),
+        (config.balance != "none", "Balance", BALANCES[config.balance].capitalize() + "."),
+        (config.patience, "Early stopping", _patience(config)),
+        (config.views, "Augmentation", stored),
+        (config.free_augmentation, "Augmentation", f"A fresh view in each epoch: {kinds}."),
+    )
+    return [(name, words) for used, name, words in rows if used]
+
+
+def _patience(config: RunConfig) -> str:
+    return (
+        f"After {config.patience} epochs without a lower validation loss; the best epoch's "
+        "weights are kept."
+    )

@@ -1,0 +1,93 @@
+"""The end of a report: pictures it got right and wrong, limits, how it was made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.matrix import best, mistakes
+from tlcore.evaluation.report.faces import face, tiled
+from tlcore.evaluation.report.marks import listed, section, table, text
+from tlcore.evaluation.report.material import Material
+from tlcore.settings import Limits
+
+WORST, BEST = 12, 6  # pictures shown
+
+LIMITS = (
+    "It knows these classes only, and names one of them for every picture, whatever it shows.",
+    "It was judged by pictures of the same source as those it learned from. On pictures from "
+    "elsewhere – another camera, season, place – it may be worse: try it on yours first.",
+    "The interval covers the luck of which pictures were drawn, nothing else.",
+    "A probability is how sure the network is, not how often it is right.",
+    "It was not examined for fairness, nor for pictures made to mislead it.",
+)
+
+
+def seen(material: Material, limits: Limits) -> str:
+    """The surest mistakes and the surest right answers."""
+    judged, how = material.judged, material.run.info.config.fit
+    wrong = mistakes(judged).tolist()
+    right = best(judged).tolist()
+    return section(
+        "Pictures",
+        "<h3>Its surest mistakes</h3>",
+        _faces(judged, wrong[:WORST], how, limits)
+        or "<p>It made no mistake on these pictures.</p>",
+        f"<p>{len(wrong) - WORST:,} more mistakes are not shown.</p>" if len(wrong) > WORST else "",
+        "<h3>Its surest right answers</h3>" if right else "",
+        _faces(judged, _mixed(judged, right), how, limits),
+    )
+
+
+def _mixed(judged: Judged, right: list[int]) -> list[int]:
+    """The surest of each class in turn, so that one easy class does not fill the row."""
+    queues = [
+        [place for place in right if judged.labels[place] == index]
+        for index in range(len(judged.classes))
+    ]
+    turns = max(map(len, queues), default=0)
+    mixed = [queue[turn] for turn in range(turns) for queue in queues if turn < len(queue)]
+    return mixed[:BEST]
+
+
+def _faces(judged: Judged, places: Iterable[int], how: str, limits: Limits) -> str:
+    tiles = []
+    for place in places:
+        sample = judged.samples[place]
+        said = text(judged.classes[judged.answers[place]])
+        is_ = "" if judged.right[place] else f"<br>is {text(sample.label)}"
+        caption = f"said <b>{said}</b> {judged.confidence[place]:.0%}{is_}"
+        tiles.append((face(sample.path, how, limits), sample.file, caption))
+    return tiled(tiles) if tiles else ""
+
+
+def limits_section() -> str:
+    return section("Limits", listed(map(text, LIMITS)))
+
+
+def made(material: Material) -> str:
+    """What is needed to find this run again, or to make it again."""
+    run, facts = material.run, material.facts
+    machine = facts.get("machine", {})
+    rows = [
+        ("Run", text(run.info.id)),
+        ("Trained", _moment(run.info.created)),
+        ("Report written", _moment(material.made)),
+        ("Data set", text(run.info.config.dataset.rstrip("/").rpartition("/")[2])),
+        ("Training and validation pictures", f"<code>{text(run.info.data_hash)}</code>"),
+        ("Judged pictures", f"<code>{text(material.evaluation.data_hash)}</code>"),
+        ("Machine", text(_machine(machine))),
+        ("Versions", text(", ".join(f"{k} {v}" for k, v in facts.get("versions", {}).items()))),
+    ]
+    return section("How this report was made", table((), rows, "words"))
+
+
+def _machine(facts: dict[str, object]) -> str:
+    memory = facts.get("memory", 0)
+    size = f", {memory / 2**30:.0f} GB" if isinstance(memory, int) and memory else ""
+    return f"{facts.get('processor', 'unknown')}, {facts.get('cores', '?')} cores{size}"
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

@@ -1,0 +1,89 @@
+"""All that a report says, gathered before a word of it is written."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlcore.datasets.dataset import Sample
+from tlcore.datasets.doctor.checkup import Checkup
+from tlcore.datasets.doctor.examine import examine, examine_folder
+from tlcore.errors import BadDataset
+from tlcore.evaluation.evaluation import Evaluation
+from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.recipe import title_of
+from tlcore.evaluation.suspects import Suspects
+from tlcore.files import read_json
+from tlcore.settings import Settings
+from tlcore.training.parts import pictures_of
+from tlcore.training.run import Run
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """One run, judged, with its data set as it stands."""
+
+    run: Run
+    title: str
+    evaluation: Evaluation
+    judged: Judged  # the pictures that the evaluation counts
+    train: tuple[Sample, ...]
+    counts: dict[str, dict[str, int]]  # part → class → pictures, as the run divided them
+    checkup: Checkup | None  # None: the data set is gone
+    suspects: Suspects | None  # None: not known
+    facts: dict[str, Any]  # versions, machine, seed and data hash, as the run noted them
+    made: float  # s since 1970
+
+
+def gather(
+    run: Run,
+    evaluation: Evaluation,
+    judged: Judged,
+    suspects: Suspects | None,
+    settings: Settings,
+) -> Material:
+    """Gather what a report says of a run.
+
+    Args:
+        run: with a network.
+        evaluation: its numbers.
+        judged: the answers that they count.
+        suspects: labels that may be wrong, where that is known.
+        settings: where the data set lies.
+    """
+    samples = {part: pictures_of(run.info, part) for part in PARTS}
+    if judged.part == "test":
+        samples["test"] = list(judged.samples)
+    return Material(
+        run=run,
+        title=title_of(run),
+        evaluation=evaluation,
+        judged=judged,
+        train=tuple(samples["train"]),
+        counts={part: _counted(found, run.classes) for part, found in samples.items() if found},
+        checkup=_checkup(run.info.config.dataset, settings),
+        suspects=suspects,
+        facts=read_json(run.info.folder / "facts.json"),
+        made=time.time(),
+    )
+
+
+def _counted(samples: Sequence[Sample], classes: Sequence[str]) -> dict[str, int]:
+    found = Counter(sample.label for sample in samples)
+    return {label: found[label] for label in classes}
+
+
+def _checkup(dataset: str, settings: Settings) -> Checkup | None:
+    path = Path(dataset)
+    try:
+        if path.is_absolute():
+            return examine_folder(path, settings.limits)
+        return examine(dataset, settings)
+    except BadDataset:  # gone since
+        return None

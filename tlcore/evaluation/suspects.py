@@ -1,0 +1,140 @@
+"""Which labels are probably wrong: confident learning on features that are kept.
+
+C. G. Northcutt, L. Jiang, I. L. Chuang, "Confident Learning: Estimating Uncertainty in Dataset
+Labels", Journal of Artificial Intelligence Research 70, 2021. Each picture is judged by a head
+that has not learned from it (``FOLDS`` parts, class by class). A class's threshold is the mean
+probability that its own pictures get for it, so that a class of which the head is never sure is
+not suspected as a whole. A label is doubted where another class alone reaches its threshold, or
+reaches it with more probability. The pictures are ranked by their normalized margin after the
+thresholds have been taken off: the probability of the label less the greatest of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from tlcore.datasets.dataset import Sample
+from tlcore.evaluation.features import Features, features
+from tlcore.models.probabilities import softmax, two_sided
+from tlcore.models.units import units
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.fit import Loop, fit
+from tlcore.training.head import Head
+from tlcore.training.inputs import Held, Part, targets_of
+from tlcore.training.store import run_info
+from tlcore.training.studies.folds import stratified
+from tlcore.training.train import beginning
+
+FOLDS = 5
+REPEATS = 3  # divisions into folds; the mean of their probabilities depends less on luck
+SOURCE = "Confident learning, Northcutt, Jiang and Chuang, JAIR 2021"
+Doubles = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A picture whose label a head that never saw it doubts, or does not."""
+
+    sample: Sample  # with its label; ``split`` is its part of the run
+    suggested: str  # the class that the head would give it, by its thresholds
+    own: float  # probability of the label, out of fold, 0…1
+    other: float  # probability of the suggested class, 0…1
+    margin: float  # of the two with thresholds taken off; the lower, the more suspect
+    doubted: bool  # whether another class reaches its threshold
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Every picture of the asked parts, the most suspect first."""
+
+    run: str
+    ranking: tuple[Suspect, ...]
+    method: str = SOURCE
+
+    @property
+    def doubted(self) -> tuple[Suspect, ...]:
+        """Those whose label is probably wrong, the most suspect first."""
+        return tuple(each for each in self.ranking if each.doubted)
+
+
+def find_suspects(settings: Settings, run: str) -> Suspects:
+    """Rank the training and validation pictures of a run. Raises as ``features`` does."""
+    found = features(settings, run, "train", "val")
+    config = run_info(run, settings).config
+    probabilities = out_of_fold(found, config)
+    return Suspects(run, rank(found, probabilities))
+
+
+def out_of_fold(found: Features, config: RunConfig) -> Doubles:
+    """Return (n, classes) probabilities, each row by heads that have not learned from it."""
+    total = np.zeros((len(found.labels), len(found.classes)))
+    for repeat in range(REPEATS):
+        fold = stratified(found.labels, FOLDS, [config.seed, repeat])
+        for number in range(FOLDS):
+            out = fold == number
+            if out.any() and not out.all():
+                total[out] += _answers(found, ~out, out, replace(config, seed=repeat))
+    return total / REPEATS
+
+
+def rank(found: Features, probabilities: Doubles) -> tuple[Suspect, ...]:
+    """Return all pictures, the most suspect first; ties by file."""
+    labels, number = found.labels, np.arange(len(found.labels))
+    own = probabilities[number, labels]
+    threshold = _thresholds(labels, probabilities)
+    above = np.where(probabilities >= threshold, probabilities, -1.0)
+    likely = above.argmax(axis=1)
+    doubted = (above[number, likely] >= 0) & (likely != labels)
+    shifted = probabilities - threshold
+    mine = shifted[number, labels]
+    shifted[number, labels] = -np.inf
+    other = np.where(doubted, likely, shifted.argmax(axis=1))
+    margin = mine - shifted.max(axis=1)
+    order = sorted(number.tolist(), key=lambda at: (margin[at], found.samples[at].file))
+    return tuple(
+        Suspect(
+            found.samples[at],
+            found.classes[other[at]],
+            float(own[at]),
+            float(probabilities[at, other[at]]),
+            float(margin[at]),
+            bool(doubted[at]),
+        )
+        for at in order
+    )
+
+
+def _thresholds(labels: Indices, probabilities: Doubles) -> Doubles:
+    """Return each class's mean probability for its own pictures; 1 for one without pictures."""
+    classes = range(probabilities.shape[1])
+    return np.array(
+        [probabilities[labels == c, c].mean() if (labels == c).any() else 1.0 for c in classes]
+    )
+
+
+def _answers(
+    found: Features, learn: npt.NDArray[np.bool_], out: npt.NDArray[np.bool_], config: RunConfig
+) -> Doubles:
+    """Train the run's head on some pictures and let it answer for others."""
+    count = units(len(found.classes), config.output)
+    config = replace(config, epochs=config.epochs or 10, patience=0)
+    head = Head(config, found.values.shape[1], count)
+    parts = [_part(found, which, count) for which in (learn, out)]
+    fit(head, parts[0], parts[1], _loop(config), beginning(config))
+    return softmax(two_sided(head.logits(found.values[out]))).astype(np.float64)
+
+
+def _part(found: Features, which: npt.NDArray[np.bool_], count: int) -> Part:
+    labels = found.labels[which]
+    return Part(Held(found.values[which]), labels, targets_of(labels, count))
+
+
+def _loop(config: RunConfig) -> Loop:
+    quiet: Callable[[object], None] = lambda _: None  # noqa: E731
+    return Loop(config, config.epochs, config.learning_rate, quiet, lambda: False, quiet)

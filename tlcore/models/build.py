@@ -1,0 +1,65 @@
+"""Backbones built, flat, with the weights found for them."""
+
+from __future__ import annotations
+
+import importlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import keras
+
+from tlcore.models.answers import Pretrained
+from tlcore.models.catalogue import Backbone, backbone
+from tlcore.models.weights import find
+from tlcore.settings import Settings
+
+RANDOM_SEED = 0  # random weights are the same in every process
+
+
+def build(ref: Pretrained, settings: Settings) -> tuple[keras.Model, str]:
+    """Build a pretrained network.
+
+    Returns:
+        The model, float32 (n, size, size, 3) → logits (n, 1000) with the top, bottleneck features
+        (n, height, width, channels) without; and the note on its weights.
+
+    Raises:
+        UnknownName: no such backbone.
+        BadConfig: a size this backbone does not take.
+        WeightsMissing: ImageNet weights are asked for and not here.
+    """
+    row = backbone(ref.backbone)
+    row.check_size(ref.size, top=ref.top)
+    found = None if ref.random else find(row, ref.size, settings, top=ref.top)
+    model = architecture(row, ref.size, top=ref.top)
+    if found is None:
+        return model, "random weights: not trained on anything"
+    model.load_weights(found.path)
+    return model, found.note
+
+
+def architecture(row: Backbone, size: int, *, top: bool) -> keras.Model:
+    """Build a backbone with random weights of a fixed seed.
+
+    Keras numbers unnamed layers by thread ("add_12" for the second Xception), so each is built in
+    a thread of its own: a layer has one name in every process, however many were built before.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_construct, row, size, top).result()
+
+
+def _construct(row: Backbone, size: int, top: bool) -> keras.Model:
+    options: dict[str, Any] = {"alpha": row.alpha} if row.alpha is not None else {}
+    keras.utils.set_random_seed(RANDOM_SEED)
+    return getattr(keras.applications, row.constructor)(
+        input_shape=(size, size, 3),
+        include_top=top,
+        weights=None,
+        classifier_activation=None,  # logits; the probabilities are taken from them
+        **options,
+    )
+
+
+def preprocessing(row: Backbone) -> Any:
+    """Return Keras' own ``preprocess_input`` for this backbone."""
+    return importlib.import_module(f"keras.applications.{row.module}").preprocess_input

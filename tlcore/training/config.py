@@ -1,0 +1,155 @@
+"""What a person asks of a training run, checked when made, and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tlcore.datasets.geometry import FITS
+from tlcore.errors import BadConfig, UnknownName
+from tlcore.models.catalogue import DEFAULT, backbone
+from tlcore.training.options import (
+    AUGMENTATIONS,
+    BALANCES,
+    OPTIMIZERS,
+    OUTPUTS,
+    POOLINGS,
+    SCHEDULES,
+)
+
+HIGHEST_FINE_TUNE_SHARE = 0.1  # of the head's learning rate
+GENTLE = 1e-4
+MAX_EPOCHS = 1000
+MAX_HIDDEN = 4  # dense layers before the last
+MAX_VIEWS = 32
+
+
+def gentle(learning_rate: float) -> float:
+    """Return the top blocks' learning rate where none is given: a twentieth of the head's, but no
+    more than a pretrained layer bears (a head may want a hundred times as much)."""
+    return min(learning_rate / 20, GENTLE)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run's recipe. ``size`` 0 and ``unfreeze_from`` "" stand for the backbone's own."""
+
+    dataset: str  # a stored set's name, or the absolute path of a folder of class folders
+    backbone: str = DEFAULT
+    size: int = 0  # side of the network's input, pixels
+    fit: str = "crop"  # geometry, a key of FITS
+    pooling: str = "avg"  # a key of POOLINGS
+    epochs: int = 10  # of the head, the base frozen; 0 leaves the stage out
+    fine_tune_epochs: int = 0  # after them, with the top blocks unfrozen
+    unfreeze_from: str = ""  # first layer of the base that learns then
+    batch_size: int = 16
+    learning_rate: float = 1e-3  # of the head
+    fine_tune_learning_rate: float = 0.0  # 0: ``gentle`` of learning_rate
+    dropout: float = 0.0  # before each dense layer
+    val_fraction: float = 0.2  # where the data set brings no validation part
+    seed: int = 0
+    random_weights: bool = False  # go on without ImageNet's weights
+    hidden: tuple[int, ...] = ()  # units of dense layers before the last, relu
+    output: str = "sigmoid"  # a key of OUTPUTS
+    label_smoothing: float = 0.0  # share of the certainty taken off the labels
+    balance: str = "none"  # a key of BALANCES
+    optimizer: str = "adam"  # a key of OPTIMIZERS
+    schedule: str = "constant"  # of the learning rate, a key of SCHEDULES
+    patience: int = 0  # epochs without a lower validation loss before a stage ends; 0: never
+    augment: tuple[str, ...] = tuple(AUGMENTATIONS)  # used with views or free_augmentation
+    views: int = 0  # augmented views stored for each picture; 0: the pictures as they are
+    free_augmentation: bool = False  # a fresh view in each epoch; the network runs each time
+
+    def __post_init__(self) -> None:
+        row = backbone(self.backbone)
+        _set(self, "size", row.check_size(self.size or row.size, top=False))
+        _set(self, "unfreeze_from", self.unfreeze_from or row.unfreeze_from)
+        _set(
+            self,
+            "fine_tune_learning_rate",
+            self.fine_tune_learning_rate or gentle(self.learning_rate),
+        )
+        _set(self, "hidden", tuple(self.hidden))
+        _set(self, "augment", tuple(self.augment))
+        self._check_names()
+        self._check_numbers()
+
+    def _check_names(self) -> None:
+        _known("way to fit a picture", self.fit, FITS)
+        _known("pooling", self.pooling, POOLINGS)
+        _known("output", self.output, OUTPUTS)
+        _known("balance", self.balance, BALANCES)
+        _known("optimizer", self.optimizer, OPTIMIZERS)
+        _known("schedule", self.schedule, SCHEDULES)
+        for name in self.augment:
+            _known("kind of augmentation", name, AUGMENTATIONS)
+
+    def _check_numbers(self) -> None:
+        _within("epochs", self.epochs, 0, MAX_EPOCHS)
+        _within("fine-tuning epochs", self.fine_tune_epochs, 0, MAX_EPOCHS)
+        _within("epochs in all", self.epochs + self.fine_tune_epochs, 1, 2 * MAX_EPOCHS)
+        _within("a batch size", self.batch_size, 1, 1024)
+        _within("a learning rate", self.learning_rate, 1e-7, 1.0)
+        _within(
+            "a learning rate for fine-tuning",
+            self.fine_tune_learning_rate,
+            1e-9,
+            self.learning_rate * HIGHEST_FINE_TUNE_SHARE * (1 + 1e-9),
+        )
+        _within("a dropout", self.dropout, 0.0, 0.9)
+        _within("a validation share", self.val_fraction, 0.05, 0.9)
+        _within("a seed", self.seed, 0, 2**31 - 1)
+        _within("a number of dense layers before the last", len(self.hidden), 0, MAX_HIDDEN)
+        for units in self.hidden:
+            _within("units of a dense layer", units, 1, 4096)
+        _within("a label smoothing", self.label_smoothing, 0.0, 0.5)
+        _within("a patience", self.patience, 0, MAX_EPOCHS)
+        _within("views a picture", self.views, 0, MAX_VIEWS)
+        if (self.views or self.free_augmentation) and not self.augment:
+            raise BadConfig(
+                f"Expected a kind of augmentation ({', '.join(AUGMENTATIONS)}). Received none. "
+                "Choose one, or leave augmentation out."
+            )
+        if self.views and self.free_augmentation:
+            raise BadConfig(
+                "Expected stored views or free augmentation. Received both. Choose one of them."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> RunConfig:
+        """Read what ``to_json`` gave.
+
+        Raises:
+            BadConfig: no JSON object, or with other fields.
+        """
+        try:
+            return cls(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise BadConfig(f"Expected a run's configuration. Received {text[:200]!r}.") from error
+
+
+def differences(configs: Iterable[RunConfig]) -> dict[str, tuple[Any, ...]]:
+    """Return the fields in which the configurations differ, with the value of each."""
+    rows = [config.to_json() for config in configs]
+    columns = {name: tuple(row[name] for row in rows) for name in (rows[0] if rows else ())}
+    return {name: values for name, values in columns.items() if len(set(values)) > 1}
+
+
+def _set(config: RunConfig, name: str, value: object) -> None:
+    object.__setattr__(config, name, value)  # frozen for everyone but its own making
+
+
+def _known(what: str, name: str, known: Any) -> None:
+    if name not in known:
+        raise UnknownName.of(what, name, known)
+
+
+def _within(what: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise BadConfig(f"Expected {what} from {low:g} to {high:g}. Received {value:g}.")

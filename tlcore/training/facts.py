@@ -1,0 +1,136 @@
+"""What a run was made from and on: its pictures with their hashes, versions, machine.
+
+``split.json`` holds every picture of both parts, and those of the test part, which no run looks
+at; ``facts.json`` the few numbers that lists show.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tlcore.datasets.dataset import Dataset, Sample, split_samples
+from tlcore.errors import BadDataset
+from tlcore.files import read_json, write_json
+from tlcore.training.checks import check_parts
+from tlcore.training.config import RunConfig
+from tlcore.training.pictures import hashed
+
+SPLIT_FIELDS = ("file", "path", "sha256", "label")
+PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "streamlit")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The pictures of a run, with their hashes."""
+
+    classes: tuple[str, ...]  # in the order of the output units
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+
+
+def read_or_write_split(
+    folder: Path,
+    config: RunConfig,
+    dataset: Callable[[], Dataset],
+    stopping: Callable[[], bool] = lambda: False,
+) -> Split:
+    """Return a run's pictures as it divided them when it began, or divide them now.
+
+    Raises:
+        BadDataset: nothing to learn from or to judge by, or a picture has changed since the run
+            began.
+        Stopped: ``stopping()`` held before all files were read; nothing is written then.
+    """
+    stored = read_json(folder / "split.json")
+    if stored:
+        return _unchanged(stored, stopping)
+    opened = dataset()
+    train, val = split_samples(opened, config.val_fraction, config.seed)
+    check_parts(train, val)
+    split = Split(opened.classes, hashed(train, stopping), hashed(val, stopping))
+    test = hashed(sorted((s for s in opened.samples if s.split == "test"), key=_by_file), stopping)
+    write_json(
+        folder / "facts.json",
+        {
+            "data_hash": data_hash([*split.train, *split.val]),
+            "pictures": {"train": len(split.train), "val": len(split.val)},
+            "classes": len(split.classes),
+            "seed": config.seed,
+            "versions": versions(),
+            "machine": machine(),
+        },
+    )
+    parts = {"train": _rows(split.train), "val": _rows(split.val), "test": _rows(test)}
+    write_json(folder / "split.json", {"classes": split.classes, **parts})
+    return split
+
+
+def data_hash(samples: Sequence[Sample]) -> str:
+    """Return one hash of all pictures and their classes, whatever their files are called."""
+    lines = sorted(f"{sample.sha256} {sample.label}" for sample in samples)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, str | int]:
+    """Return what the run works on."""
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),  # bytes
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _by_file(sample: Sample) -> str:
+    return sample.file
+
+
+def _rows(samples: Sequence[Sample]) -> list[dict[str, str]]:
+    return [
+        {key: str(value) for key, value in asdict(sample).items() if key in SPLIT_FIELDS}
+        for sample in samples
+    ]
+
+
+def _unchanged(stored: dict[str, Any], stopping: Callable[[], bool]) -> Split:
+    train, val = (
+        tuple(
+            Sample(row["file"], Path(row["path"]), "", row["label"], part) for row in stored[part]
+        )
+        for part in ("train", "val")
+    )
+    now = hashed([*train, *val], stopping)
+    for sample, row in zip(now, [*stored["train"], *stored["val"]], strict=True):
+        if sample.sha256 != row["sha256"]:
+            raise BadDataset(
+                f"Expected {sample.file} as it was when the run began. Received another picture "
+                "or none. Put it back, or start a new run."
+            )
+    return Split(tuple(stored["classes"]), now[: len(train)], now[len(train) :])

@@ -1,0 +1,137 @@
+"""What is done to a run from outside: made, opened again, stopped, ended, deleted."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from tlcore.errors import RunError
+from tlcore.files import read_json
+from tlcore.settings import Settings
+from tlcore.training import checkpoint
+from tlcore.training.config import RunConfig
+from tlcore.training.events import trim
+from tlcore.training.locks import GLANCE, held, hold
+from tlcore.training.outcome import FINISHED, outcome_of, set_aside
+from tlcore.training.store import folder_of, unknown
+
+
+def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:
+    """Make a run's folder, locked from its first moment.
+
+    Returns:
+        The folder and the descriptor that holds its lock. Whoever works on the run keeps it open.
+    """
+    settings.runs.mkdir(parents=True, exist_ok=True)
+    name = f"{datetime.now():%Y%m%d-%H%M%S-%f}"  # sorts by time: the queue goes by it
+    making = settings.runs / f".{name}"
+    making.mkdir()
+    (making / "config.json").write_text(json.dumps(config.to_json(), indent=1), encoding="utf-8")
+    lock = hold(making / "run.lock")
+    folder = settings.runs / name
+    with _let_go_on_error(lock):
+        making.rename(folder)
+    return folder, lock
+
+
+def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
+    """Make a run that ended before its time ready to go on from its last checkpoint.
+
+    What was written down after that checkpoint is taken out of its history: these epochs are
+    gone through again, and are the same ones.
+
+    Returns:
+        As ``create_run``.
+
+    Raises:
+        RunError: no such run, or it is at work, or has finished.
+    """
+    folder = folder_of(run, settings)
+    lock = _hold(folder, settings)
+    with _let_go_on_error(lock):
+        outcome = outcome_of(folder, ended=True)
+        if outcome and outcome.state == FINISHED:
+            raise RunError(
+                f"Expected a run that was stopped or has failed. Received {run}, which has "
+                "finished. Run it again with more epochs."
+            )
+        (folder / "waiting").touch()  # first: without an outcome it must not look like one at work
+        reached = checkpoint.load(folder / checkpoint.FILE)
+        trim(folder / "events.jsonl", reached.event if reached else 0)
+        if outcome:
+            set_aside(folder, outcome)
+        for name in ("stop", "process.json"):
+            (folder / name).unlink(missing_ok=True)
+    return folder, lock
+
+
+def _hold(folder: Path, settings: Settings) -> int:
+    """Take the lock of a run that has ended.
+
+    Raises:
+        RunError: it is at work, or has been deleted in this moment.
+    """
+    try:
+        return hold(folder / "run.lock", patience=GLANCE)
+    except BlockingIOError as error:
+        raise RunError(
+            f"Expected a run that has ended. Received {folder.name}, which is at work. Stop it "
+            "first."
+        ) from error
+    except FileNotFoundError as error:
+        raise unknown(folder.name, settings) from error
+
+
+@contextmanager
+def _let_go_on_error(lock: int) -> Iterator[None]:
+    """Close a lock if what follows fails: the run must not count as alive for ever."""
+    try:
+        yield
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def stop_run(run: str, settings: Settings) -> None:
+    """Ask a run to stop after its current batch. It keeps what it has learned."""
+    (folder_of(run, settings) / "stop").touch()
+
+
+def kill_run(run: str, settings: Settings) -> None:
+    """End a run's process at once; what it has not saved is lost.
+
+    Raises:
+        RunError: no such run, or it lives without a process group of its own.
+    """
+    folder = folder_of(run, settings)
+    if not held(folder / "run.lock"):
+        return
+    process = read_json(folder / "process.json")  # written by whoever holds the lock now
+    if not process:
+        raise RunError(
+            f"Expected a run with a process of its own. Received {run}, which is just beginning, "
+            "or works in a terminal. Try again in a moment, or press Ctrl-C twice there."
+        )
+    with suppress(ProcessLookupError):
+        os.killpg(process["group"], signal.SIGKILL)
+
+
+def delete_run(run: str, settings: Settings) -> None:
+    """Remove a run's folder.
+
+    Raises:
+        RunError: no such run, or it is still working.
+    """
+    folder = folder_of(run, settings)
+    lock = _hold(folder, settings)  # nobody resumes it meanwhile
+    with _let_go_on_error(lock):
+        gone = folder.with_name(f".gone-{folder.name}")
+        folder.rename(gone)
+        shutil.rmtree(gone)
+    os.close(lock)

@@ -1,0 +1,174 @@
+"""What a run will cost, before it starts: some pictures are tried, the rest is counted."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tlcore.datasets.dataset import Sample
+from tlcore.errors import BadConfig
+from tlcore.models.units import units
+from tlcore.settings import Settings
+from tlcore.training.checks import check_parts
+from tlcore.training.config import RunConfig
+from tlcore.training.head import Head
+from tlcore.training.inputs import layers_of, stored_requests, targets_of
+from tlcore.training.memory import memory_of
+from tlcore.training.pictures import FORWARD, Request, decoded, hashed
+from tlcore.training.supply import Supply, readable
+
+TRIED = 2 * FORWARD  # pictures
+STARTED = 6.0  # s until a process has TensorFlow and the network, and until that is saved
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run needs."""
+
+    feature_seconds: float  # until all values are in the cache
+    epoch_seconds: float  # of the head, beyond these; with free augmentation the network runs
+    tuned_seconds: float  # of an epoch of the top blocks, its validation included; 0 without them
+    missing: int  # pictures and views that the cache does not have
+    disk: int  # bytes that the cache will grow by
+    memory: int  # bytes resident at most, roughly
+    total_seconds: float  # of the whole run, all its epochs included; less if it ends early
+    head_seconds: float = 0.0  # of an epoch of the head, the network's share left out
+
+
+def probe(
+    config: RunConfig, train: Sequence[Sample], val: Sequence[Sample], settings: Settings
+) -> Cost:
+    """Try some pictures and say what the whole run will need.
+
+    Raises:
+        BadConfig: it cannot fit into the cache, onto the disk or into memory.
+        BadDataset: a part has no pictures.
+        UnknownName: the network has no layer of that name to unfreeze from.
+        WeightsMissing: the backbone's weights are not here.
+    """
+    labels = {sample.label for sample in [*train, *val]}
+    check_parts(train, val)
+    config = replace(config, batch_size=min(config.batch_size, len(train)))
+    supply = Supply(config, len(labels), settings)
+    try:
+        layers = layers_of(supply)
+        sizes = supply.whole.sizes()
+        requests = stored_requests(config, hashed(train), hashed(val))
+        missing = len(supply.missing(layers, requests))
+        a_row = sum(supply.shelf(layer).bytes_of(1) for layer in layers)
+        features, count = supply.inputs_of_head, units(len(labels), config.output)
+        disk, stored = missing * a_row, len(requests) * a_row
+        memory = memory_of(config, sizes, features, count, stored)
+        _refuse(disk, memory, stored, settings)  # before anything is tried that cannot fit
+        a_picture = 0.0
+        if missing or config.free_augmentation:
+            a_picture = _seconds_a_picture(supply, layers, requests)
+        free = len(train) * a_picture if config.free_augmentation else 0.0
+        head = _head_seconds(config, features, count, len(train), len(val))
+        tuned = 0.0
+        if config.fine_tune_epochs:
+            tuned = free + _tuned_seconds(supply, len(train), len(val), count)
+    finally:
+        supply.close()
+    return Cost(
+        feature_seconds=missing * a_picture,
+        epoch_seconds=free,
+        tuned_seconds=tuned,
+        missing=missing,
+        disk=disk,
+        memory=memory,
+        total_seconds=STARTED
+        + missing * a_picture
+        + config.epochs * (free + head)
+        + config.fine_tune_epochs * tuned,
+        head_seconds=head,
+    )
+
+
+def _seconds_a_picture(supply: Supply, layers: Sequence[str], requests: Sequence[Request]) -> float:
+    """Time the decoding, and the passes behind the first, which pays for the tracing. The sum
+    counts: both want all the processors there are."""
+    tried = requests[:TRIED]
+    began = time.perf_counter()
+    with decoded(tried, supply.looking, FORWARD) as batches:
+        read = [readable(batch, lambda *_: None)[1] for batch in batches]
+    decoding = (time.perf_counter() - began) / len(tried)
+    passes = [pixels for pixels in read if len(pixels)]
+    for pixels in passes[:1]:
+        supply.whole.forward(pixels, layers)
+    began = time.perf_counter()
+    for pixels in passes:
+        supply.whole.forward(pixels, layers)
+    return decoding + (time.perf_counter() - began) / len(tried)
+
+
+def _head_seconds(config: RunConfig, features: int, units: int, learned: int, judged: int) -> float:
+    """Return the seconds of an epoch of the head on values that are there, after two tries."""
+    head, size = Head(config, features, units), config.batch_size
+    batch = np.zeros((size, features), np.float32)
+    targets = targets_of(np.zeros(size, np.int64), units)
+    step = _second(lambda: head.step(batch, targets, None, config.learning_rate))
+    look_at = _second(lambda: head.evaluate(batch, targets))
+    return (learned * step + judged * look_at) / size
+
+
+def _tuned_seconds(supply: Supply, learned: int, judged: int, units: int) -> float:
+    """Return the seconds of an epoch of the top blocks, after two steps and two looks: the first
+    ones pay for the tracing. A picture shows one of its views in an epoch. A large batch takes
+    about as long a picture as one of TRIED."""
+    from tlcore.training.top import Top
+
+    config = supply.config
+    top = Top(supply.whole.top(), config)
+    batch = np.zeros(
+        (min(config.batch_size, TRIED), *supply.whole.shape(supply.whole.cut)), np.float32
+    )
+    targets = targets_of(np.zeros(len(batch), np.int64), units)
+    rate = config.fine_tune_learning_rate
+    step = _second(lambda: top.step(batch, targets, None, rate))
+    look_at = _second(lambda: top.evaluate(batch, targets))
+    return (learned * step + judged * look_at) / len(batch)
+
+
+def _second(call: Callable[[], object]) -> float:
+    call()
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def _refuse(disk: int, memory: int, needed: int, settings: Settings) -> None:
+    if needed > settings.cache_bytes:
+        raise BadConfig(
+            f"Expected features of at most {settings.cache_bytes / 2**30:.3g} GiB "
+            f"(TLCORE_CACHE_BYTES). Received {needed / 2**30:.3g} GiB. Allow more, or choose "
+            "a smaller size, fewer views, another pooling or a later layer."
+        )
+    settings.home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.home).free
+    if disk > free:
+        raise BadConfig(
+            f"Expected {disk / 2**30:.3g} GiB free on the disk. Received "
+            f"{free / 2**30:.3g} GiB. Make room, or choose a smaller size or fewer views."
+        )
+    if memory > _memory_free():
+        raise BadConfig(
+            f"Expected {memory / 2**30:.3g} GiB of free memory. Received "
+            f"{_memory_free() / 2**30:.3g} GiB. Choose a smaller size or batch, another "
+            "pooling, smaller dense layers or a later layer to unfreeze from."
+        )
+
+
+def _memory_free() -> int:
+    """Return the bytes of memory that can be had, or a great number where nobody tells."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 2**62
+    found = (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    return next(found, 2**62)

@@ -1,0 +1,89 @@
+"""A run as it stands, read from its folder: its line in the list, and all that happened in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tlcore.models.answers import Trained
+from tlcore.training.config import RunConfig
+from tlcore.training.events import Epoch, Event, Progress, Skipped, Stage, history
+from tlcore.training.notes import Notes
+from tlcore.training.outcome import ACTIVE, FAILED, STOPPED
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """One line of the list of runs; read without its events."""
+
+    id: str
+    folder: Path
+    state: str
+    config: RunConfig
+    created: float  # s since 1970
+    seconds: float | None  # from start to end; None while it works
+    val_accuracy: float | None  # of the network that is kept, 0…1
+    error: str
+    val_loss: float | None = None
+    epochs: int = 0  # that have ended
+    data_hash: str = ""  # of pictures and labels; "" until known
+    pictures: dict[str, int] = field(default_factory=dict)  # by part; empty until known
+    notes: Notes = field(default_factory=Notes)
+
+    @property
+    def active(self) -> bool:
+        return self.state in ACTIVE
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it ended before its time, so that it can go on."""
+        return self.state in (STOPPED, FAILED)
+
+    @property
+    def model(self) -> Path | None:
+        """The trained network, where there is one."""
+        path = self.folder / "model.keras"
+        return path if path.exists() else None
+
+    @property
+    def ref(self) -> Trained:
+        """The trained network as it is now, to ask it and to keep its answers under."""
+        return Trained(self.id, self.model.stat().st_mtime_ns if self.model else 0)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run with all that happened in it so far."""
+
+    info: RunInfo
+    events: tuple[Event, ...]
+    classes: tuple[str, ...]  # in the order of the output units; empty until known
+    pictures: dict[str, int]  # by part
+
+    @property
+    def history(self) -> tuple[Epoch, ...]:
+        return history(self.events)
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage it is in, or was in last."""
+        return next((event for event in reversed(self.events) if isinstance(event, Stage)), None)
+
+    @property
+    def progress(self) -> Progress | None:
+        """The last progress of that stage."""
+        stage = self.stage
+        return next(
+            (
+                event
+                for event in reversed(self.events)
+                if isinstance(event, Progress) and stage and event.stage == stage.stage
+            ),
+            None,
+        )
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """The files that could not be used, each once: a resumed run names them again."""
+        named = {event.file: event for event in self.events if isinstance(event, Skipped)}
+        return tuple(named.values())

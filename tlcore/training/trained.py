@@ -1,0 +1,48 @@
+"""A finished run's network, loaded to answer."""
+
+from __future__ import annotations
+
+import keras
+
+from tlcore.errors import RunError
+from tlcore.models.freeze import freeze_base, unfreeze_from
+from tlcore.models.network import Network
+from tlcore.settings import Settings
+from tlcore.training.run import Run
+from tlcore.training.store import load_run
+
+
+def load_trained(run: str, settings: Settings) -> Network:
+    """Load what a run has saved, with its own size, geometry and classes.
+
+    Raises:
+        RunError: no such run, or it has no network (yet).
+    """
+    found = load_run(run, settings)
+    info = found.info
+    if info.model is None:
+        raise RunError(
+            f"Expected a run with a trained network. Received {run}, which is {info.state} and "
+            "has none. Choose another run, or wait until it has finished."
+        )
+    saved = keras.models.load_model(info.model, compile=False, safe_mode=True)
+    model = keras.Model(saved.input, saved.get_layer("logits").output)
+    freeze_base(model)  # it was saved so, but Keras forgets it of a Sequential within
+    unfreeze_from(model, _first_learned(found))  # for the layer list; nothing learns here
+    note = "trained on a backbone with random weights" if info.config.random_weights else ""
+    return Network(
+        model=model,
+        backbone=info.config.backbone,
+        size=info.config.size,
+        fit=info.config.fit,
+        labels=found.classes,
+        wnids=(),
+        source="run",
+        note=note,
+    )
+
+
+def _first_learned(run: Run) -> str:
+    """Return the first layer that learned: of the body, where it came to that, else of the head."""
+    fine_tuned = any(epoch.stage == "fine-tune" for epoch in run.history)
+    return run.info.config.unfreeze_from if fine_tuned else "pooling"

@@ -1,0 +1,121 @@
+"""The process of one run: ``python -m tlcore.training.worker FOLDER``, or ``work`` in this one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from tlcore.datasets.store import open_dataset
+from tlcore.errors import TLCoreError
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.events import Event, EventLog
+from tlcore.training.locks import held, turn
+from tlcore.training.outcome import FAILED, STOPPED, Outcome, waits, with_earlier, write_outcome
+from tlcore.training.train import train
+
+NICENESS = 10  # the page and its answers come first
+FULL = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk
+TAKEN_BACK = Outcome(STOPPED, 0.0, None, "It was taken back before its turn came.")
+
+
+def work(
+    folder: Path, settings: Settings, *, emit: Callable[[Event], None] = lambda _: None
+) -> Outcome:
+    """Wait for this run's turn, train it and write down how it ended.
+
+    Args:
+        folder: made by ``create_run``, whose lock the caller keeps.
+        settings: where data sets and weights lie, and how many runs work at once.
+        emit: told each event, after it is on disk.
+    """
+    start = time.time()
+    try:
+        with turn(
+            settings.runs / ".turns",
+            settings.runs_at_once,
+            may_go=lambda: _is_next(folder),
+            given_up=(folder / "stop").exists,
+        ) as came:
+            outcome = _work(folder, settings, emit) if came else TAKEN_BACK
+    except Exception as error:  # the last frame of the process: whatever it was is written down
+        outcome = Outcome(FAILED, time.time() - start, None, _said(error))
+    outcome = with_earlier(folder, outcome)
+    _write(folder, outcome)
+    return outcome
+
+
+def _said(error: Exception) -> str:
+    """Return what a person is told of it; the log has the rest."""
+    if isinstance(error, TLCoreError):
+        return str(error)
+    traceback.print_exc()
+    if isinstance(error, OSError) and error.errno in FULL:
+        return (
+            "Expected room on the disk for what the run keeps. Received none: it is full. Make "
+            "room and resume the run: it goes on from its last checkpoint."
+        )
+    return f"{type(error).__name__}: {error}. The log says where; nothing else is affected."
+
+
+def _write(folder: Path, outcome: Outcome) -> None:
+    """Write down how it ended, on a full disk too: what it was about to save makes room."""
+    try:
+        write_outcome(folder, outcome)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        for path in folder.glob(".*"):
+            path.unlink(missing_ok=True)
+        write_outcome(folder, outcome)
+
+
+def _work(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> Outcome:
+    log = EventLog(folder / "events.jsonl")  # there from now on: the run is no longer queued
+    (folder / "waiting").unlink(missing_ok=True)
+
+    def note(event: Event) -> None:
+        log.write(event)
+        emit(event)
+
+    config = RunConfig.from_json((folder / "config.json").read_text(encoding="utf-8"))
+    try:
+        return train(
+            folder, config, lambda: open_dataset(config.dataset, settings), settings, emit=note
+        )
+    finally:
+        log.close()
+
+
+def _is_next(folder: Path) -> bool:
+    """Whether no run that came earlier still waits."""
+    earlier = (
+        other
+        for other in folder.parent.glob("[!.]*")
+        if other.name < folder.name and waits(other) and not (other / "outcome.json").exists()
+    )
+    return not any(held(other / "run.lock") for other in earlier)
+
+
+def main() -> NoReturn:
+    """Run the worker; the folder is the only argument, the lock is inherited."""
+    folder = Path(sys.argv[1])
+    os.nice(NICENESS)
+    process = folder / "process.json"
+    process.write_text(f'{{"group": {os.getpgid(0)}}}', encoding="utf-8")
+    outcome = work(folder, Settings.from_environment())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # At once: a run that is stopped early leaves a thread in TensorFlow's import, which an orderly
+    # end would tear down under its feet.
+    os._exit(1 if outcome.state == FAILED else 0)
+
+
+if __name__ == "__main__":
+    main()
