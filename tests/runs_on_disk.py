@@ -6,8 +6,8 @@ import math
 import os
 
 from tlcore.datasets.sample import SAMPLE_NAME
-from tlcore.files import write_json
 from tlcore.settings import Settings
+from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
 from tlcore.training.events import Epoch, EventLog, Stage
 from tlcore.training.orders import create_run

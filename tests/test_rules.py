@@ -17,7 +17,7 @@ from tlcore.settings import PROJECT
 ORDER = (
     "errors",
     "settings",
-    "files",
+    "storage",
     "datasets",
     "models",
     "training",

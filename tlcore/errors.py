@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Self
 
 MANY = 40  # names; of more than these only the closest are told
@@ -15,6 +16,22 @@ MANY = 40  # names; of more than these only the closest are told
 
 class TLCoreError(Exception):
     """The base of every error whose message is written for the person who uses the product."""
+
+
+class StorageError(TLCoreError):
+    """Something could not be read or written: full or read-only disk, missing permission."""
+
+
+class DamagedFile(StorageError):
+    """A file of the workspace that cannot be understood; names the file and what is wrong."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"The file {path.name} in {str(path.parent)!r} is damaged: {reason}.")
+
+
+class UnsafePath(TLCoreError):
+    """A name that cannot be the name of a file or folder of the workspace."""
 
 
 class BadImage(TLCoreError):

@@ -18,8 +18,8 @@ from tests.pages.test_upload import jpeg
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import import_set
-from tlcore.files import write_json
 from tlcore.settings import Settings
+from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
 from tlcore.training.events import Epoch, EventLog, Progress, Stage
 from tlcore.training.orders import create_run, delete_run

@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.conftest import Opened, texts
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.errors import RunError
-from tlcore.files import write_json
 from tlcore.settings import Settings
+from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
 from tlcore.training.notes import write_notes
 from tlcore.training.orders import create_run

@@ -20,7 +20,6 @@ from tlcore.cli.words import (
     write_json,
 )
 from tlcore.errors import BadConfig
-from tlcore.files import write_whole
 from tlcore.models.answers import FeatureMaps, Floats, NetworkRef, Pretrained, Trained
 from tlcore.models.catalogue import DEFAULT
 from tlcore.models.grid import Layout, broken, extremes
@@ -28,6 +27,7 @@ from tlcore.models.maps.drawing import picture
 from tlcore.models.maps.order import ORDERS
 from tlcore.models.maps.values import View
 from tlcore.settings import Settings
+from tlcore.storage import write_file
 from tlcore.training.store import run_info
 
 OWN = ("backbone", "size", "fit", "random_weights")  # of a run: what its maps depend on
@@ -105,7 +105,7 @@ def _write(args: argparse.Namespace, maps: Floats, shown: Floats, only: list[int
 
 def _save(path: Path, data: bytes) -> None:
     try:
-        write_whole(path, data)
+        write_file(path, data)
     except OSError as error:
         raise BadConfig(
             f"Expected a file that can be written. Received {path}: {error.strerror}. Make its "

@@ -25,8 +25,8 @@ from tlcore.datasets.manifest import Entry, Manifest, read_manifest, write_manif
 from tlcore.datasets.names import check_free, check_name, folder_of
 from tlcore.datasets.threads import in_order
 from tlcore.errors import BadDataset, BadImage
-from tlcore.files import write_whole
 from tlcore.settings import Settings
+from tlcore.storage import write_file
 
 Progress = Callable[[int, int | None], None]  # files done, files in all if known
 
@@ -163,7 +163,7 @@ def _take(
     entry = Entry(item.file, sha256, ending, label or default_label, split, *image.size)
     stored = entry.path(folder)
     if not stored.exists():
-        write_whole(stored, data)
+        write_file(stored, data)
     return Taken(entry, measure(image, header, sha256))
 
 

@@ -25,7 +25,7 @@ from tlcore.datasets.dataset import SPLITS, entry_key
 from tlcore.datasets.formats import ENDINGS
 from tlcore.datasets.incoming import Refusal
 from tlcore.errors import BadDataset
-from tlcore.files import write_whole
+from tlcore.storage import write_file
 
 FILE = "set.json"
 _VERSION = 2  # 1 had no refusals
@@ -123,7 +123,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "refused": [dataclasses.asdict(refusal) for refusal in manifest.refused],
         "entries": [_fields(entry) for entry in manifest.entries],
     }
-    write_whole(folder / FILE, json.dumps(content).encode("ascii"))
+    write_file(folder / FILE, json.dumps(content).encode("ascii"))
 
 
 def _fields(entry: Entry) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from PIL import Image
 
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.decode import content_id, decode, read_bytes
-from tlcore.files import write_whole
 from tlcore.settings import Settings
+from tlcore.storage import write_file
 
 SIDE = 160  # pixels: sharp at 80 on a screen of double density
 _QUALITY = 85  # of the JPEG: about 6 KB at 160 pixels
@@ -39,7 +39,7 @@ def thumbnail(sample: Sample, settings: Settings, side: int = SIDE) -> bytes:
 def _keep(place: Path, small: bytes) -> None:
     with contextlib.suppress(OSError):  # a full disk costs time, not the picture
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(place, small)
+        write_file(place, small)
 
 
 def _place(sha256: str, settings: Settings, side: int) -> Path:

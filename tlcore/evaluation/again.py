@@ -7,8 +7,8 @@ from tlcore.datasets.edits.state import SetState
 from tlcore.datasets.store import load_state
 from tlcore.errors import BadDataset
 from tlcore.evaluation.versus import Labels
-from tlcore.files import read_json, write_json
 from tlcore.settings import Settings
+from tlcore.storage import read_json_or, write_json
 from tlcore.training.parts import pictures_of
 from tlcore.training.run import RunInfo
 
@@ -72,4 +72,4 @@ def note_after(later: RunInfo, earlier: str) -> None:
 
 def came_after(info: RunInfo) -> str:
     """Return the run whose mistakes led to this one, or ""."""
-    return str(read_json(info.folder / FILE).get("run", ""))
+    return str(read_json_or(info.folder / FILE, dict, {}).get("run", ""))

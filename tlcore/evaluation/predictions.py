@@ -21,11 +21,11 @@ from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, BadDataset, RunError, UnknownName, WeightsMissing
 from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.judged import PARTS, Floats, Indices, Judged
-from tlcore.files import write_whole
 from tlcore.models.answers import Pretrained
 from tlcore.models.catalogue import backbone
 from tlcore.models.weights import find
 from tlcore.settings import Settings
+from tlcore.storage import write_file
 from tlcore.training.cache.keys import weights_id
 from tlcore.training.config import RunConfig
 from tlcore.training.facts import data_hash
@@ -208,4 +208,4 @@ def _key(info: RunInfo, samples: Sequence[Sample], settings: Settings) -> str:
 def _keep(path: Path, key: str, answers: Answers) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, key=key, probabilities=answers.probabilities, imagenet=answers.imagenet)
-    write_whole(path, buffer.getvalue())  # two sessions of one server may do so at a time
+    write_file(path, buffer.getvalue())  # two sessions of one server may do so at a time

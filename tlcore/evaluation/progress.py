@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tlcore.files import read_json, write_json
+from tlcore.storage import read_json_or, write_json
 
 RUNNING, DONE, FAILED = "running", "done", "failed"
 Progress = Callable[[int, int, str], None]  # steps behind, steps in all, what is being done now
@@ -24,10 +24,10 @@ class Making:
 
 def write_making(path: Path, making: Making) -> None:
     """Replace the file in one step."""
-    write_json(path, asdict(making))
+    write_json(path, asdict(making), durable=False)
 
 
 def read_making(path: Path) -> Making | None:
     """Return the state last written, or None before there is one."""
-    fields = read_json(path)
+    fields = read_json_or(path, dict, {})
     return Making(**fields) if fields else None

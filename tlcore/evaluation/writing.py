@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tlcore.errors import RunError
-from tlcore.files import write_whole
+from tlcore.storage import write_file
 
 
 def write_out(target: Path, text: str) -> None:
@@ -15,7 +15,7 @@ def write_out(target: Path, text: str) -> None:
         RunError: nowhere to write.
     """
     try:
-        write_whole(target, text.encode())
+        write_file(target, text.encode())
     except OSError as error:
         raise RunError(
             f"Expected to be able to write {target}. Received: {error.strerror}. Choose another "

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.files import write_whole
 from tlcore.models.answers import Floats, NetworkRef
 from tlcore.settings import Settings
+from tlcore.storage import write_file
 
 PART = 16  # pictures: about a second
 BEST = 9
@@ -55,7 +55,7 @@ class Excitement:
         buffer = io.BytesIO()
         np.save(buffer, highest)
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.folder / f"{part:05}.npy", buffer.getvalue())
+        write_file(self.folder / f"{part:05}.npy", buffer.getvalue())
 
     def best(self, channel: int) -> tuple[tuple[Sample, float], ...]:
         """Return the pictures with the highest values so far, highest first, at most ``BEST``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tlcore.files import read_json, write_json
+from tlcore.storage import read_json_or, write_json
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Download:
 def write_download(path: Path, download: Download) -> None:
     """Replace the file in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, asdict(download))
+    write_json(path, asdict(download), durable=False)
 
 
 def read_download(path: Path) -> Download | None:
     """Return the state last written, or None before there is one."""
-    fields = read_json(path)
+    fields = read_json_or(path, dict, {})
     return Download(**fields) if fields else None

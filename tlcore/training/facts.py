@@ -17,7 +17,7 @@ from typing import Any
 
 from tlcore.datasets.dataset import Dataset, Sample, split_samples
 from tlcore.errors import BadDataset
-from tlcore.files import read_json, write_json
+from tlcore.storage import read_json_or, write_json
 from tlcore.training.checks import check_parts
 from tlcore.training.config import RunConfig
 from tlcore.training.pictures import hashed
@@ -48,7 +48,7 @@ def read_or_write_split(
             began.
         Stopped: ``stopping()`` held before all files were read; nothing is written then.
     """
-    stored = read_json(folder / "split.json")
+    stored = read_json_or(folder / "split.json", dict, {})
     if stored:
         return _unchanged(stored, stopping)
     opened = dataset()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tlcore.files import read_json, write_json
+from tlcore.storage import read_json_or, write_json
 
 LONGEST_NAME = 80  # characters
 LONGEST_NOTE = 2000
@@ -24,7 +24,7 @@ class Notes:
 
 def read_notes(folder: Path) -> Notes:
     """Return what is noted about a run; nothing is the beginning."""
-    row = read_json(folder / "notes.json")
+    row = read_json_or(folder / "notes.json", dict, {})
     return Notes(row.get("name", ""), row.get("note", ""), tuple(row.get("tags", ())))
 
 

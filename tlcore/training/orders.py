@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 
 from tlcore.errors import RunError
-from tlcore.files import read_json
 from tlcore.settings import Settings
+from tlcore.storage import read_json_or
 from tlcore.training import checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.events import trim
@@ -112,7 +112,9 @@ def kill_run(run: str, settings: Settings) -> None:
     folder = folder_of(run, settings)
     if not held(folder / "run.lock"):
         return
-    process = read_json(folder / "process.json")  # written by whoever holds the lock now
+    process = read_json_or(
+        folder / "process.json", dict, {}
+    )  # written by whoever holds the lock now
     if not process:
         raise RunError(
             f"Expected a run with a process of its own. Received {run}, which is just beginning, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tlcore.files import read_json, write_json
+from tlcore.storage import read_json_or, write_json
 from tlcore.training.locks import held
 
 QUEUED, RUNNING, FINISHED, STOPPED, FAILED = "queued", "running", "finished", "stopped", "failed"
@@ -42,7 +42,7 @@ def with_earlier(folder: Path, outcome: Outcome) -> Outcome:
 
     One that has no figures of its own has those of the network that was kept then.
     """
-    row = read_json(folder / EARLIER)
+    row = read_json_or(folder / EARLIER, dict, {})
     if not row:
         return outcome
     earlier = Outcome(**row)
@@ -67,7 +67,7 @@ def outcome_of(folder: Path, *, ended: bool = False) -> Outcome | None:
     alive = not ended and held(
         folder / "run.lock"
     )  # first: an outcome is written before the lock goes
-    written = read_json(folder / FILE)
+    written = read_json_or(folder / FILE, dict, {})
     if written:
         return Outcome(**written)
     if alive:

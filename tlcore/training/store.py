@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import Any
 
 from tlcore.errors import RunError, TLCoreError
-from tlcore.files import read_json
 from tlcore.settings import Settings
+from tlcore.storage import read_json_or
 from tlcore.training.config import RunConfig
 from tlcore.training.events import read_events
 from tlcore.training.notes import read_notes
@@ -99,7 +99,7 @@ def split_of(folder: Path) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=8)  # every page that looks at a run asks once a second
 def _split(path: Path, written: int) -> Mapping[str, Any]:
-    return read_json(path)
+    return read_json_or(path, dict, {})
 
 
 def log_tail(folder: Path, lines: int = LOG_TAIL) -> str:
@@ -152,7 +152,7 @@ def _ended_info(folder: str, ended: int, noted: int) -> RunInfo:
 def _read_info(folder: Path) -> RunInfo:
     config = RunConfig.from_json((folder / "config.json").read_text(encoding="utf-8"))
     outcome = outcome_of(folder)
-    facts = read_json(folder / "facts.json")
+    facts = read_json_or(folder / "facts.json", dict, {})
     return RunInfo(
         id=folder.name,
         folder=folder,

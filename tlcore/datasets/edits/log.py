@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tlcore.datasets.edits.change import Edit
 from tlcore.errors import BadDataset
-from tlcore.files import write_whole
+from tlcore.storage import write_file
 
 FILE = "edits.json"
 _VERSION = 1
@@ -39,4 +39,4 @@ def read_log(folder: Path) -> tuple[Edit, ...]:
 def write_log(folder: Path, edits: Sequence[Edit]) -> None:
     """Write all edits; a reader sees the old log or the new one, never a part."""
     content = {"version": _VERSION, "edits": [edit.to_json() for edit in edits]}
-    write_whole(folder / FILE, json.dumps(content, separators=(",", ":")).encode("ascii"))
+    write_file(folder / FILE, json.dumps(content, separators=(",", ":")).encode("ascii"))

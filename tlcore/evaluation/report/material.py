@@ -17,8 +17,8 @@ from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.recipe import title_of
 from tlcore.evaluation.suspects import Suspects
-from tlcore.files import read_json
 from tlcore.settings import Settings
+from tlcore.storage import read_json_or
 from tlcore.training.parts import pictures_of
 from tlcore.training.run import Run
 
@@ -69,7 +69,7 @@ def gather(
         counts={part: _counted(found, run.classes) for part, found in samples.items() if found},
         checkup=_checkup(run.info.config.dataset, settings),
         suspects=suspects,
-        facts=read_json(run.info.folder / "facts.json"),
+        facts=read_json_or(run.info.folder / "facts.json", dict, {}),
         made=time.time(),
     )
 

@@ -11,11 +11,11 @@ from PIL import Image
 
 from tlcore.errors import RunError, WeightsMissing
 from tlcore.evaluation.bundle.predict import DEEP, ORIENTATION
-from tlcore.files import read_json
 from tlcore.models.catalogue import Backbone, backbone
 from tlcore.models.units import units
 from tlcore.models.weights import file_name, find
 from tlcore.settings import KERAS_WEIGHTS_URL, Settings
+from tlcore.storage import read_json_or
 from tlcore.training.config import RunConfig
 from tlcore.training.run import Run
 
@@ -78,7 +78,7 @@ def facts_of(run: Run, title: str, settings: Settings, cut: Callable[[RunConfig]
             f"Expected a run that has gone through an epoch. Received {info.id}, which is "
             f"{info.state} and has not. Resume it, or choose another run."
         )
-    split = read_json(info.folder / "split.json")
+    split = read_json_or(info.folder / "split.json", dict, {})
     left_out = {event.file for event in run.skipped}
     parts = {
         part: [row for row in split[part] if row["file"] not in left_out]
@@ -100,7 +100,7 @@ def facts_of(run: Run, title: str, settings: Settings, cut: Callable[[RunConfig]
         cut=cut(info.config) if done["fine-tune"] else "",
         weights=_weights(info.config, settings),
         reading=reading(paths),
-        versions=read_json(info.folder / "facts.json").get("versions", {}),
+        versions=read_json_or(info.folder / "facts.json", dict, {}).get("versions", {}),
         val_accuracy=info.val_accuracy,
     )
 

@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tlcore.files import write_json
 from tlcore.models.answers import Floats as Floats
+from tlcore.storage import write_json
 from tlcore.training.cache.keys import ROW_ID, ShelfKey
 from tlcore.training.cache.room import make_room as make_room
 from tlcore.training.cache.room import share
@@ -47,7 +47,8 @@ class Shelf:
         self.row_bytes = int(np.prod(shape)) * 4  # of one value
         self._in_use = share(self.folder)
         if shape_of(root, key) != shape:
-            write_json(self.folder / "key.json", {"key": json.loads(key.text), "shape": shape})
+            about = {"key": json.loads(key.text), "shape": shape}
+            write_json(self.folder / "key.json", about, durable=False)
         self._rows: dict[bytes, int] = {}  # in the order of the file: the oldest first
         self._values: Floats = np.zeros((0, *shape), np.float32)
         self._map: mmap.mmap | None = None

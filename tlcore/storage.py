@@ -1,0 +1,173 @@
+"""Files on disk: atomic and durable writes, typed JSON, safe paths, and what a full disk means.
+
+Every JSON file of a workspace is read by ``read_json``, which checks it against a dataclass. A file
+that is damaged, unreadable or written by a newer version raises ``DamagedFile``, which names the
+file and what is wrong with it; callers decide what still works without it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from tlcore.errors import DamagedFile, StorageError, UnsafePath
+
+T = TypeVar("T")
+
+_CAUSES = {
+    errno.ENOSPC: "The disk is full. Free some space and try again",
+    errno.EDQUOT: "The disk quota is used up. Free some space and try again",
+    errno.EROFS: "The disk is read-only. Make it writable and try again",
+    errno.EACCES: "Permission is denied. Allow access and try again",
+    errno.EPERM: "Permission is denied. Allow access and try again",
+    errno.EIO: "The disk reports a read or write error. Check it and try again",
+}
+
+
+def write_file(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Replace a file in one step: a reader sees the old content or the new one, never a part.
+
+    Args:
+        path: a regular file, or nothing yet, in a folder that exists.
+        data: the whole content.
+        durable: also survive a power cut (fsync of the file and its folder). For what a person
+            made; what can be computed again does without.
+
+    Raises:
+        OSError: it cannot be written; what was there before is still there.
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")  # noqa: PTH118 - by the thousand
+    try:
+        with open(temporary, "wb") as file:  # noqa: PTH123
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)  # noqa: PTH105 - the name of the thing, as everyone looks it up
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(Path(folder))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder (files created, renamed, removed) survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """Write a JSON file as ``write_file`` does; durable unless said otherwise."""
+    write_file(path, json.dumps(value, indent=1).encode("ascii"), durable=durable)
+
+
+def read_json(path: Path, kind: type[T], *, newest: int | None = None) -> T:
+    """Read a JSON file into a type: a dataclass, or any type that msgspec knows.
+
+    Keys that the type does not have are ignored.
+
+    Args:
+        path: the file.
+        kind: what it holds.
+        newest: the highest number of its key "version" that this code can read; None where the
+            file has no such key.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedFile: it cannot be read, is no JSON, has other fields, or is of a newer version.
+    """
+    return decode_json(_read_bytes(path), kind, path, newest=newest)
+
+
+def read_json_or(path: Path, kind: type[T], default: T) -> T:
+    """Do what ``read_json`` does; return the default where there is no file."""
+    try:
+        return read_json(path, kind)
+    except FileNotFoundError:
+        return default
+
+
+def decode_json(data: bytes, kind: type[T], path: Path, *, newest: int | None = None) -> T:
+    """Decode JSON that was read from a file. See ``read_json``."""
+    try:
+        if newest is not None:
+            _check_version(data, newest, path)
+        return msgspec.json.decode(data, type=kind)
+    except RecursionError as error:
+        raise DamagedFile(path, "it is nested too deeply") from error
+    except (msgspec.DecodeError, ValueError, TypeError) as error:
+        reason = "it is empty" if not data.strip() else str(error)
+        raise DamagedFile(path, reason) from error
+
+
+class _Versioned(msgspec.Struct):
+    version: int = 1
+
+
+def _check_version(data: bytes, newest: int, path: Path) -> None:
+    version = msgspec.json.decode(data, type=_Versioned).version
+    if version > newest:
+        raise DamagedFile(
+            path,
+            f"it has version {version}, and this program reads up to version {newest}. Update "
+            "the program",
+        )
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedFile(path, error.strerror or str(error)) from error
+
+
+def child_path(parent: Path, name: str) -> Path:
+    """Return the path of a direct, visible child of a folder.
+
+    Args:
+        parent: the folder.
+        name: from an address, an option or a file; never trusted.
+
+    Raises:
+        UnsafePath: the name is empty, hidden, too long, or leads somewhere else.
+    """
+    unsafe = not name or name.startswith(".") or "\0" in name or Path(name).name != name
+    if unsafe or len(name.encode("utf-8", "surrogatepass")) > 255:
+        shown = name if len(name) <= 60 else f"{name[:60]}…"
+        raise UnsafePath(f"Expected the name of a folder in {parent.name}. Received {shown!r}.")
+    return parent / name
+
+
+def explain_os_error(error: OSError) -> str:
+    """Return what an error of the system means and what to do, in words for a person."""
+    cause = _CAUSES.get(error.errno or 0, f"The system reports: {error.strerror or error}")
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{cause}{where}."
+
+
+@contextmanager
+def explained_os_errors(what: str) -> Iterator[None]:
+    """Turn OSError of a full, read-only or failing disk into ``StorageError``.
+
+    Args:
+        what: could not be done, for the message: "The dataset could not be saved".
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{what}. {explain_os_error(error)}") from error
