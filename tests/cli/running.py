@@ -30,30 +30,38 @@ def answer(settings: Settings, *words: str | Path) -> Any:
     return json.loads(done.stdout)
 
 
-REFUSED = """
-import contextlib, io, json, os, sys
+TOGETHER = """
+import contextlib, io, json, os, sys, tempfile, traceback
 from tlcore.__main__ import main
 out, told = os.dup(1), []
 for words in json.load(sys.stdin):
     said = io.StringIO()
-    with contextlib.redirect_stderr(said):
+    with tempfile.TemporaryFile() as file, contextlib.redirect_stderr(said):
+        os.dup2(file.fileno(), 1)
         try:
             status = main(words)
         except SystemExit as end:
             status = end.code
-    told.append((status, said.getvalue()))
+        except Exception:
+            status = -1
+            traceback.print_exc()
+        file.seek(0)
+        told.append((status, file.read().decode(), said.getvalue()))
 os.write(out, json.dumps(told).encode())
 """
 
 
-def refusals(settings: Settings, lines: Sequence[Sequence[str | Path]]) -> list[tuple[int, str]]:
+def together(
+    settings: Settings, lines: Sequence[Sequence[str | Path]]
+) -> list[tuple[int, str, str]]:
     """Give several command lines to one process, TensorFlow's start being what takes the time.
 
     Returns:
-        Of each line its exit status and what it said on standard error.
+        Of each line its exit status (-1 for an exception that reached Python), its standard
+        output and what it said on standard error.
     """
     done = subprocess.run(
-        [sys.executable, "-c", REFUSED],
+        [sys.executable, "-c", TOGETHER],
         input=json.dumps([[str(word) for word in line] for line in lines]),
         cwd=PROJECT,
         env=os.environ | settings.to_environment(),
@@ -63,3 +71,8 @@ def refusals(settings: Settings, lines: Sequence[Sequence[str | Path]]) -> list[
     )
     assert done.returncode == 0, done.stderr
     return [tuple(each) for each in json.loads(done.stdout)]
+
+
+def refusals(settings: Settings, lines: Sequence[Sequence[str | Path]]) -> list[tuple[int, str]]:
+    """Do what ``together`` does; return exit status and standard error of each line."""
+    return [(status, said) for status, _, said in together(settings, lines)]

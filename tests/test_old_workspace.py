@@ -1,0 +1,46 @@
+"""A workspace that an earlier release wrote is read as that release read it.
+
+The JSON was printed by the command line of commit 765b24b, with the workspace's path written as
+"{home}". The workspace and the JSON never change: a renamed package, folder or file must go on
+reading them. Keys may be added to the JSON; a figure that is now computed in another way by design
+stands in REDEFINED with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import together
+from tests.old_workspace import ANSWERS, PLACE, unpack
+from tlcore.settings import Settings
+
+REDEFINED: dict[str, str] = {}  # key → why its value is another one today
+
+
+def test_a_workspace_of_an_earlier_release_reads_the_same(tmp_path: Path) -> None:
+    settings = Settings(home=unpack(tmp_path / "workspace"), keras_home=tmp_path / "keras")
+    before = json.loads(ANSWERS.read_text(encoding="utf-8"))
+    lines = [[*row["command"], "--json"] for row in before]
+    for row, (status, printed, said) in zip(before, together(settings, lines), strict=True):
+        assert status == 0, (row["command"], said)
+        now = json.loads(printed.replace(str(settings.home), PLACE))
+        check_same(row["answer"], now, " ".join(row["command"]))
+
+
+def check_same(before: Any, now: Any, place: str) -> None:
+    """Compare every value that there was, numbers to six digits."""
+    if isinstance(before, dict):
+        for key in before.keys() - REDEFINED.keys():
+            check_same(before[key], now[key], f"{place}: {key}")
+    elif isinstance(before, list):
+        assert len(before) == len(now), place
+        for number, (one, other) in enumerate(zip(before, now, strict=True)):
+            check_same(one, other, f"{place}[{number}]")
+    elif isinstance(before, float):
+        assert now == pytest.approx(before, rel=1e-6), place
+    else:
+        assert before == now, place
