@@ -53,6 +53,7 @@ class Settings:
     runs_at_once: int = 1
     server_folders: tuple[Path, ...] = ()
     cache_bytes: int = 10 * 2**30
+    exciting_bytes: int = 512 * 2**20  # of `activations`; the longest unused goes first
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
@@ -98,7 +99,7 @@ class Settings:
 
     @property
     def activations(self) -> Path:
-        """What excites each layer most, by data set and network."""
+        """What excites each layer most, by data set and network; can be deleted at any time."""
         return self.home / "activations"
 
     @property

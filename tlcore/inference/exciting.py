@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +33,7 @@ class Excitement:
     """How far it is for one set, network and layer."""
 
     folder: Path
+    limit: int  # bytes that the folder and those beside it may fill
     samples: tuple[Sample, ...]  # each picture once, in the order of their contents
 
     @property
@@ -56,6 +60,7 @@ class Excitement:
         np.save(buffer, highest)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_file(self.folder / f"{part:05}.npy", buffer.getvalue())
+        make_room(self.folder, self.limit)
 
     def best(self, channel: int) -> tuple[tuple[Sample, float], ...]:
         """Return the pictures with the highest values so far, highest first, at most ``BEST``."""
@@ -76,4 +81,26 @@ def excitement(dataset: Dataset, ref: NetworkRef, layer: str, settings: Settings
     samples = tuple(once[sha] for sha in sorted(once))
     asked = "\n".join([repr(ref), layer, *(sample.sha256 for sample in samples)])
     name = hashlib.sha256(asked.encode()).hexdigest()[:32]
-    return Excitement(settings.activations / name, samples)
+    folder = settings.activations / name
+    with suppress(FileNotFoundError):
+        os.utime(folder)  # used now: others are removed before it
+    return Excitement(folder, settings.exciting_bytes, samples)
+
+
+def make_room(kept: Path, limit: int) -> None:
+    """Remove what was used longest ago until all that is kept fills at most so many bytes.
+
+    Args:
+        kept: the folder in use, which stays; those beside it may go.
+        limit: bytes.
+    """
+    used: list[tuple[float, int, Path]] = []
+    for folder in kept.parent.glob("*/"):
+        with suppress(FileNotFoundError):  # removed by another process in this moment
+            size = sum(path.stat().st_size for path in folder.iterdir())
+            used.append((folder.stat().st_mtime, size, folder))
+    whole = sum(size for _, size, _ in used)
+    for _, size, folder in sorted(used):
+        if whole > limit and folder != kept:
+            shutil.rmtree(folder, ignore_errors=True)
+            whole -= size
