@@ -1,14 +1,13 @@
 """Teach it your classes: a form that starts a run, or the run one watches."""
 
-from tlcore.ui.shell import TUNE, page
+from tlcore.ui.shell import TUNE, boundary, page
 from tlcore.ui.state import Choice, chosen
 from tlcore.ui.tune.form import run_form
 from tlcore.ui.tune.listing import other_runs
 from tlcore.ui.tune.view import run_view
 
 with page(TUNE) as settings:
-    if watched := chosen(Choice.WATCHED):
-        run_view(watched, settings)
-    else:
-        run_form(settings)
+    watched = chosen(Choice.WATCHED)
+    with boundary():
+        run_view(watched, settings) if watched else run_form(settings)
     other_runs(watched, settings)

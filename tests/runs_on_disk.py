@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import zipfile
+from pathlib import Path
 
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.settings import Settings
@@ -19,6 +21,21 @@ EPOCHS = 200
 def write_runs(count: int, settings: Settings) -> list[str]:
     """Write so many finished runs of EPOCHS epochs, no two curves alike; return their ids."""
     return [_write(number, settings) for number in range(count)]
+
+
+def write_network(folder: Path) -> None:
+    """Write what a run that has learned leaves, for tests that never load its network."""
+    with zipfile.ZipFile(folder / "model.keras", "w") as file:
+        file.writestr("metadata.json", "{}")
+    if not (folder / "split.json").exists():
+        write_split(folder)
+
+
+def write_split(folder: Path, train: int = 160, val: int = 48) -> None:
+    """Write which images of the classes a and b a run learned from; none of them is there."""
+    row = {"file": "a/1.jpg", "path": "/nowhere/1.jpg", "sha256": "0" * 64, "label": "a"}
+    rows = {"train": [row] * train, "val": [row] * val}
+    write_json(folder / "split.json", {"classes": ["a", "b"], **rows})
 
 
 def _write(number: int, settings: Settings) -> str:

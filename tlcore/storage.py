@@ -11,7 +11,8 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +21,9 @@ import msgspec
 
 from tlcore.errors import DamagedFile, StorageError, UnsafePath
 
+_SYNCED_AT_ONCE = 16  # files
 T = TypeVar("T")
+D = TypeVar("D")
 
 _CAUSES = {
     errno.ENOSPC: "The disk is full. Free some space and try again",
@@ -62,7 +65,22 @@ def write_file(path: Path, data: bytes, *, durable: bool = False) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make names in a folder (files created, renamed, removed) survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    sync_file(folder)
+
+
+def sync_files(folder: Path, names: Iterable[str]) -> None:
+    """Make files of a folder, and their names, survive a power cut.
+
+    Many at once: the disk gathers them, a thousand take a tenth of the time of one after another.
+    """
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
+        list(pool.map(sync_file, (folder / name for name in names)))
+    sync_folder(folder)
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of a file survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -92,10 +110,10 @@ def read_json(path: Path, kind: type[T], *, newest: int | None = None) -> T:
     return decode_json(_read_bytes(path), kind, path, newest=newest)
 
 
-def read_json_or(path: Path, kind: type[T], default: T) -> T:
+def read_json_or(path: Path, kind: type[T], default: D, *, newest: int | None = None) -> T | D:
     """Do what ``read_json`` does; return the default where there is no file."""
     try:
-        return read_json(path, kind)
+        return read_json(path, kind, newest=newest)
     except FileNotFoundError:
         return default
 
@@ -105,7 +123,7 @@ def decode_json(data: bytes, kind: type[T], path: Path, *, newest: int | None = 
     try:
         if newest is not None:
             _check_version(data, newest, path)
-        return msgspec.json.decode(data, type=kind)
+        return _decode(data, kind)
     except RecursionError as error:
         raise DamagedFile(path, "it is nested too deeply") from error
     except (msgspec.DecodeError, ValueError, TypeError) as error:
@@ -113,12 +131,27 @@ def decode_json(data: bytes, kind: type[T], path: Path, *, newest: int | None = 
         raise DamagedFile(path, reason) from error
 
 
+def _decode(data: bytes, kind: type[T]) -> T:
+    """Decode what Python's json writes: also NaN, infinity, and half of a surrogate pair, which
+    stands in the name of a file that is no UTF-8. JSON has none of them, and msgspec neither."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError as error:
+        try:
+            value = json.loads(data)
+        except ValueError:
+            raise error from None
+        return msgspec.convert(value, kind)
+
+
 class _Versioned(msgspec.Struct):
     version: int = 1
 
 
 def _check_version(data: bytes, newest: int, path: Path) -> None:
-    version = msgspec.json.decode(data, type=_Versioned).version
+    version = _decode(data, _Versioned).version
     if version > newest:
         raise DamagedFile(
             path,

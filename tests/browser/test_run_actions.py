@@ -93,6 +93,6 @@ def test_a_run_is_taken_away_as_csv_and_json(
     rows = list(csv.DictReader(files["Epochs, CSV"].read_text(encoding="utf-8").splitlines()))
     assert [float(row["val_loss"]) for row in rows] == losses
     about = json.loads(files["All of it, JSON"].read_text(encoding="utf-8"))
-    assert RunConfig.from_json(json.dumps(about["config"])) == RECIPE
+    assert RunConfig(**about["config"]) == RECIPE
     assert [epoch["val_loss"] for epoch in about["history"]] == losses
     assert tab.errors == []

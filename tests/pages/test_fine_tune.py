@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, texts
 from tests.pages.test_upload import jpeg
+from tests.runs_on_disk import write_network, write_split
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import import_set
@@ -45,8 +46,7 @@ def epochs(folder: Path, count: int) -> None:
         log.write(Epoch(number, "head", 1 / number, 0.8, 1.1 / number, 0.75, 0.5))
     log.write(Progress("head", 5))
     log.close()
-    parts = {"train": [{}] * 160, "val": [{}] * 48}
-    write_json(folder / "split.json", {"classes": ["a", "b"], **parts})
+    write_split(folder)
 
 
 def start(at: AppTest) -> AppTest:
@@ -179,7 +179,7 @@ def test_a_waiting_run_says_so(opened: Opened, working: Path) -> None:
 def test_a_finished_run_gives_its_accuracy_with_doubt(opened: Opened, workspace: Settings) -> None:
     folder, lock = create_run(CONFIG, workspace)
     epochs(folder, 3)
-    (folder / "model.keras").touch()
+    write_network(folder)
     write_outcome(folder, Outcome("finished", 12.0, 0.75))
     os.close(lock)
     at = opened("Fine-tune", run=folder.name)
@@ -202,7 +202,7 @@ def test_a_run_that_fine_tuning_made_worse_says_so(
     log.write(Epoch(2, "fine-tune", 0.6, 0.9, 0.7, ended, 0.5))
     log.close()
     write_json(folder / "facts.json", {"pictures": {"train": 100, "val": 40}})
-    (folder / "model.keras").touch()
+    write_network(folder)
     write_outcome(folder, Outcome("finished", 12.0, ended))
     os.close(lock)
     said = [warning.value for warning in opened("Fine-tune", run=folder.name).warning]

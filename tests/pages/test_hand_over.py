@@ -9,6 +9,7 @@ import pytest
 from tests.evaluation.conftest import trained
 from tests.pages.conftest import Opened
 from tests.pictures import write_patches
+from tests.runs_on_disk import write_network
 from tlcore.evaluation.progress import FAILED, RUNNING, Making, write_making
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -56,7 +57,7 @@ def test_a_file_older_than_the_network_is_not_offered(run: Path, opened: Opened)
     (run / "report.html").write_text("<!doctype html>")
     at = opened("Fine-tune", run=run.name, view="hand-over")
     assert "Make it again" in labels(at)
-    (run / "model.keras").touch()
+    write_network(run)
     at = opened("Fine-tune", run=run.name, view="hand-over")
     assert "Make it again" not in labels(at)
     assert "Write the report" in labels(at)

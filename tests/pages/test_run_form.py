@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, texts
+from tests.runs_on_disk import write_network
 from tlcore.datasets.dataset import split_samples
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.datasets.store import load_set
@@ -48,7 +49,7 @@ def press(at: AppTest, words: str) -> AppTest:
 
 def ended(config: RunConfig, settings: Settings, state: str = "finished") -> str:
     folder, lock = create_run(config, settings)
-    (folder / "model.keras").touch()
+    write_network(folder)
     write_outcome(folder, Outcome(state, 12.0, 0.75, val_loss=0.5, epochs=3))
     os.close(lock)
     return folder.name

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tlcore.errors import BadConfig, TLCoreError
-from tlcore.training.config import RunConfig
+from tlcore.errors import DamagedFile, TLCoreError
+from tlcore.storage import write_json
+from tlcore.training.config import RunConfig, read_config
 
 
 def test_what_is_left_open_is_the_backbones_own() -> None:
@@ -25,15 +26,17 @@ def test_the_top_blocks_learn_gently_unless_told_otherwise(head: float, top: flo
     assert told.fine_tune_learning_rate == 0.01
 
 
-def test_json_there_and_back() -> None:
+def test_json_there_and_back(tmp_path: Path) -> None:
     config = RunConfig("set", size=160, pooling="max", seed=7, hidden=(8, 4), views=2)
-    assert RunConfig.from_json(json.dumps(config.to_json())) == config
+    write_json(tmp_path / "config.json", config.to_json())
+    assert read_config(tmp_path / "config.json") == config
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"dataset": "a", "colour": 1}', "{}"])
-def test_json_refused(text: str) -> None:
-    with pytest.raises(BadConfig, match="Expected a run's configuration"):
-        RunConfig.from_json(text)
+def test_json_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DamagedFile, match=r"config\.json"):
+        read_config(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize(

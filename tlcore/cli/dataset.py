@@ -17,9 +17,10 @@ from tlcore.datasets.edits.state import SetState
 from tlcore.datasets.exporting import export_set
 from tlcore.datasets.importing import DEFAULT_LABEL, add_to_set, import_set
 from tlcore.datasets.incoming import Incoming
+from tlcore.datasets.names import set_names
 from tlcore.datasets.sources import from_folder, from_zip
 from tlcore.datasets.splitting import Division, divide_set
-from tlcore.datasets.store import list_sets, load_state
+from tlcore.datasets.store import DamagedSet, load_state, scan_sets
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 
@@ -95,12 +96,22 @@ def doctor(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    rows = [_summary(load_state(info.name, settings)) for info in list_sets(settings)]
+    found, damaged = scan_sets(settings)
+    rows = [_summary(load_state(info.name, settings)) for info in found]
     if args.json:
-        write_json(out, rows)
-    else:
-        out.writelines(f"{r['name']:30} {r['pictures']:7,}  {_said(r['classes'])}\n" for r in rows)
+        write_json(out, [*rows, *map(_damaged, damaged)])
+        return 0
+    out.writelines(f"{r['name']:30} {r['pictures']:7,}  {_said(r['classes'])}\n" for r in rows)
+    out.writelines(f"{one.name:30} {'damaged':>7}\n" for one in damaged)
+    sys.stderr.writelines(f"{one.words}\n" for one in damaged)
     return 0
+
+
+def _damaged(one: DamagedSet) -> dict[str, Any]:
+    """Return the row of a set that cannot be read: what is not known of it is null."""
+    names = ("created", "pictures", "excluded", "classes", "splits", "hash")
+    known = {"name": one.name, "folder": str(one.folder), "damage": one.words}
+    return known | dict.fromkeys(names)
 
 
 def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
@@ -146,8 +157,7 @@ def _incoming(source: Path, settings: Settings) -> list[Incoming]:
 
 
 def _examined(args: argparse.Namespace, settings: Settings) -> Checkup:
-    known = {info.name for info in list_sets(settings)}
-    if args.name not in known and Path(args.name).is_dir():
+    if args.name not in set_names(settings) and Path(args.name).is_dir():
         return examine_folder(Path(args.name), settings.limits, progress=_tell)
     return examine(args.name, settings, progress=_tell, again=args.again)
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
 import time
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from tlcore.cli import evaluate, hand_over
@@ -15,8 +17,14 @@ from tlcore.cli.words import Subparsers, add_json, write_json
 from tlcore.settings import Settings
 from tlcore.training.compare import comparison
 from tlcore.training.orders import stop_run
+from tlcore.training.outcome import DAMAGED
+from tlcore.training.records import Damage, DamagedRun
 from tlcore.training.run import RunInfo
-from tlcore.training.store import list_runs, load_run, run_info
+from tlcore.training.store import load_run, newest_first, run_info, scan_runs
+
+# of a run as JSON; those of a run whose settings cannot be read are null
+FIELDS = ("id", "state", "folder", "config", "created", "seconds", "val_accuracy", "val_loss",
+          "epochs", "data_hash", "notes", "error", "damage")  # fmt: skip
 
 
 def add(subparsers: Subparsers) -> None:
@@ -39,11 +47,13 @@ def add(subparsers: Subparsers) -> None:
 
 
 def list_all(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    found = list_runs(settings)
+    found = newest_first(*scan_runs(settings))
     if args.json:
-        write_json(out, [_row(info) for info in found])
-    else:
-        out.writelines(_line(info) for info in found)
+        write_json(out, [_row(run) for run in found])
+        return 0
+    for run in found:
+        out.write(_line(run))
+        _warn(run.id, [run.damage] if isinstance(run, DamagedRun) else run.damage)
     return 0
 
 
@@ -51,6 +61,7 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     run = load_run(args.id, settings)
     if not args.json:
         out.write(_line(run.info))
+        _warn(run.info.id, run.damage)
         for epoch in run.history:
             row = epoch_row(epoch)
             out.write("  ".join(f"{name} {_short(value)}" for name, value in row.items()) + "\n")
@@ -60,6 +71,7 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         "classes": run.classes,
         "pictures": run.pictures,
         "skipped": [{"file": event.file, "reason": event.reason} for event in run.skipped],
+        "damage": _words(run.damage),
     }
     write_json(out, row)
     return 0
@@ -92,7 +104,18 @@ def stop(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     return 0
 
 
-def _row(info: RunInfo) -> dict[str, Any]:
+def _warn(run: str, damage: Iterable[Damage]) -> None:
+    sys.stderr.writelines(f"{run}: {words}\n" for words in _words(damage))
+
+
+def _words(damage: Iterable[Damage]) -> list[str]:
+    return [found.words for found in damage]
+
+
+def _row(info: RunInfo | DamagedRun) -> dict[str, Any]:
+    if isinstance(info, DamagedRun):
+        known = {"id": info.id, "state": DAMAGED, "folder": info.folder, "created": info.created}
+        return dict.fromkeys(FIELDS) | known | {"damage": [info.damage.words]}
     return {
         "id": info.id,
         "state": info.state,
@@ -106,11 +129,14 @@ def _row(info: RunInfo) -> dict[str, Any]:
         "data_hash": info.data_hash,
         "notes": info.notes,
         "error": info.error,
+        "damage": _words(info.damage),
     }
 
 
-def _line(info: RunInfo) -> str:
+def _line(info: RunInfo | DamagedRun) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(info.created))
+    if isinstance(info, DamagedRun):
+        return f"{info.id}  {when}  {DAMAGED}\n"
     accuracy = "" if info.val_accuracy is None else f"{info.val_accuracy:.1%}"
     return f"{info.id}  {when}  {info.state:9} {info.config.backbone:18} {accuracy:>7}\n"
 

@@ -20,13 +20,13 @@ from tlcore.datasets.edits.state import read_state
 from tlcore.datasets.formats import FORMATS
 from tlcore.datasets.incoming import Incoming, Refusal
 from tlcore.datasets.layout import EXPECTED_LAYOUT, label_and_split, outer_folder
-from tlcore.datasets.locks import hold_set, sweep, workplace
+from tlcore.datasets.locks import hold_set, publish, sweep, workplace
 from tlcore.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
-from tlcore.datasets.names import check_free, check_name, folder_of
+from tlcore.datasets.names import check_free, check_name, folder_of, taken
 from tlcore.datasets.threads import in_order
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Settings
-from tlcore.storage import write_file
+from tlcore.storage import sync_files, write_file
 
 Progress = Callable[[int, int | None], None]  # files done, files in all if known
 
@@ -137,15 +137,16 @@ def _take_all(
     take = functools.partial(
         _take, folder=folder, settings=settings, outer=outer, default_label=default_label
     )
-    taken: list[Taken] = []
+    known: list[Taken] = []
     refusals: list[Refusal] = []
     with contextlib.closing(in_order(take, offered)) as results:
         for done, result in enumerate(results, start=1):
-            taken.append(result) if isinstance(result, Taken) else refusals.append(result)
+            known.append(result) if isinstance(result, Taken) else refusals.append(result)
             if progress is not None:
                 progress(done, len(offered))
-    remember(folder, {one.facts.sha256: one.facts for one in taken}.values())
-    return [one.entry for one in taken], refusals
+    remember(folder, {one.facts.sha256: one.facts for one in known}.values())
+    sync_files(folder / "images", {one.entry.path(folder).name for one in known})
+    return [one.entry for one in known], refusals
 
 
 def _take(
@@ -170,12 +171,13 @@ def _take(
 def _publish(place: Path, name: str, settings: Settings) -> Path:
     folder = settings.datasets / check_name(name)
     try:
-        return place.rename(folder)
+        if not publish(place, folder):  # another import was first
+            raise taken(name)
     except OSError as error:
-        check_free(name, settings)  # another import was first
         raise BadDataset(
             f"Expected to be able to write {str(folder)!r}. Received: {error.strerror}."
         ) from error
+    return folder
 
 
 def _nothing_usable(name: str, refusals: list[Refusal]) -> BadDataset:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tlcore.errors import BadDataset
+from tlcore.storage import sync_folder
 
 _LOCK = "lock"
 _WORK, _TRASH = ".import-", ".trash-"
@@ -85,10 +86,28 @@ def alone(parent: Path, what: str) -> Iterator[None]:
         yield
 
 
+def publish(folder: Path, new: Path) -> bool:
+    """Give a folder another name beside it, unless something has that name; say whether it did.
+
+    Nobody else who publishes comes between the looking and the renaming, and the new name
+    survives a power cut.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    with _judging(new.parent):
+        if new.exists():
+            return False
+        folder.rename(new)
+    sync_folder(new.parent)
+    return True
+
+
 def discard(folder: Path) -> None:
     """Remove a folder: gone from sight at once, and from disk now or by a later `sweep`."""
     trash = folder.with_name(f"{_TRASH}{secrets.token_hex(8)}")
     folder.rename(trash)
+    sync_folder(folder.parent)
     shutil.rmtree(trash, ignore_errors=True)
 
 

@@ -24,12 +24,13 @@ from typing import Any, Self
 from tlcore.datasets.dataset import SPLITS, entry_key
 from tlcore.datasets.formats import ENDINGS
 from tlcore.datasets.incoming import Refusal
-from tlcore.errors import BadDataset
-from tlcore.storage import write_file
+from tlcore.errors import BadDataset, DamagedFile
+from tlcore.storage import read_json, write_file
 
 FILE = "set.json"
 _VERSION = 2  # 1 had no refusals
 _REFUSALS = 1_000  # kept by name; a heap of other files is not a set's memory
+_REMEDY = "Put a copy of the file back, or delete the set and upload its pictures again."
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -47,21 +48,15 @@ class Entry:
 
     def __post_init__(self) -> None:
         """Raise ValueError for what cannot have been written by us; the hash becomes a path."""
-        texts = (self.file, self.label)
-        sides = (self.width, self.height)
         if not (
             _SHA256.fullmatch(self.sha256)
             and self.ending in ENDINGS
             and self.split in (*SPLITS, None)
-            and all(isinstance(text, str) and text for text in texts)
-            and all(isinstance(side, int) and side > 0 for side in sides)
+            and self.file
+            and self.label
+            and min(self.width, self.height) > 0
         ):
             raise ValueError(f"entry {self}")
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Self:
-        known = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{name: value for name, value in fields.items() if name in known})
 
     @cached_property
     def key(self) -> str:
@@ -103,16 +98,27 @@ def read_manifest(folder: Path) -> Manifest:
         BadDataset: no set.json, or one that cannot be understood.
     """
     try:
-        content = json.loads((folder / FILE).read_text("utf-8"))
-        entries = tuple(Entry.from_json(fields) for fields in content["entries"])
-        refused = tuple(Refusal(**fields) for fields in content.get("refused", ()))
-        created = datetime.fromisoformat(content["created"]).astimezone(UTC)
-        return Manifest(entries, created, refused)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadDataset(
-            f"Expected the data set {folder.name!r} to have a readable {FILE}. Received: {error}. "
-            "Delete the set and upload its pictures again."
-        ) from error
+        manifest = read_json(folder / FILE, Manifest, newest=_VERSION)
+    except FileNotFoundError as error:
+        raise damaged_dataset(folder, FILE, "it is missing", _REMEDY) from error
+    except DamagedFile as error:
+        raise damaged_dataset(folder, FILE, error.reason, _REMEDY) from error
+    return dataclasses.replace(manifest, created=manifest.created.astimezone(UTC))
+
+
+def damaged_dataset(folder: Path, file: str, reason: str, remedy: str) -> BadDataset:
+    """Return the error of a dataset one of whose files cannot be read.
+
+    Args:
+        folder: of the dataset.
+        file: the file's name.
+        reason: part of a sentence, "it is empty".
+        remedy: what a person can do, a sentence.
+    """
+    return BadDataset(
+        f"Expected the data set {folder.name!r} to have a readable {file}. Received one that is "
+        f"not ({reason}). {remedy}"
+    )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -123,7 +129,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "refused": [dataclasses.asdict(refusal) for refusal in manifest.refused],
         "entries": [_fields(entry) for entry in manifest.entries],
     }
-    write_file(folder / FILE, json.dumps(content).encode("ascii"))
+    write_file(folder / FILE, json.dumps(content).encode("ascii"), durable=True)
 
 
 def _fields(entry: Entry) -> dict[str, Any]:

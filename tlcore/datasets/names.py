@@ -27,12 +27,20 @@ def check_name(name: str) -> str:
 
 
 def check_free(name: str, settings: Settings) -> None:
-    """Refuse a name that is not allowed or that a set has already; BadDataset."""
+    """Refuse a name that is not allowed or that a set has already; BadDataset.
+
+    Only for an early answer: ``locks.publish`` decides.
+    """
     if (settings.datasets / check_name(name)).exists():
-        raise BadDataset(
-            f"Expected a name that no data set has. Received {name!r}, which is taken. "
-            "Choose another name, add to that set, or delete it first."
-        )
+        raise taken(name)
+
+
+def taken(name: str) -> BadDataset:
+    """Return the error of a name that a set has already."""
+    return BadDataset(
+        f"Expected a name that no data set has. Received {name!r}, which is taken. "
+        "Choose another name, add to that set, or delete it first."
+    )
 
 
 def set_names(settings: Settings) -> list[str]:

@@ -5,13 +5,13 @@ Every set is a folder under `settings.datasets`, described in `manifest`.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.edits.log import FILE as EDITS
 from tlcore.datasets.edits.state import SetState, Version, read_state, version
 from tlcore.datasets.folder import read_folder as read_folder
 from tlcore.datasets.folder import unused_files as unused_files
@@ -20,8 +20,10 @@ from tlcore.datasets.importing import ImportReport as ImportReport
 from tlcore.datasets.importing import add_to_set as add_to_set
 from tlcore.datasets.importing import import_set as import_set
 from tlcore.datasets.incoming import Refusal as Refusal
-from tlcore.datasets.locks import discard, hold_set
-from tlcore.datasets.names import check_free, folder_of, set_names
+from tlcore.datasets.locks import discard, hold_set, publish
+from tlcore.datasets.manifest import FILE as ENTRIES
+from tlcore.datasets.names import check_name, folder_of, set_names, taken
+from tlcore.datasets.thumbnails import forget_thumbnails
 from tlcore.datasets.thumbnails import thumbnail as thumbnail
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
@@ -38,14 +40,35 @@ class SetInfo:
     folder: Path
 
 
+@dataclass(frozen=True)
+class DamagedSet:
+    """A stored set whose table of contents or edits cannot be read."""
+
+    name: str
+    folder: Path
+    words: str  # what is wrong with it and what can be done
+
+
 def list_sets(settings: Settings) -> list[SetInfo]:
-    """All stored sets, newest first; a damaged one is left out."""
-    found = []
+    """All stored sets that can be read, newest first. See ``scan_sets``."""
+    return scan_sets(settings)[0]
+
+
+def scan_sets(settings: Settings) -> tuple[list[SetInfo], list[DamagedSet]]:
+    """All stored sets: those that can be read, newest first, and the damaged ones, by name.
+
+    A folder in which nothing of a set lies is passed over.
+    """
+    found: list[SetInfo] = []
+    damaged: list[DamagedSet] = []
     for name in set_names(settings):
-        with contextlib.suppress(BadDataset):
-            folder = settings.datasets / name
+        folder = settings.datasets / name
+        try:
             found.append(_info(folder, version(folder)))
-    return sorted(found, key=lambda info: info.created, reverse=True)
+        except BadDataset as error:
+            if any((folder / file).exists() for file in (ENTRIES, EDITS, "images")):
+                damaged.append(DamagedSet(name, folder, str(error)))
+    return sorted(found, key=lambda info: info.created, reverse=True), damaged
 
 
 @lru_cache(maxsize=1024)  # small, where whole states are not: a list of many sets stays quick
@@ -83,6 +106,7 @@ def delete_set(name: str, settings: Settings) -> None:
     folder = folder_of(name, settings)
     with hold_set(folder, wait=False) as is_free:
         _check_idle(name, is_free)
+        forget_thumbnails(folder, settings)
         discard(folder)
 
 
@@ -93,10 +117,11 @@ def rename_set(name: str, new_name: str, settings: Settings) -> None:
         BadDataset: no such set, the new name is taken or not allowed, or the set is being changed.
     """
     folder = folder_of(name, settings)
-    check_free(new_name, settings)
+    check_name(new_name)
     with hold_set(folder, wait=False) as is_free:
         _check_idle(name, is_free)
-        folder.rename(folder.with_name(new_name))
+        if not publish(folder, folder.with_name(new_name)):
+            raise taken(new_name)
 
 
 def _check_idle(name: str, is_free: bool) -> None:

@@ -36,6 +36,20 @@ def thumbnail(sample: Sample, settings: Settings, side: int = SIDE) -> bytes:
     return small
 
 
+def forget_thumbnails(folder: Path, settings: Settings) -> None:
+    """Remove the thumbnails of a set that is about to be deleted, but for images of other sets."""
+    others = {
+        image.stem
+        for other in settings.datasets.glob("[!.]*/images")
+        if other.parent != folder
+        for image in other.iterdir()
+    }
+    for image in (folder / "images").glob("*"):
+        if image.stem not in others:
+            for kept in (settings.home / "thumbnails" / image.stem[:2]).glob(f"{image.stem}-*.jpg"):
+                kept.unlink(missing_ok=True)
+
+
 def _keep(place: Path, small: bytes) -> None:
     with contextlib.suppress(OSError):  # a full disk costs time, not the picture
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from tlcore.datasets.edits.editing import assign
 from tlcore.datasets.edits.state import SetState
 from tlcore.datasets.store import load_state
-from tlcore.errors import BadDataset
+from tlcore.errors import BadDataset, DamagedFile
 from tlcore.evaluation.versus import Labels
 from tlcore.settings import Settings
-from tlcore.storage import read_json_or, write_json
+from tlcore.storage import write_json
 from tlcore.training.parts import pictures_of
+from tlcore.training.records import AFTER, After, read_after
 from tlcore.training.run import RunInfo
-
-FILE = "after.json"  # in a run's folder: the run whose mistakes led to it
 
 
 def set_of(info: RunInfo, settings: Settings) -> SetState | None:
@@ -67,9 +68,12 @@ def keep_parts(info: RunInfo, state: SetState, settings: Settings) -> int:
 
 def note_after(later: RunInfo, earlier: str) -> None:
     """Write down which run's mistakes led to a run."""
-    write_json(later.folder / FILE, {"run": earlier})
+    write_json(later.folder / AFTER, asdict(After(earlier)))
 
 
 def came_after(info: RunInfo) -> str:
-    """Return the run whose mistakes led to this one, or ""."""
-    return str(read_json_or(info.folder / FILE, dict, {}).get("run", ""))
+    """Return the run whose mistakes led to this one, or ""; also where that cannot be read."""
+    try:
+        return read_after(info.folder).run
+    except DamagedFile:  # the run's own page says so
+        return ""

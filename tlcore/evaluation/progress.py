@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tlcore.errors import DamagedFile
 from tlcore.storage import read_json_or, write_json
 
 RUNNING, DONE, FAILED = "running", "done", "failed"
@@ -29,5 +30,7 @@ def write_making(path: Path, making: Making) -> None:
 
 def read_making(path: Path) -> Making | None:
     """Return the state last written, or None before there is one."""
-    fields = read_json_or(path, dict, {})
-    return Making(**fields) if fields else None
+    try:
+        return read_json_or(path, Making, None)
+    except DamagedFile as error:
+        return Making(FAILED, words=f"{error} Start it again.")

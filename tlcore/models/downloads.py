@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tlcore.errors import DamagedFile
 from tlcore.storage import read_json_or, write_json
 
 
@@ -26,5 +27,7 @@ def write_download(path: Path, download: Download) -> None:
 
 def read_download(path: Path) -> Download | None:
     """Return the state last written, or None before there is one."""
-    fields = read_json_or(path, dict, {})
-    return Download(**fields) if fields else None
+    try:
+        return read_json_or(path, Download, None)
+    except DamagedFile as error:
+        return Download("failed", 0, None, f"{error} Start it again.")

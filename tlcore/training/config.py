@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tlcore.datasets.geometry import FITS
-from tlcore.errors import BadConfig, UnknownName
+from tlcore.errors import BadConfig, DamagedFile, UnknownName
 from tlcore.models.catalogue import DEFAULT, backbone
+from tlcore.storage import read_json
 from tlcore.training.options import (
     AUGMENTATIONS,
     BALANCES,
@@ -121,17 +124,25 @@ class RunConfig:
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
-    @classmethod
-    def from_json(cls, text: str) -> RunConfig:
-        """Read what ``to_json`` gave.
 
-        Raises:
-            BadConfig: no JSON object, or with other fields.
-        """
-        try:
-            return cls(**json.loads(text))
-        except (TypeError, ValueError) as error:
-            raise BadConfig(f"Expected a run's configuration. Received {text[:200]!r}.") from error
+def read_config(path: Path) -> RunConfig:
+    """Read a config.json, which holds what ``to_json`` gave.
+
+    A setting that is not known is refused: a run that is resumed without it would be another run.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedFile: it cannot be read, or has a setting or a value that is not known.
+    """
+    settings = read_json(path, dict[str, Any], newest=1)
+    settings.pop("version", None)
+    unknown = settings.keys() - {field.name for field in dataclasses.fields(RunConfig)}
+    if unknown:
+        raise DamagedFile(path, f"this program does not know its setting {min(unknown)!r}")
+    try:
+        return msgspec.convert(settings, RunConfig)
+    except (msgspec.ValidationError, BadConfig, UnknownName) as error:
+        raise DamagedFile(path, str(error).rstrip(".")) from error
 
 
 def differences(configs: Iterable[RunConfig]) -> dict[str, tuple[Any, ...]]:

@@ -16,6 +16,11 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
+import msgspec
+
+from tlcore.errors import DamagedFile
+from tlcore.storage import decode_json
+
 STAGES: Mapping[str, str] = MappingProxyType(
     {
         "features": "Computing bottleneck features",
@@ -33,6 +38,9 @@ class Stage:
     steps: int  # of this stage: pictures for "features", batches for the others
     time: float = field(default_factory=time.time)  # s since 1970
 
+    def __post_init__(self) -> None:
+        _check_stage(self.stage)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -41,6 +49,9 @@ class Progress:
     stage: str
     done: int  # steps
     time: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        _check_stage(self.stage)
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,9 @@ class Epoch:
     seconds: float
     time: float = field(default_factory=time.time)
 
+    def __post_init__(self) -> None:
+        _check_stage(self.stage)
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -64,6 +78,11 @@ class Skipped:
     file: str
     reason: str
     time: float = field(default_factory=time.time)
+
+
+def _check_stage(stage: str) -> None:
+    if stage not in STAGES:
+        raise ValueError(f"{stage!r} is no stage of a run")
 
 
 Event = Stage | Progress | Epoch | Skipped
@@ -87,11 +106,29 @@ class EventLog:
 
 
 def read_events(path: Path) -> list[Event]:
-    """Return the events written so far; none where the file is not there yet."""
+    """Return the events written so far; none where the file is not there yet.
+
+    A line that cannot be read is passed over; ``damaged_lines`` counts them.
+
+    Raises:
+        DamagedFile: the file cannot be opened.
+    """
     try:
         return _reader(path).read()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise DamagedFile(path, error.strerror or str(error)) from error
+
+
+def damaged_lines(path: Path, *, ended: bool) -> int:
+    """Count the lines that the last reading passed over; none where nobody has read the file.
+
+    Args:
+        path: of the events.
+        ended: nobody writes any more, so that a last line without its end is torn.
+    """
+    return _reader(path).damaged(ended=ended)
 
 
 class EventReader:
@@ -104,20 +141,37 @@ class EventReader:
         self._behind = 0  # bytes read
         self._last = b""  # the last line of them
         self._events: list[Event] = []
+        self._bad = 0  # lines that cannot be read
+        self._torn = False  # whether a line without its end came last
 
     def read(self) -> list[Event]:
         """Return all events that are whole. Raises FileNotFoundError where there is no file."""
         with self._alone, self._path.open("rb") as file:
             if not self._is_longer(file):
-                self._behind, self._last, self._events = 0, b"", []
+                self._behind, self._last, self._events, self._bad = 0, b"", [], 0
             file.seek(self._behind)
             lines = file.read().splitlines(keepends=True)
-            if lines and not lines[-1].endswith(b"\n"):
+            self._torn = bool(lines) and not lines[-1].endswith(b"\n")
+            if self._torn:
                 lines.pop()  # being written
-            self._events += [event for line in lines if (event := _parse(line)) is not None]
+            for line in lines:
+                self._take(line)
             self._behind += sum(map(len, lines))
             self._last = lines[-1] if lines else self._last
             return list(self._events)
+
+    def damaged(self, *, ended: bool) -> int:
+        """Return how many of the lines read so far could not be understood."""
+        with self._alone:
+            return self._bad + (ended and self._torn)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            event = _parse(line, self._path)
+        except DamagedFile:
+            self._bad += 1
+        else:
+            self._events += [event] if event else []
 
     def _is_longer(self, file: BinaryIO) -> bool:
         """Whether it begins with what was read; a run that goes on may have lost its end."""
@@ -134,10 +188,15 @@ def _line(event: Event) -> str:
     return json.dumps({"kind": _NAMES[type(event)], **dataclasses.asdict(event)}) + "\n"
 
 
-def _parse(line: bytes) -> Event | None:
-    fields: dict[str, Any] = json.loads(line)
-    kind = _KINDS.get(fields.pop("kind", ""))
-    return kind(**fields) if kind else None  # a kind of a later version is passed over
+def _parse(line: bytes, path: Path) -> Event | None:
+    fields = decode_json(line, dict[str, Any], path)
+    kind = _KINDS.get(str(fields.get("kind")))
+    if kind is None:
+        return None  # a kind of a later version is passed over
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise DamagedFile(path, str(error)) from error
 
 
 def history(events: Iterable[Event]) -> tuple[Epoch, ...]:

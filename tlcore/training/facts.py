@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from tlcore.datasets.dataset import Dataset, Sample, split_samples
 from tlcore.errors import BadDataset
-from tlcore.storage import read_json_or, write_json
+from tlcore.storage import write_json
 from tlcore.training.checks import check_parts
 from tlcore.training.config import RunConfig
 from tlcore.training.pictures import hashed
+from tlcore.training.records import FACTS, NOT_BEGUN, SPLIT, Row, StoredSplit, read_split
 
 SPLIT_FIELDS = ("file", "path", "sha256", "label")
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "streamlit")
@@ -46,10 +46,11 @@ def read_or_write_split(
     Raises:
         BadDataset: nothing to learn from or to judge by, or a picture has changed since the run
             began.
+        DamagedFile: what it divided them into cannot be read.
         Stopped: ``stopping()`` held before all files were read; nothing is written then.
     """
-    stored = read_json_or(folder / "split.json", dict, {})
-    if stored:
+    stored = read_split(folder)
+    if stored is not NOT_BEGUN:
         return _unchanged(stored, stopping)
     opened = dataset()
     train, val = split_samples(opened, config.val_fraction, config.seed)
@@ -57,7 +58,7 @@ def read_or_write_split(
     split = Split(opened.classes, hashed(train, stopping), hashed(val, stopping))
     test = hashed(sorted((s for s in opened.samples if s.split == "test"), key=_by_file), stopping)
     write_json(
-        folder / "facts.json",
+        folder / FACTS,
         {
             "data_hash": data_hash([*split.train, *split.val]),
             "pictures": {"train": len(split.train), "val": len(split.val)},
@@ -68,7 +69,7 @@ def read_or_write_split(
         },
     )
     parts = {"train": _rows(split.train), "val": _rows(split.val), "test": _rows(test)}
-    write_json(folder / "split.json", {"classes": split.classes, **parts})
+    write_json(folder / SPLIT, {"classes": split.classes, **parts})
     return split
 
 
@@ -119,18 +120,17 @@ def _rows(samples: Sequence[Sample]) -> list[dict[str, str]]:
     ]
 
 
-def _unchanged(stored: dict[str, Any], stopping: Callable[[], bool]) -> Split:
-    train, val = (
-        tuple(
-            Sample(row["file"], Path(row["path"]), "", row["label"], part) for row in stored[part]
-        )
-        for part in ("train", "val")
-    )
+def _unchanged(stored: StoredSplit, stopping: Callable[[], bool]) -> Split:
+    train, val = _samples(stored.train, "train"), _samples(stored.val, "val")
     now = hashed([*train, *val], stopping)
-    for sample, row in zip(now, [*stored["train"], *stored["val"]], strict=True):
-        if sample.sha256 != row["sha256"]:
+    for sample, row in zip(now, [*stored.train, *stored.val], strict=True):
+        if sample.sha256 != row.sha256:
             raise BadDataset(
                 f"Expected {sample.file} as it was when the run began. Received another picture "
                 "or none. Put it back, or start a new run."
             )
-    return Split(tuple(stored["classes"]), now[: len(train)], now[len(train) :])
+    return Split(stored.classes, now[: len(train)], now[len(train) :])
+
+
+def _samples(rows: Sequence[Row], part: str) -> list[Sample]:
+    return [Sample(row.file, Path(row.path), "", row.label, part) for row in rows]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -11,15 +10,18 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from tlcore.errors import RunError
+from tlcore.errors import DamagedFile, RunError
 from tlcore.settings import Settings
-from tlcore.storage import read_json_or
+from tlcore.storage import sync_folder, write_json
 from tlcore.training import checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.events import trim
 from tlcore.training.locks import GLANCE, held, hold
-from tlcore.training.outcome import FINISHED, outcome_of, set_aside
-from tlcore.training.store import folder_of, unknown
+from tlcore.training.outcome import FINISHED, Outcome, outcome_of, set_aside
+from tlcore.training.records import CONFIG, check_model, read_process
+from tlcore.training.store import folder_of, run_info, unknown
+
+_GONE = ".gone-"  # begins the name of a run's folder while it is deleted
 
 
 def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:
@@ -29,15 +31,23 @@ def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:
         The folder and the descriptor that holds its lock. Whoever works on the run keeps it open.
     """
     settings.runs.mkdir(parents=True, exist_ok=True)
+    _sweep(settings)
     name = f"{datetime.now():%Y%m%d-%H%M%S-%f}"  # sorts by time: the queue goes by it
     making = settings.runs / f".{name}"
     making.mkdir()
-    (making / "config.json").write_text(json.dumps(config.to_json(), indent=1), encoding="utf-8")
+    write_json(making / CONFIG, config.to_json())
     lock = hold(making / "run.lock")
     folder = settings.runs / name
     with _let_go_on_error(lock):
         making.rename(folder)
+        sync_folder(settings.runs)
     return folder, lock
+
+
+def _sweep(settings: Settings) -> None:
+    """Remove what is left of runs whose deletion was interrupted."""
+    for folder in settings.runs.glob(f"{_GONE}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
@@ -50,13 +60,13 @@ def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
         As ``create_run``.
 
     Raises:
-        RunError: no such run, or it is at work, or has finished.
+        RunError: no such run, or it is at work, or has finished, or its settings cannot be read.
     """
-    folder = folder_of(run, settings)
+    folder = run_info(run, settings).folder
     lock = _hold(folder, settings)
     with _let_go_on_error(lock):
-        outcome = outcome_of(folder, ended=True)
-        if outcome and outcome.state == FINISHED:
+        outcome = _known_outcome(folder)
+        if outcome and outcome.state == FINISHED and not check_model(folder, finished=True):
             raise RunError(
                 f"Expected a run that was stopped or has failed. Received {run}, which has "
                 "finished. Run it again with more epochs."
@@ -64,11 +74,18 @@ def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
         (folder / "waiting").touch()  # first: without an outcome it must not look like one at work
         reached = checkpoint.load(folder / checkpoint.FILE)
         trim(folder / "events.jsonl", reached.event if reached else 0)
-        if outcome:
-            set_aside(folder, outcome)
+        set_aside(folder, outcome)
         for name in ("stop", "process.json"):
             (folder / name).unlink(missing_ok=True)
     return folder, lock
+
+
+def _known_outcome(folder: Path) -> Outcome | None:
+    """Return how a run ended; None where its file is damaged, which a resumed run writes anew."""
+    try:
+        return outcome_of(folder, ended=True)
+    except DamagedFile:
+        return None
 
 
 def _hold(folder: Path, settings: Settings) -> int:
@@ -112,16 +129,14 @@ def kill_run(run: str, settings: Settings) -> None:
     folder = folder_of(run, settings)
     if not held(folder / "run.lock"):
         return
-    process = read_json_or(
-        folder / "process.json", dict, {}
-    )  # written by whoever holds the lock now
-    if not process:
+    process = read_process(folder)  # written by whoever holds the lock now
+    if process is None:
         raise RunError(
             f"Expected a run with a process of its own. Received {run}, which is just beginning, "
             "or works in a terminal. Try again in a moment, or press Ctrl-C twice there."
         )
     with suppress(ProcessLookupError):
-        os.killpg(process["group"], signal.SIGKILL)
+        os.killpg(process.group, signal.SIGKILL)
 
 
 def delete_run(run: str, settings: Settings) -> None:
@@ -133,7 +148,7 @@ def delete_run(run: str, settings: Settings) -> None:
     folder = folder_of(run, settings)
     lock = _hold(folder, settings)  # nobody resumes it meanwhile
     with _let_go_on_error(lock):
-        gone = folder.with_name(f".gone-{folder.name}")
-        folder.rename(gone)
-        shutil.rmtree(gone)
+        folder.rename(folder.with_name(f"{_GONE}{folder.name}"))
+        sync_folder(settings.runs)
+        _sweep(settings)
     os.close(lock)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from tlcore.errors import DamagedFile
 from tlcore.storage import read_json_or, write_json
 from tlcore.training.locks import held
+from tlcore.training.records import CHECKPOINT, CONFIG, EARLIER, EVENTS, MODEL, OUTCOME, SPLIT
 
 QUEUED, RUNNING, FINISHED, STOPPED, FAILED = "queued", "running", "finished", "stopped", "failed"
+DAMAGED = "damaged"  # how it ended, or what it learned from, cannot be read
 ACTIVE = (QUEUED, RUNNING)
-FILE, EARLIER = "outcome.json", "earlier.json"  # in a run's folder
 # What its process writes; a note or a report is written later, by others.
-SIGNS = ("config.json", "split.json", "events.jsonl", "checkpoint.npz", "model.keras", "worker.log")
+SIGNS = (CONFIG, SPLIT, EVENTS, CHECKPOINT, MODEL, "worker.log")
 
 
 @dataclass(frozen=True)
@@ -26,15 +29,26 @@ class Outcome:
     val_loss: float | None = None  # of the network that is kept
     epochs: int = 0  # that have ended, of all stages
 
+    def __post_init__(self) -> None:
+        if self.state not in (FINISHED, STOPPED, FAILED):
+            raise ValueError(f"a run does not end as {self.state!r}")
+
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
-    write_json(folder / FILE, asdict(outcome))
+    write_json(folder / OUTCOME, asdict(outcome))
 
 
-def set_aside(folder: Path, outcome: Outcome) -> None:
-    """Keep how a run ended the last time, as it goes on: its network is the one that is there."""
-    write_json(folder / EARLIER, asdict(outcome))
-    (folder / FILE).unlink(missing_ok=True)
+def set_aside(folder: Path, outcome: Outcome | None) -> None:
+    """Keep how a run ended the last time, as it goes on: its network is the one that is there.
+
+    Where that is not known, as the file is damaged, the file is kept under another name.
+    """
+    if outcome:
+        write_json(folder / EARLIER, asdict(outcome))
+        (folder / OUTCOME).unlink(missing_ok=True)
+        return
+    with suppress(FileNotFoundError):
+        (folder / OUTCOME).replace(folder / f".damaged-{OUTCOME}")
 
 
 def with_earlier(folder: Path, outcome: Outcome) -> Outcome:
@@ -42,12 +56,14 @@ def with_earlier(folder: Path, outcome: Outcome) -> Outcome:
 
     One that has no figures of its own has those of the network that was kept then.
     """
-    row = read_json_or(folder / EARLIER, dict, {})
-    if not row:
+    try:
+        earlier = read_earlier(folder)
+    except DamagedFile:  # lists show it; how the run ended now must be kept
         return outcome
-    earlier = Outcome(**row)
+    if earlier is None:
+        return outcome
     outcome = replace(outcome, seconds=earlier.seconds + outcome.seconds)
-    if outcome.val_accuracy is not None or not (folder / "model.keras").exists():
+    if outcome.val_accuracy is not None or not (folder / MODEL).exists():
         return outcome
     return replace(
         outcome,
@@ -63,20 +79,32 @@ def outcome_of(folder: Path, *, ended: bool = False) -> Outcome | None:
     Args:
         folder: the run's.
         ended: the caller holds the run's lock, so its process is known to be gone.
+
+    Raises:
+        DamagedFile: outcome.json cannot be read.
     """
     alive = not ended and held(
         folder / "run.lock"
     )  # first: an outcome is written before the lock goes
-    written = read_json_or(folder / FILE, dict, {})
+    written = _read(folder / OUTCOME)
     if written:
-        return Outcome(**written)
+        return written
     if alive:
         return None
     return with_earlier(folder, _without_a_word(folder))
 
 
+def read_earlier(folder: Path) -> Outcome | None:
+    """Return how a run had ended before it was resumed; None where it was not. DamagedFile."""
+    return _read(folder / EARLIER)
+
+
+def _read(path: Path) -> Outcome | None:
+    return read_json_or(path, Outcome, None, newest=1)
+
+
 def _without_a_word(folder: Path) -> Outcome:
-    began = (folder / EARLIER if (folder / EARLIER).exists() else folder / "config.json").stat()
+    began = (folder / EARLIER if (folder / EARLIER).exists() else folder / CONFIG).stat()
     seconds = max(0.0, _last_sign(folder) - began.st_mtime)
     if (folder / "stop").exists():
         return Outcome(STOPPED, seconds, None, "It was ended before it could save what it had.")
@@ -97,7 +125,7 @@ def living_state(folder: Path) -> str:
 
 def waits(folder: Path) -> bool:
     """Whether its turn has not come: it has not begun, or has been resumed and not gone on."""
-    return (folder / "waiting").exists() or not (folder / "events.jsonl").exists()
+    return (folder / "waiting").exists() or not (folder / EVENTS).exists()
 
 
 def _last_sign(folder: Path) -> float:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tlcore.datasets.dataset import Dataset, Sample, split_samples
+from tlcore.training.records import read_split
 from tlcore.training.run import RunInfo
-from tlcore.training.store import split_of
 
-Noted = Mapping[str, Any]  # "classes" and, by part, the pictures as rows; not to be changed
 Parts = Mapping[str, str]  # a picture's sha256 → "train" or "val"; others are in neither
 
 
@@ -22,7 +20,8 @@ def parts_of(dataset: Dataset, run: RunInfo | None) -> Parts:
         BadDataset: it cannot be divided: fewer than two classes.
     """
     if run is not None and run.config.dataset == dataset.name:
-        return {row["sha256"]: part for part, rows in _split(run).items() for row in rows}
+        split = read_split(run.folder)
+        return {row.sha256: part for part in ("train", "val") for row in split.rows(part)}
     train, val = split_samples(dataset)
     return {s.sha256: "train" for s in train} | {s.sha256: "val" for s in val}
 
@@ -38,21 +37,16 @@ def pictures_of(run: RunInfo, part: str) -> list[Sample]:
     None where it has not begun, and no test pictures where its data set set none aside.
     """
     return [
-        Sample(row["file"], Path(row["path"]), row["sha256"], row["label"], part)
-        for row in split_of(run.folder).get(part, [])
+        Sample(row.file, Path(row.path), row.sha256, row.label, part)
+        for row in read_split(run.folder).rows(part)
     ]
 
 
 def classes_of(run: RunInfo) -> tuple[str, ...]:
     """Return a run's classes in the order of the output units; none where it has not begun."""
-    return tuple(split_of(run.folder).get("classes", ()))
+    return read_split(run.folder).classes
 
 
 def noted_test(run: RunInfo) -> bool:
     """Whether a run has noted which pictures were set aside for the test; older ones have not."""
-    return "test" in split_of(run.folder)
-
-
-def _split(run: RunInfo) -> Noted:
-    found = split_of(run.folder)
-    return {part: found[part] for part in ("train", "val") if part in found}
+    return read_split(run.folder).test is not None

@@ -10,6 +10,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.events import Epoch, Event, Progress, Skipped, Stage, history
 from tlcore.training.notes import Notes
 from tlcore.training.outcome import ACTIVE, FAILED, STOPPED
+from tlcore.training.records import MODEL, OUTCOME, SPLIT, Damage
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class RunInfo:
     data_hash: str = ""  # of pictures and labels; "" until known
     pictures: dict[str, int] = field(default_factory=dict)  # by part; empty until known
     notes: Notes = field(default_factory=Notes)
+    damage: tuple[Damage, ...] = ()  # files of it that cannot be read
 
     @property
     def active(self) -> bool:
@@ -36,19 +38,24 @@ class RunInfo:
 
     @property
     def resumable(self) -> bool:
-        """Whether it ended before its time, so that it can go on."""
-        return self.state in (STOPPED, FAILED)
+        """Whether it ended before its time, or its end is lost, so that it can go on."""
+        if self._lost(SPLIT):
+            return False
+        return self.state in (STOPPED, FAILED) or self._lost(OUTCOME, MODEL)
 
     @property
     def model(self) -> Path | None:
-        """The trained network, where there is one."""
-        path = self.folder / "model.keras"
-        return path if path.exists() else None
+        """The trained network, where there is one that can answer."""
+        path = self.folder / MODEL
+        return path if path.exists() and not self._lost(MODEL, SPLIT) else None
 
     @property
     def ref(self) -> Trained:
         """The trained network as it is now, to ask it and to keep its answers under."""
         return Trained(self.id, self.model.stat().st_mtime_ns if self.model else 0)
+
+    def _lost(self, *files: str) -> bool:
+        return any(damage.file in files for damage in self.damage)
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class Run:
     events: tuple[Event, ...]
     classes: tuple[str, ...]  # in the order of the output units; empty until known
     pictures: dict[str, int]  # by part
+    damage: tuple[Damage, ...] = ()  # of all its files; those of ``info`` are among them
 
     @property
     def history(self) -> tuple[Epoch, ...]:

@@ -25,104 +25,182 @@ bundle.zip      the network for other programs, likewise
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from tlcore.errors import RunError, TLCoreError
+from tlcore.errors import DamagedFile, RunError, UnsafePath
 from tlcore.settings import Settings
-from tlcore.storage import read_json_or
-from tlcore.training.config import RunConfig
-from tlcore.training.events import read_events
-from tlcore.training.notes import read_notes
-from tlcore.training.outcome import living_state, outcome_of
+from tlcore.storage import child_path
+from tlcore.training.config import read_config
+from tlcore.training.events import Event, damaged_lines, read_events
+from tlcore.training.notes import Notes, read_notes
+from tlcore.training.outcome import (
+    DAMAGED,
+    FINISHED,
+    SIGNS,
+    Outcome,
+    living_state,
+    outcome_of,
+    read_earlier,
+)
+from tlcore.training.records import (
+    CONFIG,
+    EVENTS,
+    FACTS,
+    MISSING,
+    MODEL,
+    NOT_BEGUN,
+    NOTES,
+    OUTCOME,
+    SPLIT,
+    Damage,
+    DamagedRun,
+    RunFacts,
+    check_model,
+    check_split,
+    read_after,
+    read_facts,
+    read_or_note,
+    read_process,
+    read_split,
+)
 from tlcore.training.run import Run, RunInfo
 
 LOG_TAIL = 40  # lines of the log shown with a failure
+SHORT = 60  # characters of an id that nobody has
+_LISTED = (OUTCOME, NOTES, CONFIG, FACTS, SPLIT, MODEL)  # files that a run's line depends on
+_ABSENT = (0, 0)  # instead of the time and size of a file
 
 
 def list_runs(settings: Settings) -> list[RunInfo]:
-    """Return all runs, newest first.
+    """Return all runs whose settings can be read, newest first. See ``scan_runs``."""
+    return scan_runs(settings)[0]
 
-    A folder that is no run is passed over, also one whose configuration nobody can read (any
-    more) and one that is deleted meanwhile.
+
+def scan_runs(settings: Settings) -> tuple[list[RunInfo], list[DamagedRun]]:
+    """Return all runs, newest first: those that can be used, and those that can only be listed.
+
+    A folder that is no run is passed over, also one that is deleted meanwhile.
     """
+    runs: list[RunInfo] = []
+    damaged: list[DamagedRun] = []
     if not settings.runs.is_dir():
-        return []
-    found = []
+        return runs, damaged
     for name in sorted(os.listdir(settings.runs), reverse=True):  # noqa: PTH208 - see _info
         if not name.startswith("."):
-            with suppress(TLCoreError, FileNotFoundError, NotADirectoryError):
-                found.append(_info(f"{settings.runs}/{name}"))
-    return found
+            read = _read_any(f"{settings.runs}/{name}")
+            if isinstance(read, RunInfo):
+                runs.append(read)
+            elif read is not None:
+                damaged.append(read)
+    return runs, damaged
+
+
+def newest_first(
+    runs: Iterable[RunInfo], damaged: Iterable[DamagedRun]
+) -> list[RunInfo | DamagedRun]:
+    """Return the runs of ``scan_runs`` as one list."""
+    return sorted((*runs, *damaged), key=lambda run: run.id, reverse=True)
 
 
 def run_info(run: str, settings: Settings) -> RunInfo:
     """Return one run without its events.
 
     Raises:
-        RunError: there is none of that id.
-        BadConfig, UnknownName: its configuration cannot be read (any more).
+        RunError: there is none of that id, or its settings cannot be read.
     """
-    folder = folder_of(run, settings)
-    try:
-        return _info(str(folder))
-    except FileNotFoundError as error:  # deleted in this moment
-        raise unknown(run, settings) from error
+    read = _read_any(str(folder_of(run, settings)))
+    if isinstance(read, RunInfo):
+        return read
+    if read is not None:
+        raise RunError(f"The run {run} cannot be used: {read.damage.words}")
+    raise unknown(run, settings)  # deleted in this moment
 
 
 def load_run(run: str, settings: Settings) -> Run:
     """Return one run with its events. Raises as ``run_info`` does."""
     info = run_info(run, settings)  # before the events: an outcome seen has all its events on disk
-    folder = info.folder
-    return Run(
-        info=info,
-        events=tuple(read_events(folder / "events.jsonl")),
-        classes=tuple(split_of(folder).get("classes", ())),
-        pictures=info.pictures,
-    )
+    damage = list(info.damage)
+    found = None if info.active else check_split(info.folder, whole=True)
+    if found and found not in damage:
+        damage.append(found)
+        info = replace(info, state=DAMAGED, damage=tuple(damage))
+    split = read_or_note(read_split, info.folder, NOT_BEGUN, [])
+    events = _events(info, damage)
+    for read in (read_earlier, read_after, read_process):
+        read_or_note(read, info.folder, None, damage)
+    return Run(info, events, split.classes, info.pictures, tuple(damage))
 
 
-def split_of(folder: Path) -> Mapping[str, Any]:
-    """Return what a run has noted of its pictures: "classes" and, by part, the pictures as rows.
-
-    Not to be changed: all who ask share it. Empty where the run has not begun.
-    """
-    path = folder / "split.json"
-    try:
-        return _split(path, path.stat().st_mtime_ns)
-    except FileNotFoundError:
-        return {}
-
-
-@lru_cache(maxsize=8)  # every page that looks at a run asks once a second
-def _split(path: Path, written: int) -> Mapping[str, Any]:
-    return read_json_or(path, dict, {})
+def _events(info: RunInfo, damage: list[Damage]) -> tuple[Event, ...]:
+    path = info.folder / EVENTS
+    events = tuple(read_or_note(read_events, path, (), damage))
+    if info.epochs and not path.exists():
+        damage.append(Damage(EVENTS, MISSING))
+    elif path.is_file() and (bad := damaged_lines(path, ended=not info.active)):
+        lines = "a line" if bad == 1 else f"{bad:,} lines"
+        damage.append(Damage(EVENTS, f"{lines} cannot be read"))
+    elif path.is_file() and info.epochs and not events:
+        damage.append(Damage(EVENTS, "it is empty"))
+    return events
 
 
 def log_tail(folder: Path, lines: int = LOG_TAIL) -> str:
     """Return the last lines that a run's process printed."""
-    log = folder / "worker.log"
-    if not log.exists():
+    try:
+        text = (folder / "worker.log").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
         return ""
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except OSError as error:
+        return f"worker.log cannot be read: {error.strerror}."
+    return "\n".join(text.splitlines()[-lines:])
 
 
 def folder_of(run: str, settings: Settings) -> Path:
-    folder = settings.runs / run
-    if not run or folder.parent != settings.runs or not (folder / "config.json").exists():
+    """Return the folder of a run, damaged ones too.
+
+    Raises:
+        RunError: there is none of that id.
+    """
+    try:
+        folder = child_path(settings.runs, run)
+    except UnsafePath as error:
+        raise unknown(run, settings) from error
+    if not _is_run(folder):
         raise unknown(run, settings)
     return folder
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (*SIGNS, *_LISTED))
 
 
 def unknown(run: str, settings: Settings) -> RunError:
     known = ", ".join(info.id for info in list_runs(settings)[:3]) or "there is none yet"
     return RunError(
-        f"Expected the id of a run that is here (the newest: {known}). Received {run!r}: there is "
-        "none of that id, or it has been deleted. Choose another, or start a new one."
+        f"Expected the id of a run that is here (the newest: {known}). Received "
+        f"{run if len(run) <= SHORT else run[:SHORT] + '…'!r}: there is none of that id, or it has "
+        "been deleted. Choose another, or start a new one."
     )
+
+
+def _read_any(folder: str) -> RunInfo | DamagedRun | None:
+    """Return a run, one that can only be listed, or None for a folder that is none."""
+    try:
+        return _info(folder)
+    except FileNotFoundError:
+        damage = Damage(CONFIG, MISSING)
+    except DamagedFile as error:
+        damage = Damage(error.path.name, error.reason)
+    path = Path(folder)
+    if not _is_run(path):
+        return None
+    try:
+        return DamagedRun(path.name, path, path.stat().st_mtime, damage)
+    except FileNotFoundError:  # deleted in this moment
+        return None
 
 
 def _info(folder: str) -> RunInfo:
@@ -130,47 +208,63 @@ def _info(folder: str) -> RunInfo:
 
     A string, as pages ask for hundreds of them several times: a Path takes three times as long.
     """
-    ended = _written(f"{folder}/outcome.json")
-    if not ended:
+    states = tuple(_written(f"{folder}/{name}") for name in _LISTED)
+    if states[0] == _ABSENT:
         return _read_info(Path(folder))
-    return _ended_info(folder, ended, _written(f"{folder}/notes.json"))
+    return _ended_info(folder, states)
 
 
-def _written(path: str) -> int:
-    """Return when a file was written, ns; 0 where there is none."""
+def _written(path: str) -> tuple[int, int]:
+    """Return when a file was written, ns, and its bytes."""
     try:
-        return os.stat(path).st_mtime_ns  # noqa: PTH116 - see _info
-    except FileNotFoundError:
-        return 0
+        status = os.stat(path)  # noqa: PTH116 - see _info
+    except OSError:
+        return _ABSENT
+    return status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=4096)
-def _ended_info(folder: str, ended: int, noted: int) -> RunInfo:
+def _ended_info(folder: str, states: tuple[tuple[int, int], ...]) -> RunInfo:
     return _read_info(Path(folder))
 
 
 def _read_info(folder: Path) -> RunInfo:
-    config = RunConfig.from_json((folder / "config.json").read_text(encoding="utf-8"))
-    outcome = outcome_of(folder)
-    facts = read_json_or(folder / "facts.json", dict, {})
+    """Read a run's line; what a damaged file alone tells is left out and noted."""
+    config = read_config(folder / CONFIG)
+    damage: list[Damage] = []
+    facts = read_or_note(read_facts, folder, RunFacts(), damage)
+    notes = read_or_note(read_notes, folder, Notes(), damage)
+    outcome = read_or_note(outcome_of, folder, None, damage)
+    ended = outcome is not None or bool(damage and damage[-1].file == OUTCOME)
+    if ended:
+        finished = outcome is None or outcome.state == FINISHED
+        checks = (check_split(folder), check_model(folder, finished=finished))
+        damage += [found for found in checks if found]
     return RunInfo(
         id=folder.name,
         folder=folder,
-        state=outcome.state if outcome else living_state(folder),
+        state=_state(folder, outcome, damage),
         config=config,
-        created=(folder / "config.json").stat().st_mtime,
+        created=(folder / CONFIG).stat().st_mtime,
         seconds=outcome.seconds if outcome else None,
         val_accuracy=outcome.val_accuracy if outcome else None,
         error=outcome.error if outcome else "",
         val_loss=outcome.val_loss if outcome else None,
         epochs=outcome.epochs if outcome else 0,
-        data_hash=facts.get("data_hash", ""),
-        pictures=facts.get("pictures") or _pictures(folder),
-        notes=read_notes(folder),
+        data_hash=facts.data_hash,
+        pictures=facts.pictures or _pictures(folder),
+        notes=notes,
+        damage=tuple(damage),
     )
 
 
+def _state(folder: Path, outcome: Outcome | None, damage: Sequence[Damage]) -> str:
+    if any(found.file in (OUTCOME, SPLIT) and found.reason != MISSING for found in damage):
+        return DAMAGED
+    return outcome.state if outcome else living_state(folder)
+
+
 def _pictures(folder: Path) -> dict[str, int]:
-    """Count the pictures of a run made before there were facts."""
-    split = split_of(folder)
-    return {part: len(split[part]) for part in ("train", "val") if part in split}
+    """Count the images of a run whose facts do not."""
+    split = read_or_note(read_split, folder, NOT_BEGUN, [])
+    return {part: len(split.rows(part)) for part in ("train", "val") if split.rows(part)}

@@ -14,14 +14,17 @@ from typing import NoReturn
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
-from tlcore.training.config import RunConfig
+from tlcore.storage import sync_files
+from tlcore.training.config import read_config
 from tlcore.training.events import Event, EventLog
 from tlcore.training.locks import held, turn
 from tlcore.training.outcome import FAILED, STOPPED, Outcome, waits, with_earlier, write_outcome
+from tlcore.training.records import CHECKPOINT, CONFIG, EVENTS, MODEL
 from tlcore.training.train import train
 
 NICENESS = 10  # the page and its answers come first
 FULL = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk
+LEARNED = (EVENTS, CHECKPOINT, MODEL)  # on disk before the outcome speaks of them
 TAKEN_BACK = Outcome(STOPPED, 0.0, None, "It was taken back before its turn came.")
 
 
@@ -47,6 +50,7 @@ def work(
     except Exception as error:  # the last frame of the process: whatever it was is written down
         outcome = Outcome(FAILED, time.time() - start, None, _said(error))
     outcome = with_earlier(folder, outcome)
+    sync_files(folder, [name for name in LEARNED if (folder / name).is_file()])
     _write(folder, outcome)
     return outcome
 
@@ -84,7 +88,7 @@ def _work(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> Ou
         log.write(event)
         emit(event)
 
-    config = RunConfig.from_json((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_config(folder / CONFIG)
     try:
         return train(
             folder, config, lambda: open_dataset(config.dataset, settings), settings, emit=note

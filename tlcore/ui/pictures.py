@@ -11,7 +11,7 @@ from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.ui.own_pictures import own_pictures
 from tlcore.ui.selecting import current, select
-from tlcore.ui.sets import open_set, set_names, set_title, sheet
+from tlcore.ui.sets import open_set, set_select, set_title, sheet
 from tlcore.ui.state import Choice, choose, chosen, chosen_number
 from tlcore.ui.words import label, plain
 
@@ -28,13 +28,7 @@ def picture_picker(settings: Settings) -> Sample:
     with st.container(border=True, gap="small", key="picture"):
         left, right = st.columns([5, 7], vertical_alignment="bottom", gap="small")
         with left:
-            name = select(
-                "Data set",
-                set_names(settings),
-                Choice.SET,
-                words=set_title,
-                also=_from_the_start,
-            )
+            name = set_select(settings, also=_from_the_start)
         dataset = open_set(name, settings)
         if not dataset.samples:
             raise BadDataset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import streamlit as st
@@ -14,9 +14,11 @@ from PIL import Image
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.doctor.balance import ENOUGH
 from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
-from tlcore.datasets.store import list_sets, load_set, thumbnail
+from tlcore.datasets.store import load_set, scan_sets, thumbnail
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Settings
+from tlcore.ui.selecting import select
+from tlcore.ui.state import Choice
 from tlcore.ui.words import count, label
 
 SIDE = 160  # px of a thumbnail as it is sent: sharp on a screen of double density
@@ -26,9 +28,26 @@ SAMPLE_TITLE = "Drawn sample"
 
 
 def set_names(settings: Settings) -> list[str]:
-    """Names of the sets that can be chosen, newest first; the sample always, made or not."""
-    names = [info.name for info in list_sets(settings)]
-    return names if SAMPLE_NAME in names else [*names, SAMPLE_NAME]
+    """Names of the sets that can be chosen, newest first; the sample always, made or not.
+
+    Damaged ones come last: whoever opens one is told what is wrong with it.
+    """
+    found, damaged = scan_sets(settings)
+    names, rest = [info.name for info in found], [one.name for one in damaged]
+    sample = [] if SAMPLE_NAME in (*names, *rest) else [SAMPLE_NAME]
+    return [*names, *sample, *rest]
+
+
+def set_select(settings: Settings, *, also: Callable[[], None] | None = None) -> str:
+    """A drop-down of the sets; return the name of the one that is chosen."""
+    damaged = {one.name for one in scan_sets(settings)[1]}
+    return select(
+        "Data set",
+        set_names(settings),
+        Choice.SET,
+        words=lambda name: f"{set_title(name)} (damaged)" if name in damaged else set_title(name),
+        also=also,
+    )
 
 
 def set_title(name: str) -> str:

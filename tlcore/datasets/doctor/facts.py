@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +38,9 @@ class Facts:
     def to_json(self) -> dict[str, Any]:
         return {"version": VERSION, **vars(self), "header": vars(self.header)}
 
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Self:
-        """Raise KeyError, TypeError or ValueError for what is not of this version."""
-        if fields.pop("version") != VERSION:
-            raise ValueError("measured in another way")
-        return cls(**{**fields, "header": Header(**fields["header"])})
+    def __post_init__(self) -> None:
+        if len(base64.b64decode(self.look)) != LOOK * LOOK * 3:
+            raise ValueError("the small look has another size")
 
     @property
     def pixels(self) -> NDArray[np.uint8]:

@@ -13,9 +13,13 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from tlcore.datasets.doctor.facts import Facts
+import msgspec
+
+from tlcore.datasets.doctor.facts import VERSION, Facts
 from tlcore.datasets.doctor.near import groups, near_pairs
 from tlcore.datasets.edits.state import Version, stamp
+from tlcore.errors import DamagedFile
+from tlcore.storage import decode_json
 
 _FILE = "facts.jsonl"
 
@@ -66,21 +70,23 @@ def memory_version(folder: Path) -> Version:
 @lru_cache(maxsize=8)  # values are frozen, and the stamp says which state they are of
 def _read(folder: Path, state: Version) -> Memory:
     try:
-        lines = (folder / _FILE).read_text("utf-8", "replace").split("\n")
+        lines = (folder / _FILE).read_bytes().split(b"\n")
     except OSError:
         return Memory({})
     known: dict[str, Seen] = {}
-    for line in lines:
-        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-            seen = _from_json(json.loads(line))
+    for line in filter(None, lines):
+        with contextlib.suppress(DamagedFile, msgspec.ValidationError):
+            seen = _seen(decode_json(line, dict[str, Any], folder / _FILE))
             known[seen.sha256] = seen
     return Memory(known)
 
 
-def _from_json(fields: dict[str, Any]) -> Seen:
+def _seen(fields: dict[str, Any]) -> Seen:
     if "fault" in fields:
-        return Fault(fields["sha256"], fields["fault"], fields["reason"])
-    return Facts.from_json(fields)
+        return msgspec.convert(fields | {"kind": fields["fault"]}, Fault)
+    if fields.get("version") != VERSION:
+        raise msgspec.ValidationError("measured in another way")
+    return msgspec.convert(fields, Facts)
 
 
 def remember(folder: Path, seen: Iterable[Seen]) -> None:

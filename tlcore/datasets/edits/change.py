@@ -66,12 +66,6 @@ class Edit:
             "changes": [[c.field, c.value, list(c.keys)] for c in self.changes],
         }
 
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Self:
-        """Raise KeyError, TypeError or ValueError for what cannot have been written by us."""
-        changes = (Change(field, value, tuple(keys)) for field, value, keys in fields["changes"])
-        return cls(str(fields["words"]), datetime.fromisoformat(fields["at"]), tuple(changes))
-
 
 def is_label(label: str) -> bool:
     """Whether a label may be given: one that can be a folder's name and means only a class."""

@@ -18,7 +18,7 @@ from tlcore.datasets.edits.change import (
     Edit,
     is_label,
 )
-from tlcore.datasets.edits.log import write_log
+from tlcore.datasets.edits.log import read_log, set_log_aside, write_log
 from tlcore.datasets.edits.state import SetState, read_state
 from tlcore.datasets.locks import hold_set
 from tlcore.datasets.names import folder_of
@@ -105,6 +105,30 @@ def undo(name: str, settings: Settings) -> SetState:
         if state.edits:
             write_log(folder, state.edits[:-1])
         return read_state(folder)
+
+
+def forget_edits(name: str, settings: Settings) -> SetState:
+    """Go back to the labels that the pictures came with, where the edits cannot be read.
+
+    Their file is kept in the set's folder under another name.
+
+    Raises:
+        BadDataset: no such set, or its table of contents cannot be read either.
+    """
+    folder = folder_of(name, settings)
+    with hold_set(folder, wait=True):
+        set_log_aside(folder)
+        return read_state(folder)
+
+
+def edits_are_damaged(name: str, settings: Settings) -> bool:
+    """Whether it is the edits of a stored set that cannot be read."""
+    folder = folder_of(name, settings)
+    try:
+        read_log(folder)
+    except BadDataset:
+        return True
+    return False
 
 
 def _do(

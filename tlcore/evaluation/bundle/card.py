@@ -13,7 +13,7 @@ from tlcore.evaluation.bundle.formats import FORMATS
 from tlcore.evaluation.interval import Share, share_of
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.recipe import recipe, title_of
-from tlcore.storage import read_json_or
+from tlcore.training.records import facts_or_none
 from tlcore.training.run import Run
 
 CLASSES = 40  # at most, that the card names
@@ -141,7 +141,7 @@ def _format_row(check: Check) -> tuple[str, ...]:
 
 
 def _versions(run: Run, versions: dict[str, str]) -> str:
-    trained = read_json_or(run.info.folder / "facts.json", dict, {}).get("versions", {})
+    trained = facts_or_none(run.info.folder).versions
     rows = [
         (name, trained.get(name, "–"), versions.get(name, "–"))
         for name in dict.fromkeys([*versions, *trained])

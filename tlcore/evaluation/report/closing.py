@@ -11,6 +11,7 @@ from tlcore.evaluation.report.faces import face, tiled
 from tlcore.evaluation.report.marks import listed, section, table, text
 from tlcore.evaluation.report.material import Material
 from tlcore.settings import Limits
+from tlcore.training.records import RunFacts
 
 WORST, BEST = 12, 6  # pictures shown
 
@@ -69,7 +70,6 @@ def limits_section() -> str:
 def made(material: Material) -> str:
     """What is needed to find this run again, or to make it again."""
     run, facts = material.run, material.facts
-    machine = facts.get("machine", {})
     rows = [
         ("Run", text(run.info.id)),
         ("Trained", _moment(run.info.created)),
@@ -77,16 +77,21 @@ def made(material: Material) -> str:
         ("Data set", text(run.info.config.dataset.rstrip("/").rpartition("/")[2])),
         ("Training and validation pictures", f"<code>{text(run.info.data_hash)}</code>"),
         ("Judged pictures", f"<code>{text(material.evaluation.data_hash)}</code>"),
-        ("Machine", text(_machine(machine))),
-        ("Versions", text(", ".join(f"{k} {v}" for k, v in facts.get("versions", {}).items()))),
+        ("Machine", text(_machine(facts))),
+        ("Versions", text(_versions(facts))),
     ]
     return section("How this report was made", table((), rows, "words"))
 
 
-def _machine(facts: dict[str, object]) -> str:
-    memory = facts.get("memory", 0)
+def _machine(facts: RunFacts) -> str:
+    machine = facts.machine
+    memory = machine.get("memory", 0)
     size = f", {memory / 2**30:.0f} GB" if isinstance(memory, int) and memory else ""
-    return f"{facts.get('processor', 'unknown')}, {facts.get('cores', '?')} cores{size}"
+    return f"{machine.get('processor', 'unknown')}, {machine.get('cores', '?')} cores{size}"
+
+
+def _versions(facts: RunFacts) -> str:
+    return ", ".join(f"{name} {number}" for name, number in facts.versions.items())
 
 
 def _moment(seconds: float) -> str:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.doctor.checkup import Checkup
@@ -18,8 +17,8 @@ from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.recipe import title_of
 from tlcore.evaluation.suspects import Suspects
 from tlcore.settings import Settings
-from tlcore.storage import read_json_or
 from tlcore.training.parts import pictures_of
+from tlcore.training.records import RunFacts, facts_or_none
 from tlcore.training.run import Run
 
 PARTS = ("train", "val", "test")
@@ -37,7 +36,7 @@ class Material:
     counts: dict[str, dict[str, int]]  # part → class → pictures, as the run divided them
     checkup: Checkup | None  # None: the data set is gone
     suspects: Suspects | None  # None: not known
-    facts: dict[str, Any]  # versions, machine, seed and data hash, as the run noted them
+    facts: RunFacts  # versions, machine, seed and data hash, as the run noted them
     made: float  # s since 1970
 
 
@@ -69,7 +68,7 @@ def gather(
         counts={part: _counted(found, run.classes) for part, found in samples.items() if found},
         checkup=_checkup(run.info.config.dataset, settings),
         suspects=suspects,
-        facts=read_json_or(run.info.folder / "facts.json", dict, {}),
+        facts=facts_or_none(run.info.folder),
         made=time.time(),
     )
 

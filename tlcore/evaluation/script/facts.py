@@ -15,8 +15,8 @@ from tlcore.models.catalogue import Backbone, backbone
 from tlcore.models.units import units
 from tlcore.models.weights import file_name, find
 from tlcore.settings import KERAS_WEIGHTS_URL, Settings
-from tlcore.storage import read_json_or
 from tlcore.training.config import RunConfig
+from tlcore.training.records import Row, facts_or_none, read_split
 from tlcore.training.run import Run
 
 DIGITS = 15  # of a SHA-256 that name a picture; views are drawn from as many
@@ -78,16 +78,16 @@ def facts_of(run: Run, title: str, settings: Settings, cut: Callable[[RunConfig]
             f"Expected a run that has gone through an epoch. Received {info.id}, which is "
             f"{info.state} and has not. Resume it, or choose another run."
         )
-    split = read_json_or(info.folder / "split.json", dict, {})
+    split = read_split(info.folder)
     left_out = {event.file for event in run.skipped}
     parts = {
-        part: [row for row in split[part] if row["file"] not in left_out]
+        part: [row for row in split.rows(part) if row.file not in left_out]
         for part in ("train", "val")
     }
     done = {
         stage: sum(epoch.stage == stage for epoch in run.history) for stage in ("head", "fine-tune")
     }
-    paths = [Path(row["path"]) for rows in parts.values() for row in rows]
+    paths = [Path(row.path) for rows in parts.values() for row in rows]
     return Facts(
         id=info.id,
         title=title,
@@ -100,16 +100,16 @@ def facts_of(run: Run, title: str, settings: Settings, cut: Callable[[RunConfig]
         cut=cut(info.config) if done["fine-tune"] else "",
         weights=_weights(info.config, settings),
         reading=reading(paths),
-        versions=read_json_or(info.folder / "facts.json", dict, {}).get("versions", {}),
+        versions=facts_or_none(info.folder).versions,
         val_accuracy=info.val_accuracy,
     )
 
 
-def _grouped(rows: Sequence[dict[str, str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _grouped(rows: Sequence[Row]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Neighbours of the same class together, in the order in which they come."""
     return tuple(
-        (label, tuple(row["sha256"][:DIGITS] for row in group))
-        for label, group in groupby(rows, key=lambda row: row["label"])
+        (label, tuple(row.sha256[:DIGITS] for row in group))
+        for label, group in groupby(rows, key=lambda row: row.label)
     )
 
 

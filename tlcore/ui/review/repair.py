@@ -16,7 +16,7 @@ from tlcore.training.run import Run
 from tlcore.training.store import run_info
 from tlcore.ui.review.faces import forget
 from tlcore.ui.services import processes
-from tlcore.ui.sets import set_title
+from tlcore.ui.sets import set_names, set_title
 from tlcore.ui.shell import UPLOAD, boundary
 from tlcore.ui.state import Choice, choose
 from tlcore.ui.words import count, label, plain
@@ -36,7 +36,7 @@ def repair(run: Run, chosen: Sequence[Sample], suggested: str, settings: Setting
     """
     state = set_of(run.info, settings)
     if state is None:
-        _why_not(run)
+        _why_not(run, settings)
         return
     keys = [sample.key for sample in chosen if sample.key in state.by_key]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="mend"):
@@ -132,13 +132,18 @@ def _again(run: Run, state: SetState, settings: Settings) -> None:
     st.rerun()
 
 
-def _why_not(run: Run) -> None:
+def _why_not(run: Run, settings: Settings) -> None:
     name = run.info.config.dataset
     if name.startswith("/"):
         words = (
             "This run learned from a folder that is read in place, so its labels cannot be "
             "changed here. Bring the folder as a data set on the Upload page (or with "
             f"`python -m tlcore dataset import {name}`) and run it on that."
+        )
+    elif name in set_names(settings):
+        words = (
+            f"The data set “{plain(set_title(name))}” is damaged, so nothing can be mended until "
+            "it can be read again. The Upload page says what is wrong with it and what can be done."
         )
     else:
         words = (

@@ -15,9 +15,8 @@ from tlcore.models.weights import find
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.ui.networks import backbone_select, sizes_of
-from tlcore.ui.selecting import select
 from tlcore.ui.services import processes
-from tlcore.ui.sets import check_learnable, classes_with_tiles, open_set, set_names, set_title
+from tlcore.ui.sets import check_learnable, classes_with_tiles, open_set, set_names, set_select
 from tlcore.ui.shell import UPLOAD, show_error
 from tlcore.ui.state import Choice, choose, flag
 from tlcore.ui.tune.augmented import augmented
@@ -59,7 +58,7 @@ def run_form(settings: Settings) -> None:
     _say_what_is_not_the_same(settings)
     what, how = st.columns(2, gap="large")
     with what:
-        name = select("Data set", set_names(settings), Choice.SET, words=set_title)
+        name = set_select(settings)
         dataset = open_set(name, settings)
         check_learnable(dataset)
         numbers = st.empty()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import streamlit as st
@@ -12,9 +12,10 @@ from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.orders import delete_run, stop_run
-from tlcore.training.outcome import FAILED, FINISHED, QUEUED, RUNNING, STOPPED
+from tlcore.training.outcome import DAMAGED, FAILED, FINISHED, QUEUED, RUNNING, STOPPED
+from tlcore.training.records import Damage, DamagedRun
 from tlcore.training.run import RunInfo
-from tlcore.training.store import list_runs
+from tlcore.training.store import newest_first, scan_runs
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import TUNE, boundary, show_error
 from tlcore.ui.tune.compare import compare_runs, run_title
@@ -24,6 +25,8 @@ RECENT = 4
 PAGE = 8
 REFUSED = "_run-refused"  # the error of an order that the core refused
 SHORT = 160  # characters of a note
+NEWEST = "newest"
+Listed = RunInfo | DamagedRun
 # state → words, icon, colour of the chip
 STATES = {
     QUEUED: ("waiting", ":material/hourglass_empty:", "gray"),
@@ -31,6 +34,7 @@ STATES = {
     FINISHED: ("finished", ":material/check:", "green"),
     STOPPED: ("stopped", ":material/stop:", "gray"),
     FAILED: ("failed", ":material/error:", "red"),
+    DAMAGED: ("damaged", ":material/broken_image:", "orange"),
 }
 
 
@@ -43,7 +47,7 @@ def chip(state: str) -> None:
 def recent_runs(settings: Settings) -> None:
     """The newest runs, or how to make the first."""
     _show_refusal()
-    infos = list_runs(settings)
+    infos = newest_first(*scan_runs(settings))
     if not infos:
         st.caption("None yet. The first takes about half a minute on the sample.")
         st.page_link(TUNE.file, label="Teach it your classes", icon=TUNE.icon)
@@ -56,22 +60,24 @@ def recent_runs(settings: Settings) -> None:
 
 def other_runs(watched: str, settings: Settings) -> None:
     """Every run but the one that is watched, in pages; live while one works."""
-    runs = list_runs(settings)
-    infos = [info for info in runs if info.id != watched]
-    if not infos:
+    runs, damaged = scan_runs(settings)
+    others = [info for info in runs if info.id != watched]
+    if not others and not damaged:
         return
     st.subheader("Other runs" if watched else "Earlier runs", anchor=False)
-    active = any(info.active for info in infos)
+    active = any(info.active for info in others)
     st.fragment(_pages, run_every=2.0 if active else None)(watched, active, settings)
     compare_runs(watched, runs, settings)
 
 
 def _pages(watched: str, was_active: bool, settings: Settings) -> None:
     with boundary():
-        infos = [info for info in list_runs(settings) if info.id != watched]
-        if was_active and not any(info.active for info in infos):
+        runs, damaged = scan_runs(settings)
+        runs = [info for info in runs if info.id != watched]
+        if was_active and not any(info.active for info in runs):
             st.rerun()  # the page once more: no more ticks
         _show_refusal()
+        infos = newest_first(runs, damaged)
         if len(infos) > 1:
             infos = _narrowed(infos)
         pages = max(1, -(-len(infos) // PAGE))
@@ -84,7 +90,7 @@ def _pages(watched: str, was_active: bool, settings: Settings) -> None:
                 st.caption("None that matches.")
 
 
-def _narrowed(infos: list[RunInfo]) -> list[RunInfo]:
+def _narrowed(infos: list[Listed]) -> list[Listed]:
     """Let a person search, filter and sort."""
     search, states, order = st.columns([3, 2, 2])
     words = search.text_input(
@@ -98,12 +104,22 @@ def _narrowed(infos: list[RunInfo]) -> list[RunInfo]:
     kept = [
         info
         for info in infos
-        if (not shown or info.state in shown) and all(word in _searched(info) for word in wanted)
+        if (not shown or _state(info) in shown) and all(word in _searched(info) for word in wanted)
     ]
-    return sorted(kept, key=ORDERS[by])  # stable: what is equal stays newest first
+    runs = [info for info in kept if isinstance(info, RunInfo)]
+    rest = [info for info in kept if isinstance(info, DamagedRun)]
+    if by == NEWEST:
+        return kept
+    return [*sorted(runs, key=ORDERS[by]), *rest]  # stable: what is equal stays newest first
 
 
-def _searched(info: RunInfo) -> str:
+def _state(info: Listed) -> str:
+    return DAMAGED if isinstance(info, DamagedRun) else info.state
+
+
+def _searched(info: Listed) -> str:
+    if isinstance(info, DamagedRun):
+        return info.id
     notes, config = info.notes, info.config
     parts = (notes.name, *notes.tags, notes.note, set_title(config.dataset), config.backbone)
     return " ".join((*parts, info.id)).lower()
@@ -116,7 +132,7 @@ def _or_last(value: float | None) -> float:
 
 # what the person reads → the key by which the first comes first; runs come newest first
 ORDERS: Mapping[str, Callable[[RunInfo], float | tuple[bool, str]]] = {
-    "newest": lambda info: 0.0,
+    NEWEST: lambda info: 0.0,
     "highest accuracy": lambda info: _or_last(info.val_accuracy and -info.val_accuracy),
     "lowest loss": lambda info: _or_last(info.val_loss),
     "shortest": lambda info: _or_last(info.seconds),
@@ -125,7 +141,10 @@ ORDERS: Mapping[str, Callable[[RunInfo], float | tuple[bool, str]]] = {
 }
 
 
-def _row(info: RunInfo, settings: Settings, *, deletable: bool = False) -> None:
+def _row(info: Listed, settings: Settings, *, deletable: bool = False) -> None:
+    if isinstance(info, DamagedRun):
+        _damaged_row(info, settings, deletable=deletable)
+        return
     with st.container(border=True, gap="xsmall", key=f"run-{info.id}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.page_link(
@@ -137,17 +156,38 @@ def _row(info: RunInfo, settings: Settings, *, deletable: bool = False) -> None:
             if info.state == QUEUED:
                 _order("Take back", info, stop_run, settings, "tertiary")
             elif deletable and not info.active:
-                with st.popover("", icon=":material/delete:", type="tertiary", help="Delete"):
-                    st.write("Its network, its curves and its notes will be gone for good.")
-                    _order("Delete this run", info, delete_run, settings, "primary")
+                _offer_deletion(info, settings)
         st.caption(_figures(info))
+        show_damage(info.damage)
         if note := info.notes.note:
             st.caption(plain(note if len(note) <= SHORT else f"{note[:SHORT].rstrip()} …"))
 
 
+def _damaged_row(info: DamagedRun, settings: Settings, *, deletable: bool) -> None:
+    with st.container(border=True, gap="xsmall", key=f"run-{info.id}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{plain(info.id)}**", width="content")
+            chip(DAMAGED)
+            if deletable:
+                _offer_deletion(info, settings)
+        show_damage([info.damage])
+
+
+def show_damage(damage: Iterable[Damage]) -> None:
+    """Say which files of a run cannot be read, what is lost and what can be done."""
+    for found in damage:
+        st.caption(f":material/warning: {plain(found.words)}")
+
+
+def _offer_deletion(info: Listed, settings: Settings) -> None:
+    with st.popover("", icon=":material/delete:", type="tertiary", help="Delete"):
+        st.write("Its network, its curves and its notes will be gone for good.")
+        _order("Delete this run", info, delete_run, settings, "primary")
+
+
 def _order(
     words: str,
-    info: RunInfo,
+    info: Listed,
     do: Callable[[str, Settings], None],
     settings: Settings,
     kind: Literal["primary", "tertiary"],

@@ -20,7 +20,7 @@ from tlcore.ui.state import Choice, choose
 from tlcore.ui.tune.actions import name_and_note, run_actions
 from tlcore.ui.tune.cost import about
 from tlcore.ui.tune.curves import run_curves
-from tlcore.ui.tune.listing import chip
+from tlcore.ui.tune.listing import chip, show_damage
 from tlcore.ui.tune.options import afresh
 from tlcore.ui.words import accuracy, count, duration, plain
 
@@ -56,6 +56,7 @@ def _live(run: str, was_active: bool, settings: Settings) -> None:
             st.rerun()  # the page once more: no more ticks, and its list is right
         with st.container(key="run"):
             _head(found)
+            show_damage(found.damage)
             _progress(found, settings) if found.info.active else _outcome(found)
             if found.info.active or found.info.model is None:
                 run_curves(found)

@@ -9,6 +9,7 @@ import streamlit as st
 from tlcore.datasets.doctor.examine import known
 from tlcore.datasets.doctor.kinds import DECIDE, KINDS
 from tlcore.datasets.edits.change import is_label
+from tlcore.datasets.names import set_names
 from tlcore.datasets.store import (
     DEFAULT_LABEL,
     ImportReport,
@@ -73,7 +74,7 @@ def _where_to(offer: Offer, settings: Settings) -> tuple[str, str, str]:
     into = left.selectbox("Put them into", [NEW, *known_sets], key=f"into-{number}")
     name = into
     if into == NEW:
-        proposed = _free(offer.title, known_sets)
+        proposed = _free(offer.title, set_names(settings))
         name = middle.text_input("Its name", proposed, max_chars=60, key=f"name-{number}").strip()
     loose_label = ""
     if offer.loose:

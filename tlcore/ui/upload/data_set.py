@@ -10,13 +10,14 @@ import streamlit as st
 
 from tlcore.datasets.doctor.examine import known
 from tlcore.datasets.doctor.kinds import DECIDE, KINDS
-from tlcore.datasets.edits.editing import undo
+from tlcore.datasets.edits.editing import edits_are_damaged, forget_edits, undo
 from tlcore.datasets.edits.state import SetState
 from tlcore.datasets.store import delete_set, load_state, rename_set
+from tlcore.errors import BadDataset
 from tlcore.settings import Settings
-from tlcore.ui.selecting import segments, select
-from tlcore.ui.sets import open_set, set_names, set_title
-from tlcore.ui.shell import boundary
+from tlcore.ui.selecting import segments
+from tlcore.ui.sets import open_set, set_select, set_title
+from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.state import Choice, choose
 from tlcore.ui.upload.bring import DOCTOR, REPORT
 from tlcore.ui.upload.check import check
@@ -38,20 +39,24 @@ PARTS = {"train": "training", "val": "validation", "test": "test", None: "not di
 
 
 def data_set(settings: Settings) -> None:
-    """Choose a set and look at it.
-
-    Raises:
-        BadDataset: the chosen set cannot be read.
-    """
+    """Choose a set and look at it; of one that cannot be read, say what can be done."""
     which, buttons = st.columns([5, 4], vertical_alignment="bottom")
     with which:
-        name = select("Data set", set_names(settings), Choice.SET, words=set_title)
-    open_set(name, settings)  # draws the sample if need be
-    state = load_state(name, settings)
-    with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        name = set_select(settings)
+    row = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")
+    try:
+        open_set(name, settings)  # draws the sample if need be
+        state = load_state(name, settings)
+    except BadDataset as error:
+        show_error(error)
+        with row:
+            _forget_edits(name, settings)
+            _delete(name, settings)
+        return
+    with row:
         _undo(state, settings)
         _rename(state, settings)
-        _delete(state, settings)
+        _delete(name, settings)
     to_decide = _to_decide(state, settings)
     st.html(_at_a_glance(state))
     view = segments("View", list(VIEWS), Choice.ASPECT, words=lambda view: _title(view, to_decide))
@@ -110,12 +115,23 @@ def _rename(state: SetState, settings: Settings) -> None:
                 st.rerun()
 
 
-def _delete(state: SetState, settings: Settings) -> None:
+def _forget_edits(name: str, settings: Settings) -> None:
+    """Offer the way out for edits that cannot be read."""
+    if not edits_are_damaged(name, settings):
+        return
+    help_ = "Its pictures and their first labels are whole. The damaged file is kept beside them."
+    words = "Go back to the labels they came with"
+    if st.button(words, icon=":material/restart_alt:", key="forget-edits", help=help_):
+        forget_edits(name, settings)
+        st.rerun()
+
+
+def _delete(name: str, settings: Settings) -> None:
     with st.popover("Delete", icon=":material/delete:"):
-        st.markdown(f"Delete **{plain(set_title(state.name))}** and its pictures for good?")
+        st.markdown(f"Delete **{plain(set_title(name))}** and its pictures for good?")
         st.caption("Heads that have learned from it stay.")
         if st.button("Yes, delete it", type="primary", key="delete"):
-            delete_set(state.name, settings)
+            delete_set(name, settings)
             choose(Choice.SET, "")
             choose(Choice.ASPECT, "")
             st.session_state.pop(REPORT, None)
