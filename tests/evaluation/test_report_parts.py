@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.evaluation.planted import drawn, judged
 from tlcore.evaluation.evaluation import evaluate
-from tlcore.evaluation.interval import Share, share_of
+from tlcore.evaluation.intervals import Share, share_of
 from tlcore.evaluation.report import charts, marks
 from tlcore.evaluation.report.faces import SIDE, face
 from tlcore.evaluation.report.figures import MATRIX, _matrix, _pairs

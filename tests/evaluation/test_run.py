@@ -15,11 +15,11 @@ from tlcore.datasets.edits.editing import exclude, relabel, undo
 from tlcore.datasets.store import load_state
 from tlcore.errors import RunError, UnknownName
 from tlcore.evaluation.again import came_after, changes, keep_parts, labels_now, note_after, set_of
+from tlcore.evaluation.comparison import versus
 from tlcore.evaluation.embedding import embed
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
 from tlcore.evaluation.suspects import find_suspects
-from tlcore.evaluation.versus import versus
 from tlcore.inference.judging import answers, evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.cache.shelf import make_room

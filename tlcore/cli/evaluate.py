@@ -10,7 +10,7 @@ from typing import TextIO
 from tlcore.cli.words import Subparsers, add_json, write_json
 from tlcore.evaluation.as_json import to_json
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.interval import Share
+from tlcore.evaluation.intervals import Share
 from tlcore.evaluation.predictions import Answers, Ask, evaluation_of
 from tlcore.settings import Settings
 

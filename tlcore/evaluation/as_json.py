@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 from tlcore.evaluation.evaluation import Evaluation, Majority, TwoClass
-from tlcore.evaluation.interval import Share
-from tlcore.evaluation.numbers import ClassFigures
+from tlcore.evaluation.intervals import Share
+from tlcore.evaluation.metrics import ClassFigures
 from tlcore.models.calibration import Bin, Calibration
 
 Json = dict[str, Any]

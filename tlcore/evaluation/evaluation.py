@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from tlcore.errors import RunError
 from tlcore.evaluation.curves import curves
-from tlcore.evaluation.interval import Share, share_of
+from tlcore.evaluation.intervals import Share, share_of
 from tlcore.evaluation.judged import Judged
-from tlcore.evaluation.numbers import (
+from tlcore.evaluation.metrics import (
     ClassFigures,
     balanced_accuracy,
     class_figures,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from tlcore.evaluation.interval import Share, wilson
+from tlcore.evaluation.intervals import Share, wilson
 
 _MARKDOWN = re.compile(r"([\\*_$\[\]<>~#|:])")
 _ICON = re.compile(r":(?=[a-z0-9_+/-]+:)")  # ":material/star:" is read behind a backslash too

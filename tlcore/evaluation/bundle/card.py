@@ -10,7 +10,7 @@ from datetime import datetime
 
 from tlcore.evaluation.bundle.check import Check
 from tlcore.evaluation.bundle.formats import FORMATS
-from tlcore.evaluation.interval import Share, share_of
+from tlcore.evaluation.intervals import Share, share_of
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.recipe import recipe, title_of
 from tlcore.storage import read_json_or

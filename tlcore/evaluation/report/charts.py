@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tlcore.evaluation.interval import Share
+from tlcore.evaluation.intervals import Share
 from tlcore.evaluation.report.marks import text
 from tlcore.models.calibration import Calibration
 from tlcore.training.events import Epoch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from tlcore.evaluation.interval import Share
+from tlcore.evaluation.intervals import Share
 
 NONE = "–"  # where there is no number
 

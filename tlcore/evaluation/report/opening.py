@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 
 from tlcore.datasets.doctor.kinds import DECIDE, KINDS
-from tlcore.evaluation.interval import Share
-from tlcore.evaluation.numbers import ClassFigures
+from tlcore.evaluation.intervals import Share
+from tlcore.evaluation.metrics import ClassFigures
 from tlcore.evaluation.report.charts import GREY, HEAD, PRETRAINED, Row, bars
 from tlcore.evaluation.report.faces import face, tiled
 from tlcore.evaluation.report.marks import count, figure, listed, percent, section, table, text

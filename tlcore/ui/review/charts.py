@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from tlcore.evaluation.curves import AtThreshold, Curves
-from tlcore.evaluation.interval import Share
+from tlcore.evaluation.intervals import Share
 from tlcore.models.calibration import Calibration
 from tlcore.ui.theme import Colours
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from tlcore.evaluation.curves import at_threshold, curves
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.interval import Share
+from tlcore.evaluation.intervals import Share
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import judging_part
 from tlcore.settings import Settings

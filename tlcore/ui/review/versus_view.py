@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from tlcore.evaluation.again import came_after, labels_now
+from tlcore.evaluation.comparison import Side, Versus, versus
 from tlcore.evaluation.predictions import judging_part
-from tlcore.evaluation.versus import Side, Versus, versus
 from tlcore.settings import Settings
 from tlcore.training.run import Run, RunInfo
 from tlcore.training.store import list_runs

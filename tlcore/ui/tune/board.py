@@ -8,7 +8,7 @@ import math
 import pandas as pd
 import streamlit as st
 
-from tlcore.evaluation.interval import wilson
+from tlcore.evaluation.intervals import wilson
 from tlcore.models.weights import ready
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tlcore.evaluation.interval import Share, mean_of, share_of
+from tlcore.evaluation.intervals import Share, mean_of, share_of
 
 Counts = npt.NDArray[np.int64]
 SMALLEST = float(np.finfo(np.float32).eps)  # a probability of 0 counts as this in the log loss

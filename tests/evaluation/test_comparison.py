@@ -10,8 +10,8 @@ from scipy.stats import binomtest
 
 from tests.evaluation.planted import judged
 from tlcore.errors import RunError
+from tlcore.evaluation.comparison import mcnemar, versus
 from tlcore.evaluation.judged import Judged
-from tlcore.evaluation.versus import mcnemar, versus
 
 A, B = [0.9, 0.1], [0.2, 0.8]  # answers that say class 0 and class 1
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import RunError
-from tlcore.evaluation.interval import Share, paired_difference, share_of
+from tlcore.evaluation.intervals import Share, paired_difference, share_of
 from tlcore.evaluation.judged import Judged
 
 CHANCE = 0.05  # below it a difference is called more than chance

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlcore.evaluation.interval import Share, mean_of, paired_difference, share_of, wilson
+from tlcore.evaluation.intervals import Share, mean_of, paired_difference, share_of, wilson
 
 
 def test_wilson_on_half_of_a_hundred() -> None:
