@@ -53,7 +53,7 @@ def class_figures(matrix: Counts, labels: tuple[str, ...]) -> tuple[ClassFigures
 
 
 def balanced_accuracy(figures: tuple[ClassFigures, ...]) -> Share:
-    """Return the mean recall of the classes that have pictures, with its interval."""
+    """Return the mean recall of the classes that have judged pictures, with its interval."""
     return mean_of([each.recall for each in figures if each.recall is not None])
 
 
