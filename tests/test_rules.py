@@ -17,6 +17,7 @@ from tlcore.settings import PROJECT
 ORDER = (
     "errors",
     "settings",
+    "percentages",
     "storage",
     "datasets",
     "models",

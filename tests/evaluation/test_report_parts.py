@@ -10,11 +10,10 @@ from PIL import Image
 
 from tests.evaluation.planted import drawn, judged
 from tlcore.evaluation.evaluation import evaluate
-from tlcore.evaluation.interval import Share, share_of
+from tlcore.evaluation.intervals import share_of
 from tlcore.evaluation.report import charts, marks
 from tlcore.evaluation.report.faces import SIDE, face
 from tlcore.evaluation.report.figures import MATRIX, _matrix, _pairs
-from tlcore.evaluation.report.opening import _beside
 from tlcore.models.calibration import calibration
 from tlcore.settings import Limits
 from tlcore.training.events import Epoch
@@ -68,7 +67,7 @@ def test_every_bin_is_a_dot_at_its_place() -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(1.0, "100%"), (0.999, "&gt;99%"), (0.941, "94%"), (0.05, "5.0%"), (0.0, "0.0%"), (None, "–")],
+    [(1.0, "100%"), (0.999, "&gt;99%"), (0.941, "94%"), (0.05, "5.0%"), (0.0, "0%"), (None, "–")],
 )
 def test_shares_are_rounded_and_exact(value: float | None, shown: str) -> None:
     found = marks.percent(value)
@@ -86,13 +85,6 @@ def test_the_matrix_holds_every_count() -> None:
     found = judged([0, 0, 1, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7], [0.1, 0.9]])
     drawing = _matrix(evaluate(found, found, ""))
     assert re.findall(r"<td [^>]+>(\d+)</td>", drawing) == ["1", "1", "1", "2"]
-
-
-def test_nothing_is_claimed_where_intervals_overlap() -> None:
-    low, middle, high = (Share(v, v - 0.1, v + 0.1, 50) for v in (0.3, 0.45, 0.9))
-    assert _beside(high, low, "it") == "It is clearly better than it."
-    assert _beside(low, high, "it") == "It is worse than it."
-    assert _beside(middle, low, "it") == "So few pictures do not show that it is better than it."
 
 
 def test_a_face_is_a_small_square_and_a_file_that_is_gone_has_none(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from tlcore.datasets.edits.editing import exclude, relabel, undo
 from tlcore.datasets.store import load_state
 from tlcore.errors import RunError, UnknownName
 from tlcore.evaluation.again import came_after, changes, keep_parts, labels_now, note_after, set_of
+from tlcore.evaluation.comparison import compare_runs
 from tlcore.evaluation.embedding import embed
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
 from tlcore.evaluation.suspects import find_suspects
-from tlcore.evaluation.versus import versus
 from tlcore.inference.judging import answers, evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.cache.shelf import make_room
@@ -163,11 +163,11 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
     assert came_after(first) == ""
     files = [[s.file for s in pictures_of(info, "val")] for info in (first, second)]
     assert files[0] == files[1]
-    found = versus(
+    found = compare_runs(
         asked_of(real, first, "val"), asked_of(real, second, "val"), labels_now(second, real)
     )
     assert (found.pictures, found.left_out) == (8, 0)
-    assert found.after.value >= found.before.value
+    assert found.difference.value >= 0
     again = load_state(name, real)
     assert keep_parts(second, again, real) == 0  # they are in the set now
 
@@ -179,7 +179,7 @@ def test_what_is_excluded_counts_no_more_and_comes_back(run: RunInfo, home: Sett
     assert state is not None
     assert changes(run, state) == (0, 1)
     judged = asked_of(home, run, "val")
-    found = versus(judged, judged, labels_now(run, home))
+    found = compare_runs(judged, judged, labels_now(run, home))
     assert (found.pictures, found.left_out) == (15, 1)
     assert changes(run, undo("insects", home)) == (0, 0)
 

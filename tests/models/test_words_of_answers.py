@@ -81,8 +81,12 @@ def test_certainty_by_hand() -> None:
         ([0.95, 0.05], "sure"),
         ([0.91, 0.09], "sure"),
         ([0.71, 0.29], "fairly sure"),
-        ([0.6, 0.4], "torn between two"),
-        ([0.5, 0.25, 0.25], "torn between two"),
+        ([0.82, 0.02, *[0.016] * 10], "fairly sure"),  # 80 points ahead, and wrong one time in 6
+        ([0.42, 0.02, *[0.014] * 40], "leaning one way"),  # 40 points ahead, rather wrong
+        ([0.66, 0.34], "leaning one way"),  # 32 points ahead
+        ([0.55, 0.45], "torn between two"),
+        ([0.5, 0.25, 0.25], "leaning one way"),
+        ([0.4, 0.35, 0.25], "torn between two"),
         ([0.45, 0.2, 0.2, 0.15], "leaning one way"),
         ([0.3, 0.25, 0.25, 0.2], "torn between a few"),
         ([0.02] * 50, "at a loss"),
@@ -90,6 +94,36 @@ def test_certainty_by_hand() -> None:
 )
 def test_certainty_in_words(probabilities: list[float], words: str) -> None:
     assert certainty(np.array(probabilities, np.float32)).words == words
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5, 30, 1000])
+def test_words_of_certainty_contradict_neither_the_probability_nor_the_lead(classes: int) -> None:
+    """Over drawn answers from flat to peaked, and over two leaders with an even rest."""
+    draw = np.random.default_rng(0)
+    powers = draw.uniform(-2.5, 2, 300)
+    answers = [draw.dirichlet(np.full(classes, 10.0**power)) for power in powers]
+    for best in np.linspace(1 / classes, 1, 40):
+        for second in np.linspace(0, min(best, 1 - best), 20):
+            rest = np.full(classes - 2, (1 - best - second) / max(1, classes - 2))
+            if classes > 2 or best + second > 1 - 1e-9:
+                answers.append(np.array([best, second, *rest]))
+    seen = set()
+    for probabilities in answers:
+        found = certainty(probabilities.astype(np.float32))
+        seen.add(found.words)
+        if found.words == "sure":
+            assert found.best >= 0.9
+        elif found.words == "fairly sure":
+            assert 0.7 <= found.best < 0.9
+        elif found.words == "leaning one way":
+            assert found.margin >= 0.2
+            assert found.best < 0.7
+        else:  # torn, or at a loss: nothing is well ahead, nothing more likely than not by far
+            assert found.margin < 0.2
+            assert found.best <= 0.6
+        if found.words == "torn between two":
+            assert found.second > 0.25
+    assert len(seen) >= 4
 
 
 def test_calibration_by_hand() -> None:

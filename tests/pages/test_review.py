@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tests.evaluation.made import stored, trained, write_parts
 from tests.pages.conftest import Opened, html_of, texts
@@ -67,6 +71,8 @@ def test_the_numbers_are_the_evaluations(
         assert shown["Log loss"] == f"{found.log_loss:.2f}"
         assert shown["Macro F1"] == f"{found.macro_f1:.2f}"
         assert shown["Balanced accuracy"].startswith(f"{found.balanced_accuracy.value:.0%} (")
+        assert found.majority.beside.words in texts(at)
+        assert f"of the same {found.pictures} pictures" in texts(at)
         table = at.dataframe[0].value
         assert table["Pictures"].tolist() == [each.pictures for each in found.per_class]
         assert [warning.value for warning in at.warning] == [
@@ -143,3 +149,39 @@ def test_two_runs_are_held_against_each_other(
     shown = {metric.label: metric.value for metric in at.metric}
     assert shown["Change on the test part"].startswith("0.0 points")
     assert "tiles gained" not in html_of(at)
+
+
+def test_the_map_counts_pictures_left_out_of_judging_apart(
+    opened: Opened, empty_workspace: Settings, tmp_path: Path
+) -> None:
+    """Of 12 test pictures 8 are copies of training pictures: no test, and so neither right nor
+    wrong."""
+    counts = {"train": {"ants": 8, "bees": 8}, "val": {"ants": 4, "bees": 4}, "test": {"ants": 2,
+              "bees": 2}}  # fmt: skip
+    files = write_parts(tmp_path / "files", counts, spread=60)
+    for label in ("ants", "bees"):
+        for number in range(4):
+            source = files / "train" / label / f"{number:02}.png"
+            shutil.copy(source, files / "test" / label / f"copy{number}.png")
+    run = trained(empty_workspace, RunConfig(str(files), epochs=3, learning_rate=0.01, **SMALL))
+    right = 0
+    for part in ("train", "val", "test"):
+        found = evaluate_run(empty_workspace, run.id, part)
+        right += found.accuracy.right
+    at = opened("Fine-tune", run=run.id, view="map")
+    at.segmented_control(key="map-colour").set_value("Right or wrong").run()
+    assert not at.exception
+    groups = {trace["name"]: trace for trace in map_of(at)}
+    sizes = {name: len(trace["hovertext"]) for name, trace in groups.items()}
+    assert sizes["not judged"] == 8
+    assert sizes.get("right", 0) == right
+    assert sizes.get("wrong", 0) == 16 + 8 + 4 - right
+    assert all("left out of judging" in words for words in groups["not judged"]["hovertext"])
+    at.segmented_control(key="map-colour").set_value("How sure").run()
+    sizes = {trace["name"]: len(trace["hovertext"]) for trace in map_of(at)}
+    assert sizes == {"how sure": 28, "not judged": 8}
+
+
+def map_of(at: AppTest) -> list[dict[str, Any]]:
+    traces: list[dict[str, Any]] = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
+    return traces

@@ -4,27 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tlcore.ui.words import accuracy, ago, count, duration, file_size, percent, plain
-
-
-@pytest.mark.parametrize(
-    ("share", "said"),
-    [
-        (1.0, "100%"),
-        (0.9999, ">99%"),
-        (0.994, "99%"),
-        (0.5, "50%"),
-        (0.1, "10%"),
-        (0.0996, "10%"),
-        (0.0994, "9.9%"),
-        (0.032, "3.2%"),
-        (0.001, "0.1%"),
-        (0.0004, "<0.1%"),
-        (0.0, "<0.1%"),
-    ],
-)
-def test_percent(share: float, said: str) -> None:
-    assert percent(share) == said
+from tlcore.ui.words import accuracy, ago, count, duration, file_size, plain
 
 
 def test_accuracy_says_its_doubt() -> None:

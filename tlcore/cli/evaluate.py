@@ -10,8 +10,9 @@ from typing import TextIO
 from tlcore.cli.words import Subparsers, add_json, write_json
 from tlcore.evaluation.as_json import to_json
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.interval import Share
+from tlcore.evaluation.intervals import Share
 from tlcore.evaluation.predictions import Answers, Ask, evaluation_of
+from tlcore.percentages import points
 from tlcore.settings import Settings
 
 UNKNOWN = "not known"
@@ -28,7 +29,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    found = evaluation_of(args.id, args.split, settings, _ask(args.id, settings))
+    found = evaluation_of(args.id, args.split, settings, ask_of(args.id, settings))
     if args.json:
         write_json(out, to_json(found))
     else:
@@ -36,7 +37,9 @@ def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     return 0
 
 
-def _ask(run: str, settings: Settings) -> Ask:
+def ask_of(run: str, settings: Settings) -> Ask:
+    """Return a run's network, which is loaded when it is first asked."""
+
     def ask(paths: Sequence[Path]) -> Answers:
         from tlcore.inference.judging import answers  # loads TensorFlow, where it is needed at all
 
@@ -53,7 +56,7 @@ def _lines(found: Evaluation) -> Iterator[str]:
         "balanced accuracy": found.balanced_accuracy.words,
         "macro F1": f"{found.macro_f1:.3f}",
         "log loss": f"{found.log_loss:.3f}",
-        "calibration error": f"{found.calibration.error:.3f}: {found.calibration.words}",
+        "calibration error": f"{points(found.calibration.error)}: {found.calibration.words}",
         f"always “{found.majority.label}”": found.majority.accuracy.words,
         "ImageNet alone": _share(found.imagenet),
     }
@@ -62,6 +65,10 @@ def _lines(found: Evaluation) -> Iterator[str]:
         rows["average precision"] = f"{found.two_class.average_precision:.3f}"
     width = max(map(len, rows))
     yield from (f"{name:{width}}  {value}" for name, value in rows.items())
+    yield ""
+    yield found.majority.beside.beside(f"always saying “{found.majority.label}”")
+    if found.beside_imagenet:
+        yield found.beside_imagenet.beside("ImageNet alone")
     yield ""
     yield from _table(found)
     yield from (f"! {words}" for words in found.warnings)

@@ -26,6 +26,7 @@ from tlcore.errors import BadConfig, BadImage, UnknownName
 from tlcore.models.answers import NetworkRef, Prediction, Pretrained, Trained
 from tlcore.models.catalogue import DEFAULT
 from tlcore.models.explanation import Explanation, overlay
+from tlcore.percentages import probability
 from tlcore.settings import Settings
 
 
@@ -165,4 +166,4 @@ def _write_table(answers: list[dict[str, Any]], out: TextIO) -> None:
         weights = f"{answer['weights']} weights{': ' * bool(answer['note'])}{answer['note']}"
         out.write(f"{answer['image']}  ({answer['source']}, {weights})\n")
         for row in answer["top"]:
-            out.write(f"  {row.rank:4} {row.probability:8.2%}  {row.label}\n")
+            out.write(f"  {row.rank:4} {probability(row.probability, 2):>8}  {row.label}\n")

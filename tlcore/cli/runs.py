@@ -8,12 +8,17 @@ import argparse
 import csv
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from tlcore.cli import evaluate, hand_over
 from tlcore.cli.train import epoch_row
 from tlcore.cli.words import Subparsers, add_json, write_json
+from tlcore.errors import TLCoreError
+from tlcore.evaluation.again import labels_now
+from tlcore.evaluation.comparison import compare_runs
+from tlcore.evaluation.predictions import common_part, judge
+from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.training.compare import comparison
 from tlcore.training.orders import stop_run
@@ -78,10 +83,14 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    """Print what differs between runs: settings and figures, a row each, a column a run."""
+    """Print what differs between runs: settings and figures, a row each, a column a run.
+
+    Then the verdict on each beside the first, by the pictures that judged both.
+    """
     table = comparison([load_run(run, settings) for run in args.ids])
     if args.json:
-        write_json(out, {"runs": args.ids, "differences": table})
+        verdicts = [_verdict(*pair, settings) for pair in _pairs(args.ids)]
+        write_json(out, {"runs": args.ids, "differences": table, "verdicts": verdicts})
         return 0
     rows = [["", *args.ids], *([name, *values] for name, values in table.items())]
     if args.csv:
@@ -91,7 +100,38 @@ def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     for row in rows:
         cells = (_short(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
         out.write("  ".join(cells).rstrip() + "\n")
+    for earlier, later in _pairs(args.ids):
+        found = _verdict(earlier, later, settings)
+        out.write(f"\n{earlier} → {later}: {found.get('sentence') or found['error']}\n")
     return 0
+
+
+def _pairs(runs: Sequence[str]) -> list[tuple[str, str]]:
+    """Return each other run with the first, the earlier one first."""
+    return [(min(runs[0], other), max(runs[0], other)) for other in runs[1:]]
+
+
+def _verdict(earlier: str, later: str, settings: Settings) -> dict[str, Any]:
+    """Return what the same pictures say of two runs, or why they say nothing."""
+    pair = {"first": earlier, "second": later}
+    try:
+        part = common_part([earlier, later], settings)
+        first, second = (
+            judge(run, part, settings, evaluate.ask_of(run, settings)) for run in (earlier, later)
+        )
+        found = compare_runs(first, second, labels_now(run_info(later, settings), settings))
+    except TLCoreError as error:
+        return pair | {"error": str(error)}
+    return pair | {
+        "part": found.part,
+        "pictures": found.pictures,
+        "left_out": found.left_out,
+        "relabelled": found.relabelled,
+        "difference": found.difference,
+        "sentence": found.sentence,
+        "gained": [side.sample.file for side in found.gained],
+        "lost": [side.sample.file for side in found.lost],
+    }
 
 
 def stop(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
@@ -137,7 +177,7 @@ def _line(info: RunInfo | DamagedRun) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(info.created))
     if isinstance(info, DamagedRun):
         return f"{info.id}  {when}  {DAMAGED}\n"
-    accuracy = "" if info.val_accuracy is None else f"{info.val_accuracy:.1%}"
+    accuracy = "" if info.val_accuracy is None else percent(info.val_accuracy, 1)
     return f"{info.id}  {when}  {info.state:9} {info.config.backbone:18} {accuracy:>7}\n"
 
 

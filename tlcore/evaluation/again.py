@@ -8,7 +8,7 @@ from tlcore.datasets.edits.editing import assign
 from tlcore.datasets.edits.state import SetState
 from tlcore.datasets.store import load_state
 from tlcore.errors import BadDataset, DamagedFile
-from tlcore.evaluation.versus import Labels
+from tlcore.evaluation.comparison import Labels
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training.parts import pictures_of

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from tlcore.evaluation.comparison import Difference, Verdict
 from tlcore.evaluation.evaluation import Evaluation, Majority, TwoClass
-from tlcore.evaluation.interval import Share
-from tlcore.evaluation.numbers import ClassFigures
+from tlcore.evaluation.intervals import Share
+from tlcore.evaluation.metrics import ClassFigures
 from tlcore.models.calibration import Bin, Calibration
 
 Json = dict[str, Any]
@@ -21,7 +22,7 @@ def to_json(evaluation: Evaluation) -> Json:
 def from_json(fields: Json) -> Evaluation:
     """Return the evaluation that ``to_json`` made this of; KeyError or TypeError for another."""
     two, imagenet = fields["two_class"], fields["imagenet"]
-    majority = fields["majority"]
+    majority, beside = fields["majority"], fields["beside_imagenet"]
     return Evaluation(
         **fields
         | {
@@ -33,8 +34,11 @@ def from_json(fields: Json) -> Evaluation:
             "balanced_accuracy": Share(**fields["balanced_accuracy"]),
             "calibration": _calibration(fields["calibration"]),
             "per_class": tuple(_figures(row) for row in fields["per_class"]),
-            "majority": Majority(majority["label"], Share(**majority["accuracy"])),
+            "majority": Majority(
+                majority["label"], Share(**majority["accuracy"]), _difference(majority["beside"])
+            ),
             "imagenet": _share(imagenet),
+            "beside_imagenet": None if beside is None else _difference(beside),
             "two_class": None if two is None else TwoClass(**two),
         }
     )
@@ -47,6 +51,11 @@ def _calibration(fields: Json) -> Calibration:
 def _figures(fields: Json) -> ClassFigures:
     shares = {name: _share(fields[name]) for name in ("precision", "recall")}
     return ClassFigures(**fields | shares)
+
+
+def _difference(fields: Json) -> Difference:
+    shares = {name: Share(**fields[name]) for name in ("first", "second")}
+    return Difference(**fields | shares | {"verdict": Verdict(fields["verdict"])})
 
 
 def _share(fields: Json | None) -> Share | None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.errors import RunError
-from tlcore.evaluation.interval import Share, share_of
+from tlcore.evaluation.intervals import Share, share_of
 from tlcore.evaluation.judged import Judged
 
 Doubles = npt.NDArray[np.float64]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from tlcore.errors import RunError
+from tlcore.evaluation.comparison import Difference, Right, judge_difference
 from tlcore.evaluation.curves import curves
-from tlcore.evaluation.interval import Share, share_of
+from tlcore.evaluation.intervals import Share, share_of
 from tlcore.evaluation.judged import Judged
-from tlcore.evaluation.numbers import (
+from tlcore.evaluation.metrics import (
     ClassFigures,
     balanced_accuracy,
     class_figures,
@@ -21,6 +25,7 @@ from tlcore.models.baseline import learn_baseline
 from tlcore.models.calibration import Calibration, calibration
 
 FEW = 10  # judged pictures of a class, below which its figures say little
+NAMED = 5  # classes that a warning names
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Majority:
 
     label: str
     accuracy: Share  # on the judged pictures
+    beside: Difference  # of the run beside it, on the same pictures
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Evaluation:
     pictures: int  # that were judged
     unreadable: tuple[str, ...]  # files left out, as they could not be read
     accuracy: Share
-    balanced_accuracy: Share  # mean recall of the classes with pictures
+    balanced_accuracy: Share  # mean recall of the classes with judged pictures
     macro_f1: float  # 0…1
     log_loss: float  # natural logarithm; ln(classes) for knowing nothing
     calibration: Calibration  # expected calibration error, with the bins of the diagram
@@ -59,9 +65,15 @@ class Evaluation:
     majority: Majority
     imagenet: Share | None  # accuracy of ImageNet's classes alone; None: see its note
     imagenet_note: str  # how it was counted, or why there is none
+    beside_imagenet: Difference | None  # of the run beside it, on the same pictures
     two_class: TwoClass | None  # None: another number of classes, or one has no judged picture
     warnings: tuple[str, ...]  # in plain sentences, the gravest first
     data_hash: str  # of the judged pictures and labels
+
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """The classes without a judged picture: no figure says anything of them."""
+        return tuple(each.label for each in self.per_class if not each.pictures)
 
 
 def evaluate(judged: Judged, train: Judged, data_hash: str, *, tested: bool = True) -> Evaluation:
@@ -101,6 +113,7 @@ def evaluate(judged: Judged, train: Judged, data_hash: str, *, tested: bool = Tr
         majority=_majority(judged, train),
         imagenet=imagenet,
         imagenet_note=note,
+        beside_imagenet=_beside_imagenet(judged, train),
         two_class=_two_class(judged, figures),
         warnings=_warnings(judged, figures, tested=tested),
         data_hash=data_hash,
@@ -111,7 +124,12 @@ def _majority(judged: Judged, train: Judged) -> Majority:
     """Ties go to the class first in order."""
     counts = Counter(train.labels.tolist())
     most = min(counts, key=lambda index: (-counts[index], index))
-    return Majority(judged.classes[most], share_of(int((judged.labels == most).sum()), len(judged)))
+    right = judged.labels == most
+    return Majority(
+        judged.classes[most],
+        share_of(int(right.sum()), len(judged)),
+        judge_difference(right, judged.right),
+    )
 
 
 def _imagenet(judged: Judged, train: Judged) -> tuple[Share | None, str]:
@@ -128,6 +146,22 @@ def _imagenet(judged: Judged, train: Judged) -> tuple[Share | None, str]:
     )
 
 
+def _beside_imagenet(judged: Judged, train: Judged) -> Difference | None:
+    right = _imagenet_right(judged, train)
+    return None if right is None else judge_difference(right, judged.right)
+
+
+def _imagenet_right(judged: Judged, train: Judged) -> Right | None:
+    """Return of each judged picture whether ImageNet's class stands for its label."""
+    if not (judged.asked_imagenet and train.asked_imagenet):
+        return None
+    labels = [train.classes[index] for index in train.labels.tolist()]
+    baseline = learn_baseline(train.imagenet.tolist(), labels)
+    answers = [baseline.label(index) for index in judged.imagenet.tolist()]
+    truth = [judged.classes[index] for index in judged.labels.tolist()]
+    return np.array([one == other for one, other in zip(answers, truth, strict=True)], np.bool_)
+
+
 def _two_class(judged: Judged, figures: tuple[ClassFigures, ...]) -> TwoClass | None:
     if len(figures) != 2 or not all(each.pictures for each in figures):
         return None
@@ -138,46 +172,78 @@ def _two_class(judged: Judged, figures: tuple[ClassFigures, ...]) -> TwoClass | 
 def _warnings(
     judged: Judged, figures: tuple[ClassFigures, ...], *, tested: bool
 ) -> tuple[str, ...]:
-    said: list[str] = []
+    lines: list[str] = []
     answers = [each.label for each in figures if each.answers]
-    if len(answers) == 1:
-        said.append(
+    shown = [each.label for each in figures if each.pictures]
+    if len(shown) == 1:
+        lines.append(
+            f"Only pictures of “{shown[0]}” were judged: whether it tells the classes apart is "
+            "not known, however high its accuracy. Judge it by pictures of every class."
+        )
+    elif len(answers) == 1:
+        lines.append(
             f"It says “{answers[0]}” to every picture: it has learned nothing that tells the "
             "classes apart, however high its accuracy."
         )
     if judged.part == "train":
-        said.append("These are the pictures it learned from: it is better here than elsewhere.")
+        lines.append("These are the pictures it learned from: it is better here than elsewhere.")
     if judged.part == "val" and not tested:
-        said.append(
+        lines.append(
             "The data set has no test part, so the validation pictures judge. Whoever chooses "
             "settings by them makes these figures a little too good."
         )
-    said += [_few(each) for each in figures if each.pictures < FEW]
-    never = [each.label for each in figures if not each.answers]
+    lines += _few(figures)
+    never = [each.label for each in figures if each.pictures and not each.answers]
     if never and len(answers) > 1:
-        said.append(f"It never says {', '.join(f'“{label}”' for label in never)}.")
+        lines.append(f"It never says {_named(never)}, of which pictures were judged.")
     if judged.seen:
-        said.append(
+        lines.append(
             f"{_pictures(judged.seen, 'test ')} left out: the same files are among those it "
             "learned from or was judged by."
         )
     if judged.unreadable:
-        said.append(
+        lines.append(
             f"{_pictures(len(judged.unreadable))} left out: {', '.join(judged.unreadable[:3])}"
             f"{' …' * (len(judged.unreadable) > 3)} could not be read."
         )
-    return tuple(said)
+    return tuple(lines)
 
 
 def _pictures(number: int, kind: str = "") -> str:
     return f"1 {kind}picture is" if number == 1 else f"{number:,} {kind}pictures are"
 
 
-def _few(figures: ClassFigures) -> str:
-    if not figures.pictures:
-        return f"No picture of “{figures.label}” was judged: nothing is known of it."
+def _few(figures: tuple[ClassFigures, ...]) -> list[str]:
+    """A line for each class of few or no pictures; for many such classes one line for all."""
+    none = [each.label for each in figures if not each.pictures]
+    few = [each for each in figures if 0 < each.pictures < FEW]
+    lines = []
+    if len(few) > NAMED:
+        lines.append(
+            f"{len(few)} of {len(figures)} classes are judged by fewer than {FEW} pictures each, "
+            "so the figures of any one of them may be far off."
+        )
+    else:
+        lines += [_of_few(each) for each in few]
+    if none:
+        lines.append(
+            f"No picture of {_named(none)} was judged: nothing is known of "
+            f"{'it' if len(none) == 1 else 'them'}, and the figures over all classes leave "
+            f"{'it' if len(none) == 1 else 'them'} out."
+        )
+    return lines
+
+
+def _of_few(figures: ClassFigures) -> str:
     number = "1 picture" if figures.pictures == 1 else f"{figures.pictures} pictures"
     return (
         f"“{figures.label}” is judged by {number} only, so its figures may be far off: {FEW} or "
         "more would say something."
     )
+
+
+def _named(labels: Sequence[str]) -> str:
+    """Return some names and how many more there are: “a”, “b” and 3 more."""
+    names = ", ".join(f"“{label}”" for label in labels[:NAMED])
+    more = len(labels) - NAMED
+    return f"{names} and {more} more" if more > 0 else names

@@ -113,6 +113,11 @@ def judging_part(run: str, settings: Settings) -> str:
     return "test" if samples else "val"
 
 
+def common_part(runs: Sequence[str], settings: Settings) -> str:
+    """Return the part by which runs are compared: "test" if all have one, else "val"."""
+    return "test" if all(judging_part(run, settings) == "test" for run in runs) else "val"
+
+
 def imagenet_of(config: RunConfig, settings: Settings) -> Pretrained | None:
     """Return the network that gives ImageNet's answer beside a run's: its backbone, size, geometry.
 

@@ -46,14 +46,18 @@ def _learning(run: Run) -> str:
     epochs = {stage: _epochs(run, stage) for stage in ("head", "fine-tune")}
     parts = []
     if epochs["head"]:
-        parts.append(f"{epochs['head']} epochs of the head, rate {config.learning_rate:g}")
+        parts.append(f"{_many(epochs['head'], 'epoch')} of the head, rate {config.learning_rate:g}")
     if epochs["fine-tune"]:
         parts.append(
-            f"{epochs['fine-tune']} epochs with the blocks from {config.unfreeze_from} on, "
-            f"rate {config.fine_tune_learning_rate:g}"
+            f"{_many(epochs['fine-tune'], 'epoch')} with the blocks from {config.unfreeze_from} "
+            f"on, rate {config.fine_tune_learning_rate:g}"
         )
     optimizer = OPTIMIZERS[config.optimizer].partition(":")[0]
-    return f"{'; then '.join(parts)}. {optimizer}, {config.batch_size} pictures a batch."
+    return f"{'; then '.join(parts)}. {optimizer}, {_many(config.batch_size, 'picture')} a batch."
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _epochs(run: Run, stage: str) -> int:
@@ -62,7 +66,7 @@ def _epochs(run: Run, stage: str) -> int:
 
 def _extras(config: RunConfig) -> list[Row]:
     kinds = "; ".join(AUGMENTATIONS[kind] for kind in config.augment)
-    stored = f"{config.views} changed views of each picture: {kinds}."
+    stored = f"{_many(config.views, 'changed view')} of each picture: {kinds}."
     rows = (
         (config.schedule != "constant", "Schedule", f"The rate {SCHEDULES[config.schedule]}."),
         (config.dropout, "Dropout", f"{config.dropout:g} before each dense layer."),
@@ -77,6 +81,6 @@ def _extras(config: RunConfig) -> list[Row]:
 
 def _patience(config: RunConfig) -> str:
     return (
-        f"After {config.patience} epochs without a lower validation loss; the best epoch's "
-        "weights are kept."
+        f"After {_many(config.patience, 'epoch')} without a lower validation loss; the weights of "
+        "the best epoch are kept."
     )

@@ -3,15 +3,16 @@
 ============================  =====================================================
 words                         when, by the two most probable classes p₁ ≥ p₂
 ============================  =====================================================
-sure                          p₁ − p₂ at least 0.8
-fairly sure                   p₁ − p₂ at least 0.4
-torn between two              p₁ + p₂ at least 0.7 (and so p₂ at least 0.15)
+sure                          p₁ at least 0.9 (so p₁ − p₂ at least 0.8)
+fairly sure                   p₁ at least 0.7 (so p₁ − p₂ at least 0.4)
 leaning one way               p₁ − p₂ at least 0.2
+torn between two              p₁ + p₂ at least 0.7 (so p₂ more than 0.25)
 torn between a few            as uncertain as a choice among at most 10 equal classes
 at a loss                     otherwise
 ============================  =====================================================
 
-The first row that holds speaks. "As uncertain as n equal classes" is 2 to the power of the
+The first row that holds is used: nothing is called sure that is improbable, and nothing torn of
+which one class is well ahead. "As uncertain as n equal classes" is 2 to the power of the
 entropy in bits (Shannon, 1948).
 """
 
@@ -23,7 +24,7 @@ import numpy as np
 
 from tlcore.models.answers import Floats
 
-SURE, FAIRLY, TWO, LEANING, FEW = 0.8, 0.4, 0.7, 0.2, 10
+SURE, FAIRLY, LEANING, TWO, FEW = 0.9, 0.7, 0.2, 0.7, 10
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,14 @@ class Certainty:
 
     @property
     def words(self) -> str:
-        if self.margin >= SURE:
+        if self.best >= SURE:
             return "sure"
-        if self.margin >= FAIRLY:
+        if self.best >= FAIRLY:
             return "fairly sure"
-        if self.best + self.second >= TWO:
-            return "torn between two"
         if self.margin >= LEANING:
             return "leaning one way"
+        if self.best + self.second >= TWO:
+            return "torn between two"
         return "torn between a few" if self.like <= FEW else "at a loss"
 
 

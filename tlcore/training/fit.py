@@ -40,6 +40,9 @@ class Learner(Protocol):
     def evaluate(self, inputs: Floats, targets: Floats) -> Score:
         """Judge one batch; nothing is learned."""
 
+    def logits(self, inputs: Floats) -> Floats:
+        """Return what it answers to one batch, (n, units)."""
+
     def state(self) -> State:
         """Return a copy of the weights and of what the optimizer remembers."""
 

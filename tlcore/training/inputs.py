@@ -39,6 +39,7 @@ class Part:
     source: Source
     labels: npt.NDArray[np.int64]  # (n,), index of each picture's class
     targets: Floats  # (n, units): one-hot, or 0 and 1 for a sigmoid unit
+    sha256: tuple[str, ...] = ()  # (n,) of the images; empty where nobody asks which they are
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -194,7 +195,8 @@ def _part(source: Source, samples: Sequence[Sample], asked: Asked, name: str) ->
         raise nothing_for(name)
     index = {label: place for place, label in enumerate(asked.classes)}
     labels = np.array([index[sample.label] for sample in samples], np.int64)
-    return Part(source, labels, targets_of(labels, asked.units))
+    hashes = tuple(sample.sha256 for sample in samples)
+    return Part(source, labels, targets_of(labels, asked.units), hashes)
 
 
 def targets_of(labels: npt.NDArray[np.int64], units: int) -> Floats:

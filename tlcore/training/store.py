@@ -11,6 +11,7 @@ earlier.json    how it had ended before it was resumed
 checkpoint.npz  weights and optimizer at the end of an epoch
 model.keras     the trained network, preprocessed pixels → probabilities
 worker.log      all that the process printed
+validation-*.npz  the classes predicted at the end of each training stage
 answers-*.npz   what it says of each part, once somebody reviews it
 after.json      the run whose mistakes led to it, where there is one
 run.lock        locked by the process while it lives

@@ -65,9 +65,14 @@ class Top:
         return Score(float(loss) * len(inputs), correct(logits.numpy(), targets), len(inputs))
 
     def evaluate(self, inputs: Floats, targets: Floats) -> Score:
-        logits = self._forward(inputs).numpy()
+        logits = self.logits(inputs)
         losses = self._loss(targets, logits)
         return Score(float(losses) * len(inputs), correct(logits, targets), len(inputs))
+
+    def logits(self, inputs: Floats) -> Floats:
+        """Return (n, units)."""
+        logits: Floats = self._forward(inputs).numpy()
+        return logits
 
     def state(self) -> State:
         weights, kept = self.model.trainable_variables, self.optimizer.variables

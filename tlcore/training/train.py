@@ -27,6 +27,7 @@ from tlcore.training.inputs import (
 )
 from tlcore.training.outcome import FAILED, FINISHED, STOPPED, Outcome
 from tlcore.training.pace import BEAT, Pace, Stopped
+from tlcore.training.stage_predictions import save_stage_predictions
 from tlcore.training.supply import Supply
 
 
@@ -126,9 +127,12 @@ def _run(learner: Learner, supply: Supply, desk: Desk, at: Checkpoint) -> tuple[
     steps = -(-len(train) // config.batch_size)
     desk.emit(Stage(learner.stage, loop.epochs * steps))
     try:
-        return fit(learner, train, val, loop, at), ""
+        at, error = fit(learner, train, val, loop, at), ""
     except Diverged as diverged:
-        return diverged.at, str(diverged)
+        at, error = diverged.at, str(diverged)
+    if config.fine_tune_epochs and at.event:
+        save_stage_predictions(desk.folder, learner, val)
+    return at, error
 
 
 def _features(supply: Supply, desk: Desk) -> None:

@@ -9,6 +9,7 @@ from tlcore.errors import BadConfig, WeightsMissing
 from tlcore.models.answers import NetworkRef, Pretrained, Trained
 from tlcore.models.catalogue import BACKBONES, DEFAULT, MODES, Backbone
 from tlcore.models.weights import find, ready
+from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs, run_info
@@ -17,7 +18,6 @@ from tlcore.ui.selecting import segments, select, slide
 from tlcore.ui.sets import set_title
 from tlcore.ui.state import Choice, choose, chosen, flag
 from tlcore.ui.weights_view import offer_weights, random_badge
-from tlcore.ui.words import percent
 
 SIZES = (96, 128, 160, 192, 224, 299)  # px, offered where the network allows them
 TOP = 5  # bars shown until told otherwise

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from tlcore.models.answers import Ranked
+from tlcore.percentages import probability
 from tlcore.ui.theme import Colours
-from tlcore.ui.words import label, percent
+from tlcore.ui.words import label
 
 PLAIN_CHART = {"displayModeBar": False, "scrollZoom": False}  # for st.plotly_chart
 ROW = 46  # px of a bar with its name above
@@ -43,7 +44,7 @@ def bars(
     figure.add_scatter(
         x=[1.0] * len(places),
         y=above,
-        text=[f"<b>{percent(share)}</b>" for share in shares],
+        text=[f"<b>{probability(share)}</b>" for share in shares],
         textposition="middle left",
         **texts,
     )

@@ -5,30 +5,17 @@ from __future__ import annotations
 import re
 import time
 
-from tlcore.evaluation.interval import Share, wilson
+from tlcore.evaluation.intervals import Share, wilson
+from tlcore.percentages import percent
 
 _MARKDOWN = re.compile(r"([\\*_$\[\]<>~#|:])")
 _ICON = re.compile(r":(?=[a-z0-9_+/-]+:)")  # ":material/star:" is read behind a backslash too
 
 
-def percent(share: float) -> str:
-    """Return a share of 0…1 as a percentage: "94%", "3.2%", "<0.1%", ">99%"."""
-    if share >= 0.995:
-        return "100%" if share == 1 else ">99%"
-    if share >= 0.0995:
-        return f"{share:.0%}"
-    return f"{share:.1%}" if share >= 0.001 else "<0.1%"
-
-
-def share(part: float) -> str:
-    """Return a share as a percentage in which exactly none is "0%"."""
-    return percent(part) if part else "0%"
-
-
 def accuracy(share: float, pictures: int) -> str:
     """Return an accuracy with its doubt: "94% (90–97, 153 pictures)"."""
     if not pictures:
-        return f"{share:.0%}"
+        return percent(share)
     return Share(share, *wilson(share, pictures), pictures).words
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tlcore.percentages import percent
+
 ENOUGH = 20  # pictures of a class: 16 to learn from, 4 to judge by
 UNEVEN = 3.0  # how often the largest class may hold the smallest
 
@@ -51,6 +53,8 @@ def _uneven(label: str, have: int, largest: int) -> Shortage | None:
         label,
         have,
         enough,
-        f"{have} beside {largest} in the largest class: with {enough}, a third of that, guessing "
-        f"the large class no longer pays. {enough - have} more, or fewer of the others.",
+        f"{have} beside {largest} in the largest class: always guessing that class is right on "
+        f"{percent(largest / (have + largest))} of the two. With {enough}, a third of it, that "
+        f"falls to {percent(largest / (enough + largest))}. Add {enough - have}, or use fewer of "
+        "the others.",
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tlcore.datasets.doctor.facts import Facts
 from tlcore.datasets.formats import FORMATS, has_image_ending
+from tlcore.percentages import percent
 
 TINY = 64  # pixels; a shorter short side is blurred at every size a network takes
 ELONGATED = 3.0  # long side by short side: the crop then keeps less than a third
@@ -27,7 +28,7 @@ def _wrong_ending(file: str, facts: Facts) -> str:
 def _uniform(file: str, facts: Facts) -> str:
     few = facts.flat >= _FLAT_AND_FEW and facts.colours <= _FEW
     if facts.deviation < _DEVIATION or facts.flat >= _FLAT or few:
-        return f"{facts.flat:.0%} of it is one colour"
+        return f"{percent(facts.flat)} of it is one colour"
     return ""
 
 

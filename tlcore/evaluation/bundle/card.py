@@ -10,9 +10,10 @@ from datetime import datetime
 
 from tlcore.evaluation.bundle.check import Check
 from tlcore.evaluation.bundle.formats import FORMATS
-from tlcore.evaluation.interval import Share, share_of
+from tlcore.evaluation.intervals import Share, share_of
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.recipe import recipe, title_of
+from tlcore.percentages import percent
 from tlcore.training.records import facts_or_none
 from tlcore.training.run import Run
 
@@ -102,8 +103,8 @@ def _figures(run: Run, tested: Judged | None) -> str:
 
 def _accuracy(part: str, right: Share) -> str:
     return (
-        f"{part} accuracy {right.value:.1%}, 95% interval {right.low:.1%} to {right.high:.1%}, "
-        f"{right.pictures:,} pictures"
+        f"{part} accuracy {percent(right.value, 1)}, 95% interval {percent(right.low, 1)} to "
+        f"{percent(right.high, 1)}, {right.pictures:,} picture{'s' * (right.pictures != 1)}"
     )
 
 

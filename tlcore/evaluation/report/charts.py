@@ -10,9 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tlcore.evaluation.interval import Share
-from tlcore.evaluation.report.marks import text
+from tlcore.evaluation.intervals import Share
+from tlcore.evaluation.report.marks import count, text
 from tlcore.models.calibration import Calibration
+from tlcore.percentages import percent, probability
 from tlcore.training.events import Epoch
 
 HEAD, PRETRAINED, GREY = "#D55E00", "#0072B2", "#8A95A3"
@@ -150,7 +151,7 @@ def bars(rows: Sequence[Row]) -> str:
     def bar(row: Row) -> str:
         low, high = row.share.low * 100, row.share.high * 100
         return (
-            f"<div class=bar><span>{text(row.name)}</span><b>{row.share.value:.0%}</b>"
+            f"<div class=bar><span>{text(row.name)}</span><b>{text(percent(row.share.value))}</b>"
             f'<i><em style="width:{row.share.value * 100:.2f}%;background:{row.colour}"></em>'
             f'<u style="left:{low:.2f}%;width:{high - low:.2f}%"></u></i></div>'
         )
@@ -179,8 +180,8 @@ def reliability(found: Calibration) -> str:
     dots = "".join(
         f'<circle cx="{x(each.confidence):.1f}" cy="{y(each.accuracy):.1f}" '
         f'r="{3 + 9 * math.sqrt(each.answers / most):.1f}" fill="{HEAD}" fill-opacity=".8">'
-        f"<title>{each.answers} answers, {each.confidence:.0%} sure, {each.accuracy:.0%} right"
-        "</title></circle>"
+        f"<title>{count(each.answers, 'answer')}, {text(probability(each.confidence))} sure, "
+        f"{text(percent(each.accuracy))} right</title></circle>"
         for each in found.bins
     )
     diagonal = f'<path class=mark d="M{x(0)} {y(0)}L{x(1)} {y(1)}"/>'

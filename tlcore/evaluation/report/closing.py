@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.matrix import best, mistakes
 from tlcore.evaluation.report.faces import face, tiled
-from tlcore.evaluation.report.marks import listed, section, table, text
+from tlcore.evaluation.report.marks import listed, not_shown, section, table, text
 from tlcore.evaluation.report.material import Material
+from tlcore.percentages import probability
 from tlcore.settings import Limits
 from tlcore.training.records import RunFacts
 
@@ -35,7 +36,7 @@ def seen(material: Material, limits: Limits) -> str:
         "<h3>Its surest mistakes</h3>",
         _faces(judged, wrong[:WORST], how, limits)
         or "<p>It made no mistake on these pictures.</p>",
-        f"<p>{len(wrong) - WORST:,} more mistakes are not shown.</p>" if len(wrong) > WORST else "",
+        f"<p>{not_shown(len(wrong) - WORST, 'more mistake')}</p>" if len(wrong) > WORST else "",
         "<h3>Its surest right answers</h3>" if right else "",
         _faces(judged, _mixed(judged, right), how, limits),
     )
@@ -58,7 +59,8 @@ def _faces(judged: Judged, places: Iterable[int], how: str, limits: Limits) -> s
         sample = judged.samples[place]
         said = text(judged.classes[judged.answers[place]])
         is_ = "" if judged.right[place] else f"<br>is {text(sample.label)}"
-        caption = f"said <b>{said}</b> {judged.confidence[place]:.0%}{is_}"
+        sure = text(probability(float(judged.confidence[place])))
+        caption = f"said <b>{said}</b> {sure}{is_}"
         tiles.append((face(sample.path, how, limits), sample.file, caption))
     return tiled(tiles) if tiles else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlcore.evaluation.evaluation import Evaluation
+from tlcore.evaluation.evaluation import NAMED, Evaluation
 from tlcore.evaluation.recipe import recipe
 from tlcore.evaluation.report.charts import curves, reliability
 from tlcore.evaluation.report.marks import (
@@ -10,7 +10,6 @@ from tlcore.evaluation.report.marks import (
     count,
     exact,
     figure,
-    percent,
     section,
     share,
     table,
@@ -18,6 +17,7 @@ from tlcore.evaluation.report.marks import (
 )
 from tlcore.evaluation.report.material import Material
 from tlcore.evaluation.report.opening import PART_WORDS
+from tlcore.percentages import points
 
 BESIDE = 4  # classes, up to which the matrix has room for a drawing beside it
 MATRIX = 16  # classes, up to which the whole matrix is shown
@@ -49,9 +49,8 @@ def taught(material: Material) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
 
 
 def numbers(material: Material) -> str:
@@ -84,12 +83,12 @@ def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
         (
             "Balanced accuracy",
             share(found.balanced_accuracy, pictures=False),
-            "the same with every class counting alike",
+            f"the same with every class counting alike{_without(found)}",
         ),
         (
             "Macro F1",
             exact(found.macro_f1, f"{found.macro_f1:.2f}"),
-            "1 is best; every class alike",
+            f"1 is best; every class counts alike{_without(found)}",
         ),
         (
             "Always the most frequent class",
@@ -108,7 +107,7 @@ def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
         ),
         (
             "Calibration error",
-            percent(found.calibration.error),
+            exact(found.calibration.error, text(points(found.calibration.error))),
             f"{text(found.calibration.words)}",
         ),
     ]
@@ -127,6 +126,15 @@ def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
             ),
         ]
     return rows
+
+
+def _without(found: Evaluation) -> str:
+    """Name the classes that no judged picture shows."""
+    if not found.unjudged:
+        return ""
+    names = ", ".join(f"“{text(label)}”" for label in found.unjudged[:NAMED])
+    more = len(found.unjudged) - NAMED
+    return f", without {names}{f' and {more} more' if more > 0 else ''}: no picture was judged"
 
 
 def _classes(found: Evaluation) -> list[list[str]]:
@@ -189,5 +197,5 @@ def _pairs(found: Evaluation) -> str:
         for number, is_, said in pairs[:CONFUSED]
     ]
     if not rows:
-        return "<p>It confuses nothing.</p>"
+        return "<p>It confused no two classes on these pictures.</p>"
     return table(("It is", "It said", "Pictures"), rows, "numbers")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from tlcore.evaluation.interval import Share
+from tlcore import percentages
+from tlcore.evaluation.intervals import Share
 
 NONE = "–"  # where there is no number
 
@@ -21,13 +22,8 @@ def exact(value: float, shown: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Return a share of 0…1: "94%", and "94.1%" where a whole per cent would say too little."""
-    if value is None:
-        return NONE
-    shown = f"{value:.0%}" if value >= 0.0995 else f"{value:.1%}"
-    if value < 1 and shown == "100%":
-        shown = "&gt;99%"
-    return exact(value, shown)
+    """Return a counted share of 0…1, "94%", with its exact value."""
+    return NONE if value is None else exact(value, text(percentages.percent(value)))
 
 
 def share(found: Share | None, *, pictures: bool = True) -> str:
@@ -35,13 +31,18 @@ def share(found: Share | None, *, pictures: bool = True) -> str:
     if found is None:
         return NONE
     counted = f", {count(found.pictures, 'picture')}" if pictures else ""
-    low, high = found.low * 100, found.high * 100
-    return f'{percent(found.value)} <span class="doubt">({low:.0f}–{high:.0f}{counted})</span>'
+    doubt = f"{percentages.bounds(found.low, found.high)}{counted}"
+    return f'{percent(found.value)} <span class="doubt">({doubt})</span>'
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return "1 picture", "2 pictures"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def not_shown(number: int, noun: str, plural: str = "") -> str:
+    """Return "1 more class is not shown.", "12 more classes are not shown."."""
+    return f"{count(number, noun, plural)} {'is' if number == 1 else 'are'} not shown."
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:

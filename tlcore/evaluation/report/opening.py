@@ -6,12 +6,23 @@ import time
 from collections.abc import Sequence
 
 from tlcore.datasets.doctor.kinds import DECIDE, KINDS
-from tlcore.evaluation.interval import Share
-from tlcore.evaluation.numbers import ClassFigures
+from tlcore.evaluation.evaluation import FEW
+from tlcore.evaluation.intervals import deviations, independent_difference, share_of
+from tlcore.evaluation.metrics import ClassFigures
 from tlcore.evaluation.report.charts import GREY, HEAD, PRETRAINED, Row, bars
 from tlcore.evaluation.report.faces import face, tiled
-from tlcore.evaluation.report.marks import count, figure, listed, percent, section, table, text
+from tlcore.evaluation.report.marks import (
+    count,
+    figure,
+    listed,
+    not_shown,
+    percent,
+    section,
+    table,
+    text,
+)
 from tlcore.evaluation.report.material import PARTS, Material
+from tlcore.percentages import bounds
 from tlcore.settings import Limits
 
 PART_WORDS = {
@@ -23,22 +34,23 @@ CLASSES = 12  # of which pictures are shown
 EACH = 4  # pictures of a class that are shown
 SUSPECTS = 6  # doubted labels that are shown
 LEFT_OUT = 10  # files left out that are named
+WEAK = 3  # classes named as recognised less often than the others
 
 
 def head(material: Material) -> str:
     """The title, and the one number that a reader remembers."""
     found, run = material.evaluation, material.run
     part, about = PART_WORDS[found.part]
-    right = round(found.accuracy.value * found.pictures)
+    low, high = found.accuracy.low, found.accuracy.high
     made = time.strftime("%d %B %Y", time.localtime(material.made)).lstrip("0")
     note = f"<p>{text(run.info.notes.note)}</p>" if run.info.notes.note else ""
     return (
         f"<header><p class=kicker>Report on an image classifier · {made}</p>"
         f"<h1>{text(material.title)}</h1>{note}"
         f"<div class=headline><div class=big id=accuracy>{percent(found.accuracy.value)}</div>"
-        f"<p><b>{right:,} of {count(found.pictures, f'{part} picture')} named rightly.</b> On more "
-        f"pictures like these, the share would lie between {found.accuracy.low:.0%} and "
-        f"{found.accuracy.high:.0%} (95% interval). {about}</p></div></header>"
+        f"<p><b>{found.accuracy.right:,} of {count(found.pictures, f'{part} picture')} named "
+        f"rightly.</b> The 95% interval of its true accuracy on such pictures is "
+        f"{bounds(low, high)}%. {about}</p></div></header>"
     )
 
 
@@ -79,34 +91,54 @@ def short(material: Material) -> str:
 
 def _sentences(material: Material) -> list[str]:
     found = material.evaluation
-    lines = [_beside(found.accuracy, found.majority.accuracy, "always naming one class")]
-    if found.imagenet is not None:
-        lines.append(_beside(found.accuracy, found.imagenet, "ImageNet's own classes, not taught"))
-    known = [each for each in found.per_class if each.recall is not None]
-    if len(known) > 1:
-        lines.append(_weakest(known))
-    lines.append(f"How sure it says it is: {text(found.calibration.words)}.")
+    lines = [text(found.majority.beside.beside(f"always saying “{found.majority.label}”"))]
+    if found.beside_imagenet is not None:
+        lines.append(text(found.beside_imagenet.beside("ImageNet's own classes, not taught")))
+    if len(found.classes) - len(found.unjudged) > 1:
+        lines.append(text(_weakest(found.per_class)))
+    words = found.calibration.words
+    lines.append(text(f"{words[:1].upper()}{words[1:]}."))
     return lines
 
 
-def _beside(own: Share, other: Share, name: str) -> str:
-    """What the intervals of two shares say; where they overlap, nothing is claimed."""
-    if own.low > other.high:
-        return f"It is clearly better than {name}."
-    if own.high < other.low:
-        return f"It is worse than {name}."
-    return f"So few pictures do not show that it is better than {name}."
+def _weakest(per_class: Sequence[ClassFigures]) -> str:
+    """Name the classes that are recognised less often than the others by more than chance.
+
+    Each class with enough pictures is compared with all others together, by Newcombe's interval at
+    95% for all these comparisons at a time: of many classes one is always the lowest.
+    """
+    judged = [each for each in per_class if each.recall is not None]
+    enough = [each for each in judged if each.pictures >= FEW]
+    if not enough:
+        return (
+            f"With fewer than {FEW} pictures of each class, it cannot be said which class it "
+            "recognises best or worst."
+        )
+    weak = [
+        f"“{each.label}” ({_right(each):,} of {each.pictures:,} pictures)"
+        for each in sorted(enough, key=_recall)
+        if _below_the_others(each, judged, len(enough))
+    ]
+    if not weak:
+        less = "" if len(enough) == len(judged) else f" with at least {FEW} pictures"
+        return f"No class{less} is recognised clearly less often than the others."
+    more = f" and {len(weak) - WEAK} more" if len(weak) > WEAK else ""
+    return f"It recognises {', '.join(weak[:WEAK])}{more} clearly less often than the others."
 
 
-def _weakest(known: Sequence[ClassFigures]) -> str:
-    worst = min(known, key=lambda each: each.recall.value if each.recall else 0.0)
-    best = max(known, key=lambda each: each.recall.value if each.recall else 0.0)
-    if worst.recall == best.recall or worst.recall is None or best.recall is None:
-        return "It finds every class equally often."
-    return (
-        f"It finds “{text(best.label)}” most often ({best.recall.value:.0%} of its pictures) and "
-        f"“{text(worst.label)}” least often ({worst.recall.value:.0%})."
-    )
+def _below_the_others(one: ClassFigures, judged: Sequence[ClassFigures], tests: int) -> bool:
+    others = [each for each in judged if each is not one]
+    rest = share_of(sum(map(_right, others)), sum(each.pictures for each in others))
+    low, _ = independent_difference(share_of(_right(one), one.pictures), rest, deviations(tests))
+    return low > 0
+
+
+def _right(figures: ClassFigures) -> int:
+    return figures.recall.right if figures.recall else 0
+
+
+def _recall(figures: ClassFigures) -> float:
+    return figures.recall.value if figures.recall else 0.0
 
 
 def _warnings(lines: Sequence[str]) -> str:
@@ -154,7 +186,7 @@ def _examples(material: Material, limits: Limits) -> str:
         rows.append(f"<div class=examples><span>{text(label)}</span>{images}</div>")
     more = len(material.run.classes) - CLASSES
     words = "Training pictures as the network sees them."
-    words += f" {more} more classes are not shown." if more > 0 else ""
+    words += f" {not_shown(more, 'more class', 'more classes')}" if more > 0 else ""
     return figure(f"<div class=classes>{''.join(rows)}</div>", words)
 
 
@@ -168,7 +200,7 @@ def _doubts(material: Material, limits: Limits) -> str:
         for kind, these in found.open.items()
         if KINDS[kind].level == DECIDE
     ]
-    lines = [text(each.words) for each in found.shortages]
+    lines = [f"{text(each.label)}: {text(each.words)}" for each in found.shortages]
     lines += [
         f"{text(event.file)} was left out: {text(event.reason)}"
         for event in material.run.skipped[:LEFT_OUT]

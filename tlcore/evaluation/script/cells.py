@@ -8,6 +8,7 @@ from tlcore.evaluation.script.network import features_cell, network_cell
 from tlcore.evaluation.script.paper import Cell
 from tlcore.evaluation.script.pictures import drawn, pictures_cell, square_cell, views_cell
 from tlcore.evaluation.script.stages import end_cell, head_cell, top_cell, whole_cell
+from tlcore.percentages import percent
 
 NEEDED = ("tensorflow", "keras", "numpy", "pillow")
 
@@ -50,7 +51,7 @@ def doc_of(facts: Facts, how: str) -> str:
         "The pictures are those of the data set, as its folder or as its unpacked export. The\n"
         "script divides them as the run did, starts from the same weights and draws the same\n"
         f"random numbers, so it arrives at the same figures: {facts.right} of {facts.judged} "
-        f"validation\npictures right ({facts.val_accuracy:.1%}). {_cannot(facts)}\n"
+        f"validation\npictures right ({percent(facts.val_accuracy, 1)}). {_cannot(facts)}\n"
     )
 
 

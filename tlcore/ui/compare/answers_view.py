@@ -8,6 +8,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.models.answers import NetworkRef, Prediction, Pretrained, Ranked
 from tlcore.models.certainty import certainty
 from tlcore.models.groups import CLASSES, masses
+from tlcore.percentages import points, probability
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
@@ -19,7 +20,7 @@ from tlcore.ui.seen import fit_title
 from tlcore.ui.sets import set_title
 from tlcore.ui.state import Choice, chosen_number
 from tlcore.ui.theme import colours, template
-from tlcore.ui.words import accuracy, duration, label, percent, plain, tight
+from tlcore.ui.words import accuracy, duration, label, plain, tight
 
 COMFORTABLE = 20  # bars; more become thin rows in a box that scrolls
 BOX = 640  # px
@@ -61,9 +62,10 @@ def _answer(key: str, answer: Prediction, colour: str, whose: str) -> None:
     sure = certainty(answer.probabilities)
     st.markdown(
         f"**{sure.words[:1].upper()}{sure.words[1:]}** "
-        f":gray[· {percent(sure.margin)} ahead of the next]",
+        f":gray[· {points(sure.margin)} ahead of the next]",
         help=f"Entropy {sure.bits:.2f} bits: as uncertain as a choice among {sure.like:.3g} "
-        f"equally probable classes. First {percent(sure.best)}, second {percent(sure.second)}.",
+        f"equally probable classes. First {probability(sure.best)}, "
+        f"second {probability(sure.second)}.",
     )
     shown = min(max(chosen_number(Choice.TOP, TOP), 1), len(answer.labels))
     _bars(key, answer.ranking(shown), colour, f"Bars of the {whose}")
@@ -95,7 +97,7 @@ def _groups(answer: Prediction) -> None:
     if len(answer.labels) != CLASSES:
         return
     found = [mass for mass in masses(answer.probabilities) if mass.probability >= 0.01][:GROUPS]
-    text = " · ".join(f"{mass.group} **{percent(mass.probability)}**" for mass in found)
+    text = " · ".join(f"{mass.group} **{probability(mass.probability)}**" for mass in found)
     st.markdown(
         text,
         help="Probability summed over groups of classes, after WordNet: 118 of the 1000 are dogs.",

@@ -7,6 +7,7 @@ import streamlit as st
 
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.models.answers import NetworkRef
+from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.training.parts import Parts, parts_of
 from tlcore.training.run import RunInfo
@@ -25,7 +26,7 @@ from tlcore.ui.compare.sides import Sides
 from tlcore.ui.networks import run_title
 from tlcore.ui.sets import set_title, tiles
 from tlcore.ui.state import Choice, choose
-from tlcore.ui.words import accuracy, count, duration, label, percent, plain
+from tlcore.ui.words import accuracy, count, duration, label, plain
 
 ALL, TRAIN, VAL = "all of it", "its training part", "its validation part"
 FACES = 12  # pictures on which the sides disagree most, shown

@@ -9,12 +9,13 @@ import streamlit as st
 from tlcore.datasets.dataset import Sample
 from tlcore.models.answers import Trained
 from tlcore.models.calibration import Calibration, calibration
+from tlcore.percentages import percent, points, probability
 from tlcore.settings import Settings
 from tlcore.training.parts import judged_by
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
 from tlcore.ui.services import inference
-from tlcore.ui.words import count, percent
+from tlcore.ui.words import count
 
 MOST = 500  # validation pictures that are answered for it
 
@@ -33,9 +34,10 @@ def trust(info: RunInfo, settings: Settings) -> None:
             st.caption("Not measured: its validation pictures are no longer here.")
             return
         st.caption(
-            f"On {count(found.answers, 'validation picture')} it was {percent(found.confidence)} "
-            f"sure on average and right on {percent(found.accuracy)}: {found.words}. "
-            f"Expected calibration error {found.error:.3f}; nothing has been corrected."
+            f"On {count(found.answers, 'validation picture')} it was "
+            f"{probability(found.confidence)} sure on average and right on "
+            f"{percent(found.accuracy)}: {found.words}. Expected calibration error "
+            f"{points(found.error)}; nothing has been corrected."
         )
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from tlcore.datasets.dataset import Sample
 from tlcore.models.answers import NetworkRef, Prediction, Pretrained
 from tlcore.models.explanation import Explanation, overlay
+from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo
 from tlcore.ui.answers import explain, predict
@@ -19,7 +20,7 @@ from tlcore.ui.networks import run_title
 from tlcore.ui.seen import square
 from tlcore.ui.selecting import select
 from tlcore.ui.state import Choice
-from tlcore.ui.words import duration, label, percent, plain
+from tlcore.ui.words import duration, label, plain
 
 SIDE = 448  # px of the picture under the map
 BEST = "best"
@@ -80,7 +81,7 @@ def why_heads(sample: Sample, runs: list[RunInfo], look: Look, settings: Setting
 def _class(title: str, answer: Prediction, choice: Choice) -> str:
     ranking = answer.ranking()
     names = {str(row.index): label(row.label) for row in ranking}
-    shares = {str(row.index): percent(row.probability) for row in ranking}
+    shares = {str(row.index): probability(row.probability) for row in ranking}
     best = label(ranking[0].label)
     return select(
         title,
@@ -109,7 +110,7 @@ def _draw(
     side = "orange" if found.source == "run" else "blue"
     what = label(found.label)
     st.image(picture, width="stretch", alt=f"Where the network looked for {what}")
-    st.markdown(f":{side}[●] **{plain(what)}**, {percent(found.probability)}")
+    st.markdown(f":{side}[●] **{plain(what)}**, {probability(found.probability)}")
     st.caption(_words(found))
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from tlcore.models.maps.values import ChannelLook, LayerNumbers
+from tlcore.percentages import percent
 from tlcore.ui.theme import Colours
-from tlcore.ui.words import share
 
 HEIGHT = 230  # px
 
@@ -32,7 +32,7 @@ def histogram(look: ChannelLook, tone: Colours, template: go.layout.Template) ->
     figure.update_xaxes(title="value")
     figure.update_layout(height=HEIGHT, margin={"l": 48, "r": 8, "t": 8, "b": 44})
     if look.broken:
-        words = f"{share(look.broken)} are NaN or infinite, and left out"
+        words = f"{percent(look.broken)} are NaN or infinite, and left out"
         figure.update_layout(title={"text": words, "font": {"size": 13}}, margin={"t": 34})
     return figure
 

@@ -11,6 +11,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.models.answers import Layer
 from tlcore.models.grid import Layout
 from tlcore.models.maps.values import Filters, Look, Place, View
+from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.ui.maps.answers import filters, look_of, numbers
 from tlcore.ui.maps.charts import MEASURES, over_depth
@@ -22,7 +23,7 @@ from tlcore.ui.maps.tiles import tiles_html
 from tlcore.ui.selecting import segments
 from tlcore.ui.state import Choice, choose, chosen_number
 from tlcore.ui.theme import colours, template
-from tlcore.ui.words import label, share, signed
+from tlcore.ui.words import label, signed
 
 MORE = {
     "none": "Just the maps",
@@ -74,7 +75,7 @@ def _numbers(sample: Sample, look: Look, layer: Layer, settings: Settings) -> No
     row = next((row for row in mine if row.name == layer.name), None)
     if row:
         st.markdown(
-            f"This layer: **{share(row.zeros)}** zeros, **{share(row.dead)}** dead channels, "
+            f"This layer: **{percent(row.zeros)}** zeros, **{percent(row.dead)}** dead channels, "
             f"mean **{signed(row.mean)}**, spread **{signed(row.spread)}**."
         )
         if not (math.isfinite(row.mean) and math.isfinite(row.spread)):

@@ -10,6 +10,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.inference.exciting import Excitement, excitement
 from tlcore.models.answers import Layer, NetworkRef
 from tlcore.models.maps.values import ChannelLook, Look
+from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.ui.maps.answers import ROOM, channel
 from tlcore.ui.maps.charts import histogram
@@ -21,7 +22,7 @@ from tlcore.ui.sets import open_set, set_title, tiles
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number
 from tlcore.ui.theme import colours, template
-from tlcore.ui.words import count, plain, share, signed
+from tlcore.ui.words import count, plain, signed
 
 
 def one_channel(sample: Sample, look: Look, layer: Layer, settings: Settings) -> None:
@@ -39,7 +40,7 @@ def one_channel(sample: Sample, look: Look, layer: Layer, settings: Settings) ->
     with side:
         st.caption(
             f"Values from {signed(found.low)} to {signed(found.high)}, mean {signed(found.mean)}; "
-            f"{share(found.zeros)} are exactly 0."
+            f"{percent(found.zeros)} are exactly 0."
         )
         st.plotly_chart(
             histogram(found, colours(), template()), theme=None, config={"displayModeBar": False}

@@ -8,6 +8,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.models.answers import Layer, Pretrained, Trained
 from tlcore.models.grid import Layout
 from tlcore.models.maps.values import Look, Pair, Tiles, View
+from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.training.store import run_info
 from tlcore.ui.maps.answers import look_of, pair_page, places
@@ -18,7 +19,7 @@ from tlcore.ui.selecting import select
 from tlcore.ui.sets import open_set
 from tlcore.ui.shell import TUNE
 from tlcore.ui.state import Choice, chosen
-from tlcore.ui.words import label, plain, share, signed
+from tlcore.ui.words import label, plain, signed
 
 SIDE = Layout(4, 4)
 
@@ -158,6 +159,6 @@ def _said(pair: Pair) -> None:
         )
     if pair.broken:
         st.warning(
-            f"{share(pair.broken)} of the differences are NaN or infinite, and left out of that.",
+            f"{percent(pair.broken)} of the differences are NaN or infinite, and left out of that.",
             icon=":material/warning:",
         )

@@ -6,7 +6,8 @@ import base64
 import html
 
 from tlcore.models.maps.values import Tiles
-from tlcore.ui.words import share, signed
+from tlcore.percentages import percent
+from tlcore.ui.words import signed
 
 COARSE = 80  # px of a map below which its pixels are shown as squares
 
@@ -37,7 +38,7 @@ def _cell(tiles: Tiles, place: int, chosen: int | None) -> str:
     number, rows, columns = tiles.channels[place], tiles.layout.rows, tiles.layout.columns
     said = f"{signed(tiles.lows[place])} to {signed(tiles.highs[place])}"
     if tiles.broken and tiles.broken[place]:
-        said += f", {share(tiles.broken[place])} NaN or infinite"
+        said += f", {percent(tiles.broken[place])} NaN or infinite"
     return (
         f'<span data-pick="{number + 1}" title="Channel {number + 1}: {html.escape(said)}"'
         f"{' class=chosen' if number == chosen else ''} "

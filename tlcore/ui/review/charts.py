@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from tlcore.evaluation.curves import AtThreshold, Curves
-from tlcore.evaluation.interval import Share
+from tlcore.evaluation.intervals import Share
 from tlcore.models.calibration import Calibration
+from tlcore.percentages import percent, probability
 from tlcore.ui.theme import Colours
+from tlcore.ui.words import count
 
 ROW = 54  # px of a share with its name above
 SQUARE = 300  # px of a diagram
@@ -64,7 +66,8 @@ def reliability(found: Calibration, tone: Colours, template: go.layout.Template)
         line={"color": tone.head, "width": 2},
         marker={"size": [7 + 15 * (each.answers / most) ** 0.5 for each in found.bins]},
         hovertext=[
-            f"{each.answers:,} answers<br>{each.confidence:.0%} sure, {each.accuracy:.0%} right"
+            f"{count(each.answers, 'answer')}<br>{probability(each.confidence)} sure, "
+            f"{percent(each.accuracy)} right"
             for each in found.bins
         ],
         hoverinfo="text",

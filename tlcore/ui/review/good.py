@@ -10,16 +10,17 @@ import streamlit as st
 
 from tlcore.evaluation.curves import at_threshold, curves
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.interval import Share
+from tlcore.evaluation.intervals import Share
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import judging_part
+from tlcore.percentages import percent, points, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.review.asking import NAMES, evaluated
 from tlcore.ui.review.charts import Named, precision_recall, reliability, roc, shares
 from tlcore.ui.theme import colours, template
-from tlcore.ui.words import label, percent, plain
+from tlcore.ui.words import label, plain
 
 
 def good_view(run: Run, settings: Settings) -> None:
@@ -69,6 +70,9 @@ def _against(found: Evaluation) -> None:
         "The last row always says the training part's most frequent class.",
     )
     chart(shares(rows, tone, template()), "shares", f"Accuracy {found.accuracy.words}")
+    st.markdown(plain(found.majority.beside.beside(f"always saying “{found.majority.label}”")))
+    if found.beside_imagenet is not None:
+        st.markdown(plain(found.beside_imagenet.beside("ImageNet alone")))
     if found.imagenet is None:
         st.caption(f"ImageNet alone: {found.imagenet_note[0].lower()}{found.imagenet_note[1:]}")
 
@@ -76,9 +80,10 @@ def _against(found: Evaluation) -> None:
 def _figures(found: Evaluation) -> None:
     st.metric(
         "Balanced accuracy",
-        _said(found.balanced_accuracy),
+        found.balanced_accuracy.short,
         help="The mean over the classes of the share that is recognised: a rare class counts as "
-        "much as a frequent one. In brackets its 95% interval.",
+        "much as a frequent one. In brackets its 95% interval. Classes without a judged picture "
+        "are left out.",
     )
     left, right = st.columns(2)
     left.metric(
@@ -119,7 +124,7 @@ def _classes(found: Evaluation) -> None:
 def _said(share: Share | None) -> str:
     if share is None:
         return "not known"
-    return f"{share.value:.0%} ({share.low * 100:.0f}–{share.high * 100:.0f})"
+    return share.short
 
 
 def _calibration(found: Evaluation) -> None:
@@ -135,11 +140,11 @@ def _calibration(found: Evaluation) -> None:
         known = found.calibration
         st.metric(
             "Expected calibration error",
-            f"{known.error * 100:.1f} points",
+            points(known.error),
             help="Mean distance from the dotted line, weighed by answers (Naeini et al., 2015).",
         )
         st.write(
-            f"It was {percent(known.confidence)} sure on average and right on "
+            f"It was {probability(known.confidence)} sure on average and right on "
             f"{percent(known.accuracy)}: {known.words}."
         )
 

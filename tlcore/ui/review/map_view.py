@@ -12,6 +12,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.evaluation.embedding import Embedding
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import judging_part
+from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.plots import MANY, PLAIN_CHART
@@ -19,11 +20,11 @@ from tlcore.ui.review.asking import NAMES, judged
 from tlcore.ui.review.pictures import pictures
 from tlcore.ui.services import inference
 from tlcore.ui.theme import Colours, colours, template
-from tlcore.ui.words import count, label, percent
+from tlcore.ui.words import count, label
 
 HEIGHT = 520  # px
 CLASS, RIGHT, SURE = "Class", "Right or wrong", "How sure"
-MIDDLE = 0.5
+NOT_JUDGED = "not judged"  # copies of pictures that it learned from, and unreadable files
 Said = Mapping[str, tuple[str, float]]  # a picture's key → what the head says, how sure it is
 
 
@@ -102,8 +103,8 @@ def scatter(
     for number, (name, places) in enumerate(groups.items()):
         samples = [found.samples[place] for place in places]
         marker = {"size": 9, "line": {"width": 1, "color": tone.ground}, "opacity": 0.85}
-        marker |= _colour(by, name, number, [answers.get(s.key, ("", MIDDLE)) for s in samples],
-                          tone)  # fmt: skip
+        sure = [answers[s.key][1] for s in samples if s.key in answers]
+        marker |= _colour(by, name, number, sure, tone)
         figure.add_scatter(
             x=found.points[places, 0],
             y=found.points[places, 1],
@@ -117,11 +118,11 @@ def scatter(
         )
     for axis, share in zip((figure.update_xaxes, figure.update_yaxes), found.explained,
                            strict=True):  # fmt: skip
-        axis(title=f"{percent(share)} of the differences", showticklabels=False)
+        axis(title=f"{probability(share)} of the differences", showticklabels=False)
     figure.update_layout(
         height=HEIGHT,
         dragmode="lasso",
-        showlegend=by != SURE,
+        showlegend=by != SURE or NOT_JUDGED in groups,
         margin={"l": 28, "r": 8, "t": 34, "b": 30},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
         uirevision=by,
@@ -132,27 +133,31 @@ def scatter(
 def _groups(found: Embedding, answers: Said, by: str) -> dict[str, list[int]]:
     groups: dict[str, list[int]] = {}
     for place, sample in enumerate(found.samples):
-        said = answers.get(sample.key, ("", 0.0))[0]
-        if by == CLASS:
-            name = label(sample.label)
-        elif by == RIGHT:
-            name = "right" if said == sample.label else "wrong"
-        else:
-            name = "how sure"
-        groups.setdefault(name, []).append(place)
+        groups.setdefault(_group(sample, answers, by), []).append(place)
     return dict(sorted(groups.items()))
 
 
-def _colour(
-    by: str, name: str, number: int, said: list[tuple[str, float]], tone: Colours
-) -> dict[str, object]:
+def _group(sample: Sample, answers: Said, by: str) -> str:
+    if by == CLASS:
+        return label(sample.label)
+    if sample.key not in answers:
+        return NOT_JUDGED
+    if by == SURE:
+        return "how sure"
+    return "right" if answers[sample.key][0] == sample.label else "wrong"
+
+
+def _colour(by: str, name: str, number: int, sure: list[float], tone: Colours) -> dict[str, object]:
+    """Return the look of a group; ``sure`` is how sure its answers are, 0…1."""
+    if by != CLASS and name == NOT_JUDGED:
+        return {"color": tone.ground, "line": {"width": 1.5, "color": tone.frozen}}
     if by == RIGHT:
         return {"color": tone.frozen if name == "right" else tone.head}
     if by == SURE:
         return {
-            "color": [sure for _, sure in said],
+            "color": sure,
             "colorscale": [[0, tone.head], [1, tone.pretrained]],
-            "cmin": float(np.min([sure for _, sure in said], initial=1.0)),
+            "cmin": float(np.min(sure, initial=1.0)),
             "cmax": 1.0,
             "colorbar": {"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
         }
@@ -160,9 +165,11 @@ def _colour(
 
 
 def _told(sample: Sample, answers: Said) -> str:
-    said, sure = answers.get(sample.key, ("", 0.0))
     words = f"{label(sample.label)}, {NAMES[str(sample.split)]} part"
-    return f"{words}; the head says {label(said)} with {percent(sure)}" if said else words
+    if sample.key not in answers:
+        return f"{words}; left out of judging"
+    said, sure = answers[sample.key]
+    return f"{words}; the head says {label(said)} with {probability(sure)}"
 
 
 def _how(found: Embedding) -> str:

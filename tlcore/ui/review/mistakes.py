@@ -7,6 +7,7 @@ import streamlit as st
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.matrix import cell
+from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.maps.clickable import clickable
@@ -14,7 +15,7 @@ from tlcore.ui.review.asking import evaluated
 from tlcore.ui.review.good import choose_part
 from tlcore.ui.review.matrix_html import MOST, matrix_html
 from tlcore.ui.review.pictures import pictures
-from tlcore.ui.words import count, label, percent, plain
+from tlcore.ui.words import count, label, plain
 
 
 def mistakes_view(run: Run, settings: Settings) -> None:
@@ -96,5 +97,5 @@ def _told(judged: Judged, place: int) -> str:
     answer = label(judged.classes[int(judged.answers[place])])
     return (
         f"Labelled {label(judged.samples[place].label)}; the head says {answer} with "
-        f"{percent(float(judged.confidence[place]))}"
+        f"{probability(float(judged.confidence[place]))}"
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from tlcore.evaluation.suspects import FOLDS, Suspect, Suspects
+from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.review.asking import NAMES
 from tlcore.ui.review.pictures import pictures
 from tlcore.ui.services import inference
-from tlcore.ui.words import count, label, percent
+from tlcore.ui.words import count, label
 
 MORE = 24  # pictures shown beyond those that are doubted
 
@@ -63,6 +64,6 @@ def _said(doubted: list[Suspect], ranking: list[Suspect], found: Suspects) -> No
 def _told(each: Suspect) -> str:
     own, other = label(each.sample.label), label(each.suggested)
     return (
-        f"Labelled {own}; unseen, the head gives {own} {percent(each.own)} and {other} "
-        f"{percent(each.other)}"
+        f"Labelled {own}; unseen, the head gives {own} {probability(each.own)} and {other} "
+        f"{probability(each.other)}"
     )

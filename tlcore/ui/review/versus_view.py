@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from tlcore.evaluation.again import came_after, labels_now
-from tlcore.evaluation.predictions import judging_part
-from tlcore.evaluation.versus import Side, Versus, versus
+from tlcore.evaluation.comparison import RunComparison, Side, compare_runs
+from tlcore.evaluation.predictions import common_part
+from tlcore.percentages import signed, signed_points
 from tlcore.settings import Settings
 from tlcore.training.run import Run, RunInfo
 from tlcore.training.store import list_runs
@@ -56,42 +57,38 @@ def _said(info: RunInfo, before: str) -> str:
 
 def _compare(info: RunInfo, other: RunInfo, settings: Settings) -> None:
     first, second = sorted((info, other), key=lambda each: each.id)
-    tested = all(judging_part(each.id, settings) == "test" for each in (first, second))
-    part = "test" if tested else "val"
-    found = versus(
+    part = common_part([first.id, second.id], settings)
+    found = compare_runs(
         judged(first.id, part, settings),
         judged(second.id, part, settings),
         labels_now(second, settings),
     )
+    change = found.difference
     st.markdown(plain(found.sentence))
     left, right = st.columns([8, 4], gap="large", vertical_alignment="center")
     with left:
         tone = colours()
         rows = [
-            Named("the earlier run", found.before, tone.frozen),
-            Named("the later run", found.after, tone.head),
+            Named("the earlier run", found.difference.first, tone.frozen),
+            Named("the later run", found.difference.second, tone.head),
         ]
         chart(shares(rows, tone, template()), "versus", "Accuracy of both runs")
     with right:
         st.metric(
             f"Change on the {NAMES[part]} part",
-            f"{_signed(found.difference.value)} points",
-            help="In percentage points; its 95% interval is Newcombe's of 1998, for two answers "
-            "to the same pictures. p is McNemar's, exact.",
+            signed_points(change.value),
+            help="In percentage points, with its 95% interval for two answers to the same "
+            "pictures (Newcombe, 1998, and Clopper and Pearson, 1934, the wider of both at each "
+            "end). It leaves out 0 exactly where McNemar's exact test has p below 0.05.",
         )
-        low, high = _signed(found.difference.low), _signed(found.difference.high)
-        st.caption(f"{low} to {high}, {count(found.pictures, 'picture')}")
+        interval = f"{signed(change.low)} to {signed(change.high)}"
+        st.caption(f"{interval}, {count(found.pictures, 'picture')}: {change.verdict}")
     st.caption(_what(found))
     _sides("Changed for the better", found.gained, "gained", settings)
     _sides("Changed for the worse", found.lost, "lost", settings)
 
 
-def _signed(share: float) -> str:
-    text = f"{share * 100:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
-
-
-def _what(found: Versus) -> str:
+def _what(found: RunComparison) -> str:
     words = "Both are judged by the labels as they stand now"
     if found.relabelled:
         words += f"; {count(found.relabelled, 'picture')} of these had another label before"

@@ -8,8 +8,9 @@ import math
 import pandas as pd
 import streamlit as st
 
-from tlcore.evaluation.interval import wilson
+from tlcore.evaluation.intervals import wilson
 from tlcore.models.weights import ready
+from tlcore.percentages import bounds, percent
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.notes import write_notes
@@ -19,7 +20,7 @@ from tlcore.training.store import list_runs, run_info
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary
 from tlcore.ui.tune.listing import STATES
-from tlcore.ui.words import count, duration, percent
+from tlcore.ui.words import count, duration
 
 OTHERS = 6  # backbones beside the run's own
 TAG = "leaderboard"
@@ -108,8 +109,7 @@ def _share(info: RunInfo) -> str:
     pictures = info.pictures.get("val", 0)
     if not pictures:
         return percent(info.val_accuracy)
-    low, high = wilson(info.val_accuracy, pictures)
-    return f"{percent(info.val_accuracy)} ({low * 100:.0f}–{high * 100:.0f})"
+    return f"{percent(info.val_accuracy)} ({bounds(*wilson(info.val_accuracy, pictures))})"
 
 
 def _worse(info: RunInfo) -> tuple[float, float]:

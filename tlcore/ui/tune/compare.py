@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.training.compare import as_csv, comparison, table
 from tlcore.training.run import RunInfo
@@ -19,7 +20,7 @@ from tlcore.ui.sets import set_title
 from tlcore.ui.shell import boundary
 from tlcore.ui.theme import colours, template
 from tlcore.ui.tune.plots import lost, overlay
-from tlcore.ui.words import count, label, percent, plain
+from tlcore.ui.words import count, label, plain
 
 MOST = 10  # runs on one chart
 NAME_WIDTH = 150  # px of what differs

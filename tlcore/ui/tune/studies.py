@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from tlcore.percentages import percent, points
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.training.studies.enough import Point
@@ -15,7 +16,6 @@ from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
 from tlcore.ui.theme import colours, template
 from tlcore.ui.tune.board import TAG, board, offer_board
-from tlcore.ui.words import percent
 
 ENOUGH, FOLDS, RATE = "Enough pictures?", "How sure is it?", "Which learning rate?"
 BACKBONE = "Which backbone?"
@@ -64,7 +64,7 @@ def _draw(asked: str, found: object) -> None:
         mean, spread = float(np.mean(found)), float(np.std(found, ddof=1))
         st.metric(
             f"Accuracy over {len(found)} divisions",
-            f"{percent(mean)} ± {spread * 100:.1f} points",
+            f"{percent(mean)} ± {points(spread)}",
             help="Mean and standard deviation over the divisions.",
         )
         st.caption(f"Each of them: {', '.join(percent(share) for share in found)}.")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from tlcore.evaluation.comparison import Verdict, compare_stages
 from tlcore.settings import Settings
 from tlcore.training.events import STAGES, Progress, Stage
 from tlcore.training.orders import kill_run, stop_run
@@ -196,30 +197,38 @@ def _outcome(run: Run) -> None:
             help=f"Of {pictures} pictures it did not learn from; in brackets the range in which "
             "the true figure lies with 95% confidence.",
         )
-        if worse := worsened(run):
-            st.warning(worse, icon=":material/trending_down:")
+        _top_blocks(run)
         st.caption(f"Took {duration(info.seconds or 0)}.")
     for skipped in {skipped.file: skipped for skipped in run.skipped}.values():  # a resumed run's
         st.caption(f":material/warning: Left out {plain(skipped.file)}: {plain(skipped.reason)}")
 
 
-def worsened(run: Run) -> str:
-    """Return what to say where fine-tuning took validation accuracy away, else "".
-
-    With a patience the epoch of the lowest loss is kept, so that there is nothing to warn of.
-    """
-    head = [epoch.val_accuracy for epoch in run.history if epoch.stage == "head"]
-    tuned = any(epoch.stage == "fine-tune" for epoch in run.history)
-    now, pictures = run.info.val_accuracy, run.pictures.get("val", 0)
-    if not head or not tuned or now is None or run.info.config.patience:
-        return ""
-    if round((head[-1] - now) * pictures) < 1:
-        return ""
-    return (
-        f"Training the top blocks made it worse: the head alone had {head[-1]:.1%}. "
-        "*Run again* with a number at *Stop early after*, which keeps the best epoch, with a "
-        "lower learning rate of the top blocks, or without that stage."
+def _top_blocks(run: Run) -> None:
+    """Say what training the top blocks did to the head alone, on the same validation images."""
+    change = compare_stages(run.info)
+    if change is None:
+        return
+    counts = (
+        f"of the same {count(change.second.pictures, 'validation picture')} the head alone had "
+        f"{change.first.right:,} right, with them it is {change.second.right:,} "
+        f"({change.words}; {change.chance})."
     )
+    if change.verdict is Verdict.WORSE:
+        st.warning(
+            f"Training the top blocks made it worse: {counts} {_instead(run)}",
+            icon=":material/trending_down:",
+        )
+    elif change.verdict is Verdict.BETTER:
+        st.caption(f"Training the top blocks made it better: {counts}")
+    else:
+        st.caption(f"No clear change from training the top blocks: {counts}")
+
+
+def _instead(run: Run) -> str:
+    stop = "" if run.info.config.patience else (
+        "a number at *Stop early after*, which keeps the best epoch, with "
+    )  # fmt: skip
+    return f"*Run again* with {stop}a lower learning rate of the top blocks, or without that stage."
 
 
 def _ways_on(run: Run) -> None:

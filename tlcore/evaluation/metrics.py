@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tlcore.evaluation.interval import Share, mean_of, share_of
+from tlcore.evaluation.intervals import Share, mean_of, share_of
 
 Counts = npt.NDArray[np.int64]
 SMALLEST = float(np.finfo(np.float32).eps)  # a probability of 0 counts as this in the log loss
@@ -53,7 +53,7 @@ def class_figures(matrix: Counts, labels: tuple[str, ...]) -> tuple[ClassFigures
 
 
 def balanced_accuracy(figures: tuple[ClassFigures, ...]) -> Share:
-    """Return the mean recall of the classes that have pictures, with its interval."""
+    """Return the mean recall of the classes that have judged pictures, with its interval."""
     return mean_of([each.recall for each in figures if each.recall is not None])
 
 

@@ -1,0 +1,148 @@
+"""Intervals: worked out by hand, taken from the paper, and counted in a simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from tlcore.evaluation.intervals import (
+    clopper_pearson,
+    independent_difference,
+    mean_of,
+    paired_difference,
+    share_of,
+    wilson,
+)
+
+
+def test_wilson_on_half_of_a_hundred() -> None:
+    """(p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with p = ½, n = 100, z = 1.96."""
+    low, high = wilson(0.5, 100)
+    assert low == pytest.approx(0.40383, abs=1e-5)
+    assert high == pytest.approx(0.59617, abs=1e-5)
+
+
+def test_wilson_never_leaves_what_is_possible() -> None:
+    assert wilson(1.0, 10)[1] == 1.0
+    assert wilson(0.0, 10)[0] == 0.0
+    assert wilson(0.5, 0) == (0.0, 1.0)
+
+
+def test_a_share_says_its_doubt() -> None:
+    assert share_of(144, 153).words == "94% (89–97, 153 pictures)"
+    assert share_of(1, 1).words == "100% (21–100, 1 picture)"
+
+
+@pytest.mark.parametrize(("right", "pictures"), [(3, 2), (-1, 2), (0, 0)])
+def test_a_share_of_nothing_is_refused(right: int, pictures: int) -> None:
+    with pytest.raises(ValueError, match="at least one picture"):
+        share_of(right, pictures)
+
+
+def test_of_equally_many_images_a_class_the_mean_is_the_accuracy() -> None:
+    """340 of 360, as 120 classes of 3: the interval of balanced accuracy is that of accuracy."""
+    shares = [share_of(3, 3)] * 104 + [share_of(2, 3)] * 12 + [share_of(1, 3)] * 4
+    found, accuracy = mean_of(shares), share_of(340, 360)
+    assert (found.value, found.low, found.high) == (
+        pytest.approx(accuracy.value), pytest.approx(accuracy.low), pytest.approx(accuracy.high)
+    )  # fmt: skip
+
+
+def test_the_mean_of_two_unequal_shares_by_hand() -> None:
+    """Effective number of images: 4 / (1/10 + 1/40) = 32; the wider of both at each end."""
+    one, other = share_of(9, 10), share_of(20, 40)
+    found = mean_of([one, other])
+    assert found.value == pytest.approx(0.7)
+    low, high = wilson(0.7, 32)
+    below = np.hypot(0.9 - one.low, 0.5 - other.low) / 2
+    above = np.hypot(one.high - 0.9, other.high - 0.5) / 2
+    assert found.low == pytest.approx(min(low, 0.7 - below))
+    assert found.high == pytest.approx(max(high, 0.7 + above))
+
+
+@pytest.mark.parametrize(
+    ("images", "recalls"),
+    [
+        ((3,) * 120, (0.96,) * 120),
+        ((3,) * 120, tuple(np.linspace(0.6, 1, 120))),
+        ((4,) * 5, (0.9,) * 5),
+        ((4,) * 5, (0.5, 0.7, 0.9, 0.95, 1.0)),
+        ((20,) * 5, (0.95,) * 5),
+        ((20,) * 5, (0.8, 0.9, 0.95, 0.98, 1.0)),
+        ((60, 60), (0.9, 0.97)),
+        ((60, 6), (0.97, 0.8)),
+        ((300, 15), (0.97, 0.8)),
+        ((3, 40, 200), (0.6, 0.9, 0.99)),
+        ((1, 2, 3) * 40, (0.9,) * 120),
+    ],
+)
+def test_the_interval_of_balanced_accuracy_covers(
+    images: tuple[int, ...], recalls: tuple[float, ...]
+) -> None:
+    draw, truth, inside = np.random.default_rng(1), np.mean(recalls), 0
+    for right in draw.binomial(images, recalls, (1500, len(images))).tolist():
+        found = mean_of([share_of(*each) for each in zip(right, images, strict=True)])
+        inside += found.low <= truth + 1e-9 and found.high >= truth - 1e-9
+    assert inside / 1500 >= 0.93
+
+
+@pytest.mark.parametrize(("hits", "trials"), [(0, 5), (5, 5), (2, 14), (7, 8), (30, 61), (2, 900)])
+def test_the_exact_interval_is_scipys(hits: int, trials: int) -> None:
+    exact = binomtest(hits, trials).proportion_ci(0.95, method="exact")
+    assert clopper_pearson(hits, trials) == (
+        pytest.approx(exact.low, abs=1e-9), pytest.approx(exact.high, abs=1e-9)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("right", "images"), [(144, 153), (0, 7), (7, 7), (1, 400)])
+def test_the_interval_of_a_share_is_scipys(right: int, images: int) -> None:
+    """SciPy's has 1.95996 standard deviations, this one 1.96."""
+    score = binomtest(right, images).proportion_ci(0.95, method="wilson")
+    found = share_of(right, images)
+    assert (found.low, found.high) == (
+        pytest.approx(score.low, abs=2e-5), pytest.approx(score.high, abs=2e-5)
+    )  # fmt: skip
+
+
+def test_a_difference_of_other_images_as_newcombe_printed_it() -> None:
+    """His example (a), 56 of 70 against 48 of 80, method 10: 0.20 (0.0524 to 0.3339)."""
+    low, high = independent_difference(share_of(48, 80), share_of(56, 70))
+    assert (low, high) == (pytest.approx(0.0524, abs=5e-5), pytest.approx(0.3339, abs=5e-5))
+
+
+def test_a_paired_difference_of_21_children() -> None:
+    """Bentur et al. (2009), 1, 1, 7 and 12 pairs: −0.507 to −0.026, by Fagerland et al. (2014)."""
+    low, high = paired_difference(both=1, only_first=7, only_second=1, neither=12)
+    assert (low, high) == (pytest.approx(-0.507, abs=5e-4), pytest.approx(-0.026, abs=5e-4))
+
+
+def test_a_paired_difference_as_newcombe_printed_it() -> None:
+    """His example with 36, 12, 2 and 0 pairs, method 10: 0.20 (0.0569 to 0.3404)."""
+    low, high = paired_difference(both=36, only_first=2, only_second=12, neither=0)
+    assert (low, high) == (
+        pytest.approx(0.0569, abs=5e-5),
+        pytest.approx(0.3404, abs=5e-5),
+    )
+
+
+def test_two_runs_that_never_differ_are_not_known_to_be_equal() -> None:
+    low, high = paired_difference(both=20, only_first=0, only_second=0, neither=0)
+    assert low < 0 < high
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_intervals_hold_what_they_promise(seed: int) -> None:
+    """About 95 of 100 drawn experiments have the truth within."""
+    draw = np.random.default_rng(seed)
+    shares = np.array([0.7, 0.05, 0.15, 0.1])  # both, only first, only second, neither
+    inside = mean_inside = 0
+    for _ in range(1000):
+        both, first, second, neither = draw.multinomial(60, shares).tolist()
+        low, high = paired_difference(both, first, second, neither)
+        inside += low <= 0.1 <= high
+        recalls = [share_of(int(draw.binomial(n, p)), n) for n, p in ((30, 0.95), (12, 0.6))]
+        mean = mean_of(recalls)
+        mean_inside += mean.low <= 0.775 <= mean.high
+    assert 920 <= inside <= 985
+    assert 920 <= mean_inside <= 985

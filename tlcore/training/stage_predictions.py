@@ -1,0 +1,50 @@
+"""The classes that a run predicted for its validation images at the end of each training stage.
+
+``validation-STAGE.npz`` in the run's folder. With it the head alone is compared with the
+fine-tuned model image by image; two accuracies alone cannot tell a change from chance.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from tlcore.models.answers import Floats
+from tlcore.storage import write_file
+from tlcore.training.fit import Learner, evaluated_at_once
+from tlcore.training.inputs import Part
+
+Predictions = Mapping[str, tuple[int, int]]  # sha256 → index of the label, of the predicted class
+
+
+def save_stage_predictions(folder: Path, learner: Learner, part: Part) -> None:
+    """Predict the images of a part that knows their hashes, and keep the classes."""
+    size = evaluated_at_once(part.source.picture_bytes)
+    batches = part.source.batches(np.arange(len(part)), size, 0)
+    predicted = np.concatenate([_classes(learner.logits(inputs)) for inputs in batches])
+    file = io.BytesIO()
+    np.savez(file, sha256=np.array(part.sha256), labels=part.labels, predicted=predicted)
+    write_file(_path(folder, learner.stage), file.getvalue())
+
+
+def load_stage_predictions(folder: Path, stage: str) -> Predictions:
+    """Return what a stage predicted; empty where it was not kept or cannot be read."""
+    try:
+        with np.load(_path(folder, stage), allow_pickle=False) as file:
+            columns = [file[name].tolist() for name in ("sha256", "labels", "predicted")]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return {}
+    return {sha256: (label, answer) for sha256, label, answer in zip(*columns, strict=True)}
+
+
+def _path(folder: Path, stage: str) -> Path:
+    return folder / f"validation-{stage}.npz"
+
+
+def _classes(logits: Floats) -> np.ndarray:
+    """Return (n,) classes; a single logit above 0 is the second class."""
+    return (logits[:, 0] > 0).astype(np.int64) if logits.shape[1] == 1 else logits.argmax(axis=1)
