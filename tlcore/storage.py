@@ -121,11 +121,14 @@ def read_json_or(path: Path, kind: type[T], default: D, *, newest: int | None = 
 def decode_json(data: bytes, kind: type[T], path: Path, *, newest: int | None = None) -> T:
     """Decode JSON that was read from a file. See ``read_json``."""
     try:
-        if newest is not None:
+        data.decode()  # msgspec does not look at the names of keys that it ignores
+        if newest is not None and b'"version"' in data:  # most files have none: parsed once
             _check_version(data, newest, path)
         return _decode(data, kind)
     except RecursionError as error:
         raise DamagedFile(path, "it is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise DamagedFile(path, "it is no UTF-8 text") from error
     except (msgspec.DecodeError, ValueError, TypeError) as error:
         reason = "it is empty" if not data.strip() else str(error)
         raise DamagedFile(path, reason) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -102,7 +103,7 @@ def kept(run: str, part: str, settings: Settings) -> Judged | None:
             if str(file["key"]) != _key(info, samples, settings):
                 return None
             answers = Answers(file["probabilities"], file["imagenet"])
-    except (OSError, ValueError, KeyError, BadZipFile):  # none yet, or not one of ours
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile):  # none yet, or not one of ours
         return None
     return _judged(info, part, samples, seen, answers)
 
@@ -213,4 +214,5 @@ def _key(info: RunInfo, samples: Sequence[Sample], settings: Settings) -> str:
 def _keep(path: Path, key: str, answers: Answers) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, key=key, probabilities=answers.probabilities, imagenet=answers.imagenet)
-    write_file(path, buffer.getvalue())  # two sessions of one server may do so at a time
+    with suppress(OSError):  # what cannot be kept is asked again
+        write_file(path, buffer.getvalue())  # two sessions of one server may do so at a time

@@ -15,6 +15,7 @@ from tlcore.settings import Settings
 from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs
 from tlcore.ui.compare_view import side_title
+from tlcore.ui.damaged import damaged_head
 from tlcore.ui.networks import backbone_select, head_select, pretrained, run_title, view_options
 from tlcore.ui.selecting import select
 from tlcore.ui.state import Choice, choose, chosen
@@ -60,7 +61,7 @@ def left_side(
 def right_side(more: Any, settings: Settings) -> list[RunInfo]:
     """Choose the head, and in ``more`` further ones."""
     side_title("Your own head", "head")
-    first = head_select(settings)
+    first = None if damaged_head(settings) else head_select(settings)
     if first is None:
         return []
     others = [

@@ -12,6 +12,7 @@ from tlcore.models.catalogue import BACKBONES
 from tlcore.models.maps.values import MapPage, Place, View
 from tlcore.settings import Settings
 from tlcore.training.store import run_info
+from tlcore.ui.damaged import damaged_head
 from tlcore.ui.maps.answers import look_of, map_page, places
 from tlcore.ui.maps.clickable import clickable
 from tlcore.ui.maps.controls import drawing_options, paging, take_away
@@ -36,6 +37,8 @@ def network_picker(settings: Settings) -> NetworkRef | None:
     with whose:
         if _whose() == "head":
             with which:
+                if damaged_head(settings):
+                    return None
                 info = head_select(settings)
             if info is None:
                 _no_run_yet()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import streamlit as st
@@ -13,9 +13,10 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.orders import delete_run, stop_run
 from tlcore.training.outcome import DAMAGED, FAILED, FINISHED, QUEUED, RUNNING, STOPPED
-from tlcore.training.records import Damage, DamagedRun
+from tlcore.training.records import DamagedRun
 from tlcore.training.run import RunInfo
 from tlcore.training.store import newest_first, scan_runs
+from tlcore.ui.damaged import show_damage
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import TUNE, boundary, show_error
 from tlcore.ui.tune.compare import compare_runs, run_title
@@ -171,12 +172,6 @@ def _damaged_row(info: DamagedRun, settings: Settings, *, deletable: bool) -> No
             if deletable:
                 _offer_deletion(info, settings)
         show_damage([info.damage])
-
-
-def show_damage(damage: Iterable[Damage]) -> None:
-    """Say which files of a run cannot be read, what is lost and what can be done."""
-    for found in damage:
-        st.caption(f":material/warning: {plain(found.words)}")
 
 
 def _offer_deletion(info: Listed, settings: Settings) -> None:

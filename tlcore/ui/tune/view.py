@@ -14,6 +14,7 @@ from tlcore.training.orders import kill_run, stop_run
 from tlcore.training.outcome import FAILED, QUEUED, STOPPED
 from tlcore.training.run import Run
 from tlcore.training.store import load_run, log_tail, run_info
+from tlcore.ui.damaged import show_damage
 from tlcore.ui.review.views import review
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import COMPARE, MAPS, boundary
@@ -21,7 +22,7 @@ from tlcore.ui.state import Choice, choose
 from tlcore.ui.tune.actions import name_and_note, run_actions
 from tlcore.ui.tune.cost import about
 from tlcore.ui.tune.curves import run_curves
-from tlcore.ui.tune.listing import chip, show_damage
+from tlcore.ui.tune.listing import chip
 from tlcore.ui.tune.options import afresh
 from tlcore.ui.words import accuracy, count, duration, plain
 

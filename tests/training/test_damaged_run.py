@@ -1,0 +1,51 @@
+"""What a damaged run's message promises: Resume writes a lost end or a lost network again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.pictures import write_patches
+from tests.training.test_train import SMALL, run
+from tlcore.datasets.decode import read
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.orders import reopen_run
+from tlcore.training.outcome import DAMAGED, FINISHED
+from tlcore.training.store import load_run, run_info
+from tlcore.training.trained import load_trained
+from tlcore.training.worker import work
+
+
+@pytest.mark.parametrize(("file", "state"), [("outcome.json", DAMAGED), ("model.keras", FINISHED)])
+def test_resume_writes_a_lost_end_and_a_lost_network_again(
+    file: str, state: str, settings: Settings, tmp_path: Path
+) -> None:
+    data = write_patches(tmp_path / "set", classes=2)
+    _, folder = run(settings, RunConfig(str(data), epochs=3, learning_rate=0.01, **SMALL))
+    image = read(data / "green" / "03.png", settings.limits)
+    before, answer = load_run(folder.name, settings), load_trained(folder.name, settings)
+    whole = (folder / file).read_bytes()
+    (folder / file).write_bytes(whole[: len(whole) // 2])
+
+    info = run_info(folder.name, settings)
+    assert (info.state, info.resumable) == (state, True)
+    [found] = info.damage
+    assert file in found.words
+    assert "Resume" in found.words
+
+    _, lock = reopen_run(folder.name, settings)
+    work(folder, settings)
+    os.close(lock)
+    after = load_run(folder.name, settings)
+    assert after.damage == ()
+    assert after.info.state == FINISHED
+    assert after.info.val_accuracy == before.info.val_accuracy
+    assert after.history == before.history  # nothing was learned again
+    again = load_trained(folder.name, settings)
+    np.testing.assert_allclose(
+        again.predict(image).probabilities, answer.predict(image).probabilities, atol=1e-6
+    )
