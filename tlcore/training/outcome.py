@@ -95,7 +95,11 @@ def outcome_of(folder: Path, *, ended: bool = False) -> Outcome | None:
 
 
 def read_earlier(folder: Path) -> Outcome | None:
-    """Return how a run had ended before it was resumed; None where it was not. DamagedFile."""
+    """Return how a run had ended before it was resumed; None where it was not.
+
+    Raises:
+        DamagedFile: earlier.json cannot be read.
+    """
     return _read(folder / EARLIER)
 
 
