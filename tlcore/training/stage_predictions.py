@@ -37,9 +37,9 @@ def load_stage_predictions(folder: Path, stage: str) -> Predictions:
     try:
         with np.load(_path(folder, stage), allow_pickle=False) as file:
             columns = [file[name].tolist() for name in ("sha256", "labels", "predicted")]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return {sha256: (label, answer) for sha256, label, answer in zip(*columns, strict=True)}
+    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile):
         return {}
-    return {sha256: (label, answer) for sha256, label, answer in zip(*columns, strict=True)}
 
 
 def load_last_predictions(folder: Path) -> Predictions:
