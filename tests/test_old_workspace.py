@@ -18,7 +18,10 @@ from tests.cli.running import together
 from tests.old_workspace import ANSWERS, PLACE, unpack
 from tlcore.settings import Settings
 
-REDEFINED: dict[str, str] = {}  # key → why its value is another one today
+# key → why its value is another one today
+REDEFINED: dict[str, str] = {
+    "balanced_accuracy": "its interval was too narrow: 85% coverage for 120 classes of 3 images",
+}
 
 
 def test_a_workspace_of_an_earlier_release_reads_the_same(tmp_path: Path) -> None:

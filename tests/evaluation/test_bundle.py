@@ -26,6 +26,7 @@ from tlcore.evaluation.bundle.check import Pages, check, read_checks
 from tlcore.evaluation.bundle.formats import FORMATS
 from tlcore.evaluation.bundle.make import LITERT, NEEDED, make_bundle
 from tlcore.evaluation.bundle.pictures import PICTURES
+from tlcore.percentages import percent
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.facts import versions
 from tlcore.training.store import load_run
@@ -77,7 +78,8 @@ def test_the_card_says_what_was_measured(bundle: Bundle) -> None:
     card = (bundle.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     run = load_run(bundle.run, bundle.settings)
     assert run.info.data_hash in card
-    assert f"Validation accuracy {run.info.val_accuracy:.1%}, 95% interval" in card
+    accuracy = percent(run.info.val_accuracy, 1)
+    assert f"Validation accuracy {accuracy}, 95% interval" in card
     for each in bundle.checks:
         assert f"{each.greatest:.1e}" in card
         assert f"{each.agreed} of {PICTURES}" in card

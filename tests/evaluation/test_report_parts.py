@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.evaluation.planted import drawn, judged
 from tlcore.evaluation.evaluation import evaluate
 from tlcore.evaluation.intervals import share_of
+from tlcore.evaluation.metrics import class_figures
 from tlcore.evaluation.report import charts, marks
 from tlcore.evaluation.report.faces import SIDE, face
 from tlcore.evaluation.report.figures import MATRIX, _matrix, _pairs
+from tlcore.evaluation.report.opening import _weakest
 from tlcore.models.calibration import calibration
 from tlcore.settings import Limits
 from tlcore.training.events import Epoch
@@ -93,3 +96,29 @@ def test_a_face_is_a_small_square_and_a_file_that_is_gone_has_none(tmp_path: Pat
     assert address.startswith("data:image/jpeg;base64,")
     assert len(address) < 20 * SIDE
     assert face(tmp_path / "gone.png", "crop", Limits()) == ""
+
+
+@pytest.mark.parametrize(
+    ("right", "images", "words"),
+    [
+        ([59, 58], [60, 60], "No class is recognised clearly less often than the others."),
+        ([60, 60], [60, 60], "No class is recognised clearly less often than the others."),
+        ([3] * 100 + [2] * 20, [3] * 120, "With fewer than 10 pictures of each class, it cannot"),
+        ([12, 1], [12, 3], "No class with at least 10 pictures is recognised clearly less often"),
+        ([58, 57, 30], [60] * 3, "It recognises “class 2” (30 of 60 pictures) clearly less often"),
+        ([19] * 59 + [16], [20] * 60, "No class is recognised clearly less often"),  # 1 of 60
+        (
+            [60] * 6 + [10, 20, 15, 5], [60] * 10,
+            "It recognises “class 9” (5 of 60 pictures), “class 6” (10 of 60 pictures), “class 8” "
+            "(15 of 60 pictures) and 1 more clearly less often than the others.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_class_is_called_less_recognised_only_where_that_is_more_than_chance(
+    right: list[int], images: list[int], words: str
+) -> None:
+    matrix = np.diag(right)
+    for index, (hits, number) in enumerate(zip(right, images, strict=True)):
+        matrix[index, (index + 1) % len(right)] += number - hits
+    labels = tuple(f"class {index}" for index in range(len(right)))
+    assert _weakest(class_figures(matrix, labels)).startswith(words)

@@ -55,7 +55,7 @@ def test_both_answers_the_threshold_and_the_path(opened: Opened, run: str) -> No
     imagenet, head = charts(at)
     assert len(imagenet) == 7
     assert set(head) == {"blue", "green"}
-    assert "ahead of the next" in texts(at)
+    assert "points ahead of the next" in texts(at)
     assert "At this threshold it says" in texts(at)
     assert "7 × 7 × 1280" in html_of(at)  # read from the network on the left
     at.slider(key=f"threshold-{run}").set_value(99).run()

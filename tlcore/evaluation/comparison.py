@@ -35,7 +35,11 @@ from tlcore.evaluation.intervals import (
 from tlcore.evaluation.judged import Judged
 from tlcore.percentages import signed, signed_points
 from tlcore.training.run import RunInfo
-from tlcore.training.stage_predictions import load_stage_predictions
+from tlcore.training.stage_predictions import (
+    Predictions,
+    load_last_predictions,
+    load_stage_predictions,
+)
 
 CHANCE = 0.05  # p below which a difference is called more than chance
 
@@ -176,12 +180,24 @@ def compare_stages(info: RunInfo) -> Difference | None:
     None where there was one stage only, and for runs that have not kept what each predicted.
     """
     head, tuned = (load_stage_predictions(info.folder, stage) for stage in ("head", "fine-tune"))
-    common = [sha256 for sha256 in tuned if sha256 in head]
+    return _judge_predictions(head, tuned)
+
+
+def compare_validation(first: RunInfo, second: RunInfo) -> Difference | None:
+    """Compare two runs by the validation images of both, as they predicted them when they ended.
+
+    None for runs that have no such images in common, or have not kept what they predicted.
+    """
+    return _judge_predictions(*(load_last_predictions(info.folder) for info in (first, second)))
+
+
+def _judge_predictions(first: Predictions, second: Predictions) -> Difference | None:
+    common = [sha256 for sha256 in second if sha256 in first]
     if not common:
         return None
     before, after = (
-        np.array([label == answer for label, answer in map(stage.__getitem__, common)], np.bool_)
-        for stage in (head, tuned)
+        np.array([label == answer for label, answer in map(model.__getitem__, common)], np.bool_)
+        for model in (first, second)
     )
     return judge_difference(before, after)
 

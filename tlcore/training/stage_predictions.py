@@ -1,7 +1,8 @@
 """The classes that a run predicted for its validation images at the end of each training stage.
 
 ``validation-STAGE.npz`` in the run's folder. With it the head alone is compared with the
-fine-tuned model image by image; two accuracies alone cannot tell a change from chance.
+fine-tuned model, and run with run, image by image and without asking a network; two accuracies
+alone cannot tell a change from chance.
 """
 
 from __future__ import annotations
@@ -36,9 +37,14 @@ def load_stage_predictions(folder: Path, stage: str) -> Predictions:
     try:
         with np.load(_path(folder, stage), allow_pickle=False) as file:
             columns = [file[name].tolist() for name in ("sha256", "labels", "predicted")]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return {sha256: (label, answer) for sha256, label, answer in zip(*columns, strict=True)}
+    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile):
         return {}
-    return {sha256: (label, answer) for sha256, label, answer in zip(*columns, strict=True)}
+
+
+def load_last_predictions(folder: Path) -> Predictions:
+    """Return what the model that a run has kept predicted; empty as above."""
+    return load_stage_predictions(folder, "fine-tune") or load_stage_predictions(folder, "head")
 
 
 def _path(folder: Path, stage: str) -> Path:

@@ -130,7 +130,7 @@ def _run(learner: Learner, supply: Supply, desk: Desk, at: Checkpoint) -> tuple[
         at, error = fit(learner, train, val, loop, at), ""
     except Diverged as diverged:
         at, error = diverged.at, str(diverged)
-    if config.fine_tune_epochs and at.event:
+    if at.event:
         save_stage_predictions(desk.folder, learner, val)
     return at, error
 

@@ -8,9 +8,10 @@ import math
 import pandas as pd
 import streamlit as st
 
+from tlcore.evaluation.comparison import compare_validation
 from tlcore.evaluation.intervals import wilson
 from tlcore.models.weights import ready
-from tlcore.percentages import bounds, percent
+from tlcore.percentages import bounds, percent, signed_points
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.notes import write_notes
@@ -84,9 +85,10 @@ def _draw(run: Run, was_active: bool, settings: Settings) -> None:
         st.table(pd.DataFrame([_row(info, run) for info in ranked]).set_index("Backbone"))
         st.caption(
             "The same head and recipe on each backbone, at its own input size, the backbone "
-            "frozen, judged by the same validation pictures. In brackets the 95% interval: where "
-            "two overlap, luck may decide. The time is that of the whole run, the features "
-            "included where they had not been kept."
+            "frozen, judged by the same validation pictures. In brackets the 95% interval; the "
+            "verdict beside this run counts on which pictures the two differ (McNemar's exact "
+            "test). The time is that of the whole run, the features included where they had not "
+            "been kept."
         )
 
 
@@ -96,6 +98,7 @@ def _row(info: RunInfo, run: Run) -> dict[str, str]:
     return {
         "Backbone": f"{info.config.backbone}{tuned}{this}",
         "Validation accuracy": _share(info),
+        "Beside this run": _verdict(info, run.info),
         "Loss": "" if info.val_loss is None else f"{info.val_loss:.3g}",
         "Size": f"{info.config.size} px",
         "Took": duration(info.seconds) if info.seconds else "",
@@ -110,6 +113,12 @@ def _share(info: RunInfo) -> str:
     if not pictures:
         return percent(info.val_accuracy)
     return f"{percent(info.val_accuracy)} ({bounds(*wilson(info.val_accuracy, pictures))})"
+
+
+def _verdict(info: RunInfo, this: RunInfo) -> str:
+    """Return "better (+3.3 points)", or nothing where nothing is known."""
+    change = None if info.id == this.id or info.active else compare_validation(this, info)
+    return f"{change.verdict} ({signed_points(change.value)})" if change else ""
 
 
 def _worse(info: RunInfo) -> tuple[float, float]:
