@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.small_disk import mount
 from tlcore.settings import PROJECT, Settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -38,3 +41,16 @@ def settings(tmp_path: Path) -> Settings:
 def real(tmp_path: Path, shared: Path) -> Settings:
     """An empty home, and the real weights."""
     return Settings(home=tmp_path / "home", keras_home=shared / "keras")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 32 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = mount("-t", "tmpfs", "-o", "size=32m", "tmpfs", place)
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr}")
+    yield place
+    while place.is_mount():
+        subprocess.run(["umount", "--lazy", place], check=True)

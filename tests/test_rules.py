@@ -15,6 +15,7 @@ from tlcore.settings import PROJECT
 
 # Each room may import itself and those before it.
 ORDER = (
+    "text",
     "errors",
     "settings",
     "percentages",

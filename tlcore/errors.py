@@ -11,6 +11,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
 
+from tlcore.text import shorten
+
 MANY = 40  # names; of more than these only the closest are told
 
 
@@ -70,13 +72,19 @@ class UnknownName(TLCoreError):
             close = get_close_matches(received, names, n=5, cutoff=0.3) or names[:5]
             return cls(
                 f"Expected a {what}, such as {', '.join(close)} (there are {len(names)}). "
-                f"Received {received!r}."
+                f"Received {shorten(repr(received))}."
             )
-        return cls(f"Expected a {what} among {', '.join(names)}. Received {received!r}.")
+        return cls(
+            f"Expected a {what} among {', '.join(names)}. Received {shorten(repr(received))}."
+        )
 
 
 class WeightsMissing(TLCoreError):
     """Pretrained weights that are not on this machine; says where they belong, how to get them."""
+
+
+class WeightsDamaged(WeightsMissing):
+    """A weight file that is here and is not whole, or another network's; names the file."""
 
 
 class WorkerDied(TLCoreError):

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlcore.errors import BadConfig
+from tlcore.text import whole_number
 
 PROJECT = Path(__file__).resolve().parent.parent
 KERAS_WEIGHTS_URL = "https://storage.googleapis.com"
@@ -124,10 +125,11 @@ class Settings:
 
 
 def _count(environ: Mapping[str, str], name: str, default: int) -> int:
-    text = environ.get(name) or str(default)
-    if not text.isdecimal() or int(text) < 1:
+    text = environ.get(name) or ""
+    number = whole_number(text) if text else default
+    if not number:
         raise BadConfig(f"Expected {name} to be a whole number of at least 1. Received {text!r}.")
-    return int(text)
+    return number
 
 
 def _folders(text: str) -> tuple[Path, ...]:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tlcore.errors import DamagedFile, StorageError, UnsafePath
+from tlcore.text import shorten
 
 _SYNCED_AT_ONCE = 16  # files
 T = TypeVar("T")
@@ -61,6 +62,45 @@ def write_file(path: Path, data: bytes, *, durable: bool = False) -> None:
         raise
     if durable:
         sync_folder(Path(folder))
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write a file of a person's choice, whole or not at all.
+
+    Raises:
+        StorageError: it cannot be written; what was there before is still there.
+    """
+    check_output(path)
+    with explained_os_errors(f"{path.name} could not be written"):
+        write_file(path, data)
+
+
+def check_output(path: Path) -> None:
+    """Refuse a place where no file of a person's choice can be written, before it is made.
+
+    A file that is there already may be replaced; a device or a pipe must not be, and a folder
+    cannot be.
+
+    Raises:
+        StorageError: it is no regular file, or its folder is not there or may not be written.
+    """
+    shown = shorten(repr(str(path)))
+    with explained_os_errors(f"The file {shown} cannot be written"):
+        if path.exists() and not path.is_file():
+            what = "a folder" if path.is_dir() else "a device or a pipe"
+            raise StorageError(
+                f"Expected the name of a file to write. Received {shown}, which is {what}. Give "
+                "the name of a file."
+            )
+        if not path.parent.is_dir():
+            raise StorageError(
+                f"Expected a file in a folder that is there. Received {shown}: there is no folder "
+                f"{shorten(repr(str(path.parent)))}. Make it, or give another name."
+            )
+        if not os.access(path.parent, os.W_OK):
+            is_read_only = os.statvfs(path.parent).f_flag & os.ST_RDONLY
+            code = errno.EROFS if is_read_only else errno.EACCES
+            raise OSError(code, os.strerror(code), str(path.parent))
 
 
 def sync_folder(folder: Path) -> None:
@@ -187,6 +227,17 @@ def child_path(parent: Path, name: str) -> Path:
         shown = name if len(name) <= 60 else f"{name[:60]}…"
         raise UnsafePath(f"Expected the name of a folder in {parent.name}. Received {shown!r}.")
     return parent / name
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the disk, or the share of it that may be used, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_disk_error(error: OSError) -> bool:
+    """Whether it comes from the disk (full, read-only, failing, not allowed) rather than from
+    what was asked for."""
+    return error.errno in _CAUSES
 
 
 def explain_os_error(error: OSError) -> str:

@@ -46,9 +46,10 @@ for words in json.load(sys.stdin):
             status = -1
             traceback.print_exc()
         file.seek(0)
-        told.append((status, file.read().decode(), said.getvalue()))
+        told.append((status, file.read().decode(errors="backslashreplace"), said.getvalue()))
 os.write(out, json.dumps(told).encode())
 """
+CRASHED = -1  # the status of a line that ended in a traceback
 
 
 def together(
@@ -67,6 +68,7 @@ def together(
         env=os.environ | settings.to_environment(),
         capture_output=True,
         text=True,
+        errors="backslashreplace",
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ from tlcore.datasets.importing import import_set
 from tlcore.datasets.sources import from_uploads, from_zip
 from tlcore.datasets.splitting import Division, divide_set
 from tlcore.datasets.store import load_set, load_state
-from tlcore.errors import BadDataset
+from tlcore.errors import BadDataset, StorageError
 from tlcore.settings import Settings
 
 
@@ -62,7 +62,7 @@ def test_the_same_set_gives_the_same_bytes(settings: Settings, tmp_path: Path) -
 
 def test_what_cannot_be_written_is_said(settings: Settings, tmp_path: Path) -> None:
     make(settings)
-    with pytest.raises(BadDataset, match="Expected to be able to write"):
+    with pytest.raises(StorageError, match="in a folder that is there"):
         export_set("mine", tmp_path / "nowhere" / "out.zip", settings)
     editing.exclude("mine", list(load_state("mine", settings).by_key), settings)
     with pytest.raises(BadDataset, match="none that are used"):

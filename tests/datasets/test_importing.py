@@ -17,7 +17,7 @@ from tlcore.datasets.decode import content_id
 from tlcore.datasets.incoming import Incoming
 from tlcore.datasets.sources import from_folder, from_uploads, from_zip
 from tlcore.datasets.store import add_to_set, import_set, list_sets, load_set
-from tlcore.errors import BadDataset
+from tlcore.errors import BadDataset, StorageError
 from tlcore.settings import Limits, Settings
 
 
@@ -211,7 +211,7 @@ def test_a_zip_becomes_a_set(settings: Settings) -> None:
 
 def test_a_home_that_cannot_be_written_is_said(settings: Settings) -> None:
     settings.home.write_text("a file where a folder should be")
-    with pytest.raises(BadDataset, match="Expected to be able to write below"):
+    with pytest.raises(StorageError, match="Nothing can be written below"):
         import_set("mine", from_uploads(some(1)), settings)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.pages.conftest import Opened, texts
+from tests.weight_files import write_stand_in
 from tlcore.models.catalogue import BACKBONES
 from tlcore.models.downloads import Download, write_download
 from tlcore.settings import Settings
@@ -57,3 +58,38 @@ def test_a_failed_download_says_why_and_can_be_tried_again(
     at = opened("Compare")
     assert "The network does not answer." in texts(at)
     assert at.button(key="offer-MobileNetV2")
+
+
+@pytest.mark.parametrize(
+    ("name", "top", "also"),
+    [
+        ("Home", True, True),
+        ("Home", False, True),
+        ("Compare", True, True),
+        ("Feature maps", False, False),
+        ("Fine-tune", False, True),
+    ],
+)
+def test_a_file_that_was_cut_short_is_named_and_can_be_downloaded_again(
+    name: str,
+    top: bool,
+    also: bool,
+    opened: Opened,
+    workspace: Settings,
+    commands: list[list[str]],
+) -> None:
+    row = BACKBONES["MobileNetV2"]
+    cut = write_stand_in(workspace, row, 224, top=top)
+    cut.write_bytes(cut.read_bytes()[:100_000])
+    if also:  # the other of the two files is whole
+        write_stand_in(workspace, row, 224, top=not top)
+    at = opened(name)
+    assert not at.exception
+    assert not at.error
+    [warning] = [each.value for each in at.warning if "are damaged" in each.value]
+    assert f"The file {cut.name}" in warning.replace("\\", "")
+    assert "it was cut short, 100,000 of " in warning
+    if name == "Home":
+        assert "None is on this machine yet" in texts(at)
+    next(button for button in at.button if button.label == "Download again").click().run()
+    assert commands[0][1:6] == ["-m", "tlcore", "weights", "fetch", "MobileNetV2"]

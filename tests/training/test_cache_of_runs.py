@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,15 +17,17 @@ from tlcore.datasets.folder import read_folder
 from tlcore.settings import Settings
 from tlcore.training.cache.keys import ROW_ID
 from tlcore.training.cache.room import bytes_in
+from tlcore.training.cache.shelf import ENTRY
 from tlcore.training.config import RunConfig
 from tlcore.training.inputs import Asked, Stored, stored_requests, train_part
 from tlcore.training.launcher import start_run
 from tlcore.training.outcome import FAILED, FINISHED
 from tlcore.training.pictures import hashed
+from tlcore.training.run import Run
 from tlcore.training.store import load_run
 from tlcore.training.supply import Supply
 
-PICTURE = 256 * 4 + ROW_ID  # bytes of one picture's pooled features
+PICTURE = 256 * 4 + ENTRY  # bytes of one picture's pooled features
 
 
 def test_one_shelf_stays_within_the_bound_and_the_oldest_go_first(
@@ -73,8 +77,85 @@ def test_two_runs_at_once_fill_one_cache(settings: Settings, tmp_path: Path) -> 
     assert one == other
     (ids,) = both.features.glob("*/ids")
     found = ids.read_bytes()
-    assert len({found[at : at + ROW_ID] for at in range(0, len(found), ROW_ID)}) == 90
-    assert len(found) == 90 * ROW_ID
+    assert len({found[at : at + ROW_ID] for at in range(0, len(found), ENTRY)}) == 90
+    assert len(found) == 90 * ENTRY
+
+
+def _garbage(whole: bytes) -> bytes:
+    return b"\xff\xc0garbage" * (len(whole) // 9 + 1)
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+    "missing": lambda whole: None,
+    "empty": lambda whole: b"",
+    "cut short": lambda whole: whole[: len(whole) // 2 + 1],
+    "garbage": lambda whole: _garbage(whole)[: len(whole)],
+    "garbage in one place": lambda whole: whole[:500] + _garbage(whole)[:40] + whole[540:],
+    "NaN": lambda whole: np.full(len(whole) // 4, np.nan, np.float32).tobytes(),
+    "longer": lambda whole: whole + _garbage(whole),
+    "brackets": lambda whole: b"[" * 200_000,
+}
+
+
+CASES = {  # the damage of each file; of ids, only what is lost with them can be told
+    "values": (*DAMAGES,),
+    "ids": ("missing", "cut short", "garbage"),
+    "key.json": ("missing", "empty", "garbage", "brackets"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), [(name, damage) for name, damages in CASES.items() for damage in damages]
+)
+def test_a_cache_that_is_not_whole_is_computed_again(
+    name: str,
+    damage: str,
+    warm: tuple[Settings, RunConfig, Run],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The figures are those of the first run, bit for bit, and whatever was wrong is over."""
+    source, config, first = warm
+    settings = replace(source, home=tmp_path / "home")
+    shutil.copytree(source.features, settings.features)
+    [path] = settings.features.glob(f"*/{name}")
+    content = DAMAGES[damage](path.read_bytes())
+    path.unlink() if content is None else path.write_bytes(content)
+    says = name != "ids" and (name, damage) != ("values", "longer")
+    for again in (False, True)[: 2 if damage == "NaN" else 1]:
+        caplog.clear()
+        state, folder = run(settings, config)
+        found = load_run(folder.name, settings)
+        assert (state, found.info.error) == (FINISHED, "")
+        assert figures(found) == figures(first)
+        if name != "ids":
+            assert ("was damaged" in caplog.text) == (says and not again)
+
+
+def test_a_cache_of_another_shape_is_computed_again(
+    warm: tuple[Settings, RunConfig, Run], tmp_path: Path
+) -> None:
+    source, config, first = warm
+    settings = replace(source, home=tmp_path / "home")
+    shutil.copytree(source.features, settings.features)
+    [path] = settings.features.glob("*/key.json")
+    path.write_text(path.read_text().replace("256", "128"))
+    _, folder = run(settings, config)
+    assert figures(load_run(folder.name, settings)) == figures(first)
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, RunConfig, Run]:
+    """A home with a cache, and the run that filled it."""
+    home = tmp_path_factory.mktemp("warm")
+    settings = Settings(home=home / "home", keras_home=home)
+    config = RunConfig(str(write_patches(home / "set", classes=2)), epochs=2, **SMALL)
+    _, folder = run(settings, config)
+    return settings, config, load_run(folder.name, settings)
+
+
+def figures(found: Run) -> list[tuple[float, ...]]:
+    return [(e.loss, e.accuracy, e.val_loss, e.val_accuracy) for e in found.history]
 
 
 @pytest.mark.parametrize("gone", ["deleted", "torn"])

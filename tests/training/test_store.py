@@ -172,25 +172,3 @@ def test_only_a_worker_of_its_own_is_ended(made: tuple[Path, int], settings: Set
     _, lock = reopen_run(folder.name, settings)
     assert not (folder / "process.json").exists()  # another's, by now
     os.close(lock)
-
-
-def test_a_full_disk_is_said_and_what_was_half_saved_goes(
-    made: tuple[Path, int], settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder, lock = made
-    half = folder / ".saving.keras"
-
-    def full(*_: object, **options: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    def write(folder: Path, outcome: Outcome) -> None:
-        full() if half.exists() else write_outcome(folder, outcome)
-
-    half.touch()
-    monkeypatch.setattr("tlcore.training.worker.train", full)
-    monkeypatch.setattr("tlcore.training.worker.write_outcome", write)
-    work(folder, settings)
-    os.close(lock)
-    info = run_info(folder.name, settings)
-    assert info.state == FAILED
-    assert "Make room and resume" in info.error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tlcore.ui.words import accuracy, ago, count, duration, file_size, plain
+from tlcore.text import file_size
+from tlcore.ui.words import accuracy, ago, count, duration, plain
 
 
 def test_accuracy_says_its_doubt() -> None:
@@ -39,6 +40,9 @@ def test_ago(seconds: float, said: str) -> None:
 
 
 def test_sizes_and_counts() -> None:
+    assert file_size(1) == "1 byte"
+    assert file_size(173) == "173 bytes"
+    assert file_size(185_761) == "181 kB"
     assert file_size(14 * 2**20) == "14 MB"
     assert file_size(3.25 * 2**20) == "3.2 MB"
     assert file_size(1.5 * 2**30) == "1.5 GB"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from tlcore.cli.words import Subparsers, add_json, write_json
+from tlcore.cli.words import Subparsers, add_json, decimal, output_file, whole, write_json
 from tlcore.datasets.doctor.checkup import Checkup, Finding
 from tlcore.datasets.doctor.examine import examine, examine_folder
 from tlcore.datasets.doctor.kinds import KINDS
@@ -41,13 +41,13 @@ def add(subparsers: Subparsers) -> None:
     _action(actions, "list", list_, "all sets")
     _named(_action(actions, "show", show, "one set"))
     divide = _named(_action(actions, "split", split, "divide a set and keep the division"))
-    divide.add_argument("--val", type=float, default=Division.val, metavar="SHARE")
-    divide.add_argument("--test", type=float, default=Division.test, metavar="SHARE")
-    divide.add_argument("--seed", type=int, default=Division.seed)
+    divide.add_argument("--val", type=decimal, default=Division.val, metavar="SHARE")
+    divide.add_argument("--test", type=decimal, default=Division.test, metavar="SHARE")
+    divide.add_argument("--seed", type=whole, default=Division.seed)
     divide.add_argument("--redo", action="store_true", help="parts that were given as well")
     _named(_action(actions, "undo", undo_, "take the last edit back"))
     out = _named(_action(actions, "export", export, "write a set as a zip of class folders"))
-    out.add_argument("file", type=Path, metavar="FILE.zip")
+    out.add_argument("file", type=output_file, metavar="FILE.zip")
 
 
 Run = Callable[[argparse.Namespace, Settings, TextIO], int]

@@ -16,6 +16,7 @@ from tlcore.cli.words import (
     add_json,
     add_random_weights,
     add_size,
+    output_file,
     size_of,
     write_json,
 )
@@ -27,9 +28,11 @@ from tlcore.models.maps.drawing import picture
 from tlcore.models.maps.order import ORDERS
 from tlcore.models.maps.values import View
 from tlcore.settings import Settings
-from tlcore.storage import write_file
+from tlcore.storage import write_output
+from tlcore.text import shorten, whole_number
 from tlcore.training.store import run_info
 
+MOST_CHANNELS = 100_000  # no network has as many: a slip of the keyboard fills no memory
 OWN = ("backbone", "size", "fit", "random_weights")  # of a run: what its maps depend on
 
 
@@ -39,9 +42,11 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--layer", required=True, metavar="NAME", help="with a spatial output")
     parser.add_argument("--run", dest="run_id", metavar="ID", help="a trained run's network")
     parser.add_argument(
-        "--npz", metavar="FILE", type=Path, help="write maps, float32 (height, width, c)"
+        "--npz", metavar="FILE", type=output_file, help="write maps, float32 (height, width, c)"
     )
-    parser.add_argument("--png", metavar="FILE", type=Path, help="write a page of them, drawn")
+    parser.add_argument(
+        "--png", metavar="FILE", type=output_file, help="write a page of them, drawn"
+    )
     parser.add_argument(
         "--channels", metavar="LIST", type=_channels, help="only these, from 0: 0-3,7 (all)"
     )
@@ -97,20 +102,10 @@ def _write(args: argparse.Namespace, maps: Floats, shown: Floats, only: list[int
     if args.npz:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, maps=shown)
-        _save(args.npz, buffer.getvalue())
+        write_output(args.npz, buffer.getvalue())
     if args.png:
         view = View(args.grid, args.order, *_colours(args))
-        _save(args.png, picture(maps, view, only))
-
-
-def _save(path: Path, data: bytes) -> None:
-    try:
-        write_file(path, data)
-    except OSError as error:
-        raise BadConfig(
-            f"Expected a file that can be written. Received {path}: {error.strerror}. Make its "
-            "folder, or give another name."
-        ) from error
+        write_output(args.png, picture(maps, view, only))
 
 
 def _colours(args: argparse.Namespace) -> tuple[str, str]:
@@ -181,21 +176,27 @@ def _within(channels: list[int] | None, count: int) -> list[int]:
 
 def _channels(text: str) -> list[int]:
     """Read "0-3,7" as 0, 1, 2, 3, 7."""
-    found: list[int] = []
+    channels: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        known = first.isdecimal() and (last.isdecimal() or not dash)
-        if not known or int(last or first) < int(first):
-            raise argparse.ArgumentTypeError(f"Expected channels like 0-3,7. Received {text!r}.")
-        found += range(int(first), int(last or first) + 1)
-    return found
+        low, high = whole_number(first), whole_number(last if dash else first)
+        if low is None or high is None or not low <= high < MOST_CHANNELS:
+            raise argparse.ArgumentTypeError(
+                f"Expected channels like 0-3,7, each below {MOST_CHANNELS:,}. "
+                f"Received {shorten(repr(text))}."
+            )
+        channels += range(low, high + 1)
+    return channels
 
 
 def _grid(text: str) -> Layout:
-    rows, x, columns = text.lower().partition("x")
-    if not (x and rows.isdecimal() and columns.isdecimal()):
-        raise argparse.ArgumentTypeError(f"Expected rows and columns like 4x8. Received {text!r}.")
+    first, _, second = text.lower().partition("x")
+    rows, columns = whole_number(first), whole_number(second)
+    if rows is None or columns is None:
+        raise argparse.ArgumentTypeError(
+            f"Expected rows and columns like 4x8. Received {shorten(repr(text))}."
+        )
     try:
-        return Layout(int(rows), int(columns))
+        return Layout(rows, columns)
     except BadConfig as error:
         raise argparse.ArgumentTypeError(str(error)) from error

@@ -7,10 +7,10 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, TextIO
 
-from tlcore.cli.words import Subparsers, add_json, write_json
+from tlcore.cli.words import Subparsers, add_json, output_file, write_json
 from tlcore.errors import TLCoreError
 from tlcore.evaluation.progress import DONE, FAILED, RUNNING, Making, write_making
 from tlcore.evaluation.script.make import write_script
@@ -27,8 +27,10 @@ def add(actions: Subparsers) -> None:
         action = actions.add_parser(name, help=words)
         action.set_defaults(run=function)
         action.add_argument("id", metavar="ID")
-        action.add_argument("file", metavar=file, type=Path)
-        action.add_argument("--progress-file", type=Path, help="JSON, replaced as it goes on")
+        action.add_argument("file", metavar=file, type=output_file)
+        action.add_argument(
+            "--progress-file", type=output_file, help="JSON, replaced as it goes on"
+        )
         add_json(action)
 
 
@@ -71,8 +73,9 @@ def _told(args: argparse.Namespace, make: Callable[[Callable[[int, int, str], No
     """Make something and say how far it is: on standard error, and in a file if one is named."""
 
     def write(making: Making) -> None:
-        if args.progress_file:
-            write_making(args.progress_file, making)
+        with suppress(OSError):  # on a full disk the file matters, not how far it is
+            if args.progress_file:
+                write_making(args.progress_file, making)
 
     def tell(done: int, steps: int, words: str) -> None:
         sys.stderr.write(f"{done}/{steps} {words} …\n")

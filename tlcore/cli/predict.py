@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import csv
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,7 +18,9 @@ from tlcore.cli.words import (
     add_json,
     add_random_weights,
     add_size,
+    output_file,
     size_of,
+    whole,
     write_json,
 )
 from tlcore.datasets.geometry import fit
@@ -28,6 +30,8 @@ from tlcore.models.catalogue import DEFAULT
 from tlcore.models.explanation import Explanation, overlay
 from tlcore.percentages import probability
 from tlcore.settings import Settings
+from tlcore.storage import write_output
+from tlcore.text import csv_text, whole_number
 
 
 def add(subparsers: Subparsers) -> None:
@@ -36,13 +40,14 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument("--backbone", action="append", metavar="NAME", help=f"({DEFAULT})")
     parser.add_argument("--run", dest="runs", action="append", metavar="ID", help="a trained run")
-    parser.add_argument("--csv", metavar="FILE", help="also write one line an answer's rank")
-    parser.add_argument("--explain", metavar="FILE.png", help="write where each network looked "
-                        "(Grad-CAM), side by side, one row an image")  # fmt: skip
+    parser.add_argument("--csv", metavar="FILE", type=output_file, help="also write one line an "
+                        "answer's rank; ' stands before a text like a formula")  # fmt: skip
+    parser.add_argument("--explain", metavar="FILE.png", type=output_file, help="write where each "
+                        "network looked (Grad-CAM), side by side, one row an image")  # fmt: skip
     parser.add_argument(
         "--class", dest="wanted", metavar="NAME|INDEX", help="what to explain (the first choice)"
     )
-    parser.add_argument("--top", type=int, default=5, metavar="K", help="classes shown (5)")
+    parser.add_argument("--top", type=whole, default=5, metavar="K", help="classes shown (5)")
     add_size(parser)
     add_fit(parser)
     add_random_weights(parser)
@@ -79,9 +84,11 @@ def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
                 ]
             )
     if args.csv:
-        _write_csv(answers, args.csv)
+        write_output(args.csv, csv_text(_csv_rows(answers)).encode(errors="surrogateescape"))
     if looks:
-        sheet(pictures, looks).save(args.explain, "PNG")
+        buffer = io.BytesIO()
+        sheet(pictures, looks).save(buffer, "PNG")
+        write_output(args.explain, buffer.getvalue())
     write_json(out, answers) if args.json else _write_table(answers, out)
     return 1 if any("error" in answer for answer in answers) else 0
 
@@ -94,8 +101,9 @@ def class_index(answer: Prediction, wanted: str | None) -> int:
     """
     if not wanted:
         return answer.ranking(1)[0].index
-    if wanted.isdecimal() and int(wanted) < len(answer.labels):
-        return int(wanted)
+    number = whole_number(wanted)
+    if number is not None and number < len(answer.labels):
+        return number
     name = wanted.replace(" ", "_").lower()
     for index, known in enumerate(answer.labels):
         if known.replace(" ", "_").lower() == name:
@@ -121,17 +129,14 @@ def sheet(pictures: Sequence[Image], looks: Sequence[Sequence[Explanation]]) -> 
 SIDE, OPACITY = 448, 0.6
 
 
-def _write_csv(answers: Sequence[dict[str, Any]], file: str) -> None:
-    with Path(file).open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out)
-        writer.writerow(("image", "source", "weights", *RANKED, "error"))
-        for answer in answers:
-            if "error" in answer:
-                empty = [""] * (2 + len(RANKED))
-                writer.writerow([answer["image"], *empty, answer["error"]])
-            for row in answer.get("top", ()):
-                about = (answer["image"], answer["source"], answer["weights"])
-                writer.writerow([*about, *(getattr(row, name) for name in RANKED), ""])
+def _csv_rows(answers: Sequence[dict[str, Any]]) -> Iterator[Sequence[Any]]:
+    yield ("image", "source", "weights", *RANKED, "error")
+    for answer in answers:
+        if "error" in answer:
+            yield (answer["image"], *[""] * (2 + len(RANKED)), answer["error"])
+        for row in answer.get("top", ()):
+            about = (answer["image"], answer["source"], answer["weights"])
+            yield (*about, *(getattr(row, name) for name in RANKED), "")
 
 
 RANKED = ("rank", "index", "label", "wnid", "probability", "logit")

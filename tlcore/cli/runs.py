@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -20,6 +19,7 @@ from tlcore.evaluation.comparison import compare_runs
 from tlcore.evaluation.predictions import common_part, judge
 from tlcore.percentages import percent
 from tlcore.settings import Settings
+from tlcore.text import csv_text
 from tlcore.training.compare import comparison
 from tlcore.training.orders import stop_run
 from tlcore.training.outcome import DAMAGED
@@ -94,7 +94,7 @@ def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         return 0
     rows = [["", *args.ids], *([name, *values] for name, values in table.items())]
     if args.csv:
-        csv.writer(out).writerows(rows)
+        out.write(csv_text(rows))
         return 0
     widths = [max(len(_short(row[place])) for row in rows) for place in range(len(rows[0]))]
     for row in rows:

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +18,8 @@ from tlcore.cli.words import (
     add_json,
     add_random_weights,
     add_size,
+    decimal,
+    whole,
     write_json,
 )
 from tlcore.datasets.store import open_dataset
@@ -64,24 +67,25 @@ def add(subparsers: Subparsers) -> None:
                         help=f"for the views: {','.join(AUGMENTATIONS)}")  # fmt: skip
     parser.add_argument("--free-augmentation", action="store_true", help="fresh views in each "
                         "epoch; the network runs each time")  # fmt: skip
-    for option, kind in OPTIONS.items():
+    for option, read in OPTIONS.items():
         name = option.replace("-", "_")
-        parser.add_argument(f"--{option}", type=kind, default=default[name], metavar=kind.__name__)
+        metavar = "INT" if read is whole else "FLOAT"
+        parser.add_argument(f"--{option}", type=read, default=default[name], metavar=metavar)
     add_json(parser)
 
 
-OPTIONS: dict[str, type[int] | type[float]] = {
-    "epochs": int,
-    "fine-tune-epochs": int,
-    "batch-size": int,
-    "learning-rate": float,
-    "fine-tune-learning-rate": float,
-    "dropout": float,
-    "val-fraction": float,
-    "seed": int,
-    "label-smoothing": float,
-    "patience": int,
-    "views": int,
+OPTIONS: dict[str, Callable[[str], float]] = {
+    "epochs": whole,
+    "fine-tune-epochs": whole,
+    "batch-size": whole,
+    "learning-rate": decimal,
+    "fine-tune-learning-rate": decimal,
+    "dropout": decimal,
+    "val-fraction": decimal,
+    "seed": whole,
+    "label-smoothing": decimal,
+    "patience": whole,
+    "views": whole,
 }
 CHOICES = {
     "output": OUTPUTS,
@@ -155,7 +159,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _counts(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in _names(text))
+    return tuple(whole(part) for part in _names(text))
 
 
 def _stop_on_interrupt(folder: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from tlcore.cli.words import Subparsers, add_json, add_size, size_of, write_json
-from tlcore.errors import WeightsMissing
+from tlcore.cli.words import Subparsers, add_json, add_size, output_file, size_of, write_json
+from tlcore.errors import TLCoreError
 from tlcore.models.catalogue import backbone
 from tlcore.models.downloads import Download, write_download
 from tlcore.models.weights import Ready, file_name, ready
@@ -22,7 +23,9 @@ def add(subparsers: Subparsers) -> None:
     fetch = parser.add_subparsers(metavar="fetch").add_parser("fetch", help="download weights")
     fetch.set_defaults(run=fetch_weights)
     fetch.add_argument("names", nargs="+", metavar="NAME", help="backbones")
-    fetch.add_argument("--progress-file", type=Path, help="JSON, replaced as the download goes on")
+    fetch.add_argument(
+        "--progress-file", type=output_file, help="JSON, replaced as the download goes on"
+    )
     add_size(fetch)
     add_json(fetch)
 
@@ -33,10 +36,16 @@ def list_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> i
         write_json(out, [_row(row) for row in rows])
         return 0
     for row in rows:
-        state = {2: "ready", 1: "half", 0: "missing"}[bool(row.top) + bool(row.no_top)]
-        out.write(f"{row.backbone.name:18} {state:8} {row.note}\n")
+        out.write(f"{row.backbone.name:18} {_state(row):8} {row.note}\n")
+        out.writelines(f"{'':18} {words}\n" for words in row.damage)
     out.write(f"in {settings.weights}\n")
     return 0
+
+
+def _state(row: Ready) -> str:
+    if row.damage:
+        return "damaged"
+    return {2: "ready", 1: "half", 0: "missing"}[bool(row.top) + bool(row.no_top)]
 
 
 def _row(row: Ready) -> dict[str, Any]:
@@ -50,6 +59,7 @@ def _row(row: Ready) -> dict[str, Any]:
         "top": row.top and row.top.path,
         "no_top": row.no_top and row.no_top.path,
         "files": names,
+        "damage": row.damage,
         "note": row.note,
     }
 
@@ -65,7 +75,7 @@ def fetch_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> 
             report = _Report(args.progress_file, file_name(row, size, top=top))
             try:
                 paths.append(fetch(row, size, settings, top=top, progress=report))
-            except WeightsMissing as error:
+            except TLCoreError as error:
                 report.end("failed", str(error))
                 raise
     report.end("done")
@@ -88,5 +98,6 @@ class _Report:
         self.end("running")
 
     def end(self, state: str, error: str = "") -> None:
-        if self.path:
-            write_download(self.path, Download(state, self.done, self.total, error))
+        with suppress(OSError):  # on a full disk the download matters, not how far it is
+            if self.path:
+                write_download(self.path, Download(state, self.done, self.total, error))

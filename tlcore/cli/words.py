@@ -7,12 +7,46 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TextIO
 
 from tlcore.datasets.geometry import FITS
+from tlcore.errors import StorageError
 from tlcore.models.catalogue import BACKBONES, DEFAULT, backbone
+from tlcore.storage import check_output
+from tlcore.text import shorten, whole_number
 
 Subparsers = Any  # argparse keeps the type of its subparsers to itself
+
+
+def whole(text: str) -> int:
+    """Read an option that is a whole number, with or without a sign, for argparse."""
+    number = whole_number(text.removeprefix("-"))
+    if number is None:
+        raise argparse.ArgumentTypeError(
+            f"Expected a whole number. Received {shorten(repr(text))}."
+        )
+    return -number if text.startswith("-") else number
+
+
+def decimal(text: str) -> float:
+    """Read an option that is a number, for argparse."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"Expected a number. Received {shorten(repr(text))}."
+        ) from error
+
+
+def output_file(text: str) -> Path:
+    """Read an option that names a file to write, for argparse: known before anything is made."""
+    path = Path(text)
+    try:
+        check_output(path)
+    except (StorageError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return path
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +54,12 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def add_size(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--size", type=int, help="side of the input, pixels (the backbone's own)")
+    parser.add_argument(
+        "--size",
+        type=whole,
+        metavar="PIXELS",
+        help="side of the input, pixels (the backbone's own)",
+    )
 
 
 def add_fit(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from tlcore.datasets.layout import label_and_split, outer_folder
 from tlcore.datasets.names import folder_of
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
+from tlcore.storage import check_output, explained_os_errors
 
 _MOMENT = (1980, 1, 1, 0, 0, 0)  # of every entry: the same set gives the same bytes
 _READABLE = 0o100644 << 16
@@ -33,24 +34,25 @@ def export_set(
         progress: called after each picture.
 
     Raises:
-        BadDataset: no such set, a label that no folder can have, or nowhere to write.
+        BadDataset: no such set, or a label that no folder can have.
+        StorageError: nowhere to write, or the target is a folder or a device.
     """
+    check_output(target)
     state = read_state(folder_of(name, settings))
     names = _names(state)
     beside = target.with_name(f".{target.name}.part")
     try:
-        with ZipFile(beside, "w", ZIP_STORED) as archive:  # pictures are packed already
-            for done, (file, item) in enumerate(names.items(), start=1):
-                entry = ZipInfo(file, _MOMENT)
-                entry.external_attr = _READABLE
-                archive.writestr(entry, item.entry.path(state.folder).read_bytes())
-                if progress is not None:
-                    progress(done, len(names))
-        beside.replace(target)
-    except (OSError, zipfile.LargeZipFile) as error:
-        raise BadDataset(
-            f"Expected to be able to write {str(target)!r}. Received: {error}."
-        ) from error
+        with explained_os_errors(f"{target.name} could not be written"):
+            with ZipFile(beside, "w", ZIP_STORED) as archive:  # pictures are packed already
+                for done, (file, item) in enumerate(names.items(), start=1):
+                    entry = ZipInfo(file, _MOMENT)
+                    entry.external_attr = _READABLE
+                    archive.writestr(entry, item.entry.path(state.folder).read_bytes())
+                    if progress is not None:
+                        progress(done, len(names))
+            beside.replace(target)
+    except zipfile.LargeZipFile as error:
+        raise BadDataset(f"Expected a set that fits into a zip. Received: {error}.") from error
     finally:
         beside.unlink(missing_ok=True)
     return state

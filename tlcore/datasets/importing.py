@@ -26,7 +26,7 @@ from tlcore.datasets.names import check_free, check_name, folder_of, taken
 from tlcore.datasets.threads import in_order
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Settings
-from tlcore.storage import sync_files, write_file
+from tlcore.storage import explained_os_errors, sync_files, write_file
 
 Progress = Callable[[int, int | None], None]  # files done, files in all if known
 
@@ -52,6 +52,7 @@ class Taken:
     facts: Facts
 
 
+@explained_os_errors("The images could not be stored; nothing of them was kept")
 def import_set(
     name: str,
     incoming: Iterable[Incoming],
@@ -90,6 +91,7 @@ def import_set(
     )
 
 
+@explained_os_errors("The images could not be added; the dataset is as it was")
 def add_to_set(
     name: str,
     incoming: Iterable[Incoming],
@@ -170,13 +172,8 @@ def _take(
 
 def _publish(place: Path, name: str, settings: Settings) -> Path:
     folder = settings.datasets / check_name(name)
-    try:
-        if not publish(place, folder):  # another import was first
-            raise taken(name)
-    except OSError as error:
-        raise BadDataset(
-            f"Expected to be able to write {str(folder)!r}. Received: {error.strerror}."
-        ) from error
+    if not publish(place, folder):  # another import was first
+        raise taken(name)
     return folder
 
 

@@ -15,8 +15,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tlcore.errors import BadDataset
-from tlcore.storage import sync_folder
+from tlcore.errors import BadDataset, StorageError
+from tlcore.storage import explain_os_error, explained_os_errors, is_disk_error, sync_folder
 
 _LOCK = "lock"
 _WORK, _TRASH = ".import-", ".trash-"
@@ -40,12 +40,17 @@ def hold_set(folder: Path, *, wait: bool) -> Iterator[bool]:
     """Hold a stored set, to change it.
 
     Raises:
-        BadDataset: it has just been deleted or renamed, or may not be written.
+        BadDataset: it has just been deleted or renamed.
+        StorageError: it may not be written, or there is no room.
     """
     with contextlib.ExitStack() as stack:
         try:
             held = stack.enter_context(hold(folder / _LOCK, wait=wait))
         except OSError as error:
+            if is_disk_error(error):
+                raise StorageError(
+                    f"The dataset {folder.name!r} cannot be changed. {explain_os_error(error)}"
+                ) from error
             raise BadDataset(
                 f"Expected a data set {folder.name!r} that can be changed. Received: "
                 f"{error.strerror}. Reload the list of sets."
@@ -60,7 +65,7 @@ def workplace(parent: Path) -> Iterator[Path]:
     Renamed within the block, it stays under its new name.
 
     Raises:
-        BadDataset: nothing can be written there.
+        StorageError: nothing can be written there.
     """
     place = parent / f"{_WORK}{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
@@ -78,7 +83,7 @@ def alone(parent: Path, what: str) -> Iterator[None]:
     """Wait until nobody else is within a block for the same `what` below `parent`.
 
     Raises:
-        BadDataset: nothing can be written there.
+        StorageError: nothing can be written there.
     """
     with contextlib.ExitStack() as stack:
         with _writing(parent):
@@ -126,13 +131,9 @@ def sweep(parent: Path) -> None:
 @contextlib.contextmanager
 def _writing(parent: Path) -> Iterator[None]:
     """Make the folder; errors of the system become one that says where writing failed."""
-    try:
+    with explained_os_errors(f"Nothing can be written below {str(parent)!r}"):
         parent.mkdir(parents=True, exist_ok=True)
         yield
-    except OSError as error:
-        raise BadDataset(
-            f"Expected to be able to write below {str(parent)!r}. Received: {error.strerror}."
-        ) from error
 
 
 def _judging(parent: Path) -> contextlib.AbstractContextManager[bool]:

@@ -10,8 +10,9 @@ import keras
 
 from tlcore.models.answers import Pretrained
 from tlcore.models.catalogue import Backbone, backbone
-from tlcore.models.weights import find
+from tlcore.models.weights import damaged, find
 from tlcore.settings import Settings
+from tlcore.text import shorten
 
 RANDOM_SEED = 0  # random weights are the same in every process
 
@@ -26,7 +27,7 @@ def build(ref: Pretrained, settings: Settings) -> tuple[keras.Model, str]:
     Raises:
         UnknownName: no such backbone.
         BadConfig: a size this backbone does not take.
-        WeightsMissing: ImageNet weights are asked for and not here.
+        WeightsMissing: ImageNet weights are asked for and not here, or damaged.
     """
     row = backbone(ref.backbone)
     row.check_size(ref.size, top=ref.top)
@@ -34,7 +35,10 @@ def build(ref: Pretrained, settings: Settings) -> tuple[keras.Model, str]:
     model = architecture(row, ref.size, top=ref.top)
     if found is None:
         return model, "random weights: not trained on anything"
-    model.load_weights(found.path)
+    try:
+        model.load_weights(found.path)
+    except Exception as error:  # Keras and h5py raise all kinds for what is not as it should be
+        raise damaged(found.path, row, ref.size, shorten(str(error), 200)) from error
     return model, found.note
 
 

@@ -34,6 +34,10 @@ class WeightFiles:
     no_top_hash: str = ""
     rows: tuple[int, ...] = ()  # the resolutions with a file of their own, in pixels
 
+    def hash_of(self, *, top: bool) -> str:
+        """Return the hash of one of the two files, "" where Keras checks none."""
+        return self.top_hash if top else self.no_top_hash
+
 
 @dataclass(frozen=True)
 class Backbone:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import tempfile
 import threading
@@ -14,8 +13,9 @@ import keras
 
 from tlcore.errors import WeightsMissing
 from tlcore.models.catalogue import Backbone
-from tlcore.models.weights import address, file_name
+from tlcore.models.weights import address, fault_of, file_name
 from tlcore.settings import Settings
+from tlcore.storage import explain_os_error, is_disk_error
 
 Progress = Callable[[int, int | None], None]  # bytes here, bytes in all where that is known
 SILENCE = 30.0  # s without a byte before a download is given up
@@ -27,34 +27,41 @@ def fetch(
     """Download one weight file into Keras' folder and return its path.
 
     Keras writes into a folder of its own beside the others and the file moves over when it is
-    complete and its hash is right, so that an interrupted download never looks like weights.
+    complete and what it should be, so that an interrupted download never looks like weights. A
+    damaged file of that name is replaced.
 
     Raises:
-        WeightsMissing: the address did not answer, or sent something else.
+        WeightsMissing: the address did not answer, or sent something else, or there is no room.
     """
-    settings.weights.mkdir(parents=True, exist_ok=True)
     target = settings.weights / file_name(backbone, size, top=top)
     origin = address(backbone, size, settings, top=top)
-    partial = Path(tempfile.mkdtemp(prefix=".download-", dir=settings.weights))
     socket.setdefaulttimeout(SILENCE)
     try:
-        with _watching(partial / target.name, _length(origin), progress):
-            path = keras.utils.get_file(
-                target.name,
-                origin,
-                file_hash=(backbone.files.top_hash if top else backbone.files.no_top_hash) or None,
-                cache_dir=str(partial),
-                cache_subdir="",
-            )
-        Path(path).replace(target)
+        settings.weights.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=settings.weights) as partial:
+            with _watching(Path(partial) / target.name, _length(origin), progress):
+                path = keras.utils.get_file(
+                    target.name,
+                    origin,
+                    file_hash=backbone.files.hash_of(top=top) or None,
+                    cache_dir=partial,
+                    cache_subdir="",
+                )
+            if fault := fault_of(Path(path), backbone, top=top):
+                raise WeightsMissing(fault)
+            Path(path).replace(target)
     except Exception as error:  # Keras raises bare Exception for a network that fails
         raise WeightsMissing(
-            f"Expected to download {target.name} from {origin}. Received: {error}. Check the "
-            f"network, or put the file into {settings.weights} yourself."
+            f"Expected to download {target.name} from {origin}. Received: {error}. "
+            f"{_advice(error, settings)}"
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def _advice(error: Exception, settings: Settings) -> str:
+    if isinstance(error, OSError) and is_disk_error(error):
+        return explain_os_error(error)
+    return f"Check the network, or put the file into {settings.weights} yourself."
 
 
 def _length(origin: str) -> int | None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tlcore.errors import DamagedFile
+from tlcore.text import shorten
+
 State = dict[str, Any]  # name → array
 FILE = "checkpoint.npz"  # in a run's folder
+_OTHER = (ValueError, TypeError, KeyError, AttributeError, RecursionError, NotImplementedError)
 BEST = "best-"  # prefix of the best weights' names in the file
 
 
@@ -41,7 +47,11 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path) -> Checkpoint | None:
-    """Return the last checkpoint, or None where there is none that can be read."""
+    """Return the last checkpoint, or None where there is none.
+
+    Raises:
+        DamagedFile: it cannot be read, or is another version's.
+    """
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files if name != "meta"}
@@ -49,5 +59,18 @@ def load(path: Path) -> Checkpoint | None:
         best = {name.removeprefix(BEST): value for name, value in arrays.items() if BEST in name}
         state = {name: value for name, value in arrays.items() if BEST not in name}
         return Checkpoint(**(meta | {"state": state, "best": best}))
-    except (FileNotFoundError, zipfile.BadZipFile, ValueError, TypeError):  # another version's
+    except FileNotFoundError:
         return None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, *_OTHER) as error:
+        reason = "it is empty" if _is_empty(path) else shorten(str(error))
+        raise DamagedFile(
+            path,
+            f"{reason}. The run cannot go on from it; its curves and what it has saved stay. Run "
+            "it again with the same settings",
+        ) from error
+
+
+def _is_empty(path: Path) -> bool:
+    with suppress(OSError):
+        return path.stat().st_size == 0
+    return False

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
+from tlcore.text import csv_text
 from tlcore.training.config import differences
 from tlcore.training.run import Run, RunInfo
 
@@ -54,11 +53,8 @@ def table(infos: Sequence[RunInfo]) -> list[dict[str, Any]]:
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     """Return rows of the same names as comma-separated values with a header."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]) if rows else [])
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    names = list(rows[0]) if rows else []
+    return csv_text([names, *([row[name] for name in names] for row in rows)])
 
 
 def _plain(value: Any) -> Any:

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from tlcore.settings import PROJECT, Settings
+from tlcore.storage import explained_os_errors
 from tlcore.training.config import RunConfig
-from tlcore.training.orders import create_run, reopen_run
+from tlcore.training.orders import create_run, discard_run, reopen_run
 
 
 def start_run(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
@@ -18,8 +19,16 @@ def start_run(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Po
     The child inherits the run's lock, so it counts as alive from before it runs until it is gone;
     it waits for its turn by itself. The caller should ``poll`` the process now and then, so that
     the operating system can forget it.
+
+    Raises:
+        StorageError: there is no room for it; nothing of it is left.
     """
-    return _start(*create_run(config, settings), settings)
+    folder, lock = create_run(config, settings)
+    try:
+        return _start(folder, lock, settings)
+    except BaseException:
+        discard_run(folder)
+        raise
 
 
 def resume_run(run: str, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
@@ -33,7 +42,10 @@ def resume_run(run: str, settings: Settings) -> tuple[str, subprocess.Popen[byte
 
 def _start(folder: Path, lock: int, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
     try:
-        with (folder / "worker.log").open("ab") as log:
+        with (
+            explained_os_errors("The run could not be started"),
+            (folder / "worker.log").open("ab") as log,
+        ):
             process = subprocess.Popen(
                 [sys.executable, "-m", "tlcore.training.worker", str(folder)],
                 cwd=PROJECT,

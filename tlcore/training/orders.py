@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -12,16 +13,17 @@ from pathlib import Path
 
 from tlcore.errors import DamagedFile, RunError
 from tlcore.settings import Settings
-from tlcore.storage import sync_folder, write_json
+from tlcore.storage import explained_os_errors, sync_folder, write_json
 from tlcore.training import checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.events import trim
 from tlcore.training.locks import GLANCE, held, hold
-from tlcore.training.outcome import FINISHED, Outcome, outcome_of, set_aside
+from tlcore.training.outcome import FINISHED, Outcome, outcome_of, reserve_room, set_aside
 from tlcore.training.records import CONFIG, check_model, read_process
 from tlcore.training.store import folder_of, run_info, unknown
 
 _GONE = ".gone-"  # begins the name of a run's folder while it is deleted
+HALF_MADE = 60.0  # s after which a run that is still being made has been given up
 
 
 def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:
@@ -29,25 +31,53 @@ def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:
 
     Returns:
         The folder and the descriptor that holds its lock. Whoever works on the run keeps it open.
+
+    Raises:
+        StorageError: there is no room for it; nothing of it is left.
     """
-    settings.runs.mkdir(parents=True, exist_ok=True)
-    _sweep(settings)
+    with explained_os_errors("The run could not be started"):
+        settings.runs.mkdir(parents=True, exist_ok=True)
+        _sweep(settings)
+        return _make_folder(config, settings)
+
+
+def _make_folder(config: RunConfig, settings: Settings) -> tuple[Path, int]:
     name = f"{datetime.now():%Y%m%d-%H%M%S-%f}"  # sorts by time: the queue goes by it
     making = settings.runs / f".{name}"
     making.mkdir()
-    write_json(making / CONFIG, config.to_json())
-    lock = hold(making / "run.lock")
-    folder = settings.runs / name
-    with _let_go_on_error(lock):
-        making.rename(folder)
-        sync_folder(settings.runs)
+    with _removed_on_error(making):
+        lock = hold(making / "run.lock")
+        with _let_go_on_error(lock):
+            write_json(making / CONFIG, config.to_json())
+            reserve_room(making)
+            folder = settings.runs / name
+            making.rename(folder)
+            sync_folder(settings.runs)
     return folder, lock
 
 
+def discard_run(folder: Path) -> None:
+    """Remove the folder of a run whose process could not be started."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _sweep(settings: Settings) -> None:
-    """Remove what is left of runs whose deletion was interrupted."""
+    """Remove what is left of runs whose deletion or start was interrupted."""
     for folder in settings.runs.glob(f"{_GONE}*"):
         shutil.rmtree(folder, ignore_errors=True)
+    for folder in settings.runs.glob(".[0-9]*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > HALF_MADE and not held(folder / "run.lock"):
+                shutil.rmtree(folder)
+
+
+@contextmanager
+def _removed_on_error(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
@@ -61,6 +91,8 @@ def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
 
     Raises:
         RunError: no such run, or it is at work, or has finished, or its settings cannot be read.
+        DamagedFile: its checkpoint cannot be read; the run stays as it is.
+        StorageError: there is no room to go on; the run stays as it is.
     """
     folder = run_info(run, settings).folder
     lock = _hold(folder, settings)
@@ -71,8 +103,10 @@ def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
                 f"Expected a run that was stopped or has failed. Received {run}, which has "
                 "finished. Run it again with more epochs."
             )
-        (folder / "waiting").touch()  # first: without an outcome it must not look like one at work
         reached = checkpoint.load(folder / checkpoint.FILE)
+        with explained_os_errors("The run could not be resumed"):
+            reserve_room(folder)  # before anything of it is changed
+        (folder / "waiting").touch()  # first: without an outcome it must not look like one at work
         trim(folder / "events.jsonl", reached.event if reached else 0)
         set_aside(folder, outcome)
         for name in ("stop", "process.json"):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tlcore.errors import DamagedFile
-from tlcore.storage import read_json_or, write_json
+from tlcore.storage import is_full, read_json_or, write_file, write_json
 from tlcore.training.locks import held
 from tlcore.training.records import CHECKPOINT, CONFIG, EARLIER, EVENTS, MODEL, OUTCOME, SPLIT
 
 QUEUED, RUNNING, FINISHED, STOPPED, FAILED = "queued", "running", "finished", "stopped", "failed"
 DAMAGED = "damaged"  # how it ended, or what it learned from, cannot be read
 ACTIVE = (QUEUED, RUNNING)
+RESERVE, RESERVED = ".reserve", 64 * 1024  # bytes that an outcome will not need
+RESUME = "Resume it: it goes on from its last checkpoint."
 # What its process writes; a note or a report is written later, by others.
 SIGNS = (CONFIG, SPLIT, EVENTS, CHECKPOINT, MODEL, "worker.log")
 
@@ -35,7 +38,37 @@ class Outcome:
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
-    write_json(folder / OUTCOME, asdict(outcome))
+    """Write down how a run ended, also on a full disk: what was reserved for it makes room, and
+    what it was about to save.
+
+    Raises:
+        OSError: the disk is read-only, or fails.
+    """
+    try:
+        write_json(folder / OUTCOME, asdict(outcome))
+    except OSError as error:
+        if not is_full(error):
+            raise
+        _give_up_hidden(folder)
+        write_json(folder / OUTCOME, asdict(outcome))
+    with suppress(OSError):
+        _give_up_hidden(folder)
+
+
+def reserve_room(folder: Path) -> None:
+    """Keep room for the outcome of a run that begins, so that a disk that fills up meanwhile does
+    not keep it from saying so.
+
+    Raises:
+        OSError: there is none.
+    """
+    write_file(folder / RESERVE, os.urandom(RESERVED), durable=True)
+
+
+def _give_up_hidden(folder: Path) -> None:
+    """Remove the reserve and what was being saved."""
+    for name in (RESERVE, ".saving.keras", ".checkpoint.npz", ".events.jsonl"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def set_aside(folder: Path, outcome: Outcome | None) -> None:
@@ -112,14 +145,34 @@ def _without_a_word(folder: Path) -> Outcome:
     seconds = max(0.0, _last_sign(folder) - began.st_mtime)
     if (folder / "stop").exists():
         return Outcome(STOPPED, seconds, None, "It was ended before it could save what it had.")
-    return Outcome(
-        FAILED,
-        seconds,
-        None,
-        "The training process ended without a word: it was killed, or the machine went down or "
-        "ran out of memory or disk. The log below has its last lines. Resume it, or start it "
-        "again; a smaller batch or image size needs less memory.",
+    return Outcome(FAILED, seconds, None, f"{_likely_cause(folder)} {RESUME}")
+
+
+def _likely_cause(folder: Path) -> str:
+    """Return why a run may have ended without a word, as far as that can be told afterwards."""
+    disk = os.statvfs(folder)
+    if disk.f_flag & os.ST_RDONLY:
+        return "The disk is read-only, so that the run could not save anything. Make it writable."
+    if disk.f_bavail * disk.f_frsize < RESERVED:
+        return "The disk is full, so that the run could not save anything. Free some space."
+    if _last_sign(folder) < _machine_started():
+        return (
+            "The training process ended without a word, and the machine has been restarted since: "
+            "it went down, or the process had been killed before."
+        )
+    return (
+        "The training process ended without a word: it was killed, by somebody or by the system "
+        "because memory ran out. The log below has its last lines. A smaller batch or image size "
+        "needs less memory."
     )
+
+
+def _machine_started() -> float:
+    """Return when this machine was started, s since 1970; 0 where nobody tells."""
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith("btime"))
+    return 0.0
 
 
 def living_state(folder: Path) -> str:

@@ -14,6 +14,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadConfig
 from tlcore.models.units import units
 from tlcore.settings import Settings
+from tlcore.text import file_size
 from tlcore.training.checks import check_parts
 from tlcore.training.config import RunConfig
 from tlcore.training.head import Head
@@ -145,21 +146,21 @@ def _second(call: Callable[[], object]) -> float:
 def _refuse(disk: int, memory: int, needed: int, settings: Settings) -> None:
     if needed > settings.cache_bytes:
         raise BadConfig(
-            f"Expected features of at most {settings.cache_bytes / 2**30:.3g} GiB "
-            f"(TLCORE_CACHE_BYTES). Received {needed / 2**30:.3g} GiB. Allow more, or choose "
+            f"Expected features of at most {file_size(settings.cache_bytes)} "
+            f"(TLCORE_CACHE_BYTES). Received {file_size(needed)}. Allow more, or choose "
             "a smaller size, fewer views, another pooling or a later layer."
         )
     settings.home.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.home).free
     if disk > free:
         raise BadConfig(
-            f"Expected {disk / 2**30:.3g} GiB free on the disk. Received "
-            f"{free / 2**30:.3g} GiB. Make room, or choose a smaller size or fewer views."
+            f"Expected {file_size(disk)} free on the disk. Received {file_size(free)}. Make room, "
+            "or choose a smaller size or fewer views."
         )
     if memory > _memory_free():
         raise BadConfig(
-            f"Expected {memory / 2**30:.3g} GiB of free memory. Received "
-            f"{_memory_free() / 2**30:.3g} GiB. Choose a smaller size or batch, another "
+            f"Expected {file_size(memory)} of free memory. Received "
+            f"{file_size(_memory_free())}. Choose a smaller size or batch, another "
             "pooling, smaller dense layers or a later layer to unfreeze from."
         )
 

@@ -6,6 +6,7 @@ without it.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
@@ -14,12 +15,14 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadConfig, BadImage
 from tlcore.models.catalogue import backbone
 from tlcore.models.weights import find
 from tlcore.settings import Settings
+from tlcore.text import file_size
 from tlcore.training.cache.keys import ShelfKey, weights_id
 from tlcore.training.cache.room import bytes_in, counting, make_room
 from tlcore.training.cache.shelf import MISSING, Floats, Shelf, shape_of
@@ -29,6 +32,8 @@ from tlcore.training.pictures import FORWARD, Looking, Request, decoded
 if TYPE_CHECKING:
     from tlcore.training.network import Whole
 
+DAMAGED = "The feature cache %s was damaged. What is damaged is thrown away and computed again."
+_log = logging.getLogger(__name__)
 FLUSH = 256  # pictures after which the values are put on disk, or
 FLUSH_BYTES = 32 * 2**20  # of values
 WAIT = 0.1  # s between two looks whether to stop while the network is built
@@ -45,6 +50,7 @@ class Supply:
             config.backbone, config.size, config.fit, config.augment, config.seed, settings.limits
         )
         self._shelves: dict[str, Shelf] = {}
+        self._said: dict[str, int] = {}  # damaged rows of a shelf that the log has
         self._asked: set[bytes] = set()  # ids of values that no other may push out
 
     @cached_property
@@ -108,7 +114,7 @@ class Supply:
         gone = np.zeros(len(requests), bool)
         for layer in layers:
             shelf = self._known_shelf(layer)
-            gone |= True if shelf is None else shelf.find(ids) == MISSING
+            gone |= True if shelf is None else self._find(shelf, ids) == MISSING
         once = {
             ids[place] or requests[place]: requests[place]
             for place in np.flatnonzero(gone).tolist()
@@ -141,6 +147,8 @@ class Supply:
         behind = 0
         with decoded(requests, self.looking, FORWARD) as batches:  # while the network is built
             self.prepare(lambda: done(0), layers)
+            for layer in layers:
+                self._reopen_if_other_shape(layer)
             picture_bytes = sum(self.shelf(layer).row_bytes for layer in layers)
             with counting(self.settings.features):
                 self._make_room(layers, len(requests))
@@ -163,7 +171,7 @@ class Supply:
         view, and those, (n, features), flat."""
         hashed = [sample for sample in samples if sample.sha256]
         shelf = self.shelf(self.pooled)
-        rows = shelf.find([Request(sample).id(self.looking) for sample in hashed])
+        rows = self._find(shelf, [Request(sample).id(self.looking) for sample in hashed])
         here = np.flatnonzero(rows != MISSING)
         values = shelf.gather(rows[here]).reshape(len(here), math.prod(shelf.shape))
         return [hashed[place] for place in here.tolist()], values
@@ -200,11 +208,34 @@ class Supply:
         the shape of its values."""
         if layer in self._shelves:
             return self._shelves[layer]
-        shape = shape_of(self.settings.features, self._key(layer))
+        key = self._key(layer)
+        shape = shape_of(self.settings.features, key)
+        if shape is None and (self.settings.features / key.name / "values").exists():
+            _log.warning(DAMAGED, key.name)
         return self._open(layer, shape) if shape else None
+
+    def _find(self, shelf: Shelf, ids: Sequence[bytes]) -> npt.NDArray[np.int64]:
+        """Do what ``Shelf.find`` does; what is damaged is said in the run's log."""
+        rows = shelf.find(ids)
+        self._say_damage(shelf)
+        return rows
+
+    def _say_damage(self, shelf: Shelf) -> None:
+        if shelf.damaged > self._said.get(shelf.folder.name, 0):
+            self._said[shelf.folder.name] = shelf.damaged
+            _log.warning(DAMAGED, shelf.folder.name)
+
+    def _reopen_if_other_shape(self, layer: str) -> None:
+        """Open a shelf anew whose file said another shape than the network has."""
+        shape = self.whole.shape(layer)
+        if self.shelf(layer).shape != shape:
+            _log.warning(DAMAGED, self._key(layer).name)
+            self._shelves.pop(layer).close()
+            self._open(layer, shape)
 
     def _open(self, layer: str, shape: tuple[int, ...]) -> Shelf:
         self._shelves[layer] = Shelf(self.settings.features, self._key(layer), shape)
+        self._say_damage(self._shelves[layer])
         return self._shelves[layer]
 
     def _make_room(self, layers: Sequence[str], pictures: int) -> None:
@@ -215,9 +246,9 @@ class Supply:
         needed = sum(shelf.bytes_of(len(self._asked)) for shelf in shelves)
         if needed > most:
             raise BadConfig(
-                f"Expected features of at most {most / 2**30:.3g} GiB (TLCORE_CACHE_BYTES). "
+                f"Expected features of at most {file_size(most)} (TLCORE_CACHE_BYTES). "
                 f"Received {len(self._asked):,} pictures and views that need "
-                f"{needed / 2**30:.3g} GiB. Allow more, or choose a smaller size, fewer views, "
+                f"{file_size(needed)}. Allow more, or choose a smaller size, fewer views, "
                 "another pooling or a later layer."
             )
         allowed = most - sum(shelf.bytes_of(pictures) for shelf in shelves)
@@ -228,7 +259,7 @@ class Supply:
                 shelf.drop(max(over, most // SPARE), self._asked)
         if bytes_in(root) > allowed:
             raise BadConfig(
-                f"Expected {needed / 2**30:.3g} GiB of the {most / 2**30:.3g} GiB for features "
+                f"Expected {file_size(needed)} of the {file_size(most)} for features "
                 "(TLCORE_CACHE_BYTES). Received less: another run uses the rest at the moment. "
                 "Resume this one when that has ended, or allow more."
             )

@@ -8,7 +8,9 @@ from tlcore.errors import RunError
 from tlcore.models.freeze import freeze_base, unfreeze_from
 from tlcore.models.network import Network
 from tlcore.settings import Settings
-from tlcore.training.run import Run
+from tlcore.text import shorten
+from tlcore.training.records import MODEL
+from tlcore.training.run import Run, RunInfo
 from tlcore.training.store import load_run
 
 
@@ -20,12 +22,7 @@ def load_trained(run: str, settings: Settings) -> Network:
     """
     found = load_run(run, settings)
     info = found.info
-    if info.model is None:
-        raise RunError(
-            f"Expected a run with a trained network. Received {run}, which is {info.state} and "
-            "has none. Choose another run, or wait until it has finished."
-        )
-    saved = keras.models.load_model(info.model, compile=False, safe_mode=True)
+    saved = load_saved(info)
     model = keras.Model(saved.input, saved.get_layer("logits").output)
     freeze_base(model)  # it was saved so, but Keras forgets it of a Sequential within
     unfreeze_from(model, _first_learned(found))  # for the layer list; nothing learns here
@@ -39,6 +36,41 @@ def load_trained(run: str, settings: Settings) -> Network:
         wnids=(),
         source="run",
         note=note,
+    )
+
+
+def load_saved(info: RunInfo) -> keras.Model:
+    """Load a run's model.keras as it was saved; code in it is never executed.
+
+    Raises:
+        RunError: the run has none, or it is damaged or not one that this product has saved.
+    """
+    for damage in info.damage:
+        if damage.file == MODEL and (info.folder / MODEL).exists():
+            raise _damaged(info, damage.reason)
+    if info.model is None:
+        raise RunError(
+            f"Expected a run with a trained network. Received {info.id}, which is {info.state} "
+            "and has none. Choose another run, or wait until it has finished."
+        )
+    try:
+        model = keras.models.load_model(info.model, compile=False, safe_mode=True)
+        model.get_layer("logits")  # every network that a run saves has it
+        return model
+    except Exception as error:  # a damaged file makes Keras, h5py and zipfile raise all kinds
+        if "safe_mode" in str(error):
+            raise RunError(
+                f"The file model.keras of run {info.id} holds code (a Lambda layer), which is not "
+                "executed: nobody knows what it does. This product saves no such file. Put the "
+                "original back, or train the run again."
+            ) from error
+        raise _damaged(info, shorten(str(error), 200)) from error
+
+
+def _damaged(info: RunInfo, reason: str) -> RunError:
+    return RunError(
+        f"The file model.keras of run {info.id} is damaged: {reason.rstrip('.')}. Put a copy back, "
+        "or train the run again; its curves and figures are still here."
     )
 
 

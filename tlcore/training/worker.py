@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import errno
+import faulthandler
 import os
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
-from tlcore.storage import sync_files
+from tlcore.storage import explain_os_error, is_disk_error, sync_files
 from tlcore.training.config import read_config
 from tlcore.training.events import Event, EventLog
 from tlcore.training.locks import held, turn
-from tlcore.training.outcome import FAILED, STOPPED, Outcome, waits, with_earlier, write_outcome
+from tlcore.training.outcome import (
+    FAILED,
+    RESUME,
+    STOPPED,
+    Outcome,
+    waits,
+    with_earlier,
+    write_outcome,
+)
 from tlcore.training.records import CHECKPOINT, CONFIG, EVENTS, MODEL
 from tlcore.training.train import train
 
 NICENESS = 10  # the page and its answers come first
-FULL = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a full disk
 LEARNED = (EVENTS, CHECKPOINT, MODEL)  # on disk before the outcome speaks of them
 TAKEN_BACK = Outcome(STOPPED, 0.0, None, "It was taken back before its turn came.")
 
@@ -50,8 +59,18 @@ def work(
     except Exception as error:  # the last frame of the process: whatever it was is written down
         outcome = Outcome(FAILED, time.time() - start, None, _said(error))
     outcome = with_earlier(folder, outcome)
-    sync_files(folder, [name for name in LEARNED if (folder / name).is_file()])
-    _write(folder, outcome)
+    outcome = _on_disk(folder, outcome)
+    write_outcome(folder, outcome)
+    return outcome
+
+
+def _on_disk(folder: Path, outcome: Outcome) -> Outcome:
+    """See to it that what the run learned survives a power cut; return how it ended then."""
+    try:
+        sync_files(folder, [name for name in LEARNED if (folder / name).is_file()])
+    except OSError as error:
+        if outcome.state != FAILED:
+            return replace(outcome, state=FAILED, error=_said(error))
     return outcome
 
 
@@ -59,25 +78,13 @@ def _said(error: Exception) -> str:
     """Return what a person is told of it; the log has the rest."""
     if isinstance(error, TLCoreError):
         return str(error)
-    traceback.print_exc()
-    if isinstance(error, OSError) and error.errno in FULL:
-        return (
-            "Expected room on the disk for what the run keeps. Received none: it is full. Make "
-            "room and resume the run: it goes on from its last checkpoint."
-        )
+    with suppress(OSError):  # the log lies on the same disk
+        traceback.print_exc()
+    if isinstance(error, OSError) and is_disk_error(error):
+        return f"The run could not save its files. {explain_os_error(error)} {RESUME}"
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return f"Memory ran out. {RESUME} If it runs out again, take a smaller batch or image size."
     return f"{type(error).__name__}: {error}. The log says where; nothing else is affected."
-
-
-def _write(folder: Path, outcome: Outcome) -> None:
-    """Write down how it ended, on a full disk too: what it was about to save makes room."""
-    try:
-        write_outcome(folder, outcome)
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        for path in folder.glob(".*"):
-            path.unlink(missing_ok=True)
-        write_outcome(folder, outcome)
 
 
 def _work(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> Outcome:
@@ -111,11 +118,17 @@ def main() -> NoReturn:
     """Run the worker; the folder is the only argument, the lock is inherited."""
     folder = Path(sys.argv[1])
     os.nice(NICENESS)
-    process = folder / "process.json"
-    process.write_text(f'{{"group": {os.getpgid(0)}}}', encoding="utf-8")
-    outcome = work(folder, Settings.from_environment())
-    sys.stdout.flush()
-    sys.stderr.flush()
+    faulthandler.enable()  # a crash of native code leaves its name in the log
+    try:
+        process = folder / "process.json"
+        process.write_text(f'{{"group": {os.getpgid(0)}}}', encoding="utf-8")
+        outcome = work(folder, Settings.from_environment())
+    except OSError as error:  # the disk was full before the run began
+        outcome = Outcome(FAILED, 0.0, None, _said(error))
+        write_outcome(folder, outcome)
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     # At once: a run that is stopped early leaves a thread in TensorFlow's import, which an orderly
     # end would tear down under its feet.
     os._exit(1 if outcome.state == FAILED else 0)

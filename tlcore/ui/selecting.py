@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from tlcore.ui.state import Choice, choose, chosen
+from tlcore.ui.state import Choice, choose, chosen, chosen_number
 from tlcore.ui.words import plain
 
 
@@ -68,8 +68,8 @@ def segments(
 def slide(title: str, low: int, high: int, choice: Choice, default: int) -> int:
     """A slider for a choice that is a whole number."""
     key = f"select-{choice}"
-    value = chosen(choice)
-    number = int(value) if value.isdecimal() and low <= int(value) <= high else default
+    number = chosen_number(choice, default)
+    number = number if low <= number <= high else default
     st.session_state[key] = number
     st.slider(title, low, high, key=key, on_change=_take_over, args=(choice, key, None))
     return number

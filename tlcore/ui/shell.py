@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,13 +10,15 @@ from types import MappingProxyType
 
 import streamlit as st
 
-from tlcore.errors import BadConfig, TLCoreError
+from tlcore.errors import BadConfig, StorageError, TLCoreError
 from tlcore.settings import Settings
+from tlcore.storage import explain_os_error
 from tlcore.ui.services import inference, processes
 from tlcore.ui.state import Address, Choice, read_address, write_address
 from tlcore.ui.theme import apply_style, icon
 from tlcore.ui.words import plain
 
+_log = logging.getLogger(__name__)
 PRODUCT = "Transfer learning, seen"
 
 
@@ -124,11 +127,15 @@ def page(this: Page) -> Iterator[Settings]:
 
 @contextmanager
 def boundary() -> Iterator[None]:
-    """Turn an error of the core into its message. A fragment opens one of its own."""
+    """Turn an error of the core, or of the disk, into its message. A fragment opens one of its
+    own."""
     try:
         yield
     except TLCoreError as error:
         show_error(error)
+    except OSError as error:
+        _log.warning("A page met an error of the system.", exc_info=error)
+        show_error(StorageError(explain_os_error(error)))
 
 
 def show_error(error: TLCoreError) -> None:

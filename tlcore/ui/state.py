@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 import streamlit as st
 
+from tlcore.text import whole_number
+
 
 class Choice(StrEnum):
     """What can be chosen."""
@@ -65,8 +67,9 @@ def choose(choice: Choice, value: str | int) -> None:
 
 
 def chosen_number(choice: Choice, default: int) -> int:
-    text = chosen(choice)
-    return int(text) if text.isdecimal() else default
+    """Return a choice as a whole number; the default where it is none."""
+    number = whole_number(chosen(choice))
+    return default if number is None else number
 
 
 def read_address(address: Address) -> None:

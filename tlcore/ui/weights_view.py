@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
-from tlcore.errors import WeightsMissing
+from tlcore.errors import WeightsDamaged, WeightsMissing
 from tlcore.models.catalogue import Backbone
 from tlcore.models.downloads import Download, read_download, write_download
 from tlcore.models.weights import Ready, ready
 from tlcore.settings import Settings
+from tlcore.text import file_size
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import set_flag
-from tlcore.ui.words import count, file_size, plain
+from tlcore.ui.words import count, plain
 
+_ENDED = "The download ended without a word. Look whether the disk is full, then try it again."
+AGAIN = "Download again"
 SILENT = 60.0  # s without a sign after which a download that we did not start counts as ended
 
 
@@ -26,6 +30,8 @@ def weights_overview(settings: Settings) -> None:
     rows = ready(settings)
     here = [row for row in rows if row.top and row.no_top]
     missing = [row for row in rows if row not in here]
+    for row in (row for row in rows if row.damage):
+        damaged_weights(row.backbone, row.damage, settings)
     with st.container(horizontal=True, gap="xsmall"):
         for row in here:
             note = next((f.note for f in (row.top, row.no_top) if f and f.note), "")
@@ -35,6 +41,13 @@ def weights_overview(settings: Settings) -> None:
     if missing:
         with st.expander(f"{count(len(missing), 'more backbone')} to download"):
             _fetch_one(missing, settings)
+
+
+def damaged_weights(row: Backbone, damage: Sequence[str], settings: Settings) -> None:
+    """Name the files of a backbone that are not whole, and offer to download them again."""
+    files = "  \n".join(f":small[{plain(words)}]" for words in damage)
+    st.warning(f"**The weights of {row.name} are damaged.**  \n{files}", icon=":material/error:")
+    download_button(row, settings, key="damaged", words=AGAIN)
 
 
 def _fetch_one(missing: list[Ready], settings: Settings) -> None:
@@ -58,17 +71,20 @@ def _fetch_one(missing: list[Ready], settings: Settings) -> None:
 
 def _title(row: Ready) -> str:
     half = ", half of it is here" if row.top or row.no_top else ""
+    half = ", damaged" if row.damage else half
     return f"{row.backbone.name} · {row.backbone.million:.1f} million parameters{half}"
 
 
 def offer_weights(row: Backbone, missing: WeightsMissing, settings: Settings) -> None:
     """Say which file is missing, and offer to download it or to go on without."""
+    is_damaged = isinstance(missing, WeightsDamaged)
+    what = "are damaged" if is_damaged else "are not on this machine"
     st.warning(
-        f"**The weights of {row.name} are not on this machine.**  \n:small[{plain(str(missing))}]",
-        icon=":material/cloud_off:",
+        f"**The weights of {row.name} {what}.**  \n:small[{plain(str(missing))}]",
+        icon=":material/error:" if is_damaged else ":material/cloud_off:",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        download_button(row, settings, key="offer")
+        download_button(row, settings, key="offer", words=AGAIN if is_damaged else "Download")
         st.button(
             "Go on with random weights",
             key=f"random-{row.name}",
@@ -92,14 +108,16 @@ def random_badge(row: Backbone, words: str) -> None:
         )
 
 
-def download_button(row: Backbone, settings: Settings, *, key: str) -> None:
+def download_button(
+    row: Backbone, settings: Settings, *, key: str, words: str = "Download"
+) -> None:
     """A button that downloads a backbone's weights, and the progress while it does."""
     active = _is_active(_state(row, settings))
     every = 1.0 if active else None
-    st.fragment(_download, run_every=every)(row, settings, key=key, was_active=active)
+    st.fragment(_download, run_every=every)(row, settings, key=key, words=words, was_active=active)
 
 
-def _download(row: Backbone, settings: Settings, *, key: str, was_active: bool) -> None:
+def _download(row: Backbone, settings: Settings, *, key: str, words: str, was_active: bool) -> None:
     with boundary():
         state = _state(row, settings)
         if _is_active(state) != was_active:
@@ -110,7 +128,7 @@ def _download(row: Backbone, settings: Settings, *, key: str, was_active: bool) 
             return
         if state and state.state == "failed":
             st.caption(f":material/error: {plain(state.error)}")
-        if st.button("Download", key=f"{key}-{row.name}", icon=":material/download:"):
+        if st.button(words, key=f"{key}-{row.name}", icon=":material/download:"):
             start_download(row, settings)
             st.rerun()
 
@@ -132,7 +150,12 @@ def _state(row: Backbone, settings: Settings) -> Download | None:
         return state
     silent = not processes().works(_process(row)) and time.time() - place.stat().st_mtime > SILENT
     if gone or silent:
-        return Download("failed", state.done, state.total, "The download ended without a word.")
+        return Download(
+            "failed",
+            state.done,
+            state.total,
+            _ENDED,
+        )
     return state
 
 

@@ -47,14 +47,6 @@ def ago(moment: float, now: float | None = None) -> str:
     return f"{int(seconds // 60)} min ago" if seconds >= 60 else "just now"
 
 
-def file_size(size: float) -> str:
-    """Return "14 MB", "3.2 MB", "1.2 GB"."""
-    megabytes = size / 2**20
-    if megabytes >= 1000:
-        return f"{megabytes / 1024:.1f} GB"
-    return f"{megabytes:.0f} MB" if megabytes >= 9.95 else f"{megabytes:.1f} MB"
-
-
 def tight(text: str) -> str:
     """Return a text that no line end tears apart: "1.3 s"."""
     return text.replace(" ", "\u00a0")

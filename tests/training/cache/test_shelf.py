@@ -15,7 +15,7 @@ import pytest
 
 from tlcore.settings import PROJECT
 from tlcore.training.cache.keys import ROW_ID, ShelfKey, row_id
-from tlcore.training.cache.shelf import MISSING, Shelf, make_room, shape_of, size_of
+from tlcore.training.cache.shelf import ENTRY, MISSING, Shelf, make_room, shape_of, size_of
 
 KEY = ShelfKey("net", "weights", "layer", 32, "crop")
 SHAPE = (2, 3)
@@ -98,7 +98,7 @@ def test_two_processes_fill_one_shelf(tmp_path: Path) -> None:
         assert process.returncode == 0
     shelf = Shelf(tmp_path, KEY, SHAPE)
     assert len(shelf) == 60
-    assert (shelf.folder / "ids").stat().st_size == 60 * ROW_ID  # none of them twice
+    assert (shelf.folder / "ids").stat().st_size == 60 * ENTRY  # none of them twice
     assert shelf.gather(shelf.find(ids(*range(60))))[:, 0, 0].tolist() == list(range(60))
 
 

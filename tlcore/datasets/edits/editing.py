@@ -24,6 +24,9 @@ from tlcore.datasets.locks import hold_set
 from tlcore.datasets.names import folder_of
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
+from tlcore.storage import explained_os_errors
+
+UNSAVED = "The change could not be saved; the dataset is as it was"
 
 
 def relabel(name: str, keys: Collection[str], label: str, settings: Settings) -> SetState:
@@ -97,6 +100,7 @@ def assign(name: str, parts: Mapping[str, str | None], words: str, settings: Set
     return _do(name, settings, words, lambda _: changes)
 
 
+@explained_os_errors(UNSAVED)
 def undo(name: str, settings: Settings) -> SetState:
     """Take the last edit back; nothing happens to a set that has none."""
     folder = folder_of(name, settings)
@@ -131,6 +135,7 @@ def edits_are_damaged(name: str, settings: Settings) -> bool:
     return False
 
 
+@explained_os_errors(UNSAVED)
 def _do(
     name: str, settings: Settings, words: str, changes: Callable[[SetState], Iterable[Change]]
 ) -> SetState:

@@ -31,10 +31,11 @@ from tlcore.evaluation.predictions import judging_part, kept
 from tlcore.evaluation.progress import Progress
 from tlcore.models.catalogue import backbone
 from tlcore.settings import Settings
+from tlcore.storage import check_output, explained_os_errors
 from tlcore.training.facts import versions
 from tlcore.training.run import Run
 from tlcore.training.store import load_run
-from tlcore.training.trained import load_trained
+from tlcore.training.trained import load_saved, load_trained
 
 COMPARED = 2  # formats at a time, each in a process with a TensorFlow of its own
 LITERT = "2.3.0"  # of ai-edge-litert, which reads TFLite without TensorFlow; held by a test
@@ -54,34 +55,30 @@ def make_bundle(run: str, target: Path, settings: Settings, progress: Progress) 
         What came of each format.
 
     Raises:
-        RunError: no such run, no network, no format that agrees with the page, no room or
-            no such folder.
+        RunError: no such run, no network, or no format that agrees with the page.
+        StorageError: nowhere to write, or no room.
     """
     found = load_run(run, settings)
-    if not target.parent.is_dir():
-        raise RunError(f"Expected a folder to put {target.name} into. Received {target.parent}.")
+    check_output(target)
     steps = _Steps(progress)
     sweep(settings.making)
-    try:
-        with workplace(settings.making) as place:
-            bundle, drawn = place / f"bundle-{run}", place / "drawn"
-            bundle.mkdir()
-            drawn.mkdir()
-            steps.next("Asking the page's network")
-            network = load_trained(run, settings)
-            pages = pages_of(found.info, network, drawn, settings.limits)
-            model = _model(found)
-            _describe(found, bundle)
-            checks = _formats(model, bundle, pages, steps)
-            _keep_what_is_offered(bundle, checks)
-            steps.next("Packing")
-            _write_words(found, bundle, checks, _kept_tests(run, settings))
-            _pack(bundle, target)
-    except OSError as error:
-        raise RunError(
-            f"Expected room to make {target.name} in {settings.making} and {target.parent}. "
-            f"Received: {error.strerror or error}. Make room, then ask for it again."
-        ) from error
+    with (
+        explained_os_errors(f"{target.name} could not be made"),
+        workplace(settings.making) as place,
+    ):
+        bundle, drawn = place / f"bundle-{run}", place / "drawn"
+        bundle.mkdir()
+        drawn.mkdir()
+        steps.next("Asking the page's network")
+        network = load_trained(run, settings)
+        pages = pages_of(found.info, network, drawn, settings.limits)
+        model = deployable(load_saved(found.info), backbone(found.info.config.backbone).mode)
+        _describe(found, bundle)
+        checks = _formats(model, bundle, pages, steps)
+        _keep_what_is_offered(bundle, checks)
+        steps.next("Packing")
+        _write_words(found, bundle, checks, _kept_tests(run, settings))
+        _pack(bundle, target)
     return checks
 
 
@@ -95,11 +92,6 @@ class _Steps:
     def next(self, words: str) -> None:
         self._tell(self._behind, self._all, words)
         self._behind += 1
-
-
-def _model(run: Run) -> keras.Model:
-    trained = keras.models.load_model(run.info.model, compile=False, safe_mode=True)
-    return deployable(trained, backbone(run.info.config.backbone).mode)
 
 
 def _formats(model: keras.Model, bundle: Path, pages: Pages, steps: _Steps) -> list[Check]:

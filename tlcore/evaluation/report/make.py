@@ -10,8 +10,8 @@ from tlcore.evaluation.progress import Progress
 from tlcore.evaluation.report.material import gather
 from tlcore.evaluation.report.page import page
 from tlcore.evaluation.suspects import Suspects
-from tlcore.evaluation.writing import write_out
 from tlcore.settings import Settings
+from tlcore.storage import write_output
 from tlcore.training.store import load_run
 
 STEPS = 4  # two are behind when all that a network has to say is known
@@ -41,4 +41,4 @@ def write_report(
     progress(2, STEPS, "Looking for doubts about the pictures")
     material = gather(load_run(evaluation.run, settings), evaluation, judged, suspects, settings)
     progress(3, STEPS, "Writing")
-    write_out(target, page(material, settings.limits))
+    write_output(target, page(material, settings.limits).encode())

@@ -11,8 +11,8 @@ from tlcore.evaluation.recipe import title_of
 from tlcore.evaluation.script.cells import cells_of, doc_of
 from tlcore.evaluation.script.facts import Facts, facts_of
 from tlcore.evaluation.script.paper import as_notebook, as_python
-from tlcore.evaluation.writing import write_out
 from tlcore.settings import Settings
+from tlcore.storage import write_output
 from tlcore.training.config import RunConfig
 from tlcore.training.store import load_run
 
@@ -41,7 +41,7 @@ def write_script(run: str, target: Path, settings: Settings) -> None:
     Raises:
         RunError, UnknownName: as ``script_of``; nowhere to write.
     """
-    write_out(target, script_of(run, target.suffix, settings))
+    write_output(target, script_of(run, target.suffix, settings).encode())
 
 
 def _cut(config: RunConfig) -> str:

@@ -10,7 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 ROW_ID = 32  # bytes
-ARITHMETIC = 2  # counted up when the same network's values change by as much as their rounding
+ARITHMETIC = 3  # counted up when the same network's values change by as much as their rounding,
+# or when the files of a shelf do
 
 
 @dataclass(frozen=True)

@@ -1,39 +1,51 @@
 """One shelf of the feature cache: float32 values of one shape, found by row id, on disk.
 
 A shelf is a folder with three files. ``values`` holds the rows one behind the other and is
-memory-mapped, so that a set larger than memory can be trained on; ``ids`` holds the id of each
-row, in the same order; ``key.json`` says what they are. Rows are appended: first the values, then,
-once these are on disk, the ids. Whatever ends the process in between leaves values without an id,
-which the next writer writes over; a half entry cannot be found. One lock lets one writer in at a
-time, another says that somebody reads: rows are taken out (``room``) only where nobody else does.
+memory-mapped, so that a set larger than memory can be trained on; ``ids`` holds an entry for each
+row, in the same order: its id and the CRC-32 of its values; ``key.json`` says what they are. Rows
+are appended: first the values, then, once these are on disk, the entries. Whatever ends the process
+in between leaves values without an entry, which the next writer writes over; a half entry cannot be
+found. One lock lets one writer in at a time, another says that somebody reads: rows are taken out
+(``room``) only where nobody else does.
+
+Nothing here is worth a failed run. A row whose values do not have their checksum any more is not
+found, so that it is computed and appended again, and the last row of an id is the one that counts;
+what is behind the end of the shorter of the two files is written over.
 
 Values stay float32: half the bytes would cost the equality with an uncached training.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import mmap
 import os
+import shutil
 import time
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from tlcore.errors import DamagedFile
 from tlcore.models.answers import Floats as Floats
-from tlcore.storage import write_json
+from tlcore.storage import read_json, write_json
 from tlcore.training.cache.keys import ROW_ID, ShelfKey
 from tlcore.training.cache.room import make_room as make_room
 from tlcore.training.cache.room import share
 from tlcore.training.cache.room import size_of as size_of
 
+ENTRY = ROW_ID + 4  # bytes in ``ids`` for each row: its id, and the checksum of its values
 MISSING = -1  # the row of an id that is not here
 MOVED = 16 * 2**20  # bytes of values moved at a time
 PATIENCE = 2.0  # s to wait for somebody who only looks something up
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 RESIDENT = 256 * 2**20  # bytes gathered before the pages read so far are let go of
 
 
@@ -45,38 +57,58 @@ class Shelf:
         self.folder = root / key.name
         self.shape = shape
         self.row_bytes = int(np.prod(shape)) * 4  # of one value
+        self._bad = self._lost = 0  # rows whose values are others; entries without values
         self._in_use = share(self.folder)
-        if shape_of(root, key) != shape:
-            about = {"key": json.loads(key.text), "shape": shape}
-            write_json(self.folder / "key.json", about, durable=False)
         self._rows: dict[bytes, int] = {}  # in the order of the file: the oldest first
+        self._sums: list[int] = []  # of each row
+        self._checked: set[int] = set()  # rows whose values have their checksum
         self._values: Floats = np.zeros((0, *shape), np.float32)
         self._map: mmap.mmap | None = None
         self._gathered = 0
-        self.refresh()
+        try:
+            if shape_of(root, key) != shape:
+                write_json(self.folder / "key.json", _about(key, shape), durable=False)
+            self.refresh()
+        except OSError as error:
+            self._begin_anew(error)
+            write_json(self.folder / "key.json", _about(key, shape), durable=False)
 
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def damaged(self) -> int:
+        """Rows met so far that are not what was put there."""
+        return self._bad + self._lost
+
     def bytes_of(self, count: int) -> int:
         """Return what so many values take on disk, with their ids."""
-        return count * (self.row_bytes + ROW_ID)
+        return count * (self.row_bytes + ENTRY)
 
     def refresh(self) -> None:
         """Take notice of what has been added since."""
-        added = _read_from(self.folder / "ids", len(self._values) * ROW_ID)
-        count = len(self._values) + len(added) // ROW_ID  # a torn last id does not count
-        if count == len(self._values):
+        before = len(self._values)
+        added = _read_from(self.folder / "ids", before * ENTRY)
+        entries = before + len(added) // ENTRY  # a torn last one does not count
+        count = min(entries, _size_of_file(self.folder / "values") // self.row_bytes)
+        self._lost = entries - count
+        if count <= before:
             return
-        for row in range(len(self._values), count):
-            at = (row - len(self._values)) * ROW_ID
-            self._rows.setdefault(added[at : at + ROW_ID], row)
+        for at in range(0, (count - before) * ENTRY, ENTRY):
+            each = added[at : at + ROW_ID]
+            self._rows.pop(each, None)  # an earlier row of this id was damaged
+            self._rows[each] = len(self._sums)
+            self._sums.append(int.from_bytes(added[at + ROW_ID : at + ENTRY], "little"))
         with (self.folder / "values").open("rb") as file:
             self._map = mmap.mmap(file.fileno(), count * self.row_bytes, prot=mmap.PROT_READ)
         self._values = np.frombuffer(self._map, np.float32).reshape(count, *self.shape)
 
     def find(self, ids: Sequence[bytes]) -> npt.NDArray[np.int64]:
-        """Return the row of each id, MISSING where there is none."""
+        """Return the row of each id, MISSING where there is none or its values are damaged."""
+        for each in ids:
+            row = self._rows.get(each, MISSING)
+            if row != MISSING and row not in self._checked:
+                self._check(each, row)
         return np.array([self._rows.get(each, MISSING) for each in ids], np.int64)
 
     def gather(self, rows: npt.NDArray[np.int64]) -> Floats:
@@ -87,11 +119,24 @@ class Shelf:
     def take(self, rows: npt.NDArray[np.int64]) -> Floats:
         """Do what ``gather`` does, for rows that have been looked at (``here``)."""
         values = self._values.take(rows, axis=0)
-        self._gathered += values.nbytes
+        self._let_go(values.nbytes)
+        return values
+
+    def _check(self, each: bytes, row: int) -> None:
+        """Hold a row's values against their checksum; a row that fails is not found any more."""
+        self._let_go(self.row_bytes)
+        if zlib.crc32(self._values[row]) == self._sums[row]:
+            self._checked.add(row)
+        else:
+            self._bad += 1
+            del self._rows[each]
+
+    def _let_go(self, read: int) -> None:
+        """Count bytes read, and now and then give the pages behind them back to the system."""
+        self._gathered += read
         if self._gathered > RESIDENT and self._values.nbytes > RESIDENT and self._map:
             self._gathered = 0
             self._map.madvise(mmap.MADV_DONTNEED)  # they stay in the system's cache, not in ours
-        return values
 
     def append(self, ids: Sequence[bytes], values: Floats) -> None:
         """Keep these values, float32 (n, *shape); those whose id is here stay as they are."""
@@ -102,13 +147,11 @@ class Shelf:
             new = [place for place, each in enumerate(ids) if each not in self._rows]
             if new:
                 behind = len(self._values)
-                _write(
-                    self.folder / "values",
-                    behind * self.row_bytes,
-                    np.ascontiguousarray(values[new]).data,
-                )
-                joined = b"".join(ids[place] for place in new)
-                _write(self.folder / "ids", behind * ROW_ID, joined)
+                rows = np.ascontiguousarray(values[new])
+                _write(self.folder / "values", behind * self.row_bytes, rows.data)
+                sums = [zlib.crc32(row) for row in rows]
+                entries = _entries([ids[place] for place in new], sums)
+                _write(self.folder / "ids", behind * ENTRY, entries)
                 self.refresh()
 
     def drop(self, size: int, keep: Collection[bytes]) -> int:
@@ -156,9 +199,27 @@ class Shelf:
     def _rewrite(self, staying: Sequence[tuple[bytes, int]]) -> None:
         _write(self.folder / "ids", 0, b"")
         self._move_up([row for _, row in staying])
-        _write(self.folder / "ids", 0, b"".join(each for each, _ in staying))
-        self._rows, self._values = {}, self._values[:0].copy()
+        sums = [self._sums[row] for _, row in staying]
+        _write(self.folder / "ids", 0, _entries([each for each, _ in staying], sums))
+        self._forget()
         self.refresh()
+
+    def _forget(self) -> None:
+        self._rows, self._sums, self._checked = {}, [], set()
+        self._values = self._values[:0].copy()
+
+    def _begin_anew(self, error: OSError) -> None:
+        """Throw away files that cannot be read; raise where the disk or somebody else is why."""
+        if error.errno in _OF_THE_DISK or not self._alone():
+            raise error
+        for name in ("ids", "values", "key.json"):
+            path = self.folder / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            path.unlink(missing_ok=True)
+        fcntl.flock(self._in_use, fcntl.LOCK_SH)
+        self._bad += 1
+        self._forget()
 
     def _move_up(self, rows: Sequence[int]) -> None:
         """Put these rows, in rising order, one behind the other at the front of the file."""
@@ -176,13 +237,38 @@ def here(rows: npt.NDArray[np.int64]) -> None:
         raise ValueError("Expected rows that are here. Received a missing one.")
 
 
+@dataclass(frozen=True)
+class _About:
+    """What key.json holds."""
+
+    key: dict[str, str | int]
+    shape: tuple[int, ...]
+
+
+def _about(key: ShelfKey, shape: tuple[int, ...]) -> dict[str, object]:
+    return {"key": json.loads(key.text), "shape": shape}
+
+
 def shape_of(root: Path, key: ShelfKey) -> tuple[int, ...] | None:
-    """Return the shape of a shelf's values, or None where there is no such shelf."""
+    """Return the shape of a shelf's values; None where there is no such shelf, or nobody can
+    tell any more."""
     try:
-        about = json.loads((root / key.name / "key.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):  # or half written: its maker is about to tell
+        about = read_json(root / key.name / "key.json", _About)
+    except (FileNotFoundError, DamagedFile):
         return None
-    return tuple(about["shape"])
+    is_whole = about.key == json.loads(key.text) and all(side > 0 for side in about.shape)
+    return about.shape if is_whole else None
+
+
+def _entries(ids: Sequence[bytes], sums: Sequence[int]) -> bytes:
+    pairs = zip(ids, sums, strict=True)
+    return b"".join(each + check.to_bytes(4, "little") for each, check in pairs)
+
+
+def _size_of_file(path: Path) -> int:
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
 
 
 def _read_from(path: Path, at: int) -> bytes:

@@ -9,6 +9,7 @@ from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.models.answers import NetworkRef
 from tlcore.percentages import percent
 from tlcore.settings import Settings
+from tlcore.text import csv_cell
 from tlcore.training.parts import Parts, parts_of
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
@@ -159,7 +160,7 @@ def _table(frame: pd.DataFrame, dataset: Dataset) -> None:
     name = dataset.name
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**Every picture**")
-        csv = frame.to_csv(index=False).encode()
+        csv = frame.map(csv_cell).to_csv(index=False).encode()
         rows = frame.to_json(orient="records", indent=1).encode()
         icon = ":material/download:"
         st.download_button("CSV", csv, f"{name} answers.csv", "text/csv", icon=icon)

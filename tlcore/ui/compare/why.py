@@ -13,6 +13,7 @@ from tlcore.models.answers import NetworkRef, Prediction, Pretrained
 from tlcore.models.explanation import Explanation, overlay
 from tlcore.percentages import probability
 from tlcore.settings import Settings
+from tlcore.text import whole_number
 from tlcore.training.run import RunInfo
 from tlcore.ui.answers import explain, predict
 from tlcore.ui.maps.answers import places
@@ -94,8 +95,9 @@ def _class(title: str, answer: Prediction, choice: Choice) -> str:
 
 
 def _index(chosen: str, answer: Prediction) -> int:
-    if chosen.isdecimal() and int(chosen) < len(answer.labels):
-        return int(chosen)
+    index = whole_number(chosen)
+    if index is not None and index < len(answer.labels):
+        return index
     return answer.ranking(1)[0].index
 
 

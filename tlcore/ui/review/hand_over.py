@@ -11,10 +11,11 @@ import streamlit as st
 from tlcore.evaluation.bundle.check import Check, read_checks
 from tlcore.evaluation.bundle.formats import FORMATS
 from tlcore.settings import Settings
+from tlcore.text import file_size
 from tlcore.training.run import Run, RunInfo
 from tlcore.ui.review.making import Thing, made_here
 from tlcore.ui.services import inference
-from tlcore.ui.words import file_size, plain
+from tlcore.ui.words import plain
 
 REPORT = Thing(
     "report",

@@ -12,10 +12,11 @@ import streamlit as st
 
 from tlcore.evaluation.progress import DONE, FAILED, RUNNING, Making, read_making, write_making
 from tlcore.settings import Settings
+from tlcore.text import file_size
 from tlcore.training.run import RunInfo
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary
-from tlcore.ui.words import file_size, plain
+from tlcore.ui.words import plain
 
 SILENT = 600.0  # s without a sign after which one that this server did not start counts as ended
 
@@ -116,7 +117,7 @@ def _state(thing: Thing, info: RunInfo) -> Making | None:
         return Making(
             FAILED,
             words="Expected it to be finished. Received its end without a word: the process was "
-            "killed or ran out of memory. Nothing else is affected; try it again.",
+            "killed, or memory or the disk was full. Nothing else is affected; try it again.",
         )
     return state
 

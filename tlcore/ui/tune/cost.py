@@ -9,6 +9,7 @@ import streamlit as st
 
 from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
+from tlcore.text import file_size
 from tlcore.training.checks import check_parts
 from tlcore.training.probe import Cost
 from tlcore.ui.shell import boundary, show_error
@@ -20,7 +21,7 @@ from tlcore.ui.tune.probes import (
     known,
     seconds_a_picture,
 )
-from tlcore.ui.words import count, duration, file_size
+from tlcore.ui.words import count, duration
 
 TICK = 0.5  # s
 NOTICED = 0.1  # s an epoch; what takes less is not worth a word

@@ -10,6 +10,7 @@ import streamlit as st
 
 from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
+from tlcore.storage import explained_os_errors
 from tlcore.training.config import RunConfig
 from tlcore.training.orders import delete_run, stop_run
 from tlcore.training.outcome import DAMAGED, FAILED, FINISHED, QUEUED, RUNNING, STOPPED
@@ -194,7 +195,8 @@ def _order(
 
 def _carry_out(do: Callable[[str, Settings], None], run: str, settings: Settings) -> None:
     try:
-        do(run, settings)
+        with explained_os_errors("That could not be done"):
+            do(run, settings)
     except TLCoreError as error:  # the page is not drawn yet
         st.session_state[REFUSED] = error
 

@@ -12,6 +12,7 @@ import streamlit as st
 from tlcore.datasets.geometry import FITS
 from tlcore.errors import BadConfig
 from tlcore.models.catalogue import Backbone
+from tlcore.text import shorten, whole_number
 from tlcore.training.config import MAX_VIEWS, RunConfig, gentle
 from tlcore.training.options import (
     AUGMENTATIONS,
@@ -89,10 +90,11 @@ def units(text: str) -> tuple[int, ...]:
     Raises:
         BadConfig: no whole numbers.
     """
-    parts = text.replace(",", " ").split()
-    if not all(part.isdecimal() for part in parts):
-        raise BadConfig(f"Expected units of dense layers, such as 128 64. Received {text!r}.")
-    return tuple(int(part) for part in parts)
+    numbers = [whole_number(part) for part in text.replace(",", " ").split()]
+    if None in numbers:
+        received = shorten(repr(text))
+        raise BadConfig(f"Expected units of dense layers, such as 128 64. Received {received}.")
+    return tuple(number for number in numbers if number is not None)
 
 
 def _head(before: RunConfig) -> Options:

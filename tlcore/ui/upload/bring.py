@@ -19,9 +19,10 @@ from tlcore.datasets.store import (
 )
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
+from tlcore.text import file_size
 from tlcore.ui.state import Choice, choose, generation, renew
 from tlcore.ui.upload.ways import Offer, choose_way, uploader_key
-from tlcore.ui.words import count, file_size, label, plain
+from tlcore.ui.words import count, label, plain
 
 NEW = "A new data set"
 REPORT = "_upload-report"

@@ -1,0 +1,71 @@
+"""Every parameter of every page's address with what nobody should type: the page still opens."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.pages.conftest import Opened, maps_of, use
+from tests.pictures import write_patches
+from tlcore.datasets.sources import from_folder
+from tlcore.datasets.store import import_set
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.orders import create_run
+from tlcore.training.worker import work
+from tlcore.ui.shell import PAGES
+
+SET = "patches"
+NASTY = ("9" * 5000, "x" * 1000, "²", "..", "\0")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str]:
+    """A set and a run on it; there are no weights."""
+    home: Path = tmp_path_factory.mktemp("any-address")
+    settings = Settings(home=home / "home", keras_home=home / "keras")
+    import_set(SET, from_folder(write_patches(home / "data", classes=2, each=4)), settings)
+    small = {"backbone": "MobileNet-0.25", "size": 64, "random_weights": True}
+    folder, lock = create_run(RunConfig(SET, epochs=1, **small), settings)  # type: ignore[arg-type]
+    try:
+        assert work(folder, settings).state == "finished"
+    finally:
+        os.close(lock)
+    return settings, folder.name
+
+
+@pytest.fixture
+def run(place: tuple[Settings, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    use(place[0], monkeypatch)
+    return place[1]
+
+
+@pytest.mark.parametrize("value", NASTY, ids=[value[:9] for value in NASTY])
+@pytest.mark.parametrize("name", [name for name in PAGES if PAGES[name].address])
+def test_a_page_opens_whatever_its_address_says(
+    name: str, value: str, opened: Opened, run: str
+) -> None:
+    """What is looked at, by itself; then everything else at once, with the run's own network."""
+    address = PAGES[name].address
+    good = {query: value for query, value in (("set", SET), ("run", run)) if query in address}
+    for query in good:
+        at = opened(name, **good | {query: value})
+        assert not at.exception, (query, at.exception)
+    others = {query: value for query in address if query not in good}
+    if name == "Feature maps":
+        others["network"] = "head"
+    at = opened(name, **good, **others)
+    assert not at.exception
+    if name == "Feature maps":
+        assert not at.error
+        assert "data-pick" in maps_of(at)
+
+
+def test_more_than_there_is_of_anything_is_the_last(opened: Opened, run: str) -> None:
+    most = dict.fromkeys(("page", "channel", "k"), "9" * 18)
+    at = opened("Feature maps", set=SET, run=run, network="head", **most)
+    assert not at.exception
+    assert not at.error
+    assert "data-pick" in maps_of(at)

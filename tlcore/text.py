@@ -1,0 +1,60 @@
+"""Texts from and for people: whole numbers, sizes in bytes, short quotations, tables as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+DIGITS = 18  # of a whole number that is read: it fits into 64 bits, as NumPy wants it
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+_CONTROL = ("\t", "\r", "\n")
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that up to 18 decimal digits spell; None for any other text.
+
+    ``str.isdecimal`` alone is not enough: it also takes digits of other scripts, and thousands of
+    digits, for which ``int`` raises ValueError.
+    """
+    is_number = text.isascii() and text.isdecimal() and len(text) <= DIGITS
+    return int(text) if is_number else None
+
+
+def shorten(text: str, most: int = 80) -> str:
+    """Return a text of at most so many characters, the rest of it as "…": for messages."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def file_size(size: float) -> str:
+    """Return "173 bytes", "181 kB", "3.2 MB", "14 MB", "1.2 GB"; a kB is 1024 bytes."""
+    if size < 1000:
+        return "1 byte" if round(size) == 1 else f"{size:.0f} bytes"
+    if size < 1000 * 2**10:
+        return f"{size / 2**10:.0f} kB"
+    megabytes = size / 2**20
+    if megabytes >= 1000:
+        return f"{megabytes / 1024:.1f} GB"
+    return f"{megabytes:.0f} MB" if megabytes >= 9.95 else f"{megabytes:.1f} MB"
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows as comma-separated values that no spreadsheet takes for formulas."""
+    out = io.StringIO()
+    csv.writer(out).writerows([csv_cell(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a cell that a spreadsheet shows and does not compute.
+
+    A text that begins like a formula gets an apostrophe in front (OWASP, "CSV injection"):
+    names of classes, files and runs come from other people. Numbers stay as they are.
+    """
+    if not isinstance(value, str) or _NUMBER.fullmatch(value):
+        return value
+    is_formula = value.startswith(_CONTROL) or value.lstrip().startswith(_FORMULA)
+    return f"'{value}" if is_formula else value
