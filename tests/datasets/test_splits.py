@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from tlcore.datasets.dataset import Dataset, Sample, split_samples
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.splits import split_samples
 from tlcore.errors import BadConfig, BadDataset
 
 

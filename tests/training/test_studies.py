@@ -46,7 +46,7 @@ def test_the_questions(real: Settings, tmp_path: Path) -> None:
     at = rates.rates.index(rates.suggested)
     assert rates.losses[at] <= rates.losses[0] - fall / 2 < rates.losses[at - 1]
     assert len(rates.rates) == len(rates.losses)
-    from tlcore.datasets.dataset import split_samples
+    from tlcore.datasets.splits import split_samples
     from tlcore.datasets.store import open_dataset
 
     train, val = split_samples(open_dataset(str(data), real))

@@ -15,7 +15,6 @@ from tlcore.datasets.edits.log import FILE as EDITS
 from tlcore.datasets.edits.state import SetState, Version, read_state, version
 from tlcore.datasets.folder import read_folder as read_folder
 from tlcore.datasets.folder import unused_files as unused_files
-from tlcore.datasets.importing import DEFAULT_LABEL as DEFAULT_LABEL
 from tlcore.datasets.importing import ImportReport as ImportReport
 from tlcore.datasets.importing import add_to_set as add_to_set
 from tlcore.datasets.importing import import_set as import_set
@@ -74,7 +73,7 @@ def scan_sets(settings: Settings) -> tuple[list[SetInfo], list[DamagedSet]]:
 @lru_cache(maxsize=1024)  # small, where whole states are not: a list of many sets stays quick
 def _info(folder: Path, state: Version) -> SetInfo:
     read = read_state(folder)
-    return SetInfo(folder.name, len(read.used), tuple(read.counts), read.created, folder)
+    return SetInfo(folder.name, len(read.used), read.dataset.classes, read.created, folder)
 
 
 def load_set(name: str, settings: Settings) -> Dataset:

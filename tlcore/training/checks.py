@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tlcore.datasets.dataset import Dataset, Sample, split_samples
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.splits import split_samples
 from tlcore.errors import BadDataset
 from tlcore.models.catalogue import backbone
 from tlcore.training.config import RunConfig

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tlcore.datasets.dataset import Dataset, Sample, split_samples
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.splits import split_samples
 from tlcore.training.records import read_split
 from tlcore.training.run import RunInfo
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 import streamlit as st
 from PIL import Image
 
-from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
 from tlcore.datasets.doctor.balance import ENOUGH
 from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
 from tlcore.datasets.store import load_set, scan_sets, thumbnail
@@ -109,6 +109,8 @@ def classes_with_tiles(
     first = dict(list(dataset.counts.items())[:CLASSES])
     for place, (name, number) in enumerate(first.items()):
         few = f" · few: {ENOUGH} or more learn better" if number < ENOUGH else ""
+        if name == UNLABELLED:
+            few = " · no class: nothing learns from these"
         samples = [sample for sample in dataset.samples if sample.label == name][:shown]
         st.html(
             f'<div class="class-name">{html.escape(label(name))}'
