@@ -80,8 +80,8 @@ def dataset_hash(samples: Iterable[Sample]) -> str:
     File names and splits are not part of it: the same pictures under the same labels are the same
     data set, wherever they came from and however they are divided.
     """
-    lines = sorted(f"{sample.sha256} {sample.label}" for sample in samples)
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+    lines = sorted(f"{sample.sha256} {sample.label}\n" for sample in samples)
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def hash_file(path: Path) -> str:

@@ -125,9 +125,9 @@ def assign_folds(
 ) -> list[int]:
     """Assign every sample to one of k folds: classes and sizes even, groups whole.
 
-    Large groups go first, each to the fold that has the fewest samples of its class and, of those,
-    the fewest in all (a greedy StratifiedGroupKFold): without copies neither a class's counts nor
-    the sizes of two folds differ by more than one.
+    Large groups go first, each to the fold that has the fewest samples of its classes and, of
+    those, the fewest in all (a greedy StratifiedGroupKFold): without copies neither a class's
+    counts nor the sizes of two folds differ by more than one.
 
     Args:
         labels: class of each sample.
@@ -150,8 +150,8 @@ def assign_folds(
     for label in sorted(by_class, key=str):
         shuffled = draw.sample(by_class[label], len(by_class[label]))
         for places in sorted(shuffled, key=len, reverse=True):
-            mine = counts[label]
-            best = min((mine[at], sizes[at], at) for at in range(k))[2]
+            mine = [counts[labels[place]] for place in places]
+            best = min((sum(one[at] for one in mine), sizes[at], at) for at in range(k))[2]
             sizes[best] += len(places)
             for place in places:
                 fold[place] = best
@@ -288,14 +288,17 @@ def _draw_groups(count: int, fraction: float, draw: random.Random) -> set[int]:
 
 
 def _shares(counts: Counter[str], count: int) -> dict[str, int]:
-    """Share a number out by class sizes (largest remainder), one of each class at least."""
-    total = counts.total()
-    least = 1 if count >= len(counts) else 0
-    exact = {label: (count - least * len(counts)) * n / total for label, n in counts.items()}
-    shares = {label: least + int(share) for label, share in exact.items()}
+    """Share a number out by class sizes (largest remainder); one of each class if it suffices."""
+    exact = {label: count * size / counts.total() for label, size in counts.items()}
+    shares = {label: int(share) for label, share in exact.items()}
     by_remainder = sorted(exact, key=lambda label: (int(exact[label]) - exact[label], label))
     for label in by_remainder[: count - sum(shares.values())]:
         shares[label] += 1
+    for label in [label for label, share in shares.items() if not share]:
+        largest = max(shares, key=lambda label: (shares[label], label))
+        if shares[largest] > 1:
+            shares[largest] -= 1
+            shares[label] = 1
     return shares
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.doctor.kept import memory_version, read_memory
 from tlcore.datasets.edits.log import FILE as EDITS
 from tlcore.datasets.edits.state import SetState, Version, read_state, version
 from tlcore.datasets.folder import read_folder as read_folder
@@ -79,10 +80,18 @@ def _info(folder: Path, state: Version) -> SetInfo:
 def load_set(name: str, settings: Settings) -> Dataset:
     """A stored set by its name, with all edits laid over its pictures, without the excluded.
 
+    Its samples name the group of their near copies, as far as the doctor has seen them.
+
     Raises:
         BadDataset: no such set, with those that are there; or a damaged one.
     """
-    return load_state(name, settings).dataset
+    folder = folder_of(name, settings)
+    return _load(folder, version(folder), memory_version(folder))
+
+
+@lru_cache(maxsize=8)  # values are frozen, and the versions say which state they are of
+def _load(folder: Path, state: Version, memory: Version) -> Dataset:
+    return read_memory(folder).grouped(read_state(folder).dataset)
 
 
 def load_state(name: str, settings: Settings) -> SetState:

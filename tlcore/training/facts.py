@@ -107,7 +107,10 @@ def _processor() -> str:
 
 def _rows(samples: Sequence[Sample]) -> list[dict[str, str]]:
     return [
-        {key: str(value) for key, value in asdict(sample).items() if key in SPLIT_FIELDS}
+        {
+            **{key: str(value) for key, value in asdict(sample).items() if key in SPLIT_FIELDS},
+            **({"group": sample.group} if sample.group else {}),
+        }
         for sample in samples
     ]
 

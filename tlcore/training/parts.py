@@ -38,7 +38,7 @@ def pictures_of(run: RunInfo, part: str) -> list[Sample]:
     None where it has not begun, and no test pictures where its data set set none aside.
     """
     return [
-        Sample(row.file, Path(row.path), row.sha256, row.label, part)
+        Sample(row.file, Path(row.path), row.sha256, row.label, part, row.group)
         for row in read_split(run.folder).rows(part)
     ]
 
