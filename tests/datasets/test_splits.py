@@ -12,6 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.splits import (
     assign_folds,
+    check_class_names,
     count_groups,
     draw_stratified,
     draw_subset,
@@ -123,7 +124,7 @@ def test_what_cannot_be_learned_from(groups: list[tuple[str, int, str | None]], 
 @pytest.mark.parametrize("name", ["train", "test_set", "seg_train", "Validation", "images_val"])
 def test_a_class_with_the_name_of_a_split_is_not_learned(name: str) -> None:
     with pytest.raises(BadDataset, match=f"name of a split: {name}.*a folder for each class"):
-        split_samples(dataset((name, 9, None), ("b", 9, None)))
+        check_class_names(dataset((name, 9, None), ("b", 9, None)))
 
 
 def test_what_has_no_label_is_in_neither_part() -> None:

@@ -70,7 +70,7 @@ def test_a_copy_is_never_judged_by_a_head_that_learned_from_the_other(
     )
     own = [each.own for each in find_suspects(real, _divided(real, config)).ranking]
     assert len(own) == 48
-    assert np.mean(own) < 0.7
+    assert np.mean(own) < 0.6  # 0.76 where the copies are in two folds
 
 
 def test_flipped_labels_of_ants_and_bees_come_first(

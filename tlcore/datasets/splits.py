@@ -66,8 +66,7 @@ def split_samples(
         (train, val), each sorted by file.
 
     Raises:
-        BadDataset: fewer than two classes, a class named like a split, or a class without an
-            image to train on.
+        BadDataset: fewer than two classes, or a class without an image to train on.
         BadConfig: `val_fraction` is out of its range.
     """
     if not 0 < val_fraction < 1:
@@ -81,6 +80,21 @@ def split_samples(
             parts["val" if place in chosen else "train"] += group
     _check_training(dataset, parts["train"])
     return sorted(parts["train"], key=_order), sorted(parts["val"], key=_order)
+
+
+def check_class_names(dataset: Dataset) -> None:
+    """Refuse to learn classes that are splits: a head would tell training from test pictures.
+
+    Raises:
+        BadDataset: naming such classes, with the way out.
+    """
+    if split_names := [label for label in dataset.classes if is_split_name(label)]:
+        raise BadDataset(
+            f"{dataset.name!r} has classes with the name of a split: {', '.join(split_names)}. A "
+            "head would learn to tell training pictures from test pictures. If these are splits, "
+            "put a folder for each class inside them and bring the pictures again; if they are "
+            "classes, give them other names."
+        )
 
 
 def draw_stratified(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
@@ -353,13 +367,6 @@ def _check_classes(dataset: Dataset) -> None:
         raise BadDataset(
             f"Expected at least two classes in {dataset.name!r}. Received {len(dataset.classes)} "
             f"({_in_words(dataset.counts)}). Put the pictures of each class in a folder of its own."
-        )
-    if split_names := [label for label in dataset.classes if is_split_name(label)]:
-        raise BadDataset(
-            f"{dataset.name!r} has classes with the name of a split: {', '.join(split_names)}. A "
-            "head would learn to tell training pictures from test pictures. If these are splits, "
-            "put a folder for each class inside them and bring the pictures again; if they are "
-            "classes, give them other names."
         )
 
 

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
-from tlcore.datasets.splits import split_samples
+from tlcore.datasets.splits import check_class_names, split_samples
 from tlcore.errors import BadDataset
 from tlcore.storage import write_json
 from tlcore.training.checks import check_parts
@@ -53,6 +53,7 @@ def read_or_write_split(
     if stored is not NOT_BEGUN:
         return _unchanged(stored, stopping)
     opened = dataset()
+    check_class_names(opened)
     opened = Dataset(opened.name, hashed(opened.samples, stopping))  # copies must be known first
     train, val = split_samples(opened, config.val_fraction, config.seed)
     check_parts(train, val)
