@@ -73,8 +73,7 @@ def split_samples(
         raise BadConfig(f"Expected a validation share between 0 and 1. Received {val_fraction}.")
     _check_classes(dataset)
     parts, undecided = _given_parts(dataset)
-    for label in dataset.classes:
-        groups = [group for group in undecided if _label_of(group) == label]
+    for label, groups in _by_label(undecided).items():
         chosen = _draw_groups(len(groups), val_fraction, random.Random(f"{seed}:{label}"))
         for place, group in enumerate(groups):
             parts["val" if place in chosen else "train"] += group
@@ -250,8 +249,7 @@ def divide(samples: Sequence[Sample], division: Division) -> dict[str, str]:
     groups = sorted(group_samples(samples), key=lambda group: min(one.key for one in group))
     for group in groups:
         _follow(group, parts)
-    for label in sorted({sample.label for sample in samples}):
-        mine = [group for group in groups if _label_of(group) == label]
+    for label, mine in _by_label(groups).items():
         _divide_class(mine, parts, division, random.Random(f"{division.seed}:{label}"))
     return parts
 
@@ -324,8 +322,15 @@ def _follow(group: list[Sample], parts: dict[str, str]) -> None:
             parts.setdefault(sample.key, leading)
 
 
+def _by_label(groups: Iterable[list[Sample]]) -> dict[str, list[list[Sample]]]:
+    found: dict[str, list[list[Sample]]] = {}
+    for group in groups:
+        found.setdefault(_label_of(group), []).append(group)
+    return found
+
+
 def _label_of(group: Sequence[Sample]) -> str:
-    return str(_majority(sample.label for sample in group))
+    return str(_majority(sample.label for sample in group)) if len(group) > 1 else group[0].label
 
 
 def _majority(labels: Iterable[Hashable]) -> Hashable:

@@ -97,7 +97,7 @@ def _single(items: Sequence[Item], memory: Memory) -> Iterator[Finding]:
 
 def _copies(groups: Sequence[Sequence[Item]], memory: Memory) -> Iterator[Finding]:
     for group in groups:
-        if len({item.label for item in group}) > 1:
+        if len({item.label for item in group} - {UNLABELLED}) > 1:
             yield _finding("two-labels", group, group, _told(group, [i.label for i in group]))
         parts = [item.split for item in group if item.split]
         if len(set(parts)) > 1:
