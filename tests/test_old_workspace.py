@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 from tests.cli.running import together
-from tests.old_workspace import ANSWERS, PLACE, unpack
+from tests.old_workspace import ANSWERS, DATASET, FINISHED, PLACE, unpack
 from tlcore.settings import Settings
 
 # key → why its value is another one today
 REDEFINED: dict[str, str] = {
     "balanced_accuracy": "its interval was too narrow: 85% coverage for 120 classes of 3 images",
+    "data_hash": "It is the hash of the whole dataset, test split included, as `dataset show` has "
+    "it; runs noted one of training and validation, their lines joined in another way.",
 }
 
 
@@ -32,6 +34,13 @@ def test_a_workspace_of_an_earlier_release_reads_the_same(tmp_path: Path) -> Non
         assert status == 0, (row["command"], said)
         now = json.loads(printed.replace(str(settings.home), PLACE))
         check_same(row["answer"], now, " ".join(row["command"]))
+
+
+def test_a_run_of_an_earlier_release_has_the_hash_of_its_dataset(tmp_path: Path) -> None:
+    settings = Settings(home=unpack(tmp_path / "workspace"), keras_home=tmp_path / "keras")
+    lines = [["dataset", "show", DATASET, "--json"], ["runs", "show", FINISHED, "--json"]]
+    shown, run = (json.loads(printed) for _, printed, _ in together(settings, lines))
+    assert run["data_hash"] == shown["hash"]
 
 
 def check_same(before: Any, now: Any, place: str) -> None:

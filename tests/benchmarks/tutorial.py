@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tlcore.datasets.dataset import split_samples
 from tlcore.datasets.folder import read_folder
+from tlcore.datasets.splits import split_samples
 from tlcore.models.catalogue import backbone
 from tlcore.models.weights import find
 from tlcore.settings import Settings

@@ -9,7 +9,7 @@ import pytest
 from tests.browser.conftest import Tab, until
 from tlcore.datasets.edits.editing import relabel
 from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
-from tlcore.datasets.splitting import Division, divide_set
+from tlcore.datasets.splits import Division, divide_set
 from tlcore.datasets.store import load_state
 from tlcore.evaluation.again import came_after
 from tlcore.settings import Settings

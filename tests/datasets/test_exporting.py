@@ -12,7 +12,7 @@ from tlcore.datasets.edits import editing
 from tlcore.datasets.exporting import export_set
 from tlcore.datasets.importing import import_set
 from tlcore.datasets.sources import from_uploads, from_zip
-from tlcore.datasets.splitting import Division, divide_set
+from tlcore.datasets.splits import Division, divide_set
 from tlcore.datasets.store import load_set, load_state
 from tlcore.errors import BadDataset, StorageError
 from tlcore.settings import Settings

@@ -5,9 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
+from sklearn.model_selection import StratifiedGroupKFold
 
-from tlcore.datasets.dataset import Dataset, Sample, split_samples
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.splits import (
+    assign_folds,
+    check_class_names,
+    count_groups,
+    draw_stratified,
+    draw_subset,
+    split_samples,
+)
 from tlcore.errors import BadConfig, BadDataset
 
 
@@ -109,6 +119,120 @@ def test_pictures_added_without_split_are_divided_beside_a_given_one() -> None:
 def test_what_cannot_be_learned_from(groups: list[tuple[str, int, str | None]], said: str) -> None:
     with pytest.raises(BadDataset, match=said):
         split_samples(dataset(*groups))
+
+
+@pytest.mark.parametrize("name", ["train", "test_set", "seg_train", "Validation", "images_val"])
+def test_a_class_with_the_name_of_a_split_is_not_learned(name: str) -> None:
+    with pytest.raises(BadDataset, match=f"name of a split: {name}.*a folder for each class"):
+        check_class_names(dataset((name, 9, None), ("b", 9, None)))
+
+
+def test_what_has_no_label_is_in_neither_part() -> None:
+    whole = dataset(("a", 9, None), ("b", 9, None), ("unlabelled", 9, None))
+    assert whole.classes == ("a", "b")
+    train, val = split_samples(whole)
+    assert {sample.label for sample in (*train, *val)} == {"a", "b"}
+
+
+def copies(folder: Path, names: dict[str, int]) -> Dataset:
+    """Files in place by name, those of one number with the same bytes; all equally long."""
+    for name, number in names.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"%09d" % number)
+    return Dataset("set", tuple(
+        Sample(name, folder / name, "", name.split("/")[-2],
+               name.split("/")[0] if name.count("/") > 1 else None)
+        for name in names
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_copies_stay_on_one_side_whatever_their_name_or_label(seed: int, tmp_path: Path) -> None:
+    names = {f"{label}/{at}-{copy}.jpg": at + 100 * (label == "b")
+             for label in "ab" for at in range(12) for copy in "xy"}  # fmt: skip
+    names |= {f"b/of a {at}.jpg": at for at in range(4)}
+    whole = copies(tmp_path, names)
+    train, val = split_samples(whole, 0.3, seed)
+    seen = [{names[sample.file] for sample in side} for side in (train, val)]
+    assert not seen[0] & seen[1]
+    assert len(train) + len(val) == len(names)
+    assert {sample.label for sample in val} == {"a", "b"}
+
+
+def test_a_copy_without_a_split_follows_the_one_that_has_one(tmp_path: Path) -> None:
+    names = {f"{split}/{label}/{at}.jpg": at + 100 * (label == "b") + 10 * place
+             for label in "ab" for place, split in enumerate(("train", "val", "test"))
+             for at in range(4)}  # fmt: skip
+    given = len(names)
+    names |= {f"a/copy {number}.jpg": number for number in (0, 10, 110, 20, 120)}
+    train, val = split_samples(copies(tmp_path, names), 0.5)
+    assert [s.file for s in train if s.split is None] == ["a/copy 0.jpg"]
+    assert [s.file for s in val if s.split is None] == ["a/copy 10.jpg", "a/copy 110.jpg"]
+    assert len(train) + len(val) == given - 8 + 3  # copies of test images are held out with them
+
+
+def test_folds_are_even_in_every_class_and_in_size() -> None:
+    labels = [0] * 600 + [1] * 480 + [2] * 360
+    whole = [f"{place}" for place in range(len(labels))]
+    fold = np.array(assign_folds(labels, whole, 5, 3))
+    assert np.bincount(fold).tolist() == [288] * 5
+    uneven = [label for label, count in enumerate((23, 7, 4, 9)) for _ in range(count)]
+    fold = np.array(assign_folds(uneven, whole[: len(uneven)], 5, 3))
+    assert np.ptp(np.bincount(fold)) <= 1
+    for label in range(4):
+        assert np.ptp(np.bincount(fold[np.array(uneven) == label], minlength=5)) <= 1
+    assert assign_folds(uneven, whole[: len(uneven)], 5, 3) == fold.tolist()
+    assert assign_folds(uneven, whole[: len(uneven)], 5, 4) != fold.tolist()
+
+
+def test_folds_are_about_as_even_as_those_of_scikit_learn_and_part_no_copies() -> None:
+    draw = Random(1)
+    labels = draw.choices([0, 1, 2], [6, 3, 1], k=300)
+    groups = [f"{draw.randrange(180)}" for _ in labels]
+    fold = np.array(assign_folds(labels, groups, 5, 0))
+    for group in set(groups):
+        assert len({at for at, its in zip(fold, groups, strict=True) if its == group}) == 1
+    theirs = np.zeros(300, int)
+    splitter = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    for number, (_, out) in enumerate(splitter.split(labels, labels, groups)):
+        theirs[out] = number
+    assert np.ptp(np.bincount(fold)) <= np.ptp(np.bincount(theirs)) + 1
+    for label in range(3):
+        of = np.array(labels) == label
+        spread, reference = (np.ptp(np.bincount(each[of], minlength=5)) for each in (fold, theirs))
+        assert spread <= reference + 1
+
+
+def test_a_held_out_draw_has_the_classes_shares() -> None:
+    whole = dataset(("a", 700, None), ("b", 400, None), ("c", 99, None), ("d", 1, None))
+    drawn = draw_stratified(whole.samples, 500, 3)
+    assert sizes(drawn) == {"a": 291, "b": 167, "c": 41, "d": 1}
+    assert draw_stratified(Random(1).sample(whole.samples, 1200), 500, 3) == drawn
+    assert draw_stratified(whole.samples, 500, 4) != drawn
+    assert len(draw_stratified(whole.samples, 5000, 3)) == 1200
+    assert draw_stratified(whole.samples, 0, 3) == []
+
+
+def test_a_held_out_draw_parts_no_copies(tmp_path: Path) -> None:
+    names = {f"{label}/{at}-{copy}.jpg": at + 100 * (label == "b")
+             for label in "ab" for at in range(20) for copy in "xyz"}  # fmt: skip
+    whole = copies(tmp_path, names)
+    for seed in range(5):
+        drawn = draw_stratified(whole.samples, 40, seed)
+        assert len(drawn) == 39
+        inside = {names[sample.file] for sample in drawn}
+        assert sum(number in inside for number in names.values()) == 39
+
+
+def test_subsets_hold_different_images_and_the_smaller_ones() -> None:
+    labels = [0] * 30 + [1] * 20
+    groups = [f"{place // 2}" for place in range(50)]
+    assert count_groups(labels, groups) == {0: 15, 1: 10}
+    small, large = (draw_subset(labels, groups, each, 7) for each in (4, 10))
+    assert set(small) < set(large)
+    assert len({groups[at] for at in large}) == 20
+    assert sum(labels[at] for at in large) == 10
+    assert draw_subset(labels, groups, 10, 8) != large
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -1.0])

@@ -11,7 +11,8 @@ import pytest
 
 from tests.pictures import write_patches
 from tests.training.test_train import SMALL
-from tlcore.datasets.dataset import Sample, split_samples
+from tlcore.datasets.dataset import Sample
+from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, BadDataset, TLCoreError, UnknownName
 from tlcore.settings import Settings

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from tests.datasets.files import encoded, scene
 from tests.pictures import write_patches
 from tests.training.test_train import REAL, SMALL, run
+from tlcore.datasets.importing import import_set
+from tlcore.datasets.sources import from_uploads
 from tlcore.errors import RunError
 from tlcore.settings import Settings
 from tlcore.training.cache.shelf import make_room
@@ -20,8 +23,8 @@ from tlcore.training.orders import create_run
 from tlcore.training.probe import probe
 from tlcore.training.store import load_run
 from tlcore.training.studies import known as known_module
-from tlcore.training.studies.enough import _point, enough
-from tlcore.training.studies.folds import folds, stratified
+from tlcore.training.studies.enough import _point, enough, last_rise
+from tlcore.training.studies.folds import folds
 from tlcore.training.studies.known import known
 from tlcore.training.studies.rates import find_rate
 from tlcore.training.worker import work
@@ -46,7 +49,7 @@ def test_the_questions(real: Settings, tmp_path: Path) -> None:
     at = rates.rates.index(rates.suggested)
     assert rates.losses[at] <= rates.losses[0] - fall / 2 < rates.losses[at - 1]
     assert len(rates.rates) == len(rates.losses)
-    from tlcore.datasets.dataset import split_samples
+    from tlcore.datasets.splits import split_samples
     from tlcore.datasets.store import open_dataset
 
     train, val = split_samples(open_dataset(str(data), real))
@@ -80,19 +83,81 @@ def test_one_picture_and_its_copy_are_too_few_to_divide(settings: Settings, tmp_
     assert (val / "blue" / "00.png").read_bytes() == (data / "blue" / "00.png").read_bytes()
     with pytest.raises(RunError, match="all different"):
         folds(folder.name, settings)
-    with pytest.raises(RunError, match="Received 1 of the smallest"):
+    with pytest.raises(RunError, match="new to validation"):
         enough(folder.name, settings)
 
 
-def test_copies_are_in_one_fold_and_each_class_is_spread() -> None:
-    labels = np.repeat([0, 1], 20)
-    contents = [f"{place // 2}" for place in range(40)]  # each picture twice
-    contents[39] = contents[0]  # and one under both labels
-    fold = stratified(labels, 5, [3], contents)
-    for content in set(contents):
-        assert len({fold[place] for place in range(40) if contents[place] == content}) == 1
-    assert np.bincount(fold[:20]).tolist() == [4] * 5
-    assert np.bincount(fold[20:], minlength=5).min() >= 2
+def test_a_run_that_was_merely_short_does_not_want_more_pictures(
+    real: Settings, tmp_path: Path
+) -> None:
+    """Three colours need no more than two pictures each, but some steps to be told apart."""
+    data = write_patches(tmp_path / "set", each=40)
+    _, folder = run(real, RunConfig(str(data), epochs=2, learning_rate=0.001, **REAL))
+    points = enough(folder.name, real)
+    assert [point.pictures for point in points] == [2, 4, 8, 16, 32]
+    assert points[-1].accuracy > 0.9
+    assert points[0].accuracy > points[-1].accuracy - 0.05
+    rise = last_rise(points)
+    assert rise is not None
+    assert (rise.before.pictures, rise.after.pictures, rise.clear) == (16, 32, False)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "judged", "clear"),
+    [
+        ([0.80, 0.81, 0.79, 0.80, 0.80], [0.90, 0.91, 0.89, 0.90, 0.90], 400, True),
+        ([0.80, 0.81, 0.79, 0.80, 0.80], [0.90, 0.91, 0.89, 0.90, 0.90], 30, False),  # 3 pictures
+        ([0.70, 0.90, 0.80, 0.60, 1.00], [0.90, 0.91, 0.89, 0.90, 0.90], 400, False),  # of luck
+        ([0.90] * 5, [0.90] * 5, 400, False),
+        ([0.90] * 5, [0.80] * 5, 400, False),
+    ],
+)
+def test_a_rise_is_clear_where_draws_and_pictures_leave_no_doubt(
+    before: list[float], after: list[float], judged: int, clear: bool
+) -> None:
+    points = [_point(20, before, judged), _point(40, after, judged), _point(45, after, judged)]
+    rise = last_rise(points)
+    assert rise is not None
+    assert (rise.before.pictures, rise.clear) == (20, clear)
+    assert last_rise(points[1:]) is None
+
+
+def test_copies_under_other_names_and_labels_stay_on_one_side_of_a_run(
+    settings: Settings, tmp_path: Path
+) -> None:
+    data = write_patches(tmp_path / "set", classes=2, each=8)
+    for label, other in (("blue", "green"), ("green", "blue")):
+        for number in range(8):
+            copy = (data / label / f"{number:02}.png").read_bytes()
+            (data / label / f"copy {number}.png").write_bytes(copy)
+            if number < 2:
+                (data / other / f"not {other} {number}.png").write_bytes(copy)
+    for seed in range(3):
+        _, folder = run(settings, RunConfig(str(data), epochs=1, seed=seed, **SMALL))
+        split = json.loads((folder / "split.json").read_text())
+        train, val = ({row["sha256"] for row in split[part]} for part in ("train", "val"))
+        assert (len(train), len(val)) == (12, 4)
+        assert not train & val
+
+
+def test_near_copies_that_the_doctor_knows_stay_on_one_side_of_a_run(settings: Settings) -> None:
+    files = []
+    for number in range(24):
+        image = scene(number, 160, 120)
+        small, label = image.resize((80, 60)), "ab"[number % 2]
+        files.append((f"{label}/{number}.jpg", encoded(image, "JPEG")))
+        files.append((f"{label}/small {number}.jpg", encoded(small, "JPEG")))
+    import_set("mine", from_uploads(files), settings)
+    for seed in range(3):
+        _, folder = run(settings, RunConfig("mine", epochs=1, seed=seed, **SMALL))
+        split = json.loads((folder / "split.json").read_text())
+        train, val = (
+            {row["file"].rpartition("/")[2].removeprefix("small ") for row in split[part]}
+            for part in ("train", "val")
+        )
+        assert not train & val
+        assert len(train) + len(val) == 24
+    assert {group for row in split["train"] if (group := row.get("group"))}
 
 
 @pytest.mark.parametrize("patience", [0, 2])

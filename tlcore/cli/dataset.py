@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tlcore.cli.words import Subparsers, add_json, decimal, output_file, whole, write_json
+from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.doctor.checkup import Checkup, Finding
 from tlcore.datasets.doctor.examine import examine, examine_folder
 from tlcore.datasets.doctor.kinds import KINDS
 from tlcore.datasets.edits.editing import undo
 from tlcore.datasets.edits.state import SetState
 from tlcore.datasets.exporting import export_set
-from tlcore.datasets.importing import DEFAULT_LABEL, add_to_set, import_set
+from tlcore.datasets.importing import add_to_set, import_set
 from tlcore.datasets.incoming import Incoming
 from tlcore.datasets.names import set_names
 from tlcore.datasets.sources import from_folder, from_zip
-from tlcore.datasets.splitting import Division, divide_set
+from tlcore.datasets.splits import Division, divide_set
 from tlcore.datasets.store import DamagedSet, load_state, scan_sets
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
@@ -34,7 +35,7 @@ def add(subparsers: Subparsers) -> None:
     bring.add_argument("source", type=Path, metavar="SOURCE")
     bring.add_argument("--name", required=True)
     bring.add_argument("--add", action="store_true", help="to a set that is there")
-    bring.add_argument("--label", default=DEFAULT_LABEL, help="of pictures in no folder")
+    bring.add_argument("--label", default=UNLABELLED, help="of pictures in no folder")
     check = _action(actions, "doctor", doctor, "name what is wrong with a set")
     check.add_argument("name", metavar="NAME", help="of a set, or a folder read in place")
     check.add_argument("--again", action="store_true", help="decode every file anew")

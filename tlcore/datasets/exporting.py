@@ -8,7 +8,7 @@ from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from tlcore.datasets.edits.state import Item, SetState, read_state
-from tlcore.datasets.layout import label_and_split, outer_folder
+from tlcore.datasets.layout import Place, read_layout
 from tlcore.datasets.names import folder_of
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
@@ -65,14 +65,16 @@ def _names(state: SetState) -> dict[str, Item]:
         BadDataset: nothing to write, or a name would not be understood when it comes back.
     """
     names: dict[str, Item] = {}
+    divided = any(item.split for item in state.used)
     for item in state.used:
-        folders = "/".join(part for part in (item.split, item.label) if part)
+        split = item.split or ("undivided" if divided else "")
+        folders = "/".join(part for part in (split, item.label) if part)
         names[_free(f"{folders}/{item.entry.file.rpartition('/')[2]}", names)] = item
     if not names:
         raise BadDataset(f"Expected pictures in {state.name!r}. Received none that are used.")
-    outer = outer_folder(names)
+    places = read_layout(names)
     for file, item in names.items():
-        if label_and_split(file, outer) != (item.label, item.split):
+        if places[file] != Place(item.label, item.split):
             raise BadDataset(
                 f"Expected class names that folders can have. Received {item.label!r}. Give the "
                 "class another name first."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.formats import has_image_ending
-from tlcore.datasets.layout import EXPECTED_LAYOUT, label_and_split, outer_folder
+from tlcore.datasets.layout import EXPECTED_LAYOUT, read_layout
 from tlcore.datasets.sources import files_below
 from tlcore.errors import BadDataset
 
@@ -38,12 +38,11 @@ def unused_files(path: Path) -> tuple[str, ...]:
 
 def _sorted_out(path: Path) -> tuple[list[tuple[str, str, str | None]], list[str]]:
     files = files_below(path)
-    outer = outer_folder(files)
-    labelled, unused = [], []
-    for file in files:
-        label, split = label_and_split(file, outer)
-        if label is not None and has_image_ending(file):
-            labelled.append((file, label, split))
+    labelled: list[tuple[str, str, str | None]] = []
+    unused: list[str] = []
+    for file, place in read_layout(files).items():
+        if place.label is not None and has_image_ending(file):
+            labelled.append((file, place.label, place.split))
         else:
             unused.append(file)
     return labelled, unused

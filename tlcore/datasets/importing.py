@@ -8,18 +8,18 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.dataset import UNLABELLED, Dataset
 from tlcore.datasets.decode import check_size, content_id, decode_with_header
 from tlcore.datasets.doctor.facts import Facts, measure
 from tlcore.datasets.doctor.kept import remember
 from tlcore.datasets.edits.state import read_state
 from tlcore.datasets.formats import FORMATS
 from tlcore.datasets.incoming import Incoming, Refusal
-from tlcore.datasets.layout import EXPECTED_LAYOUT, label_and_split, outer_folder
+from tlcore.datasets.layout import EXPECTED_LAYOUT, Place, read_layout
 from tlcore.datasets.locks import hold_set, publish, sweep, workplace
 from tlcore.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
 from tlcore.datasets.names import check_free, check_name, folder_of, taken
@@ -30,7 +30,6 @@ from tlcore.storage import explained_os_errors, sync_files, write_file
 
 Progress = Callable[[int, int | None], None]  # files done, files in all if known
 
-DEFAULT_LABEL = "unlabelled"
 _REASONS_SHOWN = 3
 
 
@@ -58,7 +57,7 @@ def import_set(
     incoming: Iterable[Incoming],
     settings: Settings,
     *,
-    default_label: str = DEFAULT_LABEL,
+    default_label: str = UNLABELLED,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Make a new data set of files.
@@ -67,7 +66,7 @@ def import_set(
         name: letters, digits, spaces, hyphens, underscores and dots, up to 60.
         incoming: the files; their folders name class and split.
         settings: where sets lie, and the limits.
-        default_label: the class of files in no folder.
+        default_label: the class of files whose folders name none.
         progress: called in this thread after each file.
 
     Raises:
@@ -97,7 +96,7 @@ def add_to_set(
     incoming: Iterable[Incoming],
     settings: Settings,
     *,
-    default_label: str = DEFAULT_LABEL,
+    default_label: str = UNLABELLED,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Add files to a data set; a file that is there already, name and content, changes nothing.
@@ -135,9 +134,9 @@ def _take_all(
 ) -> tuple[list[Entry], list[Refusal]]:
     offered = list(incoming)  # names only, nothing is read yet
     (folder / "images").mkdir(exist_ok=True)
-    outer = outer_folder(item.file for item in offered)
+    places = read_layout(item.file for item in offered)
     take = functools.partial(
-        _take, folder=folder, settings=settings, outer=outer, default_label=default_label
+        _take, folder=folder, settings=settings, places=places, default_label=default_label
     )
     known: list[Taken] = []
     refusals: list[Refusal] = []
@@ -152,7 +151,12 @@ def _take_all(
 
 
 def _take(
-    item: Incoming, *, folder: Path, settings: Settings, outer: str, default_label: str
+    item: Incoming,
+    *,
+    folder: Path,
+    settings: Settings,
+    places: Mapping[str, Place],
+    default_label: str,
 ) -> Taken | Refusal:
     """Read, check, look at and store one file, decoding it once."""
     try:
@@ -162,8 +166,9 @@ def _take(
     except (BadImage, OSError) as error:
         return Refusal.of(item.file, error)
     sha256, ending = content_id(data), FORMATS[header.format].ending
-    label, split = label_and_split(item.file, outer)
-    entry = Entry(item.file, sha256, ending, label or default_label, split, *image.size)
+    place = places[item.file]
+    label = place.label or default_label
+    entry = Entry(item.file, sha256, ending, label, place.split, *image.size)
     stored = entry.path(folder)
     if not stored.exists():
         write_file(stored, data)

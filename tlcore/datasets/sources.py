@@ -15,7 +15,6 @@ from tlcore.datasets.decode import read_bytes
 from tlcore.datasets.incoming import Incoming as Incoming
 from tlcore.datasets.incoming import refused as refused
 from tlcore.datasets.layout import is_litter
-from tlcore.datasets.layout import label_and_split as label_and_split
 from tlcore.datasets.zips import from_zip as from_zip
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits

@@ -11,11 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.doctor.kept import memory_version, read_memory
 from tlcore.datasets.edits.log import FILE as EDITS
 from tlcore.datasets.edits.state import SetState, Version, read_state, version
 from tlcore.datasets.folder import read_folder as read_folder
 from tlcore.datasets.folder import unused_files as unused_files
-from tlcore.datasets.importing import DEFAULT_LABEL as DEFAULT_LABEL
 from tlcore.datasets.importing import ImportReport as ImportReport
 from tlcore.datasets.importing import add_to_set as add_to_set
 from tlcore.datasets.importing import import_set as import_set
@@ -74,16 +74,24 @@ def scan_sets(settings: Settings) -> tuple[list[SetInfo], list[DamagedSet]]:
 @lru_cache(maxsize=1024)  # small, where whole states are not: a list of many sets stays quick
 def _info(folder: Path, state: Version) -> SetInfo:
     read = read_state(folder)
-    return SetInfo(folder.name, len(read.used), tuple(read.counts), read.created, folder)
+    return SetInfo(folder.name, len(read.used), read.dataset.classes, read.created, folder)
 
 
 def load_set(name: str, settings: Settings) -> Dataset:
     """A stored set by its name, with all edits laid over its pictures, without the excluded.
 
+    Its samples name the group of their near copies, as far as the doctor has seen them.
+
     Raises:
         BadDataset: no such set, with those that are there; or a damaged one.
     """
-    return load_state(name, settings).dataset
+    folder = folder_of(name, settings)
+    return _load(folder, version(folder), memory_version(folder))
+
+
+@lru_cache(maxsize=8)  # values are frozen, and the versions say which state they are of
+def _load(folder: Path, state: Version, memory: Version) -> Dataset:
+    return read_memory(folder).grouped(read_state(folder).dataset)
 
 
 def load_state(name: str, settings: Settings) -> SetState:

@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from tlcore.datasets.dataset import Sample
+from tlcore.datasets.dataset import Sample, dataset_hash
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, BadDataset, RunError, UnknownName, WeightsMissing
 from tlcore.evaluation.evaluation import Evaluation, evaluate
@@ -29,7 +29,6 @@ from tlcore.settings import Settings
 from tlcore.storage import write_file
 from tlcore.training.cache.keys import weights_id
 from tlcore.training.config import RunConfig
-from tlcore.training.facts import data_hash
 from tlcore.training.parts import classes_of, noted_test, pictures_of
 from tlcore.training.pictures import hashed
 from tlcore.training.run import RunInfo
@@ -65,7 +64,7 @@ def evaluation_of(run: str, part: str, settings: Settings, ask: Ask) -> Evaluati
     natural = judging_part(run, settings)
     judged = judge(run, part or natural, settings, ask)
     train = judge(run, "train", settings, ask)
-    return evaluate(judged, train, data_hash(judged.samples), tested=natural == "test")
+    return evaluate(judged, train, dataset_hash(judged.samples), tested=natural == "test")
 
 
 def judge(

@@ -2,11 +2,12 @@
 
 C. G. Northcutt, L. Jiang, I. L. Chuang, "Confident Learning: Estimating Uncertainty in Dataset
 Labels", Journal of Artificial Intelligence Research 70, 2021. Each picture is judged by a head
-that has not learned from it (``FOLDS`` parts, class by class). A class's threshold is the mean
-probability that its own pictures get for it, so that a class of which the head is never sure is
-not suspected as a whole. A label is doubted where another class alone reaches its threshold, or
-reaches it with more probability. The pictures are ranked by their normalized margin after the
-thresholds have been taken off: the probability of the label less the greatest of the others.
+that has not learned from it, nor from a copy of it (``FOLDS`` parts, class by class). A class's
+threshold is the mean probability that its own pictures get for it, so that a class of which the
+head is never sure is not suspected as a whole. A label is doubted where another class alone reaches
+its threshold, or reaches it with more probability. The pictures are ranked by their normalized
+margin after the thresholds have been taken off: the probability of the label less the greatest of
+the others.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
+from tlcore.datasets.splits import assign_folds, group_of
 from tlcore.evaluation.features import Features, features
 from tlcore.models.probabilities import softmax, two_sided
 from tlcore.models.units import units
@@ -27,7 +29,6 @@ from tlcore.training.fit import Loop, fit
 from tlcore.training.head import Head
 from tlcore.training.inputs import Held, Part, targets_of
 from tlcore.training.store import run_info
-from tlcore.training.studies.folds import stratified
 from tlcore.training.train import beginning
 
 FOLDS = 5
@@ -74,8 +75,10 @@ def find_suspects(settings: Settings, run: str) -> Suspects:
 def out_of_fold(found: Features, config: RunConfig) -> Doubles:
     """Return (n, classes) probabilities, each row by heads that have not learned from it."""
     total = np.zeros((len(found.labels), len(found.classes)))
+    groups = [group_of(sample) for sample in found.samples]
     for repeat in range(REPEATS):
-        fold = stratified(found.labels, FOLDS, [config.seed, repeat])
+        seed = (config.seed, repeat)
+        fold = np.array(assign_folds(found.labels.tolist(), groups, FOLDS, seed))
         for number in range(FOLDS):
             out = fold == number
             if out.any() and not out.all():

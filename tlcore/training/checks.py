@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tlcore.datasets.dataset import Dataset, Sample, split_samples
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.splits import check_class_names, split_samples
 from tlcore.errors import BadDataset
 from tlcore.models.catalogue import backbone
 from tlcore.training.config import RunConfig
@@ -17,9 +18,10 @@ def check_recipe(config: RunConfig, dataset: Dataset) -> None:
     in the network, which loads TensorFlow.
 
     Raises:
-        BadDataset: a part or a class has no pictures.
+        BadDataset: a part or a class has no pictures, or a class has the name of a split.
         UnknownName: the network has no layer of that name to unfreeze from.
     """
+    check_class_names(dataset)
     check_parts(*split_samples(dataset, config.val_fraction, config.seed))
     row = backbone(config.backbone)
     if config.fine_tune_epochs and config.unfreeze_from not in (row.unfreeze_from, *row.blocks):

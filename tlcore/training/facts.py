@@ -6,7 +6,6 @@ at; ``facts.json`` the few numbers that lists show.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 from collections.abc import Callable, Sequence
@@ -14,7 +13,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tlcore.datasets.dataset import Dataset, Sample, split_samples
+from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
+from tlcore.datasets.splits import check_class_names, split_samples
 from tlcore.errors import BadDataset
 from tlcore.storage import write_json
 from tlcore.training.checks import check_parts
@@ -53,14 +53,16 @@ def read_or_write_split(
     if stored is not NOT_BEGUN:
         return _unchanged(stored, stopping)
     opened = dataset()
+    check_class_names(opened)
+    opened = Dataset(opened.name, hashed(opened.samples, stopping))  # copies must be known first
     train, val = split_samples(opened, config.val_fraction, config.seed)
     check_parts(train, val)
-    split = Split(opened.classes, hashed(train, stopping), hashed(val, stopping))
-    test = hashed(sorted((s for s in opened.samples if s.split == "test"), key=_by_file), stopping)
+    split = Split(opened.classes, tuple(train), tuple(val))
+    test = [s for s in opened.samples if s.split == "test" and s.label != UNLABELLED]
     write_json(
         folder / FACTS,
         {
-            "data_hash": data_hash([*split.train, *split.val]),
+            "dataset_hash": opened.hash,
             "pictures": {"train": len(split.train), "val": len(split.val)},
             "classes": len(split.classes),
             "seed": config.seed,
@@ -68,15 +70,10 @@ def read_or_write_split(
             "machine": machine(),
         },
     )
+    test.sort(key=lambda sample: sample.file)
     parts = {"train": _rows(split.train), "val": _rows(split.val), "test": _rows(test)}
     write_json(folder / SPLIT, {"classes": split.classes, **parts})
     return split
-
-
-def data_hash(samples: Sequence[Sample]) -> str:
-    """Return one hash of all pictures and their classes, whatever their files are called."""
-    lines = sorted(f"{sample.sha256} {sample.label}" for sample in samples)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def versions() -> dict[str, str]:
@@ -109,13 +106,12 @@ def _processor() -> str:
     return next(names, platform.machine())
 
 
-def _by_file(sample: Sample) -> str:
-    return sample.file
-
-
 def _rows(samples: Sequence[Sample]) -> list[dict[str, str]]:
     return [
-        {key: str(value) for key, value in asdict(sample).items() if key in SPLIT_FIELDS}
+        {
+            **{key: str(value) for key, value in asdict(sample).items() if key in SPLIT_FIELDS},
+            **({"group": sample.group} if sample.group else {}),
+        }
         for sample in samples
     ]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tlcore.datasets.dataset import Dataset, Sample, split_samples
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.splits import split_samples
 from tlcore.training.records import read_split
 from tlcore.training.run import RunInfo
 
@@ -37,7 +38,7 @@ def pictures_of(run: RunInfo, part: str) -> list[Sample]:
     None where it has not begun, and no test pictures where its data set set none aside.
     """
     return [
-        Sample(row.file, Path(row.path), row.sha256, row.label, part)
+        Sample(row.file, Path(row.path), row.sha256, row.label, part, row.group)
         for row in read_split(run.folder).rows(part)
     ]
 

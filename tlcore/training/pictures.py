@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from tlcore.datasets.dataset import Sample
+from tlcore.datasets.dataset import Sample, hash_file
 from tlcore.datasets.decode import read
 from tlcore.datasets.geometry import fit
 from tlcore.errors import BadImage
@@ -82,11 +81,7 @@ def hashed(
 def _hashed(sample: Sample) -> Sample:
     if sample.sha256:
         return sample
-    try:
-        with sample.path.open("rb") as file:
-            return replace(sample, sha256=hashlib.file_digest(file, "sha256").hexdigest())
-    except OSError:
-        return sample  # reading it gives the reason
+    return replace(sample, sha256=hash_file(sample.path))
 
 
 def look(request: Request, looking: Looking) -> Pixels:

@@ -82,6 +82,7 @@ class Row:
     path: str
     sha256: str
     label: str
+    group: str = ""  # what no division parts, see `splits.group_of`; "" for its content
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ NOT_BEGUN = StoredSplit((), (), ())
 class RunFacts:
     """The few numbers that lists show, and the provenance of a run."""
 
-    data_hash: str = ""  # of images and labels
+    dataset_hash: str = ""  # of all images of its dataset and their labels
+    data_hash: str = ""  # noted by runs from before: another form, without the test images
     pictures: dict[str, int] = field(default_factory=dict)  # by split
     classes: int = 0
     seed: int = 0

@@ -27,7 +27,7 @@ class RunInfo:
     error: str
     val_loss: float | None = None
     epochs: int = 0  # that have ended
-    data_hash: str = ""  # of pictures and labels; "" until known
+    data_hash: str = ""  # of all pictures of its data set and their labels; "" until known
     pictures: dict[str, int] = field(default_factory=dict)  # by part; empty until known
     notes: Notes = field(default_factory=Notes)
     damage: tuple[Damage, ...] = ()  # files of it that cannot be read

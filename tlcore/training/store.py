@@ -31,6 +31,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from tlcore.datasets.dataset import SPLITS, Sample, dataset_hash
 from tlcore.errors import DamagedFile, RunError, UnsafePath
 from tlcore.settings import Settings
 from tlcore.storage import child_path
@@ -252,7 +253,7 @@ def _read_info(folder: Path) -> RunInfo:
         error=outcome.error if outcome else "",
         val_loss=outcome.val_loss if outcome else None,
         epochs=outcome.epochs if outcome else 0,
-        data_hash=facts.data_hash,
+        data_hash=facts.dataset_hash or _earlier_hash(folder, facts),
         pictures=facts.pictures or _pictures(folder),
         notes=notes,
         damage=tuple(damage),
@@ -263,6 +264,14 @@ def _state(folder: Path, outcome: Outcome | None, damage: Sequence[Damage]) -> s
     if any(found.file in (OUTCOME, SPLIT) and found.reason != MISSING for found in damage):
         return DAMAGED
     return outcome.state if outcome else living_state(folder)
+
+
+def _earlier_hash(folder: Path, facts: RunFacts) -> str:
+    """Return the data set's hash for a run that noted another one, of two parts only."""
+    split = read_or_note(read_split, folder, NOT_BEGUN, []) if facts.data_hash else NOT_BEGUN
+    rows = [row for part in SPLITS for row in split.rows(part)]
+    samples = [Sample(row.file, folder, row.sha256, row.label, None) for row in rows]
+    return dataset_hash(samples) if samples else facts.data_hash
 
 
 def _pictures(folder: Path) -> dict[str, int]:

@@ -11,9 +11,10 @@ from contextlib import suppress
 import streamlit as st
 from PIL import Image
 
-from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
 from tlcore.datasets.doctor.balance import ENOUGH
 from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
+from tlcore.datasets.splits import check_class_names
 from tlcore.datasets.store import load_set, scan_sets, thumbnail
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Settings
@@ -109,6 +110,8 @@ def classes_with_tiles(
     first = dict(list(dataset.counts.items())[:CLASSES])
     for place, (name, number) in enumerate(first.items()):
         few = f" · few: {ENOUGH} or more learn better" if number < ENOUGH else ""
+        if name == UNLABELLED:
+            few = " · no class: nothing learns from these"
         samples = [sample for sample in dataset.samples if sample.label == name][:shown]
         st.html(
             f'<div class="class-name">{html.escape(label(name))}'
@@ -120,11 +123,12 @@ def classes_with_tiles(
 
 
 def check_learnable(dataset: Dataset) -> None:
-    """Refuse a set of one class with the way to a second one.
+    """Refuse a set of one class, and classes that are splits, with the way out.
 
     Raises:
-        BadDataset: fewer than two classes.
+        BadDataset: fewer than two classes, or one with the name of a split.
     """
+    check_class_names(dataset)
     if len(dataset.classes) < 2:
         raise BadDataset(
             f"Expected at least two classes to tell apart. Received {len(dataset.classes)} in "

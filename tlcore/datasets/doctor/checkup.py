@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.doctor.balance import Shortage, shortages
 from tlcore.datasets.doctor.kept import Fault, Memory
 from tlcore.datasets.doctor.kinds import KINDS
@@ -60,7 +61,7 @@ def checkup(state: SetState, memory: Memory) -> Checkup:
     found.sort(key=lambda finding: (order[finding.kind], finding.files))
     return Checkup(
         tuple(found),
-        shortages(state.counts),
+        shortages({label: n for label, n in state.counts.items() if label != UNLABELLED}),
         len(state.used),
         sum(item.entry.sha256 not in memory.seen for item in state.used),
         tuple(tuple(item.key for item in group) for group in groups),
@@ -69,7 +70,7 @@ def checkup(state: SetState, memory: Memory) -> Checkup:
 
 def same_pictures(items: Sequence[Item], memory: Memory) -> list[list[Item]]:
     """Items with the same or nearly the same content, two or more together, each sorted by file."""
-    first = {sha: group[0] for group in memory.alike for sha in group}
+    first = memory.first_alike
     joined: dict[str, list[Item]] = {}
     for item in items:
         sha = item.entry.sha256
@@ -96,7 +97,7 @@ def _single(items: Sequence[Item], memory: Memory) -> Iterator[Finding]:
 
 def _copies(groups: Sequence[Sequence[Item]], memory: Memory) -> Iterator[Finding]:
     for group in groups:
-        if len({item.label for item in group}) > 1:
+        if len({item.label for item in group} - {UNLABELLED}) > 1:
             yield _finding("two-labels", group, group, _told(group, [i.label for i in group]))
         parts = [item.split for item in group if item.split]
         if len(set(parts)) > 1:

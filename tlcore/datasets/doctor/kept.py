@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.doctor.facts import VERSION, Facts
 from tlcore.datasets.doctor.near import groups, near_pairs
 from tlcore.datasets.edits.state import Version, stamp
@@ -55,6 +56,20 @@ class Memory:
         shas, facts = list(self.facts), list(self.facts.values())
         joined = groups(len(facts), near_pairs(facts))
         return tuple(tuple(shas[at] for at in group) for group in joined)
+
+    @cached_property
+    def first_alike(self) -> Mapping[str, str]:
+        """The sha256 of a picture that has near copies → that of the first of them."""
+        return {sha: group[0] for group in self.alike for sha in group}
+
+    def grouped(self, dataset: Dataset) -> Dataset:
+        """Return a data set whose samples name the group of their near copies."""
+        first = self.first_alike
+        samples = (
+            replace(sample, group=first[sample.sha256]) if sample.sha256 in first else sample
+            for sample in dataset.samples
+        )
+        return Dataset(dataset.name, tuple(samples)) if first else dataset
 
 
 def read_memory(folder: Path) -> Memory:

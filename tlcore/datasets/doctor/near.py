@@ -21,7 +21,8 @@ contrast 1.2             4        0.997           9     15
 nearest two insects     24        0.80
 ====================  ====  ===========  ===========  =====
 
-A crop of 2% a side is found about every second time; of 4%, or with a caption laid over, seldom.
+Of crops, 1% a side is found in 62% (125 photographs of ImageNet) and 67% (153 of insects), 1.5% in
+22% and 35%, 2% in 10% and 18%; of 4%, or with a caption laid over, seldom.
 """
 
 from __future__ import annotations

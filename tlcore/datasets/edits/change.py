@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from tlcore.datasets.dataset import SPLITS
-from tlcore.datasets.layout import SPLIT_FOLDERS, is_litter
+from tlcore.datasets.layout import is_litter, is_split_name
 
 LABEL, SPLIT, EXCLUDED, SETTLED, UNSETTLED = "label", "split", "excluded", "settled", "unsettled"
 
@@ -76,5 +76,5 @@ def is_label(label: str) -> bool:
         and not set(label) & set('/\\:*?"<>|')
         and not is_litter(label)
         and label not in (".", "..")
-        and label.lower() not in SPLIT_FOLDERS
+        and not is_split_name(label)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,13 +66,8 @@ class SetState:
 
     @cached_property
     def content_hash(self) -> str:
-        """Of the pictures used and their labels, in no order: 64 hexadecimal digits.
-
-        File names and splits are not part of it: the same pictures under the same labels are the
-        same set, wherever they came from and however they are divided.
-        """
-        lines = sorted(f"{item.entry.sha256} {item.label}\n" for item in self.used)
-        return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+        """Of the pictures used and their labels, see `dataset_hash`."""
+        return self.dataset.hash
 
     @cached_property
     def counts(self) -> Mapping[str, int]:

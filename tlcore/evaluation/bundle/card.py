@@ -82,7 +82,7 @@ def _data(run: Run) -> str:
     counts = run.pictures
     return (
         f"## Data\n\n{counts.get('train', 0):,} pictures to learn from, {counts.get('val', 0):,} "
-        f"to judge by (validation). SHA-256 of all pictures with their labels: "
+        f"to judge by (validation). SHA-256 of the data set, all pictures with their labels: "
         f"`{run.info.data_hash}`."
     )
 

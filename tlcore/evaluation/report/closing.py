@@ -77,7 +77,7 @@ def made(material: Material) -> str:
         ("Trained", _moment(run.info.created)),
         ("Report written", _moment(material.made)),
         ("Data set", text(run.info.config.dataset.rstrip("/").rpartition("/")[2])),
-        ("Training and validation pictures", f"<code>{text(run.info.data_hash)}</code>"),
+        ("Pictures and labels of the data set", f"<code>{text(run.info.data_hash)}</code>"),
         ("Judged pictures", f"<code>{text(material.evaluation.data_hash)}</code>"),
         ("Machine", text(_machine(facts))),
         ("Versions", text(_versions(facts))),

@@ -154,7 +154,7 @@ def pictures(material: Material, limits: Limits) -> str:
         _counts(material),
         _examples(material, limits),
         _doubts(material, limits),
-        f"<p class=hash>SHA-256 of training and validation pictures with their labels: "
+        f"<p class=hash>SHA-256 of all pictures of the data set with their labels: "
         f"<code>{text(material.run.info.data_hash)}</code></p>",
     )
 

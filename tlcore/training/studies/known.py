@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
+from tlcore.datasets.splits import group_of
 from tlcore.errors import RunError
 from tlcore.models.units import units
 from tlcore.settings import Settings
@@ -39,7 +40,7 @@ class Known:
     val_labels: npt.NDArray[np.int64]
     classes: int
     epochs: int = 10  # after which the run's head was the one that is kept
-    contents: tuple[str, ...] = ()  # sha256 of the pictures, of train and then of val
+    groups: tuple[str, ...] = ()  # of the pictures, of train and then of val: no study parts one
 
 
 def known(run: str, settings: Settings) -> Known:
@@ -86,7 +87,7 @@ def _features(
 ) -> tuple[Floats, npt.NDArray[np.int64], tuple[str, ...]]:
     known, values = supply.kept(samples)
     labels = np.array([classes.index(sample.label) for sample in known], np.int64)
-    return values, labels, tuple(sample.sha256 for sample in known)
+    return values, labels, tuple(group_of(sample) for sample in known)
 
 
 def within(data: Known, pictures: int) -> Known:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from tlcore.datasets.dataset import dataset_hash
 from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
 from tlcore.settings import Settings
-from tlcore.training.facts import data_hash
 from tlcore.ui.services import inference
 from tlcore.ui.words import count, duration
 
@@ -49,7 +49,7 @@ def evaluated(run: str, part: str, settings: Settings) -> tuple[Evaluation, Judg
     found = judged(run, part, settings)
     train = judged(run, "train", settings)
     tested = judging_part(run, settings) == "test"
-    return evaluate(found, train, data_hash(found.samples), tested=tested), found
+    return evaluate(found, train, dataset_hash(found.samples), tested=tested), found
 
 
 def _remembering(run: str, settings: Settings) -> Callable[[Sequence[Path]], Answers]:

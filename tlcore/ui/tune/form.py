@@ -8,7 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from tlcore.datasets.dataset import Dataset, split_samples
+from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.splits import split_samples
 from tlcore.errors import TLCoreError, WeightsMissing
 from tlcore.models.catalogue import Backbone
 from tlcore.models.weights import find

@@ -9,7 +9,7 @@ import streamlit as st
 from tlcore.percentages import percent, points
 from tlcore.settings import Settings
 from tlcore.training.run import Run
-from tlcore.training.studies.enough import Point
+from tlcore.training.studies.enough import Point, Rise, last_rise
 from tlcore.training.studies.rates import Rates
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.services import inference
@@ -21,7 +21,8 @@ ENOUGH, FOLDS, RATE = "Enough pictures?", "How sure is it?", "Which learning rat
 BACKBONE = "Which backbone?"
 TASKS = {ENOUGH: "enough", FOLDS: "folds", RATE: "find_rate"}
 HELP = {
-    ENOUGH: "Accuracy with fewer pictures, five times each. Still rising: bring more.",
+    ENOUGH: "Accuracy with fewer pictures, five times each, all with the same number of steps. "
+    "Still rising: bring more.",
     FOLDS: "Five divisions of the same pictures: how much the accuracy depends on luck.",
     RATE: "The loss while the rate grows; the middle of its fall is a good rate.",
 }
@@ -96,6 +97,17 @@ def _points(points: tuple[Point, ...]) -> None:
     figure.update_yaxes(tickformat=".0%", range=[min(0.5, lowest), 1.01])
     st.plotly_chart(figure, theme=None, key="study-enough", config=PLAIN_CHART)
     st.caption("Mean of five draws with its 95% interval, judged by the validation pictures.")
+    if rise := last_rise(points):
+        st.markdown(_rise_words(rise))
+
+
+def _rise_words(rise: Rise) -> str:
+    before, after = rise.before, rise.after
+    steps = f"from {before.pictures:,} to {after.pictures:,} pictures of each class"
+    figures = f"({percent(before.accuracy)} to {percent(after.accuracy)})"
+    if rise.clear:
+        return f"It still rises {steps} {figures}: more pictures like these are likely to help."
+    return f"No clear change {steps} {figures}: more pictures like these may help little."
 
 
 def _figure(x: object, y: object, across: str, up: str) -> go.Figure:

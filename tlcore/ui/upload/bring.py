@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.doctor.examine import known
 from tlcore.datasets.doctor.kinds import DECIDE, KINDS
 from tlcore.datasets.edits.change import is_label
 from tlcore.datasets.names import set_names
 from tlcore.datasets.store import (
-    DEFAULT_LABEL,
     ImportReport,
     add_to_set,
     import_set,
@@ -53,7 +53,9 @@ def last_report() -> None:
     whole = len(report.dataset.samples)
     if report.added == whole:
         classes = count(len(report.dataset.classes), "class", "classes")
-        said = f"has {count(whole, 'picture')} in {classes}."
+        unlabelled = report.dataset.counts.get(UNLABELLED, 0)
+        rest = f", {unlabelled:,} of them without label" if unlabelled else ""
+        said = f"has {count(whole, 'picture')} in {classes}{rest}."
     else:
         said = f"has {count(report.added, 'new picture')}, {whole:,} in all."
     st.success(f"**{plain(report.dataset.name)}** {said}", icon=":material/check_circle:")
@@ -81,13 +83,13 @@ def _where_to(offer: Offer, settings: Settings) -> tuple[str, str, str]:
     if offer.loose:
         loose_label = right.text_input(
             "Class of the loose pictures",
-            placeholder=DEFAULT_LABEL,
+            placeholder=UNLABELLED,
             max_chars=60,
             key=f"label-{number}",
             help="Pictures that are in no folder get this label. It can be changed later, picture "
             "by picture.",
         ).strip()
-    return into, name, loose_label or DEFAULT_LABEL
+    return into, name, loose_label or UNLABELLED
 
 
 def _take(offer: Offer, into: str, name: str, loose_label: str, settings: Settings) -> None:

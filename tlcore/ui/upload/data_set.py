@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import streamlit as st
 
+from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.doctor.examine import known
 from tlcore.datasets.doctor.kinds import DECIDE, KINDS
 from tlcore.datasets.edits.editing import edits_are_damaged, forget_edits, undo
@@ -77,7 +78,12 @@ def _to_decide(state: SetState, settings: Settings) -> int:
 
 def _at_a_glance(state: SetState) -> str:
     parts = state.dataset.counts_by_split
-    said = [count(len(state.used), "picture"), count(len(state.counts), "class", "classes")]
+    said = [
+        count(len(state.used), "picture"),
+        count(len(state.dataset.classes), "class", "classes"),
+    ]
+    if unlabelled := state.counts.get(UNLABELLED):
+        said.append(f"{unlabelled:,} without label")
     if set(parts) != {None}:
         said += [f"{sum(some.values()):,} {PARTS[part]}" for part, some in parts.items()]
     if excluded := len(state.items) - len(state.used):
@@ -86,7 +92,7 @@ def _at_a_glance(state: SetState) -> str:
         said.append(count(len(state.edits), "edit"))
     digest = (
         f'<span title="Of pictures and labels: the same pictures under the same labels have the '
-        f'same one. {state.content_hash}">content {state.content_hash[:8]}</span>'
+        f'same one. {state.content_hash}">data {state.content_hash[:8]}</span>'
     )
     pills = "".join(f"<span>{html.escape(one)}</span>" for one in said)
     return f'<p class="glance-line">{pills}{digest}</p>'

@@ -6,7 +6,7 @@ import streamlit as st
 
 from tlcore.datasets.doctor.examine import examine, known
 from tlcore.datasets.edits.state import SetState
-from tlcore.datasets.splitting import Division, divide_set, forget_division
+from tlcore.datasets.splits import Division, divide_set, forget_division
 from tlcore.settings import Settings
 from tlcore.ui.theme import colours, template
 from tlcore.ui.upload.charts import class_counts
