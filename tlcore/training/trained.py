@@ -5,9 +5,12 @@ from __future__ import annotations
 import keras
 
 from tlcore.errors import RunError
+from tlcore.models.build import RESCALING
+from tlcore.models.catalogue import backbone
 from tlcore.models.freeze import freeze_base, unfreeze_from
 from tlcore.models.network import Network
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
 from tlcore.training.run import Run
 from tlcore.training.store import load_run
 
@@ -29,7 +32,6 @@ def load_trained(run: str, settings: Settings) -> Network:
     model = keras.Model(saved.input, saved.get_layer("logits").output)
     freeze_base(model)  # it was saved so, but Keras forgets it of a Sequential within
     unfreeze_from(model, _first_learned(found))  # for the layer list; nothing learns here
-    note = "trained on a backbone with random weights" if info.config.random_weights else ""
     return Network(
         model=model,
         backbone=info.config.backbone,
@@ -38,8 +40,20 @@ def load_trained(run: str, settings: Settings) -> Network:
         labels=found.classes,
         wnids=(),
         source="run",
-        note=note,
+        note=_note(info.config, model),
     )
+
+
+def _note(config: RunConfig, model: keras.Model) -> str:
+    if config.random_weights:
+        return "trained on a backbone with random weights"
+    names = {layer.name for layer in model.layers}
+    if backbone(config.backbone).imagenet_scale and RESCALING not in names:
+        return (
+            f"trained before {config.backbone} had Keras' own scaling of its input, so that "
+            "ImageNet's weights were of little use to it: run it again"
+        )
+    return ""
 
 
 def _first_learned(run: Run) -> str:
