@@ -11,14 +11,17 @@ from datetime import datetime
 from pathlib import Path
 
 from tlcore.errors import DamagedFile, RunError
+from tlcore.models.catalogue import backbone
 from tlcore.settings import Settings
 from tlcore.storage import sync_folder, write_json
 from tlcore.training import checkpoint
+from tlcore.training.checkpoint import Checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.events import trim
 from tlcore.training.locks import GLANCE, held, hold
 from tlcore.training.outcome import FINISHED, Outcome, outcome_of, set_aside
 from tlcore.training.records import CONFIG, check_model, read_process
+from tlcore.training.run import RunInfo
 from tlcore.training.store import folder_of, run_info, unknown
 
 _GONE = ".gone-"  # begins the name of a run's folder while it is deleted
@@ -71,8 +74,9 @@ def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
                 f"Expected a run that was stopped or has failed. Received {run}, which has "
                 "finished. Run it again with more epochs."
             )
-        (folder / "waiting").touch()  # first: without an outcome it must not look like one at work
         reached = checkpoint.load(folder / checkpoint.FILE)
+        _check_network(run_info(run, settings), reached)
+        (folder / "waiting").touch()  # first: without an outcome it must not look like one at work
         trim(folder / "events.jsonl", reached.event if reached else 0)
         set_aside(folder, outcome)
         for name in ("stop", "process.json"):
@@ -86,6 +90,21 @@ def _known_outcome(folder: Path) -> Outcome | None:
         return outcome_of(folder, ended=True)
     except DamagedFile:
         return None
+
+
+def _check_network(info: RunInfo, reached: Checkpoint | None) -> None:
+    """Refuse to go on with what was learned on a network that is built otherwise today.
+
+    Raises:
+        RunError: the backbone has had another layer added since.
+    """
+    old = reached is not None and reached.event > 0 and reached.version < 2
+    scale = backbone(info.config.backbone).imagenet_scale
+    if old and scale and not info.config.random_weights:
+        raise RunError(
+            f"This run began before {info.config.backbone} had Keras' own scaling of its input, "
+            "and cannot go on from what it learned without it. Run it again."
+        )
 
 
 def _hold(folder: Path, settings: Settings) -> int:

@@ -11,7 +11,7 @@ from tlcore.models.freeze import freeze_base, unfreeze_from
 from tlcore.models.network import Network
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.run import Run
+from tlcore.training.kept import learned_from
 from tlcore.training.store import load_run
 
 
@@ -31,7 +31,8 @@ def load_trained(run: str, settings: Settings) -> Network:
     saved = keras.models.load_model(info.model, compile=False, safe_mode=True)
     model = keras.Model(saved.input, saved.get_layer("logits").output)
     freeze_base(model)  # it was saved so, but Keras forgets it of a Sequential within
-    unfreeze_from(model, _first_learned(found))  # for the layer list; nothing learns here
+    # For the list of layers; nothing learns here.
+    unfreeze_from(model, learned_from(found) or "pooling")
     return Network(
         model=model,
         backbone=info.config.backbone,
@@ -54,9 +55,3 @@ def _note(config: RunConfig, model: keras.Model) -> str:
             "ImageNet's weights were of little use to it: run it again"
         )
     return ""
-
-
-def _first_learned(run: Run) -> str:
-    """Return the first layer that learned: of the body, where it came to that, else of the head."""
-    fine_tuned = any(epoch.stage == "fine-tune" for epoch in run.history)
-    return run.info.config.unfreeze_from if fine_tuned else "pooling"
