@@ -28,7 +28,7 @@ from tlcore.training.probe import Cost, probe
 from tlcore.training.store import load_run
 from tlcore.training.studies.enough import Point, enough
 from tlcore.training.studies.folds import folds
-from tlcore.training.studies.rates import Rates, find_rate
+from tlcore.training.studies.rates import Rates, find_rate, find_rate_for
 from tlcore.training.trained import load_trained
 
 
@@ -84,6 +84,12 @@ def run_cost(
     settings: Settings, config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]
 ) -> Cost:
     return probe(config, train, val, settings)
+
+
+def find_rate_of(
+    settings: Settings, config: RunConfig, classes: Sequence[str], train: Sequence[Sample]
+) -> Rates:
+    return find_rate_for(config, classes, train, settings)
 
 
 def study(settings: Settings, name: str, run: str) -> Study:
