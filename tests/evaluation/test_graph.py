@@ -76,7 +76,7 @@ def test_a_reversal_of_colours_survives_every_format(tmp_path: Path) -> None:
         "import sys, numpy as np, pathlib, importlib.util as u\n"
         f"spec = u.spec_from_file_location('p', {str(PREDICT)!r}); p = u.module_from_spec(spec)\n"
         "spec.loader.exec_module(p)\n"
-        "for name, (file, load) in p.FORMATS.items():\n"
+        "for name, (file, load, _) in p.FORMATS.items():\n"
         "    answers = load(pathlib.Path(file))(np.load('pixels.npy'))\n"
         "    np.save(name + '.npy', answers)\n"
     )

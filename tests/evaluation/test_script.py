@@ -112,9 +112,19 @@ def test_it_holds_only_what_the_run_used(real: Settings, tmp_path: Path) -> None
     run = trained(RunConfig(str(data), epochs=1, **SMALL), real)
     text = script_of(run, ".py", real)
     ast.parse(text)
-    for word in ("Dropout", "view", "sample_weight", "best_loss", "unfreeze", "I;16", "tlcore"):
+    for word in ("Dropout", "view", "sample_weight", "waited", "unfreeze", "I;16", "tlcore"):
         assert word not in text, word
     assert str(tmp_path) not in text
+    write_script(run, tmp_path / "script.py", real)
+    called = subprocess.run(
+        [sys.executable, "-I", "script.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (called.returncode, called.stdout) == (2, "")
+    assert called.stderr == "Expected the folder of the images: python script.py FOLDER\n"
     book = json.loads(script_of(run, ".ipynb", real))
     assert (book["nbformat"], book["nbformat_minor"]) == (4, 5)
     code = ["".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code"]

@@ -169,16 +169,19 @@ def test_what_excites_a_channel_most_has_its_highest_values(here: tuple[Settings
     found = excitement(dataset, BEFORE, layer, settings)
     while not found.complete:
         found.step(lambda paths: activations.strongest(settings, paths, BEFORE, layer))
-    highest = {
-        sample.sha256: activations.maps_at(settings, look(sample.path, BEFORE), layer).max((0, 1))
+    maps = {
+        sample.sha256: activations.maps_at(settings, look(sample.path, BEFORE), layer)
         for sample in found.samples
     }
     for channel in (0, 7, 63):
-        values = sorted((float(row[channel]) for row in highest.values()), reverse=True)[:9]
+        rows = {name: each[:, :, channel] for name, each in maps.items()}
+        wanted = sorted(((row.max(), row.mean()) for row in rows.values()), reverse=True)[:9]
         best = found.best(channel)
-        np.testing.assert_allclose([value for _, value in best], values, rtol=1e-5, atol=1e-5)
-        for sample, value in best:
-            assert value == pytest.approx(float(highest[sample.sha256][channel]), abs=1e-4)
+        values = [(each.highest, each.mean) for each in best.pictures]
+        np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-4)
+        for each in best.pictures:
+            assert each.mean == pytest.approx(float(rows[each.sample.sha256].mean()), abs=1e-4)
+        assert best.tied == sum(row.max() == wanted[0][0] for row in rows.values())
     rows, bad = activations.strongest(settings, [folder / "broken.png"], BEFORE, layer)
     assert np.isnan(rows).all()
     assert bad == ("broken.png",)

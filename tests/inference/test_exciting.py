@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.inference.exciting import PART, excitement
+from tlcore.inference.exciting import PART, Excitement, excitement
 from tlcore.models.answers import Floats, Pretrained
 from tlcore.settings import Settings
 
@@ -22,10 +23,15 @@ def a_set(pictures: int) -> Dataset:
 
 
 def by_name(paths: Sequence[Path]) -> tuple[Floats, tuple[str, ...]]:
-    """Channel 0 grows with the number, channel 1 falls; picture 3 cannot be read."""
-    rows = [[int(path.name), -int(path.name)] for path in paths]
-    values = np.array(rows, np.float32)
-    values[[path.name == "3" for path in paths]] = np.nan
+    """Channel 0 grows with the number, 1 falls, 2 is cut off at 6; picture 3 cannot be read.
+
+    The means of channel 2 grow with the number, and so does its value below the cut.
+    """
+    numbers = [int(path.name) for path in paths]
+    highest = [[n, -n, min(6, n - 8)] for n in numbers]
+    means = [[0, 0, n / 100] for n in numbers]
+    values = np.array([highest, means], np.float32)
+    values[:, [path.name == "3" for path in paths]] = np.nan
     return values, ()
 
 
@@ -39,8 +45,30 @@ def test_parts_are_computed_once_and_a_stop_keeps_them(settings: Settings) -> No
     assert again.complete
     assert again.done == PART + 5
     again.step(lambda paths: 1 / 0)  # nothing is left to ask
-    assert [int(sample.sha256) for sample, _ in again.best(0)] == [*range(20, 11, -1)]
-    assert [int(sample.sha256) for sample, _ in again.best(1)][:4] == [0, 1, 2, 4]
+    assert numbers_of(again, 0) == [*range(20, 11, -1)]
+    assert numbers_of(again, 1)[:4] == [0, 1, 2, 4]
+
+
+def numbers_of(found: Excitement, channel: int) -> list[int]:
+    return [int(each.sample.sha256) for each in found.best(channel).pictures]
+
+
+def test_pictures_with_the_same_highest_value_are_ranked_by_their_mean(settings: Settings) -> None:
+    found = excitement(a_set(21), REF, "layer", settings)
+    found.step(by_name)
+    found.step(by_name)
+    assert numbers_of(found, 2) == [*range(20, 11, -1)]  # 14 and more reach 6
+    best = found.best(2)
+    assert (best.tied, best.readable) == (7, 20)
+    assert [each.highest for each in best.pictures] == [6] * 7 + [5, 4]
+    assert found.best(0).tied == 1
+
+
+def test_values_kept_without_means_are_not_taken(settings: Settings) -> None:
+    """An earlier release kept the highest values alone, under another name."""
+    asked = "\n".join([repr(REF), "layer", *(sample.sha256 for sample in a_set(3).samples)])
+    name = hashlib.sha256(asked.encode()).hexdigest()[:32]
+    assert excitement(a_set(3), REF, "layer", settings).folder.name != name
 
 
 def test_another_layer_network_or_picture_is_another_question(settings: Settings) -> None:

@@ -21,9 +21,9 @@ Body = tuple[Backbone, keras.Model]
 
 @pytest.fixture(scope="module", params=BACKBONES.values(), ids=lambda row: row.name)
 def body(request: pytest.FixtureRequest) -> Body:
-    """A row of the catalogue and its network at the smallest size that the row says."""
+    """A row of the catalogue, and its network for ImageNet's weights at the row's smallest size."""
     row: Backbone = request.param
-    return row, architecture(row, row.smallest, top=False)
+    return row, architecture(row, row.smallest, top=False, imagenet=True)
 
 
 def test_a_row_says_what_keras_builds(body: Body) -> None:

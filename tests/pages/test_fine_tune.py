@@ -213,7 +213,7 @@ def test_what_the_top_blocks_did_is_judged_by_the_same_images(
     captions = " ".join(element.value for element in at.caption)
     assert (warning in warnings) if warning else ("worse" not in warnings)
     assert caption in captions
-    assert ("Stop early after" in warnings) == bool(warning and not patience)
+    assert "Stop early after" not in warnings  # the best epoch is kept without it
     assert f"with them it is {before - lost + gained}" in warnings + captions
 
 
@@ -282,6 +282,25 @@ def test_without_the_predictions_of_both_stages_nothing_is_claimed(
     at = opened("Fine-tune", run=run)
     assert not at.exception
     assert not any("head alone had" in element.value for element in [*at.warning, *at.caption])
+
+
+def test_a_run_says_after_which_epoch_its_validation_loss_has_turned(
+    opened: Opened, workspace: Settings
+) -> None:
+    folder, lock = create_run(CONFIG, workspace)
+    log = EventLog(folder / "events.jsonl")
+    for number, loss in enumerate((0.4, 0.26, 0.61), 1):
+        log.write(Epoch(number, "head", 0.1, 0.9, loss, 0.9, 0.5))
+    log.close()
+    write_json(folder / "facts.json", {"pictures": {"train": 100, "val": 40}})
+    turned = (
+        "Validation loss was lowest after epoch 2 (0.26) and rose after it, to 0.61 after epoch 3."
+    )
+    kept = "The weights of epoch 2 are kept"
+    assert f"{turned} {kept} so far." in texts(opened("Fine-tune", run=folder.name))
+    write_outcome(folder, Outcome("finished", 12.0, 0.9, val_loss=0.26, epochs=3, kept_epoch=2))
+    os.close(lock)
+    assert f"{kept}." in texts(opened("Fine-tune", run=folder.name))
 
 
 def test_a_killed_worker_shows_a_failed_run_and_its_log(

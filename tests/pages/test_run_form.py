@@ -159,23 +159,32 @@ def test_run_again_says_what_it_cannot_repeat(opened: Opened, workspace: Setting
     assert "learned from “/somewhere/insects”" in texts(at)
 
 
-def test_a_rate_found_goes_into_the_form(
+def test_a_rate_is_found_for_the_recipe_of_the_form_and_goes_into_it(
     opened: Opened, workspace: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An earlier run of the same images had another optimizer and size."""
+    ended(RunConfig(SAMPLE_NAME, epochs=3, optimizer="sgd", size=160, batch_size=4), workspace)
+    asked: list[tuple[RunConfig, int]] = []
+
+    def find_rate(_: Inference, config: RunConfig, classes: object, train: list[object]) -> Rates:
+        asked.append((config, len(train)))
+        return Rates((1e-4, 1e-2, 1.0), (0.7, 0.2, 3.0), 0.0123, computed=160)
+
+    monkeypatch.setattr(Inference, "find_rate", find_rate)
     at = form(opened)
-    assert next(b for b in at.button if b.label == "Find a learning rate").disabled
-    run = ended(RunConfig(SAMPLE_NAME, epochs=3), workspace)
-    ended(RunConfig(SAMPLE_NAME, backbone="ResNet50", epochs=3), workspace)  # another backbone's
-    asked: list[object] = []
-
-    def study(_: Inference, *question: object) -> Rates:
-        asked.append(question)
-        return Rates((1e-4, 1e-2, 1.0), (0.7, 0.2, 3.0), 0.0123)
-
-    monkeypatch.setattr(Inference, "study", study)
+    next(box for box in at.selectbox if box.label == "Uneven classes").set_value("weights")
     press(at.run(), "Find a learning rate")
-    assert asked == [("find_rate", run)]
+    assert not at.exception
+    config, pictures = asked[0]
+    assert (config.optimizer, config.size, config.batch_size) == ("adam", 224, 16)
+    assert (config.balance, config.random_weights, pictures) == ("weights", True, 160)
+    assert "MobileNetV2 at 224 × 224, Adam, 16 images a batch, class weights" in texts(at)
+    assert "160 features computed for it" in texts(at)
+    next(box for box in at.selectbox if box.label == "Optimizer").set_value("sgd").run()
+    assert not any(button.label == "Use 0.01" for button in at.button)  # that was Adam's
+    press(at, "Find a learning rate")
+    assert [config.optimizer for config, _ in asked] == ["adam", "sgd"]
     press(at, "Use 0.01")
     assert not at.exception
     assert at.number_input(key=RATE).value == 0.01
-    assert len(list_runs(workspace)) == 2
+    assert len(list_runs(workspace)) == 1

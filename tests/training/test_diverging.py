@@ -26,7 +26,6 @@ from tlcore.training.inputs import Held, Part, targets_of
 from tlcore.training.order import Positions
 from tlcore.training.outcome import FAILED
 from tlcore.training.store import load_run
-from tlcore.training.studies.known import Known
 from tlcore.training.studies.rates import STEPS, sweep
 from tlcore.training.train import beginning
 
@@ -60,7 +59,8 @@ def test_the_finder_of_rates_stops_where_the_loss_is_no_number(size: float) -> N
     values = np.random.default_rng(0).normal(0, size, (20, 6)).astype(np.float32)
     labels = np.arange(20) % 2
     config = RunConfig("set", optimizer="sgd", hidden=(4, 4))
-    found = sweep(Known(config, values, labels, values, labels, 2))
+    part = Part(Held(values), labels, targets_of(labels, 1))
+    found = sweep(Head(config, 6, 1), part, config)
     assert 0 < len(found.rates) < STEPS
     assert all(math.isfinite(loss) for loss in found.losses)
     assert found.suggested < found.rates[-1]
@@ -69,7 +69,8 @@ def test_the_finder_of_rates_stops_where_the_loss_is_no_number(size: float) -> N
 def test_the_finder_of_rates_says_where_there_is_no_finite_loss_at_all() -> None:
     values, labels = np.full((4, 6), np.nan, np.float32), np.arange(4) % 2
     with pytest.raises(RunError, match="loss of nan in the first step"):
-        sweep(Known(RunConfig("set"), values, labels, values, labels, 2))
+        config = RunConfig("set")
+        sweep(Head(config, 6, 1), Part(Held(values), labels, targets_of(labels, 1)), config)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,6 +98,7 @@ def test_the_learner_is_set_back_to_what_it_knew(patience: int, bad: int) -> Non
         lambda event: told.append(event) if isinstance(event, Epoch) else None,
         lambda: False,
         lambda _: None,
+        keep_best=bool(patience),
     )
     train = Part(Spoiled(values, bad), labels, targets)
     val = Part(Held(values), labels, targets)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from tlcore.datasets.dataset import Sample
+from tlcore.inference.exciting import Best, Excited
 from tlcore.models.answers import Layer
 from tlcore.models.grid import SCALES, Layout
 from tlcore.models.maps import drawing
@@ -22,6 +25,7 @@ from tlcore.ui.maps.charts import histogram
 from tlcore.ui.maps.depth import sees
 from tlcore.ui.maps.layer_words import UNKNOWN, layer_words
 from tlcore.ui.maps.more import kernel_words
+from tlcore.ui.maps.one_channel import _values
 from tlcore.ui.maps.pairs import SIDE, _beginning, _which
 from tlcore.ui.maps.tiles import tiles_html
 from tlcore.ui.theme import LIGHT
@@ -102,3 +106,35 @@ def test_what_is_on_offer_is_what_can_be_drawn() -> None:
 def test_words_for_a_layer_nobody_knows() -> None:
     assert layer_words("Attention") == UNKNOWN
     assert layer_words("LayerScale") != UNKNOWN
+
+
+def excited(values: list[tuple[float, float]], readable: int) -> Best:
+    sample = Sample("a.png", Path("a.png"), "0" * 64, "a", None)
+    pictures = tuple(Excited(sample, *each) for each in values)
+    tied = sum(highest == values[0][0] for highest, _ in values)
+    return Best(pictures, tied, readable)
+
+
+@pytest.mark.parametrize(
+    ("best", "words"),
+    [
+        (excited([(5.5, 1.0), (5.25, 2.0)], 40), "Highest values 5.5, 5.25."),
+        (
+            excited([(6.0, 3.2), (6.0, 2.4)], 720),
+            "2 of 720 images reach the highest value 6; ranked by mean activation (3.2, 2.4).",
+        ),
+        (
+            excited([(6.0, 3.2), (6.0, 2.4), (5.0, 4.0)], 720),
+            "2 of 720 images reach the highest value 6; ranked by mean activation (3.2, 2.4). "
+            "Then 5.",
+        ),
+        (
+            excited([(0.0, 0.0), (0.0, 0.0)], 2),
+            "No image excites it: its map is 0 all over in 2 images.",
+        ),
+    ],
+)
+def test_what_excites_a_channel_says_how_many_share_its_highest_value(
+    best: Best, words: str
+) -> None:
+    assert _values(best) == words

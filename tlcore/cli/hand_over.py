@@ -51,6 +51,8 @@ def export(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
                 f"same class {each.agreed} of {each.pictures}. "
             )
         out.write(f"{each.fault or 'in the bundle'}\n")
+        if each.offered and each.differs:
+            out.write(f"{'':12} {each.words}\n")
     return 0
 
 

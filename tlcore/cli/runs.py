@@ -166,6 +166,7 @@ def _row(info: RunInfo | DamagedRun) -> dict[str, Any]:
         "val_accuracy": info.val_accuracy,
         "val_loss": info.val_loss,
         "epochs": info.epochs,
+        "kept_epoch": info.kept_epoch,
         "data_hash": info.data_hash,
         "notes": info.notes,
         "error": info.error,

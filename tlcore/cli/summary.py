@@ -34,7 +34,7 @@ def summary(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
     row = backbone(args.backbone)
     size = row.check_size(size_of(args, row.name), top=not args.no_top)
-    model = architecture(row, size, top=not args.no_top)
+    model = architecture(row, size, top=not args.no_top, imagenet=True)
     if args.frozen:
         freeze_base(model)
     if args.json:

@@ -115,6 +115,7 @@ def train(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
                 "state": outcome.state,
                 "history": [epoch_row(epoch) for epoch in run.history],
                 "val_accuracy": outcome.val_accuracy,
+                "kept_epoch": outcome.kept_epoch,
                 "seconds": outcome.seconds,
                 "error": outcome.error,
             },

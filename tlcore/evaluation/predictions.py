@@ -205,8 +205,10 @@ def _file(info: RunInfo, part: str) -> Path:
 def _key(info: RunInfo, samples: Sequence[Sample], settings: Settings) -> str:
     """Return what the answers depend on, as one hash."""
     assert info.model is not None
-    asked = str(imagenet_of(info.config, settings))
-    lines = [weights_id(info.model), asked, *(sample.sha256 for sample in samples)]
+    asked = imagenet_of(info.config, settings)
+    scale = backbone(info.config.backbone).imagenet_scale if asked else ()
+    pretrained = f"{asked}{scale or ''}"
+    lines = [weights_id(info.model), pretrained, *(sample.sha256 for sample in samples)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

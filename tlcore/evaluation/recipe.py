@@ -25,6 +25,7 @@ def recipe(run: Run) -> list[Row]:
         ("Preprocessing", MODES[backbone(config.backbone).mode].capitalize() + "."),
         ("Head", _head(config)),
         ("Learning", _learning(run)),
+        *_kept(run),
         *_extras(config),
         ("Seed", str(config.seed)),
     ]
@@ -62,6 +63,13 @@ def _many(number: int, noun: str) -> str:
 
 def _epochs(run: Run, stage: str) -> int:
     return sum(epoch.stage == stage for epoch in run.history)
+
+
+def _kept(run: Run) -> list[Row]:
+    kept = run.info.kept_epoch
+    if not kept:
+        return []
+    return [("Weights", f"Those of epoch {kept}, where the validation loss was lowest.")]
 
 
 def _extras(config: RunConfig) -> list[Row]:

@@ -124,9 +124,9 @@ def values(settings: Settings, look: Look, layer: str) -> bytes:
 def strongest(
     settings: Settings, paths: Sequence[Path], ref: NetworkRef, layer: str
 ) -> tuple[Floats, tuple[str, ...]]:
-    """Return each channel's highest value in each picture, float32 (n, channels).
+    """Return each channel's highest and mean value in each picture, float32 (2, n, channels).
 
-    A picture that cannot be read has a row of NaN; the names of these are returned as well.
+    A picture that cannot be read has NaN; the names of these are returned as well.
     """
     found = network(settings, ref)
     found.graph.check_spatial(layer)
@@ -138,11 +138,13 @@ def strongest(
         except BadImage:
             bad.append(path.name)
     channels = found.graph.outputs[layer].shape[-1]
-    highest = np.full((len(paths), channels), np.nan, np.float32)
+    values = np.full((2, len(paths), channels), np.nan, np.float32)
     if pictures:
         maps = found.maps_tensor(layer, lambda: found.prepare(pictures), "", Kept(0))
-        highest[good] = np.asarray(memoryview(maps)).max(axis=(1, 2))
-    return highest, tuple(bad)
+        stacks = np.asarray(memoryview(maps))
+        values[0, good] = stacks.max(axis=(1, 2))
+        values[1, good] = stacks.mean(axis=(1, 2), dtype=np.float64)
+    return values, tuple(bad)
 
 
 def kept(settings: Settings) -> tuple[int, int]:

@@ -31,6 +31,7 @@ from tlcore.models.path import ShapePath
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.probe import Cost
+from tlcore.training.studies.rates import Rates
 
 TASKS = "tlcore.inference.tasks"  # imported in the worker only: it loads TensorFlow
 AHEAD = 4  # answers kept that nobody has asked for yet; a page of maps is up to half a megabyte
@@ -108,6 +109,14 @@ class Inference:
         """Return what a run will need, from some pictures tried."""
         cost: Cost = self._ask("run_cost", config, train, val)
         return cost
+
+    def find_rate(
+        self, config: RunConfig, classes: Sequence[str], train: Sequence[Sample]
+    ) -> Rates:
+        """Return the learning rate that suits the head of a recipe. Other questions wait
+        meanwhile: seconds where the features are there, else as long as computing them takes."""
+        rates: Rates = self._ask("find_rate_of", config, classes, train)
+        return rates
 
     def study(self, name: str, run: str) -> object:
         """Return the answer of one of ``studies`` for a run."""

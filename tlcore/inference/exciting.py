@@ -1,8 +1,10 @@
 """Which pictures of a data set excite each channel of a layer most: computed once, part by part.
 
-The highest value of every channel in every picture lies in one folder for each set, network and
-layer, in parts of a few pictures each, so that a stop loses nothing and a second look costs
-nothing. Whoever asks goes on part by part and may stop between any two; no process works unasked.
+The highest and the mean value of every channel in every picture lie in one folder for each set,
+network and layer, in parts of a few pictures each, so that a stop loses nothing and a second look
+costs nothing. Whoever asks goes on part by part and may stop between any two; no process works
+unasked. An activation with an upper bound (ReLU6) gives many pictures the very same highest value:
+among those the mean of the map decides.
 """
 
 from __future__ import annotations
@@ -25,7 +27,26 @@ from tlcore.storage import write_file
 
 PART = 16  # pictures: about a second
 BEST = 9
+FORMAT = 2  # of the parts: float32 (2, pictures, channels), highest and mean; 1 had no means
 Ask = Callable[[Sequence[Path]], tuple[Floats, tuple[str, ...]]]
+
+
+@dataclass(frozen=True)
+class Excited:
+    """A picture, and what a channel's map of it has."""
+
+    sample: Sample
+    highest: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class Best:
+    """The pictures that excite a channel most, of those looked at so far."""
+
+    pictures: tuple[Excited, ...]  # by highest value, then by mean; at most BEST
+    tied: int = 0  # pictures that reach the highest value of all
+    readable: int = 0  # pictures looked at
 
 
 @dataclass(frozen=True)
@@ -50,26 +71,34 @@ class Excitement:
         return len(self._here()) == self.parts
 
     def step(self, ask: Ask) -> None:
-        """Compute the next part; ``ask`` returns each channel's highest value in some pictures."""
+        """Compute the next part.
+
+        Args:
+            ask: returns each channel's highest and mean value in some pictures, float32
+                (2, pictures, channels), NaN where one cannot be read.
+        """
         here = self._here()
         part = next((number for number in range(self.parts) if number not in here), None)
         if part is None:
             return
-        highest, _ = ask([sample.path for sample in self.samples[part * PART :][:PART]])
+        values, _ = ask([sample.path for sample in self.samples[part * PART :][:PART]])
         buffer = io.BytesIO()
-        np.save(buffer, highest)
+        np.save(buffer, values)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_file(self.folder / f"{part:05}.npy", buffer.getvalue())
         make_room(self.folder, self.limit)
 
-    def best(self, channel: int) -> tuple[tuple[Sample, float], ...]:
-        """Return the pictures with the highest values so far, highest first, at most ``BEST``."""
-        found: list[tuple[Sample, float]] = []
+    def best(self, channel: int) -> Best:
+        """Return what excites a channel most, so far."""
+        found: list[Excited] = []
         for part in self._here():
-            values = np.load(self.folder / f"{part:05}.npy", mmap_mode="r")[:, channel]
-            found += zip(self.samples[part * PART :][:PART], values.tolist(), strict=True)
-        readable = [(sample, value) for sample, value in found if value == value]
-        return tuple(sorted(readable, key=lambda pair: -pair[1])[:BEST])
+            values = np.load(self.folder / f"{part:05}.npy", mmap_mode="r")[:, :, channel]
+            samples = self.samples[part * PART :][:PART]
+            found += [Excited(*row) for row in zip(samples, *values.tolist(), strict=True)]
+        readable = [each for each in found if each.highest == each.highest]
+        ranked = sorted(readable, key=lambda each: (-each.highest, -each.mean))
+        tied = sum(each.highest == ranked[0].highest for each in ranked)
+        return Best(tuple(ranked[:BEST]), tied, len(ranked))
 
     def _here(self) -> list[int]:
         return sorted(int(path.stem) for path in self.folder.glob("*.npy"))
@@ -79,7 +108,7 @@ def excitement(dataset: Dataset, ref: NetworkRef, layer: str, settings: Settings
     """Return what there is for a set's pictures; another picture in the set is another set."""
     once = {sample.sha256: sample for sample in dataset.samples}
     samples = tuple(once[sha] for sha in sorted(once))
-    asked = "\n".join([repr(ref), layer, *(sample.sha256 for sample in samples)])
+    asked = "\n".join([str(FORMAT), repr(ref), layer, *(sample.sha256 for sample in samples)])
     name = hashlib.sha256(asked.encode()).hexdigest()[:32]
     folder = settings.activations / name
     with suppress(FileNotFoundError):

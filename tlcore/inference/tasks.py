@@ -23,11 +23,12 @@ from tlcore.models.path import ShapePath
 from tlcore.models.shapes import shape_path as path_of
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
+from tlcore.training.kept import learned_from
 from tlcore.training.probe import Cost, probe
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run
 from tlcore.training.studies.enough import Point, enough
 from tlcore.training.studies.folds import folds
-from tlcore.training.studies.rates import Rates, find_rate
+from tlcore.training.studies.rates import Rates, find_rate, find_rate_for
 from tlcore.training.trained import load_trained
 
 
@@ -64,9 +65,9 @@ def explain(
 def shape_path(settings: Settings, ref: NetworkRef, classes: int) -> ShapePath:
     if not isinstance(ref, Trained):
         return path_of(network(settings, ref), classes)
-    config = run_info(ref.run, settings).config
-    unfrozen = config.unfreeze_from if config.fine_tune_epochs else ""
-    return path_of(network(settings, ref), classes, pooling=config.pooling, unfrozen_from=unfrozen)
+    run = load_run(ref.run, settings)
+    pooling, unfrozen = run.info.config.pooling, learned_from(run)
+    return path_of(network(settings, ref), classes, pooling=pooling, unfrozen_from=unfrozen)
 
 
 def predict_many(
@@ -83,6 +84,12 @@ def run_cost(
     settings: Settings, config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]
 ) -> Cost:
     return probe(config, train, val, settings)
+
+
+def find_rate_of(
+    settings: Settings, config: RunConfig, classes: Sequence[str], train: Sequence[Sample]
+) -> Rates:
+    return find_rate_for(config, classes, train, settings)
 
 
 def study(settings: Settings, name: str, run: str) -> Study:

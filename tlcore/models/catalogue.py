@@ -7,6 +7,7 @@ every row against the installed Keras.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -56,6 +57,8 @@ class Backbone:
     files: WeightFiles
     alpha: float | None = None  # width, where the constructor takes one
     any_size_with_top: bool = True  # False: a Flatten ties the top to the default size
+    # Factors of the normalized channels, in a layer that Keras adds for ImageNet's weights only.
+    imagenet_scale: tuple[float, ...] = ()
 
     def check_size(self, size: int, *, top: bool) -> int:
         """Return ``size`` if this network can be built for it.
@@ -202,6 +205,9 @@ _ROWS = (
         unfreeze_from="block6b_expand_conv",
         files=WeightFiles("efficientnetb0.h5", "efficientnetb0_notop.h5", "keras-applications",
                           "902e53a9f72be733fc0bcb005b3ebbac", "50bc09e76180e00e4465e1a485ddc09d"),
+        # These weights were trained on (input - mean) / variance, and Keras' layer divides by the
+        # root of that: https://github.com/tensorflow/tensorflow/issues/49930
+        imagenet_scale=tuple(1 / math.sqrt(deviation) for deviation in (0.229, 0.224, 0.225)),
     ),
     Backbone(
         name="DenseNet121", module="densenet", constructor="DenseNet121", mode="torch",

@@ -19,6 +19,9 @@ State = dict[str, Any]  # name → array
 FILE = "checkpoint.npz"  # in a run's folder
 _OTHER = (ValueError, TypeError, KeyError, AttributeError, RecursionError, NotImplementedError)
 BEST = "best-"  # prefix of the best weights' names in the file
+OPTIMIZER = "o"  # prefix of what the optimizer remembers, in a learner's state
+# 2: the best epoch is kept, and EfficientNetB0 has all layers that Keras builds for its weights.
+VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +33,18 @@ class Checkpoint:
     event: int  # epochs of the run that are behind
     seconds: float  # worked so far
     state: State  # of the learner
-    best: State  # of the learner at its best epoch; empty without early stopping
-    best_loss: float  # on validation
-    best_accuracy: float  # the validation accuracy of what is kept
+    best: State  # the learner's weights at the best epoch of the run; empty where none are kept
+    best_loss: float  # on validation, of what is kept
+    best_accuracy: float  # likewise
     waited: int  # epochs since the best
     over: bool = False  # the stage has ended
+    best_epoch: int = 0  # of the run, 1-based; 0: none yet
+    version: int = 1  # of the code that began the run, see VERSION
+
+
+def weights_of(state: State) -> State:
+    """Return a learner's state without what its optimizer remembers: enough to answer."""
+    return {name: value for name, value in state.items() if not name.startswith(OPTIMIZER)}
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:

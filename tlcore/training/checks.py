@@ -28,7 +28,9 @@ def check_recipe(config: RunConfig, dataset: Dataset) -> None:
         from tlcore.models.build import architecture
         from tlcore.models.freeze import cut_below
 
-        cut_below(architecture(row, config.size, top=False), config.unfreeze_from)
+        imagenet = not config.random_weights
+        base = architecture(row, config.size, top=False, imagenet=imagenet)
+        cut_below(base, config.unfreeze_from)
 
 
 def check_parts(train: Sequence[Sample], val: Sequence[Sample]) -> None:

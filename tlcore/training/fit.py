@@ -12,7 +12,7 @@ import numpy as np
 
 from tlcore.errors import RunError
 from tlcore.models.answers import Floats
-from tlcore.training.checkpoint import Checkpoint, State
+from tlcore.training.checkpoint import Checkpoint, State, weights_of
 from tlcore.training.config import RunConfig
 from tlcore.training.events import Epoch, Event, Progress
 from tlcore.training.head import Score
@@ -47,7 +47,7 @@ class Learner(Protocol):
         """Return a copy of the weights and of what the optimizer remembers."""
 
     def restore(self, state: State) -> None:
-        """Take over what ``state`` returned."""
+        """Take over what ``state`` returned, or its weights alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +60,15 @@ class Loop:
     emit: Callable[[Event], None]
     stopping: Callable[[], bool]
     save: Callable[[Checkpoint], None]  # keep a checkpoint
+    keep_best: bool = False  # end with the weights of the lowest validation loss, not the last
 
 
 class Diverged(RunError):
     """The loss is no number any more; ``at`` is the end of the last epoch in which it was."""
 
     def __init__(self, at: Checkpoint, loss: float, rate: float) -> None:
-        kept = f"What was learned up to epoch {at.event} is kept" if at.event else "Nothing is kept"
+        epoch = at.best_epoch or at.event
+        kept = f"The weights of epoch {epoch} are kept" if epoch else "Nothing is kept"
         super().__init__(
             f"Expected a finite loss. Received {loss:g} in epoch {at.event + 1} ({at.stage}): its "
             f"steps have become too large. {kept}. Start a new run with a learning rate lower than "
@@ -85,9 +87,9 @@ def fit(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint) ->
 
     An epoch in which the run is asked to stop is not counted: the learner is set back to the end
     of the epoch before it, of which the figures are known. Only where there is none it keeps what
-    the broken epoch has taught it. With a patience the stage ends when the validation loss has
-    not fallen for so many epochs, and the weights of the best epoch are kept, be it the one
-    that the stage before ended with.
+    the broken epoch has taught it. Where the best is kept, the learner ends with the weights of
+    the first epoch with the lowest validation loss, be it one of the stage before. With a patience
+    the stage ends when that loss has not fallen for so many epochs.
 
     Raises:
         Diverged: a loss or a weight is no finite number. The learner is set back likewise.
@@ -95,7 +97,9 @@ def fit(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint) ->
     if at.state:
         learner.restore(at.state)
     else:
-        at = _started(at, learner.state(), loop.config)
+        at = replace(at, state=learner.state())
+    if loop.keep_best and at.event and not at.best:  # what the stage before ended with
+        at = replace(at, best=weights_of(at.state), best_epoch=at.best_epoch or at.event)
     save = Pace(CHECKPOINT, at_once=False)
     while not at.over and at.epoch < loop.epochs:
         try:
@@ -118,11 +122,6 @@ def fit(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint) ->
     return at
 
 
-def _started(at: Checkpoint, state: State, config: RunConfig) -> Checkpoint:
-    """Return the checkpoint before the first epoch; what an earlier stage kept counts as best."""
-    return replace(at, state=state, best=state if config.patience and at.event else {})
-
-
 def _kept(at: Checkpoint) -> State:
     return at.best or at.state
 
@@ -133,16 +132,17 @@ def _after(learner: Learner, at: Checkpoint, figures: Epoch, loop: Loop) -> Chec
     state = learner.state()
     if not all(np.isfinite(each).all() for each in state.values()):  # the loss can hide it: relu
         raise _NotFinite(math.nan)
-    better = not patience or figures.val_loss < at.best_loss
+    better = not loop.keep_best or figures.val_loss < at.best_loss
     at = replace(
         at,
         epoch=at.epoch + 1,
         event=figures.epoch,
         seconds=at.seconds + figures.seconds,
         state=state,
-        best=(state if better else at.best) if patience else {},
+        best=(weights_of(state) if better else at.best) if loop.keep_best else {},
         best_loss=figures.val_loss if better else at.best_loss,
         best_accuracy=figures.val_accuracy if better else at.best_accuracy,
+        best_epoch=figures.epoch if better else at.best_epoch,
         waited=0 if better else at.waited + 1,
     )
     return replace(at, over=at.epoch == loop.epochs or bool(patience and at.waited >= patience))
@@ -175,7 +175,7 @@ def _learn(learner: Learner, train: Part, loop: Loop, at: Checkpoint) -> Score:
     config = loop.config
     draw = generator(config.seed, learner.stage, at.epoch, ORDER)
     order = epoch_order(train.labels, draw, even=config.balance == "sampling")
-    weights = _weights(train, config)
+    weights = picture_weights(train, config)
     size, steps = config.batch_size, -(-len(order) // config.batch_size)
     learner.begin_epoch(at.epoch)
     loss, correct, look, beat = 0.0, 0.0, Pace(LOOK), Pace(BEAT, at_once=False)
@@ -213,7 +213,7 @@ def evaluated_at_once(picture_bytes: int) -> int:
     return max(1, min(EVALUATED, EVALUATED_BYTES // max(1, picture_bytes)))
 
 
-def _weights(train: Part, config: RunConfig) -> Any:
+def picture_weights(train: Part, config: RunConfig) -> Any:
     """Return what each picture weighs, or None where all weigh the same."""
     if config.balance != "weights":
         return None

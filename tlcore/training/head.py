@@ -86,7 +86,7 @@ class Head:
 
     def restore(self, state: State) -> None:
         self._flat[...] = state["weights"]
-        for i, array in enumerate(self.optimizer.state):
+        for i, array in enumerate(self.optimizer.state if "o0" in state else ()):
             array[...] = state[f"o{i}"]
 
     def _forward(

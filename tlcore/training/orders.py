@@ -12,14 +12,17 @@ from datetime import datetime
 from pathlib import Path
 
 from tlcore.errors import DamagedFile, RunError
+from tlcore.models.catalogue import backbone
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, sync_folder, write_json
 from tlcore.training import checkpoint
+from tlcore.training.checkpoint import Checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.events import trim
 from tlcore.training.locks import GLANCE, held, hold
 from tlcore.training.outcome import FINISHED, Outcome, outcome_of, reserve_room, set_aside
 from tlcore.training.records import CONFIG, check_model, read_process
+from tlcore.training.run import RunInfo
 from tlcore.training.store import folder_of, run_info, unknown
 
 _GONE = ".gone-"  # begins the name of a run's folder while it is deleted
@@ -104,6 +107,7 @@ def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
                 "finished. Run it again with more epochs."
             )
         reached = checkpoint.load(folder / checkpoint.FILE)
+        _check_network(run_info(run, settings), reached)
         with explained_os_errors("The run could not be resumed"):
             reserve_room(folder)  # before anything of it is changed
         (folder / "waiting").touch()  # first: without an outcome it must not look like one at work
@@ -120,6 +124,21 @@ def _known_outcome(folder: Path) -> Outcome | None:
         return outcome_of(folder, ended=True)
     except DamagedFile:
         return None
+
+
+def _check_network(info: RunInfo, reached: Checkpoint | None) -> None:
+    """Refuse to go on with what was learned on a network that is built otherwise today.
+
+    Raises:
+        RunError: the backbone has had another layer added since.
+    """
+    old = reached is not None and reached.event > 0 and reached.version < 2
+    scale = backbone(info.config.backbone).imagenet_scale
+    if old and scale and not info.config.random_weights:
+        raise RunError(
+            f"This run began before {info.config.backbone} had Keras' own scaling of its input, "
+            "and cannot go on from what it learned without it. Run it again."
+        )
 
 
 def _hold(folder: Path, settings: Settings) -> int:

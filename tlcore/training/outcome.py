@@ -31,6 +31,7 @@ class Outcome:
     error: str = ""  # for a person
     val_loss: float | None = None  # of the network that is kept
     epochs: int = 0  # that have ended, of all stages
+    kept_epoch: int = 0  # whose weights are kept, 1-based; 0 in runs that did not note it
 
     def __post_init__(self) -> None:
         if self.state not in (FINISHED, STOPPED, FAILED):
@@ -103,6 +104,7 @@ def with_earlier(folder: Path, outcome: Outcome) -> Outcome:
         val_accuracy=earlier.val_accuracy,
         val_loss=earlier.val_loss,
         epochs=earlier.epochs,
+        kept_epoch=earlier.kept_epoch,
     )
 
 

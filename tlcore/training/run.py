@@ -27,6 +27,7 @@ class RunInfo:
     error: str
     val_loss: float | None = None
     epochs: int = 0  # that have ended
+    kept_epoch: int = 0  # whose weights are kept; 0 where it is not known
     data_hash: str = ""  # of all pictures of its data set and their labels; "" until known
     pictures: dict[str, int] = field(default_factory=dict)  # by part; empty until known
     notes: Notes = field(default_factory=Notes)

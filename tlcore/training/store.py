@@ -253,6 +253,7 @@ def _read_info(folder: Path) -> RunInfo:
         error=outcome.error if outcome else "",
         val_loss=outcome.val_loss if outcome else None,
         epochs=outcome.epochs if outcome else 0,
+        kept_epoch=outcome.kept_epoch if outcome else 0,
         data_hash=facts.dataset_hash or _earlier_hash(folder, facts),
         pictures=facts.pictures or _pictures(folder),
         notes=notes,

@@ -23,7 +23,7 @@ from tlcore.models.catalogue import backbone
 from tlcore.models.weights import find
 from tlcore.settings import Settings
 from tlcore.text import file_size
-from tlcore.training.cache.keys import ShelfKey, weights_id
+from tlcore.training.cache.keys import ShelfKey, network_id
 from tlcore.training.cache.room import bytes_in, counting, make_room
 from tlcore.training.cache.shelf import MISSING, Floats, Shelf, shape_of
 from tlcore.training.config import RunConfig
@@ -269,8 +269,8 @@ class Supply:
         if config.random_weights:
             weights = "random"
         else:
-            found = find(backbone(config.backbone), config.size, self.settings, top=False)
-            weights = weights_id(found.path)
+            row = backbone(config.backbone)
+            weights = network_id(row, find(row, config.size, self.settings, top=False).path)
         return ShelfKey(config.backbone, weights, layer, config.size, config.fit)
 
 

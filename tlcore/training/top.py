@@ -84,7 +84,7 @@ class Top:
     def restore(self, state: State) -> None:
         for i, variable in enumerate(self.model.trainable_variables):
             variable.assign(state[f"w{i}"])
-        for i, variable in enumerate(self.optimizer.variables):
+        for i, variable in enumerate(self.optimizer.variables if "o0" in state else ()):
             variable.assign(state[f"o{i}"])
 
     def _learn(self, inputs: Any, targets: Any, weights: Any) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -76,6 +77,7 @@ def train(
         val_loss=at.best_loss if at.event else None,
         epochs=at.event,
         error=error,
+        kept_epoch=at.best_epoch,
     )
 
 
@@ -123,6 +125,7 @@ def _run(learner: Learner, supply: Supply, desk: Desk, at: Checkpoint) -> tuple[
         emit=desk.emit,
         stopping=desk.stopping,
         save=lambda reached: checkpoint.save(desk.folder / checkpoint.FILE, reached),
+        keep_best=True,
     )
     steps = -(-len(train) // config.batch_size)
     desk.emit(Stage(learner.stage, loop.epochs * steps))
@@ -183,7 +186,7 @@ def _stages_of(config: RunConfig) -> list[str]:
 def beginning(config: RunConfig) -> Checkpoint:
     """Return the checkpoint before a run's first epoch."""
     over = not config.epochs
-    return Checkpoint("head", 0, 0, 0.0, {}, {}, float("inf"), 0.0, 0, over)
+    return Checkpoint("head", 0, 0, 0.0, {}, {}, math.inf, 0.0, 0, over, version=checkpoint.VERSION)
 
 
 def _fresh(at: Checkpoint, stage: str) -> Checkpoint:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import keras
 
 from tlcore.errors import RunError
+from tlcore.models.build import RESCALING
+from tlcore.models.catalogue import backbone
 from tlcore.models.freeze import freeze_base, unfreeze_from
 from tlcore.models.network import Network
 from tlcore.settings import Settings
 from tlcore.text import shorten
+from tlcore.training.config import RunConfig
+from tlcore.training.kept import learned_from
 from tlcore.training.records import MODEL
-from tlcore.training.run import Run, RunInfo
+from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
 
 
@@ -25,8 +29,8 @@ def load_trained(run: str, settings: Settings) -> Network:
     saved = load_saved(info)
     model = keras.Model(saved.input, saved.get_layer("logits").output)
     freeze_base(model)  # it was saved so, but Keras forgets it of a Sequential within
-    unfreeze_from(model, _first_learned(found))  # for the layer list; nothing learns here
-    note = "trained on a backbone with random weights" if info.config.random_weights else ""
+    # For the list of layers; nothing learns here.
+    unfreeze_from(model, learned_from(found) or "pooling")
     return Network(
         model=model,
         backbone=info.config.backbone,
@@ -35,7 +39,7 @@ def load_trained(run: str, settings: Settings) -> Network:
         labels=found.classes,
         wnids=(),
         source="run",
-        note=note,
+        note=_note(info.config, model),
     )
 
 
@@ -74,7 +78,13 @@ def _damaged(info: RunInfo, reason: str) -> RunError:
     )
 
 
-def _first_learned(run: Run) -> str:
-    """Return the first layer that learned: of the body, where it came to that, else of the head."""
-    fine_tuned = any(epoch.stage == "fine-tune" for epoch in run.history)
-    return run.info.config.unfreeze_from if fine_tuned else "pooling"
+def _note(config: RunConfig, model: keras.Model) -> str:
+    if config.random_weights:
+        return "trained on a backbone with random weights"
+    names = {layer.name for layer in model.layers}
+    if backbone(config.backbone).imagenet_scale and RESCALING not in names:
+        return (
+            f"trained before {config.backbone} had Keras' own scaling of its input, so that "
+            "ImageNet's weights were of little use to it: run it again"
+        )
+    return ""

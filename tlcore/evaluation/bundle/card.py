@@ -73,6 +73,7 @@ def _answers(run: Run) -> str:
         f"Classes: {names}{more}.\n\n"
         "`predict.py` turns any picture file into that square, as the page does, and names the "
         "answer:\n\n```sh\npip install -r requirements.txt\npython predict.py photo.jpg\n```\n\n"
+        "It takes the first of TFLite, SavedModel and Keras for which this Python has a runtime; "
         f"`--format` takes {', '.join(FORMATS)}. For TFLite alone `requirements-tflite.txt` is "
         "enough: no TensorFlow."
     )
@@ -95,7 +96,8 @@ def _figures(run: Run, tested: Judged | None) -> str:
         lines.append(f"{_accuracy('Test', right)} kept back from everything.")
     if info.val_accuracy is not None and count:
         right = share_of(round(info.val_accuracy * count), count)
-        chosen = " They chose the epoch that is kept." if info.config.patience else ""
+        chose = info.kept_epoch or info.config.patience
+        chosen = " They chose the epoch that is kept." if chose else ""
         lines.append(f"{_accuracy('Validation', right)} that it has not learned from.{chosen}")
     said = "\n\n".join(lines) or "It was stopped before it was judged."
     return f"## How good it is\n\n{said}"
@@ -114,6 +116,11 @@ def _formats(checks: Sequence[Check]) -> str:
         f"- {FORMATS[check.format].title} is not in this bundle. {check.fault}"
         for check in checks
         if not check.offered
+    ]
+    lines += [
+        f"- {FORMATS[check.format].title}: {check.words}"
+        for check in checks
+        if check.offered and check.differs
     ]
     return "\n\n".join(
         [

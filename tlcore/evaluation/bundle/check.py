@@ -19,9 +19,12 @@ import numpy as np
 
 from tlcore.evaluation.bundle.formats import Format
 from tlcore.models.answers import Floats
+from tlcore.percentages import points
 
 CHECKS = "checks.json"  # in a bundle
 PATIENCE = 600.0  # s for one format
+SEEN = 1e-3  # difference of a probability that shows in a percentage with one decimal
+LARGE = 0.05  # difference that a person should not take unseen
 LAST_WORDS = 300  # characters of a failure that are passed on
 
 
@@ -49,6 +52,24 @@ class Check:
     @property
     def offered(self) -> bool:
         return not self.fault
+
+    @property
+    def differs(self) -> bool:
+        """Whether a person would see the difference from the page."""
+        return self.greatest is not None and (self.greatest >= SEEN or self.agreed < self.pictures)
+
+    @property
+    def words(self) -> str:
+        """How far its answers are from the page's; "" where it gave none."""
+        if self.greatest is None:
+            return ""
+        changed = self.pictures - self.agreed
+        images = f"{changed or 'None'} of {self.pictures} images get{'s' * (changed < 2)}"
+        difference = f"The greatest difference of a probability is {points(self.greatest)}."
+        words = f"{difference} {images} another class."
+        if changed or self.greatest >= LARGE:
+            words += " Judge it by your own images before you use it."
+        return words
 
 
 def check(form: Format, folder: Path, pages: Pages) -> Check:

@@ -31,8 +31,7 @@ _ROWS = (
     Format(
         "tflite-int8",
         "TFLite, int8 weights",
-        "the same at a quarter of the size: weights in 8 bits (dynamic range); it answers a little "
-        "differently",
+        "the same at a quarter of the size: weights in 8 bits (dynamic range)",
         None,
     ),
 )

@@ -3,9 +3,10 @@
     python predict.py photo.jpg another.png
     python predict.py --format tflite --json photo.jpg
 
-Needs NumPy, Pillow and one runtime (requirements.txt). The network itself takes a square of bytes;
-everything before that happens here: a picture is turned upright, laid on white where it is
-see-through, brought to 8 bits a channel, and cut or shrunk to the network's size.
+Needs NumPy, Pillow and one runtime: ai-edge-litert, the smallest (requirements-tflite.txt), or
+TensorFlow and Keras (requirements.txt). The network itself takes a square of bytes; everything
+before that happens here: a picture is turned upright, laid on white where it is see-through,
+brought to 8 bits a channel, and cut or shrunk to the network's size.
 """
 
 from __future__ import annotations
@@ -15,11 +16,21 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
+INSTALL = """\
+Install what is missing, the first for TFLite alone, the second for every format:
+    pip install -r requirements-tflite.txt
+    pip install -r requirements.txt
+"""
+try:
+    import numpy as np
+    from PIL import Image
+except ImportError as missing:
+    sys.exit(f"NumPy and Pillow are needed to read images: {missing}.\n{INSTALL}")
 
 FOLDER = Path(__file__).resolve().parent
 PICTURES = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # what is read, by its first bytes
@@ -159,40 +170,59 @@ def load_saved_model(path: Path) -> Run:
 
 
 def load_tflite(path: Path) -> Run:
-    try:
-        from ai_edge_litert.interpreter import Interpreter  # 20 MB, no TensorFlow
-    except ImportError:
-        import tensorflow
-
-        Interpreter = tensorflow.lite.Interpreter  # warns that it will go one day
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        runner = Interpreter(model_path=str(path)).get_signature_runner("serving_default")
+    warnings.simplefilter("ignore")  # TensorFlow says of its own that it will go one day
+    name = next(name for name in TFLITE if installed(name))
+    module = import_module(name)
+    interpreter = (module.lite if name == "tensorflow" else module).Interpreter
+    runner = interpreter(model_path=str(path)).get_signature_runner("serving_default")
     return lambda pixels: runner(picture=pixels)["probabilities"]
 
 
-FORMATS: dict[str, tuple[str, Callable[[Path], Run]]] = {
-    "keras": ("model.keras", load_keras),
-    "saved_model": ("saved_model", load_saved_model),
-    "tflite": ("model.tflite", load_tflite),
-    "tflite-int8": ("model-int8.tflite", load_tflite),
+def installed(name: str) -> bool:
+    """Whether there is a module of this name, which is not loaded for that."""
+    try:
+        return find_spec(name) is not None
+    except ImportError:  # the package that it would lie in
+        return False
+
+
+# Each alone can read TFLite; the smallest first.
+TFLITE = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow")
+# format → its file, what loads it, the runtimes of which it needs one
+FORMATS: dict[str, tuple[str, Callable[[Path], Run], tuple[str, ...]]] = {
+    "keras": ("model.keras", load_keras, ("keras",)),
+    "saved_model": ("saved_model", load_saved_model, ("tensorflow",)),
+    "tflite": ("model.tflite", load_tflite, TFLITE),
+    "tflite-int8": ("model-int8.tflite", load_tflite, TFLITE),
 }
+PREFERRED = ("tflite", "saved_model", "keras", "tflite-int8")  # where none is asked for
 
 
 # --- the program --------------------------------------------------------------------------------
 
 
 def main() -> int:
-    here = [name for name, (file, _) in FORMATS.items() if (FOLDER / file).exists()]
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
-    parser.add_argument("--format", choices=here, default=here[0])
-    parser.add_argument("--json", action="store_true", help="all digits, one JSON object")
-    args = parser.parse_args()
-    about = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
-    labels, side, fit = about["labels"], about["size"], FITS[about["fit"]]
-    file, load = FORMATS[args.format]
-    run = load(FOLDER / file)
+    """Return 0, or 1 where something could not be answered; what and why is on standard error."""
+    args = arguments()
+    try:
+        about = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
+        labels, side, fit = about["labels"], about["size"], FITS[about["fit"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return ended(f"labels.json cannot be read ({error!r}). Unpack the bundle again.")
+    name = args.format or choose()
+    if name is None:
+        return ended(f"This Python has no runtime for a network of this bundle.\n{INSTALL}")
+    file, load, runtimes = FORMATS[name]
+    try:
+        run = load(FOLDER / file)
+    except (ImportError, StopIteration) as error:
+        modules = " or ".join(each.partition(".")[0] for each in runtimes)
+        return ended(f"The format {name} needs {modules} ({error or 'not there'}).\n{INSTALL}")
+    except Exception as error:  # runtimes raise whatever they like
+        return ended(
+            f"{file} cannot be loaded: {error}\nUnpack the bundle again, or install the versions "
+            "that requirements.txt names."
+        )
     answers: dict[str, dict[str, float]] = {}
     for path in args.pictures:
         try:
@@ -200,14 +230,46 @@ def main() -> int:
         except Exception as error:  # Pillow raises a dozen kinds on damaged files
             sys.stderr.write(f"{path}: cannot be read: {error}\n")
             continue
-        answers[str(path)] = dict(zip(labels, run(square[None])[0].tolist(), strict=True))
-    if args.json:
+        try:
+            answers[str(path)] = dict(zip(labels, run(square[None])[0].tolist(), strict=True))
+        except Exception as error:  # of another version of the runtime
+            return ended(f"{file} gives no answer: {error}\n{INSTALL}")
+    write(answers, as_json=args.json)
+    return 0 if len(answers) == len(args.pictures) else 1
+
+
+def arguments() -> argparse.Namespace:
+    here = [name for name, (file, *_) in FORMATS.items() if (FOLDER / file).exists()]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+    parser.add_argument("--format", choices=here, help="else the first that this Python can run")
+    parser.add_argument("--json", action="store_true", help="all digits, one JSON object")
+    return parser.parse_args()
+
+
+def choose() -> str | None:
+    """Return the format to take: one that is here and that this Python has a runtime for."""
+    for name in PREFERRED:
+        file, _, runtimes = FORMATS[name]
+        if (FOLDER / file).exists() and any(map(installed, runtimes)):
+            return name
+    return None
+
+
+def write(answers: dict[str, dict[str, float]], *, as_json: bool) -> None:
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal may lack a label's letters
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if as_json:
         sys.stdout.write(json.dumps(answers, indent=1) + "\n")
-    for path, found in () if args.json else answers.items():
+    for path, found in () if as_json else answers.items():
         sys.stdout.write(f"{path}\n")
         for label in sorted(found, key=lambda label: -found[label]):
             sys.stdout.write(f"  {found[label]:7.2%}  {label}\n")
-    return 0 if len(answers) == len(args.pictures) else 1
+
+
+def ended(words: str) -> int:
+    sys.stderr.write(f"{words.rstrip()}\n")
+    return 1
 
 
 if __name__ == "__main__":

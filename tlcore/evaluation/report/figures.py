@@ -18,6 +18,7 @@ from tlcore.evaluation.report.marks import (
 from tlcore.evaluation.report.material import Material
 from tlcore.evaluation.report.opening import PART_WORDS
 from tlcore.percentages import points
+from tlcore.training.kept import turn
 
 BESIDE = 4  # classes, up to which the matrix has room for a drawing beside it
 MATRIX = 16  # classes, up to which the whole matrix is shown
@@ -44,7 +45,7 @@ def taught(material: Material) -> str:
         "How it was taught",
         table((), rows, "words"),
         f"<div class=pair>{drawn}</div>" if drawn else "",
-        f"<p>{count(len(run.history), 'epoch')} in all.{seconds}</p>",
+        f"<p>{count(len(run.history), 'epoch')} in all.{seconds} {text(turn(run))}</p>",
     )
 
 

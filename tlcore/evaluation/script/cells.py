@@ -84,8 +84,16 @@ def _settings_cell(facts: Facts, data: str) -> Cell:
         "from pathlib import Path",
         *(["from typing import Any"] if facts.reading == ODD else []),
     ]
+    called = [
+        "",
+        "if len(sys.argv) != 2:  # before Keras, which takes seconds to load",
+        '    print(f"Expected the folder of the images: python {sys.argv[0]} FOLDER", '
+        "file=sys.stderr)",
+        "    raise SystemExit(2)",
+    ]
     lines = [
         *standard,
+        *(called if "sys." in data else []),
         "",
         "import keras",
         "import numpy as np",

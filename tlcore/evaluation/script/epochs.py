@@ -56,22 +56,22 @@ def targets_cell(facts: Facts) -> Cell:
 def epochs_cell(facts: Facts) -> Cell:
     """The function that goes through a stage."""
     config = facts.config
-    patience = bool(config.patience)
+    best = facts.keeps_best
     words = (
         "The order of an epoch is drawn from seed, stage and epoch, as the run drew it; a fit of "
         "one epoch at a time keeps the optimizer's memory."
     )
-    if patience:
-        words += (
-            f" After {config.patience} epochs without a lower validation loss a stage ends, and "
-            "the weights of its best epoch are kept."
-        )
+    if best:
+        words += " The weights of the epoch with the lowest validation loss are kept."
+    if config.patience:
+        words += f" After {config.patience} epochs without a lower one a stage ends."
     code = joined(
         (config.balance == "sampling", _SAMPLING + "\n"),
-        (True, f"def learn(model, stage, x_train, x_val, epochs, rate{_best(patience)}):"),
+        (True, f"def learn(model, stage, x_train, x_val, epochs, rate{_best(best)}):"),
         (config.schedule == "cosine", _cosine(facts)),
         (True, _compile(facts)),
-        (patience, "    kept, waited = model.get_weights(), 0"),
+        (best, "    kept = model.get_weights()"),
+        (config.patience, "    waited = 0"),
         (True, "    for epoch in range(epochs):"),
         (
             config.balance != "sampling",
@@ -85,8 +85,8 @@ def epochs_cell(facts: Facts) -> Cell:
         (config.views, _PICK),
         (config.free_augmentation, "        x = x_train(epoch)  # views that never come again"),
         (True, _fit(facts)),
-        (patience, _PATIENCE.replace("PATIENCE", str(config.patience))),
-        (patience, "    model.set_weights(kept)\n    return best_loss"),
+        (best, _better(config.patience)),
+        (best, "    model.set_weights(kept)\n    return best_loss"),
     )
     return Cell("An epoch", words, f"{_RANDOM}\n\n\n{code}")
 
@@ -119,17 +119,21 @@ _PICK = f"""\
         pick = random(stage, epoch, {VIEWS}).integers(0, len(x_train), len(y_train))
         x = x_train[pick, np.arange(len(y_train))]  # each picture in one of its views"""
 
-_PATIENCE = """\
-        val_loss = fitted.history["val_loss"][0]
-        waited += 1
-        if val_loss < best_loss:
-            best_loss, kept, waited = val_loss, model.get_weights(), 0
-        if waited >= PATIENCE:
-            break"""
+
+def _best(best: bool) -> str:
+    return ", best_loss=np.inf" if best else ""
 
 
-def _best(patience: bool) -> str:
-    return ", best_loss=np.inf" if patience else ""
+def _better(patience: int) -> str:
+    """After an epoch: keep what is better, and end the stage that has waited for it too long."""
+    return joined(
+        (True, '        val_loss = fitted.history["val_loss"][0]'),
+        (patience, "        waited += 1"),
+        (True, "        if val_loss < best_loss:"),
+        (True, "            best_loss, kept = val_loss, model.get_weights()"),
+        (patience, "            waited = 0"),
+        (patience, f"        if waited >= {patience}:\n            break"),
+    )
 
 
 def drops(facts: Facts) -> bool:
@@ -164,7 +168,7 @@ def _fit(facts: Facts) -> str:
     x = "x" if config.views or config.free_augmentation else "x_train"
     weights = "            sample_weight=weights[order],\n" if config.balance == "weights" else ""
     return (
-        f"        {'fitted = ' if config.patience else ''}model.fit(\n"
+        f"        {'fitted = ' if facts.keeps_best else ''}model.fit(\n"
         f"            {x}[order],\n            y_train[order],\n{weights}"
         "            batch_size=BATCH,\n            shuffle=False,  # it is shuffled already\n"
         "            validation_data=(x_val, y_val),\n            initial_epoch=epoch,\n"

@@ -34,6 +34,7 @@ class Facts:
     train: tuple[tuple[str, tuple[str, ...]], ...]  # label, pictures; in the run's order
     val: tuple[tuple[str, tuple[str, ...]], ...]
     done: dict[str, int]  # epochs that count, by stage
+    keeps_best: bool  # it ends with the weights of the lowest validation loss, not the last
     stopped: bool  # by a person, before its time
     cut: str  # layer up to which all stays frozen; "" where nothing is unfrozen
     weights: tuple[str, str]  # name and address of a file that Keras would not take by itself
@@ -96,6 +97,7 @@ def facts_of(run: Run, title: str, settings: Settings, cut: Callable[[RunConfig]
         train=_grouped(parts["train"]),
         val=_grouped(parts["val"]),
         done=done,
+        keeps_best=bool(info.kept_epoch or info.config.patience),
         stopped=info.state != "finished",
         cut=cut(info.config) if done["fine-tune"] else "",
         weights=_weights(info.config, settings),

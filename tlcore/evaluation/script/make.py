@@ -49,7 +49,8 @@ def _cut(config: RunConfig) -> str:
     from tlcore.models.catalogue import backbone
     from tlcore.models.freeze import cut_below
 
-    base = architecture(backbone(config.backbone), config.size, top=False)
+    row, imagenet = backbone(config.backbone), not config.random_weights
+    base = architecture(row, config.size, top=False, imagenet=imagenet)
     return cut_below(base, config.unfreeze_from)
 
 

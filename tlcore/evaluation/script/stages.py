@@ -56,7 +56,7 @@ for layer in layers[:-1]:
 
 def _learned(facts: Facts) -> str:
     config = facts.config
-    result = "best_loss = " if config.patience and facts.done["fine-tune"] else ""
+    result = "best_loss = " if facts.keeps_best and facts.done["fine-tune"] else ""
     return (
         f"{_inputs(facts, 'pooled', 0)}\n"
         f"{result}learn(head, {HEAD}, x_train, x_val, epochs={_epochs(facts, 'head')}, "
@@ -108,7 +108,7 @@ def top_cell(facts: Facts) -> Cell | None:
     config = facts.config
     if not facts.done["fine-tune"]:
         return None
-    best = ", best_loss" if config.patience and facts.done["head"] else ""
+    best = ", best_loss" if facts.keeps_best and facts.done["head"] else ""
     return Cell(
         "The top blocks learn as well",
         "Unfrozen at a much lower rate, so that what ImageNet has taught them is bent and not "

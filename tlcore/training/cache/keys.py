@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from tlcore.models.catalogue import Backbone
+
 ROW_ID = 32  # bytes
 ARITHMETIC = 3  # counted up when the same network's values change by as much as their rounding,
 # or when the files of a shelf do
@@ -19,7 +21,7 @@ class ShelfKey:
     """The network, the layer and the geometry that all values of one shelf share."""
 
     backbone: str
-    weights: str  # sha256 of the weight file, or "random": those are the same every time
+    weights: str  # network_id, or "random": those are the same every time
     layer: str  # whose output it is; "pooling-avg" for pooled bottleneck features
     size: int  # side of the network's input, pixels
     fit: str  # geometry
@@ -45,6 +47,11 @@ def row_id(sha256: str, view: str) -> bytes:
     if not view:
         return bytes.fromhex(sha256)
     return hashlib.sha256(f"{sha256}|{view}".encode()).digest()
+
+
+def network_id(row: Backbone, path: Path) -> str:
+    """Return what an ImageNet network is known by: its weight file, and how it is built for it."""
+    return " ".join([weights_id(path), *(f"{factor:.6f}" for factor in row.imagenet_scale)])
 
 
 def weights_id(path: Path) -> str:

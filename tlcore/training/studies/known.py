@@ -18,6 +18,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.fit import Loop, fit
 from tlcore.training.head import Head
 from tlcore.training.inputs import Held, Part, targets_of
+from tlcore.training.kept import best_epoch
 from tlcore.training.order import Positions
 from tlcore.training.parts import classes_of, pictures_of
 from tlcore.training.run import Run
@@ -77,8 +78,9 @@ def known(run: str, settings: Settings) -> Known:
 def _epochs_of(run: Run) -> int:
     """Return after how many epochs the run's head was the one that it kept."""
     head = [epoch for epoch in run.history if epoch.stage == "head"]
-    if run.info.config.patience and head:
-        return min(head, key=lambda epoch: epoch.val_loss).epoch
+    best = best_epoch(head)
+    if best and (run.info.kept_epoch or run.info.config.patience):
+        return best.epoch
     return len(head) or run.info.config.epochs or 10
 
 

@@ -1,16 +1,28 @@
-"""Which learning rate suits the head?"""
+"""Which learning rate suits the head of a recipe?"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
+from tlcore.datasets.dataset import Sample
 from tlcore.errors import RunError
+from tlcore.models.answers import Floats
+from tlcore.models.units import units
 from tlcore.settings import Settings
-from tlcore.training.inputs import targets_of
-from tlcore.training.studies.known import Known, head_of, known, units_of
+from tlcore.training.config import RunConfig
+from tlcore.training.fit import picture_weights
+from tlcore.training.head import Head
+from tlcore.training.inputs import Asked, Part, layers_of, stored_requests, train_part
+from tlcore.training.order import ORDER, Positions, epoch_order, generator
+from tlcore.training.parts import classes_of, pictures_of
+from tlcore.training.pictures import hashed
+from tlcore.training.store import run_info
+from tlcore.training.supply import Supply
 
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 120  # of the learning-rate finder
 CALM = 0.9  # share of the smoothed loss that each step keeps
@@ -23,40 +35,88 @@ class Rates:
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     suggested: float  # the rate at which half of the loss's fall was behind
+    computed: int = 0  # images and views whose features had to be computed for it
+
+
+def of_head(config: RunConfig) -> RunConfig:
+    """Return what the head's rate depends on: the recipe without rates, epochs and later stages."""
+    return replace(
+        config,
+        epochs=1,
+        fine_tune_epochs=0,
+        learning_rate=1e-3,
+        fine_tune_learning_rate=0.0,
+        schedule="constant",
+        patience=0,
+    )
 
 
 def find_rate(run: str, settings: Settings) -> Rates:
+    """Return the rate that suits a run's own recipe and images. Raises as ``find_rate_for``."""
+    info = run_info(run, settings)
+    train = pictures_of(info, "train")
+    return find_rate_for(info.config, classes_of(info), train, settings)
+
+
+def find_rate_for(
+    config: RunConfig, classes: Sequence[str], train: Sequence[Sample], settings: Settings
+) -> Rates:
     """Let the learning rate grow from step to step until the loss explodes (Smith, "Cyclical
     Learning Rates for Training Neural Networks", 2017, section 3.3).
 
+    Each step is the recipe's own: its backbone, size and geometry, batches, optimizer, dropout,
+    label smoothing, class weights or oversampling, and augmented views. Features that the cache
+    does not have are computed and kept.
+
+    Args:
+        config: the recipe; what ``of_head`` leaves out has no influence.
+        classes: in the order of the output units.
+        train: the images to learn from.
+        settings: where weights and the feature cache lie.
+
     Raises:
-        RunError: as ``known``, or the loss is no finite number from the first step on.
+        BadDataset: no image that can be read, also in one class.
+        WeightsMissing: something has to be computed and the backbone's weights are not here.
+        RunError: the loss is no finite number from the first step on.
     """
-    return sweep(known(run, settings))
+    config = of_head(config)
+    supply = Supply(config, len(classes), settings)
+    try:
+        samples = hashed(train)
+        layers = layers_of(supply)
+        missing = supply.missing(layers, stored_requests(config, samples, ()))
+        supply.compute(layers, missing, done=lambda _: None, skipped=lambda file, reason: None)
+        outputs = units(len(classes), config.output)
+        asked = Asked(supply.pooled, "head", tuple(classes), outputs, 0, lambda: False)
+        part = train_part(supply, samples, asked)
+        head = Head(config, supply.inputs_of_head, outputs)
+        return replace(sweep(head, part, config), computed=len(missing))
+    finally:
+        supply.close()
 
 
-def sweep(data: Known) -> Rates:
-    """Do what ``find_rate`` does, on features that are known."""
-    head = head_of(data, data.config)
-    targets = targets_of(data.train_labels, units_of(data))
-    draw = np.random.default_rng(data.config.seed)
-    rates, losses = [], []
-    calm = 0.0
-    for step in range(STEPS):
+def sweep(head: Head, train: Part, config: RunConfig) -> Rates:
+    """Do what ``find_rate_for`` does, on features that are there."""
+    weights = picture_weights(train, config)
+    rates: list[float] = []
+    losses: list[float] = []
+    calm, loss = 0.0, math.nan
+    for step, (inputs, batch) in zip(range(STEPS), _batches(head, train, config), strict=False):
         rate = LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1))
-        batch = draw.choice(len(data.train), min(len(data.train), data.config.batch_size), False)
+        weighed = None if weights is None else weights[batch]
         with np.errstate(all="ignore"):  # what overflows ends as a loss that is not finite
-            score = head.step(data.train[batch], targets[batch], None, rate)
-        if not math.isfinite(score.loss):
+            score = head.step(inputs, train.targets[batch], weighed, rate)
+        loss = score.loss / score.pictures
+        if not math.isfinite(loss):
             break
-        calm = CALM * calm + (1 - CALM) * score.loss / score.pictures
+        calm = CALM * calm + (1 - CALM) * loss
         rates.append(rate)
         losses.append(calm / (1 - CALM ** (step + 1)))
         if losses[-1] > 4 * min(losses):
             break
     if not rates:
         raise RunError(
-            f"Expected features that a head can learn from. Received a loss of {score.loss:g} in "
+            f"Expected features that a head can learn from. Received a loss of {loss:g} in "
             "the first step. Choose another backbone or pooling."
         )
     # The middle of the fall. The lowest point will not do: the loss of one dense layer on frozen
@@ -66,3 +126,14 @@ def sweep(data: Known) -> Rates:
     middle = (losses[0] + min(losses)) / 2
     suggested = rates[int(np.argmax(np.array(losses) <= middle))]
     return Rates(tuple(rates), tuple(losses), suggested)
+
+
+def _batches(head: Head, train: Part, config: RunConfig) -> Iterator[tuple[Floats, Positions]]:
+    """Yield features and positions of batch after batch, epoch after epoch, as a run has them."""
+    for epoch in count():
+        head.begin_epoch(epoch)
+        draw = generator(config.seed, head.stage, epoch, ORDER)
+        order = epoch_order(train.labels, draw, even=config.balance == "sampling")
+        source = train.source.batches(order, config.batch_size, epoch)
+        for number, inputs in enumerate(source):
+            yield inputs, order[number * config.batch_size :][: config.batch_size]

@@ -7,7 +7,7 @@ import math
 import streamlit as st
 
 from tlcore.datasets.dataset import Sample
-from tlcore.inference.exciting import Excitement, excitement
+from tlcore.inference.exciting import Best, Excitement, excitement
 from tlcore.models.answers import Layer, NetworkRef
 from tlcore.models.maps.values import ChannelLook, Look
 from tlcore.percentages import percent
@@ -139,6 +139,23 @@ def _working(
 
 def _best(found: Excitement, number: int, settings: Settings) -> None:
     best = found.best(number)
-    if best:
-        st.html(tiles("exciting", [sample for sample, _ in best], settings, side=88, rows=3))
-        st.caption(f"Highest values {', '.join(signed(value) for _, value in best)}.")
+    if best.pictures:
+        samples = [each.sample for each in best.pictures]
+        st.html(tiles("exciting", samples, settings, side=88, rows=3))
+        st.caption(_values(best))
+
+
+def _values(best: Best) -> str:
+    """The values of what is shown, and how many pictures share the highest."""
+    highest = [signed(each.highest) for each in best.pictures]
+    if best.tied > 1 and best.pictures[0].highest == best.pictures[0].mean == 0:
+        return f"No image excites it: its map is 0 all over in {count(best.tied, 'image')}."
+    if best.tied < 2:
+        return f"Highest values {', '.join(highest)}."
+    means = ", ".join(signed(each.mean) for each in best.pictures[: best.tied])
+    words = (
+        f"{best.tied:,} of {count(best.readable, 'image')} reach the highest value {highest[0]}; "
+        f"ranked by mean activation ({means})."
+    )
+    below = highest[best.tied :]
+    return f"{words} Then {', '.join(below)}." if below else words

@@ -10,6 +10,7 @@ import streamlit as st
 
 from tlcore.evaluation.bundle.check import Check, read_checks
 from tlcore.evaluation.bundle.formats import FORMATS
+from tlcore.percentages import points
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training.run import Run, RunInfo
@@ -72,7 +73,7 @@ def _formats(bundle: Path) -> None:
         {
             "Format": FORMATS[each.format].title,
             "Size": file_size(each.bytes) if each.bytes else "–",
-            "Greatest difference": "–" if each.greatest is None else f"{each.greatest:.1e}",
+            "Greatest difference": "–" if each.greatest is None else points(each.greatest),
             "Same class": f"{each.agreed} of {each.pictures}" if each.pictures else "–",
             "For": FORMATS[each.format].use,
         }
@@ -84,9 +85,11 @@ def _formats(bundle: Path) -> None:
         "both name the same class."
     )
     for each in checks:
+        title = FORMATS[each.format].title
         if not each.offered:
-            title = FORMATS[each.format].title
             st.warning(f"{title} is not in it. {plain(each.fault)}", icon=":material/warning:")
+        elif each.differs:
+            st.warning(f"{title}: {each.words}", icon=":material/difference:")
 
 
 @st.cache_data(show_spinner=False, max_entries=50)

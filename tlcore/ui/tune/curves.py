@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from tlcore.training.events import Epoch, Progress, Stage
+from tlcore.training.kept import turn
 from tlcore.training.run import Run
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.theme import colours, template
@@ -31,6 +32,8 @@ def run_curves(run: Run) -> None:
     words = f"Curves of accuracy and loss over {count(len(history), 'epoch')}"
     figure = _figure(drawn, planned, history)
     st.plotly_chart(figure, theme=None, key="curves", config=PLAIN_CHART, alt=words)
+    if words := turn(run):
+        st.info(words, icon=":material/u_turn_right:")
     if stages := _stages(run):
         st.caption(f"Stages: {' → '.join(stages)}")
     if missing := lost(history):

@@ -116,7 +116,7 @@ def _recipe(
         ways(filled.asked.below_ways, planned)
         augmented(filled.asked.below_views, config, planned.train, settings)
         with filled.asked.below_rate:
-            offer_rate(config, settings)
+            offer_rate(planned, dataset.classes, settings)
         if filled.begin:
             with filled.error:
                 check(planned, settings)

@@ -131,7 +131,8 @@ def _learning(before: RunConfig) -> Options:
         "balance": _choice(right, "Uneven classes", BALANCES, before.balance, ""),
         "patience": left.number_input(
             "Stop early after", value=before.patience,
-            help="Epochs without a lower validation loss; the best weights are kept. 0: never.",
+            help="Epochs without a lower validation loss. 0: never. The weights of the epoch with "
+            "the lowest are kept in any case.",
         ),
         "seed": right.number_input(
             "Seed", value=before.seed,

@@ -37,8 +37,7 @@ class Planned:
     @cached_property
     def key(self) -> Key:
         """What its cost depends on."""
-        pictures = hash(tuple(sample.sha256 or sample.file for sample in (*self.train, *self.val)))
-        return (_plain(self.config), pictures, self.after)
+        return (_plain(self.config), pictures_of(self), self.after)
 
     @property
     def tiny(self) -> bool:
@@ -46,6 +45,12 @@ class Planned:
         config = self.config
         rows = len(self.train) * (1 + config.views) + len(self.val)
         return rows <= TINY and config.pooling != "flatten" and not config.fine_tune_epochs
+
+
+def pictures_of(planned: Planned) -> int:
+    """Return a number that changes with the images or labels of a planned run."""
+    samples = (*planned.train, *planned.val)
+    return hash(tuple((sample.sha256 or sample.file, sample.label) for sample in samples))
 
 
 class Probes:

@@ -1,65 +1,72 @@
-"""A good learning rate, found from the features of an earlier run and put into the form."""
+"""A good learning rate for the recipe of the form, put into the form."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import streamlit as st
 
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.run import RunInfo
-from tlcore.training.store import list_runs
-from tlcore.training.studies.rates import Rates
+from tlcore.training.options import OPTIMIZERS
+from tlcore.training.studies.rates import Rates, of_head
+from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
 from tlcore.ui.tune.options import RATE
-from tlcore.ui.tune.studies import answer_of, draw_rates
+from tlcore.ui.tune.probes import Planned, pictures_of
+from tlcore.ui.tune.studies import draw_rates
+from tlcore.ui.words import count
 
-ASKED = "_rate-asked"  # id of the run whose features are asked
+ASKED = "_rate-asked"  # the recipe and images that were asked about
 LOWEST, HIGHEST = 1e-7, 1.0
 
 
-def offer_rate(config: RunConfig, settings: Settings) -> None:
-    """Offer to find a learning rate; it takes the features of a run on the same pictures."""
-    run = _run_with_features(config, settings)
-    asked = st.button(
+def offer_rate(planned: Planned, classes: Sequence[str], settings: Settings) -> None:
+    """Offer to find a learning rate for a run that could be started.
+
+    Once another recipe is chosen, the answer for the one before it is gone.
+    """
+    recipe = f"{of_head(planned.config)}, {classes}, {pictures_of(planned)}"
+    if st.button(
         "Find a learning rate",
         icon=":material/troubleshoot:",
         type="tertiary",
-        disabled=run is None,
-        help="Lets the rate grow step by step, on the features of the latest run with this data "
-        "set and backbone, and looks where the loss falls. "
-        + ("There is none yet: start one first." if run is None else ""),
-    )
-    if run is None:
-        return
-    if asked:
-        st.session_state[ASKED] = run.id
-    if st.session_state.get(ASKED) == run.id:
+        disabled=not planned.config.epochs,
+        help="Lets the rate grow step by step, with all that is chosen here, and looks where the "
+        "loss falls. Features that are not there yet are computed first, and kept for the run.",
+    ):
+        st.session_state[ASKED] = recipe
+    if st.session_state.get(ASKED) == recipe and planned.config.epochs:
         with boundary():
-            _found(run, settings)
+            _show(recipe, planned, classes, settings)
 
 
-def _found(run: RunInfo, settings: Settings) -> None:
-    with st.spinner("Training a head …"):
-        found = answer_of("find_rate", run.id, settings)
-    if isinstance(found, Rates):
-        draw_rates(found, "form-rate")
-        rate = min(HIGHEST, max(LOWEST, float(f"{found.suggested:.1g}")))
-        st.button(f"Use {rate:g}", icon=":material/check:", on_click=_use, args=(rate,))
+def _show(recipe: str, planned: Planned, classes: Sequence[str], settings: Settings) -> None:
+    with st.spinner("Computing the features that are not there yet, then training a head …"):
+        found = _rates(recipe, planned, classes, settings)
+    draw_rates(found, "form-rate")
+    computed = f", {count(found.computed, 'feature')} computed for it" if found.computed else ""
+    st.caption(f"For {_words(planned.config)}{computed}.")
+    rate = min(HIGHEST, max(LOWEST, float(f"{found.suggested:.1g}")))
+    st.button(f"Use {rate:g}", icon=":material/check:", on_click=_use, args=(rate,))
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def _rates(recipe: str, _planned: Planned, _classes: Sequence[str], _settings: Settings) -> Rates:
+    """Work it out, once for each recipe."""
+    return inference(_settings).find_rate(_planned.config, _classes, _planned.train)
+
+
+def _words(config: RunConfig) -> str:
+    """Name the recipe that was tried."""
+    optimizer = OPTIMIZERS[config.optimizer].partition(":")[0]
+    balance = {"weights": ", class weights", "sampling": ", oversampling"}
+    return (
+        f"{config.backbone} at {config.size} × {config.size}, {optimizer}, "
+        f"{config.batch_size} images a batch{balance.get(config.balance, '')}"
+    )
 
 
 def _use(rate: float) -> None:
     st.session_state[RATE] = rate
     st.session_state.pop(ASKED, None)
-
-
-def _run_with_features(config: RunConfig, settings: Settings) -> RunInfo | None:
-    """Return the latest run that has ended with a head, of the same pictures and backbone; one of
-    the same size and geometry before all others."""
-    runs = [
-        info
-        for info in list_runs(settings)
-        if not info.active and info.model and info.config.epochs
-        and (info.config.dataset, info.config.backbone) == (config.dataset, config.backbone)
-    ]  # fmt: skip
-    alike = [i for i in runs if (i.config.size, i.config.fit) == (config.size, config.fit)]
-    return next(iter(alike or runs), None)

@@ -216,20 +216,14 @@ def _top_blocks(run: Run) -> None:
     )
     if change.verdict is Verdict.WORSE:
         st.warning(
-            f"Training the top blocks made it worse: {counts} {_instead(run)}",
+            f"Training the top blocks made it worse: {counts} *Run again* with a lower learning "
+            "rate of the top blocks, or without that stage.",
             icon=":material/trending_down:",
         )
     elif change.verdict is Verdict.BETTER:
         st.caption(f"Training the top blocks made it better: {counts}")
     else:
         st.caption(f"No clear change from training the top blocks: {counts}")
-
-
-def _instead(run: Run) -> str:
-    stop = "" if run.info.config.patience else (
-        "a number at *Stop early after*, which keeps the best epoch, with "
-    )  # fmt: skip
-    return f"*Run again* with {stop}a lower learning rate of the top blocks, or without that stage."
 
 
 def _ways_on(run: Run) -> None:
