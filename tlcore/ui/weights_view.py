@@ -13,6 +13,7 @@ from tlcore.models.catalogue import Backbone
 from tlcore.models.downloads import Download, read_download, write_download
 from tlcore.models.weights import Ready, ready
 from tlcore.settings import Settings
+from tlcore.ui.selecting import distinct
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import set_flag
@@ -43,7 +44,7 @@ def _fetch_one(missing: list[Ready], settings: Settings) -> None:
     name = st.selectbox(
         "Backbone",
         list(rows),
-        format_func=lambda name: _title(rows[name]),
+        format_func=distinct(rows, lambda name: _title(rows[name])),
         key="to-download",
         label_visibility="collapsed",
     )
