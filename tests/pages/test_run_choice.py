@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from tlcore.datasets.edits.editing import rename_class
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.sources import from_folder, from_uploads
 from tlcore.datasets.store import import_set, load_set, rename_set
-from tlcore.settings import Settings
+from tlcore.settings import PROJECT, Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
 from tlcore.training.notes import write_notes
@@ -295,3 +296,16 @@ def test_classes_that_read_alike_are_told_apart(
         assert f"**{name.replace('_', ' ')}**" in texts(at)
         chosen = load_set("Birds", empty_workspace).samples
         assert named(at, "image") in {s.sha256 for s in chosen if s.label == name}
+
+
+OPTIONS = {"selectbox", "multiselect", "radio", "pills", "segmented_control", "select_slider"}
+
+
+def test_no_menu_of_the_product_words_its_options_by_itself() -> None:
+    """Streamlit answers with the label: without ``distinct`` the first of two equal ones wins."""
+    for path in sorted((PROJECT / "tlcore" / "ui").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                words = [key.value for key in node.keywords if key.arg == "format_func"]
+                if node.func.attr in OPTIONS and words:
+                    assert ast.unparse(words[0]).startswith("distinct("), f"{path}:{node.lineno}"
