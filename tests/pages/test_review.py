@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,16 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.cli.running import answer, tlcore
 from tests.evaluation.made import stored, trained, write_parts
 from tests.pages.conftest import Opened, html_of, texts
 from tests.training.test_train import SMALL
+from tlcore.datasets.edits.editing import relabel, rename_class
 from tlcore.datasets.store import load_state
 from tlcore.evaluation.again import came_after
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.inference.judging import evaluate_run
+from tlcore.inference.reporting import report_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.run import RunInfo
@@ -119,6 +124,115 @@ def test_a_cell_leads_to_its_pictures_and_their_repair(
     newest = list_runs(empty_workspace)[0]
     assert came_after(newest) == run.id
     assert newest.id in at.query_params["run"]
+
+
+def chosen_mistake(at: AppTest, run: RunInfo, found: Evaluation) -> str:
+    """Choose the first image of a cell of mistakes; its file."""
+    wrong = next(cell for cell in cells(found) if len(set(cell.split("-"))) == 2)
+    at.selectbox(key=f"cell-{run.id}-test").set_value(wrong).run()
+    at.button(key="thumb-r-0").click().run()
+    assert not at.exception
+    return str(at.button(key="thumb-r-0").label)
+
+
+def label_of(file: str, settings: Settings) -> str:
+    return next(i.label for i in load_state("insects", settings).items if i.entry.file == file)
+
+
+def test_nothing_is_filled_in_and_the_label_is_right_comes_first(
+    opened: Opened, run: RunInfo, empty_workspace: Settings
+) -> None:
+    at = opened("Fine-tune", run=run.id, view="mistakes")
+    file = chosen_mistake(at, run, evaluate_run(empty_workspace, run.id))
+    before = label_of(file, empty_workspace)
+    offered = next(box for box in at.selectbox if str(box.label) == "Label 1 picture")
+    assert offered.value is None
+    mend = [button for button in at.button if str(button.key).startswith("mend-")]
+    assert [button.label for button in mend][:3] == ["The label is right", "Label", "Exclude"]
+    assert [button.proto.type for button in mend][:3] == ["primary", "secondary", "secondary"]
+    assert mend[1].disabled
+    mend[0].click().run()
+    assert not at.exception
+    assert label_of(file, empty_workspace) == before
+    assert "Since this run: 1 confirmed" in texts(at)
+    assert "label confirmed" in at.button(key="thumb-r-0").help
+    assert not [button for button in at.button if button.key == "mend-again"]  # the same labels
+    at.button(key="mend-undo").click().run()
+    assert "confirmed" not in texts(at) + at.button(key="thumb-r-0").help
+
+
+def test_a_confirmed_label_is_no_label_issue_any_more(
+    opened: Opened, run: RunInfo, empty_workspace: Settings
+) -> None:
+    at = opened("Fine-tune", run=run.id, view="suspects")
+    doubted = r"\*\*(\d+) labels? of 24 may be wrong"
+    number = int(re.search(doubted, texts(at)).group(1))  # type: ignore[union-attr]
+    at.button(key="thumb-r-0").click().run()
+    file = at.button(key="thumb-r-0").label
+    assert next(b for b in at.selectbox if str(b.label) == "Label 1 picture").value is None
+    at.button(key="mend-confirm").click().run()
+    assert not at.exception
+    left = re.search(doubted, texts(at))
+    assert (int(left.group(1)) if left else 0) == number - 1
+    assert at.button(key="thumb-r-0").label != file
+
+
+SINCE = "corrected since this run"
+AFTER = "changed after seeing this model's answers"
+
+
+def test_a_corrected_test_label_is_said_beside_the_figures(
+    opened: Opened, run: RunInfo, empty_workspace: Settings, tmp_path: Path
+) -> None:
+    """One of 14 test labels: of the run that it was corrected after, and of the next one."""
+    at = opened("Fine-tune", run=run.id, view="mistakes")
+    assert SINCE not in texts(at)
+    file = chosen_mistake(at, run, evaluate_run(empty_workspace, run.id))
+    other = "ants" if label_of(file, empty_workspace) == "bees" else "bees"
+    next(b for b in at.selectbox if str(b.label) == "Label 1 picture").set_value(other).run()
+    at.button(key="mend-relabel").click().run()
+    words = "1 label corrected since this run (1 test)"
+    assert words in texts(at)
+    assert words in texts(opened("Fine-tune", run=run.id, view="numbers"))
+    found = answer(empty_workspace, "runs", "evaluate", run.id)["corrections"]
+    assert (found["before"], found["since"]["test"], found["judged"]) == (0, 1, 14)
+    assert words in found["sentences"][0]
+
+    later = trained(empty_workspace, run.config)
+    words = "1 of 14 labels was changed after seeing this model's answers"
+    report = tmp_path / "report.html"
+    report_run(later.id, report, empty_workspace, lambda *_: None)
+    assert words in html.unescape(report.read_text("utf-8"))
+    told = tlcore(empty_workspace, "runs", "evaluate", later.id).stdout
+    assert words in told
+    assert SINCE not in told
+    assert (
+        AFTER not in tlcore(empty_workspace, "runs", "evaluate", later.id, "--split", "val").stdout
+    )
+    shown = texts(opened("Fine-tune", run=later.id, view="numbers"))
+    assert words in shown
+    rename_class("insects", "ants", "Ants", empty_workspace)  # corrects nothing
+    renamed = trained(empty_workspace, run.config)
+    assert "1 of 14 labels was changed" in texts(
+        opened("Fine-tune", run=renamed.id, view="numbers")
+    )
+
+
+def test_a_corrected_validation_label_stands_beside_the_accuracy(
+    opened: Opened, run: RunInfo, empty_workspace: Settings
+) -> None:
+    state = load_state("insects", empty_workspace)
+    mended = [item.key for item in state.used if item.split == "val"][:3]
+    ants = [key for key in mended if state.by_key[key].label == "ants"]
+    assert len(ants) == 3
+    relabel("insects", ants, "bees", empty_workspace)
+    assert "3 labels corrected since this run (3 validation)" in texts(
+        opened("Fine-tune", run=run.id)
+    )
+    later = trained(empty_workspace, run.config)
+    assert "3 of 18 labels were changed after seeing this model's answers" in texts(
+        opened("Fine-tune", run=later.id)
+    )
 
 
 def test_what_cannot_be_mended_says_why(

@@ -61,8 +61,11 @@ def names(three: list[Path], *numbers: int) -> list[str]:
 def test_a_row_says_from_what_on_what_and_how_well(
     opened: Opened, workspace: Settings, three: list[Path]
 ) -> None:
-    said = texts(opened("Fine-tune"))
-    assert "Drawn sample · MobileNetV2 · 50% (36–64, 48 pictures) · loss 0.9 · 7 epochs · " in said
+    at = opened("Fine-tune")
+    said = texts(at)
+    links = [element.proto.label for element in at.get("page_link")]
+    assert "**alpha · 50% · Drawn sample · MobileNetV2**" in links
+    assert "50% (36–64, 48 pictures) · loss 0.9 · 7 epochs · " in said
     assert "took 30 s" in said
     assert f"{LONG[:150]}" in said  # the beginning of its note …
     assert LONG not in said  # … but not all of it

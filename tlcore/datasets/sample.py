@@ -26,6 +26,7 @@ from tlcore.datasets.locks import alone
 from tlcore.settings import Settings
 
 SAMPLE_NAME = "Sample - drawn pictures"
+SAMPLE_TITLE = "Drawn sample"
 COUNTS: Mapping[str, int] = MappingProxyType({"train": 40, "val": 12})  # pictures a class
 
 Painter = Callable[[Random, tuple[int, int]], Image.Image]
@@ -35,6 +36,11 @@ PAINTERS: Mapping[str, Painter] = MappingProxyType(
 )
 _SIZES = ((320, 320), (320, 320), (320, 320), (400, 300), (300, 400))
 _GRAIN = 7  # how far a pixel's grey may stray, as in a photograph
+
+
+def dataset_title(name: str) -> str:
+    """Return a data set's name as it is shown; of a folder read in place, its last part."""
+    return SAMPLE_TITLE if name == SAMPLE_NAME else name.rstrip("/").rpartition("/")[2]
 
 
 def ensure_sample(settings: Settings, *, progress: Progress | None = None) -> Dataset:

@@ -35,19 +35,6 @@ def labels_now(info: RunInfo, settings: Settings) -> Labels | None:
     return None if state is None else {i.entry.sha256: i.label for i in reversed(state.used)}
 
 
-def changes(info: RunInfo, state: SetState) -> tuple[int, int]:
-    """Return how many pictures of a run have been relabelled and how many excluded since."""
-    relabelled = excluded = 0
-    for part in ("train", "val", "test"):
-        for sample in pictures_of(info, part):
-            item = state.by_key.get(sample.key)
-            if item is None or item.excluded:
-                excluded += 1
-            elif item.label != sample.label:
-                relabelled += 1
-    return relabelled, excluded
-
-
 def keep_parts(info: RunInfo, state: SetState, settings: Settings) -> int:
     """Store a run's division with its set, so that the next run is judged by the same pictures.
 

@@ -20,7 +20,12 @@ def to_json(evaluation: Evaluation) -> Json:
 
 
 def from_json(fields: Json) -> Evaluation:
-    """Return the evaluation that ``to_json`` made this of; KeyError or TypeError for another."""
+    """Return the evaluation that ``to_json`` made this of; other keys are passed over.
+
+    Raises:
+        KeyError, TypeError: no evaluation.
+    """
+    fields = {field.name: fields[field.name] for field in dataclasses.fields(Evaluation)}
     two, imagenet = fields["two_class"], fields["imagenet"]
     majority, beside = fields["majority"], fields["beside_imagenet"]
     return Evaluation(

@@ -11,11 +11,6 @@ from tlcore.training.run import Run
 Row = tuple[str, str]  # what, and what was chosen
 
 
-def title_of(run: Run) -> str:
-    """Return what the run is called: its own name, else its data set's."""
-    return run.info.notes.name or run.info.config.dataset.rstrip("/").rpartition("/")[2]
-
-
 def recipe(run: Run) -> list[Row]:
     """Return what was done, most telling first; what was not used is left out."""
     config = run.info.config

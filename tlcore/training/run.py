@@ -10,7 +10,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.events import Epoch, Event, Progress, Skipped, Stage, history
 from tlcore.training.notes import Notes
 from tlcore.training.outcome import ACTIVE, FAILED, STOPPED
-from tlcore.training.records import MODEL, OUTCOME, SPLIT, Damage
+from tlcore.training.records import AFTER, MODEL, OUTCOME, SPLIT, Damage
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class RunInfo:
         """The trained network, where there is one that can answer."""
         path = self.folder / MODEL
         return path if path.exists() and not self._lost(MODEL, SPLIT) else None
+
+    @property
+    def corrects(self) -> bool:
+        """Whether it repeats another run on corrected labels."""
+        return (self.folder / AFTER).exists()
 
     @property
     def ref(self) -> Trained:

@@ -1,4 +1,4 @@
-"""Choosing a network: a backbone with its size and geometry, or a run's own head."""
+"""Choosing a pretrained network: a backbone with its size and geometry."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from tlcore.errors import BadConfig, WeightsMissing
 from tlcore.models.answers import NetworkRef, Pretrained, Trained
 from tlcore.models.catalogue import BACKBONES, DEFAULT, MODES, Backbone
 from tlcore.models.weights import find, ready
-from tlcore.percentages import percent
 from tlcore.settings import Settings
-from tlcore.training.run import RunInfo
-from tlcore.training.store import list_runs, run_info
+from tlcore.training.store import run_info
 from tlcore.ui.seen import fit_help, fit_title
 from tlcore.ui.selecting import segments, select, slide
-from tlcore.ui.sets import set_title
 from tlcore.ui.state import Choice, choose, chosen, flag
 from tlcore.ui.weights_view import offer_weights, random_badge
 
@@ -73,24 +70,6 @@ def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> Pretra
         random_badge(row, "Random weights: this means nothing")
         return Pretrained(row.name, size, how, random=True, top=_has_top(row, size))
     return Pretrained(row.name, size, how, top=top)
-
-
-def head_select(settings: Settings) -> RunInfo | None:
-    """Choose among the runs that have a network; None where there is none yet."""
-    runs = list_runs(settings)
-    infos = {info.id: info for info in runs if info.model and not info.active}
-    if any(info.active for info in runs):
-        st.caption(":material/autorenew: A run is still learning; it comes here when it is done.")
-    if not infos:
-        return None
-    run = select("Run", list(infos), Choice.HEAD, words=lambda run: run_title(infos[run]))
-    return infos[run]
-
-
-def run_title(info: RunInfo) -> str:
-    """Return "94% · ants and bees · MobileNetV2": what differs first."""
-    share = [] if info.val_accuracy is None else [percent(info.val_accuracy)]
-    return " · ".join([*share, set_title(info.config.dataset), info.config.backbone])
 
 
 def view_of(ref: NetworkRef, settings: Settings) -> tuple[int, str]:

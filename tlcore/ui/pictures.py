@@ -16,7 +16,7 @@ from tlcore.ui.state import Choice, choose, chosen, chosen_number
 from tlcore.ui.words import label, plain
 
 STRIP = 10  # thumbnails at once
-ALL = "All classes"
+ALL = ""  # no class is called so
 
 
 def picture_picker(settings: Settings) -> Sample:
@@ -46,7 +46,13 @@ def _of_one_class(dataset: Dataset) -> Sequence[Sample]:
     options = [ALL, *dataset.classes]
     if chosen(Choice.LABEL) not in options:
         choose(Choice.LABEL, ALL)
-    only = select("Class", options, Choice.LABEL, words=label, also=_from_the_start)
+    only = select(
+        "Class",
+        options,
+        Choice.LABEL,
+        words=lambda name: label(name) or "All classes",
+        also=_from_the_start,
+    )
     once = {sample.sha256: sample for sample in reversed(dataset.samples)}  # a picture, not a file
     samples = sorted(once.values(), key=lambda sample: sample.file)
     return [sample for sample in samples if only in (ALL, sample.label)]

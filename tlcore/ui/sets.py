@@ -13,7 +13,7 @@ from PIL import Image
 
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
 from tlcore.datasets.doctor.balance import ENOUGH
-from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
+from tlcore.datasets.sample import SAMPLE_NAME, dataset_title, ensure_sample
 from tlcore.datasets.splits import check_class_names
 from tlcore.datasets.store import load_set, scan_sets, thumbnail
 from tlcore.errors import BadDataset, BadImage
@@ -25,7 +25,7 @@ from tlcore.ui.words import count, label
 SIDE = 160  # px of a thumbnail as it is sent: sharp on a screen of double density
 EMPTY = (128, 128, 128)  # in the place of a picture that has gone
 CLASSES = 12  # shown with pictures
-SAMPLE_TITLE = "Drawn sample"
+set_title = dataset_title
 
 
 def set_names(settings: Settings) -> list[str]:
@@ -49,11 +49,6 @@ def set_select(settings: Settings, *, also: Callable[[], None] | None = None) ->
         words=lambda name: f"{set_title(name)} (damaged)" if name in damaged else set_title(name),
         also=also,
     )
-
-
-def set_title(name: str) -> str:
-    """Return a set's name as it is shown; of a folder read in place, its last part."""
-    return SAMPLE_TITLE if name == SAMPLE_NAME else name.rsplit("/", 1)[-1]
 
 
 def open_set(name: str, settings: Settings) -> Dataset:

@@ -15,6 +15,7 @@ from tlcore.models.downloads import Download, read_download, write_download
 from tlcore.models.weights import Ready, ready
 from tlcore.settings import Settings
 from tlcore.text import file_size
+from tlcore.ui.selecting import distinct
 from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import set_flag
@@ -56,7 +57,7 @@ def _fetch_one(missing: list[Ready], settings: Settings) -> None:
     name = st.selectbox(
         "Backbone",
         list(rows),
-        format_func=lambda name: _title(rows[name]),
+        format_func=distinct(rows, lambda name: _title(rows[name])),
         key="to-download",
         label_visibility="collapsed",
     )

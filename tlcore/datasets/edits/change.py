@@ -67,6 +67,14 @@ class Edit:
         }
 
 
+def label_is_right(label: str) -> str:
+    """Return the finding that is settled where a person has confirmed a label of an image.
+
+    It names the label: another label that the image gets later is not confirmed by it.
+    """
+    return f"label {label}"
+
+
 def is_label(label: str) -> bool:
     """Whether a label may be given: one that can be a folder's name and means only a class."""
     return (

@@ -17,6 +17,7 @@ from tlcore.datasets.edits.change import (
     Change,
     Edit,
     is_label,
+    label_is_right,
 )
 from tlcore.datasets.edits.log import read_log, set_log_aside, write_log
 from tlcore.datasets.edits.state import SetState, read_state
@@ -69,6 +70,22 @@ def unsettle(name: str, keys: Collection[str], kind: str, settings: Settings) ->
     """Show a finding of this kind as open again."""
     change = Change(UNSETTLED, kind, tuple(keys))
     return _do(name, settings, f"question {_pictures(len(keys))} again", lambda _: [change])
+
+
+def confirm_labels(name: str, keys: Collection[str], settings: Settings) -> SetState:
+    """Settle that the labels of images are right, whatever a model says of them."""
+
+    def changes(state: SetState) -> list[Change]:
+        of_label: dict[str, list[str]] = {}
+        for key in keys:
+            if key in state.by_key:
+                of_label.setdefault(state.by_key[key].label, []).append(key)
+        return [
+            Change(SETTLED, label_is_right(label), tuple(its)) for label, its in of_label.items()
+        ]
+
+    number = f"{len(keys):,} label{'s' * (len(keys) != 1)}"
+    return _do(name, settings, f"confirm {number}", changes)
 
 
 def rename_class(name: str, label: str, new: str, settings: Settings) -> SetState:

@@ -12,10 +12,11 @@ from tlcore.evaluation.bundle.check import Check
 from tlcore.evaluation.bundle.formats import FORMATS
 from tlcore.evaluation.intervals import Share, share_of
 from tlcore.evaluation.judged import Judged
-from tlcore.evaluation.recipe import recipe, title_of
+from tlcore.evaluation.recipe import recipe
 from tlcore.percentages import percent
 from tlcore.training.records import facts_or_none
 from tlcore.training.run import Run
+from tlcore.training.run_label import run_title
 
 CLASSES = 40  # at most, that the card names
 
@@ -54,7 +55,7 @@ def card(run: Run, checks: Sequence[Check], versions: dict[str, str], tested: Ju
 def _head(run: Run) -> str:
     made = datetime.fromtimestamp(run.info.created)
     return (
-        f"# {title_of(run)}\n\nA classifier of photographs: it says which of "
+        f"# {run_title(run.info)}\n\nA classifier of photographs: it says which of "
         f"{len(run.classes)} classes a picture belongs to. Run {run.info.id}, trained on "
         f"{made:%d %B %Y}."
     )

@@ -12,14 +12,17 @@ from tlcore.datasets.dataset import Sample
 from tlcore.datasets.doctor.checkup import Checkup
 from tlcore.datasets.doctor.examine import examine, examine_folder
 from tlcore.errors import BadDataset
+from tlcore.evaluation.again import set_of
+from tlcore.evaluation.corrections import Corrections, corrections_of, without_confirmed
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import Judged
-from tlcore.evaluation.recipe import title_of
 from tlcore.evaluation.suspects import Suspects
 from tlcore.settings import Settings
 from tlcore.training.parts import pictures_of
 from tlcore.training.records import RunFacts, facts_or_none
 from tlcore.training.run import Run
+from tlcore.training.run_label import run_labels
+from tlcore.training.store import list_runs
 
 PARTS = ("train", "val", "test")
 
@@ -36,6 +39,7 @@ class Material:
     counts: dict[str, dict[str, int]]  # part → class → pictures, as the run divided them
     checkup: Checkup | None  # None: the data set is gone
     suspects: Suspects | None  # None: not known
+    corrections: Corrections  # labels changed after a model had answered
     facts: RunFacts  # versions, machine, seed and data hash, as the run noted them
     made: float  # s since 1970
 
@@ -61,13 +65,14 @@ def gather(
         samples["test"] = list(judged.samples)
     return Material(
         run=run,
-        title=title_of(run),
+        title=run_labels(list_runs(settings), accuracy=False)[run.info.id],
         evaluation=evaluation,
         judged=judged,
         train=tuple(samples["train"]),
         counts={part: _counted(found, run.classes) for part, found in samples.items() if found},
         checkup=_checkup(run.info.config.dataset, settings),
-        suspects=suspects,
+        suspects=suspects and without_confirmed(suspects, set_of(run.info, settings)),
+        corrections=corrections_of(run.info, judged.part, settings),
         facts=facts_or_none(run.info.folder),
         made=time.time(),
     )

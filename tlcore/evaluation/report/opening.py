@@ -85,7 +85,7 @@ def short(material: Material) -> str:
             "Share of pictures named rightly; the thin lines are 95% intervals. "
             + text(found.imagenet_note),
         ),
-        _warnings(found.warnings),
+        _warnings((*material.corrections.sentences, *found.warnings)),
     )
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tlcore.errors import UnknownName
-from tlcore.evaluation.recipe import title_of
 from tlcore.evaluation.script.cells import cells_of, doc_of
 from tlcore.evaluation.script.facts import Facts, facts_of
 from tlcore.evaluation.script.paper import as_notebook, as_python
 from tlcore.settings import Settings
 from tlcore.storage import write_output
 from tlcore.training.config import RunConfig
+from tlcore.training.run_label import run_title
 from tlcore.training.store import load_run
 
 
@@ -32,7 +32,7 @@ def script_of(run: str, ending: str, settings: Settings) -> str:
     if ending not in PAPERS:
         raise UnknownName.of("ending of a script's file", ending, PAPERS)
     found = load_run(run, settings)
-    return PAPERS[ending](facts_of(found, title_of(found), settings, _cut))
+    return PAPERS[ending](facts_of(found, run_title(found.info), settings, _cut))
 
 
 def write_script(run: str, target: Path, settings: Settings) -> None:

@@ -14,7 +14,8 @@ from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
 from tlcore.ui.answers import predict
 from tlcore.ui.compare.trust import trust
-from tlcore.ui.networks import TOP, run_title
+from tlcore.ui.heads import further_title, is_foreign
+from tlcore.ui.networks import TOP
 from tlcore.ui.plots import PLAIN_CHART, bars, many_bars
 from tlcore.ui.seen import fit_title
 from tlcore.ui.sets import set_title
@@ -46,11 +47,12 @@ def head_answers(sample: Sample, runs: list[RunInfo], settings: Settings) -> lis
     answers = []
     for place, info in enumerate(runs):
         if place:
-            st.markdown(f"**{plain(run_title(info))}**")
+            further_title(info, sample, settings)
         ref: NetworkRef = info.ref
         answer = predict(sample, ref, settings)
-        _answer(f"head-{place}", answer, colours().head, "head")
-        if len(answer.labels) == 2:
+        knows = not is_foreign(info, sample)
+        _answer(f"head-{place}", answer, colours().head, "head", judged=knows)
+        if len(answer.labels) == 2 and knows:
             _threshold(answer, info)
         st.caption(_trained_on(info, settings))
         trust(info, settings)
@@ -58,15 +60,10 @@ def head_answers(sample: Sample, runs: list[RunInfo], settings: Settings) -> lis
     return answers
 
 
-def _answer(key: str, answer: Prediction, colour: str, whose: str) -> None:
-    sure = certainty(answer.probabilities)
-    st.markdown(
-        f"**{sure.words[:1].upper()}{sure.words[1:]}** "
-        f":gray[· {points(sure.margin)} ahead of the next]",
-        help=f"Entropy {sure.bits:.2f} bits: as uncertain as a choice among {sure.like:.3g} "
-        f"equally probable classes. First {probability(sure.best)}, "
-        f"second {probability(sure.second)}.",
-    )
+def _answer(key: str, answer: Prediction, colour: str, whose: str, *, judged: bool = True) -> None:
+    """The bars of an answer, and in words how sure it is where it can know the right one."""
+    if judged:
+        _certainty(answer)
     shown = min(max(chosen_number(Choice.TOP, TOP), 1), len(answer.labels))
     _bars(key, answer.ranking(shown), colour, f"Bars of the {whose}")
     if answer.source == "imagenet":
@@ -79,6 +76,17 @@ def _answer(key: str, answer: Prediction, colour: str, whose: str) -> None:
     )
     if answer.note:
         st.caption(f":material/info: {answer.note[:1].upper()}{answer.note[1:]}.")
+
+
+def _certainty(answer: Prediction) -> None:
+    sure = certainty(answer.probabilities)
+    st.markdown(
+        f"**{sure.words[:1].upper()}{sure.words[1:]}** "
+        f":gray[· {points(sure.margin)} ahead of the next]",
+        help=f"Entropy {sure.bits:.2f} bits: as uncertain as a choice among {sure.like:.3g} "
+        f"equally probable classes. First {probability(sure.best)}, "
+        f"second {probability(sure.second)}.",
+    )
 
 
 def _bars(key: str, ranking: list[Ranked], colour: str, words: str) -> None:

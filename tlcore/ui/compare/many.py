@@ -12,7 +12,8 @@ from tlcore.settings import Settings
 from tlcore.text import csv_cell
 from tlcore.training.parts import Parts, parts_of
 from tlcore.training.run import RunInfo
-from tlcore.training.store import load_run
+from tlcore.training.run_label import run_labels
+from tlcore.training.store import list_runs, load_run
 from tlcore.ui.compare.job import Job, current_job, start_job, work_on
 from tlcore.ui.compare.many_heat import heat_map_view
 from tlcore.ui.compare.many_table import (
@@ -24,12 +25,13 @@ from tlcore.ui.compare.many_table import (
     table_of,
 )
 from tlcore.ui.compare.sides import Sides
-from tlcore.ui.networks import run_title
+from tlcore.ui.selecting import distinct
 from tlcore.ui.sets import set_title, tiles
 from tlcore.ui.state import Choice, choose
 from tlcore.ui.words import accuracy, count, duration, label, plain
 
-ALL, TRAIN, VAL = "all of it", "its training part", "its validation part"
+ALL, TRAIN, VAL = "/all", "/train", "/val"  # no class is called so
+WORDS = {ALL: "all of it", TRAIN: "its training part", VAL: "its validation part"}
 FACES = 12  # pictures on which the sides disagree most, shown
 ROWS_KEY = "many-table"
 
@@ -60,17 +62,20 @@ def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
 def _head(info: RunInfo, dataset: Dataset, settings: Settings) -> Head:
     own = parts_of(dataset, info) if info.config.dataset == dataset.name else {}
     learned = frozenset(sha256 for sha256, part in own.items() if part == "train")
-    return Head(run_title(info), load_run(info.id, settings).classes, learned)
+    return Head(
+        run_labels(list_runs(settings))[info.id], load_run(info.id, settings).classes, learned
+    )
 
 
 def _which(dataset: Dataset, parts: Parts) -> tuple[list[Sample], str]:
     once = {sample.sha256: sample for sample in reversed(dataset.samples)}
     samples = sorted(once.values(), key=lambda sample: sample.file)
     of_part = {TRAIN: "train", VAL: "val"}
+    options = [ALL, *(of_part if parts else ()), *dataset.classes]
     what = st.selectbox(
         f"Which pictures of “{set_title(dataset.name)}”",
-        [ALL, *(of_part if parts else ()), *dataset.classes],
-        format_func=lambda name: label(name) if name in dataset.classes else name,
+        options,
+        format_func=distinct(options, lambda name: WORDS.get(name) or label(name)),
         key=f"many-what-{dataset.name}",
     )
     if what == ALL:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from tlcore.ui.compare.many_table import together
 from tlcore.ui.plots import PLAIN_CHART
+from tlcore.ui.selecting import distinct
 from tlcore.ui.theme import Colours, colours, template
 from tlcore.ui.words import label
 
@@ -19,11 +20,12 @@ def heat_map_view(frame: pd.DataFrame) -> None:
     against = "head" if "head" in frame else "label"
     whose = "your head's answer" if against == "head" else "the label"
     st.markdown(f"**What ImageNet says, against {whose}**")
+    rows_of = {"imagenet": "Classes", "group": "Groups"}
     what = st.segmented_control(
         "Rows",
-        ["imagenet", "group"],
+        list(rows_of),
         default="imagenet",
-        format_func=lambda name: "Classes" if name == "imagenet" else "Groups",
+        format_func=distinct(rows_of, rows_of.__getitem__),
         label_visibility="collapsed",
         required=True,
         key="many-rows",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,13 @@ from tlcore.models.catalogue import BACKBONES, Backbone
 from tlcore.models.weights import find, ready
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo
+from tlcore.training.run_label import run_labels
 from tlcore.training.store import list_runs
 from tlcore.ui.compare_view import side_title
 from tlcore.ui.damaged import damaged_head
-from tlcore.ui.networks import backbone_select, head_select, pretrained, run_title, view_options
-from tlcore.ui.selecting import select
+from tlcore.ui.heads import head_select, trained_heads
+from tlcore.ui.networks import backbone_select, pretrained, view_options
+from tlcore.ui.selecting import distinct, select
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.weights_view import offer_weights
 
@@ -64,11 +67,10 @@ def right_side(more: Any, settings: Settings) -> list[RunInfo]:
     first = None if damaged_head(settings) else head_select(settings)
     if first is None:
         return []
-    others = [
-        info for info in list_runs(settings) if info.model and not info.active and info != first
-    ]
+    others = trained_heads(settings)
+    del others[first.id]
     with more:
-        return [first, *_also(others)]
+        return [first, *_also(others, settings)]
 
 
 def _with_top(row: Backbone, size: int, how: str, settings: Settings) -> Pretrained | None:
@@ -101,12 +103,12 @@ def _second(first: Backbone, settings: Settings) -> Backbone | None:
     return BACKBONES[name] if name != NONE else None
 
 
-def _also(others: list[RunInfo]) -> list[RunInfo]:
+def _also(others: Mapping[str, RunInfo], settings: Settings) -> list[RunInfo]:
     """Further heads, whose ids the address holds with commas between them."""
     if not others:
         return []
-    by_id = {info.id: info for info in others}
-    wanted = [run for run in chosen(Choice.ALSO).split(",") if run in by_id][:MOST_RUNS]
+    labels = run_labels(list_runs(settings))
+    wanted = [run for run in chosen(Choice.ALSO).split(",") if run in others][:MOST_RUNS]
     key = "select-also"
     st.session_state[key] = wanted
 
@@ -116,11 +118,11 @@ def _also(others: list[RunInfo]) -> list[RunInfo]:
     with st.popover("Further heads", icon=":material/add:", type="tertiary"):
         st.multiselect(
             "Beside the first",
-            list(by_id),
+            list(others),
             key=key,
-            format_func=lambda run: run_title(by_id[run]),
+            format_func=distinct(others, labels.__getitem__),
             max_selections=MOST_RUNS,
             on_change=take_over,
         )
     choose(Choice.ALSO, ",".join(wanted))
-    return [by_id[run] for run in wanted]
+    return [others[run] for run in wanted]

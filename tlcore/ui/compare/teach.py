@@ -12,6 +12,7 @@ from tlcore.models.answers import Pretrained
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.store import load_run, run_info
+from tlcore.ui.heads import propose_head
 from tlcore.ui.services import processes
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import TUNE, UPLOAD, boundary
@@ -30,7 +31,7 @@ def teach(dataset: Dataset, ref: Pretrained | None, settings: Settings) -> None:
         st.fragment(_progress, run_every=1.0)(run, settings)
         return
     with st.container(border=True):
-        st.markdown("**No head of your own yet.**")
+        st.markdown(f"**No head of your own yet for “{plain(set_title(dataset.name))}”.**")
         if len(dataset.classes) < 2 or ref is None:
             st.markdown("Its answer will stand here, on the same scale, once you have taught one.")
         else:
@@ -76,7 +77,7 @@ def _progress(run: str, settings: Settings) -> None:
     with boundary():
         found = load_run(run, settings)
         if not found.info.active:
-            choose(Choice.HEAD, run)
+            propose_head(run)
             st.rerun()
         share, words = how_far(found)
         st.progress(share, text=words)

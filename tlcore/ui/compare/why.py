@@ -16,8 +16,8 @@ from tlcore.settings import Settings
 from tlcore.text import whole_number
 from tlcore.training.run import RunInfo
 from tlcore.ui.answers import explain, predict
+from tlcore.ui.heads import further_title
 from tlcore.ui.maps.answers import places
-from tlcore.ui.networks import run_title
 from tlcore.ui.seen import square
 from tlcore.ui.selecting import select
 from tlcore.ui.state import Choice
@@ -75,7 +75,7 @@ def why_heads(sample: Sample, runs: list[RunInfo], look: Look, settings: Setting
         if not place:
             chosen = _class("Its reason for", answer, Choice.OWN_CLASS)
         else:
-            st.markdown(f"**{plain(run_title(info))}**")
+            further_title(info, sample, settings)
         _draw(sample, ref, _index(chosen, answer), f"why-head-{place}", look, settings)
 
 

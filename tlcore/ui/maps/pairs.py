@@ -10,10 +10,12 @@ from tlcore.models.grid import Layout
 from tlcore.models.maps.values import Look, Pair, Tiles, View
 from tlcore.percentages import percent
 from tlcore.settings import Settings
-from tlcore.training.store import run_info
+from tlcore.training.run_label import run_labels
+from tlcore.training.store import list_runs, run_info
+from tlcore.ui.heads import head_select
 from tlcore.ui.maps.answers import look_of, pair_page, places
 from tlcore.ui.maps.tiles import tiles_html
-from tlcore.ui.networks import head_select, run_title, view_of
+from tlcore.ui.networks import view_of
 from tlcore.ui.seen import network_view
 from tlcore.ui.selecting import select
 from tlcore.ui.sets import open_set
@@ -30,7 +32,9 @@ def before_and_after(
     """The layer of the pretrained network, of a run, and what the run has changed."""
     run = look.ref.run if isinstance(look.ref, Trained) else _run(settings)
     if not run:
-        st.markdown("**No run of your own yet.** After one, what it has changed is shown here.")
+        st.markdown(
+            "**No run of your own yet on this dataset.** After one, what it has changed is shown."
+        )
         st.page_link(TUNE.file, label="Fine-tune a head", icon=TUNE.icon)
         return
     info = run_info(run, settings)
@@ -60,7 +64,7 @@ def before_and_after(
         _tiles(pair.left, "before", "Maps of the pretrained network")
     with right:
         st.html('<p class="side head">After</p>')
-        _tiles(pair.right, "after", f"Maps of {run_title(info)}")
+        _tiles(pair.right, "after", f"Maps of {run_labels(list_runs(settings))[info.id]}")
     with difference:
         st.html('<p class="side">Difference</p>')
         _tiles(pair.difference, "difference", "After less before: blue is less, orange more")

@@ -13,6 +13,7 @@ from tlcore.models.maps.values import MapPage, Place, View
 from tlcore.settings import Settings
 from tlcore.training.store import run_info
 from tlcore.ui.damaged import damaged_head
+from tlcore.ui.heads import head_select
 from tlcore.ui.maps.answers import look_of, map_page, places
 from tlcore.ui.maps.clickable import clickable
 from tlcore.ui.maps.controls import drawing_options, paging, take_away
@@ -20,7 +21,7 @@ from tlcore.ui.maps.depth import depth_map, go_to
 from tlcore.ui.maps.layer_words import layer_words
 from tlcore.ui.maps.more import more
 from tlcore.ui.maps.tiles import tiles_html
-from tlcore.ui.networks import backbone_select, head_select, pretrained, view_of, view_options
+from tlcore.ui.networks import backbone_select, pretrained, view_of, view_options
 from tlcore.ui.seen import network_view
 from tlcore.ui.selecting import segments, select
 from tlcore.ui.shell import MAPS, TUNE, boundary
@@ -136,7 +137,9 @@ def _whose() -> str:
 
 def _no_run_yet() -> None:
     with st.container(border=True):
-        st.markdown("**No run of your own yet.** After one, its layers can be seen here.")
+        st.markdown(
+            "**No run of your own yet on this dataset.** After one, its layers can be seen here."
+        )
         st.page_link(TUNE.file, label="Fine-tune a head", icon=TUNE.icon)
 
 

@@ -19,6 +19,8 @@ from tlcore.training.run import Run
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.review.asking import NAMES, evaluated
 from tlcore.ui.review.charts import Named, precision_recall, reliability, roc, shares
+from tlcore.ui.review.corrected import corrections_line
+from tlcore.ui.selecting import distinct
 from tlcore.ui.theme import colours, template
 from tlcore.ui.words import label, plain
 
@@ -27,6 +29,8 @@ def good_view(run: Run, settings: Settings) -> None:
     """Judge a run by its test part, or by validation, and say by which."""
     part = choose_part(run, settings)
     found, judged = evaluated(run.info.id, part, settings)
+    if part == "test":  # of validation it stands beside the accuracy above
+        corrections_line(run.info, part, settings)
     for words in found.warnings:
         st.warning(plain(words), icon=":material/warning:")
     left, right = st.columns([7, 5], gap="large")
@@ -44,12 +48,13 @@ def choose_part(run: Run, settings: Settings) -> str:
     """Let the person choose between test and validation where there are both."""
     if judging_part(run.info.id, settings) == "val":
         return "val"
+    parts = ["test", "val"]
     part = st.segmented_control(
         "Judged by",
-        ["test", "val"],
+        parts,
         default="test",
         required=True,
-        format_func=lambda part: f"The {NAMES[part]} part",
+        format_func=distinct(parts, lambda part: f"The {NAMES[part]} part"),
         key=f"part-{run.info.id}",
         help="No run has ever looked at the test part. Validation was watched while it learned.",
     )

@@ -58,7 +58,6 @@ def map_view(run: Run, settings: Settings) -> None:
         f"map-{run.info.id}-{'-'.join(map(str, picked[:50]))}",
         samples,
         lambda sample: _told(sample, answers),
-        lambda _: "",
         settings,
         chosen=samples if len(samples) == 1 else (),
     )

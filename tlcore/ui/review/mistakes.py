@@ -15,6 +15,7 @@ from tlcore.ui.review.asking import evaluated
 from tlcore.ui.review.good import choose_part
 from tlcore.ui.review.matrix_html import MOST, matrix_html
 from tlcore.ui.review.pictures import pictures
+from tlcore.ui.selecting import distinct
 from tlcore.ui.words import count, label, plain
 
 
@@ -34,7 +35,6 @@ def mistakes_view(run: Run, settings: Settings) -> None:
             f"{run.info.id}-{judged.part}-{true}-{said}",
             [judged.samples[place] for place in here.values()],
             lambda sample: _told(judged, here[sample.key]),
-            lambda _: found.classes[said] if true != said else "",
             settings,
             below=below,
         )
@@ -69,7 +69,7 @@ def _cell_select(found: Evaluation, key: str) -> tuple[int, int]:
     name = st.selectbox(
         "Pictures that are",
         order,
-        format_func=lambda name: _words(found, *cells[name]),
+        format_func=distinct(order, lambda name: _words(found, *cells[name])),
         key=key,
     )
     return cells[name]

@@ -21,7 +21,6 @@ def pictures(
     place: str,
     samples: Sequence[Sample],
     words: Callable[[Sample], str],
-    suggest: Callable[[Sample], str],
     settings: Settings,
     *,
     chosen: Sequence[Sample] = (),
@@ -34,7 +33,6 @@ def pictures(
         place: name of what is shown; another name begins with nothing chosen.
         samples: all of them, in their order.
         words: what is said of one of them.
-        suggest: the label that may be right for one, or ""; offered where the chosen ones agree.
         settings: where their set lies.
         chosen: those that count as chosen until one is clicked.
         below: where the large picture goes; without it under the thumbnails.
@@ -42,8 +40,7 @@ def pictures(
     state = set_of(run.info, settings)
     told = {sample.key: Told(words(sample), now(sample, state)) for sample in samples}
     picked = faces(place, samples, told, settings) or list(chosen)
-    suggested = {suggest(sample) for sample in picked}
-    repair(run, picked, suggested.pop() if len(suggested) == 1 else "", settings)
+    repair(run, picked, settings)
     if picked:
         with below or st.container():
             large(run, picked[-1], told[picked[-1].key].whole, settings)

@@ -8,13 +8,18 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.edits.editing import exclude, relabel, undo
+from tlcore.datasets.edits.change import label_is_right
+from tlcore.datasets.edits.editing import confirm_labels, exclude, relabel, undo
 from tlcore.datasets.edits.state import SetState
-from tlcore.evaluation.again import changes, keep_parts, note_after, set_of
+from tlcore.evaluation.again import keep_parts, note_after, set_of
+from tlcore.evaluation.corrections import corrected_since
+from tlcore.evaluation.judged import PARTS
 from tlcore.settings import Settings
+from tlcore.training.parts import pictures_of
 from tlcore.training.run import Run
 from tlcore.training.store import run_info
 from tlcore.ui.review.faces import forget
+from tlcore.ui.selecting import distinct
 from tlcore.ui.services import processes
 from tlcore.ui.sets import set_names, set_title
 from tlcore.ui.shell import UPLOAD, boundary
@@ -22,16 +27,15 @@ from tlcore.ui.state import Choice, choose
 from tlcore.ui.words import count, label, plain
 
 _TOKEN = "_again-token"
-_ASK = "Click pictures to choose them: see them large, label them anew or exclude them."
+_ASK = "Click pictures to choose them: see them large, confirm or change their label."
 
 
-def repair(run: Run, chosen: Sequence[Sample], suggested: str, settings: Settings) -> None:
+def repair(run: Run, chosen: Sequence[Sample], settings: Settings) -> None:
     """The actions on chosen pictures, and what has been mended so far.
 
     Args:
         run: whose pictures they are.
         chosen: may be empty.
-        suggested: the label that is offered first, or "".
         settings: where its set lies.
     """
     state = set_of(run.info, settings)
@@ -41,7 +45,7 @@ def repair(run: Run, chosen: Sequence[Sample], suggested: str, settings: Setting
     keys = [sample.key for sample in chosen if sample.key in state.by_key]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="mend"):
         if keys:
-            _actions(keys, state, suggested, settings)
+            _actions(keys, state, settings)
         else:
             st.caption(_ASK)
     _mended(run, state, settings)
@@ -50,27 +54,39 @@ def repair(run: Run, chosen: Sequence[Sample], suggested: str, settings: Setting
 def now(sample: Sample, state: SetState | None) -> str:
     """Say what has become of a picture since the run, or ""."""
     item = state.by_key.get(sample.key) if state is not None else None
-    if state is None or (item is not None and item.label == sample.label and not item.excluded):
+    if state is None:
         return ""
     if item is None:
         return "no longer in the set"
-    return "excluded since" if item.excluded else f"now labelled {label(item.label)}"
+    if item.excluded:
+        return "excluded since"
+    if item.label != sample.label:
+        return f"now labelled {label(item.label)}"
+    return "label confirmed" if label_is_right(item.label) in item.settled else ""
 
 
-def _actions(keys: list[str], state: SetState, suggested: str, settings: Settings) -> None:
+def _actions(keys: list[str], state: SetState, settings: Settings) -> None:
+    """What a person decides; nothing is filled in, as the model may be wrong."""
+    st.button(
+        "The label is right" if len(keys) == 1 else f"The {len(keys):,} labels are right",
+        type="primary",
+        key="mend-confirm",
+        help="The model is wrong. The image is not asked about again; Undo takes this back.",
+        on_click=_do,
+        args=(confirm_labels, state.name, keys, settings),
+    )
     names = list(state.counts)
     new = st.selectbox(
         f"Label {count(len(keys), 'picture')}",
         names,
-        index=names.index(suggested) if suggested in names else None,
-        format_func=label,
-        key=f"mend-label-{suggested}",
-        placeholder="A class",
+        index=None,
+        format_func=distinct(names, label),
+        key=f"mend-label-{hash(tuple(keys))}",  # nothing that was chosen for other images
+        placeholder="Another class",
         width=220,
     )
     st.button(
         "Label",
-        type="primary",
         key="mend-relabel",
         disabled=not new,
         on_click=_do,
@@ -91,13 +107,17 @@ def _do(edit: Callable[..., object], *args: object) -> None:
 
 def _mended(run: Run, state: SetState, settings: Settings) -> None:
     """How the set differs from what the run learned from, the way back and the way on."""
-    relabelled, excluded = changes(run.info, state)
-    if not relabelled and not excluded:
+    by_part, excluded = corrected_since(run.info, state)
+    numbers = {
+        "relabelled": sum(by_part.values()),
+        "excluded": excluded,
+        "confirmed": _confirmed(run, state),
+    }
+    parts = [f"{number:,} {what}" for what, number in numbers.items() if number]
+    if not parts:
         return
-    parts = [f"{relabelled:,} relabelled"] * bool(relabelled)
-    parts += [f"{excluded:,} excluded"] * bool(excluded)
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="mended"):
-        st.markdown(f"**Since this run: {' and '.join(parts)}.**", width="stretch")
+        st.markdown(f"**Since this run: {', '.join(parts)}.**", width="stretch")
         if state.edits:
             words = state.edits[-1].words
             st.button(
@@ -108,7 +128,7 @@ def _mended(run: Run, state: SetState, settings: Settings) -> None:
                 on_click=_do,
                 args=(undo, state.name, settings),
             )
-        if st.button(
+        if (numbers["relabelled"] or excluded) and st.button(
             "Run again on the corrected set",
             type="primary",
             icon=":material/replay:",
@@ -117,6 +137,15 @@ def _mended(run: Run, state: SetState, settings: Settings) -> None:
             "are judged by the same ones; the set remembers the parts.",
         ):
             _again(run, state, settings)
+
+
+def _confirmed(run: Run, state: SetState) -> int:
+    """Count the images of a run whose label a person has confirmed."""
+    of_run = {sample.key for part in PARTS for sample in pictures_of(run.info, part)}
+    return sum(
+        item.key in of_run and not item.excluded and label_is_right(item.label) in item.settled
+        for item in state.items
+    )
 
 
 def _again(run: Run, state: SetState, settings: Settings) -> None:

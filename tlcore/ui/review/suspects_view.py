@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
+from tlcore.evaluation.again import set_of
+from tlcore.evaluation.corrections import without_confirmed
 from tlcore.evaluation.suspects import FOLDS, Suspect, Suspects
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.review.asking import NAMES
 from tlcore.ui.review.pictures import pictures
+from tlcore.ui.selecting import distinct
 from tlcore.ui.services import inference
 from tlcore.ui.words import count, label
 
@@ -20,10 +23,12 @@ def suspects_view(run: Run, settings: Settings) -> None:
     """Rank the labels of the training and validation part by how little a head believes them."""
     with st.spinner("Training heads that have not seen the picture they judge …"):
         found = _suspects(run.info.id, run.info.data_hash, settings)
+    found = without_confirmed(found, set_of(run.info, settings))
     parts = ["train", "val"]
     part = st.segmented_control(
         "Part", parts, default="train", required=True, key=f"suspects-{run.info.id}",
-        format_func=lambda part: f"The {NAMES[part]} part", label_visibility="collapsed",
+        format_func=distinct(parts, lambda part: f"The {NAMES[part]} part"),
+        label_visibility="collapsed",
     )  # fmt: skip
     ranking = [each for each in found.ranking if each.sample.split == part]
     doubted = [each for each in ranking if each.doubted]
@@ -38,7 +43,6 @@ def suspects_view(run: Run, settings: Settings) -> None:
         f"suspects-{run.info.id}-{part}",
         [each.sample for each in shown],
         lambda sample: _told(by_key[sample.key]),
-        lambda sample: by_key[sample.key].suggested,
         settings,
     )
 

@@ -12,13 +12,15 @@ from tlcore.evaluation.predictions import common_part
 from tlcore.percentages import signed, signed_points
 from tlcore.settings import Settings
 from tlcore.training.run import Run, RunInfo
+from tlcore.training.run_label import run_labels
 from tlcore.training.store import list_runs
+from tlcore.ui.heads import trained_heads
 from tlcore.ui.review.asking import NAMES, judged
 from tlcore.ui.review.charts import Named, shares
 from tlcore.ui.review.good import chart
+from tlcore.ui.selecting import distinct
 from tlcore.ui.sets import tiles
 from tlcore.ui.theme import colours, template
-from tlcore.ui.tune.compare import run_title
 from tlcore.ui.words import count, label, plain
 
 FACES = 24  # pictures of a side that are shown
@@ -26,11 +28,8 @@ FACES = 24  # pictures of a side that are shown
 
 def versus_view(run: Run, settings: Settings) -> None:
     """Hold a run against an earlier or a later one."""
-    others = {
-        info.id: info
-        for info in list_runs(settings)
-        if info.id != run.info.id and info.model and not info.active
-    }
+    others = trained_heads(settings)
+    others.pop(run.info.id, None)
     if not others:
         st.info(
             "There is no other run with a network yet. Correct labels under “Mistakes” and run "
@@ -41,18 +40,18 @@ def versus_view(run: Run, settings: Settings) -> None:
     before = came_after(run.info)
     same = [run_ for run_, info in others.items() if info.config.dataset == run.info.config.dataset]
     options = list(dict.fromkeys([*([before] if before in others else []), *same, *others]))
+    labels = run_labels(list_runs(settings))
     other = st.selectbox(
         "Against",
         options,
-        format_func=lambda name: _said(others[name], before),
+        format_func=distinct(options, lambda name: _said(labels[name], name == before)),
         key=f"against-{run.info.id}",
     )
     _compare(run.info, others[other], settings)
 
 
-def _said(info: RunInfo, before: str) -> str:
-    words = f"{run_title(info)} ({info.id[4:]})"
-    return f"{words}, before the corrections" if info.id == before else words
+def _said(label: str, before: bool) -> str:
+    return f"{label}, before the corrections" if before else label
 
 
 def _compare(info: RunInfo, other: RunInfo, settings: Settings) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.training.compare import as_csv, comparison, table
 from tlcore.training.run import RunInfo
-from tlcore.training.store import load_run
+from tlcore.training.run_label import run_labels
+from tlcore.training.store import list_runs, load_run
 from tlcore.ui.plots import PLAIN_CHART
-from tlcore.ui.sets import set_title
+from tlcore.ui.selecting import distinct
 from tlcore.ui.shell import boundary
 from tlcore.ui.theme import colours, template
 from tlcore.ui.tune.plots import lost, overlay
@@ -26,23 +26,19 @@ MOST = 10  # runs on one chart
 NAME_WIDTH = 150  # px of what differs
 
 
-def run_title(info: RunInfo) -> str:
-    """A run's name, or what it learned from and on."""
-    return info.notes.name or f"{set_title(info.config.dataset)} · {info.config.backbone}"
-
-
 def compare_runs(watched: str, infos: Sequence[RunInfo], settings: Settings) -> None:
     """Offer to lay runs over each other, folded away until it is wanted."""
     if len(infos) < 2:
         return
     with st.expander("Compare runs", icon=":material/stacked_line_chart:"), boundary():
         known = {info.id: info for info in infos}
+        labels = run_labels(infos)
         chosen = st.multiselect(
             "Runs",
             list(known),
             [watched] if watched in known else [],
             max_selections=MOST,
-            format_func=lambda run: _said(known[run]),
+            format_func=distinct(known, labels.__getitem__),
             key="compare-runs",
             help=f"Up to {MOST}, those at work as well.",
         )
@@ -74,7 +70,8 @@ def _finite(value: Any) -> Any:
 def _beside(chosen: list[str], settings: Settings) -> None:
     with boundary():
         runs = [load_run(run, settings) for run in chosen]
-        names = [_said(run.info) for run in runs]
+        labels = run_labels(list_runs(settings))
+        names = [labels[run] for run in chosen]
         histories = {name: run.history for name, run in zip(names, runs, strict=True)}
         figure = overlay(histories, colours(), template())
         st.caption("Of each run on its validation pictures.")
@@ -93,11 +90,6 @@ def _beside(chosen: list[str], settings: Settings) -> None:
             pd.DataFrame.from_dict(rows, orient="index", columns=names),
             column_config={"_index": st.column_config.Column(width=NAME_WIDTH)},
         )
-
-
-def _said(info: RunInfo) -> str:
-    figure = "" if info.val_accuracy is None else f", {percent(info.val_accuracy)}"
-    return f"{run_title(info)}{figure} ({info.id[4:]})"  # the id: two may be alike
 
 
 def _cell(value: object) -> str:

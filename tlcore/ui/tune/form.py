@@ -16,6 +16,7 @@ from tlcore.models.weights import find
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.ui.networks import backbone_select, sizes_of
+from tlcore.ui.selecting import distinct
 from tlcore.ui.services import processes
 from tlcore.ui.sets import check_learnable, classes_with_tiles, open_set, set_names, set_select
 from tlcore.ui.shell import UPLOAD, show_error
@@ -139,7 +140,7 @@ def _fields(row: Backbone) -> Filled:
         "Input size",
         sizes,
         index=sizes.index(before.size),
-        format_func=lambda size: f"{size} × {size}",
+        format_func=distinct(sizes, lambda size: f"{size} × {size}"),
         help="Smaller is faster, larger sees more.",
         key=f"run-size-{row.name}",
     )

@@ -16,11 +16,13 @@ from tlcore.training.orders import delete_run, stop_run
 from tlcore.training.outcome import DAMAGED, FAILED, FINISHED, QUEUED, RUNNING, STOPPED
 from tlcore.training.records import DamagedRun
 from tlcore.training.run import RunInfo
+from tlcore.training.run_label import run_labels, run_title
 from tlcore.training.store import newest_first, scan_runs
 from tlcore.ui.damaged import show_damage
+from tlcore.ui.selecting import distinct
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import TUNE, boundary, show_error
-from tlcore.ui.tune.compare import compare_runs, run_title
+from tlcore.ui.tune.compare import compare_runs
 from tlcore.ui.words import accuracy, ago, count, duration, plain
 
 RECENT = 4
@@ -54,8 +56,9 @@ def recent_runs(settings: Settings) -> None:
         st.caption("None yet. The first takes about half a minute on the sample.")
         st.page_link(TUNE.file, label="Teach it your classes", icon=TUNE.icon)
         return
+    labels = run_labels(infos)
     for info in infos[:RECENT]:
-        _row(info, settings)
+        _row(info, labels[info.id], settings)
     if len(infos) > RECENT:
         st.page_link(TUNE.file, label=f"All {len(infos)} runs", icon=TUNE.icon)
 
@@ -75,6 +78,7 @@ def other_runs(watched: str, settings: Settings) -> None:
 def _pages(watched: str, was_active: bool, settings: Settings) -> None:
     with boundary():
         runs, damaged = scan_runs(settings)
+        labels = run_labels(newest_first(runs, damaged))
         runs = [info for info in runs if info.id != watched]
         if was_active and not any(info.active for info in runs):
             st.rerun()  # the page once more: no more ticks
@@ -87,7 +91,7 @@ def _pages(watched: str, was_active: bool, settings: Settings) -> None:
         page = st.pagination(pages, key="runs-page") if pages > 1 else 1
         with place:
             for info in infos[(page - 1) * PAGE : page * PAGE]:
-                _row(info, settings, deletable=True)
+                _row(info, labels[info.id], settings, deletable=True)
             if not infos:
                 st.caption("None that matches.")
 
@@ -99,7 +103,10 @@ def _narrowed(infos: list[Listed]) -> list[Listed]:
         "Search", key="runs-search", placeholder="name, tag, note, data set, backbone"
     )
     shown = states.multiselect(
-        "State", list(STATES), key="runs-states", format_func=lambda name: STATES[name][0]
+        "State",
+        list(STATES),
+        key="runs-states",
+        format_func=distinct(STATES, lambda name: STATES[name][0]),
     )
     by = order.selectbox("Sort by", list(ORDERS), key="runs-order")
     wanted = words.lower().split()
@@ -143,15 +150,13 @@ ORDERS: Mapping[str, Callable[[RunInfo], float | tuple[bool, str]]] = {
 }
 
 
-def _row(info: Listed, settings: Settings, *, deletable: bool = False) -> None:
+def _row(info: Listed, label: str, settings: Settings, *, deletable: bool = False) -> None:
     if isinstance(info, DamagedRun):
-        _damaged_row(info, settings, deletable=deletable)
+        _damaged_row(info, label, settings, deletable=deletable)
         return
     with st.container(border=True, gap="xsmall", key=f"run-{info.id}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.page_link(
-                TUNE.file, label=f"**{plain(run_title(info))}**", query_params={"run": info.id}
-            )
+            st.page_link(TUNE.file, label=f"**{plain(label)}**", query_params={"run": info.id})
             chip(info.state)
             for tag in info.notes.tags:
                 st.badge(plain(tag), color="gray")
@@ -165,10 +170,10 @@ def _row(info: Listed, settings: Settings, *, deletable: bool = False) -> None:
             st.caption(plain(note if len(note) <= SHORT else f"{note[:SHORT].rstrip()} …"))
 
 
-def _damaged_row(info: DamagedRun, settings: Settings, *, deletable: bool) -> None:
+def _damaged_row(info: DamagedRun, label: str, settings: Settings, *, deletable: bool) -> None:
     with st.container(border=True, gap="xsmall", key=f"run-{info.id}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"**{plain(info.id)}**", width="content")
+            st.markdown(f"**{plain(label)}**", width="content")
             chip(DAMAGED)
             if deletable:
                 _offer_deletion(info, settings)
@@ -208,8 +213,8 @@ def _show_refusal() -> None:
 
 
 def _recipe(config: RunConfig) -> list[str]:
-    """Return what sets a recipe apart at a glance."""
-    said = ["top blocks too"] if config.fine_tune_epochs else []
+    """Return what sets a recipe apart at a glance, beside what the label says."""
+    said = []
     if config.views:
         said.append(count(config.views, "stored view"))
     if config.free_augmentation:
@@ -218,9 +223,8 @@ def _recipe(config: RunConfig) -> list[str]:
 
 
 def _figures(info: RunInfo) -> str:
-    """Return a run's line: what from and on, where its name does not say it, and how well."""
-    title = f"{set_title(info.config.dataset)} · {info.config.backbone}"
-    parts = [plain(title)] if info.notes.name else []
+    """Return a run's line: how well, how long, and when; its label says what from and on."""
+    parts = []
     if info.val_accuracy is not None:
         parts.append(accuracy(info.val_accuracy, info.pictures.get("val", 0)))
     if info.val_loss is not None:

@@ -23,6 +23,7 @@ from tlcore.training.options import (
     SCHEDULES,
 )
 from tlcore.ui.seen import fit_help, fit_title
+from tlcore.ui.selecting import distinct
 from tlcore.ui.words import count
 
 DEFAULTS = RunConfig(dataset="")
@@ -154,8 +155,8 @@ def _pictures(before: RunConfig) -> tuple[Options, Any]:
     st.markdown("**Augmentation**", help="Changed pictures, so that it learns what matters.")
     now = FREE if before.free_augmentation else STORED if before.views else NO_VIEWS
     way = st.radio(
-        "Augmentation", list(VIEWS), index=list(VIEWS).index(now), format_func=VIEWS.__getitem__,
-        label_visibility="collapsed",
+        "Augmentation", list(VIEWS), index=list(VIEWS).index(now), label_visibility="collapsed",
+        format_func=distinct(VIEWS, VIEWS.__getitem__),
     )  # fmt: skip
     below_ways = st.container()
     left, right = st.columns(2)
@@ -164,7 +165,7 @@ def _pictures(before: RunConfig) -> tuple[Options, Any]:
         help="Of each picture, beside itself.",
     )  # fmt: skip
     fit = right.selectbox("Fit", list(FITS), index=list(FITS).index(before.fit),
-                          format_func=fit_title, help=fit_help())  # fmt: skip
+                          format_func=distinct(FITS, fit_title), help=fit_help())  # fmt: skip
     kinds = st.multiselect(
         "Changed how", list(AUGMENTATIONS), list(before.augment),
         help=". ".join(f"{name}: {words}" for name, words in AUGMENTATIONS.items()),

@@ -15,6 +15,8 @@ from tlcore.training.outcome import FAILED, QUEUED, STOPPED
 from tlcore.training.run import Run
 from tlcore.training.store import load_run, log_tail, run_info
 from tlcore.ui.damaged import show_damage
+from tlcore.ui.heads import propose_head
+from tlcore.ui.review.corrected import corrections_line
 from tlcore.ui.review.views import review
 from tlcore.ui.sets import set_title
 from tlcore.ui.shell import COMPARE, MAPS, boundary
@@ -54,12 +56,13 @@ def _live(run: str, was_active: bool, settings: Settings) -> None:
     with boundary():
         found = load_run(run, settings)
         if found.info.active != was_active:
-            choose(Choice.HEAD, run)  # Compare shows it next
+            if found.info.model:
+                propose_head(run)  # Compare shows it next
             st.rerun()  # the page once more: no more ticks, and its list is right
         with st.container(key="run"):
             _head(found)
             show_damage(found.damage)
-            _progress(found, settings) if found.info.active else _outcome(found)
+            _progress(found, settings) if found.info.active else _outcome(found, settings)
             if found.info.active or found.info.model is None:
                 run_curves(found)
             else:
@@ -181,7 +184,7 @@ def _planned(run: Run) -> dict[str, int]:
     return {stage: number for stage, number in epochs.items() if number}
 
 
-def _outcome(run: Run) -> None:
+def _outcome(run: Run, settings: Settings) -> None:
     info = run.info
     if info.state == FAILED:
         st.error(plain(info.error), icon=":material/error:")
@@ -199,6 +202,7 @@ def _outcome(run: Run) -> None:
             "the true figure lies with 95% confidence.",
         )
         _top_blocks(run)
+        corrections_line(info, "val", settings)
         st.caption(f"Took {duration(info.seconds or 0)}.")
     for skipped in {skipped.file: skipped for skipped in run.skipped}.values():  # a resumed run's
         st.caption(f":material/warning: Left out {plain(skipped.file)}: {plain(skipped.reason)}")

@@ -20,11 +20,12 @@ from tlcore.datasets.store import (
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
 from tlcore.text import file_size
+from tlcore.ui.selecting import distinct
 from tlcore.ui.state import Choice, choose, generation, renew
 from tlcore.ui.upload.ways import Offer, choose_way, uploader_key
 from tlcore.ui.words import count, label, plain
 
-NEW = "A new data set"
+NEW = ""  # no data set is called so
 REPORT = "_upload-report"
 DOCTOR = "doctor"  # the view that is opened if there is something to decide about
 
@@ -74,7 +75,12 @@ def _where_to(offer: Offer, settings: Settings) -> tuple[str, str, str]:
     number = generation("upload")
     known_sets = [info.name for info in list_sets(settings)]
     left, middle, right = st.columns(3)
-    into = left.selectbox("Put them into", [NEW, *known_sets], key=f"into-{number}")
+    into = left.selectbox(
+        "Put them into",
+        [NEW, *known_sets],
+        format_func=distinct([NEW, *known_sets], lambda name: name or "A new data set"),
+        key=f"into-{number}",
+    )
     name = into
     if into == NEW:
         proposed = _free(offer.title, set_names(settings))

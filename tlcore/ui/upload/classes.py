@@ -7,6 +7,7 @@ import streamlit as st
 from tlcore.datasets.edits.editing import delete_class, rename_class
 from tlcore.datasets.edits.state import SetState
 from tlcore.settings import Settings
+from tlcore.ui.selecting import distinct
 from tlcore.ui.words import count, label, plain
 
 
@@ -20,7 +21,9 @@ def edit_classes(state: SetState, settings: Settings) -> None:
             "Class",
             list(state.counts),
             key="class-old",
-            format_func=lambda name: f"{label(name)} ({state.counts.get(name, 0):,})",
+            format_func=distinct(
+                state.counts, lambda name: f"{label(name)} ({state.counts.get(name, 0):,})"
+            ),
         )
         new = second.text_input("New name", key="class-new", max_chars=60, placeholder=old).strip()
         merges = new in state.counts and new != old

@@ -12,6 +12,7 @@ from tlcore.datasets.doctor.kinds import KINDS
 from tlcore.datasets.edits.state import Item, SetState
 from tlcore.datasets.store import load_state
 from tlcore.settings import Settings
+from tlcore.ui.selecting import distinct
 from tlcore.ui.shell import boundary
 from tlcore.ui.upload.classes import edit_classes
 from tlcore.ui.upload.picking import forget_picked, picking
@@ -20,7 +21,7 @@ from tlcore.ui.words import count, label
 
 PAGE = 40  # pictures at once
 FILTER = 165  # px of a drop-down
-ALL = "All"
+ALL = ""  # no class is called so
 USED, EXCLUDED = "Used", "Excluded"
 PARTS: Mapping[str, str | None] = MappingProxyType(
     {"Training": "train", "Validation": "val", "Test": "test", "Not divided": None}
@@ -87,5 +88,10 @@ def _filtered(state: SetState, settings: Settings) -> Sequence[Item]:
 def _filter(title: str, options: Sequence[str], key: str, words: Callable[[str], str] = str) -> str:
     """A narrow drop-down: two beside each other on a phone."""
     return st.selectbox(
-        title, options, format_func=words, key=key, on_change=forget_picked, width=FILTER
+        title,
+        options,
+        format_func=distinct(options, lambda name: words(name) or "All"),
+        key=key,
+        on_change=forget_picked,
+        width=FILTER,
     )

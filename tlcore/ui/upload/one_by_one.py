@@ -11,6 +11,7 @@ from tlcore.datasets.doctor.kinds import Kind
 from tlcore.datasets.edits.editing import exclude, relabel, settle
 from tlcore.datasets.edits.state import SetState
 from tlcore.settings import Settings
+from tlcore.ui.selecting import distinct
 from tlcore.ui.sets import tiles
 from tlcore.ui.words import label, plain
 
@@ -55,7 +56,7 @@ def _row(place: str, kind: Kind, finding: Finding, state: SetState, settings: Se
                 "Class",
                 list(state.counts),
                 key=f"one-label-{place}",
-                format_func=label,
+                format_func=distinct(state.counts, label),
                 accept_new_options=True,
             )
             if st.button("Give this label", key=f"one-relabel-{place}") and new:

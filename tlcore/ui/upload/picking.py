@@ -9,6 +9,7 @@ import streamlit as st
 from tlcore.datasets.edits.editing import exclude, include, relabel
 from tlcore.datasets.edits.state import Item, SetState
 from tlcore.settings import Settings
+from tlcore.ui.selecting import distinct
 from tlcore.ui.sets import sheet
 from tlcore.ui.words import count, label
 
@@ -65,7 +66,7 @@ def _actions(
             list(state.counts),
             index=None,
             key="pick-label",
-            format_func=label,
+            format_func=distinct(state.counts, label),
             accept_new_options=True,
             placeholder="A class, or a new name",
             width=240,

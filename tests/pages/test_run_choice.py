@@ -1,0 +1,311 @@
+"""Which run answers: the one that was chosen, and none that has not learned these classes."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.evaluation.made import write_parts
+from tests.pages.conftest import Opened, texts, use
+from tests.pictures import write_patches
+from tlcore.datasets.decode import read
+from tlcore.datasets.edits.editing import rename_class
+from tlcore.datasets.geometry import fit
+from tlcore.datasets.sources import from_folder, from_uploads
+from tlcore.datasets.store import import_set, load_set, rename_set
+from tlcore.settings import PROJECT, Settings
+from tlcore.storage import write_json
+from tlcore.training.config import RunConfig
+from tlcore.training.notes import write_notes
+from tlcore.training.orders import create_run
+from tlcore.training.outcome import Outcome, write_outcome
+from tlcore.training.store import run_info
+from tlcore.training.worker import work
+from tlcore.ui.own_pictures import MY_IMAGES
+
+PATCHES, INSECTS = "Patches", "Insects"
+SMALL = {"backbone": "MobileNet-0.25", "size": 32}
+RUNS = 4
+QUICK = {"backbone": "MobileNet-0.25"}  # on the left
+
+
+def trained(settings: Settings, dataset: str, epochs: int) -> str:
+    """A real run on the real weights; its id."""
+    config = RunConfig(dataset, epochs=epochs, learning_rate=0.01, **SMALL)
+    folder, lock = create_run(config, settings)
+    try:
+        assert work(folder, settings).state == "finished"
+    finally:
+        os.close(lock)
+    return folder.name
+
+
+@dataclass(frozen=True)
+class Home:
+    """Two datasets, and four runs on the first that have the same accuracy and recipe."""
+
+    settings: Settings
+    runs: tuple[str, ...]  # oldest first
+
+
+@pytest.fixture(scope="module")
+def made(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    place = tmp_path_factory.mktemp("choice")
+    settings = Settings(home=place / "home", keras_home=shared / "keras")
+    import_set(PATCHES, from_folder(write_patches(place / "patches", classes=2)), settings)
+    counts = {"train": {"ants": 4, "bees": 4}}
+    import_set(INSECTS, from_folder(write_parts(place / "insects", counts)), settings)
+    runs = tuple(trained(settings, PATCHES, epochs) for epochs in range(2, RUNS + 2))
+    assert {run_info(run, settings).val_accuracy for run in runs} == {1.0}
+    return Home(settings, runs)
+
+
+@pytest.fixture
+def home(made: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """It, for tests that only look."""
+    use(made.settings, monkeypatch)
+    return made
+
+
+@pytest.fixture
+def own_home(made: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """It, in a home of its own, for tests that change it."""
+    shutil.copytree(made.settings.home, tmp_path / "own")
+    settings = Settings(home=tmp_path / "own", keras_home=made.settings.keras_home)
+    return Home(use(settings, monkeypatch), made.runs)
+
+
+def named(at: AppTest, name: str) -> str:
+    """What the page's address says."""
+    value = at.query_params.get(name, "")
+    return value if isinstance(value, str) else "".join(value)
+
+
+def run_of(at: AppTest) -> str:
+    return named(at, "run")
+
+
+def by_plain_keras(home: Home, run: str, samples: list[Path]) -> np.ndarray:
+    """What a run's saved network answers, asked without this product: (n,) of class 1."""
+    import keras
+
+    model = keras.models.load_model(home.settings.runs / run / "model.keras")
+    pixels = np.stack([fit(read(path, home.settings.limits), 32, "crop") for path in samples])
+    return np.asarray(model.predict(pixels / 127.5 - 1.0, verbose=0))[:, -1]
+
+
+def test_the_newest_of_four_equal_runs_stays_chosen(opened: Opened, home: Home) -> None:
+    newest = home.runs[-1]
+    at = opened("Compare", set=PATCHES, run=newest, **QUICK)
+    assert not at.exception
+    box = at.selectbox(key="select-head")
+    assert len(set(box.options)) == RUNS
+    at.run()
+    assert run_of(at) == newest
+    at.button_group(key="select-view").set_value("many").run()
+    assert run_of(at) == newest
+    at.selectbox(key="select-set").set_value(INSECTS).run()
+    assert run_of(at) == newest
+    at.selectbox(key="select-set").set_value(PATCHES).run()
+    assert run_of(at) == newest
+
+
+@pytest.mark.parametrize("place", range(RUNS))
+def test_each_of_four_equal_runs_can_be_chosen(opened: Opened, home: Home, place: int) -> None:
+    at = opened("Compare", set=PATCHES, **QUICK)
+    assert run_of(at) == home.runs[-1]  # the newest
+    at.selectbox(key="select-head").set_value(home.runs[place]).run()
+    assert run_of(at) == home.runs[place]
+
+
+def test_the_table_of_answers_is_the_chosen_runs(opened: Opened, home: Home) -> None:
+    chosen = home.runs[-1]
+    at = opened("Compare", set=PATCHES, run=chosen, view="many", backbone="MobileNet-0.25")
+    at.button(key="many-start").click().run()
+    for _ in range(3):
+        at.run()
+    frame = at.dataframe[0].value.set_index("file")
+    paths = {sample.file: sample.path for sample in load_set(PATCHES, home.settings).samples}
+    shown = np.where(
+        frame["head"] == "green", frame["head_probability"], 1 - frame["head_probability"]
+    )
+    files = [paths[name] for name in frame.index]
+    expected = {run: by_plain_keras(home, run, files) for run in home.runs}
+    nearest = min(expected, key=lambda run: float(np.abs(expected[run] - shown).max()))
+    assert nearest == chosen
+
+
+def test_walking_through_layers_keeps_the_run(opened: Opened, home: Home) -> None:
+    newest = home.runs[-1]
+    at = opened("Feature maps", set=PATCHES, run=newest, network="head", **QUICK)
+    at.button(key="next-layer").click().run()
+    assert not at.exception
+    at.button(key="next-layer").click().run()
+    assert run_of(at) == newest
+
+
+def test_further_heads_are_those_that_were_clicked(opened: Opened, home: Home) -> None:
+    at = opened("Compare", set=PATCHES, run=home.runs[0], **QUICK)
+    at.multiselect(key="select-also").set_value([home.runs[2]]).run()
+    assert not at.exception
+    assert named(at, "also") == home.runs[2]
+
+
+def test_a_dataset_without_a_head_of_its_own_is_answered_by_none(
+    opened: Opened, home: Home
+) -> None:
+    at = opened("Compare", set=INSECTS, **QUICK)
+    assert not at.exception
+    assert "No head of your own yet for “Insects”" in texts(at)
+    assert any(button.label == "Teach it these 2 classes" for button in at.button)
+    assert run_of(at) == ""
+    assert len(at.get("plotly_chart")) == 1  # ImageNet's answer alone
+    at = opened("Compare", set=PATCHES, **QUICK)
+    at.selectbox(key="select-set").set_value(INSECTS).run()
+    assert run_of(at) == ""
+    at = opened("Feature maps", set=INSECTS, network="head", **QUICK)
+    assert "No run of your own yet on this dataset" in texts(at)
+
+
+def test_the_newest_run_of_this_dataset_answers_not_the_newest_of_all(
+    opened: Opened, own_home: Home
+) -> None:
+    own = trained(own_home.settings, INSECTS, 2)
+    later = trained(own_home.settings, PATCHES, 9)
+    at = opened("Compare", set=INSECTS, **QUICK)
+    assert run_of(at) == own
+    at.selectbox(key="select-set").set_value(PATCHES).run()
+    assert run_of(at) == later
+
+
+def test_a_head_of_other_classes_says_so_and_is_not_judged(opened: Opened, home: Home) -> None:
+    at = opened("Compare", set=PATCHES, run=home.runs[0], **QUICK)
+    assert texts(at).count("ahead of the next") == 2
+    at.selectbox(key="select-set").set_value(INSECTS).run()
+    for page in (at, opened("Compare", set=INSECTS, run=home.runs[0], **QUICK)):
+        assert run_of(page) == home.runs[0]
+        assert "This head knows only blue and green." in texts(page)
+        assert texts(page).count("ahead of the next") == 1  # ImageNet's alone
+        assert "At this threshold it says" not in texts(page)
+    for view in ("why", "many"):
+        at = opened("Compare", set=INSECTS, run=home.runs[0], view=view, **QUICK)
+        assert "This head knows only blue and green." in texts(at)
+
+
+def test_a_renamed_dataset_keeps_its_head(opened: Opened, own_home: Home) -> None:
+    rename_set(PATCHES, "Colours", own_home.settings)
+    assert run_of(opened("Compare", set="Colours", **QUICK)) == own_home.runs[-1]
+
+
+def test_ones_own_image_is_answered_by_the_head_that_answered_before(
+    opened: Opened, own_home: Home
+) -> None:
+    file = next(iter(load_set(PATCHES, own_home.settings).samples)).path
+    import_set(MY_IMAGES, from_uploads([("mine.png", file.read_bytes())]), own_home.settings)
+    at = opened("Compare", set=PATCHES, **QUICK)
+    at.selectbox(key="select-head").set_value(own_home.runs[1]).run()
+    at.selectbox(key="select-set").set_value(MY_IMAGES).run()
+    assert run_of(at) == own_home.runs[1]
+    assert texts(at).count("ahead of the next") == 2  # nothing says that it cannot know it
+    at = opened("Compare", set=PATCHES, **QUICK)
+    at.selectbox(key="select-set").set_value(MY_IMAGES).run()
+    assert run_of(at) == own_home.runs[-1]
+
+
+UNESCAPED = {ord("\\"): None, ord("\u2060"): None}  # what keeps Markdown from reading a name
+
+
+def listed(settings: Settings, run: str, accuracy: float, name: str = "", **options: object) -> str:
+    """A run as the list knows it, with an id of its own; its id."""
+    folder, lock = create_run(RunConfig(PATCHES, **options), settings)
+    write_json(folder / "facts.json", {"data_hash": "f" * 64, "pictures": {"val": 48}})
+    write_outcome(folder, Outcome("finished", 2.0, accuracy, val_loss=0.1, epochs=2))
+    write_notes(folder, name, "", [])
+    os.close(lock)
+    folder.rename(folder.with_name(run))
+    return run
+
+
+def test_a_label_says_what_tells_runs_apart(opened: Opened, empty_workspace: Settings) -> None:
+    settings = empty_workspace
+    listed(settings, "20261126-054700-000001", 0.92)
+    listed(settings, "20261126-054709-000001", 0.92)  # the same minute
+    listed(settings, "20261126-054709-000002", 0.92)  # the same second
+    listed(settings, "20261126-055500-000001", 0.921)  # reads the same
+    listed(settings, "20261126-060000-000001", 0.92, fine_tune_epochs=3)
+    listed(settings, "20261126-060100-000001", 0.92, random_weights=True)
+    listed(settings, "20261126-060200-000001", 0.92, name="night  shift")
+    mended = listed(settings, "20261126-060300-000001", 0.92)
+    write_json(settings.runs / mended / "after.json", {"run": "20261126-054700-000001"})
+    at = opened("Fine-tune")
+    links = [link.proto for link in at.get("page_link")]
+    shown = {
+        re.search(r"run=([^&]+)", link.query_string).group(1): link.label.strip("*").translate(
+            UNESCAPED
+        )  # type: ignore[union-attr]
+        for link in links
+        if "run=" in link.query_string
+    }
+    assert shown == {
+        "20261126-054700-000001": "92% · 26 Nov 05:47:00 · Patches · MobileNetV2",
+        "20261126-054709-000001": "92% · 20261126-054709-000001 · Patches · MobileNetV2",
+        "20261126-054709-000002": "92% · 20261126-054709-000002 · Patches · MobileNetV2",
+        "20261126-055500-000001": "92% · 26 Nov 05:55 · Patches · MobileNetV2",
+        "20261126-060000-000001": "92% · Patches · MobileNetV2 · top blocks too",
+        "20261126-060100-000001": "92% · Patches · MobileNetV2 · random weights",
+        "20261126-060200-000001": "night shift · 92% · Patches · MobileNetV2",
+        "20261126-060300-000001": "92% · Patches · MobileNetV2 · corrected labels",
+    }
+    assert sorted(at.multiselect(key="compare-runs").options) == sorted(shown.values())
+
+
+@pytest.mark.parametrize("name", ["Drawn sample", "Drawn  sample"])
+def test_two_datasets_of_one_title_are_two_options(
+    opened: Opened, workspace: Settings, name: str, tmp_path: Path
+) -> None:
+    import_set(name, from_folder(write_patches(tmp_path / "patches", classes=2)), workspace)
+    at = opened("Upload")
+    box = at.selectbox(key="select-set")
+    assert len({" ".join(each.split()) for each in box.options}) == len(box.options) == 2
+    for other in ("Sample - drawn pictures", name):
+        at.selectbox(key="select-set").set_value(other).run()
+        assert named(at, "set") == other
+
+
+def test_classes_that_read_alike_are_told_apart(
+    opened: Opened, empty_workspace: Settings, tmp_path: Path
+) -> None:
+    """great_owl and great owl are both shown as "great owl"; a class may be called All."""
+    folder = write_patches(tmp_path / "patches")
+    for old, new in (("blue", "great_owl"), ("green", "great owl"), ("red", "All")):
+        (folder / old).rename(folder / new)
+    import_set("Birds", from_folder(folder), empty_workspace)
+    rename_class("Birds", "All", "All classes", empty_workspace)
+    for name in ("great_owl", "great owl", "All classes"):
+        at = opened("Compare", set="Birds")
+        at.selectbox(key="select-label").set_value(name).run()
+        assert not at.exception
+        assert f"**{name.replace('_', ' ')}**" in texts(at)
+        chosen = load_set("Birds", empty_workspace).samples
+        assert named(at, "image") in {s.sha256 for s in chosen if s.label == name}
+
+
+OPTIONS = {"selectbox", "multiselect", "radio", "pills", "segmented_control", "select_slider"}
+
+
+def test_no_menu_of_the_product_words_its_options_by_itself() -> None:
+    """Streamlit answers with the label: without ``distinct`` the first of two equal ones wins."""
+    for path in sorted((PROJECT / "tlcore" / "ui").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                words = [key.value for key in node.keywords if key.arg == "format_func"]
+                if node.func.attr in OPTIONS and words:
+                    assert ast.unparse(words[0]).startswith("distinct("), f"{path}:{node.lineno}"

@@ -1,0 +1,177 @@
+"""Labels that a person changed after a model had answered, and what they do to its figures.
+
+A label that is corrected because a model disagrees with it makes the next figures better than a
+stranger's images would: every figure is shown with the number of such labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from tlcore.datasets.dataset import entry_key
+from tlcore.datasets.edits.change import label_is_right
+from tlcore.datasets.edits.state import SetState
+from tlcore.errors import DamagedFile
+from tlcore.evaluation.again import set_of
+from tlcore.evaluation.judged import PARTS
+from tlcore.evaluation.suspects import Suspects
+from tlcore.settings import Settings
+from tlcore.training.parts import classes_of, pictures_of
+from tlcore.training.records import read_split
+from tlcore.training.run import RunInfo
+from tlcore.training.store import list_runs
+
+WORDS = {"train": "training", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Noted:
+    """One image as a run noted it."""
+
+    part: str  # one of PARTS
+    label: str
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """Labels of a run's images that differ from what they were before, or are now."""
+
+    part: str  # by which the run is judged, one of PARTS
+    judged: int  # images of that part
+    before: int  # of them, whose label was changed after an earlier run had answered
+    dropped: int  # images of an earlier run's same part that were excluded before this run
+    since: Mapping[str, int]  # part → labels changed since this run; empty where that is not known
+    excluded: int  # images of this run excluded since, of all parts
+
+    @property
+    def relabelled(self) -> int:
+        """Labels changed since this run, of all parts."""
+        return sum(self.since.values())
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What has to be said beside the figures; none where no label was changed."""
+        part, said = WORDS[self.part], []
+        if self.before:
+            said.append(
+                f"{self.before:,} of {_labels(self.judged)} {_were(self.before)} changed after "
+                f"seeing this model's answers (those of an earlier run, on the {part} part): "
+                "these figures may be too good."
+            )
+        if self.dropped:
+            said.append(
+                f"{_images(self.dropped)} of the {part} part {_were(self.dropped)} excluded after "
+                "an earlier run had answered: these figures may be too good."
+            )
+        if self.relabelled:
+            where = ", ".join(f"{n:,} {WORDS[part]}" for part, n in self.since.items() if n)
+            said.append(
+                f"{_labels(self.relabelled)} corrected since this run ({where}): these figures "
+                "go by the labels it was trained with."
+            )
+        return tuple(said)
+
+
+def corrections_of(info: RunInfo, part: str, settings: Settings) -> Corrections:
+    """Return what was corrected before a run, after earlier answers, and since.
+
+    Args:
+        info: a run that has begun.
+        part: by which it is judged, one of PARTS.
+        settings: where runs and datasets lie.
+    """
+    state = set_of(info, settings)
+    since, excluded = ({}, 0) if state is None else corrected_since(info, state)
+    earlier = (
+        run
+        for run in list_runs(settings)
+        if run.id < info.id and run.config.dataset == info.config.dataset
+    )
+    folders = tuple(run.folder for run in earlier if run.model)
+    before, dropped = _before(info.folder, folders, part)
+    judged = len(pictures_of(info, part))
+    return Corrections(part, judged, before, dropped, since, excluded)
+
+
+def corrected_since(info: RunInfo, state: SetState) -> tuple[dict[str, int], int]:
+    """Return how many labels of a run were changed since, by part, and how many images excluded.
+
+    A class that was given another name as a whole counts as nothing.
+    """
+    then, now = set(classes_of(info)), set(state.counts)
+    relabelled, excluded = dict.fromkeys(PARTS, 0), 0
+    for part in PARTS:
+        for sample in pictures_of(info, part):
+            item = state.by_key.get(sample.key)
+            if item is None or item.excluded:
+                excluded += 1
+            elif _corrected(sample.label, item.label, then, now):
+                relabelled[part] += 1
+    return relabelled, excluded
+
+
+def without_confirmed(suspects: Suspects, state: SetState | None) -> Suspects:
+    """Return label issues without doubt where a person has confirmed the label."""
+    if state is None:
+        return suspects
+    confirmed = {
+        key for key, item in state.by_key.items() if label_is_right(item.label) in item.settled
+    }
+    ranking = (
+        replace(each, doubted=each.doubted and each.sample.key not in confirmed)
+        for each in suspects.ranking
+    )
+    return replace(suspects, ranking=tuple(ranking))
+
+
+@lru_cache(maxsize=256)  # what a run noted of its images does not change
+def _before(folder: Path, earlier: tuple[Path, ...], part: str) -> tuple[int, int]:
+    """Return how many labels of a part differ from the earliest run that noted them, and how many
+    images of that part of an earlier run are no longer in the run."""
+    own, classes = _noted(folder)
+    first: dict[str, Noted] = {}
+    then: set[str] = set()
+    for each in earlier:  # newest first, so that the earliest has the last word
+        rows, its = _noted(each)
+        first |= rows
+        then |= its
+    changed = sum(
+        row.part == part and key in first and _corrected(first[key].label, row.label, then, classes)
+        for key, row in own.items()
+    )
+    gone = (row for key, row in first.items() if key not in own and row.part == part)
+    return changed, sum(row.label in classes for row in gone)
+
+
+def _noted(folder: Path) -> tuple[dict[str, Noted], set[str]]:
+    """Return the images of a run by their keys, and its classes; nothing of a damaged file."""
+    try:
+        split = read_split(folder)
+    except DamagedFile:
+        return {}, set()
+    rows = {
+        entry_key(row.file, row.sha256): Noted(part, row.label)
+        for part in PARTS
+        for row in split.rows(part)
+    }
+    return rows, set(split.classes)
+
+
+def _corrected(old: str, new: str, then: set[str], now: set[str]) -> bool:
+    """Whether another label is a correction, and not another name of a whole class."""
+    return old != new and (old in now or new in then)
+
+
+def _labels(number: int) -> str:
+    return f"{number:,} label{'s' * (number != 1)}"
+
+
+def _images(number: int) -> str:
+    return f"{number:,} image{'s' * (number != 1)}"
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"

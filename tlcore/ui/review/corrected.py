@@ -1,0 +1,16 @@
+"""What has to be said beside figures whose labels a person has changed."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tlcore.evaluation.corrections import corrections_of
+from tlcore.settings import Settings
+from tlcore.training.run import RunInfo
+from tlcore.ui.words import plain
+
+
+def corrections_line(info: RunInfo, part: str, settings: Settings) -> None:
+    """Say which labels were changed after a model had answered; nothing where none was."""
+    for words in corrections_of(info, part, settings).sentences:
+        st.caption(f":material/edit: {plain(words)}")
