@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,22 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.evaluation.made import stored, trained, write_parts
+from tests.evaluation.made import REAL, stored, trained, write_parts
 from tests.pages.conftest import Opened, html_of, texts
 from tests.training.test_train import SMALL
 from tlcore.datasets.store import load_state
+from tlcore.errors import WorkerDied
 from tlcore.evaluation.again import came_after
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.inference.judging import evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
+from tlcore.training.events import Epoch
+from tlcore.training.orders import create_run, reopen_run
 from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs, run_info
+from tlcore.training.worker import work
+from tlcore.ui import services
 from tlcore.ui.words import plain
 
 COUNTS = {
@@ -185,3 +191,40 @@ def test_the_map_counts_pictures_left_out_of_judging_apart(
 def map_of(at: AppTest) -> list[dict[str, Any]]:
     traces: list[dict[str, Any]] = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
     return traces
+
+
+def test_a_review_that_was_interrupted_is_not_mixed_with_the_resumed_model(
+    opened: Opened, real_workspace: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker dies after the first 128 of 140 images; then the run goes on, and is reviewed."""
+    counts = {"train": {"ants": 20, "bees": 20}, "val": {"ants": 70, "bees": 70}}
+    name = stored(real_workspace, write_parts(tmp_path / "files", counts, spread=60))
+    config = RunConfig(name, epochs=8, learning_rate=0.03, **REAL)
+    folder, lock = create_run(config, real_workspace)
+    stopping = lambda event: (folder / "stop").touch() if isinstance(event, Epoch) else None  # noqa: E731
+    assert work(folder, real_workspace, emit=stopping).state == "stopped"
+    os.close(lock)
+    lent, asked = services.Inference, []
+
+    class Dying(lent):
+        def ask(self, task: str, *args: object) -> object:
+            asked.append(task)
+            if asked.count("tlcore.inference.judging:answers") == 2:
+                raise WorkerDied("It was killed.")
+            return super().ask(task, *args)
+
+    monkeypatch.setattr(services, "Inference", Dying)
+    at = opened("Fine-tune", run=folder.name, view="numbers")
+    assert "It was killed." in texts(at)
+    before = run_info(folder.name, real_workspace).val_loss
+    folder, lock = reopen_run(folder.name, real_workspace)
+    assert work(folder, real_workspace).state == "finished"
+    os.close(lock)
+    at.run()
+    assert not at.exception
+    after = run_info(folder.name, real_workspace).val_loss
+    shown = {metric.label: metric.value for metric in at.metric}
+    assert shown["Log loss"] == f"{after:.2f}" != f"{before:.2f}"
+    questions = len(asked)
+    at.run()
+    assert len(asked) == questions  # a second look asks no network
