@@ -105,7 +105,7 @@ def kept(run: str, part: str, settings: Settings) -> Judged | None:
     info = _with_network(run, settings)
     samples, seen = part_of(info, part, settings)
     rows = _load(info, part, _key(info, settings))
-    if any(sample.sha256 not in rows and _is_here(sample) for sample in samples):
+    if any(sample.sha256 not in rows and is_unchanged(sample) for sample in samples):
         return None
     return _judged(info, part, samples, seen, rows)
 
@@ -134,6 +134,15 @@ def imagenet_of(config: RunConfig, settings: Settings) -> Pretrained | None:
     except (WeightsMissing, BadConfig):
         return None
     return Pretrained(config.backbone, config.size, config.fit)
+
+
+def is_unchanged(sample: Sample) -> bool:
+    """Whether the sample's file has the bytes that were noted of it."""
+    try:
+        with sample.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sample.sha256
+    except OSError:
+        return False
 
 
 def part_of(info: RunInfo, part: str, settings: Settings) -> tuple[list[Sample], int]:
@@ -183,21 +192,12 @@ def _with_network(run: str, settings: Settings) -> RunInfo:
 
 def _ask_for(samples: Sequence[Sample], ask: Ask, rows: Rows) -> None:
     """Add predictions to ``rows``; a file that is gone or has other bytes gets none."""
-    here = [sample for sample in samples if _is_here(sample)]
+    here = [sample for sample in samples if is_unchanged(sample)]
     if not here:
         return
     answers = ask([sample.path for sample in here])
     for sample, logits, first in zip(here, answers.logits, answers.imagenet.tolist(), strict=True):
         rows[sample.sha256] = logits, first
-
-
-def _is_here(sample: Sample) -> bool:
-    """Whether the sample's file has the bytes that were noted of it."""
-    try:
-        with sample.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sample.sha256
-    except OSError:
-        return False
 
 
 def _judged(

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from tlcore.evaluation.curves import at_threshold, curves
-from tlcore.evaluation.evaluation import Evaluation
+from tlcore.evaluation.evaluation import Evaluation, no_label
 from tlcore.evaluation.intervals import Share
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import judging_part
@@ -75,6 +75,8 @@ def _against(found: Evaluation) -> None:
         st.markdown(plain(found.beside_imagenet.beside("ImageNet alone")))
     if found.imagenet is None:
         st.caption(f"ImageNet alone: {found.imagenet_note[0].lower()}{found.imagenet_note[1:]}")
+    if found.imagenet_unlabelled:
+        st.caption(f"ImageNet alone: {no_label(found.imagenet_unlabelled)}.")
 
 
 def _figures(found: Evaluation) -> None:
