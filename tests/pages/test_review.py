@@ -228,3 +228,24 @@ def test_a_review_that_was_interrupted_is_not_mixed_with_the_resumed_model(
     questions = len(asked)
     at.run()
     assert len(asked) == questions  # a second look asks no network
+
+
+def test_two_images_of_a_class_are_too_few_to_doubt_labels_and_percentages(
+    opened: Opened, empty_workspace: Settings, tmp_path: Path
+) -> None:
+    counts = {"train": {"ants": 12, "bees": 1}, "val": {"ants": 3, "bees": 1}}
+    name = stored(empty_workspace, write_parts(tmp_path / "files", counts))
+    run = trained(empty_workspace, RunConfig(name, epochs=1, **SMALL))
+    at = opened("Fine-tune", run=run.id, view="suspects")
+    assert not at.exception
+    assert at.info[0].value == plain(
+        "Too few pictures to tell whether labels are wrong (ants 15, bees 2): at least 10 "
+        "different ones per class are needed."
+    )
+    assert "may be wrong" not in texts(at)
+    assert "doubted" not in texts(at)
+    evaluate_run(empty_workspace, run.id)
+    at = opened("Fine-tune", run=run.id, view="numbers")
+    assert "4 pictures are too few to tell" in texts(at)
+    assert "can be taken as they are" not in texts(at)
+    assert "4 pictures)" in texts(at)  # how often it was right, with its doubt

@@ -21,7 +21,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, BadDataset, RunError, UnknownName, WeightsMissing
 from tlcore.evaluation.evaluation import Evaluation, evaluate
-from tlcore.evaluation.judged import PARTS, Floats, Indices, Judged
+from tlcore.evaluation.judged import PARTS, UNKNOWN, Floats, Indices, Judged
 from tlcore.models.answers import Pretrained
 from tlcore.models.catalogue import backbone
 from tlcore.models.weights import find
@@ -89,13 +89,13 @@ def judge(
     rows = _load(info, part, key)
     contents = {sample.sha256: sample for sample in reversed(samples)}
     missing = [sample for sha256, sample in contents.items() if sha256 not in rows]
-    behind = len(contents) - len(missing)
+    kept_rows, behind = len(rows), len(contents) - len(missing)
     try:
         for start in range(0, len(missing), CHUNK):
             done(behind + start, len(contents))
             _ask_for(missing[start : start + CHUNK], ask, rows)
     finally:
-        if len(rows) > behind:
+        if len(rows) > kept_rows:
             _save(info, part, key, rows, settings)
     return _judged(info, part, samples, seen, rows)
 
@@ -204,24 +204,23 @@ def _judged(
     info: RunInfo, part: str, samples: Sequence[Sample], seen: int, rows: Mapping[str, Row]
 ) -> Judged:
     classes = classes_of(info)
-    readable = [sample for sample in samples if _readable(rows.get(sample.sha256))]
+    none: Row = (np.full(len(classes), np.nan, np.float32), UNKNOWN)
+    known = [rows.get(sample.sha256, none) for sample in samples]
+    logits = np.array([row for row, _ in known], np.float32)
+    readable = ~np.isnan(logits).any(axis=1)
+    places = np.flatnonzero(readable)
+    good = tuple(samples[place] for place in places.tolist())
     return Judged(
         run=info.id,
         part=part,
         classes=classes,
-        samples=tuple(readable),
-        labels=np.array([classes.index(sample.label) for sample in readable], np.int64),
-        logits=np.array([rows[sample.sha256][0] for sample in readable], np.float32).reshape(
-            -1, len(classes)
-        ),
-        imagenet=np.array([rows[sample.sha256][1] for sample in readable], np.int64),
-        unreadable=tuple(s.file for s in samples if not _readable(rows.get(s.sha256))),
+        samples=good,
+        labels=np.array([classes.index(sample.label) for sample in good], np.int64),
+        logits=logits[places],
+        imagenet=np.array([first for _, first in known], np.int64)[places],
+        unreadable=tuple(samples[place].file for place in np.flatnonzero(~readable).tolist()),
         seen=seen,
     )
-
-
-def _readable(row: Row | None) -> bool:
-    return row is not None and not bool(np.isnan(row[0]).any())
 
 
 def _file(info: RunInfo, part: str) -> Path:
@@ -250,8 +249,9 @@ def _load(info: RunInfo, part: str, key: str) -> Rows:
             ids, logits, imagenet = file["sha256"], file["logits"], file["imagenet"]
         if ids.shape != (len(logits), SHA256) or logits.shape[1:] != (classes,):
             return {}
+        text, width = ids.tobytes().hex(), 2 * SHA256
         rows = zip(logits.astype(np.float32), imagenet.tolist(), strict=True)
-        return {bytes(id_).hex(): row for id_, row in zip(ids, rows, strict=True)}
+        return {text[place * width : (place + 1) * width]: row for place, row in enumerate(rows)}
     except Exception:  # NumPy, zipfile and zlib raise a dozen kinds on damaged bytes
         return {}
 
@@ -266,7 +266,7 @@ def _save(info: RunInfo, part: str, key: str, rows: Rows, settings: Settings) ->
         np.savez(
             buffer,
             key=key,
-            sha256=np.array([list(bytes.fromhex(sha256)) for sha256 in rows], np.uint8),
+            sha256=np.frombuffer(bytes.fromhex("".join(rows)), np.uint8).reshape(-1, SHA256),
             logits=np.array([logits for logits, _ in rows.values()], np.float32),
             imagenet=np.array([first for _, first in rows.values()], np.int64),
         )

@@ -14,8 +14,8 @@ from tlcore.datasets.doctor.examine import examine, examine_folder
 from tlcore.errors import BadDataset
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.evaluation.recipe import title_of
-from tlcore.evaluation.suspects import Suspects
 from tlcore.settings import Settings
 from tlcore.training.parts import pictures_of
 from tlcore.training.records import RunFacts, facts_or_none
@@ -35,7 +35,7 @@ class Material:
     train: tuple[Sample, ...]
     counts: dict[str, dict[str, int]]  # part → class → pictures, as the run divided them
     checkup: Checkup | None  # None: the data set is gone
-    suspects: Suspects | None  # None: not known
+    suspects: LabelIssues | None  # None: not known
     facts: RunFacts  # versions, machine, seed and data hash, as the run noted them
     made: float  # s since 1970
 
@@ -44,7 +44,7 @@ def gather(
     run: Run,
     evaluation: Evaluation,
     judged: Judged,
-    suspects: Suspects | None,
+    suspects: LabelIssues | None,
     settings: Settings,
 ) -> Material:
     """Gather what a report says of a run.

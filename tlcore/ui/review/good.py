@@ -13,7 +13,7 @@ from tlcore.evaluation.evaluation import Evaluation, no_label
 from tlcore.evaluation.intervals import Share
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import judging_part
-from tlcore.percentages import percent, points, probability
+from tlcore.percentages import points, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.plots import PLAIN_CHART
@@ -147,7 +147,7 @@ def _calibration(found: Evaluation) -> None:
         )
         st.write(
             f"It was {probability(known.confidence)} sure on average and right on "
-            f"{percent(known.accuracy)}: {known.words}."
+            f"{found.accuracy.words}: {known.words}."
         )
 
 
