@@ -19,14 +19,14 @@ import numpy as np
 
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.store import open_dataset
-from tlcore.errors import BadConfig, BadDataset, RunError, UnknownName, WeightsMissing
+from tlcore.errors import BadConfig, BadDataset, RunError, StorageError, UnknownName, WeightsMissing
 from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.judged import PARTS, UNKNOWN, Floats, Indices, Judged
 from tlcore.models.answers import Pretrained
 from tlcore.models.catalogue import backbone
 from tlcore.models.weights import find
 from tlcore.settings import Settings
-from tlcore.storage import write_file
+from tlcore.storage import explained_os_errors, write_file
 from tlcore.training.cache.keys import weights_id
 from tlcore.training.config import RunConfig
 from tlcore.training.facts import data_hash
@@ -81,6 +81,7 @@ def judge(
 
     Raises:
         RunError: no such run, without a network, or without images in this part.
+        StorageError: the network's file cannot be read.
         UnknownName: no such part.
     """
     info = _with_network(run, settings)
@@ -228,10 +229,15 @@ def _file(info: RunInfo, part: str) -> Path:
 
 
 def _key(info: RunInfo, settings: Settings) -> str:
-    """Return what predictions depend on beside the image."""
+    """Return what predictions depend on beside the image.
+
+    Raises:
+        StorageError: the network's file cannot be read.
+    """
     assert info.model is not None
     config = info.config
-    lines = [f"{config.backbone} {config.size} {config.fit} {weights_id(info.model)}"]
+    with explained_os_errors(f"The network of run {info.id} could not be read"):
+        lines = [f"{config.backbone} {config.size} {config.fit} {weights_id(info.model)}"]
     other = imagenet_of(config, settings)
     if other is not None:
         weights = find(backbone(other.backbone), other.size, settings, top=True).path
@@ -258,7 +264,7 @@ def _load(info: RunInfo, part: str, key: str) -> Rows:
 
 def _save(info: RunInfo, part: str, key: str, rows: Rows, settings: Settings) -> None:
     """Keep rows for the next time; on a disk that takes nothing they are computed again then."""
-    with suppress(OSError):
+    with suppress(OSError, StorageError):
         if _key(info, settings) != key:  # the run was resumed meanwhile
             return
         rows = _load(info, part, key) | rows  # another session may have added some
