@@ -38,6 +38,7 @@ from tlcore.training.train import beginning
 
 FOLDS = 5
 LEAST = 10  # different images of a class, below which its labels are not judged
+NAMED = 10  # classes that are named where they were left out
 REPEATS = 3  # divisions into folds; the mean of their probabilities depends less on luck
 SOURCE = "Confident learning, Northcutt, Jiang and Chuang, JAIR 2021"
 Doubles = npt.NDArray[np.float64]
@@ -70,13 +71,15 @@ class LabelIssues:
         """One sentence on the classes that were left out; "" where there is none."""
         if not self.left_out:
             return ""
-        which = ", ".join(f"{label} {images:,}" for label, images in self.left_out)
-        start = (
-            "Too few pictures to tell whether labels are wrong"
-            if not self.ranking
-            else ("Some classes have too few pictures to tell whether their labels are wrong")
+        named = [f"{label} {images:,}" for label, images in self.left_out[:NAMED]]
+        if len(self.left_out) > NAMED:
+            named.append(f"and {len(self.left_out) - NAMED:,} more classes")
+        start = "Too few pictures to tell whether labels are wrong"
+        if self.ranking:
+            start = "Some classes have too few pictures to tell whether their labels are wrong"
+        return (
+            f"{start} ({', '.join(named)}): at least {LEAST} different ones per class are needed."
         )
-        return f"{start} ({which}): at least {LEAST} different ones per class are needed."
 
     @property
     def doubted(self) -> tuple[LabelIssue, ...]:
