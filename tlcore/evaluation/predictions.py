@@ -24,7 +24,7 @@ from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.judged import PARTS, UNKNOWN, Floats, Indices, Judged
 from tlcore.models.answers import Pretrained
 from tlcore.models.catalogue import backbone
-from tlcore.models.weights import find
+from tlcore.models.weights import find, with_weights
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, write_file
 from tlcore.training.cache.keys import weights_id
@@ -130,11 +130,10 @@ def imagenet_of(config: RunConfig, settings: Settings) -> Pretrained | None:
     if config.random_weights:
         return None
     try:
-        row = backbone(config.backbone)
-        find(row, row.check_size(config.size, top=True), settings, top=True)
+        backbone(config.backbone).check_size(config.size, top=True)
+        return with_weights(Pretrained(config.backbone, config.size, config.fit), settings)
     except (WeightsMissing, BadConfig):
         return None
-    return Pretrained(config.backbone, config.size, config.fit)
 
 
 def is_unchanged(sample: Sample) -> bool:
