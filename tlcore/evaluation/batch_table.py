@@ -44,10 +44,6 @@ class Score:
     images: int
     unlabelled: int = 0  # of the images, those that the baseline gives no label: not right
 
-    @property
-    def share(self) -> float:
-        return self.right / self.images if self.images else 0.0
-
 
 def label_of(sample: Sample) -> str | None:
     """Return an image's label; None for an image that has none."""

@@ -50,9 +50,7 @@ def suspects_view(run: Run, settings: Settings) -> None:
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def _suspects(run: str, data: str, _settings: Settings) -> LabelIssues:
-    found: LabelIssues = inference(_settings).ask(
-        "tlcore.evaluation.label_issues:find_label_issues", run
-    )
+    found: LabelIssues = inference(_settings).ask(TASK, run)
     return found
 
 
