@@ -29,7 +29,7 @@ def judged(
         classes,
         samples,
         np.array(labels, np.int64),
-        np.array(probabilities, np.float32),
+        np.log(np.maximum(np.array(probabilities, np.float32), np.float32(1e-30))),
         np.array(imagenet or [UNKNOWN] * len(labels), np.int64),
     )
 

@@ -116,7 +116,7 @@ def test_classes_meet_by_name_in_whatever_order() -> None:
         second,
         classes=second.classes[::-1],
         labels=1 - second.labels,
-        probabilities=second.probabilities[:, ::-1],
+        logits=second.logits[:, ::-1],
     )
     assert (
         compare_runs(first, turned, None).difference == compare_runs(first, second, None).difference

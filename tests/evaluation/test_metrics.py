@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pytest
@@ -125,9 +124,11 @@ def test_baselines_learn_from_the_training_part_alone() -> None:
     assert without.imagenet is None and "not here" in without.imagenet_note
 
 
-def test_a_certain_mistake_costs_much_and_not_infinitely() -> None:
-    said = judged([0, 1], [[0.0, 1.0], [0.0, 1.0]])
-    assert evaluate(said, said, "").log_loss == pytest.approx(-math.log(2**-23) / 2)
+def test_a_certain_mistake_costs_its_whole_logit() -> None:
+    """A probability of float32 is 0 here; the logits give ln(1 + e^200) for one of two."""
+    said = judged([0, 1], [[0.5, 0.5]] * 2)
+    said.logits[:] = [0.0, 200.0]
+    assert evaluate(said, said, "").log_loss == pytest.approx(100)
 
 
 def test_the_pictures_behind_a_cell_are_as_many_as_it_says_worst_first() -> None:

@@ -18,8 +18,8 @@ from tlcore.evaluation.again import came_after, changes, keep_parts, labels_now,
 from tlcore.evaluation.comparison import compare_runs
 from tlcore.evaluation.embedding import embed
 from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.label_issues import find_label_issues
 from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
-from tlcore.evaluation.suspects import find_suspects
 from tlcore.inference.judging import answers, evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.cache.shelf import make_room
@@ -99,7 +99,6 @@ def test_an_unreadable_picture_is_named_and_does_not_count(run: RunInfo, home: S
     elsewhere = gone.path.rename(gone.path.with_suffix(".away"))
     found = evaluate_run(home, run.id)
     elsewhere.rename(gone.path)
-    (run.folder / "answers-test.npz").unlink()
     assert found.unreadable == (gone.file,)
     assert found.pictures == 2 * PARTS["test"] - 1
     assert any("could not be read" in words for words in found.warnings)
@@ -148,7 +147,7 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
         relabel(name, [key], "ants" if truth[key] == "bees" else "bees", real)
     recipe = RunConfig(name, epochs=15, learning_rate=0.01, **REAL)
     first = trained(real, recipe)
-    suspects = find_suspects(real, first.id).doubted
+    suspects = find_label_issues(real, first.id).doubted
     assert {suspect.sample.key for suspect in suspects} == set(wrong)
     for suspect in suspects:
         assert suspect.suggested == truth[suspect.sample.key]
@@ -195,7 +194,7 @@ def test_a_folder_or_a_deleted_set_cannot_be_mended(run: RunInfo, home: Settings
 
 
 def test_features_that_are_gone_are_computed_anew(run: RunInfo, home: Settings) -> None:
-    find_suspects(home, run.id)
+    find_label_issues(home, run.id)
     before = embed(home, run.id)
     assert len(before.samples) == before.of == 2 * sum(PARTS.values())
     assert before.computed == 2 * PARTS["test"]  # no run has looked at these

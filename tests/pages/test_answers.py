@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -39,6 +41,25 @@ def test_more_bars_another_size_and_geometry(opened: Opened, lasting_workspace: 
     assert len(names) == 12
     assert "160 × 160" in texts(at)
     assert "weights trained at 224 px" in texts(at).lower()
+
+
+def test_a_better_weight_file_is_asked_as_soon_as_it_is_here(
+    opened: Opened, workspace: Settings, shared: Path
+) -> None:
+    """In one session, without a restart: the answer of the file of another size is not kept."""
+    name = "mobilenet_2_5_{}_tf.h5"
+    workspace.weights.mkdir(parents=True)
+    shutil.copyfile(
+        shared / "keras/models" / name.format(128), workspace.weights / name.format(128)
+    )
+    at = opened("Compare", backbone="MobileNet-0.25", size="160")
+    assert "weights trained at 128 px, used at 160 px" in texts(at).lower()
+    shutil.copyfile(
+        shared / "keras/models" / name.format(128), workspace.weights / name.format(160)
+    )
+    at.run()
+    assert not at.exception
+    assert "weights trained at" not in texts(at).lower()
 
 
 def test_random_weights_are_labelled(opened: Opened, workspace: Settings) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, html_of, texts
 from tests.pictures import write_patches
+from tlcore.datasets.draws import draw_stratified
 from tlcore.datasets.sources import from_folder
 from tlcore.datasets.store import import_set
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.orders import create_run
+from tlcore.training.parts import judged_by
+from tlcore.training.store import run_info
 from tlcore.training.worker import work
 
 SET = "Patches"
@@ -92,16 +97,25 @@ def test_two_backbones_at_once(opened: Opened, run: str) -> None:
     assert len(charts(at)) == 3
 
 
-def test_its_percentages_are_measured_when_asked(opened: Opened, run: str) -> None:
-    from tlcore.training.store import run_info
-    from tlcore.ui.compare.trust import _measured
-
-    settings = Settings.from_environment()
-    opened("Compare", set=SET, run=run)
-    info = run_info(run, settings)
-    found = _measured(info.ref, info, settings)
-    assert found is not None
-    assert found.answers == 4  # two of each class
+def test_its_percentages_are_measured_on_a_fair_draw(
+    opened: Opened, lasting_workspace: Settings, tmp_path: Path
+) -> None:
+    """1,200 validation images of three classes in order: 500 of them, each class by its share."""
+    write_patches(tmp_path / "many" / "train", each=4, side=16)
+    write_patches(tmp_path / "many" / "val", each=400, side=8)
+    config = RunConfig(str(tmp_path / "many"), backbone="MobileNet-0.25", size=32, epochs=2)
+    folder, lock = create_run(config, lasting_workspace)
+    assert work(folder, lasting_workspace).state == "finished"
+    os.close(lock)
+    at = opened("Compare", run=folder.name)
+    at.session_state[f"trust-{folder.name}"] = True
+    at.run()
+    assert not at.exception
+    assert "On 500 of 1,200 validation pictures" in texts(at)
+    drawn = draw_stratified(judged_by(run_info(folder.name, lasting_workspace)), 500, 0)
+    counts = Counter(sample.label for sample in drawn)
+    assert set(counts) == {"blue", "green", "red"}
+    assert all(count in (166, 167) for count in counts.values())
 
 
 def test_many_pictures_from_start_to_table(opened: Opened, run: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -13,19 +14,24 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.cli.running import answer, tlcore
-from tests.evaluation.made import stored, trained, write_parts
+from tests.evaluation.made import REAL, stored, trained, write_parts
 from tests.pages.conftest import Opened, html_of, texts
 from tests.training.test_train import SMALL
 from tlcore.datasets.edits.editing import relabel, rename_class
 from tlcore.datasets.store import load_state
+from tlcore.errors import WorkerDied
 from tlcore.evaluation.again import came_after
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.inference.judging import evaluate_run
 from tlcore.inference.reporting import report_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
+from tlcore.training.events import Epoch
+from tlcore.training.orders import create_run, reopen_run
 from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs, run_info
+from tlcore.training.worker import work
+from tlcore.ui import services
 from tlcore.ui.words import plain
 
 COUNTS = {
@@ -299,3 +305,61 @@ def test_the_map_counts_pictures_left_out_of_judging_apart(
 def map_of(at: AppTest) -> list[dict[str, Any]]:
     traces: list[dict[str, Any]] = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
     return traces
+
+
+def test_a_review_that_was_interrupted_is_not_mixed_with_the_resumed_model(
+    opened: Opened, real_workspace: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker dies after the first 128 of 140 images; then the run goes on, and is reviewed."""
+    counts = {"train": {"ants": 20, "bees": 20}, "val": {"ants": 70, "bees": 70}}
+    name = stored(real_workspace, write_parts(tmp_path / "files", counts, spread=60))
+    config = RunConfig(name, epochs=8, learning_rate=0.03, **REAL)
+    folder, lock = create_run(config, real_workspace)
+    stopping = lambda event: (folder / "stop").touch() if isinstance(event, Epoch) else None  # noqa: E731
+    assert work(folder, real_workspace, emit=stopping).state == "stopped"
+    os.close(lock)
+    lent, asked = services.Inference, []
+
+    class Dying(lent):
+        def ask(self, task: str, *args: object) -> object:
+            asked.append(task)
+            if asked.count("tlcore.inference.judging:answers") == 2:
+                raise WorkerDied("It was killed.")
+            return super().ask(task, *args)
+
+    monkeypatch.setattr(services, "Inference", Dying)
+    at = opened("Fine-tune", run=folder.name, view="numbers")
+    assert "It was killed." in texts(at)
+    before = run_info(folder.name, real_workspace).val_loss
+    folder, lock = reopen_run(folder.name, real_workspace)
+    assert work(folder, real_workspace).state == "finished"
+    os.close(lock)
+    at.run()
+    assert not at.exception
+    after = run_info(folder.name, real_workspace).val_loss
+    shown = {metric.label: metric.value for metric in at.metric}
+    assert shown["Log loss"] == f"{after:.2f}" != f"{before:.2f}"
+    questions = len(asked)
+    at.run()
+    assert len(asked) == questions  # a second look asks no network
+
+
+def test_two_images_of_a_class_are_too_few_to_doubt_labels_and_percentages(
+    opened: Opened, empty_workspace: Settings, tmp_path: Path
+) -> None:
+    counts = {"train": {"ants": 12, "bees": 1}, "val": {"ants": 3, "bees": 1}}
+    name = stored(empty_workspace, write_parts(tmp_path / "files", counts))
+    run = trained(empty_workspace, RunConfig(name, epochs=1, **SMALL))
+    at = opened("Fine-tune", run=run.id, view="suspects")
+    assert not at.exception
+    assert at.info[0].value == plain(
+        "Too few pictures to tell whether labels are wrong (ants 15, bees 2): at least 10 "
+        "different ones per class are needed."
+    )
+    assert "may be wrong" not in texts(at)
+    assert "doubted" not in texts(at)
+    evaluate_run(empty_workspace, run.id)
+    at = opened("Fine-tune", run=run.id, view="numbers")
+    assert "4 pictures are too few to tell" in texts(at)
+    assert "can be taken as they are" not in texts(at)
+    assert "4 pictures)" in texts(at)  # how often it was right, with its doubt

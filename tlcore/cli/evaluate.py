@@ -11,7 +11,7 @@ from typing import TextIO
 from tlcore.cli.words import Subparsers, add_json, write_json
 from tlcore.evaluation.as_json import to_json
 from tlcore.evaluation.corrections import Corrections, corrections_of
-from tlcore.evaluation.evaluation import Evaluation
+from tlcore.evaluation.evaluation import Evaluation, no_label
 from tlcore.evaluation.intervals import Share
 from tlcore.evaluation.predictions import Answers, Ask, evaluation_of
 from tlcore.percentages import points
@@ -69,6 +69,8 @@ def _lines(found: Evaluation) -> Iterator[str]:
         f"always “{found.majority.label}”": found.majority.accuracy.words,
         "ImageNet alone": _share(found.imagenet),
     }
+    if found.imagenet_unlabelled:
+        rows["ImageNet alone"] += f"; {no_label(found.imagenet_unlabelled)}"
     if found.two_class:
         rows["area under ROC"] = f"{found.two_class.roc_area:.3f}"
         rows["average precision"] = f"{found.two_class.average_precision:.3f}"

@@ -17,7 +17,7 @@ from tlcore.datasets.edits.state import SetState
 from tlcore.errors import DamagedFile
 from tlcore.evaluation.again import set_of
 from tlcore.evaluation.judged import PARTS
-from tlcore.evaluation.suspects import Suspects
+from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.settings import Settings
 from tlcore.training.parts import classes_of, pictures_of
 from tlcore.training.records import read_split
@@ -113,18 +113,18 @@ def corrected_since(info: RunInfo, state: SetState) -> tuple[dict[str, int], int
     return relabelled, excluded
 
 
-def without_confirmed(suspects: Suspects, state: SetState | None) -> Suspects:
+def without_confirmed(issues: LabelIssues, state: SetState | None) -> LabelIssues:
     """Return label issues without doubt where a person has confirmed the label."""
     if state is None:
-        return suspects
+        return issues
     confirmed = {
         key for key, item in state.by_key.items() if label_is_right(item.label) in item.settled
     }
     ranking = (
         replace(each, doubted=each.doubted and each.sample.key not in confirmed)
-        for each in suspects.ranking
+        for each in issues.ranking
     )
-    return replace(suspects, ranking=tuple(ranking))
+    return replace(issues, ranking=tuple(ranking))
 
 
 @lru_cache(maxsize=256)  # what a run noted of its images does not change

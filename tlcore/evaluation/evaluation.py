@@ -69,6 +69,7 @@ class Evaluation:
     two_class: TwoClass | None  # None: another number of classes, or one has no judged picture
     warnings: tuple[str, ...]  # in plain sentences, the gravest first
     data_hash: str  # of the judged pictures and labels
+    imagenet_unlabelled: int = 0  # pictures that ImageNet's classes alone give no label
 
     @property
     def unjudged(self) -> tuple[str, ...]:
@@ -96,7 +97,8 @@ def evaluate(judged: Judged, train: Judged, data_hash: str, *, tested: bool = Tr
         )
     matrix = confusion(judged.labels, judged.answers, len(judged.classes))
     figures = class_figures(matrix, judged.classes)
-    imagenet, note = _imagenet(judged, train)
+    labels = _imagenet_labels(judged, train)
+    imagenet = None if labels is None else _equal(judged, labels)
     return Evaluation(
         run=judged.run,
         part=judged.part,
@@ -106,17 +108,18 @@ def evaluate(judged: Judged, train: Judged, data_hash: str, *, tested: bool = Tr
         accuracy=share_of(int(judged.right.sum()), len(judged)),
         balanced_accuracy=balanced_accuracy(figures),
         macro_f1=macro_f1(figures),
-        log_loss=log_loss(judged.labels, judged.probabilities),
+        log_loss=log_loss(judged.labels, judged.logits),
         calibration=calibration(judged.confidence.tolist(), judged.right.tolist()),
         per_class=figures,
         matrix=tuple(tuple(row) for row in matrix.tolist()),
         majority=_majority(judged, train),
-        imagenet=imagenet,
-        imagenet_note=note,
-        beside_imagenet=_beside_imagenet(judged, train),
+        imagenet=None if imagenet is None else share_of(int(imagenet.sum()), len(judged)),
+        imagenet_note=_imagenet_note(labels, len(train)),
+        beside_imagenet=None if imagenet is None else judge_difference(imagenet, judged.right),
         two_class=_two_class(judged, figures),
         warnings=_warnings(judged, figures, tested=tested),
         data_hash=data_hash,
+        imagenet_unlabelled=0 if labels is None else labels.count(None),
     )
 
 
@@ -132,34 +135,42 @@ def _majority(judged: Judged, train: Judged) -> Majority:
     )
 
 
-def _imagenet(judged: Judged, train: Judged) -> tuple[Share | None, str]:
-    if not (judged.asked_imagenet and train.asked_imagenet):
-        return None, "Not known: ImageNet's weights with the 1000 classes are not here."
-    labels = [train.classes[index] for index in train.labels.tolist()]
-    baseline = learn_baseline(train.imagenet.tolist(), labels)
-    said = [baseline.label(index) for index in judged.imagenet.tolist()]
-    truth = [judged.classes[index] for index in judged.labels.tolist()]
-    right = sum(one == other for one, other in zip(said, truth, strict=True))
-    return share_of(right, len(judged)), (
-        "Each ImageNet class stands for the label it most often goes with in the "
-        f"{len(train):,} training pictures."
-    )
-
-
-def _beside_imagenet(judged: Judged, train: Judged) -> Difference | None:
-    right = _imagenet_right(judged, train)
-    return None if right is None else judge_difference(right, judged.right)
-
-
-def _imagenet_right(judged: Judged, train: Judged) -> Right | None:
-    """Return of each judged picture whether ImageNet's class stands for its label."""
+def _imagenet_labels(judged: Judged, train: Judged) -> list[str | None] | None:
+    """Return the label that ImageNet's class stands for, of each judged picture; None where
+    ImageNet's network was not asked."""
     if not (judged.asked_imagenet and train.asked_imagenet):
         return None
     labels = [train.classes[index] for index in train.labels.tolist()]
     baseline = learn_baseline(train.imagenet.tolist(), labels)
-    answers = [baseline.label(index) for index in judged.imagenet.tolist()]
+    return [baseline.label(index) for index in judged.imagenet.tolist()]
+
+
+def _equal(judged: Judged, labels: Sequence[str | None]) -> Right:
+    """Return of each judged picture whether that is its label."""
     truth = [judged.classes[index] for index in judged.labels.tolist()]
-    return np.array([one == other for one, other in zip(answers, truth, strict=True)], np.bool_)
+    return np.array([one == other for one, other in zip(labels, truth, strict=True)], np.bool_)
+
+
+def _imagenet_note(labels: Sequence[str | None] | None, train: int) -> str:
+    if labels is None:
+        return "Not known: ImageNet's weights with the 1000 classes are not here."
+    note = (
+        "Each ImageNet class stands for the label it most often goes with in the "
+        f"{train:,} training pictures, a class not met there for the label of its group "
+        "(dogs, birds, vehicles …)."
+    )
+    unlabelled = labels.count(None)
+    return f"{note} {no_label(unlabelled)}." if unlabelled else note
+
+
+def no_label(images: int) -> str:
+    """Return what is said of images that ImageNet's classes give no label."""
+    if images == 1:
+        return "1 picture got no label, as no training picture is of its group: not counted right"
+    return (
+        f"{images:,} pictures got no label, as no training picture is of their groups: not counted "
+        "right"
+    )
 
 
 def _two_class(judged: Judged, figures: tuple[ClassFigures, ...]) -> TwoClass | None:

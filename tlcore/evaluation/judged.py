@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
+from tlcore.models.probabilities import softmax
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -25,17 +26,17 @@ class Judged:
     classes: tuple[str, ...]  # in the order of the output units
     samples: tuple[Sample, ...]  # (n,) file, path, sha256 and label as the run noted them
     labels: Indices  # (n,) int64, the index of each picture's class
-    probabilities: Floats  # (n, classes) float32, each row sums to 1
+    logits: Floats  # (n, classes) float32; of a sigmoid unit z: (0, z)
     imagenet: Indices  # (n,) int64, ImageNet's first class; UNKNOWN where it was not asked
     unreadable: tuple[str, ...] = ()  # files of the part that could not be read
     seen: int = 0  # test pictures left out, as the same bytes were learned from or judged by
 
     def __post_init__(self) -> None:
         number, classes = len(self.samples), len(self.classes)
-        shapes = (self.labels.shape, self.probabilities.shape, self.imagenet.shape)
+        shapes = (self.labels.shape, self.logits.shape, self.imagenet.shape)
         if shapes != ((number,), (number, classes), (number,)):
             raise ValueError(
-                f"Expected labels, probabilities and ImageNet's answers of {number} pictures and "
+                f"Expected labels, logits and ImageNet's answers of {number} pictures and "
                 f"{classes} classes. Received {shapes}."
             )
 
@@ -43,9 +44,14 @@ class Judged:
         return len(self.samples)
 
     @cached_property
+    def probabilities(self) -> Floats:
+        """(n, classes) float32, each row sums to 1."""
+        return softmax(self.logits)
+
+    @cached_property
     def answers(self) -> Indices:
         """(n,) the class that the network says; of two equal ones the first."""
-        return self.probabilities.argmax(axis=1)
+        return self.logits.argmax(axis=1)
 
     @cached_property
     def right(self) -> npt.NDArray[np.bool_]:
@@ -68,6 +74,6 @@ class Judged:
             self,
             samples=tuple(self.samples[place] for place in places.tolist()),
             labels=self.labels[places],
-            probabilities=self.probabilities[places],
+            logits=self.logits[places],
             imagenet=self.imagenet[places],
         )

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.evaluation.intervals import Share, mean_of, share_of
+from tlcore.models.probabilities import log_softmax
 
 Counts = npt.NDArray[np.int64]
-SMALLEST = float(np.finfo(np.float32).eps)  # a probability of 0 counts as this in the log loss
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,13 @@ def macro_f1(figures: tuple[ClassFigures, ...]) -> float:
     return float(np.mean([each.f1 for each in figures if each.f1 is not None]))
 
 
-def log_loss(labels: Counts, probabilities: npt.NDArray[np.float32]) -> float:
+def log_loss(labels: Counts, logits: npt.NDArray[np.float32]) -> float:
     """Return the mean of −ln of the true class's probability, at least 0.
+
+    From the logits: a float32 probability cannot tell 1e-9 from 0.
 
     Args:
         labels: int64 (n,).
-        probabilities: float32 (n, classes).
+        logits: float32 (n, classes).
     """
-    given = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(given, SMALLEST)).mean())
+    return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())

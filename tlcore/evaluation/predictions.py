@@ -1,52 +1,55 @@
-"""The answers of a run on one of its parts, asked once and kept in the run's folder.
+"""The predictions of a run for one of its parts, kept by content in the run's folder.
 
-``answers-PART.npz`` holds what the network said and what that depends on: the network's own file
-and the bytes of the pictures. Where either has changed, it is asked again. Labels are not in it:
-they are the run's.
+``answers-PART.npz`` holds the logits of each image under the SHA-256 of its bytes, and beside them
+what the model was: the hash of its weights, its backbone, size and geometry, and the same of
+ImageNet's network. Another model makes all of it outdated, another image only its own row; what a
+damaged or older file lacks is computed again. Labels are not in it: they are the run's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from tlcore.datasets.dataset import Sample, dataset_hash
 from tlcore.datasets.store import open_dataset
-from tlcore.errors import BadConfig, BadDataset, RunError, UnknownName, WeightsMissing
+from tlcore.errors import BadConfig, BadDataset, RunError, StorageError, UnknownName, WeightsMissing
 from tlcore.evaluation.evaluation import Evaluation, evaluate
-from tlcore.evaluation.judged import PARTS, Floats, Indices, Judged
+from tlcore.evaluation.judged import PARTS, UNKNOWN, Floats, Indices, Judged
 from tlcore.models.answers import Pretrained
 from tlcore.models.catalogue import backbone
-from tlcore.models.weights import find
+from tlcore.models.weights import find, with_weights
 from tlcore.settings import Settings
-from tlcore.storage import write_file
-from tlcore.training.cache.keys import weights_id
+from tlcore.storage import explained_os_errors, write_file
+from tlcore.training.cache.keys import network_id, weights_id
 from tlcore.training.config import RunConfig
 from tlcore.training.parts import classes_of, noted_test, pictures_of
 from tlcore.training.pictures import hashed
 from tlcore.training.run import RunInfo
 from tlcore.training.store import run_info
 
-CHUNK = 128  # pictures asked at a time
+CHUNK = 128  # images asked at a time
+SHA256 = 32  # bytes
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What was said of some pictures, in their order."""
+    """What was predicted for some images, in their order."""
 
-    probabilities: Floats  # (n, classes); a row of NaN for a file that cannot be read
+    logits: Floats  # (n, classes) float32; a row of NaN for a file that cannot be read
     imagenet: Indices  # (n,) ImageNet's first class, UNKNOWN where it was not asked
 
 
 Ask = Callable[[Sequence[Path]], Answers]  # a run's network, wherever it is loaded
-Done = Callable[[int, int], None]  # told pictures behind and pictures in all; may raise to end it
+Done = Callable[[int, int], None]  # told images behind and images in all; may raise to end it
+Row = tuple[Floats, int]  # logits (classes,), ImageNet's first class
+Rows = dict[str, Row]  # by the SHA-256 of the image, hexadecimal
 
 
 def evaluation_of(run: str, part: str, settings: Settings, ask: Ask) -> Evaluation:
@@ -70,41 +73,41 @@ def evaluation_of(run: str, part: str, settings: Settings, ask: Ask) -> Evaluati
 def judge(
     run: str, part: str, settings: Settings, ask: Ask, done: Done = lambda behind, all_: None
 ) -> Judged:
-    """Return a run's answers on one part: kept ones, or asked now and kept.
+    """Return a run's predictions for one part; ``ask`` is asked only for what is not kept yet.
+
+    What has been predicted is kept even where ``done`` or ``ask`` raises: the next call goes on
+    from there.
 
     Raises:
-        RunError: no such run, without a network, or without pictures in this part.
+        RunError: no such run, without a network, or without images in this part.
+        StorageError: the network's file cannot be read.
         UnknownName: no such part.
     """
-    found = kept(run, part, settings)
-    if found is not None:
-        return found
     info = _with_network(run, settings)
     samples, seen = part_of(info, part, settings)
-    parts = []
-    for start in range(0, len(samples), CHUNK):
-        done(start, len(samples))
-        parts.append(ask([sample.path for sample in samples[start : start + CHUNK]]))
-    answers = Answers(
-        np.concatenate([each.probabilities for each in parts]),
-        np.concatenate([each.imagenet for each in parts]),
-    )
-    _keep(_file(info, part), _key(info, samples, settings), answers)
-    return _judged(info, part, samples, seen, answers)
+    key = _key(info, settings)
+    rows = _load(info, part, key)
+    contents = {sample.sha256: sample for sample in reversed(samples)}
+    missing = [sample for sha256, sample in contents.items() if sha256 not in rows]
+    kept_rows, behind = len(rows), len(contents) - len(missing)
+    try:
+        for start in range(0, len(missing), CHUNK):
+            done(behind + start, len(contents))
+            _ask_for(missing[start : start + CHUNK], ask, rows)
+    finally:
+        if len(rows) > kept_rows:
+            _save(info, part, key, rows, settings)
+    return _judged(info, part, samples, seen, rows)
 
 
 def kept(run: str, part: str, settings: Settings) -> Judged | None:
-    """Return the answers that were asked before, or None. Raises as ``judge`` does."""
+    """Return the predictions if none has to be asked for, else None. Raises as ``judge`` does."""
     info = _with_network(run, settings)
     samples, seen = part_of(info, part, settings)
-    try:
-        with _file(info, part).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            if str(file["key"]) != _key(info, samples, settings):
-                return None
-            answers = Answers(file["probabilities"], file["imagenet"])
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile):  # none yet, or not one of ours
+    rows = _load(info, part, _key(info, settings))
+    if any(sample.sha256 not in rows and is_unchanged(sample) for sample in samples):
         return None
-    return _judged(info, part, samples, seen, answers)
+    return _judged(info, part, samples, seen, rows)
 
 
 def judging_part(run: str, settings: Settings) -> str:
@@ -126,11 +129,19 @@ def imagenet_of(config: RunConfig, settings: Settings) -> Pretrained | None:
     if config.random_weights:
         return None
     try:
-        row = backbone(config.backbone)
-        find(row, row.check_size(config.size, top=True), settings, top=True)
+        backbone(config.backbone).check_size(config.size, top=True)
+        return with_weights(Pretrained(config.backbone, config.size, config.fit), settings)
     except (WeightsMissing, BadConfig):
         return None
-    return Pretrained(config.backbone, config.size, config.fit)
+
+
+def is_unchanged(sample: Sample) -> bool:
+    """Whether the sample's file has the bytes that were noted of it."""
+    try:
+        with sample.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sample.sha256
+    except OSError:
+        return False
 
 
 def part_of(info: RunInfo, part: str, settings: Settings) -> tuple[list[Sample], int]:
@@ -178,11 +189,24 @@ def _with_network(run: str, settings: Settings) -> RunInfo:
     return info
 
 
+def _ask_for(samples: Sequence[Sample], ask: Ask, rows: Rows) -> None:
+    """Add predictions to ``rows``; a file that is gone or has other bytes gets none."""
+    here = [sample for sample in samples if is_unchanged(sample)]
+    if not here:
+        return
+    answers = ask([sample.path for sample in here])
+    for sample, logits, first in zip(here, answers.logits, answers.imagenet.tolist(), strict=True):
+        rows[sample.sha256] = logits, first
+
+
 def _judged(
-    info: RunInfo, part: str, samples: Sequence[Sample], seen: int, answers: Answers
+    info: RunInfo, part: str, samples: Sequence[Sample], seen: int, rows: Mapping[str, Row]
 ) -> Judged:
     classes = classes_of(info)
-    readable = ~np.isnan(answers.probabilities).any(axis=1)
+    none: Row = (np.full(len(classes), np.nan, np.float32), UNKNOWN)
+    known = [rows.get(sample.sha256, none) for sample in samples]
+    logits = np.array([row for row, _ in known], np.float32)
+    readable = ~np.isnan(logits).any(axis=1)
     places = np.flatnonzero(readable)
     good = tuple(samples[place] for place in places.tolist())
     return Judged(
@@ -191,8 +215,8 @@ def _judged(
         classes=classes,
         samples=good,
         labels=np.array([classes.index(sample.label) for sample in good], np.int64),
-        probabilities=answers.probabilities[places],
-        imagenet=answers.imagenet[places],
+        logits=logits[places],
+        imagenet=np.array([first for _, first in known], np.int64)[places],
         unreadable=tuple(samples[place].file for place in np.flatnonzero(~readable).tolist()),
         seen=seen,
     )
@@ -202,18 +226,53 @@ def _file(info: RunInfo, part: str) -> Path:
     return info.folder / f"answers-{part}.npz"
 
 
-def _key(info: RunInfo, samples: Sequence[Sample], settings: Settings) -> str:
-    """Return what the answers depend on, as one hash."""
+def _key(info: RunInfo, settings: Settings) -> str:
+    """Return what predictions depend on beside the image.
+
+    Raises:
+        StorageError: the network's file cannot be read.
+    """
     assert info.model is not None
-    asked = imagenet_of(info.config, settings)
-    scale = backbone(info.config.backbone).imagenet_scale if asked else ()
-    pretrained = f"{asked}{scale or ''}"
-    lines = [weights_id(info.model), pretrained, *(sample.sha256 for sample in samples)]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    config = info.config
+    with explained_os_errors(f"The network of run {info.id} could not be read"):
+        lines = [f"{config.backbone} {config.size} {config.fit} {weights_id(info.model)}"]
+    other = imagenet_of(config, settings)
+    if other is not None:
+        row = backbone(other.backbone)
+        weights = find(row, other.size, settings, top=True).path
+        lines.append(f"{other.backbone} {other.size} {other.fit} {network_id(row, weights)}")
+    return "\n".join(lines)
 
 
-def _keep(path: Path, key: str, answers: Answers) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, key=key, probabilities=answers.probabilities, imagenet=answers.imagenet)
-    with suppress(OSError):  # what cannot be kept is asked again
-        write_file(path, buffer.getvalue())  # two sessions of one server may do so at a time
+def _load(info: RunInfo, part: str, key: str) -> Rows:
+    """Return the rows of a file; none where there is none, or one of another model or damaged."""
+    classes = len(classes_of(info))
+    try:
+        with _file(info, part).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            if str(file["key"]) != key:
+                return {}
+            ids, logits, imagenet = file["sha256"], file["logits"], file["imagenet"]
+        if ids.shape != (len(logits), SHA256) or logits.shape[1:] != (classes,):
+            return {}
+        text, width = ids.tobytes().hex(), 2 * SHA256
+        rows = zip(logits.astype(np.float32), imagenet.tolist(), strict=True)
+        return {text[place * width : (place + 1) * width]: row for place, row in enumerate(rows)}
+    except Exception:  # NumPy, zipfile and zlib raise a dozen kinds on damaged bytes
+        return {}
+
+
+def _save(info: RunInfo, part: str, key: str, rows: Rows, settings: Settings) -> None:
+    """Keep rows for the next time; on a disk that takes nothing they are computed again then."""
+    with suppress(OSError, StorageError):
+        if _key(info, settings) != key:  # the run was resumed meanwhile
+            return
+        rows = _load(info, part, key) | rows  # another session may have added some
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            key=key,
+            sha256=np.frombuffer(bytes.fromhex("".join(rows)), np.uint8).reshape(-1, SHA256),
+            logits=np.array([logits for logits, _ in rows.values()], np.float32),
+            imagenet=np.array([first for _, first in rows.values()], np.int64),
+        )
+        write_file(_file(info, part), buffer.getvalue())

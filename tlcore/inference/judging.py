@@ -21,7 +21,7 @@ from tlcore.training.store import run_info
 
 
 def answers(settings: Settings, run: str, paths: Sequence[Path]) -> Answers:
-    """Return what a run's network says of these files, and ImageNet's first class of each.
+    """Return the logits of a run's network for these files, and ImageNet's first class of each.
 
     ImageNet is asked with the run's own backbone, size and geometry, where its 1000 classes can be
     had in that size; each file is decoded once for both.
@@ -29,15 +29,15 @@ def answers(settings: Settings, run: str, paths: Sequence[Path]) -> Answers:
     info = run_info(run, settings)
     own = network(settings, info.ref)
     both = [own, *_imagenet(settings, info.config)]
-    probabilities = np.full((len(paths), len(own.labels)), np.nan, np.float32)
+    logits = np.full((len(paths), len(own.labels)), np.nan, np.float32)
     first = np.full(len(paths), UNKNOWN, np.int64)
     for place, told in enumerate(predict_many(both, paths, settings.limits)):
         if isinstance(told, BadImage):
             continue
-        probabilities[place] = told[0]
+        logits[place] = told[0]
         if len(told) > 1:
             first[place] = told[1].argmax()
-    return Answers(probabilities, first)
+    return Answers(logits, first)
 
 
 def evaluate_run(settings: Settings, run: str, part: str = "") -> Evaluation:

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from tlcore.errors import RunError, WeightsMissing
+from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
 from tlcore.evaluation.predictions import judge
 from tlcore.evaluation.progress import Progress
 from tlcore.evaluation.report.make import STEPS, write_report
-from tlcore.evaluation.suspects import Suspects, find_suspects
 from tlcore.inference.judging import answers, evaluate_run
 from tlcore.settings import Settings
 
@@ -24,9 +24,9 @@ def report_run(run: str, target: Path, settings: Settings, progress: Progress) -
     write_report(target, evaluation, judged, suspects, settings, progress)
 
 
-def _suspects(settings: Settings, run: str) -> Suspects | None:
+def _suspects(settings: Settings, run: str) -> LabelIssues | None:
     """Return the doubted labels; None where the features are gone and cannot be had again."""
     try:
-        return find_suspects(settings, run)
+        return find_label_issues(settings, run)
     except (RunError, WeightsMissing):
         return None

@@ -20,6 +20,7 @@ from tlcore.models.explanation import Explanation
 from tlcore.models.gradcam import explain as explain_class
 from tlcore.models.network import Network, load_pretrained
 from tlcore.models.path import ShapePath
+from tlcore.models.probabilities import softmax
 from tlcore.models.shapes import shape_path as path_of
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -75,8 +76,8 @@ def predict_many(
 ) -> list[tuple[Brief, ...] | str]:
     networks = [network(settings, ref) for ref in refs]
     return [
-        str(answers) if isinstance(answers, BadImage) else tuple(map(brief, answers))
-        for answers in answer_many(networks, images, settings.limits)
+        str(logits) if isinstance(logits, BadImage) else tuple(map(brief, map(softmax, logits)))
+        for logits in answer_many(networks, images, settings.limits)
     ]
 
 

@@ -19,6 +19,7 @@ class Pretrained:
     fit: str = "crop"  # a key of tlcore.datasets.geometry.FITS
     random: bool = False  # random weights of a fixed seed instead of ImageNet's
     top: bool = True  # with the 1000-class layer
+    weights: str = ""  # the file it is built from and when that was written, see ``with_weights``
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tlcore.datasets.geometry import fit
 from tlcore.errors import BadImage
 from tlcore.models.answers import Floats
 from tlcore.models.network import Network, preprocess
-from tlcore.models.probabilities import softmax, two_sided
+from tlcore.models.probabilities import two_sided
 from tlcore.settings import Limits
 
 BATCH = 32  # pictures a forward pass …
@@ -25,15 +25,16 @@ STEP = 8  # … the last one is filled up to a multiple of this: four shapes in 
 DECODERS = 2  # threads; Pillow lets go of Python's lock while it decodes and resizes
 
 Inputs = tuple[Floats, ...]  # one for each network, (size, size, 3) in its own range
-Answers = tuple[Floats, ...]  # one for each network, probabilities (classes,)
+Answers = tuple[Floats, ...]  # one for each network, logits float32 (classes,)
 
 
 def predict_many(
     networks: Sequence[Network], paths: Sequence[Path], limits: Limits
 ) -> Iterator[Answers | BadImage]:
-    """Yield each picture's probabilities by every network, or why it cannot be read, in order.
+    """Yield each picture's logits by every network, or why it cannot be read, in order.
 
-    Each file is decoded once, however many networks look at it.
+    A sigmoid unit z comes as (0, z), the softmax of which is the same. Each file is decoded once,
+    however many networks look at it.
     """
     starts = range(0, len(paths), BATCH)
     with ThreadPoolExecutor(DECODERS) as pool:
@@ -63,7 +64,7 @@ def _answers(
 ) -> Iterator[Answers | BadImage]:
     good = [inputs for inputs in decoded if not isinstance(inputs, BadImage)]
     by_network = [
-        _probabilities(network, [inputs[place] for inputs in good])
+        _logits(network, [inputs[place] for inputs in good])
         for place, network in enumerate(networks)
     ]
     rows = zip(*by_network, strict=True)
@@ -71,10 +72,10 @@ def _answers(
         yield inputs if isinstance(inputs, BadImage) else next(rows)
 
 
-def _probabilities(network: Network, inputs: Sequence[Floats]) -> Floats:
+def _logits(network: Network, inputs: Sequence[Floats]) -> Floats:
     """Return (n, classes) for n at most BATCH inputs."""
     rows = max(1, -(-len(inputs) // STEP)) * STEP  # never none: oneDNN fails on an empty batch
     batch = np.zeros((rows, network.size, network.size, 3), np.float32)
     for place, pixels in enumerate(inputs):
         batch[place] = pixels
-    return softmax(two_sided(network.forward(batch).numpy()[: len(inputs)]))
+    return two_sided(network.forward(batch).numpy()[: len(inputs)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from tlcore.models.answers import Floats
 
@@ -18,3 +19,10 @@ def softmax(logits: Floats) -> Floats:
     """Return the probabilities along the last axis, float32, taken in double precision."""
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     return (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def log_softmax(logits: Floats) -> npt.NDArray[np.float64]:
+    """Return the natural logarithm of ``softmax``, float64, without rounding a small one to 0."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    exact: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return exact

@@ -8,11 +8,12 @@ is only ever built from a path. The layout of the folder is Keras' own.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from tlcore.errors import WeightsDamaged, WeightsMissing
+from tlcore.models.answers import Pretrained
 from tlcore.models.catalogue import BACKBONES, Backbone
 from tlcore.settings import Settings
 
@@ -86,6 +87,21 @@ def find(backbone: Backbone, size: int, settings: Settings, *, top: bool) -> Fou
         f"`{_command(backbone, size)}`, or put it there yourself from "
         f"{address(backbone, size, settings, top=top)}, or go on with random weights."
     )
+
+
+def with_weights(ref: Pretrained, settings: Settings) -> Pretrained:
+    """Return a reference that names the state of its weight file.
+
+    Where a better file comes, or another in its place, it is another network: nothing that was
+    loaded or answered under the earlier reference is given for it.
+
+    Raises:
+        WeightsMissing: as ``find``.
+    """
+    if ref.random:
+        return ref
+    path = find(BACKBONES[ref.backbone], ref.size, settings, top=ref.top).path
+    return replace(ref, weights=f"{path.name} {path.stat().st_mtime_ns}")
 
 
 def ready(settings: Settings) -> list[Ready]:

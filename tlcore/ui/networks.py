@@ -8,7 +8,7 @@ from tlcore.datasets.geometry import FITS
 from tlcore.errors import BadConfig, WeightsMissing
 from tlcore.models.answers import NetworkRef, Pretrained, Trained
 from tlcore.models.catalogue import BACKBONES, DEFAULT, MODES, Backbone
-from tlcore.models.weights import find, ready
+from tlcore.models.weights import find, ready, with_weights
 from tlcore.settings import Settings
 from tlcore.training.store import run_info
 from tlcore.ui.seen import fit_help, fit_title
@@ -69,7 +69,7 @@ def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> Pretra
             return None
         random_badge(row, "Random weights: this means nothing")
         return Pretrained(row.name, size, how, random=True, top=_has_top(row, size))
-    return Pretrained(row.name, size, how, top=top)
+    return with_weights(Pretrained(row.name, size, how, top=top), settings)
 
 
 def view_of(ref: NetworkRef, settings: Settings) -> tuple[int, str]:

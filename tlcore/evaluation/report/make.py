@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.evaluation.progress import Progress
 from tlcore.evaluation.report.material import gather
 from tlcore.evaluation.report.page import page
-from tlcore.evaluation.suspects import Suspects
 from tlcore.settings import Settings
 from tlcore.storage import write_output
 from tlcore.training.store import load_run
@@ -21,7 +21,7 @@ def write_report(
     target: Path,
     evaluation: Evaluation,
     judged: Judged,
-    suspects: Suspects | None,
+    suspects: LabelIssues | None,
     settings: Settings,
     progress: Progress,
 ) -> None:

@@ -16,7 +16,7 @@ from tlcore.evaluation.again import set_of
 from tlcore.evaluation.corrections import Corrections, corrections_of, without_confirmed
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import Judged
-from tlcore.evaluation.suspects import Suspects
+from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.settings import Settings
 from tlcore.training.parts import pictures_of
 from tlcore.training.records import RunFacts, facts_or_none
@@ -38,7 +38,7 @@ class Material:
     train: tuple[Sample, ...]
     counts: dict[str, dict[str, int]]  # part → class → pictures, as the run divided them
     checkup: Checkup | None  # None: the data set is gone
-    suspects: Suspects | None  # None: not known
+    suspects: LabelIssues | None  # None: not known
     corrections: Corrections  # labels changed after a model had answered
     facts: RunFacts  # versions, machine, seed and data hash, as the run noted them
     made: float  # s since 1970
@@ -48,7 +48,7 @@ def gather(
     run: Run,
     evaluation: Evaluation,
     judged: Judged,
-    suspects: Suspects | None,
+    suspects: LabelIssues | None,
     settings: Settings,
 ) -> Material:
     """Gather what a report says of a run.

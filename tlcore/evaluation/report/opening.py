@@ -216,8 +216,12 @@ def _labels(material: Material, limits: Limits) -> str:
         return ""
     found = material.suspects
     doubted, all_ = found.doubted, len(found.ranking)
+    shortage = f"<p>{text(found.shortage)}</p>" if found.shortage else ""
+    if not all_:
+        return shortage
     if not doubted:
-        return f"<p>None of its {count(all_, 'label')} is doubted. {text(found.method)}.</p>"
+        none = f"<p>None of {count(all_, 'label')} is doubted. {text(found.method)}.</p>"
+        return shortage + none
     how = material.run.info.config.fit
     tiles = [
         (
@@ -231,4 +235,4 @@ def _labels(material: Material, limits: Limits) -> str:
         f"<p><b>{len(doubted):,} of {count(all_, 'label')} may be wrong</b>, by heads that have "
         f"not learned from the picture they judge ({text(found.method)}). The most suspect:</p>"
     )
-    return words + tiled(tiles)
+    return shortage + words + tiled(tiles)

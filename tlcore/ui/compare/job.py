@@ -1,13 +1,20 @@
-"""Many pictures, asked in chunks, so that there is progress to see and a stop that works."""
+"""Predictions for many images, asked in chunks, with progress to see and a stop that works.
+
+They are kept in the session under the content of the image and the model that answered, so that
+a relabelled image shows its present label without another question, and an exchanged image, a
+resumed run or a further head asks for just what is new.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import streamlit as st
 
 from tlcore.datasets.dataset import Sample
+from tlcore.evaluation.predictions import is_unchanged
 from tlcore.models.answers import NetworkRef
 from tlcore.models.brief import Brief
 from tlcore.settings import Settings
@@ -15,90 +22,126 @@ from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
 from tlcore.ui.words import count, duration
 
-CHUNK, MOST = 32, 256  # pictures a question, at first and at most
+CHUNK, MOST = 32, 256  # images a question, at first and at most
 SPELL = 2.0  # s that a question should take, as fast as the last ones went: a stop waits for one
 BREATH = 0.2  # s between two chunks: the page takes clicks then
 SLOT = "_many-job"
 
-Key = tuple[object, ...]
+Question = tuple[object, ...]  # which images, and whom to ask
 
 
 @dataclass
 class Job:
-    """What is asked, and what has come back so far. Lives in the session; small."""
+    """What has been predicted for one dataset's images. Lives in the session; small."""
 
-    key: Key  # of what was asked: another question makes another job
-    samples: list[Sample]
-    refs: list[NetworkRef]
-    rows: list[tuple[Brief, ...] | str] = field(default_factory=list)
-    stopped: bool = False
-    seconds: float = 0.0
-
-    @property
-    def over(self) -> bool:
-        return self.stopped or len(self.rows) == len(self.samples)
+    dataset: str  # its name
+    briefs: dict[tuple[str, NetworkRef], Brief] = field(default_factory=dict)  # by sha256 and model
+    refused: dict[str, str] = field(default_factory=dict)  # why an image has none, by sha256
+    question: Question | None = None  # that is being answered
+    stopped: Question | None = None  # that was stopped
+    seconds: float = 0.0  # spent waiting for the networks, in all
+    asked: int = 0  # images in all
 
     @property
     def chunk(self) -> int:
-        """How many pictures to ask next."""
+        """How many images to ask next."""
         if not self.seconds:
             return CHUNK
-        return min(MOST, max(CHUNK, int(SPELL * len(self.rows) / self.seconds) // CHUNK * CHUNK))
+        return min(MOST, max(CHUNK, int(SPELL * self.asked / self.seconds) // CHUNK * CHUNK))
 
-    @property
-    def answered(self) -> list[tuple[Sample, tuple[Brief, ...]]]:
-        """The pictures that could be read, with every network's short answer."""
-        pairs = zip(self.samples, self.rows, strict=False)
-        return [(sample, row) for sample, row in pairs if isinstance(row, tuple)]
+    def missing(self, samples: Sequence[Sample], refs: Sequence[NetworkRef]) -> list[Sample]:
+        """Return the images that some network has not been asked about yet."""
+        return [sample for sample in samples if self.lacking(sample, refs)]
 
-    @property
-    def refused(self) -> list[str]:
-        return [row for row in self.rows if isinstance(row, str)]
+    def lacking(self, sample: Sample, refs: Sequence[NetworkRef]) -> tuple[NetworkRef, ...]:
+        """Return the networks that have not been asked about an image yet."""
+        if sample.sha256 in self.refused:
+            return ()
+        return tuple(ref for ref in refs if (sample.sha256, ref) not in self.briefs)
+
+    def answered(
+        self, samples: Sequence[Sample], refs: Sequence[NetworkRef]
+    ) -> list[tuple[Sample, tuple[Brief, ...]]]:
+        """Return the images that all these networks have answered, with their short answers."""
+        return [
+            (sample, tuple(self.briefs[sample.sha256, ref] for ref in refs))
+            for sample in samples
+            if all((sample.sha256, ref) in self.briefs for ref in refs)
+        ]
 
 
-def current_job(key: Key) -> Job | None:
-    """The job of this question, if it has been started in this session."""
+def job_of(dataset: str) -> Job:
+    """Return what this session has asked about a dataset; of another one it is let go."""
     job = st.session_state.get(SLOT)
-    return job if isinstance(job, Job) and job.key == key else None
+    if not isinstance(job, Job) or job.dataset != dataset:
+        job = st.session_state[SLOT] = Job(dataset)
+    return job
 
 
-def start_job(key: Key, samples: list[Sample], refs: list[NetworkRef]) -> None:
-    st.session_state[SLOT] = Job(key, samples, refs)
+def start(job: Job, question: Question) -> None:
+    job.question, job.stopped = question, None
 
 
-def work_on(job: Job, settings: Settings) -> None:
+def work_on(
+    job: Job, samples: Sequence[Sample], refs: Sequence[NetworkRef], settings: Settings
+) -> None:
     """Ask one chunk, show how far it is, and come again until all is answered."""
-    st.fragment(_work, run_every=BREATH)(job, settings)
+    st.fragment(_work, run_every=BREATH)(job, samples, refs, settings)
 
 
-def _work(job: Job, settings: Settings) -> None:
+def _work(
+    job: Job, samples: Sequence[Sample], refs: Sequence[NetworkRef], settings: Settings
+) -> None:
     with boundary():
         bar, stop = st.columns([5, 1], vertical_alignment="center")
         stop.button("Stop", icon=":material/stop:", key="many-stop", on_click=_stop, args=(job,))
         place = bar.empty()
-        _show(place, job)
-        if not job.over:
-            _ask_next(job, settings)
-            _show(place, job)
-        if job.over:
+        _show(place, job, samples, refs)
+        if job.question and job.missing(samples, refs):
+            _ask_next(job, samples, refs, settings)
+            _show(place, job, samples, refs)
+        if not job.question or not job.missing(samples, refs):
+            job.question = None
             st.rerun()
 
 
-def _ask_next(job: Job, settings: Settings) -> None:
-    done = len(job.rows)
-    part = job.samples[done : done + job.chunk]
-    start = time.monotonic()
-    rows = inference(settings).predict_many([sample.path for sample in part], job.refs)
-    job.seconds += time.monotonic() - start
-    if len(job.rows) == done:  # nobody else has asked the same meanwhile
-        job.rows += rows
+def _ask_next(
+    job: Job, samples: Sequence[Sample], refs: Sequence[NetworkRef], settings: Settings
+) -> None:
+    """Ask about the next images; together those that the same networks have not answered."""
+    missing = job.missing(samples, refs)
+    lacking = job.lacking(missing[0], refs)
+    part = [sample for sample in missing if job.lacking(sample, refs) == lacking][: job.chunk]
+    here = [sample for sample in part if is_unchanged(sample)]
+    began = time.monotonic()
+    rows = inference(settings).predict_many([s.path for s in here], lacking) if here else []
+    job.seconds += time.monotonic() - began
+    job.asked += len(here)
+    for sample in set(part) - set(here):
+        job.refused[sample.sha256] = (
+            f"{sample.file}: Expected the picture as it came into its data set. Received another "
+            "one under its name, or none. Add it again on the Upload page."
+        )
+    for sample, row in zip(here, rows, strict=True):
+        if isinstance(row, str):
+            job.refused[sample.sha256] = row
+        else:
+            job.briefs |= {(sample.sha256, r): b for r, b in zip(lacking, row, strict=True)}
 
 
 def _stop(job: Job) -> None:
-    job.stopped = True
+    job.question, job.stopped = None, job.question
 
 
-def _show(place: st.delta_generator.DeltaGenerator, job: Job) -> None:
-    done, whole = len(job.rows), len(job.samples)
-    left = f" · about {duration(job.seconds * (whole - done) / done)} left" if done else " …"
+def _show(
+    place: st.delta_generator.DeltaGenerator,
+    job: Job,
+    samples: Sequence[Sample],
+    refs: Sequence[NetworkRef],
+) -> None:
+    whole, missing = len(samples), len(job.missing(samples, refs))
+    left = " …"
+    if job.asked and missing:
+        left = f" · about {duration(job.seconds * missing / job.asked)} left"
+    done = whole - missing
     place.progress(done / whole, text=f"{done:,} of {count(whole, 'picture')}{left}")

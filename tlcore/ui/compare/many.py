@@ -2,61 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
 from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.evaluation.batch_table import (
+    Head,
+    Score,
+    agreement,
+    baseline_of,
+    further_score,
+    scores,
+    table_of,
+)
+from tlcore.evaluation.evaluation import no_label
+from tlcore.evaluation.intervals import share_of
 from tlcore.models.answers import NetworkRef
-from tlcore.percentages import percent
+from tlcore.models.baseline import Baseline
 from tlcore.settings import Settings
 from tlcore.text import csv_cell
 from tlcore.training.parts import Parts, parts_of
 from tlcore.training.run import RunInfo
 from tlcore.training.run_label import run_labels
 from tlcore.training.store import list_runs, load_run
-from tlcore.ui.compare.job import Job, current_job, start_job, work_on
+from tlcore.ui.compare.job import Job, Question, job_of, start, work_on
 from tlcore.ui.compare.many_heat import heat_map_view
-from tlcore.ui.compare.many_table import (
-    Head,
-    Score,
-    baseline_of,
-    further_score,
-    scores,
-    table_of,
-)
 from tlcore.ui.compare.sides import Sides
 from tlcore.ui.selecting import distinct
 from tlcore.ui.sets import set_title, tiles
 from tlcore.ui.state import Choice, choose
-from tlcore.ui.words import accuracy, count, duration, label, plain
+from tlcore.ui.words import count, duration, label, plain
 
 ALL, TRAIN, VAL = "/all", "/train", "/val"  # no class is called so
 WORDS = {ALL: "all of it", TRAIN: "its training part", VAL: "its validation part"}
+REASONS = 5  # images that have no answer, named
 FACES = 12  # pictures on which the sides disagree most, shown
 ROWS_KEY = "many-table"
 
 
 def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
-    """Choose what to answer, answer it, and show what came of it."""
+    """Choose what to answer, answer what is not answered yet, and show what came of it."""
     if not sides.networks:
         return
     run = sides.runs[0] if sides.runs else None
     parts = parts_of(dataset, run) if len(dataset.classes) > 1 else {}
     samples, what = _which(dataset, parts)
     refs: list[NetworkRef] = [sides.networks[0], *(info.ref for info in sides.runs)]
-    key = (dataset.name, what, len(samples), *refs)
-    job = current_job(key)
-    if job is None or (job.stopped and not job.rows):
-        words = f"Answer {count(len(samples), 'picture')}"
-        if st.button(words, type="primary", icon=":material/play_arrow:", key="many-start"):
-            start_job(key, samples, refs)
-            st.rerun()
+    job, question = job_of(dataset.name), (what, *refs)
+    missing = job.missing(samples, refs)
+    if missing and job.question == question:
+        work_on(job, samples, refs, settings)
         return
-    if not job.over:
-        work_on(job, settings)
-        return
-    heads = [_head(info, dataset, settings) for info in sides.runs]
-    _results(job, heads, parts, dataset, settings)
+    answered = job.answered(samples, refs)
+    if missing:
+        _offer(job, question, len(missing), len(samples))
+    for reason in [job.refused[s.sha256] for s in samples if s.sha256 in job.refused][:REASONS]:
+        st.caption(f":material/warning: {plain(reason)}")
+    if answered:
+        baseline = _baseline(job, dataset, refs[:1], parts)
+        heads = [_head(info, dataset, settings) for info in sides.runs]
+        _results(job, table_of(answered, heads, baseline, parts), heads, dataset, settings)
+
+
+def _offer(job: Job, question: Question, missing: int, whole: int) -> None:
+    """A button that answers what is missing; of a part, beside what has been answered."""
+    if job.stopped == question:
+        behind = f"Stopped after {whole - missing:,} of {count(whole, 'picture')}."
+        st.info(behind, icon=":material/stop:")
+    words = f"Answer {count(missing, 'picture')}"
+    if missing < whole:
+        words = f"Answer the other {missing:,} of {count(whole, 'picture')}"
+    if st.button(words, type="primary", icon=":material/play_arrow:", key="many-start"):
+        start(job, question)
+        st.rerun()
+
+
+def _baseline(
+    job: Job, dataset: Dataset, imagenet: Sequence[NetworkRef], parts: Parts
+) -> Baseline | None:
+    """What ImageNet's classes stand for; None until all of the training part is answered."""
+    train = [sample for sample in _once(dataset) if parts.get(sample.sha256) == "train"]
+    if job.missing(train, imagenet):
+        return None
+    return baseline_of(job.answered(train, imagenet), parts)
 
 
 def _head(info: RunInfo, dataset: Dataset, settings: Settings) -> Head:
@@ -67,9 +97,14 @@ def _head(info: RunInfo, dataset: Dataset, settings: Settings) -> Head:
     )
 
 
-def _which(dataset: Dataset, parts: Parts) -> tuple[list[Sample], str]:
+def _once(dataset: Dataset) -> list[Sample]:
+    """Return the images of a dataset, of copies the first."""
     once = {sample.sha256: sample for sample in reversed(dataset.samples)}
-    samples = sorted(once.values(), key=lambda sample: sample.file)
+    return sorted(once.values(), key=lambda sample: sample.file)
+
+
+def _which(dataset: Dataset, parts: Parts) -> tuple[list[Sample], str]:
+    samples = _once(dataset)
     of_part = {TRAIN: "train", VAL: "val"}
     options = [ALL, *(of_part if parts else ()), *dataset.classes]
     what = st.selectbox(
@@ -86,66 +121,66 @@ def _which(dataset: Dataset, parts: Parts) -> tuple[list[Sample], str]:
 
 
 def _results(
-    job: Job, heads: list[Head], parts: Parts, dataset: Dataset, settings: Settings
+    job: Job, frame: pd.DataFrame, heads: list[Head], dataset: Dataset, settings: Settings
 ) -> None:
-    answered = job.answered
-    if job.stopped:
-        st.info(f"Stopped after {count(len(job.rows), 'picture')}.", icon=":material/stop:")
-    for reason in job.refused[:5]:
-        st.caption(f":material/warning: {plain(reason)}")
-    if not answered:
-        return
-    baseline = baseline_of(answered, parts)
-    frame = table_of(answered, heads, baseline, parts)
-    st.caption(
-        f"{count(len(answered), 'picture')} in {duration(job.seconds)}: "
-        f"{duration(job.seconds / len(job.rows))} each, "
-        f"reading and {count(len(heads) + 1, 'network')}."
-    )
-    _figures(frame, baseline is not None)
+    if job.asked:
+        st.caption(
+            f"{count(job.asked, 'picture')} asked about in {duration(job.seconds)}: "
+            f"{duration(job.seconds / job.asked)} each."
+        )
+    _figures(frame)
     _further(frame, heads)
     _faces(frame, dataset, settings)
     heat_map_view(frame)
     _table(frame, dataset)
 
 
-def _figures(frame: pd.DataFrame, counted: bool) -> None:
+def _figures(frame: pd.DataFrame) -> None:
     """The baseline beside the head, each with its doubt, and how often they agree."""
     base, head = scores(frame)
     left, middle, right = st.columns(3, gap="medium")
     with left:
-        if counted and base.pictures:
-            st.metric(
+        if base.images and frame["imagenet_as_label"].notna().any():
+            _score(
                 ":blue[●] ImageNet alone, no head",
-                percent(base.share),
-                help="Each ImageNet class stands for the label it most often goes with in the "
-                "training part (one never seen there, for the most frequent label); judged on the "
-                "validation part.",
+                base,
+                "Each ImageNet class stands for the label it most often goes with in the training "
+                "part, a class not met there for the label of its group (dogs, birds, vehicles "
+                "…); judged on the validation part.",
             )
-            st.caption(_doubt(base))
+            if base.unlabelled:
+                st.caption(f"{no_label(base.unlabelled)}.")
+        elif frame["label"].isna().all():
+            st.caption("These pictures have no label: nobody can know which answers are right.")
         else:
             st.caption("Answer all of the data set to see how far ImageNet's classes alone come.")
     with middle:
-        if head.pictures:
-            st.metric(":orange[●] Your own head", percent(head.share))
-            st.caption(_doubt(head))
+        if head.images:
+            _score(":orange[●] Your own head", head)
     with right:
-        if "agree" in frame and frame["agree"].notna().any():
-            agree = frame["agree"].astype(bool)
-            st.metric("They agree on", percent(float(agree.mean())))
-            st.caption(f"of {count(len(agree), 'picture')}, ImageNet's class read as a label")
+        both = agreement(frame)
+        if both.images:
+            st.metric("They agree on", share_of(both.right, both.images).short)
+            st.caption(
+                f"of {both.images:,} of {count(len(frame), 'picture')}: those for which ImageNet's "
+                "class stands for one of the head's classes"
+            )
+
+
+def _score(title: str, score: Score, words: str = "") -> None:
+    st.metric(title, share_of(score.right, score.images).short, help=words or None)
+    st.caption(f"of {count(score.images, 'labelled picture')} of the validation part")
 
 
 def _further(frame: pd.DataFrame, heads: list[Head]) -> None:
     """The other heads' accuracies, where there are several."""
     for number, head in enumerate(heads[1:], start=2):
         score = further_score(frame, number)
-        if score.pictures:
-            st.caption(f":orange[●] Head {number}, {plain(head.title)}: {_doubt(score)}")
-
-
-def _doubt(score: Score) -> str:
-    return f"{accuracy(score.share, score.pictures)} of the validation part"
+        if score.images:
+            st.caption(
+                f":orange[●] Head {number}, {plain(head.title)}: "
+                f"{share_of(score.right, score.images).words} of the validation part"
+            )
 
 
 def _faces(frame: pd.DataFrame, dataset: Dataset, settings: Settings) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.ui.compare.many_table import together
+from tlcore.evaluation.batch_table import together
 from tlcore.ui.plots import PLAIN_CHART
 from tlcore.ui.selecting import distinct
 from tlcore.ui.theme import Colours, colours, template

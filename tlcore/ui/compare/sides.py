@@ -11,7 +11,7 @@ import streamlit as st
 from tlcore.errors import WeightsMissing
 from tlcore.models.answers import Pretrained
 from tlcore.models.catalogue import BACKBONES, Backbone
-from tlcore.models.weights import find, ready
+from tlcore.models.weights import find, ready, with_weights
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo
 from tlcore.training.run_label import run_labels
@@ -57,7 +57,7 @@ def left_side(
     first = _with_top(row, size, how, settings)
     found = [] if first is None else [first]
     if second is not None:
-        found.append(Pretrained(second.name, second.size, how))
+        found.append(with_weights(Pretrained(second.name, second.size, how), settings))
     return row, size, how, found
 
 

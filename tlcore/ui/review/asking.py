@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -17,29 +17,35 @@ from tlcore.ui.services import inference
 from tlcore.ui.words import count, duration
 
 NAMES = {"train": "training", "val": "validation", "test": "test"}
-_SO_FAR = "_review-so-far"
 
 
 def judged(run: str, part: str, settings: Settings) -> Judged:
     """Return a run's answers on one part.
 
-    Whatever the person clicks meanwhile ends the waiting; what has been answered is remembered
-    for the session, so that coming back goes on from there.
+    Whatever the person clicks meanwhile ends the waiting; what has been answered is kept with the
+    run, so that coming back goes on from there.
     """
     found = kept(run, part, settings)
     if found is not None:
         return found
     place, start = st.empty(), time.monotonic()
+    began: list[int] = []  # how many were kept
 
     def done(behind: int, whole: int) -> None:
+        began.append(behind)
         words = f"Answering the {NAMES[part]} part: {behind:,} of {count(whole, 'picture')}"
-        if behind:
-            left = (time.monotonic() - start) * (whole - behind) / behind
+        if behind > began[0]:
+            left = (time.monotonic() - start) * (whole - behind) / (behind - began[0])
             words += f" · about {duration(max(1.0, left))} left"
         place.progress(behind / whole, text=f"{words} · any click stops it, nothing is lost")
 
-    found = judge(run, part, settings, _remembering(run, settings), done)
-    st.session_state.pop(_SO_FAR, None)
+    def ask(paths: Sequence[Path]) -> Answers:
+        answers: Answers = inference(settings).ask(
+            "tlcore.inference.judging:answers", run, list(paths)
+        )
+        return answers
+
+    found = judge(run, part, settings, ask, done)
     place.empty()
     return found
 
@@ -50,17 +56,3 @@ def evaluated(run: str, part: str, settings: Settings) -> tuple[Evaluation, Judg
     train = judged(run, "train", settings)
     tested = judging_part(run, settings) == "test"
     return evaluate(found, train, dataset_hash(found.samples), tested=tested), found
-
-
-def _remembering(run: str, settings: Settings) -> Callable[[Sequence[Path]], Answers]:
-    so_far: dict[tuple[str, Path], Answers] = st.session_state.setdefault(_SO_FAR, {})
-
-    def ask(paths: Sequence[Path]) -> Answers:
-        key = (run, paths[0])
-        if key not in so_far:
-            so_far[key] = inference(settings).ask(
-                "tlcore.inference.judging:answers", run, list(paths)
-            )
-        return so_far[key]
-
-    return ask

@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from tlcore.evaluation.curves import at_threshold, curves
-from tlcore.evaluation.evaluation import Evaluation
+from tlcore.evaluation.evaluation import Evaluation, no_label
 from tlcore.evaluation.intervals import Share
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import judging_part
-from tlcore.percentages import percent, points, probability
+from tlcore.percentages import points, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.plots import PLAIN_CHART
@@ -80,6 +80,8 @@ def _against(found: Evaluation) -> None:
         st.markdown(plain(found.beside_imagenet.beside("ImageNet alone")))
     if found.imagenet is None:
         st.caption(f"ImageNet alone: {found.imagenet_note[0].lower()}{found.imagenet_note[1:]}")
+    if found.imagenet_unlabelled:
+        st.caption(f"ImageNet alone: {no_label(found.imagenet_unlabelled)}.")
 
 
 def _figures(found: Evaluation) -> None:
@@ -150,7 +152,7 @@ def _calibration(found: Evaluation) -> None:
         )
         st.write(
             f"It was {probability(known.confidence)} sure on average and right on "
-            f"{percent(known.accuracy)}: {known.words}."
+            f"{found.accuracy.words}: {known.words}."
         )
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from tlcore.evaluation.again import set_of
 from tlcore.evaluation.corrections import without_confirmed
-from tlcore.evaluation.suspects import FOLDS, Suspect, Suspects
+from tlcore.evaluation.label_issues import FOLDS, LabelIssue, LabelIssues
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
@@ -14,8 +14,9 @@ from tlcore.ui.review.asking import NAMES
 from tlcore.ui.review.pictures import pictures
 from tlcore.ui.selecting import distinct
 from tlcore.ui.services import inference
-from tlcore.ui.words import count, label
+from tlcore.ui.words import count, label, plain
 
+TASK = "tlcore.evaluation.label_issues:find_label_issues"
 MORE = 24  # pictures shown beyond those that are doubted
 
 
@@ -24,6 +25,10 @@ def suspects_view(run: Run, settings: Settings) -> None:
     with st.spinner("Training heads that have not seen the picture they judge …"):
         found = _suspects(run.info.id, run.info.data_hash, settings)
     found = without_confirmed(found, set_of(run.info, settings))
+    if found.shortage:
+        st.info(plain(found.shortage), icon=":material/info:")
+    if not found.ranking:
+        return
     parts = ["train", "val"]
     part = st.segmented_control(
         "Part", parts, default="train", required=True, key=f"suspects-{run.info.id}",
@@ -48,12 +53,12 @@ def suspects_view(run: Run, settings: Settings) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _suspects(run: str, data: str, _settings: Settings) -> Suspects:
-    found: Suspects = inference(_settings).ask("tlcore.evaluation.suspects:find_suspects", run)
+def _suspects(run: str, data: str, _settings: Settings) -> LabelIssues:
+    found: LabelIssues = inference(_settings).ask(TASK, run)
     return found
 
 
-def _said(doubted: list[Suspect], ranking: list[Suspect], found: Suspects) -> None:
+def _said(doubted: list[LabelIssue], ranking: list[LabelIssue], found: LabelIssues) -> None:
     number = f"**{count(len(doubted), 'label')} of {len(ranking):,} may be wrong**"
     if not doubted:
         number = f"**None of {count(len(ranking), 'label')} is doubted**"
@@ -65,7 +70,7 @@ def _said(doubted: list[Suspect], ranking: list[Suspect], found: Suspects) -> No
     )
 
 
-def _told(each: Suspect) -> str:
+def _told(each: LabelIssue) -> str:
     own, other = label(each.sample.label), label(each.suggested)
     return (
         f"Labelled {own}; unseen, the head gives {own} {probability(each.own)} and {other} "

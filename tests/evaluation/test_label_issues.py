@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.evaluation.made import trained
+from tests.pictures import write_patches
+from tests.training.test_train import SMALL
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.store import open_dataset
 from tlcore.evaluation.features import Features
-from tlcore.evaluation.suspects import find_suspects, rank
+from tlcore.evaluation.label_issues import find_label_issues, rank
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.facts import read_or_write_split
@@ -68,7 +71,7 @@ def test_a_copy_is_never_judged_by_a_head_that_learned_from_the_other(
     config = RunConfig(
         str(tmp_path / "set"), backbone="MobileNet-0.25", size=64, epochs=30, learning_rate=0.01
     )
-    own = [each.own for each in find_suspects(real, _divided(real, config)).ranking]
+    own = [each.own for each in find_label_issues(real, _divided(real, config)).ranking]
     assert len(own) == 48
     assert np.mean(own) < 0.6  # 0.76 where the copies are in two folds
 
@@ -83,7 +86,7 @@ def test_flipped_labels_of_ants_and_bees_come_first(
         flipped = _linked(source, folder, seed)
         run = _divided(real, RunConfig(str(folder)))
         ranking = [
-            each for each in find_suspects(real, run).ranking if each.sample.split == "train"
+            each for each in find_label_issues(real, run).ranking if each.sample.split == "train"
         ]
         first = {each.sample.path.name for each in ranking[: len(ranking) // 10]}
         assert len(first & flipped) >= ENOUGH * len(flipped)
@@ -110,3 +113,19 @@ def _linked(source: Path, folder: Path, seed: int) -> set[str]:
         (folder / part / label).mkdir(parents=True, exist_ok=True)
         (folder / part / label / name).symlink_to(path)
     return {path.name for path in flipped}
+
+
+def test_a_class_with_too_few_images_is_left_out_by_name(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Two are judged between them; of a third with 2 images, one of them twice, nothing is said."""
+    data = write_patches(tmp_path / "set", classes=3, each=12)
+    for number in range(2, 12):
+        (data / "red" / f"{number:02}.png").unlink()
+    shutil.copy(data / "red" / "00.png", data / "red" / "copy.png")
+    run = trained(settings, RunConfig(str(data), epochs=2, **SMALL))
+    found = find_label_issues(settings, run.id)
+    assert {each.sample.label for each in found.ranking} == {"blue", "green"}
+    assert {each.suggested for each in found.ranking} == {"blue", "green"}
+    assert found.left_out == (("red", 2),)
+    assert "(red 2): at least 10 different ones per class" in found.shortage

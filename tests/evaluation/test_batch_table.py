@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from tlcore.datasets.dataset import Sample
-from tlcore.models.brief import Brief
-from tlcore.models.certainty import Certainty
-from tlcore.ui.compare.many_table import (
+from tlcore.evaluation.batch_table import (
     Head,
+    agreement,
     baseline_of,
     further_score,
     scores,
     table_of,
     together,
 )
+from tlcore.models.brief import Brief
+from tlcore.models.certainty import Certainty
 from tlcore.ui.compare_view import search
 
 DOG, CAT = 207, 281  # golden retriever, tabby
@@ -47,7 +50,7 @@ ROWS = answered(
 def test_agreement_scores_and_order() -> None:
     baseline = baseline_of(ROWS, PARTS)
     assert baseline is not None
-    assert dict(baseline.labels) == {DOG: "dog", CAT: "cat"}
+    assert dict(baseline.classes) == {DOG: "dog", CAT: "cat"}
     frame = table_of(ROWS, [HEAD], baseline, PARTS)
     assert frame.iloc[0]["file"] == "c.jpg"  # the one on which they disagree
     assert frame.iloc[0]["disagreement"] == np.float64(0.7)
@@ -55,8 +58,8 @@ def test_agreement_scores_and_order() -> None:
     assert frame.iloc[0]["imagenet"] == "tabby"
     assert frame.iloc[0]["group"] == "cats, small and big"
     base, head = scores(frame)
-    assert (base.right, base.pictures) == (1, 2)
-    assert (head.right, head.pictures) == (2, 2)
+    assert (base.right, base.images) == (1, 2)
+    assert (head.right, head.images) == (2, 2)
 
 
 def test_a_further_head_is_not_judged_by_what_it_learned_from() -> None:
@@ -66,7 +69,7 @@ def test_a_further_head_is_not_judged_by_what_it_learned_from() -> None:
     frame = table_of(rows, [HEAD, other], baseline_of(ROWS, PARTS), PARTS)
     assert frame.set_index("file")["head 2"].tolist() == ["cat", "cat", "dog", "dog"]
     score = further_score(frame, 2)
-    assert (score.right, score.pictures) == (0, 1)
+    assert (score.right, score.images) == (0, 1)
 
 
 def test_without_training_pictures_nothing_is_claimed() -> None:
@@ -74,10 +77,41 @@ def test_without_training_pictures_nothing_is_claimed() -> None:
     assert baseline_of(rows, PARTS) is None
     frame = table_of(rows, [HEAD], None, PARTS)
     assert frame["agree"].isna().all()
-    assert frame["disagreement"].tolist() == [0, 0]
+    assert frame["disagreement"].isna().all()
     without_head = table_of([(s, b[:1]) for s, b in rows], [], None, PARTS)
     assert "head" not in without_head
-    assert scores(without_head)[1].pictures == 0
+    assert scores(without_head)[1].images == 0
+
+
+def test_what_nobody_can_know_is_blank() -> None:
+    """An image without label, one of a class that the head does not know, an ImageNet class of a
+    group that training never met: nothing is right or wrong there, and nothing agrees."""
+    car, towel = 817, 700
+    rows = answered(
+        ("a", "dog", DOG, 0.9, 1, 0.9),
+        ("b", "cat", CAT, 0.8, 0, 0.7),
+        ("e", "car", car, 0.8, 0, 0.7),
+        ("f", "unlabelled", DOG, 0.7, 1, 0.6),
+        ("g", "unlabelled", towel, 0.5, 0, 0.6),
+        ("h", "car", car, 0.5, 0, 0.6),
+    )
+    parts = {"a": "train", "b": "train", "e": "train", "h": "val"}
+    frame = table_of(rows, [HEAD], baseline_of(rows, parts), parts)
+    written = pd.read_csv(io.StringIO(frame.to_csv(index=False)), dtype=str, keep_default_na=False)
+    by_file = written.set_index("file")
+    columns = ["label", "head_right", "imagenet_as_label", "agree"]
+    assert by_file.loc["a.jpg", columns].tolist() == ["dog", "True", "dog", "True"]
+    assert by_file.loc["e.jpg", columns].tolist() == ["car", "", "car", ""]
+    assert by_file.loc["f.jpg", columns].tolist() == ["", "", "dog", "True"]
+    assert by_file.loc["g.jpg", columns].tolist() == ["", "", "", ""]
+    assert by_file.loc["g.jpg", "disagreement"] == ""
+    row = next(row for row in json.loads(frame.to_json(orient="records")) if row["file"] == "g.jpg")
+    assert [row[column] for column in columns] == [None] * 4
+    assert (agreement(frame).right, agreement(frame).images) == (3, 3)
+    base, head = scores(frame)
+    assert (base.right, base.images, base.unlabelled) == (1, 1, 0)
+    assert head.images == 0  # of cars it knows nothing
+    assert together(frame, "imagenet", "label")[1] == ["car", "cat", "dog", "no label"]
 
 
 def test_the_heat_map_counts_every_picture_once() -> None:

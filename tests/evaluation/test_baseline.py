@@ -1,0 +1,79 @@
+"""ImageNet alone: what its classes are worth on photographs of breeds that training never met."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import tlcore
+from tests.evaluation.made import trained
+from tlcore.evaluation.evaluation import Evaluation
+from tlcore.inference.judging import evaluate_run
+from tlcore.models.groups import imagenet_groups
+from tlcore.models.labels import imagenet_classes
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.run import RunInfo
+
+
+@pytest.fixture(scope="module")
+def of_group(shared: Path) -> Callable[[str], list[Path]]:
+    """The photographs of a group of ImageNet's classes, each of another class."""
+    wnids, groups = imagenet_classes()[0], imagenet_groups()
+    photos = sorted((shared / "photos").glob("*.JPEG"))
+
+    def find(group: str) -> list[Path]:
+        return [p for p in photos if groups[wnids.index(p.name.split("_")[0])] == group]
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def run(
+    of_group: Callable[[str], list[Path]], shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Settings, RunInfo]:
+    """Dogs and birds, in training more birds; in validation other breeds, and a car among birds."""
+    home = tmp_path_factory.mktemp("baseline")
+    dogs, birds, cars = map(of_group, ("dogs", "birds", "vehicles"))
+    parts = {
+        "train/dogs": dogs[:4],
+        "train/birds": birds[:6],
+        "val/dogs": dogs[4:],
+        "val/birds": [*birds[6:], cars[0]],
+    }
+    for part, files in parts.items():
+        (home / "set" / part).mkdir(parents=True)
+        for file in files:
+            shutil.copy(file, home / "set" / part)
+    settings = Settings(home=home / "home", keras_home=shared / "keras")
+    config = RunConfig(str(home / "set"), backbone="MobileNetV2", size=224, epochs=1)
+    return settings, trained(settings, config)
+
+
+def test_a_breed_that_training_never_met_counts_as_its_group(run: tuple[Settings, RunInfo]) -> None:
+    """The dogs count as dogs, not as birds, of which training has more."""
+    settings, info = run
+    found = evaluate_run(settings, info.id)
+    assert found.imagenet is not None
+    assert found.pictures == 15
+    assert found.imagenet.value >= 12 / 15  # 4 of 15 by the most frequent label
+    assert found.majority.label == "birds"
+
+
+def test_an_image_of_a_group_that_training_never_met_gets_no_label(
+    run: tuple[Settings, RunInfo],
+) -> None:
+    """It is counted apart, on the page, in the report, the table and the JSON."""
+    settings, info = run
+    found: Evaluation = evaluate_run(settings, info.id)
+    assert found.imagenet_unlabelled == 1
+    words = "1 picture got no label"
+    assert words in found.imagenet_note
+    assert replace(found, imagenet_unlabelled=0) != found
+    table = tlcore(settings, "runs", "evaluate", info.id)
+    row = next(line for line in table.stdout.splitlines() if line.startswith("ImageNet alone"))
+    assert words in row

@@ -1,0 +1,188 @@
+"""Predictions kept by content: what is computed again, and the log loss of the logits."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.special import log_softmax
+
+from tests.evaluation.made import REAL, stored, trained, write_parts
+from tests.pictures import write_patches
+from tests.training.test_train import SMALL
+from tlcore.datasets.geometry import fit
+from tlcore.evaluation.predictions import Answers, judge, kept
+from tlcore.inference.judging import answers, evaluate_run
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.parts import pictures_of
+from tlcore.training.run import RunInfo
+from tlcore.training.store import run_info
+
+COUNTS = {part: {"ants": 6, "bees": 4} for part in ("train", "val", "test")}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("predictions")
+    return Settings(home=folder / "home", keras_home=folder / "keras")
+
+
+@pytest.fixture(scope="module")
+def run(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
+    """One run on random weights for all who put back what they take away."""
+    files = write_parts(tmp_path_factory.mktemp("files") / "set", COUNTS, spread=60)
+    return trained(home, RunConfig(stored(home, files), epochs=3, learning_rate=0.01, **SMALL))
+
+
+def network_logits(info: RunInfo, part: str) -> tuple[list[int], np.ndarray]:
+    """Each image's class and its logits (0, z) or (classes,), by plain Keras."""
+    saved = keras.models.load_model(info.folder / "model.keras", compile=False)
+    model = keras.Model(saved.input, saved.get_layer("logits").output)
+    split = json.loads((info.folder / "split.json").read_text())
+    size = info.config.size
+    pixels = [fit(Image.open(r["path"]).convert("RGB"), size, info.config.fit) for r in split[part]]
+    batch = keras.applications.mobilenet.preprocess_input(np.stack(pixels).astype(np.float32))
+    logits = np.asarray(model(batch, training=False), np.float64)
+    if logits.shape[1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    return [split["classes"].index(row["label"]) for row in split[part]], logits
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_log_loss_of_a_certain_mistake_is_that_of_the_logits(
+    classes: int, real: Settings, tmp_path: Path
+) -> None:
+    """A label that is wrong for sure costs what it costs, not at most 16 nats."""
+    parts = tmp_path / "parts"
+    write_patches(parts / "train", classes, each=4)
+    write_patches(parts / "val", classes, each=3, side=40)
+    (parts / "val" / "blue" / "02.png").rename(parts / "val" / "green" / "99.png")
+    run = trained(real, RunConfig(str(parts), epochs=60, learning_rate=1.0, **REAL))
+    labels, logits = network_logits(run, "val")
+    losses = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+    assert losses.max() > 20  # where a probability of float32 has long been cut
+    found = evaluate_run(real, run.id, "val")
+    assert found.log_loss == pytest.approx(losses.mean(), rel=1e-4)
+    again = evaluate_run(real, run.id, "val")
+    assert again.log_loss == found.log_loss
+
+
+def asked_for(settings: Settings, info: RunInfo, part: str) -> list[str]:
+    """Judge a part; return the files that the network was asked for."""
+    asked: list[str] = []
+
+    def ask(paths: Sequence[Path]) -> Answers:
+        asked.extend(path.name for path in paths)
+        return answers(settings, info.id, paths)
+
+    judge(info.id, part, settings, ask)
+    return asked
+
+
+def outdated(file: Path) -> None:
+    """Write the file as it was before logits were kept, under the key that it has."""
+    with np.load(file) as old:
+        number = len(old["imagenet"])
+        arrays = {"key": old["key"], "imagenet": old["imagenet"]}
+    np.savez(file, probabilities=np.full((number, 2), 0.5, np.float32), **arrays)
+
+
+def other_classes(file: Path) -> None:
+    with np.load(file) as whole:
+        arrays = {name: whole[name] for name in whole.files}
+    np.savez(file, **arrays | {"logits": np.zeros((len(arrays["logits"]), 5), np.float32)})
+
+
+ARRAY = io.BytesIO()
+np.save(ARRAY, np.zeros(3))
+DAMAGE = {
+    "empty": lambda file: file.write_bytes(b""),
+    "truncated": lambda file: file.write_bytes(file.read_bytes()[:300]),
+    "garbage": lambda file: file.write_bytes(os.urandom(2000)),
+    "another array": lambda file: file.write_bytes(ARRAY.getvalue()),
+    "of an older version": outdated,
+    "of other classes": other_classes,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_predictions_are_computed_again(damage: str, run: RunInfo, home: Settings) -> None:
+    sound = evaluate_run(home, run.id)
+    DAMAGE[damage](run.folder / "answers-test.npz")
+    assert evaluate_run(home, run.id) == sound
+    assert asked_for(home, run, "test") == []
+
+
+def test_another_model_under_the_same_run_answers_itself(run: RunInfo, home: Settings) -> None:
+    """As a resumed run writes one; the old model's predictions are no longer given."""
+    before = evaluate_run(home, run.id)
+    assert run.model is not None
+    old = run.model.read_bytes()
+    model = keras.models.load_model(run.model, compile=False)
+    model.get_layer("logits").set_weights(
+        [-each for each in model.get_layer("logits").get_weights()]
+    )
+    model.save(run.model)
+    turned = evaluate_run(home, run.id)
+    run.model.write_bytes(old)
+    assert turned.accuracy.value == pytest.approx(1 - before.accuracy.value)
+    assert evaluate_run(home, run.id) == before
+
+
+def test_an_interrupted_review_goes_on_from_there(
+    run: RunInfo, home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tlcore.evaluation.predictions.CHUNK", 4)
+    (run.folder / "answers-val.npz").unlink(missing_ok=True)
+    behind: list[int] = []
+
+    def click(number: int, _: int) -> None:
+        behind.append(number)
+        if number == 8:
+            raise KeyboardInterrupt
+
+    def ask(paths: Sequence[Path]) -> Answers:
+        return answers(home, run.id, paths)
+
+    with pytest.raises(KeyboardInterrupt):
+        judge(run.id, "val", home, ask, click)
+    assert behind == [0, 4, 8]
+    assert kept(run.id, "val", home) is None
+    assert len(asked_for(home, run, "val")) == 2
+    assert kept(run.id, "val", home) is not None
+
+
+def test_an_image_that_comes_back_counts_again(run: RunInfo, home: Settings) -> None:
+    """One that is gone, or another in its place, is left out by name as long as that lasts."""
+    whole = evaluate_run(home, run.id, "val")
+    first, second = pictures_of(run_info(run.id, home), "val")[:2]
+    own = first.path.read_bytes()
+    (run.folder / "answers-val.npz").unlink()
+    first.path.write_bytes(second.path.read_bytes())
+    away = second.path.rename(second.path.with_suffix(".away"))
+    found = evaluate_run(home, run.id, "val")
+    assert found.unreadable == (first.file, second.file)
+    assert asked_for(home, run, "val") == []  # nothing that could be asked about
+    first.path.write_bytes(own)
+    away.rename(second.path)
+    assert evaluate_run(home, run.id, "val") == whole
+
+
+def test_a_disk_that_takes_nothing_leaves_the_numbers(
+    run: RunInfo, home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    whole = evaluate_run(home, run.id, "val")
+    (run.folder / "answers-val.npz").unlink()
+    monkeypatch.setattr("tlcore.evaluation.predictions.write_file", full)
+    assert evaluate_run(home, run.id, "val") == whole

@@ -1,0 +1,123 @@
+"""Compare, many images: predictions kept by content, labels as they stand, blanks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.conftest import Opened, texts
+from tests.pictures import write_patches
+from tlcore.datasets.edits.editing import exclude, relabel
+from tlcore.datasets.sources import from_folder
+from tlcore.datasets.store import add_to_set, import_set, load_set
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.events import Epoch
+from tlcore.training.orders import create_run, reopen_run
+from tlcore.training.worker import work
+from tlcore.ui import services
+
+SET = "Patches"
+MANY = {"view": "many", "backbone": "MobileNet-0.25", "size": "128"}
+CONFIG = RunConfig(SET, backbone="MobileNet-0.25", size=64, epochs=4, learning_rate=0.03)
+
+
+@pytest.fixture
+def run(real_workspace: Settings, tmp_path: Path) -> str:
+    """A run that was stopped after its first epoch; its id."""
+    import_set(SET, from_folder(write_patches(tmp_path / "patches", classes=2)), real_workspace)
+    folder, lock = create_run(CONFIG, real_workspace)
+    stop = lambda event: (folder / "stop").touch() if isinstance(event, Epoch) else None  # noqa: E731
+    assert work(folder, real_workspace, emit=stop).state == "stopped"
+    os.close(lock)
+    return folder.name
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Each question about many images: how many images, how many networks."""
+    questions: list[tuple[int, int]] = []
+
+    class Counting(services.Inference):
+        def predict_many(self, images, refs):
+            questions.append((len(images), len(refs)))
+            return super().predict_many(images, refs)
+
+    monkeypatch.setattr(services, "Inference", Counting)
+    return questions
+
+
+def answered(at: AppTest) -> AppTest:
+    """Press the button, and wait until all is answered."""
+    at.button(key="many-start").click().run()
+    for _ in range(3):
+        at.run()
+    assert not at.exception
+    return at
+
+
+def rows(at: AppTest, column: str) -> dict[str, object]:
+    frame = at.dataframe[0].value
+    return dict(zip(frame["file"], frame[column], strict=True))
+
+
+def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
+    opened: Opened, run: str, real_workspace: Settings, asked: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    """One session: each change asks for just what is new; no old label, no old model is shown."""
+    at = answered(opened("Compare", set=SET, run=run, **MANY))
+    assert asked == [(16, 2)]
+    before = rows(at, "head_probability")
+    at.run()
+    assert asked == [(16, 2)]  # a second look asks no network
+
+    first = min(load_set(SET, real_workspace).samples, key=lambda sample: sample.file)
+    assert rows(at, "label")[first.file] == "blue"
+    relabel(SET, [first.key], "green", real_workspace)
+    at.run()
+    assert not at.exception
+    assert rows(at, "label")[first.file] == "green"
+    assert asked == [(16, 2)]
+
+    exclude(SET, [first.key], real_workspace)
+    write_patches(tmp_path / "more", classes=1, each=1, side=40)
+    shutil.move(tmp_path / "more" / "blue" / "00.png", tmp_path / "more" / "blue" / "new.png")
+    add_to_set(SET, from_folder(tmp_path / "more"), real_workspace)
+    at.run()
+    assert not at.exception
+    assert first.file not in rows(at, "label")
+    assert at.button(key="many-start").label == "Answer the other 1 of 16 pictures"
+    answered(at)
+    assert "blue/new.png" in rows(at, "label")
+    assert asked == [(16, 2), (1, 2)]
+
+    folder, lock = reopen_run(run, real_workspace)
+    assert work(folder, real_workspace).state == "finished"
+    os.close(lock)
+    at.run()
+    assert (
+        at.button(key="many-start").label == "Answer 16 pictures"
+    )  # the old model's are not shown
+    answered(at)
+    assert asked == [(16, 2), (1, 2), (16, 1)]  # ImageNet's network has not changed
+    after = rows(at, "head_probability")
+    assert all(after[file] != before[file] for file in before.keys() & after.keys())
+
+
+def test_images_without_label_are_not_wrong(
+    opened: Opened, run: str, real_workspace: Settings, photos: list[Path], tmp_path: Path
+) -> None:
+    """Loose photographs, and a head that knows blue and green: nobody can know who is right."""
+    (tmp_path / "loose").mkdir()
+    for photo in photos[:4]:
+        shutil.copy(photo, tmp_path / "loose")
+    import_set("Loose", from_folder(tmp_path / "loose"), real_workspace)
+    at = answered(opened("Compare", set="Loose", run=run, **MANY))
+    for column in ("label", "head_right", "agree", "disagreement"):
+        assert at.dataframe[0].value[column].isna().all(), column
+    assert "They agree on" not in [metric.label for metric in at.metric]
+    assert "have no label" in texts(at)

@@ -1,0 +1,177 @@
+"""Many images: ImageNet's answer beside those of heads, as a table.
+
+What cannot be known is blank (None, an empty cell, null), never False: whether an answer to an
+image without label is right, or whether two answers agree that share no class.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tlcore.datasets.dataset import UNLABELLED, Sample
+from tlcore.models.baseline import Baseline, learn_baseline
+from tlcore.models.brief import Brief
+from tlcore.models.groups import imagenet_groups
+from tlcore.models.labels import imagenet_classes
+from tlcore.training.parts import Parts
+
+Answered = Sequence[tuple[Sample, tuple[Brief, ...]]]  # ImageNet's answer first, then the heads'
+ROWS = 14  # ImageNet classes in the heat map; the others make one row
+OTHERS = "others"
+NO_LABEL = "no label"
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head that was asked."""
+
+    title: str
+    classes: tuple[str, ...]
+    learned: frozenset[str] = frozenset()  # sha256 of the images it learned from
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many of the labelled validation images are right."""
+
+    right: int
+    images: int
+    unlabelled: int = 0  # of the images, those that the baseline gives no label: not right
+
+
+def label_of(sample: Sample) -> str | None:
+    """Return an image's label; None for an image that has none."""
+    return None if sample.label in ("", UNLABELLED) else sample.label
+
+
+def baseline_of(answered: Answered, parts: Parts) -> Baseline | None:
+    """Count on the labelled training images among those answered; None where there are none."""
+    train = [
+        (row[0].index, label)
+        for sample, row in answered
+        if parts.get(sample.sha256) == "train" and (label := label_of(sample))
+    ]
+    return learn_baseline(*map(list, zip(*train, strict=True))) if train else None
+
+
+def table_of(
+    answered: Answered, heads: Sequence[Head], baseline: Baseline | None, parts: Parts
+) -> pd.DataFrame:
+    """Return one row an image, the greatest disagreement first.
+
+    Args:
+        answered: the images, with their labels as they stand, and their short answers.
+        heads: in the order in which they answered; the first is the one that is compared.
+        baseline: gives ImageNet's answer as one of the labels; None where it cannot.
+        parts: which images were learned from.
+    """
+    wnids, names = imagenet_classes()
+    groups = imagenet_groups()
+    rows = []
+    for sample, (first, *others) in answered:
+        row: dict[str, object] = {
+            "file": sample.file,
+            "label": label_of(sample),
+            "part": parts.get(sample.sha256, ""),
+            "imagenet": names[first.index].replace("_", " "),
+            "wnid": wnids[first.index],
+            "group": groups[first.index],
+            "imagenet_probability": first.probability,
+            "imagenet_as_label": baseline.label(first.index) if baseline else None,
+        }
+        if heads:
+            row |= _head_columns(others[0], heads[0], sample, row)
+        for number, (head, brief) in enumerate(zip(heads, others, strict=True), start=1):
+            row |= _further_columns(f"head {number}", head, brief, sample) if number > 1 else {}
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    if "disagreement" not in frame:
+        return frame
+    frame["disagreement"] = frame["disagreement"].astype(float)
+    return frame.sort_values("disagreement", ascending=False, kind="stable")
+
+
+def _head_columns(
+    brief: Brief, head: Head, sample: Sample, row: dict[str, object]
+) -> dict[str, object]:
+    answer, other = head.classes[brief.index], row["imagenet_as_label"]
+    agree = answer == other if other in head.classes else None
+    sure = (float(str(row["imagenet_probability"])) + brief.probability) / 2
+    return {
+        "head": answer,
+        "head_probability": brief.probability,
+        "head_right": _right(answer, head, sample),
+        "agree": agree,
+        "disagreement": {True: 0.0, False: sure, None: None}[agree],
+    }
+
+
+def _further_columns(name: str, head: Head, brief: Brief, sample: Sample) -> dict[str, object]:
+    answer = head.classes[brief.index]
+    return {
+        name: answer,
+        f"{name} probability": brief.probability,
+        f"{name} right": _right(answer, head, sample),
+        f"{name} learned from it": sample.sha256 in head.learned,
+    }
+
+
+def _right(answer: str, head: Head, sample: Sample) -> bool | None:
+    """Whether an answer is right; None where the image has no label that the head knows."""
+    label = label_of(sample)
+    return answer == label if label in head.classes else None
+
+
+def further_score(frame: pd.DataFrame, number: int) -> Score:
+    """Return head ``number``'s score, from 2, on the validation images new to it."""
+    name = f"head {number}"
+    fair = frame[(frame["part"] == "val") & ~frame[f"{name} learned from it"].astype(bool)]
+    return _score(fair[f"{name} right"])
+
+
+def scores(frame: pd.DataFrame) -> tuple[Score, Score]:
+    """Return (baseline, head) on the labelled validation images of the table."""
+    val = frame[(frame["part"] == "val") & frame["label"].notna()]
+    right = int((val["imagenet_as_label"] == val["label"]).sum())
+    base = Score(right, len(val), int(val["imagenet_as_label"].isna().sum()))
+    return base, _score(val["head_right"]) if "head" in frame else Score(0, 0)
+
+
+def agreement(frame: pd.DataFrame) -> Score:
+    """Return on how many images both agree, of those for which both have one of its classes."""
+    return _score(frame["agree"]) if "agree" in frame else Score(0, 0)
+
+
+def _score(right: pd.Series) -> Score:
+    known = right[right.notna()]
+    return Score(int(known.astype(bool).sum()), len(known))
+
+
+def together(
+    frame: pd.DataFrame, what: str, against: str
+) -> tuple[list[str], list[str], np.ndarray]:
+    """Count how often each of ImageNet's classes (or groups) goes with each label.
+
+    Args:
+        frame: as ``table_of`` gives it.
+        what: "imagenet" or "group", the rows.
+        against: "head" or "label", the columns.
+
+    Returns:
+        Row names (the most frequent, then the others), column names (NO_LABEL last, where an
+        image has none), counts (rows, columns).
+    """
+    most = [name for name, _ in Counter(frame[what]).most_common()]
+    rows = most[:ROWS] + ([OTHERS] if len(most) > ROWS else [])
+    given = frame[against].where(frame[against].notna(), NO_LABEL)
+    columns = sorted(set(given), key=lambda name: (name == NO_LABEL, name))
+    counts = np.zeros((len(rows), len(columns)), int)
+    for name, column in zip(frame[what], given, strict=True):
+        place = rows.index(name) if name in rows[:ROWS] else len(rows) - 1
+        counts[place, columns.index(column)] += 1
+    return rows, columns, counts
