@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, html_of, texts
 from tests.pictures import write_patches
-from tlcore.datasets.draws import draw_stratified
 from tlcore.datasets.sources import from_folder
+from tlcore.datasets.splits import draw_stratified
 from tlcore.datasets.store import import_set
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
