@@ -18,11 +18,13 @@ from tests.cli.running import together
 from tests.old_workspace import ANSWERS, DATASET, FINISHED, PLACE, unpack
 from tlcore.settings import Settings
 
-# key → why its value is another one today
-REDEFINED: dict[str, str] = {
-    "balanced_accuracy": "its interval was too narrow: 85% coverage for 120 classes of 3 images",
+# end of a value's place → why it is another one today
+REDEFINED = {
+    "balanced_accuracy: low": "it was too narrow: 85% coverage for 120 classes of 3 images",
+    "balanced_accuracy: high": "as above",
     "data_hash": "It is the hash of the whole dataset, test split included, as `dataset show` has "
     "it; runs noted one of training and validation, their lines joined in another way.",
+    "warnings": "sentences, which are worded anew",
 }
 
 
@@ -44,15 +46,17 @@ def test_a_run_of_an_earlier_release_has_the_hash_of_its_dataset(tmp_path: Path)
 
 
 def check_same(before: Any, now: Any, place: str) -> None:
-    """Compare every value that there was, numbers to six digits."""
+    """Compare every value that there was, numbers to five digits."""
+    if place.endswith(tuple(REDEFINED)):
+        return
     if isinstance(before, dict):
-        for key in before.keys() - REDEFINED.keys():
+        for key in before:
             check_same(before[key], now[key], f"{place}: {key}")
     elif isinstance(before, list):
         assert len(before) == len(now), place
         for number, (one, other) in enumerate(zip(before, now, strict=True)):
             check_same(one, other, f"{place}[{number}]")
     elif isinstance(before, float):
-        assert now == pytest.approx(before, rel=1e-6), place
+        assert now == pytest.approx(before, rel=1e-5), place
     else:
         assert before == now, place
