@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.old_workspace import DATASET, FINISHED, unpack
+from tests.old_workspace import DATASET, FINISHED, STOPPED, unpack
 from tests.pages.conftest import Opened, html_of, texts, use
 from tlcore.__main__ import COMMANDS
 from tlcore.errors import TLCoreError
@@ -295,6 +295,25 @@ def look(
     assert not at.exception, at.exception
     assert "Traceback" not in texts(at) + html_of(at)
     return at
+
+
+def test_a_large_split_that_is_damaged_within_silences_its_own_run_alone(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists do not read a large file to its end, so that only whoever opens the run finds out."""
+    settings = use(Settings(home=unpack(tmp_path / "home"), keras_home=tmp_path), monkeypatch)
+    split = settings.runs / STOPPED / "split.json"
+    rows = json.loads(split.read_text(encoding="utf-8"))
+    rows["train"] = rows["train"] * 100 + [{"file": "without a label"}]
+    split.write_text(json.dumps(rows), encoding="utf-8")
+    for page in ("Compare", "Fine-tune"):
+        at = opened(page, set=DATASET, run=STOPPED)
+        assert not at.exception
+        assert "split.json" in texts(at)
+        assert STOPPED in at.query_params["run"]
+    at = opened("Fine-tune", run=FINISHED)
+    assert not at.exception
+    assert not at.error
 
 
 def test_a_dataset_goes_back_to_the_labels_it_came_with(

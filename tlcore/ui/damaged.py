@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from tlcore.settings import Settings
-from tlcore.training.records import MODEL, SPLIT, Damage
+from tlcore.training.records import MODEL, SPLIT, Damage, check_split
 from tlcore.training.store import scan_runs
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.words import plain
@@ -38,4 +38,6 @@ def _why_silent(run: str, settings: Settings) -> str:
     for info in runs:
         if info.id == run:
             lost = [found for found in info.damage if found.file in (MODEL, SPLIT)]
+            split = None if info.active else check_split(info.folder, whole=True)
+            lost += [split] if split and split not in lost else []
     return " ".join(found.words for found in lost)
