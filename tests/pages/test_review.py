@@ -241,6 +241,15 @@ def test_a_corrected_validation_label_stands_beside_the_accuracy(
     )
 
 
+def test_a_damaged_split_costs_no_more_than_what_it_says(opened: Opened, run: RunInfo) -> None:
+    (run.folder / "split.json").write_text("{")
+    at = opened("Fine-tune", run=run.id)
+    assert not at.exception
+    assert not at.error
+    assert at.metric[0].label == "Validation accuracy"
+    assert "split.json is damaged" in texts(at).replace("\u2060", "").replace("\\", "")
+
+
 def test_what_cannot_be_mended_says_why(
     opened: Opened, run: RunInfo, made: RunInfo, empty_workspace: Settings
 ) -> None:

@@ -13,12 +13,12 @@ from tlcore.training.events import STAGES, Progress, Stage
 from tlcore.training.orders import kill_run, stop_run
 from tlcore.training.outcome import FAILED, QUEUED, STOPPED
 from tlcore.training.run import Run
-from tlcore.training.store import load_run, log_tail, run_info
+from tlcore.training.run_label import run_labels
+from tlcore.training.store import list_runs, load_run, log_tail, run_info
 from tlcore.ui.damaged import show_damage
 from tlcore.ui.heads import propose_head
 from tlcore.ui.review.corrected import corrections_line
 from tlcore.ui.review.views import review
-from tlcore.ui.sets import set_title
 from tlcore.ui.shell import COMPARE, MAPS, boundary
 from tlcore.ui.state import Choice, choose
 from tlcore.ui.tune.actions import name_and_note, run_actions
@@ -60,7 +60,7 @@ def _live(run: str, was_active: bool, settings: Settings) -> None:
                 propose_head(run)  # Compare shows it next
             st.rerun()  # the page once more: no more ticks, and its list is right
         with st.container(key="run"):
-            _head(found)
+            _head(found, settings)
             show_damage(found.damage)
             _progress(found, settings) if found.info.active else _outcome(found, settings)
             if found.info.active or found.info.model is None:
@@ -72,16 +72,12 @@ def _live(run: str, was_active: bool, settings: Settings) -> None:
                 run_actions(found, settings)
 
 
-def _head(run: Run) -> None:
+def _head(run: Run, settings: Settings) -> None:
     config = run.info.config
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         chip(run.info.state)
-        name = f"**{plain(run.info.notes.name)}**: " if run.info.notes.name else ""
-        st.markdown(
-            f"{name}**{plain(set_title(config.dataset))}** on {config.backbone}, "
-            f"{config.size} × {config.size}",
-            width="content",
-        )
+        label = run_labels(list_runs(settings), accuracy=False)[run.info.id]
+        st.markdown(f"**{plain(label)}**, {config.size} × {config.size}", width="content")
         if run.classes:
             parts = run.pictures
             st.caption(
