@@ -64,7 +64,8 @@ def share(folder: Path) -> int:
         The descriptor that holds it until it is closed.
     """
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # exist_ok raises where it is cleared away in between
+            folder.mkdir(parents=True)
         path = folder / "in-use"
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
