@@ -58,7 +58,7 @@ def test_from_a_mistake_to_its_repair(
     tab.choose(f"Label {faces.count()} picture", truth)  # nothing is filled in
     tab.press("Label")
     until(lambda: all(load_state(SAMPLE_NAME, real).by_key[key].label == truth for key in keys))
-    tab.page.get_by_text("Since this run").wait_for()
+    tab.page.get_by_text("Since this run:").wait_for()
 
     tab.press("Run again on the corrected set")
     tab.page.get_by_text("Change on the validation part").wait_for()

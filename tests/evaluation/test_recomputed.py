@@ -59,16 +59,18 @@ class Recomputed:
 
 
 def write_images(folder: Path, counts: list[tuple[int, int]]) -> Path:
-    """Write images of a colour each that strays far from that of its class: none is easy."""
+    """Write images of a colour each that strays far from that of its class: none is easy.
+
+    Of 120 classes a head gets most wrong and is sure: probabilities that float32 has as 0.
+    """
     draw = np.random.default_rng(3)
     centres = draw.uniform(60, 190, (len(counts), 3))
-    spread = 30 if len(counts) < 10 else 4
     for index, (centre, numbers) in enumerate(zip(centres, counts, strict=True)):
         for part, number in zip(("train", "val"), numbers, strict=True):
             place = folder / part / f"class {index:03}"
             place.mkdir(parents=True)
             for image in range(number):
-                colour = centre + draw.normal(0, spread, 3)
+                colour = centre + draw.normal(0, 30, 3)
                 pixels = np.clip(colour + draw.normal(0, 25, (SIDE, SIDE, 3)), 0, 255)
                 Image.fromarray(pixels.astype(np.uint8)).save(place / f"{image:03}.png")
     return folder
@@ -98,7 +100,8 @@ def recomputed(
     run = trained(settings, config)
     found = json.loads(json.dumps(to_json(evaluate_run(settings, run.id))))
     if request.param == "300 against 15":
-        assert answer(settings, "runs", "evaluate", run.id) == found
+        printed = answer(settings, "runs", "evaluate", run.id)  # and the labels corrected since
+        assert {name: printed[name] for name in found} == found
     return Recomputed(found, *logits_of(run))
 
 
@@ -116,7 +119,7 @@ def assert_share(share: dict[str, Any], right: int, images: int) -> None:
 def test_accuracy_and_confusion(recomputed: Recomputed) -> None:
     found, truth, said = recomputed.found, recomputed.truth, recomputed.said
     assert_share(found["accuracy"], int((truth == said).sum()), len(truth))
-    assert 0.1 < found["accuracy"]["value"] < 1  # else nothing below would say much
+    assert 0 < found["accuracy"]["value"] < 1  # else nothing below would say much
     labels = range(recomputed.classes)
     assert found["matrix"] == metrics.confusion_matrix(truth, said, labels=labels).tolist()
 
@@ -172,7 +175,7 @@ def test_log_loss_and_calibration(recomputed: Recomputed) -> None:
     found, truth = recomputed.found, recomputed.truth
     probabilities = recomputed.probabilities
     assert found["log_loss"] == pytest.approx(
-        metrics.log_loss(truth, probabilities, labels=range(recomputed.classes)), rel=1e-3
+        metrics.log_loss(truth, probabilities, labels=range(recomputed.classes)), rel=1e-4
     )
     sure, right = probabilities.max(axis=1), recomputed.said == truth
     bins = np.minimum((sure * 10).astype(int), 9)

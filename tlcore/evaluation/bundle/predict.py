@@ -256,6 +256,12 @@ def choose() -> str | None:
     return None
 
 
+def percentage(probability: float) -> str:
+    """Return "94.12%"; what rounds to nothing or to all is "<0.01%" or ">99.99%"."""
+    shown = f"{probability:.2%}"
+    return {"0.00%": "<0.01%", "100.00%": ">99.99%"}.get(shown, shown)
+
+
 def write(answers: dict[str, dict[str, float]], *, as_json: bool) -> None:
     if hasattr(sys.stdout, "reconfigure"):  # a terminal may lack a label's letters
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -264,7 +270,7 @@ def write(answers: dict[str, dict[str, float]], *, as_json: bool) -> None:
     for path, found in () if as_json else answers.items():
         sys.stdout.write(f"{path}\n")
         for label in sorted(found, key=lambda label: -found[label]):
-            sys.stdout.write(f"  {found[label]:7.2%}  {label}\n")
+            sys.stdout.write(f"  {percentage(found[label]):>7}  {label}\n")
 
 
 def ended(words: str) -> int:
