@@ -12,9 +12,10 @@ import pytest
 
 from tests.pictures import write_patches
 from tests.training.test_train import REAL, run
-from tlcore.datasets.dataset import Sample, split_samples
+from tlcore.datasets.dataset import Sample
 from tlcore.datasets.decode import read
 from tlcore.datasets.geometry import fit
+from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import open_dataset
 from tlcore.models.answers import Pretrained
 from tlcore.models.build import build
