@@ -224,9 +224,18 @@ def child_path(parent: Path, name: str) -> Path:
     """
     unsafe = not name or name.startswith(".") or "\0" in name or Path(name).name != name
     if unsafe or len(name.encode("utf-8", "surrogatepass")) > 255:
-        shown = name if len(name) <= 60 else f"{name[:60]}…"
-        raise UnsafePath(f"Expected the name of a folder in {parent.name}. Received {shown!r}.")
+        raise UnsafePath(
+            f"Expected the name of a folder in {parent.name}. Received {shorten(repr(name))}."
+        )
     return parent / name
+
+
+def holds_any(folder: Path, names: Iterable[str]) -> bool:
+    """Whether one of these files is in a folder; of a folder that nobody may look into, True."""
+    try:
+        return any((folder / name).exists() for name in names)
+    except PermissionError:
+        return True
 
 
 def is_full(error: OSError) -> bool:

@@ -29,7 +29,7 @@ from tlcore.training.store import load_run, newest_first, run_info, scan_runs
 
 # of a run as JSON; those of a run whose settings cannot be read are null
 FIELDS = ("id", "state", "folder", "config", "created", "seconds", "val_accuracy", "val_loss",
-          "epochs", "data_hash", "notes", "error", "damage")  # fmt: skip
+          "epochs", "kept_epoch", "data_hash", "notes", "error", "damage")  # fmt: skip
 
 
 def add(subparsers: Subparsers) -> None:
@@ -154,24 +154,9 @@ def _words(damage: Iterable[Damage]) -> list[str]:
 
 def _row(info: RunInfo | DamagedRun) -> dict[str, Any]:
     if isinstance(info, DamagedRun):
-        known = {"id": info.id, "state": DAMAGED, "folder": info.folder, "created": info.created}
-        return dict.fromkeys(FIELDS) | known | {"damage": [info.damage.words]}
-    return {
-        "id": info.id,
-        "state": info.state,
-        "folder": info.folder,
-        "config": info.config.to_json(),
-        "created": info.created,
-        "seconds": info.seconds,
-        "val_accuracy": info.val_accuracy,
-        "val_loss": info.val_loss,
-        "epochs": info.epochs,
-        "kept_epoch": info.kept_epoch,
-        "data_hash": info.data_hash,
-        "notes": info.notes,
-        "error": info.error,
-        "damage": _words(info.damage),
-    }
+        row = {"id": info.id, "state": DAMAGED, "folder": info.folder, "created": info.created}
+        return dict.fromkeys(FIELDS) | row | {"damage": _words([info.damage])}
+    return {name: getattr(info, name) for name in FIELDS} | {"damage": _words(info.damage)}
 
 
 def _line(info: RunInfo | DamagedRun) -> str:

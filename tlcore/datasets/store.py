@@ -27,6 +27,7 @@ from tlcore.datasets.thumbnails import forget_thumbnails
 from tlcore.datasets.thumbnails import thumbnail as thumbnail
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
+from tlcore.storage import holds_any
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def scan_sets(settings: Settings) -> tuple[list[SetInfo], list[DamagedSet]]:
         try:
             found.append(_info(folder, version(folder)))
         except BadDataset as error:
-            if any((folder / file).exists() for file in (ENTRIES, EDITS, "images")):
+            if holds_any(folder, (ENTRIES, EDITS, "images")):
                 damaged.append(DamagedSet(name, folder, str(error)))
     return sorted(found, key=lambda info: info.created, reverse=True), damaged
 

@@ -43,8 +43,8 @@ def hold(path: Path, *, patience: float = 0.0) -> int:
 
 
 def held(path: Path) -> bool:
-    """Whether some process holds the lock on that file."""
-    with suppress(FileNotFoundError), path.open("rb") as file:
+    """Whether some process holds the lock on that file; False where it cannot be opened."""
+    with suppress(OSError), path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

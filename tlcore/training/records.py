@@ -202,14 +202,20 @@ def check_split(folder: Path, *, whole: bool = False) -> Damage | None:
     if not path.exists():
         return Damage(SPLIT, MISSING) if (folder / MODEL).exists() else None
     damage: list[Damage] = []
-    if not whole and path.is_file() and path.stat().st_size > SMALL:
-        with path.open("rb") as file:
-            start = file.read(1)
-            file.seek(-1, os.SEEK_END)
-            if start + file.read(1) == b"{}":
-                return None
-    read_or_note(read_split, folder, NOT_BEGUN, damage)
+    if whole or not _looks_whole(path):
+        read_or_note(read_split, folder, NOT_BEGUN, damage)
     return damage[0] if damage else None
+
+
+def _looks_whole(path: Path) -> bool:
+    """Whether a file is large, and begins and ends as a JSON object does."""
+    try:
+        with path.open("rb") as file:
+            start, size = file.read(1), file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            return size > SMALL and start + file.read(1) == b"{}"
+    except OSError:  # reading it gives the reason
+        return False
 
 
 def check_model(folder: Path, *, finished: bool) -> Damage | None:

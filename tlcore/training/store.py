@@ -34,7 +34,8 @@ from pathlib import Path
 from tlcore.datasets.dataset import SPLITS, Sample, dataset_hash
 from tlcore.errors import DamagedFile, RunError, UnsafePath
 from tlcore.settings import Settings
-from tlcore.storage import child_path
+from tlcore.storage import child_path, holds_any
+from tlcore.text import shorten
 from tlcore.training.config import read_config
 from tlcore.training.events import Event, damaged_lines, read_events
 from tlcore.training.notes import Notes, read_notes
@@ -71,8 +72,8 @@ from tlcore.training.records import (
 from tlcore.training.run import Run, RunInfo
 
 LOG_TAIL = 40  # lines of the log shown with a failure
-SHORT = 60  # characters of an id that nobody has
 _LISTED = (OUTCOME, NOTES, CONFIG, FACTS, SPLIT, MODEL)  # files that a run's line depends on
+_OF_A_RUN = (*SIGNS, *_LISTED)  # a folder with one of these is a run
 _ABSENT = (0, 0)  # instead of the time and size of a file
 
 
@@ -137,16 +138,19 @@ def load_run(run: str, settings: Settings) -> Run:
 
 
 def _events(info: RunInfo, damage: list[Damage]) -> tuple[Event, ...]:
-    path = info.folder / EVENTS
-    events = tuple(read_or_note(read_events, path, (), damage))
-    if info.epochs and not path.exists():
-        damage.append(Damage(EVENTS, MISSING))
-    elif path.is_file() and (bad := damaged_lines(path, ended=not info.active)):
-        lines = "a line" if bad == 1 else f"{bad:,} lines"
-        damage.append(Damage(EVENTS, f"{lines} cannot be read"))
-    elif path.is_file() and info.epochs and not events:
-        damage.append(Damage(EVENTS, "it is empty"))
-    return events
+    path, reason = info.folder / EVENTS, ""
+    events = read_or_note(read_events, path, None, damage)
+    if events is None:
+        return ()
+    if not path.exists():
+        reason = MISSING if info.epochs else ""
+    elif bad := damaged_lines(path, ended=not info.active):
+        reason = f"{'a line' if bad == 1 else f'{bad:,} lines'} cannot be read"
+    elif info.epochs and not events:
+        reason = "it is empty"
+    if reason:
+        damage.append(Damage(EVENTS, reason))
+    return tuple(events)
 
 
 def log_tail(folder: Path, lines: int = LOG_TAIL) -> str:
@@ -170,21 +174,18 @@ def folder_of(run: str, settings: Settings) -> Path:
         folder = child_path(settings.runs, run)
     except UnsafePath as error:
         raise unknown(run, settings) from error
-    if not _is_run(folder):
+    if not holds_any(folder, _OF_A_RUN):
         raise unknown(run, settings)
     return folder
 
 
-def _is_run(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (*SIGNS, *_LISTED))
-
-
 def unknown(run: str, settings: Settings) -> RunError:
-    known = ", ".join(info.id for info in list_runs(settings)[:3]) or "there is none yet"
+    """Return the error of an id that no run has."""
+    newest = ", ".join(info.id for info in list_runs(settings)[:3]) or "there is none yet"
     return RunError(
-        f"Expected the id of a run that is here (the newest: {known}). Received "
-        f"{run if len(run) <= SHORT else run[:SHORT] + '…'!r}: there is none of that id, or it has "
-        "been deleted. Choose another, or start a new one."
+        f"Expected the id of a run that is here (the newest: {newest}). Received "
+        f"{shorten(repr(run))}: there is none of that id, or it has been deleted. Choose another, "
+        "or start a new one."
     )
 
 
@@ -197,7 +198,7 @@ def _read_any(folder: str) -> RunInfo | DamagedRun | None:
     except DamagedFile as error:
         damage = Damage(error.path.name, error.reason)
     path = Path(folder)
-    if not _is_run(path):
+    if not holds_any(path, _OF_A_RUN):
         return None
     try:
         return DamagedRun(path.name, path, path.stat().st_mtime, damage)

@@ -29,7 +29,7 @@ from tlcore.training.outcome import (
     with_earlier,
     write_outcome,
 )
-from tlcore.training.records import CHECKPOINT, CONFIG, EVENTS, MODEL
+from tlcore.training.records import CHECKPOINT, CONFIG, EVENTS, MODEL, OUTCOME
 from tlcore.training.train import train
 
 NICENESS = 10  # the page and its answers come first
@@ -106,12 +106,11 @@ def _work(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> Ou
 
 def _is_next(folder: Path) -> bool:
     """Whether no run that came earlier still waits."""
-    earlier = (
-        other
-        for other in folder.parent.glob("[!.]*")
-        if other.name < folder.name and waits(other) and not (other / "outcome.json").exists()
+    earlier = (other for other in folder.parent.glob("[!.]*") if other.name < folder.name)
+    return not any(
+        held(other / "run.lock") and waits(other) and not (other / OUTCOME).exists()
+        for other in earlier
     )
-    return not any(held(other / "run.lock") for other in earlier)
 
 
 def main() -> NoReturn:
