@@ -94,6 +94,8 @@ def test_thumbnails_of_a_deleted_dataset_go_but_those_of_others_stay(workspace: 
     kept = images_of(load_set(DATASET, workspace))[:2]
     import_set("other", from_uploads(kept), workspace)
     others = {sample.sha256 for sample in load_set("other", workspace).samples}
+    (workspace.datasets / "damaged").mkdir()
+    (workspace.datasets / "damaged" / "images").touch()  # a file where a folder should be
     delete_set(DATASET, workspace)
     left = {path.name[:64] for path in (workspace.home / "thumbnails").rglob("*.jpg")}
     assert left == others

@@ -50,6 +50,16 @@ def test_it_comes_back_with_the_same_hash(
     assert load_set("back", settings).counts_by_split == state.dataset.counts_by_split
 
 
+def test_images_without_label_alone_come_back_without_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    import_set("mine", from_uploads([(f"{i}.jpg", jpeg(i)) for i in range(3)]), settings)
+    state = export_set("mine", tmp_path / "out.zip", settings)
+    import_set("back", from_zip(tmp_path / "out.zip", settings.limits), settings)
+    assert load_set("back", settings).counts == {"unlabelled": 3}
+    assert load_set("back", settings).hash == state.dataset.hash
+
+
 def test_the_same_set_gives_the_same_bytes(settings: Settings, tmp_path: Path) -> None:
     make(settings)
     for name in ("one.zip", "two.zip"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from random import Random
 
@@ -11,9 +12,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.splits import (
+    Division,
     assign_folds,
     check_class_names,
     count_groups,
+    divide,
     draw_stratified,
     draw_subset,
     split_samples,
@@ -169,6 +172,21 @@ def test_a_copy_without_a_split_follows_the_one_that_has_one(tmp_path: Path) -> 
     assert [s.file for s in train if s.split is None] == ["a/copy 0.jpg"]
     assert [s.file for s in val if s.split is None] == ["a/copy 10.jpg", "a/copy 110.jpg"]
     assert len(train) + len(val) == given - 8 + 3  # copies of test images are held out with them
+
+
+def test_a_class_keeps_its_share_where_copies_have_no_label() -> None:
+    ants = [Sample(f"ants/{n}", Path(str(n)), f"ant {n}", "ants", None) for n in range(10)]
+    zebras = [
+        Sample(f"{label}/{n}", Path(str(n)), f"zebra {n}", label, None)
+        for n in range(10)
+        for label in ("zebras", "unlabelled")
+    ]
+    others = [Sample(f"{n}", Path(str(n)), f"other {n}", "unlabelled", None) for n in range(90)]
+    samples = [*ants, *zebras, *others]
+    for seed in range(5):
+        parts = divide(samples, Division(0.2, 0, seed))
+        held_out = Counter(one.label for one in samples if parts[one.key] == "val")
+        assert (held_out["ants"], held_out["zebras"]) == (2, 2)
 
 
 def test_folds_are_even_in_every_class_and_in_size() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.inference.exciting import PART, Excitement, excitement
@@ -62,6 +63,19 @@ def test_pictures_with_the_same_highest_value_are_ranked_by_their_mean(settings:
     assert (best.tied, best.readable) == (7, 20)
     assert [each.highest for each in best.pictures] == [6] * 7 + [5, 4]
     assert found.best(0).tied == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", None], ids=["empty", "garbage", "truncated"])
+def test_damaged_values_are_computed_again(damage: bytes | None, settings: Settings) -> None:
+    found = excitement(a_set(21), REF, "layer", settings)
+    found.step(by_name)
+    found.step(by_name)
+    before, part = found.best(0), min(found.folder.iterdir())
+    part.write_bytes(part.read_bytes()[:-40] if damage is None else damage)
+    assert numbers_of(found, 0) == [20, 19, 18, 17, 16]  # of the part that is whole
+    assert not found.complete
+    found.step(by_name)
+    assert (found.complete, found.best(0)) == (True, before)
 
 
 def test_values_kept_without_means_are_not_taken(settings: Settings) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
+from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.edits.state import Item, SetState, read_state
 from tlcore.datasets.layout import Place, read_layout
 from tlcore.datasets.names import folder_of
@@ -74,7 +76,9 @@ def _names(state: SetState) -> dict[str, Item]:
         raise BadDataset(f"Expected pictures in {state.name!r}. Received none that are used.")
     places = read_layout(names)
     for file, item in names.items():
-        if places[file] != Place(item.label, item.split):
+        # Where all are unlabelled, whoever brings them may name a label: by default this one.
+        place = replace(places[file], label=places[file].label or UNLABELLED)
+        if place != Place(item.label, item.split):
             raise BadDataset(
                 f"Expected class names that folders can have. Received {item.label!r}. Give the "
                 "class another name first."

@@ -334,9 +334,10 @@ def _label_of(group: Sequence[Sample]) -> str:
 
 
 def _majority(labels: Iterable[Hashable]) -> Hashable:
-    """Return the most frequent label; of equally frequent ones the first by name."""
+    """Return the most frequent label, of equally frequent ones the first by name; UNLABELLED only
+    where there is no other."""
     counts = Counter(labels)
-    return min(counts, key=lambda label: (-counts[label], str(label)))
+    return min(counts, key=lambda label: (label == UNLABELLED, -counts[label], str(label)))
 
 
 def _divide_class(

@@ -38,12 +38,8 @@ def thumbnail(sample: Sample, settings: Settings, side: int = SIDE) -> bytes:
 
 def forget_thumbnails(folder: Path, settings: Settings) -> None:
     """Remove the thumbnails of a set that is about to be deleted, but for images of other sets."""
-    others = {
-        image.stem
-        for other in settings.datasets.glob("[!.]*/images")
-        if other.parent != folder
-        for image in other.iterdir()
-    }
+    images = settings.datasets.glob("[!.]*/images/*")
+    others = {image.stem for image in images if image.parent.parent != folder}
     for image in (folder / "images").glob("*"):
         if image.stem not in others:
             for kept in (settings.home / "thumbnails" / image.stem[:2]).glob(f"{image.stem}-*.jpg"):

@@ -128,6 +128,7 @@ def undo(name: str, settings: Settings) -> SetState:
         return read_state(folder)
 
 
+@explained_os_errors(UNSAVED)
 def forget_edits(name: str, settings: Settings) -> SetState:
     """Go back to the labels that the pictures came with, where the edits cannot be read.
 
