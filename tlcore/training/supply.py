@@ -6,7 +6,6 @@ without it.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
@@ -15,7 +14,6 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadConfig, BadImage
@@ -25,15 +23,13 @@ from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training.cache.keys import ShelfKey, network_id
 from tlcore.training.cache.room import bytes_in, counting, make_room
-from tlcore.training.cache.shelf import MISSING, Floats, Shelf, shape_of
+from tlcore.training.cache.shelf import MISSING, Floats, Shelf, log_damage, shape_of
 from tlcore.training.config import RunConfig
 from tlcore.training.pictures import FORWARD, Looking, Request, decoded
 
 if TYPE_CHECKING:
     from tlcore.training.network import Whole
 
-DAMAGED = "The feature cache %s was damaged. What is damaged is thrown away and computed again."
-_log = logging.getLogger(__name__)
 FLUSH = 256  # pictures after which the values are put on disk, or
 FLUSH_BYTES = 32 * 2**20  # of values
 WAIT = 0.1  # s between two looks whether to stop while the network is built
@@ -50,7 +46,6 @@ class Supply:
             config.backbone, config.size, config.fit, config.augment, config.seed, settings.limits
         )
         self._shelves: dict[str, Shelf] = {}
-        self._said: dict[str, int] = {}  # damaged rows of a shelf that the log has
         self._asked: set[bytes] = set()  # ids of values that no other may push out
 
     @cached_property
@@ -114,7 +109,7 @@ class Supply:
         gone = np.zeros(len(requests), bool)
         for layer in layers:
             shelf = self._known_shelf(layer)
-            gone |= True if shelf is None else self._find(shelf, ids) == MISSING
+            gone |= True if shelf is None else shelf.find(ids) == MISSING
         once = {
             ids[place] or requests[place]: requests[place]
             for place in np.flatnonzero(gone).tolist()
@@ -171,7 +166,7 @@ class Supply:
         view, and those, (n, features), flat."""
         hashed = [sample for sample in samples if sample.sha256]
         shelf = self.shelf(self.pooled)
-        rows = self._find(shelf, [Request(sample).id(self.looking) for sample in hashed])
+        rows = shelf.find([Request(sample).id(self.looking) for sample in hashed])
         here = np.flatnonzero(rows != MISSING)
         values = shelf.gather(rows[here]).reshape(len(here), math.prod(shelf.shape))
         return [hashed[place] for place in here.tolist()], values
@@ -209,33 +204,21 @@ class Supply:
         if layer in self._shelves:
             return self._shelves[layer]
         key = self._key(layer)
-        shape = shape_of(self.settings.features, key)
-        if shape is None and (self.settings.features / key.name / "values").exists():
-            _log.warning(DAMAGED, key.name)
+        shape, folder = shape_of(self.settings.features, key), self.settings.features / key.name
+        if shape is None and (folder / "values").exists():
+            log_damage(folder)
         return self._open(layer, shape) if shape else None
-
-    def _find(self, shelf: Shelf, ids: Sequence[bytes]) -> npt.NDArray[np.int64]:
-        """Do what ``Shelf.find`` does; what is damaged is said in the run's log."""
-        rows = shelf.find(ids)
-        self._say_damage(shelf)
-        return rows
-
-    def _say_damage(self, shelf: Shelf) -> None:
-        if shelf.damaged > self._said.get(shelf.folder.name, 0):
-            self._said[shelf.folder.name] = shelf.damaged
-            _log.warning(DAMAGED, shelf.folder.name)
 
     def _reopen_if_other_shape(self, layer: str) -> None:
         """Open a shelf anew whose file said another shape than the network has."""
         shape = self.whole.shape(layer)
         if self.shelf(layer).shape != shape:
-            _log.warning(DAMAGED, self._key(layer).name)
+            log_damage(self.shelf(layer).folder)
             self._shelves.pop(layer).close()
             self._open(layer, shape)
 
     def _open(self, layer: str, shape: tuple[int, ...]) -> Shelf:
         self._shelves[layer] = Shelf(self.settings.features, self._key(layer), shape)
-        self._say_damage(self._shelves[layer])
         return self._shelves[layer]
 
     def _make_room(self, layers: Sequence[str], pictures: int) -> None:

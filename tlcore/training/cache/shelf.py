@@ -20,6 +20,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import logging
 import mmap
 import os
 import shutil
@@ -45,6 +46,7 @@ ENTRY = ROW_ID + 4  # bytes in ``ids`` for each row: its id, and the checksum of
 MISSING = -1  # the row of an id that is not here
 MOVED = 16 * 2**20  # bytes of values moved at a time
 PATIENCE = 2.0  # s to wait for somebody who only looks something up
+_log = logging.getLogger(__name__)
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 RESIDENT = 256 * 2**20  # bytes gathered before the pages read so far are let go of
 
@@ -57,7 +59,7 @@ class Shelf:
         self.folder = root / key.name
         self.shape = shape
         self.row_bytes = int(np.prod(shape)) * 4  # of one value
-        self._bad = self._lost = 0  # rows whose values are others; entries without values
+        self._is_damaged = False  # in what was looked at so far
         self._in_use = share(self.folder)
         self._rows: dict[bytes, int] = {}  # in the order of the file: the oldest first
         self._sums: list[int] = []  # of each row
@@ -76,11 +78,6 @@ class Shelf:
     def __len__(self) -> int:
         return len(self._rows)
 
-    @property
-    def damaged(self) -> int:
-        """Rows met so far that are not what was put there."""
-        return self._bad + self._lost
-
     def bytes_of(self, count: int) -> int:
         """Return what so many values take on disk, with their ids."""
         return count * (self.row_bytes + ENTRY)
@@ -91,7 +88,8 @@ class Shelf:
         added = _read_from(self.folder / "ids", before * ENTRY)
         entries = before + len(added) // ENTRY  # a torn last one does not count
         count = min(entries, _size_of_file(self.folder / "values") // self.row_bytes)
-        self._lost = entries - count
+        if count < entries:
+            self._note_damage()
         if count <= before:
             return
         for at in range(0, (count - before) * ENTRY, ENTRY):
@@ -128,8 +126,13 @@ class Shelf:
         if zlib.crc32(self._values[row]) == self._sums[row]:
             self._checked.add(row)
         else:
-            self._bad += 1
             del self._rows[each]
+            self._note_damage()
+
+    def _note_damage(self) -> None:
+        if not self._is_damaged:
+            self._is_damaged = True
+            log_damage(self.folder)
 
     def _let_go(self, read: int) -> None:
         """Count bytes read, and now and then give the pages behind them back to the system."""
@@ -218,7 +221,7 @@ class Shelf:
                 shutil.rmtree(path)
             path.unlink(missing_ok=True)
         fcntl.flock(self._in_use, fcntl.LOCK_SH)
-        self._bad += 1
+        self._note_damage()
         self._forget()
 
     def _move_up(self, rows: Sequence[int]) -> None:
@@ -229,6 +232,12 @@ class Shelf:
             _write(self.folder / "values", first * self.row_bytes, moved.data, last=False)
         os.truncate(self.folder / "values", len(rows) * self.row_bytes)
         _write(self.folder / "values", len(rows) * self.row_bytes, b"")
+
+
+def log_damage(folder: Path) -> None:
+    """Say in the log of the run, or of whoever else asks, that a shelf was damaged."""
+    words = "The feature cache %s was damaged. What is damaged is thrown away and computed again."
+    _log.warning(words, folder.name)
 
 
 def here(rows: npt.NDArray[np.int64]) -> None:
