@@ -11,6 +11,7 @@ import pytest
 from tests.cli.running import answer, refusals, tlcore
 from tests.pictures import write_patches
 from tlcore.settings import Settings
+from tlcore.training.cache.shelf import ENTRY
 from tlcore.training.config import RunConfig
 from tlcore.training.orders import create_run
 from tlcore.training.outcome import Outcome, write_outcome
@@ -73,5 +74,5 @@ def test_a_run_that_never_began_is_resumed_with_its_own_recipe(
     assert (found["run"], found["state"]) == (folder.name, "finished")
     assert [epoch["epoch"] for epoch in found["history"]] == [1, 2]
     (ids,) = settings.features.glob("*/ids")
-    assert len(ids.read_bytes()) == (2 * 6 + 2) * 32  # each to learn from twice
+    assert len(ids.read_bytes()) == (2 * 6 + 2) * ENTRY  # each to learn from twice
     assert "has finished" in tlcore(settings, "train", "--resume", folder.name).stderr

@@ -165,3 +165,9 @@ def test_a_thumbnail_of_what_is_no_picture(settings: Settings, tmp_path: Path) -
         with pytest.raises(BadImage, match=f"ants/{name}: Expected"):
             thumbnail(Sample(f"ants/{name}", tmp_path / name, "", "ants", None), settings)
     assert not (settings.home / "thumbnails").exists()
+
+
+def test_a_long_name_that_no_set_has_is_shortened(settings: Settings) -> None:
+    with pytest.raises(BadDataset, match="Received 'xxx") as caught:
+        load_set("x" * 1000, settings)
+    assert len(str(caught.value)) < 250

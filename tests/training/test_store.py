@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tlcore.errors import RunError
+from tlcore.errors import RunError, StorageError
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.events import EventLog, Stage
@@ -122,7 +122,7 @@ def test_a_failing_resume_lets_go_of_the_run(
 
     with monkeypatch.context() as patch:
         patch.setattr("tlcore.training.orders.trim", full)
-        with pytest.raises(OSError, match="full"):
+        with pytest.raises(StorageError, match="disk is full"):
             reopen_run(folder.name, settings)
     assert not held(folder / "run.lock")
     os.close(reopen_run(folder.name, settings)[1])

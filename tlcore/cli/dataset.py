@@ -97,8 +97,8 @@ def doctor(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    found, damaged = scan_sets(settings)
-    rows = [_summary(load_state(info.name, settings)) for info in found]
+    sets, damaged = scan_sets(settings)
+    rows = [_summary(load_state(info.name, settings)) | {"damage": ""} for info in sets]
     if args.json:
         write_json(out, [*rows, *map(_damaged, damaged)])
         return 0
@@ -111,8 +111,8 @@ def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 def _damaged(one: DamagedSet) -> dict[str, Any]:
     """Return the row of a set that cannot be read: what is not known of it is null."""
     names = ("created", "pictures", "excluded", "classes", "splits", "hash")
-    known = {"name": one.name, "folder": str(one.folder), "damage": one.words}
-    return known | dict.fromkeys(names)
+    row = {"name": one.name, "folder": str(one.folder), "damage": one.words}
+    return row | dict.fromkeys(names)
 
 
 def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:

@@ -52,11 +52,11 @@ def add(subparsers: Subparsers) -> None:
 
 
 def list_all(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    found = newest_first(*scan_runs(settings))
+    runs = newest_first(*scan_runs(settings))
     if args.json:
-        write_json(out, [_row(run) for run in found])
+        write_json(out, [_row(run) for run in runs])
         return 0
-    for run in found:
+    for run in runs:
         out.write(_line(run))
         _warn(run.id, [run.damage] if isinstance(run, DamagedRun) else run.damage)
     return 0
@@ -101,8 +101,8 @@ def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         cells = (_short(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
         out.write("  ".join(cells).rstrip() + "\n")
     for earlier, later in _pairs(args.ids):
-        found = _verdict(earlier, later, settings)
-        out.write(f"\n{earlier} → {later}: {found.get('sentence') or found['error']}\n")
+        verdict = _verdict(earlier, later, settings)
+        out.write(f"\n{earlier} → {later}: {verdict.get('sentence') or verdict['error']}\n")
     return 0
 
 
@@ -119,18 +119,18 @@ def _verdict(earlier: str, later: str, settings: Settings) -> dict[str, Any]:
         first, second = (
             judge(run, part, settings, evaluate.ask_of(run, settings)) for run in (earlier, later)
         )
-        found = compare_runs(first, second, labels_now(run_info(later, settings), settings))
+        result = compare_runs(first, second, labels_now(run_info(later, settings), settings))
     except TLCoreError as error:
         return pair | {"error": str(error)}
     return pair | {
-        "part": found.part,
-        "pictures": found.pictures,
-        "left_out": found.left_out,
-        "relabelled": found.relabelled,
-        "difference": found.difference,
-        "sentence": found.sentence,
-        "gained": [side.sample.file for side in found.gained],
-        "lost": [side.sample.file for side in found.lost],
+        "part": result.part,
+        "pictures": result.pictures,
+        "left_out": result.left_out,
+        "relabelled": result.relabelled,
+        "difference": result.difference,
+        "sentence": result.sentence,
+        "gained": [side.sample.file for side in result.gained],
+        "lost": [side.sample.file for side in result.lost],
     }
 
 
@@ -149,7 +149,7 @@ def _warn(run: str, damage: Iterable[Damage]) -> None:
 
 
 def _words(damage: Iterable[Damage]) -> list[str]:
-    return [found.words for found in damage]
+    return [each.words for each in damage]
 
 
 def _row(info: RunInfo | DamagedRun) -> dict[str, Any]:

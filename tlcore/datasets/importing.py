@@ -22,7 +22,7 @@ from tlcore.datasets.incoming import Incoming, Refusal
 from tlcore.datasets.layout import EXPECTED_LAYOUT, Place, read_layout
 from tlcore.datasets.locks import hold_set, publish, sweep, workplace
 from tlcore.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
-from tlcore.datasets.names import check_free, check_name, folder_of, taken
+from tlcore.datasets.names import check_free, folder_of, taken
 from tlcore.datasets.threads import in_order
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Settings
@@ -81,7 +81,9 @@ def import_set(
             raise _nothing_usable(name, refusals)
         manifest = Manifest.of(entries, refused=refusals)
         write_manifest(place, manifest)
-        folder = _publish(place, name, settings)
+        folder = settings.datasets / name
+        if not publish(place, folder):  # another import was first
+            raise taken(name)
     return ImportReport(
         read_state(folder).dataset,
         tuple(refusals),
@@ -138,16 +140,16 @@ def _take_all(
     take = functools.partial(
         _take, folder=folder, settings=settings, places=places, default_label=default_label
     )
-    known: list[Taken] = []
+    taken_in: list[Taken] = []
     refusals: list[Refusal] = []
     with contextlib.closing(in_order(take, offered)) as results:
         for done, result in enumerate(results, start=1):
-            known.append(result) if isinstance(result, Taken) else refusals.append(result)
+            taken_in.append(result) if isinstance(result, Taken) else refusals.append(result)
             if progress is not None:
                 progress(done, len(offered))
-    remember(folder, {one.facts.sha256: one.facts for one in known}.values())
-    sync_files(folder / "images", {one.entry.path(folder).name for one in known})
-    return [one.entry for one in known], refusals
+    remember(folder, {one.facts.sha256: one.facts for one in taken_in}.values())
+    sync_files(folder / "images", {one.entry.path(folder).name for one in taken_in})
+    return [one.entry for one in taken_in], refusals
 
 
 def _take(
@@ -173,13 +175,6 @@ def _take(
     if not stored.exists():
         write_file(stored, data)
     return Taken(entry, measure(image, header, sha256))
-
-
-def _publish(place: Path, name: str, settings: Settings) -> Path:
-    folder = settings.datasets / check_name(name)
-    if not publish(place, folder):  # another import was first
-        raise taken(name)
-    return folder
 
 
 def _nothing_usable(name: str, refusals: list[Refusal]) -> BadDataset:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
+from tlcore.text import shorten
 
 _LONGEST = 60  # characters; at most 240 bytes, which every file system takes
 _MARKS = " -_."
@@ -21,7 +22,7 @@ def check_name(name: str) -> str:
     if not (allowed and 1 <= len(name) <= _LONGEST and name == name.strip(" .")):
         raise BadDataset(
             "Expected a name of letters, digits, spaces, hyphens, underscores and dots, at most "
-            f"{_LONGEST}, with no space or dot at either end. Received {name!r}."
+            f"{_LONGEST}, with no space or dot at either end. Received {shorten(repr(name))}."
         )
     return name
 
@@ -38,7 +39,7 @@ def check_free(name: str, settings: Settings) -> None:
 def taken(name: str) -> BadDataset:
     """Return the error of a name that a set has already."""
     return BadDataset(
-        f"Expected a name that no data set has. Received {name!r}, which is taken. "
+        f"Expected a name that no data set has. Received {shorten(repr(name))}, which is taken. "
         "Choose another name, add to that set, or delete it first."
     )
 
@@ -60,5 +61,7 @@ def folder_of(name: str, settings: Settings) -> Path:
     names = set_names(settings)
     if name not in names:
         known = ", ".join(names) or "none yet: upload pictures, or use the sample"
-        raise BadDataset(f"Expected the name of a data set ({known}). Received {name!r}.")
+        raise BadDataset(
+            f"Expected the name of a data set ({known}). Received {shorten(repr(name))}."
+        )
     return settings.datasets / name

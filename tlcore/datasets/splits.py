@@ -323,10 +323,10 @@ def _follow(group: list[Sample], parts: dict[str, str]) -> None:
 
 
 def _by_label(groups: Iterable[list[Sample]]) -> dict[str, list[list[Sample]]]:
-    found: dict[str, list[list[Sample]]] = {}
+    by_label: dict[str, list[list[Sample]]] = {}
     for group in groups:
-        found.setdefault(_label_of(group), []).append(group)
-    return found
+        by_label.setdefault(_label_of(group), []).append(group)
+    return by_label
 
 
 def _label_of(group: Sequence[Sample]) -> str:
@@ -377,8 +377,8 @@ def _check_classes(dataset: Dataset) -> None:
 
 
 def _check_training(dataset: Dataset, train: list[Sample]) -> None:
-    found = Counter(sample.label for sample in train)
-    counts = {label: found[label] for label in dataset.classes}
+    images = Counter(sample.label for sample in train)
+    counts = {label: images[label] for label in dataset.classes}
     if not all(counts.values()):
         raise BadDataset(
             f"Expected a picture to train on in every class of {dataset.name!r}. Received "

@@ -60,16 +60,16 @@ def scan_sets(settings: Settings) -> tuple[list[SetInfo], list[DamagedSet]]:
 
     A folder in which nothing of a set lies is passed over.
     """
-    found: list[SetInfo] = []
+    sets: list[SetInfo] = []
     damaged: list[DamagedSet] = []
     for name in set_names(settings):
         folder = settings.datasets / name
         try:
-            found.append(_info(folder, version(folder)))
+            sets.append(_info(folder, version(folder)))
         except BadDataset as error:
             if holds_any(folder, (ENTRIES, EDITS, "images")):
                 damaged.append(DamagedSet(name, folder, str(error)))
-    return sorted(found, key=lambda info: info.created, reverse=True), damaged
+    return sorted(sets, key=lambda info: info.created, reverse=True), damaged
 
 
 @lru_cache(maxsize=1024)  # small, where whole states are not: a list of many sets stays quick

@@ -90,16 +90,16 @@ class Excitement:
 
     def best(self, channel: int) -> Best:
         """Return what excites a channel most, so far."""
-        found: list[Excited] = []
+        excited: list[Excited] = []
         for part in self._here():
             samples = self.samples[part * PART :][:PART]
             path = self.folder / f"{part:05}.npy"
             try:
                 values = np.load(path, mmap_mode="r")[:, :, channel].tolist()
-                found += [Excited(*row) for row in zip(samples, *values, strict=True)]
+                excited += [Excited(*row) for row in zip(samples, *values, strict=True)]
             except (OSError, ValueError, EOFError, IndexError, TypeError):
                 path.unlink(missing_ok=True)  # damaged: it is computed again
-        readable = [each for each in found if each.highest == each.highest]
+        readable = [each for each in excited if each.highest == each.highest]
         ranked = sorted(readable, key=lambda each: (-each.highest, -each.mean))
         tied = sum(each.highest == ranked[0].highest for each in ranked)
         return Best(tuple(ranked[:BEST]), tied, len(ranked))

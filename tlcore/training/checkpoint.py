@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,6 @@ from tlcore.text import shorten
 
 State = dict[str, Any]  # name → array
 FILE = "checkpoint.npz"  # in a run's folder
-_OTHER = (ValueError, TypeError, KeyError, AttributeError, RecursionError, NotImplementedError)
 BEST = "best-"  # prefix of the best weights' names in the file
 OPTIMIZER = "o"  # prefix of what the optimizer remembers, in a learner's state
 # 2: the best epoch is kept, and EfficientNetB0 has all layers that Keras builds for its weights.
@@ -71,16 +67,11 @@ def load(path: Path) -> Checkpoint | None:
         return Checkpoint(**(meta | {"state": state, "best": best}))
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, *_OTHER) as error:
-        reason = "it is empty" if _is_empty(path) else shorten(str(error))
+    except Exception as error:  # NumPy, zipfile, zlib and json raise all kinds for a damaged file
+        is_empty = path.is_file() and not path.stat().st_size
+        reason = "it is empty" if is_empty else shorten(str(error))
         raise DamagedFile(
             path,
             f"{reason}. The run cannot go on from it; its curves and what it has saved stay. Run "
             "it again with the same settings",
         ) from error
-
-
-def _is_empty(path: Path) -> bool:
-    with suppress(OSError):
-        return path.stat().st_size == 0
-    return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from tlcore.training.config import RunConfig
 from tlcore.training.pictures import hashed
 from tlcore.training.records import FACTS, NOT_BEGUN, SPLIT, Row, StoredSplit, read_split
 
-SPLIT_FIELDS = ("file", "path", "sha256", "label")
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "streamlit")
 
 
@@ -58,7 +57,6 @@ def read_or_write_split(
     train, val = split_samples(opened, config.val_fraction, config.seed)
     check_parts(train, val)
     split = Split(opened.classes, tuple(train), tuple(val))
-    test = [s for s in opened.samples if s.split == "test" and s.label != UNLABELLED]
     write_json(
         folder / FACTS,
         {
@@ -70,6 +68,7 @@ def read_or_write_split(
             "machine": machine(),
         },
     )
+    test = [s for s in opened.samples if s.split == "test" and s.label != UNLABELLED]
     test.sort(key=lambda sample: sample.file)
     parts = {"train": _rows(split.train), "val": _rows(split.val), "test": _rows(test)}
     write_json(folder / SPLIT, {"classes": split.classes, **parts})
@@ -107,11 +106,10 @@ def _processor() -> str:
 
 
 def _rows(samples: Sequence[Sample]) -> list[dict[str, str]]:
+    names = ("file", "path", "sha256", "label")
     return [
-        {
-            **{key: str(value) for key, value in asdict(sample).items() if key in SPLIT_FIELDS},
-            **({"group": sample.group} if sample.group else {}),
-        }
+        {name: str(getattr(sample, name)) for name in names}
+        | ({"group": sample.group} if sample.group else {})
         for sample in samples
     ]
 

@@ -58,11 +58,10 @@ def turn(run: Run) -> str:
 
 
 def _consequence(run: Run, lowest: Epoch) -> str:
-    kept = run.info.kept_epoch
-    if not kept and (run.info.active or run.info.config.patience):
-        kept = lowest.epoch
-    if kept:
-        return f"The weights of epoch {kept} are kept{' so far' if run.info.active else ''}."
+    info = run.info
+    if info.kept_epoch or info.active or info.config.patience:
+        so_far = " so far" if info.active else ""
+        return f"The weights of epoch {info.kept_epoch or lowest.epoch} are kept{so_far}."
     return (
         "This run kept the weights of its last epoch: run it again, and those of the best epoch "
         "are kept."

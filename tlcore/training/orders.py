@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from tlcore.errors import DamagedFile, RunError
+from tlcore.errors import RunError
 from tlcore.models.catalogue import backbone
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, sync_folder, write_json
@@ -20,8 +21,8 @@ from tlcore.training.checkpoint import Checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.events import trim
 from tlcore.training.locks import GLANCE, held, hold
-from tlcore.training.outcome import FINISHED, Outcome, outcome_of, reserve_room, set_aside
-from tlcore.training.records import CONFIG, check_model, read_process
+from tlcore.training.outcome import FINISHED, outcome_of, reserve_room, set_aside
+from tlcore.training.records import CONFIG, EVENTS, PROCESS, check_model, read_or_note, read_process
 from tlcore.training.run import RunInfo
 from tlcore.training.store import folder_of, run_info, unknown
 
@@ -47,20 +48,23 @@ def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:
 def _make_folder(config: RunConfig, settings: Settings) -> tuple[Path, int]:
     name = f"{datetime.now():%Y%m%d-%H%M%S-%f}"  # sorts by time: the queue goes by it
     making = settings.runs / f".{name}"
+    folder = settings.runs / name
     making.mkdir()
-    with _removed_on_error(making):
+    try:
         lock = hold(making / "run.lock")
         with _let_go_on_error(lock):
             write_json(making / CONFIG, config.to_json())
             reserve_room(making)
-            folder = settings.runs / name
             making.rename(folder)
             sync_folder(settings.runs)
+    except BaseException:
+        discard_run(making)
+        raise
     return folder, lock
 
 
 def discard_run(folder: Path) -> None:
-    """Remove the folder of a run whose process could not be started."""
+    """Remove the folder of a run that could not be started."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -72,15 +76,6 @@ def _sweep(settings: Settings) -> None:
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime > HALF_MADE and not held(folder / "run.lock"):
                 shutil.rmtree(folder)
-
-
-@contextmanager
-def _removed_on_error(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
@@ -95,12 +90,12 @@ def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
     Raises:
         RunError: no such run, or it is at work, or has finished, or its settings cannot be read.
         DamagedFile: its checkpoint cannot be read; the run stays as it is.
-        StorageError: there is no room to go on; the run stays as it is.
+        StorageError: there is no room to go on, or it may not be written.
     """
     folder = run_info(run, settings).folder
     lock = _hold(folder, settings)
     with _let_go_on_error(lock):
-        outcome = _known_outcome(folder)
+        outcome = read_or_note(partial(outcome_of, ended=True), folder, None, [])
         if outcome and outcome.state == FINISHED and not check_model(folder, finished=True):
             raise RunError(
                 f"Expected a run that was stopped or has failed. Received {run}, which has "
@@ -110,20 +105,12 @@ def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
         _check_network(run_info(run, settings), reached)
         with explained_os_errors("The run could not be resumed"):
             reserve_room(folder)  # before anything of it is changed
-        (folder / "waiting").touch()  # first: without an outcome it must not look like one at work
-        trim(folder / "events.jsonl", reached.event if reached else 0)
-        set_aside(folder, outcome)
-        for name in ("stop", "process.json"):
-            (folder / name).unlink(missing_ok=True)
+            (folder / "waiting").touch()  # without an outcome it must not look like one at work
+            trim(folder / EVENTS, reached.event if reached else 0)
+            set_aside(folder, outcome)
+            for name in ("stop", PROCESS):
+                (folder / name).unlink(missing_ok=True)
     return folder, lock
-
-
-def _known_outcome(folder: Path) -> Outcome | None:
-    """Return how a run ended; None where its file is damaged, which a resumed run writes anew."""
-    try:
-        return outcome_of(folder, ended=True)
-    except DamagedFile:
-        return None
 
 
 def _check_network(info: RunInfo, reached: Checkpoint | None) -> None:
@@ -200,8 +187,9 @@ def delete_run(run: str, settings: Settings) -> None:
     """
     folder = folder_of(run, settings)
     lock = _hold(folder, settings)  # nobody resumes it meanwhile
-    with _let_go_on_error(lock):
+    try:
         folder.rename(folder.with_name(f"{_GONE}{folder.name}"))
         sync_folder(settings.runs)
         _sweep(settings)
-    os.close(lock)
+    finally:
+        os.close(lock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from tlcore.datasets.sample import dataset_title
@@ -29,13 +29,11 @@ def run_labels(infos: Iterable[Listed], *, accuracy: bool = True) -> dict[str, s
     runs = {info.id: info for info in infos}
     parts = {run: (_lead(info, accuracy=accuracy), _rest(info)) for run, info in runs.items()}
     labels = {run: _joined([*lead, *rest]) for run, (lead, rest) in parts.items()}
-    ways: Sequence[Callable[[str], str]] = (_minute, _second, str)
-    for when in ways:
+    for form in ("%d %b %H:%M", "%d %b %H:%M:%S", ""):
         times = Counter(labels.values())
-        alike = [run for run, label in labels.items() if times[label] > 1]
-        for run in alike:
+        for run in [run for run, label in labels.items() if times[label] > 1]:
             lead, rest = parts[run]
-            labels[run] = _joined([*lead, when(run), *rest])
+            labels[run] = _joined([*lead, _started(run, form), *rest])
     return labels
 
 
@@ -57,14 +55,14 @@ def _rest(info: Listed) -> list[str]:
     if isinstance(info, DamagedRun):
         return ["damaged", info.id]
     config = info.config
-    said = [dataset_title(config.dataset), config.backbone]
+    rest = [dataset_title(config.dataset), config.backbone]
     if config.fine_tune_epochs:
-        said.append("top blocks too")
+        rest.append("top blocks too")
     if info.corrects:
-        said.append("corrected labels")
+        rest.append("corrected labels")
     if config.random_weights:
-        said.append("random weights")
-    return said
+        rest.append("random weights")
+    return rest
 
 
 def _joined(parts: Iterable[str]) -> str:
@@ -72,18 +70,11 @@ def _joined(parts: Iterable[str]) -> str:
     return " · ".join(" ".join(part.split()) for part in parts)
 
 
-def _minute(run: str) -> str:
-    return _started(run, "%d %b %H:%M")
-
-
-def _second(run: str) -> str:
-    return _started(run, "%d %b %H:%M:%S")
-
-
 def _started(run: str, form: str) -> str:
-    """Return the start of a run, which its id begins with; of another id the id itself."""
+    """Return the start of a run, which its id begins with; without a form, or of another id, the
+    id itself."""
     try:
         moment = datetime.strptime(run[:15], "%Y%m%d-%H%M%S")
     except ValueError:
         return run
-    return f"{moment:{form}}".lstrip("0")
+    return moment.strftime(form).lstrip("0") or run

@@ -126,9 +126,9 @@ def load_run(run: str, settings: Settings) -> Run:
     """Return one run with its events. Raises as ``run_info`` does."""
     info = run_info(run, settings)  # before the events: an outcome seen has all its events on disk
     damage = list(info.damage)
-    found = None if info.active else check_split(info.folder, whole=True)
-    if found and found not in damage:
-        damage.append(found)
+    of_split = None if info.active else check_split(info.folder, whole=True)
+    if of_split and of_split not in damage:
+        damage.append(of_split)
         info = replace(info, state=DAMAGED, damage=tuple(damage))
     split = read_or_note(read_split, info.folder, NOT_BEGUN, [])
     events = _events(info, damage)
@@ -242,7 +242,7 @@ def _read_info(folder: Path) -> RunInfo:
     if ended:
         finished = outcome is None or outcome.state == FINISHED
         checks = (check_split(folder), check_model(folder, finished=finished))
-        damage += [found for found in checks if found]
+        damage += filter(None, checks)
     return RunInfo(
         id=folder.name,
         folder=folder,
@@ -263,7 +263,7 @@ def _read_info(folder: Path) -> RunInfo:
 
 
 def _state(folder: Path, outcome: Outcome | None, damage: Sequence[Damage]) -> str:
-    if any(found.file in (OUTCOME, SPLIT) and found.reason != MISSING for found in damage):
+    if any(each.file in (OUTCOME, SPLIT) and each.reason != MISSING for each in damage):
         return DAMAGED
     return outcome.state if outcome else living_state(folder)
 

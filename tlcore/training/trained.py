@@ -24,19 +24,19 @@ def load_trained(run: str, settings: Settings) -> Network:
     Raises:
         RunError: no such run, or it has no network (yet).
     """
-    found = load_run(run, settings)
-    info = found.info
+    stored = load_run(run, settings)
+    info = stored.info
     saved = load_saved(info)
     model = keras.Model(saved.input, saved.get_layer("logits").output)
     freeze_base(model)  # it was saved so, but Keras forgets it of a Sequential within
     # For the list of layers; nothing learns here.
-    unfreeze_from(model, learned_from(found) or "pooling")
+    unfreeze_from(model, learned_from(stored) or "pooling")
     return Network(
         model=model,
         backbone=info.config.backbone,
         size=info.config.size,
         fit=info.config.fit,
-        labels=found.classes,
+        labels=stored.classes,
         wnids=(),
         source="run",
         note=_note(info.config, model),

@@ -61,7 +61,7 @@ def checkup(state: SetState, memory: Memory) -> Checkup:
     found.sort(key=lambda finding: (order[finding.kind], finding.files))
     return Checkup(
         tuple(found),
-        shortages({label: n for label, n in state.counts.items() if label != UNLABELLED}),
+        shortages({label: state.counts[label] for label in state.dataset.classes}),
         len(state.used),
         sum(item.entry.sha256 not in memory.seen for item in state.used),
         tuple(tuple(item.key for item in group) for group in groups),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,9 +70,8 @@ class SetState:
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
-        """Pictures used per class, classes sorted."""
-        found = Counter(item.label for item in self.used)
-        return {label: found[label] for label in sorted(found)}
+        """See ``Dataset.counts``."""
+        return self.dataset.counts
 
 
 def read_state(folder: Path) -> SetState:
