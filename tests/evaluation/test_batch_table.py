@@ -14,8 +14,8 @@ from tlcore.evaluation.batch_table import (
     Head,
     agreement,
     baseline_of,
-    further_score,
-    scores,
+    baseline_score,
+    head_score,
     table_of,
     together,
 )
@@ -57,19 +57,21 @@ def test_agreement_scores_and_order() -> None:
     assert frame["agree"].sum() == 3
     assert frame.iloc[0]["imagenet"] == "tabby"
     assert frame.iloc[0]["group"] == "cats, small and big"
-    base, head = scores(frame)
+    base, head = baseline_score(frame), head_score(frame)
     assert (base.right, base.images) == (1, 2)
     assert (head.right, head.images) == (2, 2)
 
 
-def test_a_further_head_is_not_judged_by_what_it_learned_from() -> None:
+def test_no_head_is_judged_by_what_it_learned_from() -> None:
     """The second head gives what the first gives; of the two validation pictures it knows one."""
     rows = [(sample, (*briefs, briefs[-1])) for sample, briefs in ROWS]
     other = Head("second", ("dog", "cat"), frozenset({"c"}))
     frame = table_of(rows, [HEAD, other], baseline_of(ROWS, PARTS), PARTS)
     assert frame.set_index("file")["head 2"].tolist() == ["cat", "cat", "dog", "dog"]
-    score = further_score(frame, 2)
+    score = head_score(frame, 2)
     assert (score.right, score.images) == (0, 1)
+    alone = table_of(ROWS, [Head("first", ("cat", "dog"), frozenset({"d"}))], None, PARTS)
+    assert (head_score(alone).right, head_score(alone).images) == (1, 1)
 
 
 def test_without_training_pictures_nothing_is_claimed() -> None:
@@ -80,7 +82,7 @@ def test_without_training_pictures_nothing_is_claimed() -> None:
     assert frame["disagreement"].isna().all()
     without_head = table_of([(s, b[:1]) for s, b in rows], [], None, PARTS)
     assert "head" not in without_head
-    assert scores(without_head)[1].images == 0
+    assert head_score(without_head).images == 0
 
 
 def test_what_nobody_can_know_is_blank() -> None:
@@ -108,7 +110,7 @@ def test_what_nobody_can_know_is_blank() -> None:
     row = next(row for row in json.loads(frame.to_json(orient="records")) if row["file"] == "g.jpg")
     assert [row[column] for column in columns] == [None] * 4
     assert (agreement(frame).right, agreement(frame).images) == (3, 3)
-    base, head = scores(frame)
+    base, head = baseline_score(frame), head_score(frame)
     assert (base.right, base.images, base.unlabelled) == (1, 1, 0)
     assert head.images == 0  # of cars it knows nothing
     assert together(frame, "imagenet", "label")[1] == ["car", "cat", "dog", "no label"]

@@ -18,6 +18,8 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.events import Epoch
 from tlcore.training.orders import create_run, reopen_run
+from tlcore.training.parts import pictures_of
+from tlcore.training.store import run_info
 from tlcore.training.worker import work
 from tlcore.ui import services
 
@@ -121,3 +123,16 @@ def test_images_without_label_are_not_wrong(
         assert at.dataframe[0].value[column].isna().all(), column
     assert "They agree on" not in [metric.label for metric in at.metric]
     assert "have no label" in texts(at)
+
+
+def test_a_head_is_not_judged_by_images_that_it_learned_from_in_another_dataset(
+    opened: Opened, run: str, real_workspace: Settings, tmp_path: Path
+) -> None:
+    for sample in pictures_of(run_info(run, real_workspace), "train"):
+        (tmp_path / "copy" / sample.label).mkdir(parents=True, exist_ok=True)
+        shutil.copy(sample.path, tmp_path / "copy" / sample.label)
+    import_set("Copy", from_folder(tmp_path / "copy"), real_workspace)
+    at = answered(opened("Compare", set="Copy", run=run, **MANY))
+    assert [metric.label for metric in at.metric if "Your own head" in metric.label] == []
+    assert "it has learned from these pictures" in texts(at)
+    assert all(rows(at, "head_learned_from_it").values())

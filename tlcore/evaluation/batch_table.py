@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,7 @@ def table_of(
     groups = imagenet_groups()
     rows = []
     for sample, (first, *others) in answered:
-        row: dict[str, object] = {
+        row: dict[str, Any] = {
             "file": sample.file,
             "label": label_of(sample),
             "part": parts.get(sample.sha256, ""),
@@ -84,10 +85,10 @@ def table_of(
             "imagenet_probability": first.probability,
             "imagenet_as_label": baseline.label(first.index) if baseline else None,
         }
-        if heads:
-            row |= _head_columns(others[0], heads[0], sample, row)
         for number, (head, brief) in enumerate(zip(heads, others, strict=True), start=1):
-            row |= _further_columns(f"head {number}", head, brief, sample) if number > 1 else {}
+            row |= _head_columns(number, head, brief, sample)
+        if heads:
+            row |= _agreement(row, heads[0])
         rows.append(row)
     frame = pd.DataFrame(rows)
     if "disagreement" not in frame:
@@ -96,29 +97,29 @@ def table_of(
     return frame.sort_values("disagreement", ascending=False, kind="stable")
 
 
-def _head_columns(
-    brief: Brief, head: Head, sample: Sample, row: dict[str, object]
-) -> dict[str, object]:
-    answer, other = head.classes[brief.index], row["imagenet_as_label"]
-    agree = answer == other if other in head.classes else None
-    sure = (float(str(row["imagenet_probability"])) + brief.probability) / 2
-    return {
-        "head": answer,
-        "head_probability": brief.probability,
-        "head_right": _right(answer, head, sample),
-        "agree": agree,
-        "disagreement": {True: 0.0, False: sure, None: None}[agree],
-    }
-
-
-def _further_columns(name: str, head: Head, brief: Brief, sample: Sample) -> dict[str, object]:
+def _head_columns(number: int, head: Head, brief: Brief, sample: Sample) -> dict[str, object]:
     answer = head.classes[brief.index]
     return {
-        name: answer,
-        f"{name} probability": brief.probability,
-        f"{name} right": _right(answer, head, sample),
-        f"{name} learned from it": sample.sha256 in head.learned,
+        _column(number): answer,
+        _column(number, "probability"): brief.probability,
+        _column(number, "right"): _right(answer, head, sample),
+        _column(number, "learned from it"): sample.sha256 in head.learned,
     }
+
+
+def _column(number: int, what: str = "") -> str:
+    """Return the name of a column of head ``number``: "head_right", "head 2 right"."""
+    name = "head" if number == 1 else f"head {number}"
+    full = f"{name} {what}".strip()
+    return full.replace(" ", "_") if number == 1 else full
+
+
+def _agreement(row: dict[str, Any], head: Head) -> dict[str, object]:
+    """Return whether ImageNet's class and the first head agree, and how surely they do not."""
+    other = row["imagenet_as_label"]
+    agree = row["head"] == other if other in head.classes else None
+    sure = (row["imagenet_probability"] + row["head_probability"]) / 2
+    return {"agree": agree, "disagreement": {True: 0.0, False: sure, None: None}[agree]}
 
 
 def _right(answer: str, head: Head, sample: Sample) -> bool | None:
@@ -127,19 +128,19 @@ def _right(answer: str, head: Head, sample: Sample) -> bool | None:
     return answer == label if label in head.classes else None
 
 
-def further_score(frame: pd.DataFrame, number: int) -> Score:
-    """Return head ``number``'s score, from 2, on the validation images new to it."""
-    name = f"head {number}"
-    fair = frame[(frame["part"] == "val") & ~frame[f"{name} learned from it"].astype(bool)]
-    return _score(fair[f"{name} right"])
-
-
-def scores(frame: pd.DataFrame) -> tuple[Score, Score]:
-    """Return (baseline, head) on the labelled validation images of the table."""
+def baseline_score(frame: pd.DataFrame) -> Score:
+    """Return the score of ImageNet's classes alone on the labelled validation images."""
     val = frame[(frame["part"] == "val") & frame["label"].notna()]
     right = int((val["imagenet_as_label"] == val["label"]).sum())
-    base = Score(right, len(val), int(val["imagenet_as_label"].isna().sum()))
-    return base, _score(val["head_right"]) if "head" in frame else Score(0, 0)
+    return Score(right, len(val), int(val["imagenet_as_label"].isna().sum()))
+
+
+def head_score(frame: pd.DataFrame, number: int = 1) -> Score:
+    """Return head ``number``'s score on the validation images that it has not learned from."""
+    if _column(number) not in frame:
+        return Score(0, 0)
+    new = (frame["part"] == "val") & ~frame[_column(number, "learned from it")].astype(bool)
+    return _score(frame[new][_column(number, "right")])
 
 
 def agreement(frame: pd.DataFrame) -> Score:
@@ -148,8 +149,8 @@ def agreement(frame: pd.DataFrame) -> Score:
 
 
 def _score(right: pd.Series) -> Score:
-    known = right[right.notna()]
-    return Score(int(known.astype(bool).sum()), len(known))
+    judged = right[right.notna()]
+    return Score(int(judged.astype(bool).sum()), len(judged))
 
 
 def together(

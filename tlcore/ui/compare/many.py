@@ -13,8 +13,8 @@ from tlcore.evaluation.batch_table import (
     Score,
     agreement,
     baseline_of,
-    further_score,
-    scores,
+    baseline_score,
+    head_score,
     table_of,
 )
 from tlcore.evaluation.evaluation import no_label
@@ -23,10 +23,10 @@ from tlcore.models.answers import NetworkRef
 from tlcore.models.baseline import Baseline
 from tlcore.settings import Settings
 from tlcore.text import csv_cell
-from tlcore.training.parts import Parts, parts_of
+from tlcore.training.parts import Parts, classes_of, parts_of, pictures_of
 from tlcore.training.run import RunInfo
 from tlcore.training.run_label import run_labels
-from tlcore.training.store import list_runs, load_run
+from tlcore.training.store import list_runs
 from tlcore.ui.compare.job import Job, Question, job_of, start, work_on
 from tlcore.ui.compare.many_heat import heat_map_view
 from tlcore.ui.compare.sides import Sides
@@ -62,7 +62,7 @@ def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
         st.caption(f":material/warning: {plain(reason)}")
     if answered:
         baseline = _baseline(job, dataset, refs[:1], parts)
-        heads = [_head(info, dataset, settings) for info in sides.runs]
+        heads = [_head(info, settings) for info in sides.runs]
         _results(job, table_of(answered, heads, baseline, parts), heads, dataset, settings)
 
 
@@ -89,12 +89,9 @@ def _baseline(
     return baseline_of(job.answered(train, imagenet), parts)
 
 
-def _head(info: RunInfo, dataset: Dataset, settings: Settings) -> Head:
-    own = parts_of(dataset, info) if info.config.dataset == dataset.name else {}
-    learned = frozenset(sha256 for sha256, part in own.items() if part == "train")
-    return Head(
-        run_labels(list_runs(settings))[info.id], load_run(info.id, settings).classes, learned
-    )
+def _head(info: RunInfo, settings: Settings) -> Head:
+    learned = frozenset(sample.sha256 for sample in pictures_of(info, "train"))
+    return Head(run_labels(list_runs(settings))[info.id], classes_of(info), learned)
 
 
 def _once(dataset: Dataset) -> list[Sample]:
@@ -137,7 +134,7 @@ def _results(
 
 def _figures(frame: pd.DataFrame) -> None:
     """The baseline beside the head, each with its doubt, and how often they agree."""
-    base, head = scores(frame)
+    base, head = baseline_score(frame), head_score(frame)
     left, middle, right = st.columns(3, gap="medium")
     with left:
         if base.images and frame["imagenet_as_label"].notna().any():
@@ -157,6 +154,11 @@ def _figures(frame: pd.DataFrame) -> None:
     with middle:
         if head.images:
             _score(":orange[●] Your own head", head)
+        elif "head" in frame and base.images:
+            st.caption(
+                "Your own head is not judged here: it has learned from these pictures, or does "
+                "not know their classes."
+            )
     with right:
         both = agreement(frame)
         if both.images:
@@ -169,13 +171,16 @@ def _figures(frame: pd.DataFrame) -> None:
 
 def _score(title: str, score: Score, words: str = "") -> None:
     st.metric(title, share_of(score.right, score.images).short, help=words or None)
-    st.caption(f"of {count(score.images, 'labelled picture')} of the validation part")
+    st.caption(
+        f"of {count(score.images, 'labelled picture')} of the validation part that it has not "
+        "learned from"
+    )
 
 
 def _further(frame: pd.DataFrame, heads: list[Head]) -> None:
     """The other heads' accuracies, where there are several."""
     for number, head in enumerate(heads[1:], start=2):
-        score = further_score(frame, number)
+        score = head_score(frame, number)
         if score.images:
             st.caption(
                 f":orange[●] Head {number}, {plain(head.title)}: "
