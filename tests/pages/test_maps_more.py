@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,25 @@ def test_before_and_after_a_run(opened: Opened, lasting_workspace: Settings, run
     assert rows["logits"]
     assert not rows["conv_pw_13_bn"]
     assert not rows["conv_pw_6"]
+
+
+def test_a_damaged_run_is_not_exchanged_for_another_before_and_after(
+    opened: Opened, lasting_workspace: Settings, run: str
+) -> None:
+    """Beside ImageNet's maps, an address that names a run whose network cannot be read."""
+    copy = lasting_workspace.runs / "20200101-000000-000000"
+    shutil.copytree(lasting_workspace.runs / run, copy)
+    (copy / "model.keras").write_bytes(b"")
+    try:
+        at = opened("Feature maps", run=copy.name, layer="conv_pw_6_relu", more="before", **ASKED)
+        assert not at.exception
+        assert "model.keras is damaged" in "".join(each.value for each in at.error)
+        assert copy.name in at.query_params["run"]
+        assert "Frozen" not in said(at)
+        at.button(key="another-run").click().run()
+        assert not at.error
+    finally:
+        shutil.rmtree(copy)
 
 
 def test_two_pictures_can_be_paged(opened: Opened, lasting_workspace: Settings) -> None:

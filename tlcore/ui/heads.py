@@ -17,6 +17,7 @@ from tlcore.training.run_label import run_labels
 from tlcore.training.store import list_runs
 from tlcore.ui.selecting import select
 from tlcore.ui.sets import open_set, set_title
+from tlcore.ui.shell import TUNE
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.words import label, plain
 
@@ -68,6 +69,13 @@ def head_select(settings: Settings) -> RunInfo | None:
     if foreign_classes(infos[run], dataset):
         st.caption(f":material/info: {knows_only(infos[run])}")
     return infos[run]
+
+
+def no_run_yet(then: str) -> None:
+    """Say that no head of this dataset can answer, and what there will be once one can."""
+    with st.container(border=True):
+        st.markdown(f"**No run of your own yet on this dataset.** After one, {then}.")
+        st.page_link(TUNE.file, label="Fine-tune a head", icon=TUNE.icon)
 
 
 def propose_head(run: str) -> None:

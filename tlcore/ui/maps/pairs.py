@@ -10,16 +10,17 @@ from tlcore.models.grid import Layout
 from tlcore.models.maps.values import Look, Pair, Tiles, View
 from tlcore.percentages import percent
 from tlcore.settings import Settings
+from tlcore.training.run import RunInfo
 from tlcore.training.run_label import run_labels
 from tlcore.training.store import list_runs, run_info
-from tlcore.ui.heads import head_select
+from tlcore.ui.damaged import damaged_head
+from tlcore.ui.heads import head_select, no_run_yet
 from tlcore.ui.maps.answers import look_of, pair_page, places
 from tlcore.ui.maps.tiles import tiles_html
 from tlcore.ui.networks import view_of
 from tlcore.ui.seen import network_view
 from tlcore.ui.selecting import select
 from tlcore.ui.sets import open_set
-from tlcore.ui.shell import TUNE
 from tlcore.ui.state import Choice, chosen
 from tlcore.ui.words import label, plain, signed
 
@@ -30,14 +31,9 @@ def before_and_after(
     sample: Sample, look: Look, layer: Layer, view: View, settings: Settings
 ) -> None:
     """The layer of the pretrained network, of a run, and what the run has changed."""
-    run = look.ref.run if isinstance(look.ref, Trained) else _run(settings)
-    if not run:
-        st.markdown(
-            "**No run of your own yet on this dataset.** After one, what it has changed is shown."
-        )
-        st.page_link(TUNE.file, label="Fine-tune a head", icon=TUNE.icon)
+    info = _run(look, settings)
+    if info is None:
         return
-    info = run_info(run, settings)
     config = info.config
     if isinstance(look.ref, Pretrained) and look.ref.backbone != config.backbone:
         st.info(
@@ -110,9 +106,16 @@ def other_picture(sample: Sample, settings: Settings) -> Sample | None:
     return once[sha]
 
 
-def _run(settings: Settings) -> str:
+def _run(look: Look, settings: Settings) -> RunInfo | None:
+    """Return the run whose change is shown; None where it has been said why there is none."""
+    if isinstance(look.ref, Trained):
+        return run_info(look.ref.run, settings)
+    if damaged_head(settings):
+        return None
     info = head_select(settings)
-    return info.id if info else ""
+    if info is None:
+        no_run_yet("what it has changed is shown here")
+    return info
 
 
 def _half(view: View, paging: str) -> View:

@@ -13,7 +13,7 @@ from tlcore.models.maps.values import MapPage, Place, View
 from tlcore.settings import Settings
 from tlcore.training.store import run_info
 from tlcore.ui.damaged import damaged_head
-from tlcore.ui.heads import head_select
+from tlcore.ui.heads import head_select, no_run_yet
 from tlcore.ui.maps.answers import look_of, map_page, places
 from tlcore.ui.maps.clickable import clickable
 from tlcore.ui.maps.controls import drawing_options, paging, take_away
@@ -24,7 +24,7 @@ from tlcore.ui.maps.tiles import tiles_html
 from tlcore.ui.networks import backbone_select, pretrained, view_of, view_options
 from tlcore.ui.seen import network_view
 from tlcore.ui.selecting import segments, select
-from tlcore.ui.shell import MAPS, TUNE, boundary
+from tlcore.ui.shell import MAPS, boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, write_address
 from tlcore.ui.words import count, plain, signed
 
@@ -42,7 +42,7 @@ def network_picker(settings: Settings) -> NetworkRef | None:
                     return None
                 info = head_select(settings)
             if info is None:
-                _no_run_yet()
+                no_run_yet("its layers can be seen here")
                 return None
             return info.ref
     with which:
@@ -133,14 +133,6 @@ def _open_channel(number: str) -> None:
 
 def _whose() -> str:
     return segments("Network", list(WHOSE), Choice.NETWORK, words=lambda whose: WHOSE[whose])
-
-
-def _no_run_yet() -> None:
-    with st.container(border=True):
-        st.markdown(
-            "**No run of your own yet on this dataset.** After one, its layers can be seen here."
-        )
-        st.page_link(TUNE.file, label="Fine-tune a head", icon=TUNE.icon)
 
 
 def _first_look(ref: NetworkRef, names: Sequence[str], settings: Settings) -> str:
