@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tlcore.evaluation.intervals import share_of
 from tlcore.percentages import bounds, percent, points, probability, signed_points
 
 
@@ -54,4 +55,11 @@ def test_differences_are_points() -> None:
     assert signed_points(0.0333) == "+3.3 points"
     assert signed_points(-0.0071) == "−0.7 points"
     assert signed_points(-0.0001) == "0.0 points"
+
+
+def test_an_interval_never_reads_as_one_value() -> None:
+    """4,999 of 5,000 are not "between 100% and 100%"."""
     assert bounds(0.897, 0.9731) == "90–97"
+    assert bounds(0.9989, 0.99996) == "99.9–100.0"
+    assert bounds(0.0, 0.0008) == "0.0–0.1"
+    assert share_of(4999, 5000).short == ">99% (99.9–100.0)"

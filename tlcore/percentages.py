@@ -28,8 +28,9 @@ def probability(value: float, digits: int = 0) -> str:
 
 
 def bounds(low: float, high: float) -> str:
-    """Return the bounds of an interval of 0…1 in per cent: "90–97"."""
-    return f"{low * 100:.0f}–{high * 100:.0f}"
+    """Return the bounds of an interval of 0…1 in per cent: "90–97", "99.9–100.0" where close."""
+    digits = int(f"{low:.0%}" == f"{high:.0%}")
+    return f"{low * 100:.{digits}f}–{high * 100:.{digits}f}"
 
 
 def points(difference: float) -> str:

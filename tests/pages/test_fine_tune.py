@@ -217,6 +217,19 @@ def test_what_the_top_blocks_did_is_judged_by_the_same_images(
     assert f"with them it is {before - lost + gained}" in warnings + captions
 
 
+def test_a_head_that_is_kept_alone_is_not_said_to_have_top_blocks(
+    opened: Opened, workspace: Settings
+) -> None:
+    """No epoch of the second stage had a lower validation loss than the first epoch."""
+    run = two_stages(workspace, 148, 0, 0, 0)
+    write_outcome(run_info(run, workspace).folder, Outcome("finished", 12.0, 0.97, kept_epoch=1))
+    at = opened("Fine-tune", run=run)
+    assert not at.exception
+    captions = " ".join(element.value for element in at.caption)
+    assert "the head alone, as it was after epoch 1, is kept" in captions
+    assert "with them it is" not in captions
+
+
 def keep_predictions(folder: Path, stage: str, right: np.ndarray) -> None:
     """Leave what a stage predicted for images of class 1."""
     np.savez(
@@ -236,7 +249,7 @@ def two_stages(workspace: Settings, before: int, lost: int, gained: int, patienc
     now[before : before + gained] = True
     log = EventLog(folder / "events.jsonl")
     log.write(Epoch(1, "head", 0.7, 0.8, 0.6, float(right.mean()), 0.5))
-    log.write(Epoch(2, "fine-tune", 0.6, 0.9, 0.7, float(now.mean()), 0.5))
+    log.write(Epoch(2, "fine-tune", 0.6, 0.9, 0.5, float(now.mean()), 0.5))
     log.close()
     keep_predictions(folder, "head", right)
     keep_predictions(folder, "fine-tune", now)

@@ -10,6 +10,7 @@ import streamlit as st
 from tlcore.evaluation.comparison import Verdict, compare_stages
 from tlcore.settings import Settings
 from tlcore.training.events import STAGES, Progress, Stage
+from tlcore.training.kept import kept_epoch
 from tlcore.training.orders import kill_run, stop_run
 from tlcore.training.outcome import FAILED, QUEUED, STOPPED
 from tlcore.training.run import Run
@@ -206,8 +207,14 @@ def _outcome(run: Run, settings: Settings) -> None:
 
 def _top_blocks(run: Run) -> None:
     """Say what training the top blocks did to the head alone, on the same validation images."""
-    change = compare_stages(run.info)
+    change, kept = compare_stages(run.info), kept_epoch(run)
     if change is None:
+        return
+    if kept and kept.stage == "head":
+        st.caption(
+            "Training the top blocks did not lower the validation loss: the head alone, as it was "
+            f"after epoch {kept.epoch}, is kept."
+        )
         return
     counts = (
         f"of the same {count(change.second.pictures, 'validation picture')} the head alone had "
