@@ -24,6 +24,11 @@ def whole_number(text: str) -> int | None:
     return int(text) if is_number else None
 
 
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return "1 image", "2 images", "12,000 images"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def shorten(text: str, most: int = 80) -> str:
     """Return a text of at most so many characters, the rest of it as "…": for messages."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tlcore.cli.words import Subparsers, add_json, write_json
+from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.as_json import to_json
 from tlcore.evaluation.corrections import Corrections, corrections_of
 from tlcore.evaluation.evaluation import Evaluation, no_label
@@ -58,8 +59,7 @@ def ask_of(run: str, settings: Settings) -> Ask:
 
 
 def _lines(found: Evaluation) -> Iterator[str]:
-    part = {"test": "test", "val": "validation"}[found.part]
-    yield f"{found.run}, judged by its {part} part"
+    yield f"{found.run}, judged by its {SPLIT_NAMES[found.part]} part"
     rows = {
         "accuracy": found.accuracy.words,
         "balanced accuracy": found.balanced_accuracy.words,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-SPLITS = ("train", "val", "test")
+SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}  # for people
+SPLITS = tuple(SPLIT_NAMES)
 UNLABELLED = "unlabelled"  # the label of an image that has none: no class, nothing learns it
 
 

@@ -34,6 +34,7 @@ from tlcore.evaluation.intervals import (
 )
 from tlcore.evaluation.judged import Judged
 from tlcore.percentages import signed, signed_points
+from tlcore.text import count
 from tlcore.training.run import RunInfo
 from tlcore.training.stage_predictions import (
     Predictions,
@@ -87,10 +88,9 @@ class Difference:
             Verdict.WORSE: f"worse than {name}",
             Verdict.UNCLEAR: f"neither clearly better nor clearly worse than {name}",
         }[self.verdict]
-        images = self.second.pictures
         return (
             f"It is {clause}: {self.second.right:,} right against {self.first.right:,} of the "
-            f"same {images:,} picture{'s' * (images != 1)} ({self.words})."
+            f"same {count(self.second.pictures, 'picture')} ({self.words})."
         )
 
 
@@ -122,9 +122,8 @@ class RunComparison:
     def sentence(self) -> str:
         """What this says to somebody who has to decide."""
         found = self.difference
-        pictures = "picture" if self.pictures == 1 else "pictures"
         counts = (
-            f"Of the same {self.pictures:,} {pictures}, which neither run learned from, the "
+            f"Of the same {count(self.pictures, 'picture')}, which neither run learned from, the "
             f"earlier one got {found.first.right:,} right and the later one "
             f"{found.second.right:,}: {found.gained:,} changed for the better, {found.lost:,} "
             "for the worse."

@@ -11,27 +11,25 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from tlcore.datasets.dataset import entry_key
+from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, entry_key
 from tlcore.datasets.edits.change import label_is_right
 from tlcore.datasets.edits.state import SetState
 from tlcore.errors import DamagedFile
 from tlcore.evaluation.again import set_of
-from tlcore.evaluation.judged import PARTS
 from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.settings import Settings
+from tlcore.text import count
 from tlcore.training.parts import classes_of, pictures_of
 from tlcore.training.records import read_split
 from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs
-
-WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
 class Noted:
     """One image as a run noted it."""
 
-    part: str  # one of PARTS
+    part: str  # one of SPLITS
     label: str
 
 
@@ -39,7 +37,7 @@ class Noted:
 class Corrections:
     """Labels of a run's images that differ from what they were before, or are now."""
 
-    part: str  # by which the run is judged, one of PARTS
+    part: str  # by which the run is judged, one of SPLITS
     judged: int  # images of that part
     before: int  # of them, whose label was changed after an earlier run had answered
     dropped: int  # images of an earlier run's same part that were excluded before this run
@@ -54,25 +52,25 @@ class Corrections:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What has to be said beside the figures; none where no label was changed."""
-        part, said = WORDS[self.part], []
+        part, lines = SPLIT_NAMES[self.part], []
         if self.before:
-            said.append(
-                f"{self.before:,} of {_labels(self.judged)} {_were(self.before)} changed after "
-                f"seeing this model's answers (those of an earlier run, on the {part} part): "
+            lines.append(
+                f"{self.before:,} of {count(self.judged, 'label')} {_were(self.before)} changed "
+                f"after seeing this model's answers (those of an earlier run, on the {part} part): "
                 "these figures may be too good."
             )
         if self.dropped:
-            said.append(
-                f"{_images(self.dropped)} of the {part} part {_were(self.dropped)} excluded after "
-                "an earlier run had answered: these figures may be too good."
+            lines.append(
+                f"{count(self.dropped, 'image')} of the {part} part {_were(self.dropped)} excluded "
+                "after an earlier run had answered: these figures may be too good."
             )
         if self.relabelled:
-            where = ", ".join(f"{n:,} {WORDS[part]}" for part, n in self.since.items() if n)
-            said.append(
-                f"{_labels(self.relabelled)} corrected since this run ({where}): these figures "
-                "go by the labels it was trained with."
+            where = ", ".join(f"{n:,} {SPLIT_NAMES[part]}" for part, n in self.since.items() if n)
+            lines.append(
+                f"{count(self.relabelled, 'label')} corrected since this run ({where}): these "
+                "figures go by the labels it was trained with."
             )
-        return tuple(said)
+        return tuple(lines)
 
 
 def corrections_of(info: RunInfo, part: str, settings: Settings) -> Corrections:
@@ -80,7 +78,7 @@ def corrections_of(info: RunInfo, part: str, settings: Settings) -> Corrections:
 
     Args:
         info: a run that has begun.
-        part: by which it is judged, one of PARTS.
+        part: by which it is judged, one of SPLITS.
         settings: where runs and datasets lie.
     """
     state = set_of(info, settings)
@@ -102,8 +100,8 @@ def corrected_since(info: RunInfo, state: SetState) -> tuple[dict[str, int], int
     A class that was given another name as a whole counts as nothing.
     """
     then, now = set(classes_of(info)), set(state.counts)
-    relabelled, excluded = dict.fromkeys(PARTS, 0), 0
-    for part in PARTS:
+    relabelled, excluded = dict.fromkeys(SPLITS, 0), 0
+    for part in SPLITS:
         for sample in pictures_of(info, part):
             item = state.by_key.get(sample.key)
             if item is None or item.excluded:
@@ -154,7 +152,7 @@ def _noted(folder: Path) -> tuple[dict[str, Noted], set[str]]:
         return {}, set()
     rows = {
         entry_key(row.file, row.sha256): Noted(part, row.label)
-        for part in PARTS
+        for part in SPLITS
         for row in split.rows(part)
     }
     return rows, set(split.classes)
@@ -163,14 +161,6 @@ def _noted(folder: Path) -> tuple[dict[str, Noted], set[str]]:
 def _corrected(old: str, new: str, then: set[str], now: set[str]) -> bool:
     """Whether another label is a correction, and not another name of a whole class."""
     return old != new and (old in now or new in then)
-
-
-def _labels(number: int) -> str:
-    return f"{number:,} label{'s' * (number != 1)}"
-
-
-def _images(number: int) -> str:
-    return f"{number:,} image{'s' * (number != 1)}"
 
 
 def _were(number: int) -> str:

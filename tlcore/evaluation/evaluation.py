@@ -23,6 +23,7 @@ from tlcore.evaluation.metrics import (
 )
 from tlcore.models.baseline import learn_baseline
 from tlcore.models.calibration import Calibration, calibration
+from tlcore.text import count
 
 FEW = 10  # judged pictures of a class, below which its figures say little
 NAMED = 5  # classes that a warning names
@@ -237,19 +238,18 @@ def _few(figures: tuple[ClassFigures, ...]) -> list[str]:
     else:
         lines += [_of_few(each) for each in few]
     if none:
+        them = "it" if len(none) == 1 else "them"
         lines.append(
-            f"No picture of {_named(none)} was judged: nothing is known of "
-            f"{'it' if len(none) == 1 else 'them'}, and the figures over all classes leave "
-            f"{'it' if len(none) == 1 else 'them'} out."
+            f"No picture of {_named(none)} was judged: nothing is known of {them}, and the figures "
+            f"over all classes leave {them} out."
         )
     return lines
 
 
 def _of_few(figures: ClassFigures) -> str:
-    number = "1 picture" if figures.pictures == 1 else f"{figures.pictures} pictures"
     return (
-        f"“{figures.label}” is judged by {number} only, so its figures may be far off: {FEW} or "
-        "more would say something."
+        f"“{figures.label}” is judged by {count(figures.pictures, 'picture')} only, so its figures "
+        f"may be far off: {FEW} or more would say something."
     )
 
 

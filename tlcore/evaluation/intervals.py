@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from tlcore.percentages import bounds, percent
+from tlcore.text import count
 
 Z = 1.96  # of a 95% interval
 TAIL = 0.025  # probability left out at each end
@@ -45,7 +46,7 @@ class Share:
     @property
     def words(self) -> str:
         """Return it with its doubt: "94% (90–97, 153 pictures)"."""
-        counted = f"{self.pictures:,} picture{'s' * (self.pictures != 1)}"
+        counted = count(self.pictures, "picture")
         return f"{percent(self.value)} ({bounds(self.low, self.high)}, {counted})"
 
     @property

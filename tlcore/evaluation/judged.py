@@ -13,7 +13,6 @@ from tlcore.models.probabilities import softmax
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
-PARTS = ("train", "val", "test")
 UNKNOWN = -1  # ImageNet's class where that network was not asked
 
 
@@ -22,7 +21,7 @@ class Judged:
     """The pictures of one part that could be read, with the answers of one run."""
 
     run: str  # its id
-    part: str  # one of PARTS
+    part: str  # one of SPLITS
     classes: tuple[str, ...]  # in the order of the output units
     samples: tuple[Sample, ...]  # (n,) file, path, sha256 and label as the run noted them
     labels: Indices  # (n,) int64, the index of each picture's class

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tlcore.datasets.dataset import Sample, dataset_hash
+from tlcore.datasets.dataset import SPLITS, Sample, dataset_hash
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, BadDataset, RunError, StorageError, UnknownName, WeightsMissing
 from tlcore.evaluation.evaluation import Evaluation, evaluate
-from tlcore.evaluation.judged import PARTS, UNKNOWN, Floats, Indices, Judged
+from tlcore.evaluation.judged import UNKNOWN, Floats, Indices, Judged
 from tlcore.models.answers import Pretrained
 from tlcore.models.catalogue import backbone
 from tlcore.models.weights import find, with_weights
@@ -57,7 +57,7 @@ def evaluation_of(run: str, part: str, settings: Settings, ask: Ask) -> Evaluati
 
     Args:
         run: its id.
-        part: one of PARTS, or "" for the test part if the run has one, else validation.
+        part: one of SPLITS, or "" for the test part if the run has one, else validation.
         settings: where it lies.
         ask: its network.
 
@@ -149,8 +149,8 @@ def part_of(info: RunInfo, part: str, settings: Settings) -> tuple[list[Sample],
 
     A test picture whose very bytes the run has seen in training or validation is no test.
     """
-    if part not in PARTS:
-        raise UnknownName.of("part", part, PARTS)
+    if part not in SPLITS:
+        raise UnknownName.of("part", part, SPLITS)
     samples, seen = _test(info, settings) if part == "test" else (pictures_of(info, part), 0)
     if not samples:
         raise RunError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tlcore.datasets.geometry import FITS
 from tlcore.models.catalogue import MODES, backbone
+from tlcore.text import count
 from tlcore.training.config import RunConfig
 from tlcore.training.options import AUGMENTATIONS, BALANCES, OPTIMIZERS, POOLINGS, SCHEDULES
 from tlcore.training.run import Run
@@ -42,18 +43,14 @@ def _learning(run: Run) -> str:
     epochs = {stage: _epochs(run, stage) for stage in ("head", "fine-tune")}
     parts = []
     if epochs["head"]:
-        parts.append(f"{_many(epochs['head'], 'epoch')} of the head, rate {config.learning_rate:g}")
+        parts.append(f"{count(epochs['head'], 'epoch')} of the head, rate {config.learning_rate:g}")
     if epochs["fine-tune"]:
         parts.append(
-            f"{_many(epochs['fine-tune'], 'epoch')} with the blocks from {config.unfreeze_from} "
+            f"{count(epochs['fine-tune'], 'epoch')} with the blocks from {config.unfreeze_from} "
             f"on, rate {config.fine_tune_learning_rate:g}"
         )
     optimizer = OPTIMIZERS[config.optimizer].partition(":")[0]
-    return f"{'; then '.join(parts)}. {optimizer}, {_many(config.batch_size, 'picture')} a batch."
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    return f"{'; then '.join(parts)}. {optimizer}, {count(config.batch_size, 'picture')} a batch."
 
 
 def _epochs(run: Run, stage: str) -> int:
@@ -69,7 +66,7 @@ def _kept(run: Run) -> list[Row]:
 
 def _extras(config: RunConfig) -> list[Row]:
     kinds = "; ".join(AUGMENTATIONS[kind] for kind in config.augment)
-    stored = f"{_many(config.views, 'changed view')} of each picture: {kinds}."
+    stored = f"{count(config.views, 'changed view')} of each picture: {kinds}."
     rows = (
         (config.schedule != "constant", "Schedule", f"The rate {SCHEDULES[config.schedule]}."),
         (config.dropout, "Dropout", f"{config.dropout:g} before each dense layer."),
@@ -84,6 +81,6 @@ def _extras(config: RunConfig) -> list[Row]:
 
 def _patience(config: RunConfig) -> str:
     return (
-        f"After {_many(config.patience, 'epoch')} without a lower validation loss; the weights of "
+        f"After {count(config.patience, 'epoch')} without a lower validation loss; the weights of "
         "the best epoch are kept."
     )

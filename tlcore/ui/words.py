@@ -7,6 +7,7 @@ import time
 
 from tlcore.evaluation.intervals import Share, wilson
 from tlcore.percentages import percent
+from tlcore.text import count as count
 
 _MARKDOWN = re.compile(r"([\\*_$\[\]<>~#|:])")
 _ICON = re.compile(r":(?=[a-z0-9_+/-]+:)")  # ":material/star:" is read behind a backslash too
@@ -17,11 +18,6 @@ def accuracy(share: float, pictures: int) -> str:
     if not pictures:
         return percent(share)
     return Share(share, *wilson(share, pictures), pictures).words
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Return "1 picture", "2 pictures", "12,000 pictures"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def duration(seconds: float) -> str:

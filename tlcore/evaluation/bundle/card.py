@@ -14,6 +14,7 @@ from tlcore.evaluation.intervals import Share, share_of
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.recipe import recipe
 from tlcore.percentages import percent
+from tlcore.text import count
 from tlcore.training.records import facts_or_none
 from tlcore.training.run import Run
 from tlcore.training.run_label import run_title
@@ -107,7 +108,7 @@ def _figures(run: Run, tested: Judged | None) -> str:
 def _accuracy(part: str, right: Share) -> str:
     return (
         f"{part} accuracy {percent(right.value, 1)}, 95% interval {percent(right.low, 1)} to "
-        f"{percent(right.high, 1)}, {right.pictures:,} picture{'s' * (right.pictures != 1)}"
+        f"{percent(right.high, 1)}, {count(right.pictures, 'picture')}"
     )
 
 

@@ -7,6 +7,7 @@ from html import escape
 
 from tlcore import percentages
 from tlcore.evaluation.intervals import Share
+from tlcore.text import count as count
 
 NONE = "–"  # where there is no number
 
@@ -33,11 +34,6 @@ def share(found: Share | None, *, pictures: bool = True) -> str:
     counted = f", {count(found.pictures, 'picture')}" if pictures else ""
     doubt = f"{percentages.bounds(found.low, found.high)}{counted}"
     return f'{percent(found.value)} <span class="doubt">({doubt})</span>'
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Return "1 picture", "2 pictures"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def not_shown(number: int, noun: str, plural: str = "") -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlcore.datasets.dataset import Sample
+from tlcore.datasets.dataset import SPLITS, Sample
 from tlcore.datasets.doctor.checkup import Checkup
 from tlcore.datasets.doctor.examine import examine, examine_folder
 from tlcore.errors import BadDataset
@@ -23,8 +23,6 @@ from tlcore.training.records import RunFacts, facts_or_none
 from tlcore.training.run import Run
 from tlcore.training.run_label import run_labels
 from tlcore.training.store import list_runs
-
-PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +58,7 @@ def gather(
         suspects: labels that may be wrong, where that is known.
         settings: where the data set lies.
     """
-    samples = {part: pictures_of(run.info, part) for part in PARTS}
+    samples = {part: pictures_of(run.info, part) for part in SPLITS}
     if judged.part == "test":
         samples["test"] = list(judged.samples)
     return Material(

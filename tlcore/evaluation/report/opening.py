@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from tlcore.datasets.dataset import SPLITS
 from tlcore.datasets.doctor.kinds import DECIDE, KINDS
 from tlcore.evaluation.evaluation import FEW
 from tlcore.evaluation.intervals import deviations, independent_difference, share_of
@@ -21,7 +22,7 @@ from tlcore.evaluation.report.marks import (
     table,
     text,
 )
-from tlcore.evaluation.report.material import PARTS, Material
+from tlcore.evaluation.report.material import Material
 from tlcore.percentages import bounds
 from tlcore.settings import Limits
 
@@ -160,7 +161,7 @@ def pictures(material: Material, limits: Limits) -> str:
 
 
 def _counts(material: Material) -> str:
-    parts = [part for part in PARTS if part in material.counts]
+    parts = [part for part in SPLITS if part in material.counts]
     rows = [
         [text(label), *(f"{material.counts[part][label]:,}" for part in parts)]
         for label in material.run.classes

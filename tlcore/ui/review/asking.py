@@ -8,15 +8,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from tlcore.datasets.dataset import dataset_hash
+from tlcore.datasets.dataset import SPLIT_NAMES, dataset_hash
 from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
 from tlcore.settings import Settings
 from tlcore.ui.services import inference
 from tlcore.ui.words import count, duration
-
-NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
 def judged(run: str, part: str, settings: Settings) -> Judged:
@@ -33,7 +31,7 @@ def judged(run: str, part: str, settings: Settings) -> Judged:
 
     def done(behind: int, whole: int) -> None:
         began.append(behind)
-        words = f"Answering the {NAMES[part]} part: {behind:,} of {count(whole, 'picture')}"
+        words = f"Answering the {SPLIT_NAMES[part]} part: {behind:,} of {count(whole, 'picture')}"
         if behind > began[0]:
             left = (time.monotonic() - start) * (whole - behind) / (behind - began[0])
             words += f" · about {duration(max(1.0, left))} left"

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.curves import at_threshold, curves
 from tlcore.evaluation.evaluation import Evaluation, no_label
 from tlcore.evaluation.intervals import Share
@@ -17,7 +18,7 @@ from tlcore.percentages import points, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.plots import PLAIN_CHART
-from tlcore.ui.review.asking import NAMES, evaluated
+from tlcore.ui.review.asking import evaluated
 from tlcore.ui.review.charts import Named, precision_recall, reliability, roc, shares
 from tlcore.ui.review.corrected import corrections_line
 from tlcore.ui.selecting import distinct
@@ -54,7 +55,7 @@ def choose_part(run: Run, settings: Settings) -> str:
         parts,
         default="test",
         required=True,
-        format_func=distinct(parts, lambda part: f"The {NAMES[part]} part"),
+        format_func=distinct(parts, lambda part: f"The {SPLIT_NAMES[part]} part"),
         key=f"part-{run.info.id}",
         help="No run has ever looked at the test part. Validation was watched while it learned.",
     )
@@ -70,7 +71,7 @@ def _against(found: Evaluation) -> None:
     always = f"always “{label(found.majority.label)}”"
     rows.append(Named(always, found.majority.accuracy, tone.frozen))
     st.markdown(
-        f"**Accuracy on the {NAMES[found.part]} part**",
+        f"**Accuracy on the {SPLIT_NAMES[found.part]} part**",
         help=f"The range holds the true figure with 95% confidence. {found.imagenet_note} "
         "The last row always says the training part's most frequent class.",
     )

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.datasets.dataset import Sample
+from tlcore.datasets.dataset import SPLIT_NAMES, Sample
 from tlcore.evaluation.embedding import Embedding
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import judging_part
@@ -16,7 +16,7 @@ from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.plots import MANY, PLAIN_CHART
-from tlcore.ui.review.asking import NAMES, judged
+from tlcore.ui.review.asking import judged
 from tlcore.ui.review.pictures import pictures
 from tlcore.ui.services import inference
 from tlcore.ui.theme import Colours, colours, template
@@ -164,7 +164,7 @@ def _colour(by: str, name: str, number: int, sure: list[float], tone: Colours) -
 
 
 def _told(sample: Sample, answers: Said) -> str:
-    words = f"{label(sample.label)}, {NAMES[str(sample.split)]} part"
+    words = f"{label(sample.label)}, {SPLIT_NAMES[str(sample.split)]} part"
     if sample.key not in answers:
         return f"{words}; left out of judging"
     said, sure = answers[sample.key]

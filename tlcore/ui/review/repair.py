@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from tlcore.datasets.dataset import Sample
+from tlcore.datasets.dataset import SPLITS, Sample
 from tlcore.datasets.edits.change import label_is_right
 from tlcore.datasets.edits.editing import confirm_labels, exclude, relabel, undo
 from tlcore.datasets.edits.state import SetState
 from tlcore.evaluation.again import keep_parts, note_after, set_of
 from tlcore.evaluation.corrections import corrected_since
-from tlcore.evaluation.judged import PARTS
 from tlcore.settings import Settings
 from tlcore.training.parts import pictures_of
 from tlcore.training.run import Run
@@ -141,7 +140,7 @@ def _mended(run: Run, state: SetState, settings: Settings) -> None:
 
 def _confirmed(run: Run, state: SetState) -> int:
     """Count the images of a run whose label a person has confirmed."""
-    of_run = {sample.key for part in PARTS for sample in pictures_of(run.info, part)}
+    of_run = {sample.key for part in SPLITS for sample in pictures_of(run.info, part)}
     return sum(
         item.key in of_run and not item.excluded and label_is_right(item.label) in item.settled
         for item in state.items

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.again import set_of
 from tlcore.evaluation.corrections import without_confirmed
 from tlcore.evaluation.label_issues import FOLDS, LabelIssue, LabelIssues
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
-from tlcore.ui.review.asking import NAMES
 from tlcore.ui.review.pictures import pictures
 from tlcore.ui.selecting import distinct
 from tlcore.ui.services import inference
@@ -32,7 +32,7 @@ def suspects_view(run: Run, settings: Settings) -> None:
     parts = ["train", "val"]
     part = st.segmented_control(
         "Part", parts, default="train", required=True, key=f"suspects-{run.info.id}",
-        format_func=distinct(parts, lambda part: f"The {NAMES[part]} part"),
+        format_func=distinct(parts, lambda part: f"The {SPLIT_NAMES[part]} part"),
         label_visibility="collapsed",
     )  # fmt: skip
     ranking = [each for each in found.ranking if each.sample.split == part]

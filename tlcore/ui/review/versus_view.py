@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.again import came_after, labels_now
 from tlcore.evaluation.comparison import RunComparison, Side, compare_runs
 from tlcore.evaluation.predictions import common_part
@@ -15,7 +16,7 @@ from tlcore.training.run import Run, RunInfo
 from tlcore.training.run_label import run_labels
 from tlcore.training.store import list_runs
 from tlcore.ui.heads import trained_heads
-from tlcore.ui.review.asking import NAMES, judged
+from tlcore.ui.review.asking import judged
 from tlcore.ui.review.charts import Named, shares
 from tlcore.ui.review.good import chart
 from tlcore.ui.selecting import distinct
@@ -74,7 +75,7 @@ def _compare(info: RunInfo, other: RunInfo, settings: Settings) -> None:
         chart(shares(rows, tone, template()), "versus", "Accuracy of both runs")
     with right:
         st.metric(
-            f"Change on the {NAMES[part]} part",
+            f"Change on the {SPLIT_NAMES[part]} part",
             signed_points(change.value),
             help="In percentage points, with its 95% interval for two answers to the same "
             "pictures (Newcombe, 1998, and Clopper and Pearson, 1934, the wider of both at each "
