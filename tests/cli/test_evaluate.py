@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.cli.running import answer, tlcore
 from tests.evaluation.made import trained, write_parts
 from tests.training.test_train import SMALL
-from tlcore.evaluation.as_json import from_json
+from tlcore.evaluation.evaluation import Evaluation
 from tlcore.inference.judging import evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -20,12 +21,12 @@ def test_evaluate_as_json_and_as_a_table(settings: Settings, tmp_path: Path) -> 
     run = trained(settings, RunConfig(str(write_parts(tmp_path / "set", counts)), **SMALL))
     found = answer(settings, "runs", "evaluate", run.id)
     assert found["part"] == "test"
-    assert from_json(found) == evaluate_run(settings, run.id)
+    assert msgspec.convert(found, Evaluation) == evaluate_run(settings, run.id)
     table = tlcore(settings, "runs", "evaluate", run.id, "--split", "val")
     assert table.returncode == 0
     assert "judged by its validation part" in table.stdout
     again = answer(settings, "runs", "evaluate", run.id, "--split", "val")  # kept: no network
-    assert from_json(again).accuracy.words in table.stdout
+    assert msgspec.convert(again, Evaluation).accuracy.words in table.stdout
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
+import msgspec
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -11,9 +13,8 @@ from sklearn.calibration import calibration_curve
 
 from tests.evaluation.planted import drawn, judged
 from tlcore.errors import RunError
-from tlcore.evaluation.as_json import from_json, to_json
 from tlcore.evaluation.curves import at_threshold, curves
-from tlcore.evaluation.evaluation import evaluate
+from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.matrix import best, cell, mistakes
 
 CONSTANT = judged([0] * 17 + [1] * 2, [[0.9, 0.1]] * 19)
@@ -153,7 +154,8 @@ def test_validation_says_that_there_is_no_test() -> None:
 @pytest.mark.parametrize("classes", [2, 3])
 def test_there_and_back_through_json(classes: int) -> None:
     found = evaluate(drawn(30, classes, 0), drawn(30, classes, 1), "hash")
-    assert from_json(json.loads(json.dumps(to_json(found), allow_nan=False))) == found
+    text = json.dumps(dataclasses.asdict(found), allow_nan=False)
+    assert msgspec.json.decode(text, type=Evaluation) == found
 
 
 def test_nothing_to_judge_is_refused() -> None:

@@ -6,6 +6,7 @@ intervals SciPy's, and what neither has is worked out here from its paper.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,6 @@ from sklearn import metrics
 
 from tests.cli.running import answer
 from tests.evaluation.made import REAL, trained
-from tlcore.evaluation.as_json import to_json
 from tlcore.inference.judging import evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -98,7 +98,7 @@ def recomputed(
     folder = write_images(place / "images", KINDS[request.param])
     config = RunConfig(str(folder), epochs=8, learning_rate=0.01, fit="squash", **REAL)
     run = trained(settings, config)
-    found = json.loads(json.dumps(to_json(evaluate_run(settings, run.id))))
+    found = json.loads(json.dumps(dataclasses.asdict(evaluate_run(settings, run.id))))
     if request.param == "300 against 15":
         printed = answer(settings, "runs", "evaluate", run.id)  # and the labels corrected since
         assert {name: printed[name] for name in found} == found

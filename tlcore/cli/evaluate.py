@@ -10,8 +10,7 @@ from typing import TextIO
 
 from tlcore.cli.words import Subparsers, add_json, write_json
 from tlcore.datasets.dataset import SPLIT_NAMES
-from tlcore.evaluation.as_json import to_json
-from tlcore.evaluation.corrections import Corrections, corrections_of
+from tlcore.evaluation.corrections import corrections_of
 from tlcore.evaluation.evaluation import Evaluation, no_label
 from tlcore.evaluation.intervals import Share
 from tlcore.evaluation.predictions import Answers, Ask, evaluation_of
@@ -36,15 +35,12 @@ def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     found = evaluation_of(args.id, args.split, settings, ask_of(args.id, settings))
     corrections = corrections_of(run_info(args.id, settings), found.part, settings)
     if args.json:
-        write_json(out, to_json(found) | {"corrections": _row(corrections)})
+        row = dataclasses.asdict(corrections) | {"sentences": corrections.sentences}
+        write_json(out, dataclasses.asdict(found) | {"corrections": row})
     else:
         out.writelines(f"{line}\n" for line in _lines(found))
         out.writelines(f"! {words}\n" for words in corrections.sentences)
     return 0
-
-
-def _row(corrections: Corrections) -> dict[str, object]:
-    return dataclasses.asdict(corrections) | {"sentences": corrections.sentences}
 
 
 def ask_of(run: str, settings: Settings) -> Ask:
