@@ -27,7 +27,14 @@ SPELL = 2.0  # s that a question should take, as fast as the last ones went: a s
 BREATH = 0.2  # s between two chunks: the page takes clicks then
 SLOT = "_many-job"
 
-Question = tuple[object, ...]  # which images, and whom to ask
+
+@dataclass(frozen=True)
+class Question:
+    """Which images, and whom to ask about them."""
+
+    what: str  # which images of the dataset
+    refs: tuple[NetworkRef, ...]
+    samples: Sequence[Sample] = field(compare=False)  # as the dataset stands
 
 
 @dataclass
@@ -49,24 +56,22 @@ class Job:
             return CHUNK
         return min(MOST, max(CHUNK, int(SPELL * self.asked / self.seconds) // CHUNK * CHUNK))
 
-    def missing(self, samples: Sequence[Sample], refs: Sequence[NetworkRef]) -> list[Sample]:
+    def missing(self, question: Question) -> list[Sample]:
         """Return the images that some network has not been asked about yet."""
-        return [sample for sample in samples if self.lacking(sample, refs)]
+        return [sample for sample in question.samples if self.lacking(sample, question)]
 
-    def lacking(self, sample: Sample, refs: Sequence[NetworkRef]) -> tuple[NetworkRef, ...]:
+    def lacking(self, sample: Sample, question: Question) -> tuple[NetworkRef, ...]:
         """Return the networks that have not been asked about an image yet."""
         if sample.sha256 in self.refused:
             return ()
-        return tuple(ref for ref in refs if (sample.sha256, ref) not in self.briefs)
+        return tuple(ref for ref in question.refs if (sample.sha256, ref) not in self.briefs)
 
-    def answered(
-        self, samples: Sequence[Sample], refs: Sequence[NetworkRef]
-    ) -> list[tuple[Sample, tuple[Brief, ...]]]:
+    def answered(self, question: Question) -> list[tuple[Sample, tuple[Brief, ...]]]:
         """Return the images that all these networks have answered, with their short answers."""
         return [
-            (sample, tuple(self.briefs[sample.sha256, ref] for ref in refs))
-            for sample in samples
-            if all((sample.sha256, ref) in self.briefs for ref in refs)
+            (sample, tuple(self.briefs[sample.sha256, ref] for ref in question.refs))
+            for sample in question.samples
+            if all((sample.sha256, ref) in self.briefs for ref in question.refs)
         ]
 
 
@@ -82,36 +87,30 @@ def start(job: Job, question: Question) -> None:
     job.question, job.stopped = question, None
 
 
-def work_on(
-    job: Job, samples: Sequence[Sample], refs: Sequence[NetworkRef], settings: Settings
-) -> None:
+def work_on(job: Job, question: Question, settings: Settings) -> None:
     """Ask one chunk, show how far it is, and come again until all is answered."""
-    st.fragment(_work, run_every=BREATH)(job, samples, refs, settings)
+    st.fragment(_work, run_every=BREATH)(job, question, settings)
 
 
-def _work(
-    job: Job, samples: Sequence[Sample], refs: Sequence[NetworkRef], settings: Settings
-) -> None:
+def _work(job: Job, question: Question, settings: Settings) -> None:
     with boundary():
         bar, stop = st.columns([5, 1], vertical_alignment="center")
         stop.button("Stop", icon=":material/stop:", key="many-stop", on_click=_stop, args=(job,))
         place = bar.empty()
-        _show(place, job, samples, refs)
-        if job.question and job.missing(samples, refs):
-            _ask_next(job, samples, refs, settings)
-            _show(place, job, samples, refs)
-        if not job.question or not job.missing(samples, refs):
+        _show(place, job, question)
+        if job.question and job.missing(question):
+            _ask_next(job, question, settings)
+            _show(place, job, question)
+        if not job.question or not job.missing(question):
             job.question = None
             st.rerun()
 
 
-def _ask_next(
-    job: Job, samples: Sequence[Sample], refs: Sequence[NetworkRef], settings: Settings
-) -> None:
+def _ask_next(job: Job, question: Question, settings: Settings) -> None:
     """Ask about the next images; together those that the same networks have not answered."""
-    missing = job.missing(samples, refs)
-    lacking = job.lacking(missing[0], refs)
-    part = [sample for sample in missing if job.lacking(sample, refs) == lacking][: job.chunk]
+    missing = job.missing(question)
+    lacking = job.lacking(missing[0], question)
+    part = [sample for sample in missing if job.lacking(sample, question) == lacking][: job.chunk]
     here = [sample for sample in part if is_unchanged(sample)]
     began = time.monotonic()
     rows = inference(settings).predict_many([s.path for s in here], lacking) if here else []
@@ -133,13 +132,8 @@ def _stop(job: Job) -> None:
     job.question, job.stopped = None, job.question
 
 
-def _show(
-    place: st.delta_generator.DeltaGenerator,
-    job: Job,
-    samples: Sequence[Sample],
-    refs: Sequence[NetworkRef],
-) -> None:
-    whole, missing = len(samples), len(job.missing(samples, refs))
+def _show(place: st.delta_generator.DeltaGenerator, job: Job, question: Question) -> None:
+    whole, missing = len(question.samples), len(job.missing(question))
     left = " …"
     if job.asked and missing:
         left = f" · about {duration(job.seconds * missing / job.asked)} left"

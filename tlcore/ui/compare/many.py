@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 import streamlit as st
 
@@ -49,19 +47,19 @@ def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
     run = sides.runs[0] if sides.runs else None
     parts = parts_of(dataset, run) if len(dataset.classes) > 1 else {}
     samples, what = _which(dataset, parts)
-    refs: list[NetworkRef] = [sides.networks[0], *(info.ref for info in sides.runs)]
-    job, question = job_of(dataset.name), (what, *refs)
-    missing = job.missing(samples, refs)
+    refs: tuple[NetworkRef, ...] = (sides.networks[0], *(info.ref for info in sides.runs))
+    job, question = job_of(dataset.name), Question(what, refs, samples)
+    missing = job.missing(question)
     if missing and job.question == question:
-        work_on(job, samples, refs, settings)
+        work_on(job, question, settings)
         return
-    answered = job.answered(samples, refs)
+    answered = job.answered(question)
     if missing:
         _offer(job, question, len(missing), len(samples))
     for reason in [job.refused[s.sha256] for s in samples if s.sha256 in job.refused][:REASONS]:
         st.caption(f":material/warning: {plain(reason)}")
     if answered:
-        baseline = _baseline(job, dataset, refs[:1], parts)
+        baseline = _baseline(job, dataset, refs[0], parts)
         heads = [_head(info, settings) for info in sides.runs]
         _results(job, table_of(answered, heads, baseline, parts), heads, dataset, settings)
 
@@ -79,14 +77,11 @@ def _offer(job: Job, question: Question, missing: int, whole: int) -> None:
         st.rerun()
 
 
-def _baseline(
-    job: Job, dataset: Dataset, imagenet: Sequence[NetworkRef], parts: Parts
-) -> Baseline | None:
+def _baseline(job: Job, dataset: Dataset, imagenet: NetworkRef, parts: Parts) -> Baseline | None:
     """What ImageNet's classes stand for; None until all of the training part is answered."""
     train = [sample for sample in _once(dataset) if parts.get(sample.sha256) == "train"]
-    if job.missing(train, imagenet):
-        return None
-    return baseline_of(job.answered(train, imagenet), parts)
+    counted = Question(TRAIN, (imagenet,), train)
+    return None if job.missing(counted) else baseline_of(job.answered(counted), parts)
 
 
 def _head(info: RunInfo, settings: Settings) -> Head:
