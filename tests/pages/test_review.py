@@ -322,7 +322,7 @@ def test_a_review_that_was_interrupted_is_not_mixed_with_the_resumed_model(
     """The worker dies after the first 128 of 140 images; then the run goes on, and is reviewed."""
     counts = {"train": {"ants": 20, "bees": 20}, "val": {"ants": 70, "bees": 70}}
     name = stored(real_workspace, write_parts(tmp_path / "files", counts, spread=60))
-    config = RunConfig(name, epochs=8, learning_rate=0.03, **REAL)
+    config = RunConfig(name, epochs=8, learning_rate=0.003, **REAL)
     folder, lock = create_run(config, real_workspace)
     stopping = lambda event: (folder / "stop").touch() if isinstance(event, Epoch) else None  # noqa: E731
     assert work(folder, real_workspace, emit=stopping).state == "stopped"
