@@ -121,20 +121,20 @@ class RunComparison:
     @property
     def sentence(self) -> str:
         """What this says to somebody who has to decide."""
-        found = self.difference
+        change = self.difference
         counts = (
             f"Of the same {count(self.pictures, 'picture')}, which neither run learned from, the "
-            f"earlier one got {found.first.right:,} right and the later one "
-            f"{found.second.right:,}: {found.gained:,} changed for the better, {found.lost:,} "
+            f"earlier one got {change.first.right:,} right and the later one "
+            f"{change.second.right:,}: {change.gained:,} changed for the better, {change.lost:,} "
             "for the worse."
         )
-        if not found.gained and not found.lost:
+        if not change.gained and not change.lost:
             return f"{counts} No picture changed sides."
-        if found.verdict is Verdict.UNCLEAR:
-            return f"{counts} That is no clear change: it may well be chance ({found.chance})."
+        if change.verdict is Verdict.UNCLEAR:
+            return f"{counts} That is no clear change: it may well be chance ({change.chance})."
         return (
-            f"{counts} The later run is {found.verdict}, by more than chance would explain "
-            f"({found.chance})."
+            f"{counts} The later run is {change.verdict}, by more than chance would explain "
+            f"({change.chance})."
         )
 
 

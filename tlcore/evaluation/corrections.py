@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, entry_key
-from tlcore.datasets.edits.change import label_is_right
 from tlcore.datasets.edits.state import SetState
 from tlcore.errors import DamagedFile
 from tlcore.evaluation.again import set_of
@@ -23,14 +22,6 @@ from tlcore.training.parts import classes_of, pictures_of
 from tlcore.training.records import read_split
 from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs
-
-
-@dataclass(frozen=True)
-class Noted:
-    """One image as a run noted it."""
-
-    part: str  # one of SPLITS
-    label: str
 
 
 @dataclass(frozen=True)
@@ -115,9 +106,7 @@ def without_confirmed(issues: LabelIssues, state: SetState | None) -> LabelIssue
     """Return label issues without doubt where a person has confirmed the label."""
     if state is None:
         return issues
-    confirmed = {
-        key for key, item in state.by_key.items() if label_is_right(item.label) in item.settled
-    }
+    confirmed = {item.key for item in state.items if item.confirmed}
     ranking = (
         replace(each, doubted=each.doubted and each.sample.key not in confirmed)
         for each in issues.ranking
@@ -130,32 +119,33 @@ def _before(folder: Path, earlier: tuple[Path, ...], part: str) -> tuple[int, in
     """Return how many labels of a part differ from the earliest run that noted them, and how many
     images of that part of an earlier run are no longer in the run."""
     own, classes = _noted(folder)
-    first: dict[str, Noted] = {}
+    first: dict[str, tuple[str, str]] = {}
     then: set[str] = set()
     for each in earlier:  # newest first, so that the earliest has the last word
         rows, its = _noted(each)
         first |= rows
         then |= its
     changed = sum(
-        row.part == part and key in first and _corrected(first[key].label, row.label, then, classes)
-        for key, row in own.items()
+        split == part and key in first and _corrected(first[key][1], label, then, classes)
+        for key, (split, label) in own.items()
     )
-    gone = (row for key, row in first.items() if key not in own and row.part == part)
-    return changed, sum(row.label in classes for row in gone)
+    gone = (label for key, (split, label) in first.items() if key not in own and split == part)
+    return changed, sum(label in classes for label in gone)
 
 
-def _noted(folder: Path) -> tuple[dict[str, Noted], set[str]]:
-    """Return the images of a run by their keys, and its classes; nothing of a damaged file."""
+def _noted(folder: Path) -> tuple[dict[str, tuple[str, str]], set[str]]:
+    """Return split and label of each image of a run by its key, and the run's classes; nothing of
+    a damaged file."""
     try:
-        split = read_split(folder)
+        noted = read_split(folder)
     except DamagedFile:
         return {}, set()
     rows = {
-        entry_key(row.file, row.sha256): Noted(part, row.label)
-        for part in SPLITS
-        for row in split.rows(part)
+        entry_key(row.file, row.sha256): (split, row.label)
+        for split in SPLITS
+        for row in noted.rows(split)
     }
-    return rows, set(split.classes)
+    return rows, set(noted.classes)
 
 
 def _corrected(old: str, new: str, then: set[str], now: set[str]) -> bool:

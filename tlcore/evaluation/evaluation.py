@@ -207,7 +207,7 @@ def _warnings(
     lines += _few(figures)
     never = [each.label for each in figures if each.pictures and not each.answers]
     if never and len(answers) > 1:
-        lines.append(f"It never says {_named(never)}, of which pictures were judged.")
+        lines.append(f"It never says {named(never)}, of which pictures were judged.")
     if judged.seen:
         lines.append(
             f"{_pictures(judged.seen, 'test ')} left out: the same files are among those it "
@@ -240,7 +240,7 @@ def _few(figures: tuple[ClassFigures, ...]) -> list[str]:
     if none:
         them = "it" if len(none) == 1 else "them"
         lines.append(
-            f"No picture of {_named(none)} was judged: nothing is known of {them}, and the figures "
+            f"No picture of {named(none)} was judged: nothing is known of {them}, and the figures "
             f"over all classes leave {them} out."
         )
     return lines
@@ -253,7 +253,7 @@ def _of_few(figures: ClassFigures) -> str:
     )
 
 
-def _named(labels: Sequence[str]) -> str:
+def named(labels: Sequence[str]) -> str:
     """Return some names and how many more there are: “a”, “b” and 3 more."""
     names = ", ".join(f"“{label}”" for label in labels[:NAMED])
     more = len(labels) - NAMED

@@ -115,13 +115,11 @@ def paired_difference(both: int, only_first: int, only_second: int, neither: int
 
 def independent_difference(first: Share, second: Share, z: float = Z) -> Bounds:
     """Return Newcombe's interval of the second share less the first, of other images, −1…1."""
-    low_first, high_first = wilson(first.value, first.pictures, z)
-    low_second, high_second = wilson(second.value, second.pictures, z)
-    return _hybrid_score(
-        Share(first.value, low_first, high_first, first.pictures),
-        Share(second.value, low_second, high_second, second.pictures),
-        0.0,
+    first, second = (
+        Share(each.value, *wilson(each.value, each.pictures, z), each.pictures)
+        for each in (first, second)
     )
+    return _hybrid_score(first, second, 0.0)
 
 
 def deviations(tests: int) -> float:

@@ -15,8 +15,8 @@ from tlcore.ui.words import plain
 
 def show_damage(damage: Iterable[Damage]) -> None:
     """Say which files of a run cannot be read, what is lost and what can be done."""
-    for found in damage:
-        st.caption(f":material/warning: {plain(found.words)}")
+    for each in damage:
+        st.caption(f":material/warning: {plain(each.words)}")
 
 
 def damaged_head(settings: Settings) -> bool:
@@ -37,7 +37,7 @@ def _why_silent(run: str, settings: Settings) -> str:
     lost = [one.damage for one in damaged if one.id == run]
     for info in runs:
         if info.id == run:
-            lost = [found for found in info.damage if found.file in (MODEL, SPLIT)]
+            lost = [each for each in info.damage if each.file in (MODEL, SPLIT)]
             split = None if info.active else check_split(info.folder, whole=True)
             lost += [split] if split and split not in lost else []
-    return " ".join(found.words for found in lost)
+    return " ".join(each.words for each in lost)

@@ -66,7 +66,7 @@ def head_select(settings: Settings) -> RunInfo | None:
         propose_head(run)
     if run == NOBODY:
         return None
-    if foreign_classes(infos[run], dataset):
+    if has_foreign_classes(infos[run], dataset):
         st.caption(f":material/info: {knows_only(infos[run])}")
     return infos[run]
 
@@ -86,7 +86,7 @@ def propose_head(run: str) -> None:
 
 def knows_only(info: RunInfo) -> str:
     """Return "This head knows only cats and dogs.", for Markdown."""
-    names = [plain(label(name)) for name in classes_known(info)]
+    names = [plain(label(name)) for name in learned_classes(info)]
     if not names:
         return "It is not known which classes this head has learned."
     if len(names) > NAMED + 1:
@@ -96,18 +96,18 @@ def knows_only(info: RunInfo) -> str:
 
 def is_foreign(info: RunInfo, sample: Sample) -> bool:
     """Whether an image has a label that a head cannot say. One without a label has none."""
-    return sample.label != UNLABELLED and sample.label not in classes_known(info)
+    return sample.label != UNLABELLED and sample.label not in learned_classes(info)
 
 
-def foreign_classes(info: RunInfo, dataset: Dataset) -> bool:
+def has_foreign_classes(info: RunInfo, dataset: Dataset) -> bool:
     """Whether a dataset has labels that a head cannot say."""
-    return bool(_labels(dataset) - set(classes_known(info)))
+    return not set(dataset.classes) <= set(learned_classes(info))
 
 
 def _proposed(own: RunInfo | None, dataset: Dataset, infos: dict[str, RunInfo]) -> str:
     """Return the run that answers by itself: of images without labels the one that did before."""
     now = infos.get(chosen(Choice.HEAD))
-    if now is not None and _has_learned(now, dataset):
+    if now and (now.config.dataset == dataset.name or not dataset.classes):
         return now.id
     return own.id if own else NOBODY
 
@@ -116,12 +116,8 @@ def _best(infos: Iterable[RunInfo], dataset: Dataset) -> RunInfo | None:
     """Return the newest run on a dataset, else the newest that knows all of its classes."""
     runs = list(infos)
     named = (info for info in runs if info.config.dataset == dataset.name)
-    knowing = (info for info in runs if not foreign_classes(info, dataset))
+    knowing = (info for info in runs if not has_foreign_classes(info, dataset))
     return next(named, None) or next(knowing, None)
-
-
-def _has_learned(info: RunInfo, dataset: Dataset) -> bool:
-    return info.config.dataset == dataset.name or not _labels(dataset)
 
 
 def _own_first(own: RunInfo | None, dataset: Dataset, infos: Iterable[RunInfo]) -> list[str]:
@@ -131,20 +127,16 @@ def _own_first(own: RunInfo | None, dataset: Dataset, infos: Iterable[RunInfo]) 
     return list(dict.fromkeys([first, *(info.id for info in order)]))
 
 
-def _labels(dataset: Dataset) -> set[str]:
-    return set(dataset.classes)
-
-
-def classes_known(info: RunInfo) -> Sequence[str]:
+def learned_classes(info: RunInfo) -> Sequence[str]:
     """Return the classes of a run that has ended; none where its files are damaged."""
     try:
-        return _noted(info.folder)
+        return _read_classes(info.folder)
     except DamagedFile:
         return ()
 
 
 @lru_cache(maxsize=4096)  # a run's classes never change once it has begun
-def _noted(folder: Path) -> Sequence[str]:
+def _read_classes(folder: Path) -> Sequence[str]:
     return read_split(folder).classes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -151,12 +152,7 @@ def _state(row: Backbone, settings: Settings) -> Download | None:
         return state
     silent = not processes().works(_process(row)) and time.time() - place.stat().st_mtime > SILENT
     if gone or silent:
-        return Download(
-            "failed",
-            state.done,
-            state.total,
-            _ENDED,
-        )
+        return replace(state, state="failed", error=_ENDED)
     return state
 
 

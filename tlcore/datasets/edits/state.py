@@ -9,7 +9,16 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.datasets.edits.change import EXCLUDED, LABEL, SETTLED, SPLIT, UNSETTLED, Edit, Value
+from tlcore.datasets.edits.change import (
+    EXCLUDED,
+    LABEL,
+    SETTLED,
+    SPLIT,
+    UNSETTLED,
+    Edit,
+    Value,
+    label_is_right,
+)
 from tlcore.datasets.edits.log import FILE as EDITS
 from tlcore.datasets.edits.log import read_log
 from tlcore.datasets.incoming import Refusal
@@ -29,6 +38,11 @@ class Item:
     split: str | None
     excluded: bool  # still there, used by nothing
     settled: frozenset[str]  # kinds of finding that a person has decided to leave
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether a person has confirmed the label that it has."""
+        return label_is_right(self.label) in self.settled
 
     def sample(self, folder: Path) -> Sample:
         entry = self.entry

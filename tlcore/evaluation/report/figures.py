@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlcore.evaluation.evaluation import NAMED, Evaluation
+from tlcore.evaluation.evaluation import Evaluation, named
 from tlcore.evaluation.recipe import recipe
 from tlcore.evaluation.report.charts import curves, reliability
 from tlcore.evaluation.report.marks import (
@@ -133,9 +133,7 @@ def _without(found: Evaluation) -> str:
     """Name the classes that no judged picture shows."""
     if not found.unjudged:
         return ""
-    names = ", ".join(f"“{text(label)}”" for label in found.unjudged[:NAMED])
-    more = len(found.unjudged) - NAMED
-    return f", without {names}{f' and {more} more' if more > 0 else ''}: no picture was judged"
+    return f", without {text(named(found.unjudged))}: no picture was judged"
 
 
 def _classes(found: Evaluation) -> list[list[str]]:

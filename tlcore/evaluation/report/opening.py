@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tlcore.datasets.dataset import SPLITS
 from tlcore.datasets.doctor.kinds import DECIDE, KINDS
 from tlcore.evaluation.evaluation import FEW
-from tlcore.evaluation.intervals import deviations, independent_difference, share_of
+from tlcore.evaluation.intervals import Share, deviations, independent_difference, share_of
 from tlcore.evaluation.metrics import ClassFigures
 from tlcore.evaluation.report.charts import GREY, HEAD, PRETRAINED, Row, bars
 from tlcore.evaluation.report.faces import face, tiled
@@ -108,38 +108,28 @@ def _weakest(per_class: Sequence[ClassFigures]) -> str:
     Each class with enough pictures is compared with all others together, by Newcombe's interval at
     95% for all these comparisons at a time: of many classes one is always the lowest.
     """
-    judged = [each for each in per_class if each.recall is not None]
-    enough = [each for each in judged if each.pictures >= FEW]
+    recalls = {each.label: each.recall for each in per_class if each.recall is not None}
+    enough = {label: recall for label, recall in recalls.items() if recall.pictures >= FEW}
     if not enough:
         return (
             f"With fewer than {FEW} pictures of each class, it cannot be said which class it "
             "recognises best or worst."
         )
     weak = [
-        f"“{each.label}” ({_right(each):,} of {each.pictures:,} pictures)"
-        for each in sorted(enough, key=_recall)
-        if _below_the_others(each, judged, len(enough))
+        f"“{label}” ({recall.right:,} of {recall.pictures:,} pictures)"
+        for label, recall in sorted(enough.items(), key=lambda row: row[1].value)
+        if _below(recall, [recalls[other] for other in recalls if other != label], len(enough))
     ]
     if not weak:
-        less = "" if len(enough) == len(judged) else f" with at least {FEW} pictures"
+        less = "" if len(enough) == len(recalls) else f" with at least {FEW} pictures"
         return f"No class{less} is recognised clearly less often than the others."
     more = f" and {len(weak) - WEAK} more" if len(weak) > WEAK else ""
     return f"It recognises {', '.join(weak[:WEAK])}{more} clearly less often than the others."
 
 
-def _below_the_others(one: ClassFigures, judged: Sequence[ClassFigures], tests: int) -> bool:
-    others = [each for each in judged if each is not one]
-    rest = share_of(sum(map(_right, others)), sum(each.pictures for each in others))
-    low, _ = independent_difference(share_of(_right(one), one.pictures), rest, deviations(tests))
-    return low > 0
-
-
-def _right(figures: ClassFigures) -> int:
-    return figures.recall.right if figures.recall else 0
-
-
-def _recall(figures: ClassFigures) -> float:
-    return figures.recall.value if figures.recall else 0.0
+def _below(one: Share, others: Sequence[Share], tests: int) -> bool:
+    rest = share_of(sum(each.right for each in others), sum(each.pictures for each in others))
+    return independent_difference(one, rest, deviations(tests))[0] > 0
 
 
 def _warnings(lines: Sequence[str]) -> str:

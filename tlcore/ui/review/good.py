@@ -68,15 +68,15 @@ def _against(found: Evaluation) -> None:
     rows = [Named("this head", found.accuracy, tone.head)]
     if found.imagenet is not None:
         rows.append(Named("ImageNet alone", found.imagenet, tone.pretrained))
-    always = f"always “{label(found.majority.label)}”"
-    rows.append(Named(always, found.majority.accuracy, tone.frozen))
+    majority = f"“{label(found.majority.label)}”"
+    rows.append(Named(f"always {majority}", found.majority.accuracy, tone.frozen))
     st.markdown(
         f"**Accuracy on the {SPLIT_NAMES[found.part]} part**",
         help=f"The range holds the true figure with 95% confidence. {found.imagenet_note} "
         "The last row always says the training part's most frequent class.",
     )
     chart(shares(rows, tone, template()), "shares", f"Accuracy {found.accuracy.words}")
-    st.markdown(plain(found.majority.beside.beside(f"always saying “{found.majority.label}”")))
+    st.markdown(plain(found.majority.beside.beside(f"always saying {majority}")))
     if found.beside_imagenet is not None:
         st.markdown(plain(found.beside_imagenet.beside("ImageNet alone")))
     if found.imagenet is None:
@@ -113,8 +113,8 @@ def _classes(found: Evaluation) -> None:
         {
             "Class": [label(each.label) for each in found.per_class],
             "Pictures": [each.pictures for each in found.per_class],
-            "Recognised": [_said(each.recall) for each in found.per_class],
-            "Right when it says so": [_said(each.precision) for each in found.per_class],
+            "Recognised": [_short(each.recall) for each in found.per_class],
+            "Right when it says so": [_short(each.precision) for each in found.per_class],
         }
     )
     st.dataframe(
@@ -129,10 +129,8 @@ def _classes(found: Evaluation) -> None:
     )
 
 
-def _said(share: Share | None) -> str:
-    if share is None:
-        return "not known"
-    return share.short
+def _short(share: Share | None) -> str:
+    return "not known" if share is None else share.short
 
 
 def _calibration(found: Evaluation) -> None:
@@ -172,8 +170,8 @@ def _threshold(judged: Judged) -> None:
     )
     at, found = at_threshold(judged, value / 100), curves(judged)
     first, second, third = st.columns(3)
-    first.metric(f"{looked_for} found", _said(at.recall), help=f"Missed: {at.misses:,}.")
-    second.metric("Right of those called so", _said(at.precision))
+    first.metric(f"{looked_for} found", _short(at.recall), help=f"Missed: {at.misses:,}.")
+    second.metric("Right of those called so", _short(at.precision))
     third.metric("False alarms", f"{at.false_alarms:,}", help="Pictures of the other class.")
     left, right = st.columns(2, gap="large")
     tone, look = colours(), template()

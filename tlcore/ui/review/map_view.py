@@ -12,7 +12,7 @@ from tlcore.datasets.dataset import SPLIT_NAMES, Sample
 from tlcore.evaluation.embedding import Embedding
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import judging_part
-from tlcore.percentages import probability
+from tlcore.percentages import percent, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.plots import MANY, PLAIN_CHART
@@ -117,7 +117,7 @@ def scatter(
         )
     for axis, share in zip((figure.update_xaxes, figure.update_yaxes), found.explained,
                            strict=True):  # fmt: skip
-        axis(title=f"{probability(share)} of the differences", showticklabels=False)
+        axis(title=f"{percent(share)} of the differences", showticklabels=False)
     figure.update_layout(
         height=HEIGHT,
         dragmode="lasso",

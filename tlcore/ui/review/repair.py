@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from tlcore.datasets.dataset import SPLITS, Sample
-from tlcore.datasets.edits.change import label_is_right
 from tlcore.datasets.edits.editing import confirm_labels, exclude, relabel, undo
 from tlcore.datasets.edits.state import SetState
 from tlcore.evaluation.again import keep_parts, note_after, set_of
@@ -61,7 +60,7 @@ def now(sample: Sample, state: SetState | None) -> str:
         return "excluded since"
     if item.label != sample.label:
         return f"now labelled {label(item.label)}"
-    return "label confirmed" if label_is_right(item.label) in item.settled else ""
+    return "label confirmed" if item.confirmed else ""
 
 
 def _actions(keys: list[str], state: SetState, settings: Settings) -> None:
@@ -141,10 +140,7 @@ def _mended(run: Run, state: SetState, settings: Settings) -> None:
 def _confirmed(run: Run, state: SetState) -> int:
     """Count the images of a run whose label a person has confirmed."""
     of_run = {sample.key for part in SPLITS for sample in pictures_of(run.info, part)}
-    return sum(
-        item.key in of_run and not item.excluded and label_is_right(item.label) in item.settled
-        for item in state.items
-    )
+    return sum(item.key in of_run and item.confirmed for item in state.used)
 
 
 def _again(run: Run, state: SetState, settings: Settings) -> None:

@@ -42,26 +42,23 @@ def versus_view(run: Run, settings: Settings) -> None:
     same = [run_ for run_, info in others.items() if info.config.dataset == run.info.config.dataset]
     options = list(dict.fromkeys([*([before] if before in others else []), *same, *others]))
     labels = run_labels(list_runs(settings))
+    if before in others:
+        labels[before] += ", before the corrections"
     other = st.selectbox(
         "Against",
         options,
-        format_func=distinct(options, lambda name: _said(labels[name], name == before)),
+        format_func=distinct(options, labels.__getitem__),
         key=f"against-{run.info.id}",
     )
     _compare(run.info, others[other], settings)
 
 
-def _said(label: str, before: bool) -> str:
-    return f"{label}, before the corrections" if before else label
-
-
 def _compare(info: RunInfo, other: RunInfo, settings: Settings) -> None:
     first, second = sorted((info, other), key=lambda each: each.id)
     part = common_part([first.id, second.id], settings)
+    labels = labels_now(second, settings)
     found = compare_runs(
-        judged(first.id, part, settings),
-        judged(second.id, part, settings),
-        labels_now(second, settings),
+        judged(first.id, part, settings), judged(second.id, part, settings), labels
     )
     change = found.difference
     st.markdown(plain(found.sentence))
@@ -69,8 +66,8 @@ def _compare(info: RunInfo, other: RunInfo, settings: Settings) -> None:
     with left:
         tone = colours()
         rows = [
-            Named("the earlier run", found.difference.first, tone.frozen),
-            Named("the later run", found.difference.second, tone.head),
+            Named("the earlier run", change.first, tone.frozen),
+            Named("the later run", change.second, tone.head),
         ]
         chart(shares(rows, tone, template()), "versus", "Accuracy of both runs")
     with right:
@@ -83,13 +80,14 @@ def _compare(info: RunInfo, other: RunInfo, settings: Settings) -> None:
         )
         interval = f"{signed(change.low)} to {signed(change.high)}"
         st.caption(f"{interval}, {count(found.pictures, 'picture')}: {change.verdict}")
-    st.caption(_what(found))
+    whose = "those of the later run" if labels is None else "as they stand now"
+    st.caption(f"Both are judged by the labels {whose}{_differing(found)}.")
     _sides("Changed for the better", found.gained, "gained", settings)
     _sides("Changed for the worse", found.lost, "lost", settings)
 
 
-def _what(found: RunComparison) -> str:
-    words = "Both are judged by the labels as they stand now"
+def _differing(found: RunComparison) -> str:
+    words = ""
     if found.relabelled:
         words += f"; {count(found.relabelled, 'picture')} of these had another label before"
     if found.left_out:
@@ -97,7 +95,7 @@ def _what(found: RunComparison) -> str:
             f". {count(found.left_out, 'picture')} left out: judged by one of the runs only, or "
             "excluded since"
         )
-    return f"{words}."
+    return words
 
 
 def _sides(title: str, sides: Sequence[Side], key: str, settings: Settings) -> None:

@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from tlcore.evaluation.comparison import compare_validation
-from tlcore.evaluation.intervals import wilson
+from tlcore.evaluation.intervals import share_of
 from tlcore.models.weights import ready
-from tlcore.percentages import bounds, percent, signed_points
+from tlcore.percentages import percent, signed_points
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.notes import write_notes
@@ -112,7 +112,7 @@ def _share(info: RunInfo) -> str:
     pictures = info.pictures.get("val", 0)
     if not pictures:
         return percent(info.val_accuracy)
-    return f"{percent(info.val_accuracy)} ({bounds(*wilson(info.val_accuracy, pictures))})"
+    return share_of(round(info.val_accuracy * pictures), pictures).short
 
 
 def _verdict(info: RunInfo, this: RunInfo) -> str:
