@@ -29,6 +29,8 @@ D = TypeVar("D")
 _CAUSES = {
     errno.ENOSPC: "The disk is full. Free some space and try again",
     errno.EDQUOT: "The disk quota is used up. Free some space and try again",
+    errno.EFBIG: "The file is larger than this disk, or a limit of the system, allows. Write it "
+    "elsewhere or raise the limit",
     errno.EROFS: "The disk is read-only. Make it writable and try again",
     errno.EACCES: "Permission is denied. Allow access and try again",
     errno.EPERM: "Permission is denied. Allow access and try again",

@@ -132,8 +132,8 @@ def refused(run: str, other: str) -> Sequence[tuple[tuple[str, ...], str]]:
         ((*SMALL, "--channels", "5-3,1"), "Expected channels like 0-3,7"),
         ((*SMALL, "--channels", ""), "Expected channels like 0-3,7"),
         ((*SMALL, "--channels", "0,256"), "Expected channels from 0 to 255"),
-        ((*SMALL, "--png", "/nowhere/at/all.png"), "Expected a file that can be written"),
-        ((*SMALL, "--npz", "/nowhere/at/all.npz"), "Expected a file that can be written"),
+        ((*SMALL, "--png", "/nowhere/at/all.png"), "Expected a file in a folder that is there"),
+        ((*SMALL, "--npz", "/nowhere/at/all.npz"), "Expected a file in a folder that is there"),
         ((*SMALL, "--grid", "0x8"), "Expected 1 to 32 rows"),
     )
 

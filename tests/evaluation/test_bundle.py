@@ -21,7 +21,7 @@ from tests.evaluation.conftest import Bundle
 from tests.evaluation.odd import odd_files, turned
 from tlcore.datasets.decode import read
 from tlcore.datasets.locks import sweep
-from tlcore.errors import RunError
+from tlcore.errors import RunError, StorageError
 from tlcore.evaluation.bundle.check import Pages, check, read_checks
 from tlcore.evaluation.bundle.formats import FORMATS
 from tlcore.evaluation.bundle.make import LITERT, NEEDED, make_bundle
@@ -116,7 +116,7 @@ def test_a_format_that_differs_or_fails_is_named_and_left_out(
 def test_a_run_without_a_network_has_no_bundle(bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="Expected the id of a run"):
         make_bundle("none", tmp_path / "a.zip", bundle.settings, lambda *step: None)
-    with pytest.raises(RunError, match="Expected a folder"):
+    with pytest.raises(StorageError, match="Expected a file in a folder that is there"):
         make_bundle(bundle.run, tmp_path / "no" / "a.zip", bundle.settings, lambda *step: None)
 
 
@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_no_half_bundle(bundle: Bundle, tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 1
-    assert "Expected room to make bundle.zip" in done.stderr
+    assert "bundle.zip could not be made. The file is larger than" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

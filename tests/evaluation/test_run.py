@@ -14,15 +14,17 @@ from tests.evaluation.made import PARTS, REAL, stored, trained, write_parts
 from tlcore.datasets.edits.editing import exclude, relabel, undo
 from tlcore.datasets.store import load_state
 from tlcore.errors import RunError, UnknownName
-from tlcore.evaluation.again import came_after, changes, keep_parts, labels_now, note_after, set_of
+from tlcore.evaluation.again import came_after, keep_parts, labels_now, note_after, set_of
 from tlcore.evaluation.comparison import compare_runs
+from tlcore.evaluation.corrections import corrected_since
 from tlcore.evaluation.embedding import embed
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.label_issues import find_label_issues
 from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
 from tlcore.inference.judging import answers, evaluate_run
 from tlcore.settings import Settings
-from tlcore.training.cache.shelf import make_room
+from tlcore.training.cache.keys import ROW_ID
+from tlcore.training.cache.shelf import ENTRY, make_room
 from tlcore.training.config import RunConfig
 from tlcore.training.parts import pictures_of
 from tlcore.training.run import RunInfo
@@ -58,7 +60,7 @@ def test_test_pictures_never_reach_a_fit(run: RunInfo, home: Settings) -> None:
     }
     assert not parts["test"] & (parts["train"] | parts["val"])
     ids = b"".join(path.read_bytes() for path in home.features.glob("*/ids"))
-    read = {ids[start : start + 32].hex() for start in range(0, len(ids), 32)}
+    read = {ids[start : start + ROW_ID].hex() for start in range(0, len(ids), ENTRY)}
     assert read == parts["train"] | parts["val"]
 
 
@@ -154,7 +156,8 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
         relabel(name, [suspect.sample.key], suspect.suggested, real)
     state = set_of(first, real)
     assert state is not None
-    assert changes(first, state) == (3, 0)
+    relabelled, excluded = corrected_since(first, state)
+    assert (sum(relabelled.values()), excluded) == (3, 0)
     assert keep_parts(first, state, real) == 40
     second = trained(real, recipe)
     note_after(second, first.id)
@@ -176,11 +179,11 @@ def test_what_is_excluded_counts_no_more_and_comes_back(run: RunInfo, home: Sett
     exclude("insects", [key], home)
     state = set_of(run, home)
     assert state is not None
-    assert changes(run, state) == (0, 1)
+    assert corrected_since(run, state) == ({"train": 0, "val": 0, "test": 0}, 1)
     judged = asked_of(home, run, "val")
     found = compare_runs(judged, judged, labels_now(run, home))
     assert (found.pictures, found.left_out) == (15, 1)
-    assert changes(run, undo("insects", home)) == (0, 0)
+    assert corrected_since(run, undo("insects", home)) == ({"train": 0, "val": 0, "test": 0}, 0)
 
 
 def test_a_folder_or_a_deleted_set_cannot_be_mended(run: RunInfo, home: Settings) -> None:
