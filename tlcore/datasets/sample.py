@@ -412,9 +412,9 @@ def _sailboat(random: Random, canvas: _Canvas) -> None:
     for band in range(6):
         low, high = 0.2 - 0.034 * band, 0.166 - 0.034 * band  # above the water's line at 0.02
         stern, stem = -0.68 - 0.6 * low, 0.68 + 1.5 * low
-        board = [(stern, 0.02 - low), (stem, 0.02 - 1.3 * low), (stem - 0.05, 0.02 - 1.3 * high)]
-        board.append((stern + 0.02, 0.02 - high))
-        canvas.fill([(x * bow, y) for x, y in board], _lit(hull, 1.05 - 0.07 * band))
+        plank = [(stern, 0.02 - low), (stem, 0.02 - 1.3 * low), (stem - 0.05, 0.02 - 1.3 * high)]
+        plank.append((stern + 0.02, 0.02 - high))
+        canvas.fill([(x * bow, y) for x, y in plank], _lit(hull, 1.05 - 0.07 * band))
     cabin = [(-0.4, -0.19), (-0.34, -0.28), (0.2, -0.3), (0.34, -0.22)]
     canvas.fill([(x * bow, y) for x, y in cabin], _rgb("#e6e4dc"))
     for x in (-0.22, -0.04, 0.12):
