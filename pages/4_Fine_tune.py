@@ -9,5 +9,8 @@ from tlcore.ui.tune.view import run_view
 with page(TUNE) as settings:
     watched = chosen(Choice.WATCHED)
     with boundary():
-        run_view(watched, settings) if watched else run_form(settings)
+        if watched:
+            run_view(watched, settings)
+        else:
+            run_form(settings)
     other_runs(watched, settings)

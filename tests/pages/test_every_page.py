@@ -21,6 +21,7 @@ def test_opens_without_weights(name: str, opened: Opened, workspace: Settings) -
     assert not at.exception
     assert not at.error
     assert at.title[0].value
+    assert "`None`" not in [element.value for element in at.markdown]  # a stray value of a line
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -56,8 +56,8 @@ def _rest(info: Listed) -> list[str]:
         return ["damaged", info.id]
     config = info.config
     rest = [dataset_title(config.dataset), config.backbone]
-    if config.fine_tune_epochs:
-        rest.append("top blocks too")
+    if config.fine_tune_epochs and not 0 < info.kept_epoch <= config.epochs:
+        rest.append("top blocks too")  # the best epoch is not one of the head alone
     if info.corrects:
         rest.append("corrected labels")
     if config.random_weights:
