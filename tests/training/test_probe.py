@@ -17,6 +17,7 @@ from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, BadDataset, TLCoreError, UnknownName
 from tlcore.settings import Settings
 from tlcore.training import probe as module
+from tlcore.training.cache.shelf import ENTRY
 from tlcore.training.config import RunConfig
 from tlcore.training.memory import memory_of
 from tlcore.training.probe import Cost, probe
@@ -40,7 +41,7 @@ def test_the_total_is_the_sum_of_all_that_a_run_does(settings: Settings, parts: 
     assert short.missing == 16
     assert short.total_seconds > short.feature_seconds > 0
     assert short.tuned_seconds == 0
-    assert short.disk == 16 * (256 * 4 + 32)
+    assert short.disk == 16 * (256 * 4 + ENTRY)
     long = cost(settings, parts, epochs=1000)
     assert long.total_seconds > short.total_seconds - short.feature_seconds
     tuned = cost(settings, parts, epochs=1, fine_tune_epochs=100)

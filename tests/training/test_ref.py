@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tests.runs_on_disk import write_network
 from tlcore.models.answers import Trained
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -18,10 +19,10 @@ def test_what_a_resumed_run_writes_is_another_network(tmp_path: Path) -> None:
     os.close(lock)
     assert run_info(folder.name, settings).ref == Trained(folder.name)  # nothing to ask yet
     network = folder / "model.keras"
-    network.write_bytes(b"first")
+    write_network(folder)
     os.utime(network, ns=(1, 1_000))
     first = run_info(folder.name, settings).ref
-    network.write_bytes(b"second")
+    write_network(folder)
     os.utime(network, ns=(1, 2_000))
     second = run_info(folder.name, settings).ref
     assert (first.run, first.written) == (folder.name, 1_000)
