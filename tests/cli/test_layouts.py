@@ -46,12 +46,12 @@ def scenes() -> dict[str, bytes]:
     [
         (
             cats_and_dogs(),
-            {"cats": 12, "dogs": 12, "unlabelled": 1},
+            {"cats": 12, "dogs": 12},
             {"train": 16, "test": 8, "none": 1},
         ),
         (
             scenes(),
-            {"buildings": 9, "sea": 9, "street": 9, "unlabelled": 2},
+            {"buildings": 9, "sea": 9, "street": 9},
             {"train": 18, "test": 9, "none": 2},
         ),
     ],
@@ -68,6 +68,7 @@ def test_a_zip_as_downloaded_has_its_classes_and_splits(
     source.write_bytes(zipped(files).getvalue())
     made = answer(settings, "dataset", "import", source, "--name", "mine")
     assert made["classes"] == classes
+    assert made["unlabelled"] == splits["none"]
     assert {part: sum(counts.values()) for part, counts in made["splits"].items()} == splits
     assert made["refused"] == []
     write_folder(tmp_path / "folder", files)

@@ -77,7 +77,7 @@ def import_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         "refused": report.refused,
         "seconds": report.seconds,
     }
-    _write(answer, args, out, ("name", "pictures", "added", "classes", "hash"))
+    _write(answer, args, out, ("name", "pictures", "added", "classes", "unlabelled", "hash"))
     return 0
 
 
@@ -110,7 +110,7 @@ def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 def _damaged(one: DamagedSet) -> dict[str, Any]:
     """Return the row of a set that cannot be read: what is not known of it is null."""
-    names = ("created", "pictures", "excluded", "classes", "splits", "hash")
+    names = ("created", "pictures", "excluded", "classes", "unlabelled", "splits", "hash")
     row = {"name": one.name, "folder": str(one.folder), "damage": one.words}
     return row | dict.fromkeys(names)
 
@@ -175,7 +175,8 @@ def _summary(state: SetState) -> dict[str, Any]:
         "created": state.created.isoformat(),
         "pictures": len(state.used),
         "excluded": len(state.items) - len(state.used),
-        "classes": dict(state.counts),
+        "classes": {label: n for label, n in state.counts.items() if label != UNLABELLED},
+        "unlabelled": state.counts.get(UNLABELLED, 0),
         "splits": {part or "none": n for part, n in state.dataset.counts_by_split.items()},
         "hash": state.content_hash,
     }
@@ -226,7 +227,7 @@ def _write(
     if args.json:
         write_json(out, answer)
     else:
-        out.writelines(f"{key:9} {_said(answer[key])}\n" for key in shown)
+        out.writelines(f"{key:10} {_said(answer[key])}\n" for key in shown)
 
 
 def _said(value: Any) -> str:
