@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from tlcore.ui.home_view import doors, first_steps
+from tlcore.ui.components.weights import weights_overview
+from tlcore.ui.fine_tune.run_list import recent_runs
+from tlcore.ui.home import doors, first_steps
 from tlcore.ui.shell import HOME, page
-from tlcore.ui.tune.listing import recent_runs
-from tlcore.ui.weights_view import weights_overview
 
 with page(HOME) as settings:
     first_steps(settings)

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from tlcore.ui.shell import COMPARE, TUNE, UPLOAD, boundary, next_steps, page
-from tlcore.ui.upload.bring import bring, last_report
-from tlcore.ui.upload.data_set import data_set
+from tlcore.ui.upload.import_form import bring, last_report
+from tlcore.ui.upload.view import data_set
 
 with page(UPLOAD) as settings:
     with boundary():

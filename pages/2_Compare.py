@@ -2,20 +2,19 @@
 
 import streamlit as st
 
-from tlcore.ui.compare.answers_view import head_answers, network_answers
-from tlcore.ui.compare.many import many_view
-from tlcore.ui.compare.path_view import path_view
+from tlcore.ui.compare.answers import head_answers, network_answers, table
+from tlcore.ui.compare.batch import many_view
+from tlcore.ui.compare.gradcam import look_options, why_heads, why_networks
+from tlcore.ui.compare.quick_train import teach
+from tlcore.ui.compare.shapes import path_view
 from tlcore.ui.compare.sides import VIEWS, Sides, left_side, right_side
-from tlcore.ui.compare.teach import teach
-from tlcore.ui.compare.why import look_options, why_heads, why_networks
-from tlcore.ui.compare_view import table
-from tlcore.ui.pictures import picture_picker
-from tlcore.ui.seen import show_seen
-from tlcore.ui.selecting import segments
-from tlcore.ui.sets import open_set
+from tlcore.ui.components.dataset_picker import open_set
+from tlcore.ui.components.framing import show_seen
+from tlcore.ui.components.image_picker import picture_picker
 from tlcore.ui.shell import COMPARE, MAPS, TUNE, boundary, next_steps, page
 from tlcore.ui.state import Choice, chosen
 from tlcore.ui.theme import colours
+from tlcore.ui.widgets import segments
 
 with page(COMPARE) as settings:
     sample = picture_picker(settings)

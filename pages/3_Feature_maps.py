@@ -1,7 +1,7 @@
 """What one layer of a network sees in one picture: its feature maps as a page of tiles."""
 
-from tlcore.ui.maps.view import network_picker, walk
-from tlcore.ui.pictures import picture_picker
+from tlcore.ui.components.image_picker import picture_picker
+from tlcore.ui.feature_maps.view import network_picker, walk
 from tlcore.ui.shell import COMPARE, MAPS, TUNE, next_steps, page
 
 with page(MAPS) as settings:

@@ -1,10 +1,10 @@
 """Teach it your classes: a form that starts a run, or the run one watches."""
 
+from tlcore.ui.fine_tune.form import run_form
+from tlcore.ui.fine_tune.run import run_view
+from tlcore.ui.fine_tune.run_list import other_runs
 from tlcore.ui.shell import TUNE, boundary, page
 from tlcore.ui.state import Choice, chosen
-from tlcore.ui.tune.form import run_form
-from tlcore.ui.tune.listing import other_runs
-from tlcore.ui.tune.view import run_view
 
 with page(TUNE) as settings:
     watched = chosen(Choice.WATCHED)

@@ -11,9 +11,9 @@ from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch, EventLog, Stage
-from tlcore.training.orders import create_run
-from tlcore.training.outcome import FINISHED, Outcome, write_outcome
+from tlcore.training.history import Epoch, EventLog, Stage
+from tlcore.training.lifecycle import create_run
+from tlcore.training.status import FINISHED, Outcome, write_outcome
 
 EPOCHS = 200
 

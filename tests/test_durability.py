@@ -62,7 +62,7 @@ CASES = {
         ("datasets/*/set.json", "datasets/*/images/*"),
     ),
     "a label": (
-        "from tlcore.datasets.edits.editing import rename_class\n"
+        "from tlcore.datasets.edits import rename_class\n"
         "rename_class({dataset!r}, 'red', 'crimson', settings)",
         ("datasets/*/edits.json",),
     ),
@@ -72,14 +72,14 @@ CASES = {
         ("datasets/renamed",),
     ),
     "notes": (
-        "from tlcore.training.notes import write_notes\n"
+        "from tlcore.training.run import write_notes\n"
         "write_notes(settings.runs / {run!r}, 'mine', '', [])",
         ("runs/{run}/notes.json",),
     ),
     "a run that is made": (
         "import shutil\n"
         "from tlcore.training.config import RunConfig\n"
-        "from tlcore.training.orders import create_run\n"
+        "from tlcore.training.lifecycle import create_run\n"
         "shutil.rmtree(settings.runs)\n"
         "create_run(RunConfig({dataset!r}), settings)",
         ("runs/2*", "runs/2*/config.json"),

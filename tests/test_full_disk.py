@@ -15,10 +15,9 @@ from tlcore.datasets.sources import from_folder
 from tlcore.datasets.store import import_set
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch, Event
-from tlcore.training.launcher import start_run
-from tlcore.training.orders import create_run, reopen_run
-from tlcore.training.outcome import FAILED, FINISHED
+from tlcore.training.history import Epoch, Event
+from tlcore.training.lifecycle import create_run, reopen_run, start_run
+from tlcore.training.status import FAILED, FINISHED
 from tlcore.training.store import list_runs, load_run
 from tlcore.training.worker import work
 

@@ -23,12 +23,12 @@ from tlcore.datasets.store import (
     thumbnail,
 )
 from tlcore.errors import BadDataset, RunError
-from tlcore.inference.exciting import excitement
-from tlcore.models.answers import Floats, Pretrained
+from tlcore.inference.top_images import excitement
+from tlcore.models.predictions import Floats, Pretrained
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
-from tlcore.training.orders import delete_run, stop_run
+from tlcore.training.lifecycle import delete_run, stop_run
 from tlcore.training.store import run_info
 
 

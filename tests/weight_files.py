@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tlcore.models.catalogue import Backbone
+from tlcore.models.catalog import Backbone
 from tlcore.models.weights import HDF5_SIGNATURE, file_name
 from tlcore.settings import Settings
 

@@ -25,19 +25,20 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import tensorflow as tf
 
-from tlcore.datasets.decode import content_id, read
+from tlcore.activations import render as drawing
+from tlcore.activations.values import Look, View
+from tlcore.datasets.image_io import content_id, read
 from tlcore.errors import WeightsMissing
-from tlcore.inference import activations, tasks
+from tlcore.inference import activation_tasks as activations
+from tlcore.inference import tasks
 from tlcore.inference.client import Inference
-from tlcore.models.answers import Pretrained
-from tlcore.models.maps import drawing
-from tlcore.models.maps.values import Look, View
+from tlcore.models.predictions import Pretrained
 from tlcore.settings import Settings
 
 ROUNDS = 9
 LAYERS = 12  # looked at for each backbone, evenly over its depth
 LOOKED = 0.2  # s that a person looks at a layer before going on: a quick one
-PAGE = "tlcore.inference.activations:map_page"
+PAGE = "tlcore.inference.activation_tasks:map_page"
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024
 
 

@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tlcore.datasets.doctor.examine import known
+from tlcore.datasets.decoding import THREADS
 from tlcore.datasets.importing import import_set
+from tlcore.datasets.quality_scan import known
 from tlcore.datasets.sources import from_folder
-from tlcore.datasets.threads import THREADS
 from tlcore.settings import PROJECT, Settings
 
 SIZE = (500, 375)

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from tests.benchmarks import ours
-from tlcore.datasets.decode import read
-from tlcore.datasets.folder import read_folder
 from tlcore.datasets.geometry import fit
+from tlcore.datasets.image_io import read
+from tlcore.datasets.sources import read_folder
+from tlcore.training.augmentation import FORWARD, Request, hashed
 from tlcore.training.config import RunConfig
-from tlcore.training.pictures import FORWARD, Request, hashed
-from tlcore.training.supply import Supply
+from tlcore.training.features import Supply
 
 ROUNDS = 3
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from random import Random
 
 from tests.datasets.files import every_format, jpeg, mutated, zipped
-from tlcore.datasets.doctor.examine import known
 from tlcore.datasets.importing import import_set
+from tlcore.datasets.quality_scan import known
 from tlcore.datasets.sources import from_uploads, from_zip
 from tlcore.datasets.store import delete_set
 from tlcore.errors import BadDataset

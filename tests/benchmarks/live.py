@@ -23,8 +23,7 @@ from playwright.sync_api import Page, sync_playwright
 from tests.browser.conftest import FLAGS, Server
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.launcher import start_run
-from tlcore.training.orders import stop_run
+from tlcore.training.lifecycle import start_run, stop_run
 from tlcore.training.store import load_run, run_info
 
 # In the page itself, so that looking at one page does not wait for another: when each number of

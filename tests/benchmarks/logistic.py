@@ -19,14 +19,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in a run, for both
 import numpy as np
 
 from tlcore.training import checkpoint
-from tlcore.training.cache.keys import ShelfKey
-from tlcore.training.cache.shelf import Shelf
+from tlcore.training.batches import Part, Stored, targets_of
 from tlcore.training.config import RunConfig
-from tlcore.training.events import EventLog, history, read_events
-from tlcore.training.fit import Loop, fit
+from tlcore.training.feature_cache import Shelf
+from tlcore.training.feature_keys import ShelfKey
 from tlcore.training.head import Head
-from tlcore.training.inputs import Part, Stored, targets_of
-from tlcore.training.train import beginning
+from tlcore.training.history import EventLog, history, read_events
+from tlcore.training.loop import Loop, fit
+from tlcore.training.recipe import beginning
 
 PICTURES, JUDGED, FEATURES, EPOCHS, BATCH, RATE = 2000, 400, 1280, 200, 32, 1e-3
 ROUNDS = 5

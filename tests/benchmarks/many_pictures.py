@@ -14,9 +14,8 @@ import numpy as np
 from PIL import Image
 
 from tests.benchmarks import ours
-from tlcore.training.cache.room import bytes_in
-from tlcore.training.cache.shelf import RESIDENT
 from tlcore.training.config import RunConfig
+from tlcore.training.feature_cache import RESIDENT, bytes_in
 
 EACH = 10_000  # pictures of either class
 

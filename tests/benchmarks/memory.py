@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.benchmarks.speed import ENDINGS
 from tlcore.inference.client import Inference
-from tlcore.models.answers import Pretrained
+from tlcore.models.predictions import Pretrained
 from tlcore.settings import Settings
 
 NAMES = ("MobileNetV2", "MobileNet-0.25", "MobileNet-0.5", "MobileNet-0.75", "MobileNetV2-0.35")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch
-from tlcore.training.orders import create_run
+from tlcore.training.history import Epoch
+from tlcore.training.lifecycle import create_run
 from tlcore.training.store import load_run
 from tlcore.training.worker import work
 

@@ -25,11 +25,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tlcore.datasets.decode import read
+from tlcore.datasets.image_io import read
 from tlcore.inference.client import Inference
-from tlcore.models.answers import Pretrained
-from tlcore.models.batch import BATCH, predict_many
-from tlcore.models.network import Network, load_pretrained
+from tlcore.models.model import BATCH, Network, load_pretrained, predict_many
+from tlcore.models.predictions import Pretrained
 from tlcore.settings import Settings
 
 WARM = 10

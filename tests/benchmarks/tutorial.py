@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tlcore.datasets.folder import read_folder
+from tlcore.datasets.sources import read_folder
 from tlcore.datasets.splits import split_samples
-from tlcore.models.catalogue import backbone
+from tlcore.models.catalog import backbone
 from tlcore.models.weights import find
 from tlcore.settings import Settings
 

@@ -15,7 +15,7 @@ from tests.conftest import SHARED
 from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.launcher import start_run
+from tlcore.training.lifecycle import start_run
 
 FOLDER = PROJECT / ".docs"
 SIZE = {"width": 1280, "height": 860}

@@ -9,7 +9,7 @@ import pytest
 from tests.browser.conftest import Tab
 from tests.runs_on_disk import write_runs
 from tlcore.settings import Settings
-from tlcore.training.orders import delete_run
+from tlcore.training.lifecycle import delete_run
 
 RUNS = 10
 # The points of each line as the browser has drawn them.

@@ -11,7 +11,7 @@ from tests.cli.running import tlcore
 from tests.evaluation.conftest import trained
 from tests.pictures import write_patches
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.inference.judging import evaluate_run
+from tlcore.inference.tasks import evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.store import load_run

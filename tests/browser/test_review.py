@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Tab, until
-from tlcore.datasets.edits.editing import relabel
+from tlcore.datasets.edits import relabel
 from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
 from tlcore.datasets.splits import Division, divide_set
 from tlcore.datasets.store import load_state
-from tlcore.evaluation.again import came_after
+from tlcore.evaluation.corrections import came_after
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.launcher import start_run
+from tlcore.training.lifecycle import start_run
 from tlcore.training.store import list_runs
 
 WRONG = 4  # validation pictures that are given the label of another class

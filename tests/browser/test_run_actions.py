@@ -16,8 +16,8 @@ from tlcore.datasets.sources import from_folder
 from tlcore.models.weights import ready
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.outcome import FINISHED
 from tlcore.training.run import RunInfo
+from tlcore.training.status import FINISHED
 from tlcore.training.store import list_runs, load_run, run_info
 
 RECIPE = RunConfig(

@@ -13,7 +13,7 @@ from tlcore.datasets.importing import import_set
 from tlcore.datasets.sources import from_folder
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.launcher import start_run
+from tlcore.training.lifecycle import start_run
 
 PATCHES, OTHER = "Two patches", "Other insects"
 

@@ -9,7 +9,7 @@ from tests.pictures import write_patches
 from tlcore.datasets.importing import import_set
 from tlcore.datasets.sources import from_folder
 from tlcore.settings import Settings
-from tlcore.training.outcome import FINISHED
+from tlcore.training.status import FINISHED
 from tlcore.training.store import run_info
 
 

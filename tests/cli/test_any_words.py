@@ -15,12 +15,11 @@ import pytest
 from tests.cli.running import answer, refusals, tlcore
 from tests.pictures import write_patches
 from tlcore.__main__ import build_parser
-from tlcore.cli.words import output_file
+from tlcore.cli.options import output_file
 from tlcore.settings import Settings
 from tlcore.text import csv_text
-from tlcore.training.compare import as_csv, table
-from tlcore.training.notes import write_notes
-from tlcore.training.store import list_runs
+from tlcore.training.run import write_notes
+from tlcore.training.store import as_csv, list_runs, table
 
 SMALL = ("--backbone", "MobileNet-0.25", "--size", "32", "--random-weights")
 NASTY = ("", "٣", "nan", "9" * 400, "9" * 5000, "x" * 1000, "\udcff")

@@ -11,10 +11,10 @@ import pytest
 from tests.cli.running import answer, refusals, tlcore
 from tests.pictures import write_patches
 from tlcore.settings import Settings
-from tlcore.training.cache.shelf import ENTRY
 from tlcore.training.config import RunConfig
-from tlcore.training.orders import create_run
-from tlcore.training.outcome import Outcome, write_outcome
+from tlcore.training.feature_cache import ENTRY
+from tlcore.training.lifecycle import create_run
+from tlcore.training.status import Outcome, write_outcome
 from tlcore.training.store import list_runs
 
 

@@ -11,7 +11,7 @@ from tests.cli.running import answer, tlcore
 from tests.evaluation.made import trained, write_parts
 from tests.training.test_train import SMALL
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.inference.judging import evaluate_run
+from tlcore.inference.tasks import evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 

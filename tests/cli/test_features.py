@@ -16,12 +16,12 @@ import pytest
 from PIL import Image
 
 from tests.pictures import write_patches
+from tlcore.activations.tiles import GAP, TILE
 from tlcore.cli import features
 from tlcore.errors import TLCoreError
-from tlcore.models.grid import GAP, TILE
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.orders import create_run
+from tlcore.training.lifecycle import create_run
 from tlcore.training.worker import work
 
 SMALL = ("--backbone", "MobileNet-0.25", "--size", "64")

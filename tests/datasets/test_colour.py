@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.datasets.files import encoded
-from tlcore.datasets.decode import decode
+from tlcore.datasets.image_io import decode
 from tlcore.settings import Limits
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from tests.datasets.files import encoded, every_format, jpeg, scene
-from tlcore.datasets.decode import ENDINGS, content_id, decode, read
+from tlcore.datasets.image_io import ENDINGS, content_id, decode, read
 from tlcore.errors import BadImage
 from tlcore.settings import Limits
 

@@ -7,10 +7,9 @@ from collections import Counter
 import pytest
 
 from tests.datasets.files import encoded, jpeg, scene
-from tlcore.datasets.doctor.examine import known
-from tlcore.datasets.edits.editing import undo
-from tlcore.datasets.edits.state import SetState
+from tlcore.datasets.edits import SetState, undo
 from tlcore.datasets.importing import import_set
+from tlcore.datasets.quality_scan import known
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.splits import Division, divide_set, forget_division, split_samples
 from tlcore.datasets.store import load_set, load_state

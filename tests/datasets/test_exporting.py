@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.files import encoded, jpeg, scene
-from tlcore.datasets.edits import editing
-from tlcore.datasets.exporting import export_set
+from tlcore.datasets import edits as editing
+from tlcore.datasets.export import export_set
 from tlcore.datasets.importing import import_set
 from tlcore.datasets.sources import from_uploads, from_zip
 from tlcore.datasets.splits import Division, divide_set

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from tests.datasets.files import encoded, every_format, jpeg, scene, write_folder, zipped
-from tlcore.datasets.decode import content_id
-from tlcore.datasets.incoming import Incoming
+from tlcore.datasets.dataset import Incoming
+from tlcore.datasets.image_io import content_id
 from tlcore.datasets.sources import from_folder, from_uploads, from_zip
 from tlcore.datasets.store import add_to_set, import_set, list_sets, load_set
 from tlcore.errors import BadDataset, StorageError

@@ -9,7 +9,7 @@ import pytest
 
 from tests.datasets.files import jpeg, write_folder
 from tlcore.datasets.importing import import_set
-from tlcore.datasets.server import from_server_folder
+from tlcore.datasets.sources import from_server_folder
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 

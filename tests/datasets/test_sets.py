@@ -9,7 +9,7 @@ import pytest
 
 from tests.datasets.files import encoded, jpeg, scene, write_folder
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.decode import decode
+from tlcore.datasets.image_io import decode
 from tlcore.datasets.locks import hold_set
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import (

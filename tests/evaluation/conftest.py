@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.pictures import write_patches
-from tlcore.evaluation.bundle.check import Check
+from tlcore.export.bundle_check import Check
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.orders import create_run
-from tlcore.training.outcome import FINISHED
+from tlcore.training.lifecycle import create_run
+from tlcore.training.status import FINISHED
 from tlcore.training.worker import work
 
 
@@ -63,7 +63,7 @@ class Bundle:
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory, finished: Finished) -> Bundle:
-    from tlcore.evaluation.bundle.make import make_bundle  # loads TensorFlow
+    from tlcore.export.bundle import make_bundle
 
     place = tmp_path_factory.mktemp("bundle")
     told: list[tuple[int, int, str]] = []

@@ -12,7 +12,7 @@ from tlcore.datasets.sources import from_folder
 from tlcore.datasets.store import import_set
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.orders import create_run
+from tlcore.training.lifecycle import create_run
 from tlcore.training.run import RunInfo
 from tlcore.training.store import run_info
 from tlcore.training.worker import work

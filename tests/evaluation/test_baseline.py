@@ -12,9 +12,8 @@ import pytest
 from tests.cli.running import tlcore
 from tests.evaluation.made import trained
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.inference.judging import evaluate_run
-from tlcore.models.groups import imagenet_groups
-from tlcore.models.labels import imagenet_classes
+from tlcore.inference.tasks import evaluate_run
+from tlcore.models.imagenet import imagenet_classes, imagenet_groups
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.run import RunInfo

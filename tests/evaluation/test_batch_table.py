@@ -19,9 +19,8 @@ from tlcore.evaluation.batch_table import (
     table_of,
     together,
 )
-from tlcore.models.brief import Brief
-from tlcore.models.certainty import Certainty
-from tlcore.ui.compare_view import search
+from tlcore.models.predictions import Brief, Certainty
+from tlcore.ui.compare.answers import search
 
 DOG, CAT = 207, 281  # golden retriever, tabby
 HEAD = Head("first", ("cat", "dog"))

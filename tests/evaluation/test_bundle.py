@@ -19,18 +19,16 @@ from PIL import Image
 from tests.cli.running import tlcore
 from tests.evaluation.conftest import Bundle
 from tests.evaluation.odd import odd_files, turned
-from tlcore.datasets.decode import read
+from tlcore.datasets.image_io import read
 from tlcore.datasets.locks import sweep
 from tlcore.errors import RunError, StorageError
-from tlcore.evaluation.bundle.check import Pages, check, read_checks
-from tlcore.evaluation.bundle.formats import FORMATS
-from tlcore.evaluation.bundle.make import LITERT, NEEDED, make_bundle
-from tlcore.evaluation.bundle.pictures import PICTURES
+from tlcore.export.bundle import LITERT, NEEDED, PICTURES, make_bundle
+from tlcore.export.bundle_check import FORMATS, Pages, check, read_checks
 from tlcore.percentages import percent
 from tlcore.settings import PROJECT, Settings
-from tlcore.training.facts import versions
+from tlcore.training.provenance import versions
 from tlcore.training.store import load_run
-from tlcore.training.trained import load_trained
+from tlcore.training.transfer_model import load_trained
 
 
 def page(bundle: Bundle, paths: list[Path]) -> np.ndarray:

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlcore.evaluation.bundle import predict
-from tlcore.evaluation.bundle.check import Check
-from tlcore.evaluation.bundle.convert import WRITERS
-from tlcore.evaluation.bundle.graph import deployable
+from tlcore.export import predict
+from tlcore.export.bundle import WRITERS, deployable
+from tlcore.export.bundle_check import Check
 
 RUNTIMES = ("keras", "tensorflow", "ai_edge_litert", "tflite_runtime")
 # As if some packages were not installed.

@@ -10,11 +10,10 @@ import keras
 import numpy as np
 import pytest
 
-from tlcore.evaluation.bundle.convert import WRITERS
-from tlcore.evaluation.bundle.formats import FORMATS
-from tlcore.evaluation.bundle.graph import PREPROCESSING, deployable
-from tlcore.models.catalogue import BACKBONES, MODES
-from tlcore.models.network import preprocess
+from tlcore.export.bundle import PREPROCESSING, WRITERS, deployable
+from tlcore.export.bundle_check import FORMATS
+from tlcore.models.catalog import BACKBONES, MODES
+from tlcore.models.model import preprocess
 
 SIDE = 12
 OF_MODE = {row.mode: row.name for row in BACKBONES.values()}
@@ -93,4 +92,4 @@ def test_a_reversal_of_colours_survives_every_format(tmp_path: Path) -> None:
         assert apart < (form.tolerance or 0.1), name
 
 
-PREDICT = Path(__file__).parents[2] / "tlcore/evaluation/bundle/predict.py"
+PREDICT = Path(__file__).parents[2] / "tlcore/export/predict.py"

@@ -16,12 +16,12 @@ from tests.pictures import write_patches
 from tests.training.test_train import SMALL
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.store import open_dataset
-from tlcore.evaluation.features import Features
+from tlcore.evaluation.embedding import Features
 from tlcore.evaluation.label_issues import find_label_issues, rank
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.facts import read_or_write_split
-from tlcore.training.orders import create_run
+from tlcore.training.lifecycle import create_run
+from tlcore.training.provenance import read_or_write_split
 
 ENOUGH = 0.6  # of the flipped labels among the first tenth of the suspects
 

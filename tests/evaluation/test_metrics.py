@@ -13,9 +13,8 @@ from sklearn.calibration import calibration_curve
 
 from tests.evaluation.planted import drawn, judged
 from tlcore.errors import RunError
-from tlcore.evaluation.curves import at_threshold, curves
 from tlcore.evaluation.evaluation import Evaluation, evaluate
-from tlcore.evaluation.matrix import best, cell, mistakes
+from tlcore.evaluation.metrics import at_threshold, best, cell, curves, mistakes
 
 CONSTANT = judged([0] * 17 + [1] * 2, [[0.9, 0.1]] * 19)
 

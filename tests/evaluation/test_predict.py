@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.evaluation.odd import odd_files
-from tlcore.datasets.decode import read
 from tlcore.datasets.geometry import FITS, fit
-from tlcore.evaluation.bundle import predict
+from tlcore.datasets.image_io import read
+from tlcore.export import predict
 from tlcore.settings import Limits
 
 

@@ -19,10 +19,10 @@ from tests.pictures import write_patches
 from tests.training.test_train import SMALL
 from tlcore.datasets.geometry import fit
 from tlcore.evaluation.predictions import Answers, judge, kept
-from tlcore.inference.judging import answers, evaluate_run
+from tlcore.inference.tasks import answers, evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.parts import pictures_of
+from tlcore.training.provenance import pictures_of
 from tlcore.training.run import RunInfo
 from tlcore.training.store import run_info
 

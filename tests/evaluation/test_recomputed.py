@@ -22,7 +22,7 @@ from sklearn import metrics
 
 from tests.cli.running import answer
 from tests.evaluation.made import REAL, trained
-from tlcore.inference.judging import evaluate_run
+from tlcore.inference.tasks import evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.run import RunInfo

@@ -10,16 +10,16 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.planted import drawn, judged
+from tlcore.evaluation.calibration import calibration
 from tlcore.evaluation.evaluation import evaluate
 from tlcore.evaluation.intervals import share_of
 from tlcore.evaluation.metrics import class_figures
-from tlcore.evaluation.report import charts, marks
-from tlcore.evaluation.report.faces import SIDE, face
-from tlcore.evaluation.report.figures import MATRIX, _matrix, _pairs
-from tlcore.evaluation.report.opening import _weakest
-from tlcore.models.calibration import calibration
+from tlcore.export import report_charts as charts
+from tlcore.export import report_charts as marks
+from tlcore.export.report_sections import MATRIX, _matrix, _pairs, _weakest
+from tlcore.export.report_values import SIDE, face
 from tlcore.settings import Limits
-from tlcore.training.events import Epoch
+from tlcore.training.history import Epoch
 
 
 def epoch(number: int, loss: float, accuracy: float) -> Epoch:

@@ -11,22 +11,28 @@ import numpy as np
 import pytest
 
 from tests.evaluation.made import PARTS, REAL, stored, trained, write_parts
-from tlcore.datasets.edits.editing import exclude, relabel, undo
+from tlcore.datasets.edits import exclude, relabel, undo
 from tlcore.datasets.store import load_state
 from tlcore.errors import RunError, UnknownName
-from tlcore.evaluation.again import came_after, keep_parts, labels_now, note_after, set_of
 from tlcore.evaluation.comparison import compare_runs
-from tlcore.evaluation.corrections import corrected_since
+from tlcore.evaluation.corrections import (
+    came_after,
+    corrected_since,
+    keep_parts,
+    labels_now,
+    note_after,
+    set_of,
+)
 from tlcore.evaluation.embedding import embed
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.label_issues import find_label_issues
 from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
-from tlcore.inference.judging import answers, evaluate_run
+from tlcore.inference.tasks import answers, evaluate_run
 from tlcore.settings import Settings
-from tlcore.training.cache.keys import ROW_ID
-from tlcore.training.cache.shelf import ENTRY, make_room
 from tlcore.training.config import RunConfig
-from tlcore.training.parts import pictures_of
+from tlcore.training.feature_cache import ENTRY, make_room
+from tlcore.training.feature_keys import ROW_ID
+from tlcore.training.provenance import pictures_of
 from tlcore.training.run import RunInfo
 
 EVEN = {part: {"ants": number, "bees": number} for part, number in PARTS.items()}

@@ -17,12 +17,11 @@ from tests.cli.running import tlcore
 from tests.evaluation.conftest import trained
 from tests.evaluation.odd import odd_files
 from tests.pictures import write_patches
-from tlcore.datasets.decode import read
 from tlcore.datasets.geometry import fit
+from tlcore.datasets.image_io import read
 from tlcore.errors import RunError, UnknownName
-from tlcore.evaluation.script.facts import ODD, PLAIN, TURNED, reading
-from tlcore.evaluation.script.make import script_of, write_script
-from tlcore.evaluation.script.pictures import _reading
+from tlcore.export.script import script_of, write_script
+from tlcore.export.script_steps import ODD, PLAIN, TURNED, _reading, reading
 from tlcore.settings import Limits, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.store import load_run

@@ -13,8 +13,7 @@ from tests.evaluation.coloured import Counts, coloured_run
 from tests.evaluation.planted import judged
 from tlcore.evaluation.comparison import compare_stages
 from tlcore.evaluation.evaluation import evaluate
-from tlcore.inference.judging import evaluate_run
-from tlcore.inference.reporting import report_run
+from tlcore.inference.tasks import evaluate_run, report_run
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run

@@ -13,18 +13,18 @@ from PIL import Image
 
 from tests.pictures import write_patches
 from tests.training.test_train import REAL, run
+from tlcore.activations.tiles import TILE, Layout
+from tlcore.activations.values import Look, Pair, Tiles, View
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.datasets.decode import content_id
+from tlcore.datasets.image_io import content_id
 from tlcore.errors import BadImage, UnknownName
-from tlcore.inference import activations
-from tlcore.inference.exciting import excitement
+from tlcore.inference import activation_tasks as activations
 from tlcore.inference.tasks import network
-from tlcore.models.answers import NetworkRef, Pretrained, Trained
-from tlcore.models.grid import TILE, Layout
-from tlcore.models.maps.values import Look, Pair, Tiles, View
+from tlcore.inference.top_images import excitement
+from tlcore.models.predictions import NetworkRef, Pretrained, Trained
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.outcome import FINISHED
+from tlcore.training.status import FINISHED
 
 BEFORE = Pretrained("MobileNet-0.25", 64, "crop", top=False)
 PAGE = View(Layout(2, 4))

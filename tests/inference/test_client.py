@@ -16,16 +16,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlcore.datasets.decode import read
+from tlcore.activations.values import Look, View
+from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage, UnknownName, WeightsMissing, WorkerDied
 from tlcore.inference.client import Inference
-from tlcore.models.answers import Pretrained
-from tlcore.models.maps.values import Look, View
-from tlcore.models.network import load_pretrained
+from tlcore.models.model import load_pretrained
+from tlcore.models.predictions import Pretrained
 from tlcore.settings import PROJECT, Settings
 
 PATIENCE = 120.0  # s; far more than it needs, so that a busy machine does not fail a test
-MAPS = "tlcore.inference.activations"
+MAPS = "tlcore.inference.activation_tasks"
 SMALL = Pretrained("MobileNet-0.25", 64, random=True)
 SLOW = Pretrained("DenseNet121", 224, random=True)  # takes seconds to build
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.inference.exciting import PART, Excitement, excitement
-from tlcore.models.answers import Floats, Pretrained
+from tlcore.inference.top_images import PART, Excitement, excitement
+from tlcore.models.predictions import Floats, Pretrained
 from tlcore.settings import Settings
 
 REF = Pretrained("MobileNet-0.25", 64, random=True)

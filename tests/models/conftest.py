@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tlcore.models.answers import Pretrained
-from tlcore.models.network import Network, load_pretrained
+from tlcore.models.model import Network, load_pretrained
+from tlcore.models.predictions import Pretrained
 from tlcore.settings import PROJECT, Settings
 
 Loaded = Callable[[Pretrained], Network]

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcore.models.freeze import freeze_base, unfreeze_from
+from tlcore.activations.extract import Make, Walk, maps_of
+from tlcore.models.build import freeze_base, unfreeze_from
 from tlcore.models.layers import graph
-from tlcore.models.maps.walk import Make, Walk, maps_of
 
 WHOLE = 1e-5  # of the layer's largest value, or of 1 where that is more
 

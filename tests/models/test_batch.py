@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 
 from tests.models.conftest import Loaded
-from tlcore.datasets.decode import read
+from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage
-from tlcore.models.answers import Pretrained
-from tlcore.models.batch import predict_many
-from tlcore.models.brief import brief
-from tlcore.models.network import load_pretrained
+from tlcore.models.model import load_pretrained, predict_many
+from tlcore.models.predictions import Pretrained, brief
 from tlcore.settings import Limits, Settings
 
 REFS = (Pretrained("MobileNet-0.25", 128), Pretrained("MobileNet-0.5", 160, fit="squash"))

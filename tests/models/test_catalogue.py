@@ -9,8 +9,8 @@ from keras.src.utils import file_utils
 
 from tlcore.errors import BadConfig, UnknownName
 from tlcore.models.build import architecture, preprocessing
-from tlcore.models.catalogue import BACKBONES, Backbone, backbone
-from tlcore.models.labels import imagenet_classes
+from tlcore.models.catalog import BACKBONES, Backbone, backbone
+from tlcore.models.imagenet import imagenet_classes
 from tlcore.models.weights import address, file_name
 from tlcore.settings import Settings
 

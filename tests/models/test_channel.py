@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tlcore.activations.channel import BINS, look_at
+from tlcore.activations.values import Field
 from tlcore.errors import UnknownName
-from tlcore.models.maps.channel import BINS, look_at
-from tlcore.models.maps.values import Field
 
 NINE = Field(top=-2, bottom=6, left=-2, right=6, step_down=4, step_across=4)
 

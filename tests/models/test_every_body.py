@@ -9,12 +9,11 @@ import tensorflow as tf
 
 from tests.models.every_layer import Whole, assert_same, draw_statistics, inside, learn
 from tests.models.test_walk import check_every_layer, pixels, plain_part
-from tlcore.models.build import architecture
-from tlcore.models.catalogue import BACKBONES, Backbone
+from tlcore.models.build import architecture, cut_below, cuts
+from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.folding import folded
-from tlcore.models.freeze import cut_below, cuts
 from tlcore.models.layers import graph
-from tlcore.ui.maps.layer_words import UNKNOWN, layer_words
+from tlcore.ui.feature_maps.layer_text import UNKNOWN, layer_words
 
 Body = tuple[Backbone, keras.Model]
 

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tlcore.activations.receptive_field import box_of, receptive_fields
+from tlcore.activations.values import Field
 from tlcore.models.build import architecture
-from tlcore.models.catalogue import backbone
-from tlcore.models.layers import graph
-from tlcore.models.maps.field import box_of, receptive_fields
-from tlcore.models.maps.values import Field
-from tlcore.models.maps.wiring import wire
+from tlcore.models.catalog import backbone
+from tlcore.models.layers import graph, wire
 
 
 def field_of(model: keras.Model, layer: str) -> Field:

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tlcore.activations.filters import convolution_before, draw_filters, filters_at
+from tlcore.activations.tiles import Layout
+from tlcore.activations.values import Tiles, View
 from tlcore.errors import UnknownName
-from tlcore.models.grid import Layout
-from tlcore.models.layers import graph
-from tlcore.models.maps.filters import convolution_before, draw_filters, filters_at
-from tlcore.models.maps.values import Tiles, View
-from tlcore.models.maps.wiring import wire
+from tlcore.models.layers import graph, wire
 
 VIEW = View(Layout(1, 2))
 GREY = 128  # 0 in the middle of −reach … reach: 127.5, rounded up

@@ -11,10 +11,10 @@ import tensorflow as tf
 from PIL import Image
 
 from tlcore.errors import UnknownName
-from tlcore.models.explanation import Explanation, enlarge, overlay
+from tlcore.models.build import add_head
 from tlcore.models.gradcam import combine, explain
-from tlcore.models.heads import add_head
-from tlcore.models.network import Network, preprocess
+from tlcore.models.model import Network, preprocess
+from tlcore.models.predictions import Explanation, enlarge, overlay
 
 SIZE = 64
 PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 120, 3), np.uint8))

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tlcore.activations import render as drawing
+from tlcore.activations.render import PALETTES, palette
+from tlcore.activations.tiles import GAP, GROUND, TILE, Layout, bounds, draw, levels, sheet, to_png
+from tlcore.activations.values import View, ordered
 from tlcore.errors import BadConfig, UnknownName
-from tlcore.models.grid import GAP, GROUND, TILE, Layout, bounds, draw, levels, sheet, to_png
-from tlcore.models.maps import drawing
-from tlcore.models.maps.order import ordered
-from tlcore.models.maps.palettes import PALETTES, palette
-from tlcore.models.maps.values import View
 
 
 def hand_made() -> np.ndarray:

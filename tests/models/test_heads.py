@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from tlcore.errors import BadConfig, UnknownName
-from tlcore.models.build import architecture
-from tlcore.models.catalogue import backbone
-from tlcore.models.freeze import cut_below, cuts, freeze_base, unfreeze_from
-from tlcore.models.heads import add_head
+from tlcore.models.build import add_head, architecture, cut_below, cuts, freeze_base, unfreeze_from
+from tlcore.models.catalog import backbone
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,15 @@ import pytest
 from keras.src.utils import file_utils
 
 from tlcore.cli.summary import summary
-from tlcore.datasets.decode import read
 from tlcore.datasets.geometry import fit
+from tlcore.datasets.image_io import read
 from tlcore.models import build
-from tlcore.models.answers import Pretrained
-from tlcore.models.catalogue import BACKBONES, Backbone
-from tlcore.models.network import load_pretrained
+from tlcore.models.catalog import BACKBONES, Backbone
+from tlcore.models.model import load_pretrained
+from tlcore.models.predictions import Pretrained
 from tlcore.models.weights import file_name
 from tlcore.settings import Settings
-from tlcore.training.cache.keys import network_id, weights_id
+from tlcore.training.feature_keys import network_id, weights_id
 
 WIDE = ("MobileNetV2-", "MobileNet-")  # of these the narrowest alone: one function builds all
 ROWS = [

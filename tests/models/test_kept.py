@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlcore.models.maps import kept
-from tlcore.models.maps.kept import Kept, give_back
+from tlcore.activations import extract as kept
+from tlcore.activations.extract import Kept, give_back
 
 SMALL = np.zeros((4, 4), np.float32)  # 64 bytes
 

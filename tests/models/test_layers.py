@@ -10,12 +10,11 @@ import pytest
 from PIL import Image
 
 from tlcore.errors import UnknownName
-from tlcore.models.answers import Pretrained
-from tlcore.models.build import architecture
-from tlcore.models.catalogue import backbone
-from tlcore.models.freeze import freeze_base
+from tlcore.models.build import architecture, freeze_base
+from tlcore.models.catalog import backbone
 from tlcore.models.layers import graph, summarize
-from tlcore.models.network import load_pretrained
+from tlcore.models.model import load_pretrained
+from tlcore.models.predictions import Pretrained
 from tlcore.settings import Limits, Settings
 
 
@@ -112,7 +111,7 @@ def test_every_spatial_layer_of_a_random_network_has_maps(name: str) -> None:
 def test_maps_of_a_photograph_equal_plain_keras_at_every_layer(
     real: Settings, photos: list[Path]
 ) -> None:
-    from tlcore.datasets.decode import read
+    from tlcore.datasets.image_io import read
 
     image = read(photos[0], Limits())
     network = load_pretrained(Pretrained("MobileNetV2", 224, top=False), real)

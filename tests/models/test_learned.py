@@ -11,16 +11,15 @@ import pytest
 
 from tests.pictures import write_patches
 from tests.training.test_train import SMALL, run
-from tlcore.inference.activations import places
-from tlcore.models.answers import Trained
+from tlcore.inference.activation_tasks import places
+from tlcore.models.predictions import Trained
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch, EventLog
-from tlcore.training.network import Whole
-from tlcore.training.orders import create_run
-from tlcore.training.outcome import FINISHED, STOPPED
-from tlcore.training.trained import load_trained
+from tlcore.training.history import Epoch, EventLog
+from tlcore.training.lifecycle import create_run
+from tlcore.training.status import FINISHED, STOPPED
+from tlcore.training.transfer_model import Whole, load_trained
 
 
 @pytest.mark.parametrize("fine_tuned", [True, False], ids=["fine-tuned", "head alone"])

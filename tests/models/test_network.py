@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from tests.models.conftest import Loaded
-from tlcore.datasets.decode import read
-from tlcore.models.answers import Pretrained
+from tlcore.datasets.image_io import read
 from tlcore.models.build import preprocessing
-from tlcore.models.catalogue import BACKBONES, Backbone
-from tlcore.models.network import load_pretrained, preprocess
-from tlcore.models.probabilities import softmax, two_sided
+from tlcore.models.catalog import BACKBONES, Backbone
+from tlcore.models.model import load_pretrained, preprocess
+from tlcore.models.predictions import Pretrained, softmax, two_sided
 from tlcore.settings import Limits, Settings
 
 

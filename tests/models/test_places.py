@@ -9,12 +9,11 @@ import keras
 import pytest
 
 from tests.models.test_layers import nested
+from tlcore.activations.receptive_field import places
+from tlcore.activations.values import Place
 from tlcore.models.build import architecture
-from tlcore.models.catalogue import BACKBONES
-from tlcore.models.layers import graph, summarize
-from tlcore.models.maps.places import places
-from tlcore.models.maps.values import Place
-from tlcore.models.maps.wiring import wire
+from tlcore.models.catalog import BACKBONES
+from tlcore.models.layers import graph, summarize, wire
 
 
 def listed(model: keras.Model) -> dict[str, Place]:

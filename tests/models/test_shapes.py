@@ -6,11 +6,11 @@ import keras
 import pytest
 
 from tests.models.test_gradcam import flat_head, nested_head, network
-from tlcore.models.answers import Pretrained
-from tlcore.models.catalogue import BACKBONES
-from tlcore.models.heads import add_head
-from tlcore.models.network import load_pretrained
-from tlcore.models.shapes import heads, shape_path
+from tlcore.models.build import add_head
+from tlcore.models.catalog import BACKBONES
+from tlcore.models.model import load_pretrained
+from tlcore.models.predictions import Pretrained
+from tlcore.models.summary import heads, shape_path
 from tlcore.settings import Settings
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from tests.models.conftest import Loaded
-from tlcore.datasets.decode import read
 from tlcore.datasets.geometry import fit
-from tlcore.models.answers import Pretrained
+from tlcore.datasets.image_io import read
 from tlcore.models.build import RANDOM_SEED, preprocessing
-from tlcore.models.catalogue import BACKBONES, Backbone
-from tlcore.models.network import load_pretrained
+from tlcore.models.catalog import BACKBONES, Backbone
+from tlcore.models.model import load_pretrained
+from tlcore.models.predictions import Pretrained
 from tlcore.settings import Settings
 
 

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from tests.models.test_layers import nested
+from tlcore.activations.channel import same_weights
+from tlcore.activations.extract import PIECES, Kept, Walk, maps_of, maps_tensor
 from tlcore.errors import UnknownName
 from tlcore.models.build import architecture
-from tlcore.models.catalogue import BACKBONES
+from tlcore.models.catalog import BACKBONES
 from tlcore.models.layers import graph
-from tlcore.models.maps.kept import Kept
-from tlcore.models.maps.same import same_weights
-from tlcore.models.maps.walk import PIECES, Walk, maps_of
 
 MEGABYTES = 512 * 2**20
 
@@ -186,11 +185,11 @@ def test_a_learned_layer_changes_all_behind_it_and_nothing_before() -> None:
 
 
 def test_an_unknown_layer_is_told_the_closest() -> None:
-    from tlcore.models.answers import Pretrained
-    from tlcore.models.network import load_pretrained
+    from tlcore.models.model import load_pretrained
+    from tlcore.models.predictions import Pretrained
     from tlcore.settings import PROJECT, Settings
 
     nothing = Settings(PROJECT / "none", PROJECT / "none")
     network = load_pretrained(Pretrained("MobileNet-0.25", 32, random=True), nothing)
     with pytest.raises(UnknownName, match=r"such as conv1,.*there are \d+.*Received 'conv99'"):
-        network.maps_tensor("conv99", lambda: pixels(32), "", Kept(0))
+        maps_tensor(network, "conv99", lambda: pixels(32), "", Kept(0))

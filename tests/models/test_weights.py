@@ -14,10 +14,10 @@ import pytest
 
 from tests.weight_files import write_stand_in
 from tlcore.errors import WeightsDamaged, WeightsMissing
-from tlcore.models.answers import Pretrained
 from tlcore.models.build import build
-from tlcore.models.catalogue import backbone
-from tlcore.models.fetch import fetch
+from tlcore.models.catalog import backbone
+from tlcore.models.download import fetch
+from tlcore.models.predictions import Pretrained
 from tlcore.models.weights import HDF5_SIGNATURE, file_name, find, ready
 from tlcore.settings import Settings
 

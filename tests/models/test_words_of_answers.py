@@ -7,11 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tlcore.models.baseline import learn_baseline
-from tlcore.models.calibration import calibration
-from tlcore.models.certainty import certainty
-from tlcore.models.groups import imagenet_groups, masses
-from tlcore.models.labels import imagenet_classes
+from tlcore.evaluation.baselines import learn_baseline
+from tlcore.evaluation.calibration import calibration
+from tlcore.models.imagenet import imagenet_classes, imagenet_groups, masses
+from tlcore.models.predictions import certainty
 
 
 def test_every_class_has_one_group() -> None:

@@ -18,7 +18,7 @@ from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
 from tlcore.inference.client import Inference
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.orders import create_run
+from tlcore.training.lifecycle import create_run
 from tlcore.ui import services
 
 PAGES = {

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, maps_of, texts
-from tlcore.models.catalogue import BACKBONES
+from tlcore.models.catalog import BACKBONES
 from tlcore.settings import Settings
 
 

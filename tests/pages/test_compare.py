@@ -17,8 +17,8 @@ from tlcore.datasets.splits import draw_stratified
 from tlcore.datasets.store import import_set
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.orders import create_run
-from tlcore.training.parts import judged_by
+from tlcore.training.lifecycle import create_run
+from tlcore.training.provenance import judged_by
 from tlcore.training.store import run_info
 from tlcore.training.worker import work
 

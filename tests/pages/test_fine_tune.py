@@ -23,9 +23,9 @@ from tlcore.datasets.store import import_set
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch, EventLog, Progress, Stage
-from tlcore.training.orders import create_run, delete_run
-from tlcore.training.outcome import Outcome, write_outcome
+from tlcore.training.history import Epoch, EventLog, Progress, Stage
+from tlcore.training.lifecycle import create_run, delete_run
+from tlcore.training.status import Outcome, write_outcome
 from tlcore.training.store import list_runs, run_info
 from tlcore.ui import services
 

@@ -10,7 +10,7 @@ from tests.evaluation.conftest import trained
 from tests.pages.conftest import Opened
 from tests.pictures import write_patches
 from tests.runs_on_disk import write_network
-from tlcore.evaluation.progress import FAILED, RUNNING, Making, write_making
+from tlcore.export.progress import FAILED, RUNNING, Making, write_making
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 

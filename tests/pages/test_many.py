@@ -11,14 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, texts
 from tests.pictures import write_patches
-from tlcore.datasets.edits.editing import exclude, relabel
+from tlcore.datasets.edits import exclude, relabel
 from tlcore.datasets.sources import from_folder
 from tlcore.datasets.store import add_to_set, import_set, load_set
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch
-from tlcore.training.orders import create_run, reopen_run
-from tlcore.training.parts import pictures_of
+from tlcore.training.history import Epoch
+from tlcore.training.lifecycle import create_run, reopen_run
+from tlcore.training.provenance import pictures_of
 from tlcore.training.store import run_info
 from tlcore.training.worker import work
 from tlcore.ui import services

@@ -144,9 +144,9 @@ def test_a_row_of_the_list_goes_to_its_layer_if_that_has_maps() -> None:
     def script() -> None:
         import streamlit as st
 
-        from tlcore.models.answers import Layer
-        from tlcore.models.maps.values import Place
-        from tlcore.ui.maps.depth import go_to_row
+        from tlcore.activations.values import Place
+        from tlcore.models.predictions import Layer
+        from tlcore.ui.feature_maps.depth import go_to_row
         from tlcore.ui.state import Choice, chosen
 
         shapes = {"maps": (4, 4, 8), "vector": (8,)}

@@ -11,7 +11,7 @@ from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import import_set, load_set
 from tlcore.settings import Settings
-from tlcore.ui.own_pictures import MY_IMAGES
+from tlcore.ui.components.image_picker import MY_IMAGES
 
 
 def shown(at: AppTest) -> str:

@@ -17,22 +17,21 @@ from tests.cli.running import answer, tlcore
 from tests.evaluation.made import REAL, stored, trained, write_parts
 from tests.pages.conftest import Opened, html_of, texts
 from tests.training.test_train import SMALL
-from tlcore.datasets.edits.editing import relabel, rename_class
+from tlcore.datasets.edits import relabel, rename_class
 from tlcore.datasets.store import load_state
 from tlcore.errors import WorkerDied
-from tlcore.evaluation.again import came_after
+from tlcore.evaluation.corrections import came_after
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.inference.judging import evaluate_run
-from tlcore.inference.reporting import report_run
+from tlcore.inference.tasks import evaluate_run, report_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch
-from tlcore.training.orders import create_run, reopen_run
+from tlcore.training.history import Epoch
+from tlcore.training.lifecycle import create_run, reopen_run
 from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs, run_info
 from tlcore.training.worker import work
 from tlcore.ui import services
-from tlcore.ui.words import plain
+from tlcore.ui.format import plain
 
 COUNTS = {
     "train": {"ants": 12, "bees": 12},
@@ -332,7 +331,7 @@ def test_a_review_that_was_interrupted_is_not_mixed_with_the_resumed_model(
     class Dying(lent):
         def ask(self, task: str, *args: object) -> object:
             asked.append(task)
-            if asked.count("tlcore.inference.judging:answers") == 2:
+            if asked.count("tlcore.inference.tasks:answers") == 2:
                 raise WorkerDied("It was killed.")
             return super().ask(task, *args)
 

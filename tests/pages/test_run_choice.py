@@ -16,20 +16,20 @@ from streamlit.testing.v1 import AppTest
 from tests.evaluation.made import write_parts
 from tests.pages.conftest import Opened, texts, use
 from tests.pictures import write_patches
-from tlcore.datasets.decode import read
-from tlcore.datasets.edits.editing import rename_class
+from tlcore.datasets.edits import rename_class
 from tlcore.datasets.geometry import fit
+from tlcore.datasets.image_io import read
 from tlcore.datasets.sources import from_folder, from_uploads
 from tlcore.datasets.store import import_set, load_set, rename_set
 from tlcore.settings import PROJECT, Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
-from tlcore.training.notes import write_notes
-from tlcore.training.orders import create_run
-from tlcore.training.outcome import Outcome, write_outcome
+from tlcore.training.lifecycle import create_run
+from tlcore.training.run import write_notes
+from tlcore.training.status import Outcome, write_outcome
 from tlcore.training.store import run_info
 from tlcore.training.worker import work
-from tlcore.ui.own_pictures import MY_IMAGES
+from tlcore.ui.components.image_picker import MY_IMAGES
 
 PATCHES, INSECTS = "Patches", "Insects"
 SMALL = {"backbone": "MobileNet-0.25", "size": 32}

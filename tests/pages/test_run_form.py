@@ -19,13 +19,13 @@ from tlcore.errors import BadConfig
 from tlcore.inference.client import Inference
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.orders import create_run
-from tlcore.training.outcome import Outcome, write_outcome
-from tlcore.training.probe import Cost
+from tlcore.training.cost import Cost
+from tlcore.training.learning_rate import Rates
+from tlcore.training.lifecycle import create_run
+from tlcore.training.status import Outcome, write_outcome
 from tlcore.training.store import list_runs
-from tlcore.training.studies.rates import Rates
-from tlcore.ui.tune.options import RATE
-from tlcore.ui.tune.probes import Planned, probes
+from tlcore.ui.fine_tune.options import RATE
+from tlcore.ui.fine_tune.studies import Planned, probes
 
 # Every field another than what the form begins with.
 UNUSUAL = RunConfig(

@@ -15,11 +15,11 @@ from tlcore.errors import RunError
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
-from tlcore.training.notes import write_notes
-from tlcore.training.orders import create_run
-from tlcore.training.outcome import Outcome, write_outcome
+from tlcore.training.lifecycle import create_run
+from tlcore.training.run import write_notes
+from tlcore.training.status import Outcome, write_outcome
 from tlcore.training.store import list_runs
-from tlcore.ui.tune import listing
+from tlcore.ui.fine_tune import run_list as listing
 
 LONG = "a long story " * 20
 

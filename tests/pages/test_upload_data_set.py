@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 from tests.datasets.files import jpeg, write_folder
 from tests.datasets.planted import faults, picture
 from tests.pages.conftest import Opened, html_of, texts
-from tlcore.datasets.doctor.examine import known
 from tlcore.datasets.importing import import_set
+from tlcore.datasets.quality_scan import known
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import list_sets, load_set, load_state
 from tlcore.settings import Settings

@@ -6,8 +6,8 @@ import pytest
 
 from tests.pages.conftest import Opened, texts
 from tests.weight_files import write_stand_in
-from tlcore.models.catalogue import BACKBONES
-from tlcore.models.downloads import Download, write_download
+from tlcore.models.catalog import BACKBONES
+from tlcore.models.weights import Download, write_download
 from tlcore.settings import Settings
 from tlcore.ui import services
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlcore.training.augment import view
-from tlcore.training.options import AUGMENTATIONS
+from tlcore.training.augmentation import view
+from tlcore.training.config import AUGMENTATIONS
 
 SHA = "ab" * 32
 RAMP = np.tile(np.linspace(0, 250, 32, dtype=np.uint8)[None, :, None], (32, 1, 3))

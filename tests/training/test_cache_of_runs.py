@@ -13,19 +13,18 @@ import pytest
 
 from tests.pictures import write_patches
 from tests.training.test_train import SMALL, run
-from tlcore.datasets.folder import read_folder
+from tlcore.datasets.sources import read_folder
 from tlcore.settings import Settings
-from tlcore.training.cache.keys import ROW_ID
-from tlcore.training.cache.room import bytes_in
-from tlcore.training.cache.shelf import ENTRY
+from tlcore.training.augmentation import hashed
+from tlcore.training.batches import Asked, Stored, stored_requests, train_part
 from tlcore.training.config import RunConfig
-from tlcore.training.inputs import Asked, Stored, stored_requests, train_part
-from tlcore.training.launcher import start_run
-from tlcore.training.outcome import FAILED, FINISHED
-from tlcore.training.pictures import hashed
+from tlcore.training.feature_cache import ENTRY, bytes_in
+from tlcore.training.feature_keys import ROW_ID
+from tlcore.training.features import Supply
+from tlcore.training.lifecycle import start_run
 from tlcore.training.run import Run
+from tlcore.training.status import FAILED, FINISHED
 from tlcore.training.store import load_run
-from tlcore.training.supply import Supply
 
 PICTURE = 256 * 4 + ENTRY  # bytes of one picture's pooled features
 

@@ -10,13 +10,13 @@ import pytest
 
 from tests.pictures import write_patches
 from tests.training.test_train import SMALL, run
-from tlcore.datasets.decode import read
+from tlcore.datasets.image_io import read
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.orders import reopen_run
-from tlcore.training.outcome import DAMAGED, FINISHED
+from tlcore.training.lifecycle import reopen_run
+from tlcore.training.status import DAMAGED, FINISHED
 from tlcore.training.store import load_run, run_info
-from tlcore.training.trained import load_trained
+from tlcore.training.transfer_model import load_trained
 from tlcore.training.worker import work
 
 

@@ -15,19 +15,18 @@ import pytest
 
 from tests.pictures import write_patches
 from tests.training.test_train import REAL, run
-from tlcore.cli.words import write_json
+from tlcore.cli.options import write_json
 from tlcore.errors import RunError
 from tlcore.settings import Settings
+from tlcore.training.batches import Held, Part, Positions, targets_of
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch
-from tlcore.training.fit import Diverged, Loop, fit
 from tlcore.training.head import Head
-from tlcore.training.inputs import Held, Part, targets_of
-from tlcore.training.order import Positions
-from tlcore.training.outcome import FAILED
+from tlcore.training.history import Epoch
+from tlcore.training.learning_rate import STEPS, sweep
+from tlcore.training.loop import Diverged, Loop, fit
+from tlcore.training.recipe import beginning
+from tlcore.training.status import FAILED
 from tlcore.training.store import load_run
-from tlcore.training.studies.rates import STEPS, sweep
-from tlcore.training.train import beginning
 
 STEEP = REAL | {"optimizer": "sgd", "learning_rate": 1.0, "epochs": 3}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from tlcore.training.events import (
+from tlcore.training.history import (
     Epoch,
     EventLog,
     Progress,

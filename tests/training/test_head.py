@@ -6,11 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from tlcore.training.batches import class_weights, targets_of
 from tlcore.training.config import RunConfig
-from tlcore.training.head import Head
-from tlcore.training.inputs import targets_of
-from tlcore.training.optimizers import MOMENTUM, rate_at
-from tlcore.training.order import class_weights
+from tlcore.training.head import MOMENTUM, Head, rate_at
 
 PICTURES, FEATURES, BATCH, EPOCHS = 60, 12, 16, 4
 OPTIMIZERS = {

@@ -14,22 +14,22 @@ import pytest
 
 from tests.evaluation.made import write_parts
 from tests.training.test_train import REAL, run
-from tlcore.datasets.decode import read
+from tlcore.datasets.image_io import read
 from tlcore.errors import RunError
-from tlcore.inference.reporting import report_run
-from tlcore.models.answers import Pretrained
+from tlcore.inference.tasks import report_run
 from tlcore.models.build import build
+from tlcore.models.predictions import Pretrained
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training import checkpoint
+from tlcore.training.best_epoch import turn
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch, EventLog
-from tlcore.training.kept import turn
-from tlcore.training.orders import create_run, reopen_run
-from tlcore.training.outcome import FINISHED, STOPPED, Outcome, write_outcome
+from tlcore.training.history import Epoch, EventLog
+from tlcore.training.lifecycle import create_run, reopen_run
+from tlcore.training.recipe import beginning
+from tlcore.training.status import FINISHED, STOPPED, Outcome, write_outcome
 from tlcore.training.store import load_run
-from tlcore.training.train import beginning
-from tlcore.training.trained import load_trained
+from tlcore.training.transfer_model import load_trained
 
 
 def write_contradicted(folder: Path) -> Path:

@@ -15,10 +15,9 @@ import pytest
 from tests.pictures import write_patches
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Progress
-from tlcore.training.launcher import resume_run, start_run
-from tlcore.training.orders import kill_run, stop_run
-from tlcore.training.outcome import FAILED, FINISHED, QUEUED, RUNNING, STOPPED
+from tlcore.training.history import Progress
+from tlcore.training.lifecycle import kill_run, resume_run, start_run, stop_run
+from tlcore.training.status import FAILED, FINISHED, QUEUED, RUNNING, STOPPED
 from tlcore.training.store import load_run, log_tail, run_info
 
 LONG = 1000  # epochs

@@ -16,12 +16,10 @@ from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, BadDataset, TLCoreError, UnknownName
 from tlcore.settings import Settings
-from tlcore.training import probe as module
-from tlcore.training.cache.shelf import ENTRY
-from tlcore.training.config import RunConfig
-from tlcore.training.memory import memory_of
-from tlcore.training.probe import Cost, probe
-from tlcore.training.sizes import Sizes
+from tlcore.training import cost as module
+from tlcore.training.config import RunConfig, Sizes
+from tlcore.training.cost import Cost, memory_of, probe
+from tlcore.training.feature_cache import ENTRY
 
 Parts = tuple[list[Sample], list[Sample]]
 

@@ -13,17 +13,17 @@ import pytest
 from tests.pictures import write_patches
 from tests.training.test_train import REAL, run
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.decode import read
 from tlcore.datasets.geometry import fit
+from tlcore.datasets.image_io import read
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import open_dataset
-from tlcore.models.answers import Pretrained
 from tlcore.models.build import build
-from tlcore.models.network import preprocess
+from tlcore.models.model import preprocess
+from tlcore.models.predictions import Pretrained
 from tlcore.settings import Settings
+from tlcore.training.batches import ORDER, generator
 from tlcore.training.config import RunConfig
-from tlcore.training.order import ORDER, generator
-from tlcore.training.studies.rates import CALM, HIGHEST, LOWEST, STEPS, find_rate, find_rate_for
+from tlcore.training.learning_rate import CALM, HIGHEST, LOWEST, STEPS, find_rate, find_rate_for
 
 RECIPE = REAL | {"optimizer": "adam", "balance": "weights", "seed": 3}
 

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from tests.runs_on_disk import write_network
-from tlcore.models.answers import Trained
+from tlcore.models.predictions import Trained
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.orders import create_run
+from tlcore.training.lifecycle import create_run
 from tlcore.training.store import run_info
 
 

@@ -19,9 +19,9 @@ from tests.training.test_train import REAL
 from tlcore.errors import RunError
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch, Event, Progress
-from tlcore.training.orders import create_run, reopen_run
-from tlcore.training.outcome import FINISHED, STOPPED
+from tlcore.training.history import Epoch, Event, Progress
+from tlcore.training.lifecycle import create_run, reopen_run
+from tlcore.training.status import FINISHED, STOPPED
 from tlcore.training.store import load_run
 from tlcore.training.worker import work
 
@@ -85,7 +85,7 @@ def test_after_stop(whole: tuple[Settings, Path, Path], epoch: int) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from tlcore.training.events import Epoch
+from tlcore.training.history import Epoch
 from tlcore.training.locks import hold
 from tlcore.training import fit
 from tlcore.training.worker import work
@@ -152,8 +152,8 @@ def test_another_seed_gives_another_history(whole: tuple[Settings, Path, Path]) 
 def test_batch_normalization_is_bit_identical_after_every_path(
     whole: tuple[Settings, Path, Path], options: dict[str, object]
 ) -> None:
-    from tlcore.models.answers import Pretrained
     from tlcore.models.build import build
+    from tlcore.models.predictions import Pretrained
 
     settings, data, folder = whole
     if options:

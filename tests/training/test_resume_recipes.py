@@ -17,13 +17,13 @@ import pytest
 from tests.pictures import write_patches
 from tests.training.test_resume import figures, resume, train, weights_hash
 from tlcore.models.build import architecture
-from tlcore.models.catalogue import backbone
+from tlcore.models.catalog import backbone
 from tlcore.settings import PROJECT, Settings
+from tlcore.training.batches import class_weights, epoch_order, generator, views_of_epoch
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch, Event, Progress, Stage
-from tlcore.training.order import class_weights, epoch_order, generator, views_of_epoch
-from tlcore.training.orders import create_run, reopen_run
-from tlcore.training.outcome import STOPPED
+from tlcore.training.history import Epoch, Event, Progress, Stage
+from tlcore.training.lifecycle import create_run, reopen_run
+from tlcore.training.status import STOPPED
 from tlcore.training.store import load_run
 from tlcore.training.worker import work
 
@@ -109,7 +109,7 @@ def test_stopped_in_each_stage_and_resumed(name: str, home: tuple[Settings, Path
 KILLED = """
 import os, sys
 from pathlib import Path
-from tlcore.training.events import Progress
+from tlcore.training.history import Progress
 from tlcore.training.locks import hold
 from tlcore.training import supply
 from tlcore.training.worker import work
@@ -150,7 +150,7 @@ def test_stop_in_free_augmentation_comes_between_two_passes(home: tuple[Settings
     recipe = SMALL | {"free_augmentation": True, "batch_size": 1024, "fine_tune_epochs": 0}
     passes: list[int] = []
 
-    from tlcore.training.network import Whole
+    from tlcore.training.transfer_model import Whole
 
     class Counted(Whole):
         def forward(self, pixels: np.ndarray, layers: list[str]) -> list[np.ndarray]:
@@ -161,7 +161,7 @@ def test_stop_in_free_augmentation_comes_between_two_passes(home: tuple[Settings
             return super().forward(pixels, layers)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tlcore.training.network.Whole", Counted)
+        patch.setattr("tlcore.training.transfer_model.Whole", Counted)
         folder = train(settings, RunConfig(str(data), **recipe))
     run = load_run(folder.name, settings)
     assert run.info.state == STOPPED
@@ -179,7 +179,7 @@ def test_stop_while_files_are_read_leaves_a_run_that_begins_anew(
         def stopped(*_: object) -> bool:
             return True
 
-        patch.setattr("tlcore.training.pace.Pace.due", stopped)
+        patch.setattr("tlcore.training.history.Pace.due", stopped)
         patch.setattr("pathlib.Path.exists", _there_if_stop(Path.exists))
         folder = train(settings, config)
     assert load_run(folder.name, settings).info.state == STOPPED

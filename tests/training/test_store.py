@@ -12,11 +12,11 @@ import pytest
 from tlcore.errors import RunError, StorageError
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.events import EventLog, Stage
+from tlcore.training.history import EventLog, Stage
+from tlcore.training.lifecycle import create_run, delete_run, kill_run, reopen_run, stop_run
 from tlcore.training.locks import held
-from tlcore.training.notes import write_notes
-from tlcore.training.orders import create_run, delete_run, kill_run, reopen_run, stop_run
-from tlcore.training.outcome import (
+from tlcore.training.run import write_notes
+from tlcore.training.status import (
     FAILED,
     FINISHED,
     QUEUED,
@@ -121,7 +121,7 @@ def test_a_failing_resume_lets_go_of_the_run(
         raise OSError(errno.ENOSPC, "full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tlcore.training.orders.trim", full)
+        patch.setattr("tlcore.training.lifecycle.trim", full)
         with pytest.raises(StorageError, match="disk is full"):
             reopen_run(folder.name, settings)
     assert not held(folder / "run.lock")

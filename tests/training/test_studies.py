@@ -17,16 +17,14 @@ from tlcore.datasets.importing import import_set
 from tlcore.datasets.sources import from_uploads
 from tlcore.errors import RunError
 from tlcore.settings import Settings
-from tlcore.training.cache.shelf import make_room
+from tlcore.training import studies as known_module
 from tlcore.training.config import RunConfig
-from tlcore.training.orders import create_run
-from tlcore.training.probe import probe
+from tlcore.training.cost import probe
+from tlcore.training.feature_cache import make_room
+from tlcore.training.learning_rate import find_rate
+from tlcore.training.lifecycle import create_run
 from tlcore.training.store import load_run
-from tlcore.training.studies import known as known_module
-from tlcore.training.studies.enough import _point, enough, last_rise
-from tlcore.training.studies.folds import folds
-from tlcore.training.studies.known import known
-from tlcore.training.studies.rates import find_rate
+from tlcore.training.studies import _point, enough, folds, known, last_rise
 from tlcore.training.worker import work
 
 

@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 
 from tests.pictures import write_patches
-from tlcore.datasets.decode import read
+from tlcore.datasets.image_io import read
 from tlcore.errors import RunError
-from tlcore.models.answers import Pretrained
 from tlcore.models.build import build
+from tlcore.models.predictions import Pretrained
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch, Event, Progress, Stage
-from tlcore.training.orders import create_run
-from tlcore.training.outcome import FAILED, FINISHED, STOPPED
+from tlcore.training.history import Epoch, Event, Progress, Stage
+from tlcore.training.lifecycle import create_run
+from tlcore.training.status import FAILED, FINISHED, STOPPED
 from tlcore.training.store import load_run
-from tlcore.training.trained import load_trained
+from tlcore.training.transfer_model import load_trained
 from tlcore.training.worker import work
 
 SMALL = {"backbone": "MobileNet-0.25", "size": 32, "random_weights": True, "batch_size": 4}
@@ -107,9 +107,8 @@ def test_fine_tuning_equals_plain_keras_run_on_whole_pictures(
     _, folder = run(real, config)
     ours = [epoch.val_loss for epoch in load_run(folder.name, real).history]
 
-    from tlcore.models.freeze import freeze_base, unfreeze_from
-    from tlcore.models.heads import add_head
-    from tlcore.models.network import preprocess
+    from tlcore.models.build import add_head, freeze_base, unfreeze_from
+    from tlcore.models.model import preprocess
 
     base, _ = build(Pretrained("MobileNet-0.25", 64, top=False), real)
     model = add_head(base, 2, seed=0)

@@ -10,15 +10,14 @@ import pytest
 from tests.models.test_walk import check_every_layer
 from tests.pictures import write_patches
 from tests.training.test_train import REAL, run
-from tlcore.models.answers import Pretrained
+from tlcore.activations.channel import same_weights
 from tlcore.models.build import build
-from tlcore.models.layers import graph
-from tlcore.models.maps.same import same_weights
-from tlcore.models.maps.wiring import wire
+from tlcore.models.layers import graph, wire
+from tlcore.models.predictions import Pretrained
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.outcome import FINISHED
-from tlcore.training.trained import load_trained
+from tlcore.training.status import FINISHED
+from tlcore.training.transfer_model import load_trained
 
 CUT = "conv_dw_12"  # the first layer that learns
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tlcore.training.config import RunConfig
-from tlcore.training.events import Epoch, Event, Progress, Stage
-from tlcore.training.outcome import RUNNING
+from tlcore.training.history import Epoch, Event, Progress, Stage
 from tlcore.training.run import Run, RunInfo
-from tlcore.ui.tune.view import how_far
+from tlcore.training.status import RUNNING
+from tlcore.ui.fine_tune.run import how_far
 
 BOTH = RunConfig("set", epochs=10, fine_tune_epochs=5)
 

@@ -10,24 +10,22 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from tlcore.activations import render as drawing
+from tlcore.activations.channel import look_at
+from tlcore.activations.filters import draw_filters
+from tlcore.activations.render import PALETTES
+from tlcore.activations.tiles import SCALES, Layout
+from tlcore.activations.values import ORDERS, Field, Pair, Place, View
 from tlcore.datasets.dataset import Sample
-from tlcore.inference.exciting import Best, Excited
-from tlcore.models.answers import Layer
-from tlcore.models.grid import SCALES, Layout
-from tlcore.models.maps import drawing
-from tlcore.models.maps.channel import look_at
-from tlcore.models.maps.filters import draw_filters
-from tlcore.models.maps.order import ORDERS
-from tlcore.models.maps.palettes import PALETTES
-from tlcore.models.maps.values import Field, Pair, Place, View
-from tlcore.ui.maps import controls
-from tlcore.ui.maps.charts import histogram
-from tlcore.ui.maps.depth import sees
-from tlcore.ui.maps.layer_words import UNKNOWN, layer_words
-from tlcore.ui.maps.more import kernel_words
-from tlcore.ui.maps.one_channel import _values
-from tlcore.ui.maps.pairs import SIDE, _beginning, _which
-from tlcore.ui.maps.tiles import tiles_html
+from tlcore.inference.top_images import Best, Excited
+from tlcore.models.predictions import Layer
+from tlcore.ui.feature_maps import controls
+from tlcore.ui.feature_maps.channel import _values
+from tlcore.ui.feature_maps.comparison import SIDE, _beginning, _which
+from tlcore.ui.feature_maps.depth import histogram, sees
+from tlcore.ui.feature_maps.layer_text import UNKNOWN, layer_words
+from tlcore.ui.feature_maps.more import kernel_words
+from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.theme import LIGHT
 
 MAPS = np.array([[[0, 1], [2, np.nan]]], np.float32)

@@ -14,9 +14,15 @@ from tests.evaluation.planted import drawn, judged
 from tlcore.datasets.dataset import Sample
 from tlcore.evaluation.embedding import Embedding
 from tlcore.evaluation.evaluation import evaluate
-from tlcore.ui.review.charts import Named, reliability, shares
-from tlcore.ui.review.map_view import CLASS, RIGHT, SURE, scatter
-from tlcore.ui.review.matrix_html import MOST, drawn_classes, matrix_html
+from tlcore.ui.evaluation.embedding import CLASS, RIGHT, SURE, scatter
+from tlcore.ui.evaluation.metrics import (
+    MOST,
+    Named,
+    drawn_classes,
+    matrix_html,
+    reliability,
+    shares,
+)
 from tlcore.ui.theme import LIGHT
 
 LOOK = go.layout.Template()

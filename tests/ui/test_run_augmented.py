@@ -11,11 +11,11 @@ from PIL import Image
 
 from tests.pictures import write_patches
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.folder import read_folder
+from tlcore.datasets.sources import read_folder
 from tlcore.settings import Settings
+from tlcore.training.augmentation import Looking, Request, hashed, look
 from tlcore.training.config import RunConfig
-from tlcore.training.pictures import Looking, Request, hashed, look
-from tlcore.ui.tune.augmented import GAP, SIDE, seen_views, sheet, spread
+from tlcore.ui.fine_tune.augmentation import GAP, SIDE, seen_views, sheet, spread
 
 
 @pytest.mark.parametrize(

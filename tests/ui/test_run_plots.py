@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from tlcore.training.events import Epoch
+from tlcore.training.history import Epoch
+from tlcore.ui.fine_tune.curves import axis_range, curves, lost, overlay
 from tlcore.ui.theme import LIGHT, template
-from tlcore.ui.tune.plots import axis_range, curves, lost, overlay
 
 
 def epoch(number: int, stage: str = "head", loss: float = 0.5) -> Epoch:

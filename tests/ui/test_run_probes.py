@@ -12,8 +12,8 @@ import pytest
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadConfig
 from tlcore.training.config import RunConfig
-from tlcore.training.probe import Cost
-from tlcore.ui.tune.probes import Planned, Probes, freely, seconds_a_picture
+from tlcore.training.cost import Cost
+from tlcore.ui.fine_tune.studies import Planned, Probes, freely, seconds_a_picture
 
 
 def cost(**values: float) -> Cost:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tlcore.text import file_size
-from tlcore.ui.words import accuracy, ago, count, duration, plain
+from tlcore.ui.format import accuracy, ago, count, duration, plain
 
 
 def test_accuracy_says_its_doubt() -> None:

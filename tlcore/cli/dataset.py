@@ -8,17 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from tlcore.cli.words import Subparsers, add_json, decimal, output_file, whole, write_json
-from tlcore.datasets.dataset import UNLABELLED
-from tlcore.datasets.doctor.checkup import Checkup, Finding
-from tlcore.datasets.doctor.examine import examine, examine_folder
-from tlcore.datasets.doctor.kinds import KINDS
-from tlcore.datasets.edits.editing import undo
-from tlcore.datasets.edits.state import SetState
-from tlcore.datasets.exporting import export_set
+from tlcore.cli.options import Subparsers, add_json, decimal, output_file, whole, write_json
+from tlcore.datasets.dataset import UNLABELLED, Incoming
+from tlcore.datasets.edits import SetState, undo
+from tlcore.datasets.export import export_set
 from tlcore.datasets.importing import add_to_set, import_set
-from tlcore.datasets.incoming import Incoming
-from tlcore.datasets.names import set_names
+from tlcore.datasets.manifest import set_names
+from tlcore.datasets.quality import KINDS
+from tlcore.datasets.quality_report import Checkup, Finding
+from tlcore.datasets.quality_scan import examine, examine_folder
 from tlcore.datasets.sources import from_folder, from_zip
 from tlcore.datasets.splits import Division, divide_set
 from tlcore.datasets.store import DamagedSet, load_state, scan_sets

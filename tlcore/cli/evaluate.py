@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from tlcore.cli.words import Subparsers, add_json, write_json
+from tlcore.cli.options import Subparsers, add_json, write_json
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.corrections import corrections_of
 from tlcore.evaluation.evaluation import Evaluation, no_label
@@ -47,7 +47,7 @@ def ask_of(run: str, settings: Settings) -> Ask:
     """Return a run's network, which is loaded when it is first asked."""
 
     def ask(paths: Sequence[Path]) -> Answers:
-        from tlcore.inference.judging import answers  # loads TensorFlow, where it is needed at all
+        from tlcore.inference.tasks import answers
 
         return answers(settings, run, paths)
 

@@ -9,7 +9,10 @@ from typing import TextIO
 
 import numpy as np
 
-from tlcore.cli.words import (
+from tlcore.activations.render import picture
+from tlcore.activations.tiles import Layout, broken, extremes
+from tlcore.activations.values import ORDERS, View
+from tlcore.cli.options import (
     Subparsers,
     add_backbone,
     add_fit,
@@ -21,12 +24,8 @@ from tlcore.cli.words import (
     write_json,
 )
 from tlcore.errors import BadConfig
-from tlcore.models.answers import FeatureMaps, Floats, NetworkRef, Pretrained, Trained
-from tlcore.models.catalogue import DEFAULT
-from tlcore.models.grid import Layout, broken, extremes
-from tlcore.models.maps.drawing import picture
-from tlcore.models.maps.order import ORDERS
-from tlcore.models.maps.values import View
+from tlcore.models.catalog import DEFAULT
+from tlcore.models.predictions import FeatureMaps, Floats, NetworkRef, Pretrained, Trained
 from tlcore.settings import Settings
 from tlcore.storage import write_output
 from tlcore.text import shorten, whole_number
@@ -75,8 +74,8 @@ def add(subparsers: Subparsers) -> None:
 
 
 def features(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    from tlcore.datasets.decode import read
-    from tlcore.inference.tasks import network  # loads TensorFlow
+    from tlcore.datasets.image_io import read
+    from tlcore.inference.tasks import network
 
     ref = _ref(args, settings)
     image = read(args.image, settings.limits)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL.Image import Image
 from PIL.Image import fromarray as from_pixels
 
-from tlcore.cli.words import (
+from tlcore.cli.options import (
     Subparsers,
     add_fit,
     add_json,
@@ -25,9 +25,15 @@ from tlcore.cli.words import (
 )
 from tlcore.datasets.geometry import fit
 from tlcore.errors import BadConfig, BadImage, UnknownName
-from tlcore.models.answers import NetworkRef, Prediction, Pretrained, Trained
-from tlcore.models.catalogue import DEFAULT
-from tlcore.models.explanation import Explanation, overlay
+from tlcore.models.catalog import DEFAULT
+from tlcore.models.predictions import (
+    Explanation,
+    NetworkRef,
+    Prediction,
+    Pretrained,
+    Trained,
+    overlay,
+)
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.storage import write_output
@@ -55,8 +61,8 @@ def add(subparsers: Subparsers) -> None:
 
 
 def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    from tlcore.datasets.decode import read
-    from tlcore.inference.tasks import network  # loads TensorFlow, as the next
+    from tlcore.datasets.image_io import read
+    from tlcore.inference.tasks import network
     from tlcore.models.gradcam import explain
 
     if args.top < 1:

@@ -10,22 +10,22 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-from tlcore.cli import evaluate, hand_over
+from tlcore.cli import evaluate
+from tlcore.cli import export as hand_over
+from tlcore.cli.options import Subparsers, add_json, write_json
 from tlcore.cli.train import epoch_row
-from tlcore.cli.words import Subparsers, add_json, write_json
 from tlcore.errors import TLCoreError
-from tlcore.evaluation.again import labels_now
 from tlcore.evaluation.comparison import compare_runs
+from tlcore.evaluation.corrections import labels_now
 from tlcore.evaluation.predictions import common_part, judge
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.text import csv_text
-from tlcore.training.compare import comparison
-from tlcore.training.orders import stop_run
-from tlcore.training.outcome import DAMAGED
+from tlcore.training.lifecycle import stop_run
 from tlcore.training.records import Damage, DamagedRun
 from tlcore.training.run import RunInfo
-from tlcore.training.store import load_run, newest_first, run_info, scan_runs
+from tlcore.training.status import DAMAGED
+from tlcore.training.store import comparison, load_run, newest_first, run_info, scan_runs
 
 # of a run as JSON; those of a run whose settings cannot be read are null
 FIELDS = ("id", "state", "folder", "config", "created", "seconds", "val_accuracy", "val_loss",

@@ -5,15 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TextIO
 
-from tlcore.cli.words import (
-    Subparsers,
-    add_backbone,
-    add_json,
-    add_size,
-    size_of,
-    write_json,
-)
-from tlcore.models.catalogue import backbone
+from tlcore.cli.options import Subparsers, add_backbone, add_json, add_size, size_of, write_json
+from tlcore.models.catalog import backbone
 from tlcore.settings import Settings
 
 
@@ -28,8 +21,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def summary(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    from tlcore.models.build import architecture  # loads Keras
-    from tlcore.models.freeze import freeze_base
+    from tlcore.models.build import architecture, freeze_base
     from tlcore.models.layers import summarize
 
     row = backbone(args.backbone)

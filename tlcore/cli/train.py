@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from tlcore.cli.words import (
+from tlcore.cli.options import (
     Subparsers,
     add_backbone,
     add_fit,
@@ -25,19 +25,19 @@ from tlcore.cli.words import (
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig
 from tlcore.settings import Settings
-from tlcore.training.checks import check_recipe
-from tlcore.training.config import RunConfig
-from tlcore.training.events import STAGES, Epoch, Event, Skipped, Stage
-from tlcore.training.options import (
+from tlcore.training.config import (
     AUGMENTATIONS,
     BALANCES,
     OPTIMIZERS,
     OUTPUTS,
     POOLINGS,
     SCHEDULES,
+    RunConfig,
+    check_recipe,
 )
-from tlcore.training.orders import create_run, reopen_run
-from tlcore.training.outcome import FAILED
+from tlcore.training.history import STAGES, Epoch, Event, Skipped, Stage
+from tlcore.training.lifecycle import create_run, reopen_run
+from tlcore.training.status import FAILED
 from tlcore.training.store import load_run
 from tlcore.training.worker import work
 

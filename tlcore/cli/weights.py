@@ -8,11 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from tlcore.cli.words import Subparsers, add_json, add_size, output_file, size_of, write_json
+from tlcore.cli.options import Subparsers, add_json, add_size, output_file, size_of, write_json
 from tlcore.errors import TLCoreError
-from tlcore.models.catalogue import backbone
-from tlcore.models.downloads import Download, write_download
-from tlcore.models.weights import Ready, file_name, ready
+from tlcore.models.catalog import backbone
+from tlcore.models.weights import Download, Ready, file_name, ready, write_download
 from tlcore.settings import Settings
 
 
@@ -65,7 +64,7 @@ def _row(row: Ready) -> dict[str, Any]:
 
 
 def fetch_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    from tlcore.models.fetch import fetch  # loads Keras
+    from tlcore.models.download import fetch
 
     paths = []
     for name in args.names:

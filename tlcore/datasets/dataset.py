@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
+
+from tlcore.errors import BadImage
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}  # for people
 SPLITS = tuple(SPLIT_NAMES)
@@ -97,3 +100,38 @@ def hash_file(path: Path) -> str:
 def _per_class(samples: Iterable[Sample], classes: tuple[str, ...]) -> dict[str, int]:
     found = Counter(sample.label for sample in samples)
     return {label: found[label] for label in classes}
+
+
+# A file on its way into a data set, wherever it comes from.
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One file that is offered; nothing is read until `read` is called, from any thread."""
+
+    file: str  # its name with its folders, separated by "/"; never used as a path of ours
+    read: Callable[[], bytes]  # the whole file; raises BadImage with the reason to refuse it
+    size: int  # bytes, as announced
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A file that was not taken, and why."""
+
+    file: str
+    reason: str  # a sentence that does not repeat the file's name
+    kind: str = BadImage.kind  # of finding: "unreadable", "truncated" or "too-large"
+
+    @classmethod
+    def of(cls, file: str, error: Exception) -> Refusal:
+        kind = error.kind if isinstance(error, BadImage) else BadImage.kind
+        return cls(file, str(error).removeprefix(f"{file}: "), kind)
+
+
+def refused(file: str, reason: str, size: int = 0) -> Incoming:
+    """A file that arrives only to be refused by name."""
+
+    def read() -> NoReturn:
+        raise BadImage(f"{file}: {reason}")
+
+    return Incoming(file, read, size)

@@ -12,18 +12,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlcore.datasets.dataset import UNLABELLED, Dataset
-from tlcore.datasets.decode import check_size, content_id, decode_with_header
-from tlcore.datasets.doctor.facts import Facts, measure
-from tlcore.datasets.doctor.kept import remember
-from tlcore.datasets.edits.state import read_state
-from tlcore.datasets.formats import FORMATS
-from tlcore.datasets.incoming import Incoming, Refusal
+from tlcore.datasets.dataset import UNLABELLED, Dataset, Incoming, Refusal
+from tlcore.datasets.decoding import in_order
+from tlcore.datasets.edits import read_state
+from tlcore.datasets.image_io import FORMATS, check_size, content_id, decode_with_header
 from tlcore.datasets.layout import EXPECTED_LAYOUT, Place, read_layout
 from tlcore.datasets.locks import hold_set, publish, sweep, workplace
-from tlcore.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
-from tlcore.datasets.names import check_free, folder_of, taken
-from tlcore.datasets.threads import in_order
+from tlcore.datasets.manifest import (
+    Entry,
+    Manifest,
+    check_free,
+    folder_of,
+    read_manifest,
+    taken,
+    write_manifest,
+)
+from tlcore.datasets.quality import Facts, measure
+from tlcore.datasets.quality_report import remember
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, sync_files, write_file

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from tlcore.datasets.dataset import UNLABELLED
-from tlcore.datasets.formats import has_image_ending
+from tlcore.datasets.image_io import has_image_ending
 
 EXPECTED_LAYOUT = (
     "a folder for each class with its pictures inside (ants/1.jpg, bees/2.jpg), "

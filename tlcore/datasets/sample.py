@@ -16,10 +16,9 @@ from types import MappingProxyType
 
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 
-from tlcore.datasets.dataset import Dataset
-from tlcore.datasets.edits.state import read_state
+from tlcore.datasets.dataset import Dataset, Incoming
+from tlcore.datasets.edits import read_state
 from tlcore.datasets.importing import Progress, import_set
-from tlcore.datasets.incoming import Incoming
 from tlcore.datasets.locks import alone
 from tlcore.settings import Settings
 

@@ -1,8 +1,4 @@
-"""Where files come from: a folder, uploads, a zip. Each gives a list of `Incoming`.
-
-Litter of the system is left out quietly; everything else is handed on, so that the import refuses
-by name what is no picture.
-"""
+"""A folder of class folders as a data set, read in place: nothing is copied or decoded."""
 
 from __future__ import annotations
 
@@ -11,13 +7,57 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tlcore.datasets.decode import read_bytes
-from tlcore.datasets.incoming import Incoming as Incoming
-from tlcore.datasets.incoming import refused as refused
-from tlcore.datasets.layout import is_litter
-from tlcore.datasets.zips import from_zip as from_zip
+from tlcore.datasets.archive import from_zip as from_zip
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.dataset import Incoming as Incoming
+from tlcore.datasets.dataset import refused as refused
+from tlcore.datasets.image_io import has_image_ending, read_bytes
+from tlcore.datasets.layout import EXPECTED_LAYOUT, is_litter, read_layout
 from tlcore.errors import BadDataset
-from tlcore.settings import Limits
+from tlcore.settings import Limits, Settings
+
+
+def read_folder(path: Path) -> Dataset:
+    """The pictures below a folder, known by their endings, each in the class its folder names.
+
+    Args:
+        path: holds class folders, or train/, val/ and test/ with class folders.
+
+    Returns:
+        A data set named like the folder; its samples have no sha256 yet.
+
+    Raises:
+        BadDataset: no folder, or no class folder with a picture in it.
+    """
+    path = path.expanduser().resolve()
+    labelled, _ = _sorted_out(path)
+    samples = tuple(Sample(file, path / file, "", label, split) for file, label, split in labelled)
+    if not samples:
+        raise BadDataset(f"Expected {EXPECTED_LAYOUT}. Received {str(path)!r} without any.")
+    return Dataset(path.name, samples)
+
+
+def unused_files(path: Path) -> tuple[str, ...]:
+    """Files below a folder that `read_folder` leaves out: other endings, or in no class folder."""
+    return tuple(_sorted_out(path.expanduser().resolve())[1])
+
+
+def _sorted_out(path: Path) -> tuple[list[tuple[str, str, str | None]], list[str]]:
+    files = files_below(path)
+    labelled: list[tuple[str, str, str | None]] = []
+    unused: list[str] = []
+    for file, place in read_layout(files).items():
+        if place.label is not None and has_image_ending(file):
+            labelled.append((file, place.label, place.split))
+        else:
+            unused.append(file)
+    return labelled, unused
+
+
+# Where files come from: a folder, uploads, a zip. Each gives a list of `Incoming`.
+#
+# Litter of the system is left out quietly; everything else is handed on, so that the import
+# refuses by name what is no picture.
 
 
 def from_folder(path: Path, limits: Limits | None = None) -> list[Incoming]:
@@ -75,3 +115,47 @@ def _from_file(path: Path, file: str, limits: Limits) -> Incoming:
     except OSError:
         size = 0  # a link to nowhere: reading it gives the reason
     return Incoming(said, functools.partial(read_bytes, path, said, limits), size)
+
+
+# Folders on the server that may be named by their path: only those that the settings allow.
+
+
+def from_server_folder(text: str, settings: Settings) -> list[Incoming]:
+    """Every file below a folder that a person names.
+
+    Args:
+        text: an absolute path, or one relative to the first allowed folder.
+        settings: `server_folders` are the allowed ones.
+
+    Returns:
+        The files; links that lead out of the allowed folders as refusals.
+
+    Raises:
+        BadDataset: nothing is allowed, or not this.
+    """
+    if not settings.server_folders:
+        raise BadDataset(
+            "Expected TLCORE_SERVER_FOLDERS to name folders that may be read. Received none. "
+            "Set it where the server is started."
+        )
+    path = _resolved(settings.server_folders[0] / Path(text.strip() or ".").expanduser())
+    if not _allowed(path, settings):
+        allowed = ", ".join(map(str, settings.server_folders))
+        raise BadDataset(f"Expected a folder inside {allowed}. Received {text.strip()!r}.")
+    return [
+        item
+        if _allowed(_resolved(path / item.file), settings)
+        else refused(item.file, "Expected a file. Received a link that leads out of the folder.")
+        for item in from_folder(path, settings.limits)
+    ]
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, or a zero byte
+        raise BadDataset(f"Expected a path. Received: {error}.") from error
+
+
+def _allowed(path: Path, settings: Settings) -> bool:
+    return any(path.is_relative_to(_resolved(root)) for root in settings.server_folders)

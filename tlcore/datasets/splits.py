@@ -13,11 +13,10 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample, hash_file
-from tlcore.datasets.doctor.kept import read_memory
-from tlcore.datasets.edits.editing import assign
-from tlcore.datasets.edits.state import SetState, read_state
+from tlcore.datasets.edits import SetState, assign, read_state
 from tlcore.datasets.layout import is_split_name
-from tlcore.datasets.names import folder_of
+from tlcore.datasets.manifest import folder_of
+from tlcore.datasets.quality_report import read_memory
 from tlcore.errors import BadConfig, BadDataset
 from tlcore.settings import Settings
 

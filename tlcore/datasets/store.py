@@ -11,18 +11,18 @@ from functools import lru_cache
 from pathlib import Path
 
 from tlcore.datasets.dataset import Dataset
-from tlcore.datasets.doctor.kept import memory_version, read_memory
-from tlcore.datasets.edits.log import FILE as EDITS
-from tlcore.datasets.edits.state import SetState, Version, read_state, version
-from tlcore.datasets.folder import read_folder as read_folder
-from tlcore.datasets.folder import unused_files as unused_files
+from tlcore.datasets.dataset import Refusal as Refusal
+from tlcore.datasets.edit_log import FILE as EDITS
+from tlcore.datasets.edits import SetState, Version, read_state, version
 from tlcore.datasets.importing import ImportReport as ImportReport
 from tlcore.datasets.importing import add_to_set as add_to_set
 from tlcore.datasets.importing import import_set as import_set
-from tlcore.datasets.incoming import Refusal as Refusal
 from tlcore.datasets.locks import discard, hold_set, publish
 from tlcore.datasets.manifest import FILE as ENTRIES
-from tlcore.datasets.names import check_name, folder_of, set_names, taken
+from tlcore.datasets.manifest import check_name, folder_of, set_names, taken
+from tlcore.datasets.quality_report import memory_version, read_memory
+from tlcore.datasets.sources import read_folder as read_folder
+from tlcore.datasets.sources import unused_files as unused_files
 from tlcore.datasets.thumbnails import forget_thumbnails
 from tlcore.datasets.thumbnails import thumbnail as thumbnail
 from tlcore.errors import BadDataset

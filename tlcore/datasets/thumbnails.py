@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.decode import content_id, decode, read_bytes
+from tlcore.datasets.image_io import content_id, decode, read_bytes
 from tlcore.settings import Settings
 from tlcore.storage import write_file
 

@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 
 from tlcore.datasets.dataset import UNLABELLED, Sample
-from tlcore.models.baseline import Baseline, learn_baseline
-from tlcore.models.brief import Brief
-from tlcore.models.groups import imagenet_groups
-from tlcore.models.labels import imagenet_classes
-from tlcore.training.parts import Parts
+from tlcore.evaluation.baselines import Baseline, learn_baseline
+from tlcore.models.imagenet import imagenet_classes, imagenet_groups
+from tlcore.models.predictions import Brief
+from tlcore.training.provenance import Parts
 
 Answered = Sequence[tuple[Sample, tuple[Brief, ...]]]  # ImageNet's answer first, then the heads'
 ROWS = 14  # ImageNet classes in the heat map; the others make one row

@@ -1,8 +1,4 @@
-"""Pooled features in two dimensions: the two directions in which they differ most.
-
-Principal components (K. Pearson, 1901; H. Hotelling, 1933) by singular value decomposition. Every
-picture keeps its place for the same features: the sign of each direction is fixed.
-"""
+"""The frozen network's features of a run's pictures, as the head learned from them."""
 
 from __future__ import annotations
 
@@ -13,11 +9,67 @@ import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import RunError
-from tlcore.evaluation.features import features
 from tlcore.settings import Settings
+from tlcore.training.augmentation import Request
+from tlcore.training.features import Supply
+from tlcore.training.provenance import pictures_of
+from tlcore.training.store import load_run
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The pooled features of the pictures that could be read."""
+
+    run: str
+    classes: tuple[str, ...]
+    samples: tuple[Sample, ...]  # (n,) as the run noted them, ``split`` its part of the run
+    labels: npt.NDArray[np.int64]  # (n,) index of each picture's class
+    values: Floats  # (n, features) float32
+    computed: int  # pictures whose features had to be computed now; 0: all were kept
+
+
+def features(settings: Settings, run: str, *parts: str) -> Features:
+    """Return the features of these parts of a run, without any view.
+
+    What the cache has lost is computed anew, which loads TensorFlow: ask the inference process.
+
+    Raises:
+        RunError: no such run, or none of its pictures can be read.
+        WeightsMissing: something has to be computed and the backbone's weights are gone.
+    """
+    found = load_run(run, settings)
+    samples = [
+        sample for part in parts for sample in pictures_of(found.info, part) if sample.sha256
+    ]
+    supply = Supply(found.info.config, len(found.classes), settings)
+    try:
+        requests = [Request(sample) for sample in samples]
+        missing = supply.missing([supply.pooled], requests)
+        supply.compute(
+            [supply.pooled], missing, done=lambda _: None, skipped=lambda file, reason: None
+        )
+        good, values = supply.kept(samples)
+    finally:
+        supply.close()
+    if not good:
+        raise RunError(
+            f"Expected pictures of run {run} that can be read. Received none: their files are "
+            "gone. Put them back, or start a new run."
+        )
+    labels = np.array([found.classes.index(sample.label) for sample in good], np.int64)
+    return Features(run, found.classes, tuple(good), labels, values, len(missing))
+
+
+# Pooled features in two dimensions: the two directions in which they differ most.
+#
+# Principal components (K. Pearson, 1901; H. Hotelling, 1933) by singular value decomposition.
+# Every picture keeps its place for the same features: the sign of each direction is fixed.
+
 
 MOST = 2000  # pictures on a map: beyond that it is drawn from a part of them
-Floats = npt.NDArray[np.float32]
+EmbeddingFloats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +79,7 @@ class Embedding:
     run: str
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]  # (n,) ``split`` is the part of the run
-    points: Floats  # (n, 2) float32, in the units of the features
+    points: EmbeddingFloats  # (n, 2) float32, in the units of the features
     explained: tuple[float, float]  # share of the features' variance along each axis, 0…1
     of: int  # pictures in all; more than n where only a part is drawn
     computed: int  # pictures whose features were gone from the cache and computed anew
@@ -48,7 +100,7 @@ def embed(settings: Settings, run: str) -> Embedding:
     return Embedding(run, found.classes, samples, points, explained, number, found.computed)
 
 
-def principal(values: Floats) -> tuple[Floats, tuple[float, float]]:
+def principal(values: EmbeddingFloats) -> tuple[EmbeddingFloats, tuple[float, float]]:
     """Return (n, 2) points and the share of variance along each axis of (n, features) values.
 
     Each direction points to where its greatest weight is positive.

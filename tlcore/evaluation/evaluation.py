@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlcore.errors import RunError
+from tlcore.evaluation.baselines import learn_baseline
+from tlcore.evaluation.calibration import Calibration, calibration
 from tlcore.evaluation.comparison import Difference, Right, judge_difference
-from tlcore.evaluation.curves import curves
 from tlcore.evaluation.intervals import Share, share_of
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.metrics import (
@@ -18,11 +19,10 @@ from tlcore.evaluation.metrics import (
     balanced_accuracy,
     class_figures,
     confusion,
+    curves,
     log_loss,
     macro_f1,
 )
-from tlcore.models.baseline import learn_baseline
-from tlcore.models.calibration import Calibration, calibration
 from tlcore.text import count
 
 FEW = 10  # judged pictures of a class, below which its figures say little

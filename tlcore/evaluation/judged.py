@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
-from tlcore.models.probabilities import softmax
+from tlcore.models.predictions import softmax
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]

@@ -26,16 +26,16 @@ import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.splits import assign_folds, group_of
-from tlcore.evaluation.features import Features, features
-from tlcore.models.probabilities import softmax, two_sided
-from tlcore.models.units import units
+from tlcore.evaluation.embedding import Features, features
+from tlcore.models.catalog import units
+from tlcore.models.predictions import softmax, two_sided
 from tlcore.settings import Settings
+from tlcore.training.batches import Held, Part, targets_of
 from tlcore.training.config import RunConfig
-from tlcore.training.fit import Loop, fit
 from tlcore.training.head import Head
-from tlcore.training.inputs import Held, Part, targets_of
+from tlcore.training.loop import Loop, fit
+from tlcore.training.recipe import beginning
 from tlcore.training.store import run_info
-from tlcore.training.train import beginning
 
 FOLDS = 5
 LEAST = 10  # different images of a class, below which its labels are not judged

@@ -22,15 +22,15 @@ from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, BadDataset, RunError, StorageError, UnknownName, WeightsMissing
 from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.judged import UNKNOWN, Floats, Indices, Judged
-from tlcore.models.answers import Pretrained
-from tlcore.models.catalogue import backbone
+from tlcore.models.catalog import backbone
+from tlcore.models.predictions import Pretrained
 from tlcore.models.weights import find, with_weights
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, write_file
-from tlcore.training.cache.keys import network_id, weights_id
+from tlcore.training.augmentation import hashed
 from tlcore.training.config import RunConfig
-from tlcore.training.parts import classes_of, noted_test, pictures_of
-from tlcore.training.pictures import hashed
+from tlcore.training.feature_keys import network_id, weights_id
+from tlcore.training.provenance import classes_of, noted_test, pictures_of
 from tlcore.training.run import RunInfo
 from tlcore.training.store import run_info
 

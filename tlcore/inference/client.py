@@ -1,9 +1,4 @@
-"""The page's side of the inference worker: one warm process with TensorFlow and loaded networks.
-
-The web server must not load TensorFlow: Streamlit clears Keras' session after every script run,
-which makes each answer slow. loky keeps one worker process, starts it without running the page's
-script again, notices when it dies and takes it down with the server.
-"""
+"""What a page hands over that needs a network to be looked at first."""
 
 from __future__ import annotations
 
@@ -24,14 +19,25 @@ from loky.process_executor import ShutdownExecutorError
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import WorkerDied
-from tlcore.models.answers import NetworkRef, Prediction
-from tlcore.models.brief import Brief
-from tlcore.models.explanation import Explanation
-from tlcore.models.path import ShapePath
+from tlcore.export.script import script_of
+from tlcore.models.predictions import Brief, Explanation, NetworkRef, Prediction, ShapePath
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.probe import Cost
-from tlcore.training.studies.rates import Rates
+from tlcore.training.cost import Cost
+from tlcore.training.learning_rate import Rates
+
+
+def script(settings: Settings, run: str, ending: str) -> str:
+    """Return a run as the text of a script (".py") or of a notebook (".ipynb")."""
+    return script_of(run, ending, settings)
+
+
+# The page's side of the inference worker: one warm process with TensorFlow and loaded networks.
+#
+# The web server must not load TensorFlow: Streamlit clears Keras' session after every script run,
+# which makes each answer slow. loky keeps one worker process, starts it without running the
+# page's script again, notices when it dies and takes it down with the server.
+
 
 TASKS = "tlcore.inference.tasks"  # imported in the worker only: it loads TensorFlow
 AHEAD = 4  # answers kept that nobody has asked for yet; a page of maps is up to half a megabyte

@@ -1,4 +1,4 @@
-"""What the inference worker can be asked: each takes the settings first and returns a value."""
+"""Asking a run's network, and ImageNet's beside it, about a whole part."""
 
 from __future__ import annotations
 
@@ -10,27 +10,95 @@ from dataclasses import replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
 
+import numpy as np
+
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.decode import read
-from tlcore.errors import BadImage
-from tlcore.models.answers import NetworkRef, Prediction, Pretrained, Trained
-from tlcore.models.batch import predict_many as answer_many
-from tlcore.models.brief import Brief, brief
-from tlcore.models.explanation import Explanation
+from tlcore.datasets.image_io import read
+from tlcore.errors import BadImage, RunError, WeightsMissing
+from tlcore.evaluation.evaluation import Evaluation
+from tlcore.evaluation.judged import UNKNOWN
+from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
+from tlcore.evaluation.predictions import Answers, evaluation_of, imagenet_of, judge
+from tlcore.export.progress import Progress
+from tlcore.export.report import STEPS, write_report
 from tlcore.models.gradcam import explain as explain_class
-from tlcore.models.network import Network, load_pretrained
-from tlcore.models.path import ShapePath
-from tlcore.models.probabilities import softmax
-from tlcore.models.shapes import shape_path as path_of
+from tlcore.models.model import Network, load_pretrained
+from tlcore.models.model import predict_many as answer_many
+from tlcore.models.predictions import (
+    Brief,
+    Explanation,
+    NetworkRef,
+    Prediction,
+    Pretrained,
+    ShapePath,
+    Trained,
+    brief,
+    softmax,
+)
+from tlcore.models.summary import shape_path as path_of
 from tlcore.settings import Settings
+from tlcore.training.best_epoch import learned_from
 from tlcore.training.config import RunConfig
-from tlcore.training.kept import learned_from
-from tlcore.training.probe import Cost, probe
-from tlcore.training.store import load_run
-from tlcore.training.studies.enough import Point, enough
-from tlcore.training.studies.folds import folds
-from tlcore.training.studies.rates import Rates, find_rate, find_rate_for
-from tlcore.training.trained import load_trained
+from tlcore.training.cost import Cost, probe
+from tlcore.training.learning_rate import Rates, find_rate, find_rate_for
+from tlcore.training.store import load_run, run_info
+from tlcore.training.studies import Point, enough, folds
+from tlcore.training.transfer_model import load_trained
+
+
+def answers(settings: Settings, run: str, paths: Sequence[Path]) -> Answers:
+    """Return the logits of a run's network for these files, and ImageNet's first class of each.
+
+    ImageNet is asked with the run's own backbone, size and geometry, where its 1000 classes can be
+    had in that size; each file is decoded once for both.
+    """
+    info = run_info(run, settings)
+    own = network(settings, info.ref)
+    both = [own, *_imagenet(settings, info.config)]
+    logits = np.full((len(paths), len(own.labels)), np.nan, np.float32)
+    first = np.full(len(paths), UNKNOWN, np.int64)
+    for place, told in enumerate(answer_many(both, paths, settings.limits)):
+        if isinstance(told, BadImage):
+            continue
+        logits[place] = told[0]
+        if len(told) > 1:
+            first[place] = told[1].argmax()
+    return Answers(logits, first)
+
+
+def evaluate_run(settings: Settings, run: str, part: str = "") -> Evaluation:
+    """Return the honest numbers of a run, its network loaded in this process. See ``review``."""
+    return evaluation_of(run, part, settings, partial(answers, settings, run))
+
+
+def _imagenet(settings: Settings, config: RunConfig) -> list[Network]:
+    """Return the network with ImageNet's classes, or none where it cannot be had."""
+    ref = imagenet_of(config, settings)
+    return [] if ref is None else [network(settings, ref)]
+
+
+# A run's report: its network is asked what is not kept yet, then all is written down.
+
+
+def report_run(run: str, target: Path, settings: Settings, progress: Progress) -> None:
+    """Write the report of a run with a network. Raises as ``judge`` and ``write_report`` do."""
+    progress(0, STEPS, "Asking the network about all pictures")
+    evaluation = evaluate_run(settings, run)
+    judged = judge(run, evaluation.part, settings, partial(answers, settings, run))
+    progress(1, STEPS, "Looking for labels that may be wrong")
+    suspects = _suspects(settings, run)
+    write_report(target, evaluation, judged, suspects, settings, progress)
+
+
+def _suspects(settings: Settings, run: str) -> LabelIssues | None:
+    """Return the doubted labels; None where the features are gone and cannot be had again."""
+    try:
+        return find_label_issues(settings, run)
+    except (RunError, WeightsMissing):
+        return None
+
+
+# What the inference worker can be asked: each takes the settings first and returns a value.
 
 
 def wake(settings: Settings, parent: int) -> int:

@@ -17,11 +17,9 @@ import tensorflow as tf
 from PIL.Image import Image
 
 from tlcore.errors import UnknownName
-from tlcore.models.answers import Floats
-from tlcore.models.explanation import Explanation
-from tlcore.models.network import Network
-from tlcore.models.probabilities import softmax, two_sided
-from tlcore.models.shapes import bottleneck
+from tlcore.models.model import Network
+from tlcore.models.predictions import Explanation, Floats, softmax, two_sided
+from tlcore.models.summary import bottleneck
 
 
 def explain(network: Network, image: Image, index: int, layer: str = "") -> Explanation:

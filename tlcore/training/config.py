@@ -1,27 +1,68 @@
-"""What a person asks of a training run, checked when made, and as JSON."""
+"""The tables a recipe chooses from: a name, and what it means in one sentence for a person."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.geometry import FITS
-from tlcore.errors import BadConfig, DamagedFile, UnknownName
-from tlcore.models.catalogue import DEFAULT, backbone
+from tlcore.datasets.splits import check_class_names, split_samples
+from tlcore.errors import BadConfig, BadDataset, DamagedFile, UnknownName
+from tlcore.models.catalog import DEFAULT, backbone
 from tlcore.storage import read_json
-from tlcore.training.options import (
-    AUGMENTATIONS,
-    BALANCES,
-    OPTIMIZERS,
-    OUTPUTS,
-    POOLINGS,
-    SCHEDULES,
+
+POOLINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "avg": "average of each map",
+        "max": "maximum of each map",
+        "flatten": "none, all values",
+    }
 )
+OUTPUTS: Mapping[str, str] = MappingProxyType(
+    {
+        "sigmoid": "one sigmoid unit for two classes, a softmax for more",
+        "softmax": "a softmax with a unit for each class",
+    }
+)
+OPTIMIZERS: Mapping[str, str] = MappingProxyType(
+    {
+        "adam": "Adam: each weight has a step of its own; a safe choice",
+        "rmsprop": "RMSprop: the same without momentum, as older recipes have it",
+        "sgd": "SGD with momentum 0.9: one step for all; wants a higher rate",
+    }
+)
+SCHEDULES: Mapping[str, str] = MappingProxyType(
+    {
+        "constant": "the same rate throughout",
+        "cosine": "falls to zero along a cosine, stage by stage",
+    }
+)
+BALANCES: Mapping[str, str] = MappingProxyType(
+    {
+        "none": "every picture counts the same",
+        "weights": "every class counts the same: pictures of rare classes weigh more",
+        "sampling": "every class comes as often: pictures of rare classes are repeated",
+    }
+)
+AUGMENTATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "flip": "mirrored left to right, every second time",
+        "shift": "shifted by up to a tenth, enlarged by up to a fifth",
+        "rotate": "turned by up to 15 degrees",
+        "light": "brightness and contrast changed by up to a fifth",
+    }
+)
+
+
+# What a person asks of a training run, checked when made, and as JSON.
+
 
 HIGHEST_FINE_TUNE_SHARE = 0.1  # of the head's learning rate
 GENTLE = 1e-4
@@ -164,3 +205,74 @@ def _known(what: str, name: str, known: Any) -> None:
 def _within(what: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise BadConfig(f"Expected {what} from {low:g} to {high:g}. Received {value:g}.")
+
+
+# How large a network is, for counting what a run will need.
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of one network, in floats; activations are those of one picture."""
+
+    weights: int  # of all
+    largest: int  # activations of its largest layer
+    top_weights: int = 0  # above the cut
+    top_largest: int = 0
+    top_activations: int = 0  # of all layers above the cut
+    cut: int = 0  # of the layer at the cut itself
+
+
+# What is refused before anything is computed: it would fail, or learn nothing, minutes later.
+
+
+def check_recipe(config: RunConfig, dataset: Dataset) -> None:
+    """Refuse a run that cannot be trained, before there is one.
+
+    Only a layer to unfreeze from that is none of the backbone's ``blocks`` has to be looked for
+    in the network, which loads TensorFlow.
+
+    Raises:
+        BadDataset: a part or a class has no pictures, or a class has the name of a split.
+        UnknownName: the network has no layer of that name to unfreeze from.
+    """
+    check_class_names(dataset)
+    check_parts(*split_samples(dataset, config.val_fraction, config.seed))
+    row = backbone(config.backbone)
+    if config.fine_tune_epochs and config.unfreeze_from not in (row.unfreeze_from, *row.blocks):
+        from tlcore.models.build import architecture, cut_below
+
+        imagenet = not config.random_weights
+        base = architecture(row, config.size, top=False, imagenet=imagenet)
+        cut_below(base, config.unfreeze_from)
+
+
+def check_parts(train: Sequence[Sample], val: Sequence[Sample]) -> None:
+    """Refuse a division with nothing in a part.
+
+    Raises:
+        BadDataset: no picture to learn from, or none to judge by.
+    """
+    for name, samples in (("training", train), ("validation", val)):
+        if not samples:
+            raise nothing_for(name)
+
+
+def nothing_for(part: str) -> BadDataset:
+    return BadDataset(
+        f"Expected pictures for {part}. Received none that can be read. Add pictures: each "
+        "class needs at least two, one to train on and one to judge by."
+    )
+
+
+def check_classes(classes: Iterable[str], readable: Sequence[Sample]) -> None:
+    """Refuse to learn with a class of which no picture is left.
+
+    Raises:
+        BadDataset: naming such classes.
+    """
+    empty = sorted(set(classes) - {sample.label for sample in readable})
+    if empty:
+        raise BadDataset(
+            f"Expected a picture to learn from in every class. Received none that can be read of "
+            f"{', '.join(empty)}. Add pictures, or leave the class out."
+        )

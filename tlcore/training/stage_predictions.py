@@ -14,10 +14,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from tlcore.models.answers import Floats
+from tlcore.models.predictions import Floats
 from tlcore.storage import write_file
-from tlcore.training.fit import Learner, evaluated_at_once
-from tlcore.training.inputs import Part
+from tlcore.training.batches import Part
+from tlcore.training.loop import Learner, evaluated_at_once
 
 Predictions = Mapping[str, tuple[int, int]]  # sha256 → index of the label, of the predicted class
 

@@ -30,24 +30,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from tlcore.datasets.dataset import SPLITS, Sample, dataset_hash
 from tlcore.errors import DamagedFile, RunError, UnsafePath
 from tlcore.settings import Settings
 from tlcore.storage import child_path, holds_any
-from tlcore.text import shorten
-from tlcore.training.config import read_config
-from tlcore.training.events import Event, damaged_lines, read_events
-from tlcore.training.notes import Notes, read_notes
-from tlcore.training.outcome import (
-    DAMAGED,
-    FINISHED,
-    SIGNS,
-    Outcome,
-    living_state,
-    outcome_of,
-    read_earlier,
-)
+from tlcore.text import csv_text, shorten
+from tlcore.training.config import differences, read_config
+from tlcore.training.history import Event, damaged_lines, read_events
 from tlcore.training.records import (
     CONFIG,
     EVENTS,
@@ -69,7 +60,16 @@ from tlcore.training.records import (
     read_process,
     read_split,
 )
-from tlcore.training.run import Run, RunInfo
+from tlcore.training.run import Notes, Run, RunInfo, read_notes
+from tlcore.training.status import (
+    DAMAGED,
+    FINISHED,
+    SIGNS,
+    Outcome,
+    living_state,
+    outcome_of,
+    read_earlier,
+)
 
 LOG_TAIL = 40  # lines of the log shown with a failure
 _LISTED = (OUTCOME, NOTES, CONFIG, FACTS, SPLIT, MODEL)  # files that a run's line depends on
@@ -280,3 +280,58 @@ def _pictures(folder: Path) -> dict[str, int]:
     """Count the images of a run whose facts do not."""
     split = read_or_note(read_split, folder, NOT_BEGUN, [])
     return {part: len(split.rows(part)) for part in ("train", "val") if split.rows(part)}
+
+
+# Runs beside each other: what was asked differently, and what came of it.
+
+
+# name → of RunInfo; "epochs" is a setting, of which fewer may have been done
+FIGURES = {
+    "state": "state",
+    "val_accuracy": "val_accuracy",
+    "val_loss": "val_loss",
+    "epochs_done": "epochs",
+    "seconds": "seconds",
+}
+
+
+def comparison(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
+    """Return a row for every setting that differs, then one for each figure; a value a run."""
+    infos = [run.info for run in runs]
+    rows: dict[str, tuple[Any, ...]] = {
+        name: tuple(_plain(value) for value in values)
+        for name, values in differences(info.config for info in infos).items()
+    }
+    if len({info.data_hash for info in infos}) > 1:
+        rows["data_hash"] = tuple(info.data_hash[:12] for info in infos)
+    figures = {
+        name: tuple(getattr(info, field) for info in infos) for name, field in FIGURES.items()
+    }
+    return rows | figures
+
+
+def table(infos: Sequence[RunInfo]) -> list[dict[str, Any]]:
+    """Return runs as rows of plain values, for CSV and JSON."""
+    return [
+        {
+            "id": info.id,
+            "name": info.notes.name,
+            "tags": " ".join(info.notes.tags),
+            "note": info.notes.note,
+            "created": info.created,
+            "data_hash": info.data_hash,
+            **{name: getattr(info, field) for name, field in FIGURES.items()},
+            **{name: _plain(value) for name, value in info.config.to_json().items()},
+        }
+        for info in infos
+    ]
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows of the same names as comma-separated values with a header."""
+    names = list(rows[0]) if rows else []
+    return csv_text([names, *([row[name] for name in names] for row in rows)])
+
+
+def _plain(value: Any) -> Any:
+    return " ".join(str(part) for part in value) if isinstance(value, list | tuple) else value

@@ -18,9 +18,11 @@ from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
 from tlcore.storage import explain_os_error, is_disk_error, sync_files
 from tlcore.training.config import read_config
-from tlcore.training.events import Event, EventLog
+from tlcore.training.history import Event, EventLog
 from tlcore.training.locks import held, turn
-from tlcore.training.outcome import (
+from tlcore.training.recipe import train
+from tlcore.training.records import CHECKPOINT, CONFIG, EVENTS, MODEL, OUTCOME
+from tlcore.training.status import (
     FAILED,
     RESUME,
     STOPPED,
@@ -29,8 +31,6 @@ from tlcore.training.outcome import (
     with_earlier,
     write_outcome,
 )
-from tlcore.training.records import CHECKPOINT, CONFIG, EVENTS, MODEL, OUTCOME
-from tlcore.training.train import train
 
 NICENESS = 10  # the page and its answers come first
 LEARNED = (EVENTS, CHECKPOINT, MODEL)  # on disk before the outcome speaks of them

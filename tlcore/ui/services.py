@@ -11,7 +11,7 @@ import streamlit as st
 from tlcore.inference.client import Inference
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.launcher import resume_run, start_run
+from tlcore.training.lifecycle import resume_run, start_run
 
 
 class Processes:

@@ -13,10 +13,10 @@ import streamlit as st
 from tlcore.errors import BadConfig, StorageError, TLCoreError
 from tlcore.settings import Settings
 from tlcore.storage import explain_os_error
+from tlcore.ui.format import plain
 from tlcore.ui.services import inference, processes
 from tlcore.ui.state import Address, Choice, read_address, write_address
 from tlcore.ui.theme import apply_style, icon
-from tlcore.ui.words import plain
 
 _log = logging.getLogger(__name__)
 PRODUCT = "Transfer learning, seen"

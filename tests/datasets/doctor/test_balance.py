@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tlcore.datasets.doctor.balance import shortages
+from tlcore.datasets.quality import shortages
 
 
 @pytest.mark.parametrize("counts", [{}, {"a": 20}, {"a": 60, "b": 20}, {"a": 1000, "b": 334}])

@@ -9,11 +9,9 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from tests.datasets.files import encoded, scene
-from tlcore.datasets.decode import decode
-from tlcore.datasets.doctor.facts import Facts, measure
-from tlcore.datasets.doctor.near import groups, near_pairs
-from tlcore.datasets.doctor.phash import phash
-from tlcore.datasets.header import Header
+from tlcore.datasets.image_io import Header, decode
+from tlcore.datasets.near_duplicates import groups, near_pairs
+from tlcore.datasets.quality import Facts, measure, phash
 from tlcore.datasets.sample import draw
 from tlcore.settings import Limits
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from tests.datasets.planted import CLASSES, clean, faults, planted
-from tlcore.datasets.doctor.checkup import Checkup
-from tlcore.datasets.doctor.examine import examine, known
-from tlcore.datasets.doctor.kinds import DECIDE, KINDS
-from tlcore.datasets.edits.editing import exclude
+from tlcore.datasets.edits import exclude
 from tlcore.datasets.importing import import_set
+from tlcore.datasets.quality import DECIDE, KINDS
+from tlcore.datasets.quality_report import Checkup
+from tlcore.datasets.quality_scan import examine, known
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import load_set
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.launcher import start_run
+from tlcore.training.lifecycle import start_run
 from tlcore.training.store import load_run
 
 FAULTS = faults()

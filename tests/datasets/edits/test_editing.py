@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.files import jpeg
-from tlcore.datasets.edits import editing
-from tlcore.datasets.edits.change import Change, is_label
-from tlcore.datasets.edits.state import SetState
+from tlcore.datasets import edits as editing
+from tlcore.datasets.edit_log import Change, is_label
+from tlcore.datasets.edits import SetState
 from tlcore.datasets.importing import add_to_set, import_set
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import load_set, load_state

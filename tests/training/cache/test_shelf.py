@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from tlcore.settings import PROJECT
-from tlcore.training.cache.keys import ROW_ID, ShelfKey, row_id
-from tlcore.training.cache.shelf import ENTRY, MISSING, Shelf, make_room, shape_of, size_of
+from tlcore.training.feature_cache import ENTRY, MISSING, Shelf, make_room, shape_of, size_of
+from tlcore.training.feature_keys import ROW_ID, ShelfKey, row_id
 
 KEY = ShelfKey("net", "weights", "layer", 32, "crop")
 SHAPE = (2, 3)
@@ -78,7 +78,7 @@ WRITER = """
 import sys, numpy as np
 from pathlib import Path
 from tests.training.cache.test_shelf import KEY, SHAPE, ids, values
-from tlcore.training.cache.shelf import Shelf
+from tlcore.training.feature_cache import Shelf
 shelf, first = Shelf(Path(sys.argv[1]), KEY, SHAPE), int(sys.argv[2])
 print("go", flush=True)
 for number in range(first, first + int(sys.argv[3])):
@@ -153,7 +153,7 @@ def test_the_oldest_values_of_a_shelf_go_and_those_needed_stay(tmp_path: Path) -
 def test_nothing_goes_from_under_somebody_who_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tlcore.training.cache.shelf.PATIENCE", 0.0)
+    monkeypatch.setattr("tlcore.training.feature_cache.PATIENCE", 0.0)
     shelf, other = Shelf(tmp_path, KEY, SHAPE), Shelf(tmp_path, KEY, SHAPE)
     shelf.append(ids(1), values(1))
     assert shelf.drop(1, ()) == 0
@@ -168,7 +168,7 @@ def test_what_a_crash_leaves_of_a_shelf_that_is_made_smaller_is_right(
     ends: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process ends before its first, second or third write."""
-    from tlcore.training.cache import shelf as module
+    from tlcore.training import feature_cache as module
 
     shelf = Shelf(tmp_path, KEY, SHAPE)
     shelf.append(ids(*range(10)), values(*range(10)))
@@ -202,7 +202,7 @@ def test_a_row_that_is_missing_is_nobody_elses(tmp_path: Path) -> None:
 CLEARER = """
 import sys
 from pathlib import Path
-from tlcore.training.cache.shelf import make_room
+from tlcore.training.feature_cache import make_room
 print("go", flush=True)
 while not Path(sys.argv[2]).exists():
     make_room(Path(sys.argv[1]), 0)

@@ -9,20 +9,19 @@ from typing import Any
 import streamlit as st
 
 from tlcore.errors import WeightsMissing
-from tlcore.models.answers import Pretrained
-from tlcore.models.catalogue import BACKBONES, Backbone
+from tlcore.models.catalog import BACKBONES, Backbone
+from tlcore.models.predictions import Pretrained
 from tlcore.models.weights import find, ready, with_weights
 from tlcore.settings import Settings
-from tlcore.training.run import RunInfo
-from tlcore.training.run_label import run_labels
+from tlcore.training.run import RunInfo, run_labels
 from tlcore.training.store import list_runs
-from tlcore.ui.compare_view import side_title
-from tlcore.ui.damaged import damaged_head
-from tlcore.ui.heads import head_select, trained_heads
-from tlcore.ui.networks import backbone_select, pretrained, view_options
-from tlcore.ui.selecting import distinct, select
+from tlcore.ui.compare.answers import side_title
+from tlcore.ui.components.damaged import damaged_head
+from tlcore.ui.components.model_picker import backbone_select, pretrained, view_options
+from tlcore.ui.components.run_picker import head_select, trained_heads
+from tlcore.ui.components.weights import offer_weights
 from tlcore.ui.state import Choice, choose, chosen
-from tlcore.ui.weights_view import offer_weights
+from tlcore.ui.widgets import distinct, select
 
 NONE = "none"
 MOST_RUNS = 3  # further heads beside the first

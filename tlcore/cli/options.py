@@ -1,0 +1,102 @@
+"""What several commands read and write in the same way."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from tlcore.datasets.geometry import FITS
+from tlcore.errors import StorageError
+from tlcore.models.catalog import BACKBONES, DEFAULT, backbone
+from tlcore.storage import check_output
+from tlcore.text import shorten, whole_number
+
+Subparsers = Any  # argparse keeps the type of its subparsers to itself
+
+
+def whole(text: str) -> int:
+    """Read an option that is a whole number, with or without a sign, for argparse."""
+    number = whole_number(text.removeprefix("-"))
+    if number is None:
+        raise argparse.ArgumentTypeError(
+            f"Expected a whole number. Received {shorten(repr(text))}."
+        )
+    return -number if text.startswith("-") else number
+
+
+def decimal(text: str) -> float:
+    """Read an option that is a number, for argparse."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"Expected a number. Received {shorten(repr(text))}."
+        ) from error
+
+
+def output_file(text: str) -> Path:
+    """Read an option that names a file to write, for argparse: known before anything is made."""
+    path = Path(text)
+    try:
+        check_output(path)
+    except (StorageError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return path
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON value on standard output")
+
+
+def add_size(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--size",
+        type=whole,
+        metavar="PIXELS",
+        help="side of the input, pixels (the backbone's own)",
+    )
+
+
+def add_fit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fit", choices=list(FITS), default="crop", help="geometry (crop)")
+
+
+def add_random_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--random-weights", action="store_true", help="do without ImageNet's weights; said so"
+    )
+
+
+def add_backbone(parser: argparse.ArgumentParser) -> None:
+    known = ", ".join(BACKBONES)
+    parser.add_argument("--backbone", default=DEFAULT, metavar="NAME", help=f"{DEFAULT}; {known}")
+
+
+def size_of(args: argparse.Namespace, name: str) -> int:
+    """Return the size asked for, or the backbone's own."""
+    return args.size or backbone(name).size
+
+
+def write_json(out: TextIO, value: Any) -> None:
+    """Write one JSON value; a number that JSON has no word for (NaN, infinity) is null."""
+    json.dump(_plain(value), out, indent=1, allow_nan=False)
+    out.write("\n")
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {
+            name if isinstance(name, str) else str(name): _plain(v) for name, v in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool | None) else str(value)

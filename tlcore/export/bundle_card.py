@@ -1,0 +1,166 @@
+"""The model card: what the network is, how good, for what, and how far each format is the page's.
+
+Its headings follow M. Mitchell et al., "Model cards for model reporting" (FAT* 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from tlcore.evaluation.intervals import Share, share_of
+from tlcore.evaluation.judged import Judged
+from tlcore.export.bundle_check import FORMATS, Check
+from tlcore.export.recipe_text import recipe
+from tlcore.percentages import percent
+from tlcore.text import count
+from tlcore.training.records import facts_or_none
+from tlcore.training.run import Run, run_title
+
+CLASSES = 40  # at most, that the card names
+
+LIMITS = (
+    "It knows these classes only, and names one of them for every picture, whatever it shows.",
+    "It was judged by pictures of the same source as those it learned from. On pictures from "
+    "elsewhere it may be worse: try it on yours before you rely on it.",
+    "A probability is how sure the network is, not how often it is right.",
+    "The licences of the pictures and of the pretrained weights are those of their owners; this "
+    "bundle adds none and says nothing about them.",
+)
+
+
+def card(run: Run, checks: Sequence[Check], versions: dict[str, str], tested: Judged | None) -> str:
+    """Return the card in Markdown.
+
+    Args:
+        run: a run with a network.
+        checks: what came of each format.
+        versions: of the packages that wrote the formats.
+        tested: its answers on the test part, where they are known.
+    """
+    parts = (
+        _head(run),
+        _answers(run),
+        _data(run),
+        "## How it was taught\n\n" + _table(("What", "How"), recipe(run)),
+        _figures(run, tested),
+        _formats(checks),
+        "## Limits\n\n" + "\n".join(f"- {line}" for line in LIMITS),
+        _versions(run, versions),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(run: Run) -> str:
+    made = datetime.fromtimestamp(run.info.created)
+    return (
+        f"# {run_title(run.info)}\n\nA classifier of photographs: it says which of "
+        f"{len(run.classes)} classes a picture belongs to. Run {run.info.id}, trained on "
+        f"{made:%d %B %Y}."
+    )
+
+
+def _answers(run: Run) -> str:
+    size = run.info.config.size
+    names = ", ".join(run.classes[:CLASSES])
+    more = f" and {len(run.classes) - CLASSES} more" if len(run.classes) > CLASSES else ""
+    return (
+        f"## What goes in, what comes out\n\nIn: one picture or several, 8-bit RGB, "
+        f"{size} × {size} pixels, `uint8 (n, {size}, {size}, 3)`, called `picture`. "
+        "Preprocessing is inside. Out: a probability for each class, "
+        f"`float32 (n, {len(run.classes)})`, called "
+        "`probabilities`, in the order of `labels.json`.\n\n"
+        f"Classes: {names}{more}.\n\n"
+        "`predict.py` turns any picture file into that square, as the page does, and names the "
+        "answer:\n\n```sh\npip install -r requirements.txt\npython predict.py photo.jpg\n```\n\n"
+        "It takes the first of TFLite, SavedModel and Keras for which this Python has a runtime; "
+        f"`--format` takes {', '.join(FORMATS)}. For TFLite alone `requirements-tflite.txt` is "
+        "enough: no TensorFlow."
+    )
+
+
+def _data(run: Run) -> str:
+    counts = run.pictures
+    return (
+        f"## Data\n\n{counts.get('train', 0):,} pictures to learn from, {counts.get('val', 0):,} "
+        f"to judge by (validation). SHA-256 of the data set, all pictures with their labels: "
+        f"`{run.info.data_hash}`."
+    )
+
+
+def _figures(run: Run, tested: Judged | None) -> str:
+    info, count = run.info, run.pictures.get("val", 0)
+    lines = []
+    if tested is not None:
+        right = share_of(int(tested.right.sum()), len(tested))
+        lines.append(f"{_accuracy('Test', right)} kept back from everything.")
+    if info.val_accuracy is not None and count:
+        right = share_of(round(info.val_accuracy * count), count)
+        chose = info.kept_epoch or info.config.patience
+        chosen = " They chose the epoch that is kept." if chose else ""
+        lines.append(f"{_accuracy('Validation', right)} that it has not learned from.{chosen}")
+    said = "\n\n".join(lines) or "It was stopped before it was judged."
+    return f"## How good it is\n\n{said}"
+
+
+def _accuracy(part: str, right: Share) -> str:
+    return (
+        f"{part} accuracy {percent(right.value, 1)}, 95% interval {percent(right.low, 1)} to "
+        f"{percent(right.high, 1)}, {count(right.pictures, 'picture')}"
+    )
+
+
+def _formats(checks: Sequence[Check]) -> str:
+    rows = [_format_row(check) for check in checks]
+    lines = [
+        f"- {FORMATS[check.format].title} is not in this bundle. {check.fault}"
+        for check in checks
+        if not check.offered
+    ]
+    lines += [
+        f"- {FORMATS[check.format].title}: {check.words}"
+        for check in checks
+        if check.offered and check.differs
+    ]
+    return "\n\n".join(
+        [
+            "## Formats\n\nEach was loaded in a fresh process by `predict.py` and compared with "
+            "the answers of the page that trained it.",
+            _table(
+                ("Format", "File", "Size", "Pictures", "Greatest difference", "Same class"), rows
+            ),
+            *(["\n".join(lines)] if lines else []),
+        ]
+    )
+
+
+def _format_row(check: Check) -> tuple[str, ...]:
+    form = FORMATS[check.format]
+    if check.greatest is None:
+        return form.title, form.file, "–", "–", "–", "–"
+    return (
+        form.title,
+        f"`{form.file}`" if check.offered else "–",
+        f"{check.bytes / 2**20:.1f} MB",
+        str(check.pictures),
+        f"{check.greatest:.1e}",
+        f"{check.agreed} of {check.pictures}",
+    )
+
+
+def _versions(run: Run, versions: dict[str, str]) -> str:
+    trained = facts_or_none(run.info.folder).versions
+    rows = [
+        (name, trained.get(name, "–"), versions.get(name, "–"))
+        for name in dict.fromkeys([*versions, *trained])
+    ]
+    return "## Versions\n\n" + _table(("Package", "trained with", "bundled with"), rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

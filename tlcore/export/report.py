@@ -1,0 +1,177 @@
+"""The end of a report: pictures it got right and wrong, limits, how it was made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from tlcore.evaluation.evaluation import Evaluation
+from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.label_issues import LabelIssues
+from tlcore.evaluation.metrics import best, mistakes
+from tlcore.export import report_sections as figures
+from tlcore.export import report_sections as opening
+from tlcore.export.progress import Progress
+from tlcore.export.report_charts import listed, not_shown, section, table, text
+from tlcore.export.report_values import Material, face, gather, tiled
+from tlcore.percentages import probability
+from tlcore.settings import Limits, Settings
+from tlcore.storage import write_output
+from tlcore.training.records import RunFacts
+from tlcore.training.store import load_run
+
+WORST, BEST = 12, 6  # pictures shown
+
+LIMITS = (
+    "It knows these classes only, and names one of them for every picture, whatever it shows.",
+    "It was judged by pictures of the same source as those it learned from. On pictures from "
+    "elsewhere – another camera, season, place – it may be worse: try it on yours first.",
+    "The interval covers the luck of which pictures were drawn, nothing else.",
+    "A probability is how sure the network is, not how often it is right.",
+    "It was not examined for fairness, nor for pictures made to mislead it.",
+)
+
+
+def seen(material: Material, limits: Limits) -> str:
+    """The surest mistakes and the surest right answers."""
+    judged, how = material.judged, material.run.info.config.fit
+    wrong = mistakes(judged).tolist()
+    right = best(judged).tolist()
+    return section(
+        "Pictures",
+        "<h3>Its surest mistakes</h3>",
+        _faces(judged, wrong[:WORST], how, limits)
+        or "<p>It made no mistake on these pictures.</p>",
+        f"<p>{not_shown(len(wrong) - WORST, 'more mistake')}</p>" if len(wrong) > WORST else "",
+        "<h3>Its surest right answers</h3>" if right else "",
+        _faces(judged, _mixed(judged, right), how, limits),
+    )
+
+
+def _mixed(judged: Judged, right: list[int]) -> list[int]:
+    """The surest of each class in turn, so that one easy class does not fill the row."""
+    queues = [
+        [place for place in right if judged.labels[place] == index]
+        for index in range(len(judged.classes))
+    ]
+    turns = max(map(len, queues), default=0)
+    mixed = [queue[turn] for turn in range(turns) for queue in queues if turn < len(queue)]
+    return mixed[:BEST]
+
+
+def _faces(judged: Judged, places: Iterable[int], how: str, limits: Limits) -> str:
+    tiles = []
+    for place in places:
+        sample = judged.samples[place]
+        said = text(judged.classes[judged.answers[place]])
+        is_ = "" if judged.right[place] else f"<br>is {text(sample.label)}"
+        sure = text(probability(float(judged.confidence[place])))
+        caption = f"said <b>{said}</b> {sure}{is_}"
+        tiles.append((face(sample.path, how, limits), sample.file, caption))
+    return tiled(tiles) if tiles else ""
+
+
+def limits_section() -> str:
+    return section("Limits", listed(map(text, LIMITS)))
+
+
+def made(material: Material) -> str:
+    """What is needed to find this run again, or to make it again."""
+    run, facts = material.run, material.facts
+    rows = [
+        ("Run", text(run.info.id)),
+        ("Trained", _moment(run.info.created)),
+        ("Report written", _moment(material.made)),
+        ("Data set", text(run.info.config.dataset.rstrip("/").rpartition("/")[2])),
+        ("Pictures and labels of the data set", f"<code>{text(run.info.data_hash)}</code>"),
+        ("Judged pictures", f"<code>{text(material.evaluation.data_hash)}</code>"),
+        ("Machine", text(_machine(facts))),
+        ("Versions", text(_versions(facts))),
+    ]
+    return section("How this report was made", table((), rows, "words"))
+
+
+def _machine(facts: RunFacts) -> str:
+    machine = facts.machine
+    memory = machine.get("memory", 0)
+    size = f", {memory / 2**30:.0f} GB" if isinstance(memory, int) and memory else ""
+    return f"{machine.get('processor', 'unknown')}, {machine.get('cores', '?')} cores{size}"
+
+
+def _versions(facts: RunFacts) -> str:
+    return ", ".join(f"{name} {number}" for name, number in facts.versions.items())
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+# A report as one page of HTML: no script, no address but its own.
+
+
+STYLE = Path(__file__).with_name("report.css")
+# Whatever this page may hold, a browser asks nobody for anything.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def page(material: Material, limits: Limits) -> str:
+    """Return the whole report.
+
+    Args:
+        material: what it says.
+        limits: of the picture files that are read for it.
+    """
+    body = (
+        opening.head(material),
+        opening.short(material),
+        opening.asked(material),
+        opening.pictures(material, limits),
+        figures.taught(material),
+        figures.numbers(material),
+        figures.confusions(material),
+        seen(material, limits),
+        limits_section(),
+        made(material),
+    )
+    return (
+        "<!doctype html><html lang=en><head><meta charset=utf-8>"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name=viewport content="width=device-width, initial-scale=1">'
+        f"<title>Report: {text(material.title)}</title>"
+        f"<style>{STYLE.read_text(encoding='utf-8')}</style></head>"
+        f"<body><main>{''.join(body)}</main></body></html>"
+    )
+
+
+# The recipe of a report: gather, write, keep it whole or not at all.
+
+
+STEPS = 4  # two are behind when all that a network has to say is known
+
+
+def write_report(
+    target: Path,
+    evaluation: Evaluation,
+    judged: Judged,
+    suspects: LabelIssues | None,
+    settings: Settings,
+    progress: Progress,
+) -> None:
+    """Write a run's report as one HTML file.
+
+    Args:
+        target: the file.
+        evaluation: the run's numbers.
+        judged: the answers that they count.
+        suspects: labels that may be wrong, where that is known.
+        settings: where runs and data sets lie.
+        progress: told each step before it begins.
+
+    Raises:
+        RunError: no such run, or nowhere to write.
+    """
+    progress(2, STEPS, "Looking for doubts about the pictures")
+    material = gather(load_run(evaluation.run, settings), evaluation, judged, suspects, settings)
+    progress(3, STEPS, "Writing")
+    write_output(target, page(material, settings.limits).encode())

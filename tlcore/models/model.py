@@ -1,0 +1,194 @@
+"""A network ready to answer: from pictures to logits, probabilities and feature maps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL.Image import Image
+
+from tlcore.datasets.geometry import fit
+from tlcore.datasets.image_io import read
+from tlcore.errors import BadImage
+from tlcore.models.build import build, preprocessing
+from tlcore.models.catalog import backbone
+from tlcore.models.imagenet import imagenet_classes
+from tlcore.models.layers import Graph, graph
+from tlcore.models.predictions import (
+    FeatureMaps,
+    Floats,
+    Prediction,
+    Pretrained,
+    Seconds,
+    softmax,
+    two_sided,
+)
+from tlcore.settings import Limits, Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A loaded network with everything it needs to know to answer. Read-only."""
+
+    model: keras.Model  # float32 (n, size, size, 3) → logits, or bottleneck features
+    backbone: str
+    size: int  # side of the input, pixels
+    fit: str  # a key of tlcore.datasets.geometry.FITS
+    labels: tuple[str, ...]  # (classes,)
+    wnids: tuple[str, ...]  # (classes,) or empty
+    source: str  # "imagenet", "random" or "run"
+    note: str
+
+    @cached_property
+    def forward(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """The compiled model; one trace serves every batch size.
+
+        It has run once when it is handed out, so that the time of a first answer is the network's
+        and not the compiler's.
+        """
+        signature = tf.TensorSpec((None, self.size, self.size, 3), tf.float32)
+        compiled = tf.function(
+            lambda batch: self.model(batch, training=False), input_signature=[signature]
+        )
+        compiled(tf.zeros((1, self.size, self.size, 3)))
+        return compiled
+
+    @cached_property
+    def graph(self) -> Graph:
+        return graph(self.model)
+
+    def prepare(self, images: Sequence[Image]) -> Floats:
+        """Return the network's input, float32 (n, size, size, 3), in its own range."""
+        pixels = np.stack([fit(image, self.size, self.fit) for image in images])
+        return preprocess(pixels, self.backbone)
+
+    def predict(self, image: Image) -> Prediction:
+        """Answer for one picture of any size, mode RGB."""
+        forward = self.forward
+        start = time.perf_counter()
+        batch = self.prepare([image])
+        prepared = time.perf_counter()
+        logits = two_sided(forward(batch).numpy())[0]
+        done = time.perf_counter()
+        return Prediction(
+            probabilities=softmax(logits),
+            logits=logits,
+            labels=self.labels,
+            wnids=self.wnids,
+            source=self.source,
+            note=self.note,
+            size=self.size,
+            fit=self.fit,
+            seconds=Seconds(prepare=prepared - start, network=done - prepared),
+        )
+
+    def feature_maps(self, image: Image, layer: str) -> FeatureMaps:
+        """Return what a layer with a spatial output makes of one picture, for keeps.
+
+        These are plain Keras' own values, to the bit. A look that must be quick goes through
+        ``activations.extract``, where TensorFlow fuses convolution and normalisation: the same to
+        about one part in a million.
+
+        Raises:
+            UnknownName: no such layer, or its output is no stack of maps.
+        """
+        maps = self.graph.to_spatial(layer)(self.prepare([image]), training=False)
+        return FeatureMaps(layer, np.asarray(maps[0]), self.source, self.note)
+
+
+def load_pretrained(ref: Pretrained, settings: Settings) -> Network:
+    """Build a network of the catalogue, ready to answer. Raises as ``build`` does."""
+    model, note = build(ref, settings)
+    wnids, labels = imagenet_classes() if ref.top else ((), ())
+    return Network(
+        model=model,
+        backbone=ref.backbone,
+        size=ref.size,
+        fit=ref.fit,
+        labels=labels,
+        wnids=wnids,
+        source="random" if ref.random else "imagenet",
+        note=note,
+    )
+
+
+def preprocess(pixels: np.ndarray, name: str) -> Floats:
+    """Apply a backbone's own preprocessing to uint8 (n, height, width, 3) RGB pixels.
+
+    Keras' function changes a float array in place; it gets a fresh one here.
+    """
+    return preprocessing(backbone(name))(pixels.astype(np.float32))
+
+
+# Many pictures through networks: decoded in threads, answered in batches of few fixed sizes.
+#
+# One trace serves them all, and at most three batches of pixels are held at a time, so memory
+# does not grow with the number of pictures.
+
+
+BATCH = 32  # pictures a forward pass …
+STEP = 8  # … the last one is filled up to a multiple of this: four shapes in all
+DECODERS = 2  # threads; Pillow lets go of Python's lock while it decodes and resizes
+
+Inputs = tuple[Floats, ...]  # one for each network, (size, size, 3) in its own range
+Answers = tuple[Floats, ...]  # one for each network, logits float32 (classes,)
+
+
+def predict_many(
+    networks: Sequence[Network], paths: Sequence[Path], limits: Limits
+) -> Iterator[Answers | BadImage]:
+    """Yield each picture's logits by every network, or why it cannot be read, in order.
+
+    A sigmoid unit z comes as (0, z), the softmax of which is the same. Each file is decoded once,
+    however many networks look at it.
+    """
+    starts = range(0, len(paths), BATCH)
+    with ThreadPoolExecutor(DECODERS) as pool:
+
+        def submit(start: int) -> list[Future[Inputs | BadImage]]:
+            part = paths[start : start + BATCH]
+            return [pool.submit(_inputs, path, networks, limits) for path in part]
+
+        following = submit(0)
+        for start in starts:
+            current, following = following, submit(start + BATCH)
+            yield from _answers(networks, [future.result() for future in current])
+
+
+def _inputs(path: Path, networks: Sequence[Network], limits: Limits) -> Inputs | BadImage:
+    try:
+        image = read(path, limits)
+    except BadImage as fault:
+        return fault
+    return tuple(
+        preprocess(fit(image, network.size, network.fit), network.backbone) for network in networks
+    )
+
+
+def _answers(
+    networks: Sequence[Network], decoded: Sequence[Inputs | BadImage]
+) -> Iterator[Answers | BadImage]:
+    good = [inputs for inputs in decoded if not isinstance(inputs, BadImage)]
+    by_network = [
+        _logits(network, [inputs[place] for inputs in good])
+        for place, network in enumerate(networks)
+    ]
+    rows = zip(*by_network, strict=True)
+    for inputs in decoded:
+        yield inputs if isinstance(inputs, BadImage) else next(rows)
+
+
+def _logits(network: Network, inputs: Sequence[Floats]) -> Floats:
+    """Return (n, classes) for n at most BATCH inputs."""
+    rows = max(1, -(-len(inputs) // STEP)) * STEP  # never none: oneDNN fails on an empty batch
+    batch = np.zeros((rows, network.size, network.size, 3), np.float32)
+    for place, pixels in enumerate(inputs):
+        batch[place] = pixels
+    return two_sided(network.forward(batch).numpy()[: len(inputs)])

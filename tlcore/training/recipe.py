@@ -1,0 +1,208 @@
+"""What the stages of one run share."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.models.catalog import units
+from tlcore.settings import Settings
+from tlcore.training import checkpoint
+from tlcore.training.batches import Asked, Part, layers_of, stored_requests, train_part, val_part
+from tlcore.training.checkpoint import Checkpoint
+from tlcore.training.config import RunConfig
+from tlcore.training.features import Supply
+from tlcore.training.head import Head
+from tlcore.training.history import BEAT, Event, Pace, Progress, Skipped, Stage, Stopped
+from tlcore.training.loop import Diverged, Learner, Loop, fit
+from tlcore.training.provenance import read_or_write_split
+from tlcore.training.stage_predictions import save_stage_predictions
+from tlcore.training.status import FAILED, FINISHED, STOPPED, Outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """What the stages of one run share."""
+
+    config: RunConfig
+    settings: Settings
+    folder: Path  # the run's
+    classes: tuple[str, ...]
+    train: tuple[Sample, ...]  # with their hashes
+    val: tuple[Sample, ...]
+    emit: Callable[[Event], None]
+    stopping: Callable[[], bool]
+
+    @property
+    def units(self) -> int:
+        """Units of the last dense layer."""
+        return units(len(self.classes), self.config.output)
+
+
+# The recipe of a run: features → head → top blocks, with everything it does written down.
+
+
+def train(
+    folder: Path,
+    config: RunConfig,
+    dataset: Callable[[], Dataset],
+    settings: Settings,
+    *,
+    emit: Callable[[Event], None],
+) -> Outcome:
+    """Train one run, or go on with it, and save its network as ``model.keras`` in ``folder``.
+
+    A file named "stop" in ``folder`` ends it after the current batch; what is trained is kept. A
+    run that has a checkpoint goes on from there, on the pictures it began with.
+
+    Args:
+        folder: the run's.
+        config: its recipe.
+        dataset: opens the data set, if this run has not divided it yet.
+        settings: where weights and the feature cache lie.
+        emit: told each event.
+
+    Raises:
+        BadDataset: nothing to learn from or to judge by, also in one class, or the pictures have
+            changed.
+        UnknownName: the network has no layer of that name to unfreeze from.
+        WeightsMissing: the backbone's weights are not here.
+    """
+    start = time.perf_counter()
+    stopping = (folder / "stop").exists
+    at = checkpoint.load(folder / checkpoint.FILE) or beginning(config)
+    saved, error = False, ""
+    try:
+        split = read_or_write_split(folder, config, dataset, stopping)
+        desk = Desk(config, settings, folder, split.classes, split.train, split.val, emit, stopping)
+        at, error = _supplied(desk, at)
+        saved = True
+    except Stopped:
+        pass
+    complete = saved and at.over and at.stage == _stages_of(config)[-1]
+    return Outcome(
+        state=FAILED if error else FINISHED if complete else STOPPED,
+        seconds=time.perf_counter() - start,
+        val_accuracy=at.best_accuracy if at.event else None,
+        val_loss=at.best_loss if at.event else None,
+        epochs=at.event,
+        error=error,
+        kept_epoch=at.best_epoch,
+    )
+
+
+def _supplied(desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
+    supply = Supply(desk.config, len(desk.classes), desk.settings)
+    try:
+        return _stages(supply, desk, at)
+    finally:
+        supply.close()
+
+
+def _stages(supply: Supply, desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
+    """Go through what is left of the stages and save the network.
+
+    Returns:
+        Where the run has come to, and why it could not go on, "" where it could.
+    """
+    config, error = desk.config, ""
+    _features(supply, desk)
+    head = Head(config, supply.inputs_of_head, desk.units)
+    if at.stage == "head":
+        if config.epochs:
+            at, error = _run(head, supply, desk, at)
+        supply.whole.head_weights(head.weights)
+    if config.fine_tune_epochs and at.stage == "head" and at.over and not desk.stopping():
+        at = _fresh(at, "fine-tune")
+    if at.stage == "fine-tune":
+        from tlcore.training.fine_tune import Top
+
+        at, error = _run(Top(supply.whole.top(), config), supply, desk, at)
+    if at.event:  # what never learned anything is not offered
+        supply.whole.save(desk.folder)
+    return at, error
+
+
+def _run(learner: Learner, supply: Supply, desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
+    """Go through one stage; return as ``_stages`` does."""
+    config = desk.config
+    head = learner.stage == "head"
+    train, val = _parts(learner.stage, supply, desk, before=at.event - at.epoch)
+    loop = Loop(
+        config,
+        epochs=config.epochs if head else config.fine_tune_epochs,
+        rate=config.learning_rate if head else config.fine_tune_learning_rate,
+        emit=desk.emit,
+        stopping=desk.stopping,
+        save=lambda reached: checkpoint.save(desk.folder / checkpoint.FILE, reached),
+        keep_best=True,
+    )
+    steps = -(-len(train) // config.batch_size)
+    desk.emit(Stage(learner.stage, loop.epochs * steps))
+    try:
+        at, error = fit(learner, train, val, loop, at), ""
+    except Diverged as diverged:
+        at, error = diverged.at, str(diverged)
+    if at.event:
+        save_stage_predictions(desk.folder, learner, val)
+    return at, error
+
+
+def _features(supply: Supply, desk: Desk) -> None:
+    """Compute what the cache does not have, in one pass for all stages.
+
+    Raises:
+        Stopped: before all of it was there.
+    """
+
+    def look() -> None:
+        if desk.stopping():
+            raise Stopped
+
+    config = desk.config
+    if config.fine_tune_epochs:  # where it can be cut, only the network knows
+        supply.prepare(look)
+    layers = layers_of(supply)
+    requests = supply.missing(layers, stored_requests(config, desk.train, desk.val))
+    desk.emit(Stage("features", len(requests)))
+    beat = Pace(BEAT)
+    named: set[str] = set()
+
+    def done(count: int) -> None:
+        look()
+        if beat.due() or count == len(requests):
+            desk.emit(Progress("features", count))
+
+    def skipped(file: str, reason: str) -> None:
+        if file not in named:
+            named.add(file)
+            desk.emit(Skipped(file, reason))
+
+    supply.compute(layers, requests, done=done, skipped=skipped)
+    look()
+
+
+def _parts(stage: str, supply: Supply, desk: Desk, *, before: int) -> tuple[Part, Part]:
+    layer = supply.pooled if stage == "head" else supply.whole.cut
+    asked = Asked(layer, stage, desk.classes, desk.units, before, desk.stopping)
+    return train_part(supply, desk.train, asked), val_part(supply, desk.val, asked)
+
+
+def _stages_of(config: RunConfig) -> list[str]:
+    planned = (("head", config.epochs), ("fine-tune", config.fine_tune_epochs))
+    return [stage for stage, epochs in planned if epochs]
+
+
+def beginning(config: RunConfig) -> Checkpoint:
+    """Return the checkpoint before a run's first epoch."""
+    over = not config.epochs
+    return Checkpoint("head", 0, 0, 0.0, {}, {}, math.inf, 0.0, 0, over, version=checkpoint.VERSION)
+
+
+def _fresh(at: Checkpoint, stage: str) -> Checkpoint:
+    """Return the beginning of the next stage."""
+    return replace(at, stage=stage, epoch=0, state={}, best={}, waited=0, over=False)

@@ -1,0 +1,80 @@
+"""Charts of an answer: its bars. Figures only; nothing is drawn on a page here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from tlcore.models.predictions import Ranked
+from tlcore.percentages import probability
+from tlcore.ui.format import label
+from tlcore.ui.theme import Colours
+
+PLAIN_CHART = {"displayModeBar": False, "scrollZoom": False}  # for st.plotly_chart
+ROW = 46  # px of a bar with its name above
+THIN = 20  # px of a bar among very many
+# Okabe and Ito's colours, told apart with any kind of colour vision.
+MANY = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999999", "#B8A500")
+
+
+def bars(
+    ranking: Sequence[Ranked], colour: str, tone: Colours, template: go.layout.Template
+) -> go.Figure:
+    """Horizontal bars, most probable on top, all on one scale from 0 to 100%.
+
+    The name stands above its bar, so that no width is too narrow for it.
+    """
+    places = [row.rank for row in ranking]
+    shares = [row.probability for row in ranking]
+    hover = [
+        f"{label(row.label)}<br>{row.probability:.6g}<br>logit {row.logit:.4g}" for row in ranking
+    ]
+    figure = go.Figure(layout={"template": template, "barmode": "overlay"})
+    wide = {"y": places, "orientation": "h", "width": 0.26, "hoverinfo": "skip"}
+    figure.add_bar(x=[1.0] * len(places), marker_color=tone.line, **wide)
+    wide |= {"hovertext": hover, "hoverinfo": "text"}
+    figure.add_bar(x=shares, marker_color=colour, name="probability", **wide)
+    texts = {"mode": "text", "hoverinfo": "skip", "cliponaxis": False}
+    above = [place - 0.34 for place in places]
+    names = [label(row.label) for row in ranking]
+    figure.add_scatter(
+        x=[0.0] * len(places), y=above, text=names, textposition="middle right", **texts
+    )
+    figure.add_scatter(
+        x=[1.0] * len(places),
+        y=above,
+        text=[f"<b>{probability(share)}</b>" for share in shares],
+        textposition="middle left",
+        **texts,
+    )
+    figure.update_xaxes(range=[0, 1], visible=False)
+    figure.update_yaxes(range=[places[-1] + 0.35, places[0] - 0.65], visible=False)
+    figure.update_layout(height=ROW * len(places) + 4, margin={"l": 0, "r": 0, "t": 2, "b": 2})
+    return figure
+
+
+def many_bars(
+    ranking: Sequence[Ranked], colour: str, tone: Colours, template: go.layout.Template
+) -> go.Figure:
+    """Up to a thousand bars as thin rows, the name before its bar; the same scale as ``bars``."""
+    places = [row.rank for row in ranking]
+    figure = go.Figure(layout={"template": template})
+    figure.add_bar(
+        x=[row.probability for row in ranking],
+        y=places,
+        orientation="h",
+        width=0.6,
+        marker_color=colour,
+        hovertext=[f"{label(row.label)}<br>{row.probability:.6g}" for row in ranking],
+        hoverinfo="text",
+        cliponaxis=False,
+    )
+    names = [f"{row.rank}. {label(row.label)[:22]}" for row in ranking]
+    figure.update_xaxes(range=[0, 1], tickformat=".0%", side="top")
+    figure.update_yaxes(
+        range=[places[-1] + 0.6, 0.4], tickvals=places, ticktext=names, showgrid=False
+    )
+    height = THIN * len(places) + 30
+    figure.update_layout(height=height, margin={"l": 150, "r": 12, "t": 26, "b": 4})
+    return figure

@@ -1,0 +1,43 @@
+"""What a page says of a run that cannot be read, or not wholly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from tlcore.settings import Settings
+from tlcore.training.records import MODEL, SPLIT, Damage, check_split
+from tlcore.training.store import scan_runs
+from tlcore.ui.format import plain
+from tlcore.ui.state import Choice, choose, chosen
+
+
+def show_damage(damage: Iterable[Damage]) -> None:
+    """Say which files of a run cannot be read, what is lost and what can be done."""
+    for each in damage:
+        st.caption(f":material/warning: {plain(each.words)}")
+
+
+def damaged_head(settings: Settings) -> bool:
+    """Whether the run that was asked for cannot answer, as it is damaged; that is shown then.
+
+    No other run answers in its place until the person chooses one.
+    """
+    asked = chosen(Choice.HEAD)
+    words = _why_silent(asked, settings) if asked else ""
+    if words:
+        st.error(f"Run {plain(asked)}: {plain(words)}", icon=":material/error:")
+        st.button("Choose another run", key="another-run", on_click=choose, args=(Choice.HEAD, ""))
+    return bool(words)
+
+
+def _why_silent(run: str, settings: Settings) -> str:
+    runs, damaged = scan_runs(settings)
+    lost = [one.damage for one in damaged if one.id == run]
+    for info in runs:
+        if info.id == run:
+            lost = [each for each in info.damage if each.file in (MODEL, SPLIT)]
+            split = None if info.active else check_split(info.folder, whole=True)
+            lost += [split] if split and split not in lost else []
+    return " ".join(each.words for each in lost)

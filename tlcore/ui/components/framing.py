@@ -1,0 +1,98 @@
+"""A picture as a person sees it and as a network sees it."""
+
+from __future__ import annotations
+
+import io
+
+import streamlit as st
+from PIL import Image, ImageDraw
+
+from tlcore.datasets.dataset import Sample
+from tlcore.datasets.geometry import FITS, crop_box, fit
+from tlcore.datasets.image_io import decode, read_bytes
+from tlcore.settings import Settings
+
+LONG_SIDE = 720  # px of a picture that is shown; halved on the page, so that it is sharp
+LINE = 4  # px of the frame
+DIM = 0.55  # how much of what the crop cuts off is taken away
+FIT_WORDS = {"crop": "Crop the middle", "squash": "Squash the whole", "pad": "Pad the whole"}
+
+
+def show_seen(sample: Sample, size: int, how: str, settings: Settings, colour: str) -> None:
+    """Show a picture with what the network keeps of it, and say so."""
+    drawing, width, height = seen(sample, how, settings, colour)
+    st.image(drawing, width="stretch", alt=f"{sample.file}, labelled {sample.label}")
+    how_much = {
+        "crop": f"The network sees the framed part, as {size} × {size} pixels.",
+        "squash": f"The network sees this whole picture, squeezed to {size} × {size} pixels.",
+        "pad": f"The network sees the whole picture with grey bars, as {size} × {size} pixels.",
+    }[how]
+    st.caption(f"{width} × {height} pixels. {how_much}")
+
+
+def seen(sample: Sample, how: str, settings: Settings, colour: str) -> tuple[bytes, int, int]:
+    """Return a picture as JPEG bytes with the network's view marked, and its width and height.
+
+    The crop is a frame with the rest dimmed; squash and pad show the square itself.
+    """
+    return _seen(sample.sha256, how, colour, sample, settings)
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _seen(
+    sha: str, how: str, colour: str, _sample: Sample, _settings: Settings
+) -> tuple[bytes, int, int]:
+    image = _decoded(_sample, _settings)
+    if how != "crop":
+        return _jpeg(Image.fromarray(fit(image, LONG_SIDE // 2, how))), image.width, image.height
+    scale = min(1.0, LONG_SIDE / max(image.size))
+    shown = image.resize([max(1, round(side * scale)) for side in image.size])
+    left, top, right, bottom = (round(side) for side in crop_box(*shown.size))
+    dimmed = Image.blend(shown, Image.new("RGB", shown.size, "white"), DIM)
+    dimmed.paste(shown.crop((left, top, right, bottom)), (left, top))
+    frame = (left, top, right, bottom)
+    pen = ImageDraw.Draw(dimmed)
+    for line, width in (("white", LINE + 2), (colour, LINE)):  # seen on any ground
+        pen.rectangle(frame, outline=line, width=width)
+    return _jpeg(dimmed), image.width, image.height
+
+
+def network_view(sample: Sample, size: int, how: str, settings: Settings) -> bytes:
+    """Return the very pixels that a network gets, as PNG bytes."""
+    return _network_view(sample.sha256, size, how, sample, settings)
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _network_view(sha: str, size: int, how: str, _sample: Sample, _settings: Settings) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(fit(_decoded(_sample, _settings), size, how)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def square(sample: Sample, side: int, how: str, settings: Settings) -> Image.Image:
+    """Return what a network sees, larger than it sees it, to lay something over."""
+    return _square(sample.sha256, side, how, sample, settings)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _square(sha: str, side: int, how: str, _sample: Sample, _settings: Settings) -> Image.Image:
+    return Image.fromarray(fit(_decoded(_sample, _settings), side, how))
+
+
+def _decoded(sample: Sample, settings: Settings) -> Image.Image:
+    data = read_bytes(sample.path, sample.file, settings.limits)
+    return decode(data, sample.file, settings.limits)
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+def fit_title(how: str) -> str:
+    return FIT_WORDS[how]
+
+
+def fit_help() -> str:
+    return "\n\n".join(f"**{FIT_WORDS[way.name]}**: {way.description}" for way in FITS.values())

@@ -1,0 +1,190 @@
+"""A picture of one's own, right where it is looked at: it goes into the set "My images"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.image_io import content_id
+from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.store import add_to_set, import_set
+from tlcore.errors import BadDataset
+from tlcore.settings import Settings
+from tlcore.ui.components.dataset_picker import open_set, set_select, set_title, sheet
+from tlcore.ui.format import label, plain
+from tlcore.ui.shell import boundary
+from tlcore.ui.state import Choice, choose, chosen, chosen_number, generation, renew
+from tlcore.ui.widgets import current, select
+
+MY_IMAGES = "My images"
+
+
+def own_pictures(settings: Settings) -> None:
+    """Offer to bring pictures; the first usable one is chosen at once."""
+    with st.popover("Add yours", icon=":material/add_a_photo:", width="content"):
+        files = st.file_uploader(
+            "Pictures from this computer",
+            accept_multiple_files=True,
+            key=f"own-{generation('own')}",
+            max_upload_size=settings.limits.file_bytes // 2**20,
+            help=f"They go into the data set “{MY_IMAGES}”.",
+        )
+        taken = None
+        if st.toggle("Use the camera", key="camera"):
+            taken = st.camera_input("One picture", key=f"taken-{generation('own')}")
+    if files or taken:
+        with boundary():
+            came = [*files, *([taken] if taken else [])]
+            _keep([(file.name, file.getvalue()) for file in came], settings)
+
+
+def _keep(uploads: list[tuple[str, bytes]], settings: Settings) -> None:
+    renew("own")  # first: a set that refuses them must not be asked again with every click
+    keep = add_to_set if (settings.datasets / MY_IMAGES).is_dir() else import_set
+    report = keep(MY_IMAGES, from_uploads(uploads), settings)
+    for refusal in report.refused:
+        st.toast(f"{plain(refusal.file)}: {plain(refusal.reason)}", icon=":material/error:")
+    here = {sample.sha256 for sample in report.dataset.samples}
+    usable = [sha for _, data in uploads if (sha := content_id(data)) in here]
+    choose(Choice.SET, MY_IMAGES)
+    choose(Choice.LABEL, "")
+    choose(Choice.IMAGE, usable[0] if usable else "")
+    choose(Choice.STRIP, "")
+    st.rerun()
+
+
+# The picture picker: a data set, a strip of its pictures, previous and next, or one's own.
+
+
+STRIP = 10  # thumbnails at once
+ALL = ""  # no class is called so
+
+
+def picture_picker(settings: Settings) -> Sample:
+    """Let the person choose one picture; there always is one, of the sample if need be.
+
+    Raises:
+        BadDataset: the chosen set cannot be read.
+    """
+    with st.container(border=True, gap="small", key="picture"):
+        left, right = st.columns([5, 7], vertical_alignment="bottom", gap="small")
+        with left:
+            name = set_select(settings, also=_from_the_start)
+        dataset = open_set(name, settings)
+        if not dataset.samples:
+            raise BadDataset(
+                f"Expected pictures in {set_title(name)!r}. Received none: all are excluded. Take "
+                "some back on the Upload page, or choose another set."
+            )
+        with right, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            samples = _of_one_class(dataset)
+            own_pictures(settings)
+        return _strip(samples, settings)
+
+
+def _of_one_class(dataset: Dataset) -> Sequence[Sample]:
+    """Let the person narrow the strip to a class; a chosen picture outside it widens it again."""
+    options = [ALL, *dataset.classes]
+    if chosen(Choice.LABEL) not in options:
+        choose(Choice.LABEL, ALL)
+    only = select(
+        "Class",
+        options,
+        Choice.LABEL,
+        words=lambda name: label(name) or "All classes",
+        also=_from_the_start,
+    )
+    once = {sample.sha256: sample for sample in reversed(dataset.samples)}  # a picture, not a file
+    samples = sorted(once.values(), key=lambda sample: sample.file)
+    return [sample for sample in samples if only in (ALL, sample.label)]
+
+
+def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:
+    ids = [sample.sha256 for sample in samples]
+    place = ids.index(current(Choice.IMAGE, ids))
+    pages = -(-len(samples) // STRIP)
+    page = min(chosen_number(Choice.STRIP, place // STRIP), pages - 1)
+    first = page * STRIP
+    shown = samples[first : first + STRIP]
+    _faces(shown, settings)
+    with st.container(horizontal=True, gap="xsmall", key="strip"):
+        for offset, sample in enumerate(shown):
+            st.button(
+                sample.file,
+                key=f"thumb-{offset}",
+                help=f"{label(sample.label)}: {sample.file.rsplit('/', 1)[-1]}",
+                type="primary" if first + offset == place else "secondary",
+                on_click=_pick,
+                args=(sample.sha256, page),
+            )
+    _steps(samples, place, page, pages)
+    return samples[place]
+
+
+def _steps(samples: Sequence[Sample], place: int, page: int, pages: int) -> None:
+    """Which picture it is, the one before and the one after, and the pages of the strip."""
+    sample = samples[place]
+    name = sample.file.rsplit("/", 1)[-1]
+    row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="steps")
+    with row:
+        st.caption(
+            f"**{plain(label(sample.label))}** · {plain(name)} · {place + 1:,} of {len(samples):,}"
+        )
+        _step("Previous", ":material/chevron_left:", samples, place - 1)
+        _step("Next", ":material/chevron_right:", samples, place + 1)
+        if pages > 1:
+            _turn("Earlier pictures", ":material/first_page:", page - 1, pages)
+            _turn("Further pictures", ":material/last_page:", page + 1, pages)
+
+
+def _step(words: str, icon: str, samples: Sequence[Sample], to: int) -> None:
+    possible = 0 <= to < len(samples)
+    st.button(
+        words,
+        icon=icon,
+        key=words.lower(),
+        help=f"{words} picture",
+        type="tertiary",
+        disabled=not possible,
+        on_click=_pick,
+        args=(samples[to].sha256, to // STRIP) if possible else ("", 0),
+    )
+
+
+def _turn(words: str, icon: str, to: int, pages: int) -> None:
+    """Turn the strip without choosing another picture."""
+    st.button(
+        "",
+        icon=icon,
+        key=f"strip-{words.split()[0].lower()}",
+        help=words,
+        type="tertiary",
+        disabled=not 0 <= to < pages,
+        on_click=choose,
+        args=(Choice.STRIP, to),
+    )
+
+
+def _pick(sha: str, page: int) -> None:
+    choose(Choice.IMAGE, sha)
+    choose(Choice.STRIP, page)
+
+
+def _from_the_start() -> None:
+    choose(Choice.IMAGE, "")
+    choose(Choice.STRIP, "")
+
+
+def _faces(samples: Sequence[Sample], settings: Settings) -> None:
+    """Give each button of the strip its picture."""
+    uri = sheet(samples, settings)
+    places = "".join(
+        f".st-key-thumb-{offset} button{{background-position:calc(var(--face) * -{offset}) 0}}"
+        for offset in range(len(samples))
+    )
+    st.html(
+        f'<style>[class*="st-key-thumb-"] button{{background-image:url({uri});'
+        f"background-size:calc(var(--face) * {len(samples)}) var(--face)}}{places}</style>"
+    )

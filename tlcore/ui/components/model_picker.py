@@ -1,0 +1,107 @@
+"""Choosing a pretrained network: a backbone with its size and geometry."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tlcore.datasets.geometry import FITS
+from tlcore.errors import BadConfig, WeightsMissing
+from tlcore.models.catalog import BACKBONES, DEFAULT, MODES, Backbone
+from tlcore.models.predictions import NetworkRef, Pretrained, Trained
+from tlcore.models.weights import find, ready, with_weights
+from tlcore.settings import Settings
+from tlcore.training.store import run_info
+from tlcore.ui.components.framing import fit_help, fit_title
+from tlcore.ui.components.weights import offer_weights, random_badge
+from tlcore.ui.state import Choice, choose, chosen, flag
+from tlcore.ui.widgets import segments, select, slide
+
+SIZES = (96, 128, 160, 192, 224, 299)  # px, offered where the network allows them
+TOP = 5  # bars shown until told otherwise
+MOST = 1000
+
+
+def backbone_select(settings: Settings) -> Backbone:
+    """Choose a backbone, those whose weights are here first."""
+    here = {row.backbone.name for row in ready(settings) if row.top or row.no_top}
+    names = sorted(BACKBONES, key=lambda name: (name not in here, name != DEFAULT))
+    name = select(
+        "Backbone",
+        names,
+        Choice.BACKBONE,
+        words=lambda name: name if name in here else f"{name} (weights not here)",
+        help="A network trained on ImageNet: 1.3 million photographs of 1000 things.",
+        also=lambda: choose(Choice.SIZE, ""),
+    )
+    return BACKBONES[name]
+
+
+def view_options(row: Backbone, *, top: bool, bars: bool) -> tuple[int, str]:
+    """Let the person change size and geometry, folded away; return both."""
+    with st.popover("Size and fit", icon=":material/tune:", width="stretch"):
+        sizes = [str(size) for size in sizes_of(row, top=top)]
+        if chosen(Choice.SIZE) not in sizes:
+            choose(Choice.SIZE, row.size)
+        size = select(
+            "Input size",
+            sizes,
+            Choice.SIZE,
+            words=lambda size: f"{size} × {size}{' (default)' if int(size) == row.size else ''}",
+            help=f"Side of the square that {row.name} looks at. Preprocessing: {MODES[row.mode]}.",
+        )
+        st.caption("How the picture becomes a square", help=fit_help())
+        how = segments("Fit", list(FITS), Choice.FIT, words=fit_title)
+        if bars:
+            slide("Classes shown", 1, MOST, Choice.TOP, TOP)
+    return int(size), how
+
+
+def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> Pretrained | None:
+    """Return the network to ask, or None where its weights are missing and that has been shown.
+
+    The files with the top are preferred, so that all pages ask the same loaded network.
+    """
+    try:
+        top = _whose_top(row, size, settings)
+    except WeightsMissing as missing:
+        if not flag(f"random {row.name}"):
+            offer_weights(row, missing, settings)
+            return None
+        random_badge(row, "Random weights: this means nothing")
+        return Pretrained(row.name, size, how, random=True, top=_has_top(row, size))
+    return with_weights(Pretrained(row.name, size, how, top=top), settings)
+
+
+def view_of(ref: NetworkRef, settings: Settings) -> tuple[int, str]:
+    """Return the size and geometry in which a network sees a picture."""
+    if isinstance(ref, Trained):
+        config = run_info(ref.run, settings).config
+        return config.size, config.fit
+    return ref.size, ref.fit
+
+
+def sizes_of(row: Backbone, *, top: bool) -> list[int]:
+    """The offered sizes that the network can be built for, the default among them."""
+    possible = []
+    for size in sorted({*SIZES, row.size}):
+        try:
+            possible.append(row.check_size(size, top=top))
+        except BadConfig:
+            continue
+    return possible
+
+
+def _whose_top(row: Backbone, size: int, settings: Settings) -> bool:
+    """Whether the top is at hand as well; raises WeightsMissing where nothing is."""
+    if _has_top(row, size):
+        try:
+            find(row, size, settings, top=True)
+            return True
+        except WeightsMissing:
+            pass
+    find(row, size, settings, top=False)
+    return False
+
+
+def _has_top(row: Backbone, size: int) -> bool:
+    return row.any_size_with_top or size == row.size

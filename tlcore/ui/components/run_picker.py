@@ -1,0 +1,146 @@
+"""Choosing the run whose head answers, and what that head cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import streamlit as st
+
+from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
+from tlcore.errors import DamagedFile
+from tlcore.settings import Settings
+from tlcore.training.records import read_split
+from tlcore.training.run import RunInfo, run_labels
+from tlcore.training.store import list_runs
+from tlcore.ui.components.dataset_picker import open_set, set_title
+from tlcore.ui.format import label, plain
+from tlcore.ui.shell import TUNE
+from tlcore.ui.state import Choice, choose, chosen
+from tlcore.ui.widgets import select
+
+NOBODY = ""  # no head answers
+NAMED = 5  # classes
+_PROPOSED = "_head-proposed"  # the run that answers because nobody has chosen another
+
+
+def trained_heads(settings: Settings) -> dict[str, RunInfo]:
+    """Return the runs that have ended with a network by their ids, newest first."""
+    runs = list_runs(settings)
+    return {info.id: info for info in runs if info.model and not info.active}
+
+
+def head_select(settings: Settings) -> RunInfo | None:
+    """Choose among the runs that have a network.
+
+    At first it is the newest that has learned the dataset that is open. What a person chose, in
+    the menu or by an address, stays whatever dataset is opened.
+
+    Returns:
+        The run; None where there is none yet, or none of this dataset and nobody chose another.
+    """
+    runs = list_runs(settings)
+    if any(info.active for info in runs):
+        st.caption(":material/autorenew: A run is still learning; it comes here when it is done.")
+    infos = trained_heads(settings)
+    if not infos:
+        return None
+    dataset = open_set(chosen(Choice.SET), settings)
+    own = _best(infos.values(), dataset)
+    if chosen(Choice.HEAD) in ("", st.session_state.get(_PROPOSED)):
+        propose_head(_proposed(own, dataset, infos))
+    asked = chosen(Choice.HEAD)
+    labels = run_labels(runs)
+    options = _own_first(own, dataset, infos.values())
+    nobody = f"None has learned “{set_title(dataset.name)}”"
+    run = select(
+        "Run",
+        options,
+        Choice.HEAD,
+        words=lambda run: labels[run] if run else nobody,
+        also=lambda: st.session_state.pop(_PROPOSED, None),
+    )
+    if asked not in infos:  # it has been deleted
+        propose_head(run)
+    if run == NOBODY:
+        return None
+    if has_foreign_classes(infos[run], dataset):
+        st.caption(f":material/info: {knows_only(infos[run])}")
+    return infos[run]
+
+
+def no_run_yet(then: str) -> None:
+    """Say that no head of this dataset can answer, and what there will be once one can."""
+    with st.container(border=True):
+        st.markdown(f"**No run of your own yet on this dataset.** After one, {then}.")
+        st.page_link(TUNE.file, label="Fine-tune a head", icon=TUNE.icon)
+
+
+def propose_head(run: str) -> None:
+    """Let a run's head answer until a person chooses another or opens another dataset."""
+    st.session_state[_PROPOSED] = run
+    choose(Choice.HEAD, run)
+
+
+def knows_only(info: RunInfo) -> str:
+    """Return "This head knows only cats and dogs.", for Markdown."""
+    names = [plain(label(name)) for name in learned_classes(info)]
+    if not names:
+        return "It is not known which classes this head has learned."
+    if len(names) > NAMED + 1:
+        names = [*names[:NAMED], f"{len(names) - NAMED} more classes"]
+    return f"This head knows only {', '.join(names[:-1])} and {names[-1]}."
+
+
+def is_foreign(info: RunInfo, sample: Sample) -> bool:
+    """Whether an image has a label that a head cannot say. One without a label has none."""
+    return sample.label != UNLABELLED and sample.label not in learned_classes(info)
+
+
+def has_foreign_classes(info: RunInfo, dataset: Dataset) -> bool:
+    """Whether a dataset has labels that a head cannot say."""
+    return not set(dataset.classes) <= set(learned_classes(info))
+
+
+def _proposed(own: RunInfo | None, dataset: Dataset, infos: dict[str, RunInfo]) -> str:
+    """Return the run that answers by itself: of images without labels the one that did before."""
+    now = infos.get(chosen(Choice.HEAD))
+    if now and (now.config.dataset == dataset.name or not dataset.classes):
+        return now.id
+    return own.id if own else NOBODY
+
+
+def _best(infos: Iterable[RunInfo], dataset: Dataset) -> RunInfo | None:
+    """Return the newest run on a dataset, else the newest that knows all of its classes."""
+    runs = list(infos)
+    named = (info for info in runs if info.config.dataset == dataset.name)
+    knowing = (info for info in runs if not has_foreign_classes(info, dataset))
+    return next(named, None) or next(knowing, None)
+
+
+def _own_first(own: RunInfo | None, dataset: Dataset, infos: Iterable[RunInfo]) -> list[str]:
+    """Return ids: who answers by itself, which may be nobody, then the runs on this dataset."""
+    first = own.id if own else NOBODY
+    order = sorted(infos, key=lambda info: info.config.dataset != dataset.name)
+    return list(dict.fromkeys([first, *(info.id for info in order)]))
+
+
+def learned_classes(info: RunInfo) -> Sequence[str]:
+    """Return the classes of a run that has ended; none where its files are damaged."""
+    try:
+        return _read_classes(info.folder)
+    except DamagedFile:
+        return ()
+
+
+@lru_cache(maxsize=4096)  # a run's classes never change once it has begun
+def _read_classes(folder: Path) -> Sequence[str]:
+    return read_split(folder).classes
+
+
+def further_title(info: RunInfo, sample: Sample, settings: Settings) -> None:
+    """The heading of a head beside the first, and what it cannot know of this image."""
+    st.markdown(f"**{plain(run_labels(list_runs(settings))[info.id])}**")
+    if is_foreign(info, sample):
+        st.caption(f":material/info: {knows_only(info)}")

@@ -1,0 +1,197 @@
+"""What has to be said beside figures whose labels a person has changed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from tlcore.datasets.dataset import SPLITS, Sample
+from tlcore.datasets.edits import SetState, confirm_labels, exclude, relabel, undo
+from tlcore.errors import DamagedFile
+from tlcore.evaluation.corrections import (
+    corrected_since,
+    corrections_of,
+    keep_parts,
+    note_after,
+    set_of,
+)
+from tlcore.settings import Settings
+from tlcore.training.provenance import pictures_of
+from tlcore.training.run import Run, RunInfo
+from tlcore.training.store import run_info
+from tlcore.ui.components.dataset_picker import set_names, set_title
+from tlcore.ui.components.image_grid import forget
+from tlcore.ui.format import count, label, plain
+from tlcore.ui.services import processes
+from tlcore.ui.shell import UPLOAD, boundary
+from tlcore.ui.state import Choice, choose
+from tlcore.ui.widgets import distinct
+
+
+def corrections_line(info: RunInfo, part: str, settings: Settings) -> None:
+    """Say which labels were changed after a model had answered; nothing where none was."""
+    try:
+        corrections = corrections_of(info, part, settings)
+    except DamagedFile:  # its images are not known, which the run's page says
+        return
+    for words in corrections.sentences:
+        st.caption(f":material/edit: {plain(words)}")
+
+
+# What is done with the pictures one has found: another label, out of the set, and run again.
+
+
+_TOKEN = "_again-token"
+_ASK = "Click pictures to choose them: see them large, confirm or change their label."
+
+
+def repair(run: Run, chosen: Sequence[Sample], settings: Settings) -> None:
+    """The actions on chosen pictures, and what has been mended so far.
+
+    Args:
+        run: whose pictures they are.
+        chosen: may be empty.
+        settings: where its set lies.
+    """
+    state = set_of(run.info, settings)
+    if state is None:
+        _why_not(run, settings)
+        return
+    keys = [sample.key for sample in chosen if sample.key in state.by_key]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="mend"):
+        if keys:
+            _actions(keys, state, settings)
+        else:
+            st.caption(_ASK)
+    _mended(run, state, settings)
+
+
+def now(sample: Sample, state: SetState | None) -> str:
+    """Say what has become of a picture since the run, or ""."""
+    item = state.by_key.get(sample.key) if state is not None else None
+    if state is None:
+        return ""
+    if item is None:
+        return "no longer in the set"
+    if item.excluded:
+        return "excluded since"
+    if item.label != sample.label:
+        return f"now labelled {label(item.label)}"
+    return "label confirmed" if item.confirmed else ""
+
+
+def _actions(keys: list[str], state: SetState, settings: Settings) -> None:
+    """What a person decides; nothing is filled in, as the model may be wrong."""
+    st.button(
+        "The label is right" if len(keys) == 1 else f"The {len(keys):,} labels are right",
+        type="primary",
+        key="mend-confirm",
+        help="The model is wrong. The image is not asked about again; Undo takes this back.",
+        on_click=_do,
+        args=(confirm_labels, state.name, keys, settings),
+    )
+    names = list(state.counts)
+    new = st.selectbox(
+        f"Label {count(len(keys), 'picture')}",
+        names,
+        index=None,
+        format_func=distinct(names, label),
+        key=f"mend-label-{hash(tuple(keys))}",  # nothing that was chosen for other images
+        placeholder="Another class",
+        width=220,
+    )
+    st.button(
+        "Label",
+        key="mend-relabel",
+        disabled=not new,
+        on_click=_do,
+        args=(relabel, state.name, keys, str(new), settings),
+    )
+    st.button(
+        "Exclude", key="mend-exclude", on_click=_do, args=(exclude, state.name, keys, settings)
+    )
+    st.button(f"Let go of {len(keys):,}", key="mend-none", type="tertiary", on_click=forget)
+
+
+def _do(edit: Callable[..., object], *args: object) -> None:
+    """Edit the set before the page is drawn again, and let go of what was chosen."""
+    with boundary():
+        edit(*args)
+        forget()
+
+
+def _mended(run: Run, state: SetState, settings: Settings) -> None:
+    """How the set differs from what the run learned from, the way back and the way on."""
+    by_part, excluded = corrected_since(run.info, state)
+    numbers = {
+        "relabelled": sum(by_part.values()),
+        "excluded": excluded,
+        "confirmed": _confirmed(run, state),
+    }
+    parts = [f"{number:,} {what}" for what, number in numbers.items() if number]
+    if not parts:
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="mended"):
+        st.markdown(f"**Since this run: {', '.join(parts)}.**", width="stretch")
+        if state.edits:
+            words = state.edits[-1].words
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                key="mend-undo",
+                help=f"Takes back: {plain(words)}.",
+                on_click=_do,
+                args=(undo, state.name, settings),
+            )
+        if (numbers["relabelled"] or excluded) and st.button(
+            "Run again on the corrected set",
+            type="primary",
+            icon=":material/replay:",
+            key="mend-again",
+            help="The same recipe. Every picture stays in the part it was in, so that both runs "
+            "are judged by the same ones; the set remembers the parts.",
+        ):
+            _again(run, state, settings)
+
+
+def _confirmed(run: Run, state: SetState) -> int:
+    """Count the images of a run whose label a person has confirmed."""
+    of_run = {sample.key for part in SPLITS for sample in pictures_of(run.info, part)}
+    return sum(item.key in of_run and item.confirmed for item in state.used)
+
+
+def _again(run: Run, state: SetState, settings: Settings) -> None:
+    """Start the same recipe; a second click of it gets the same run."""
+    keep_parts(run.info, state, settings)
+    token = st.session_state.setdefault(_TOKEN, secrets.token_hex(8))
+    later = processes().start_run(token, run.info.config, settings)
+    note_after(run_info(later, settings), run.info.id)
+    st.session_state.pop(_TOKEN)
+    choose(Choice.WATCHED, later)
+    choose(Choice.REVIEW, "")
+    forget()
+    st.rerun()
+
+
+def _why_not(run: Run, settings: Settings) -> None:
+    name = run.info.config.dataset
+    if name.startswith("/"):
+        words = (
+            "This run learned from a folder that is read in place, so its labels cannot be "
+            "changed here. Bring the folder as a data set on the Upload page (or with "
+            f"`python -m tlcore dataset import {name}`) and run it on that."
+        )
+    elif name in set_names(settings):
+        words = (
+            f"The data set “{plain(set_title(name))}” is damaged, so nothing can be mended until "
+            "it can be read again. The Upload page says what is wrong with it and what can be done."
+        )
+    else:
+        words = (
+            f"The data set “{plain(set_title(name))}” is no longer here, so nothing can be mended."
+            " What the run noted of its pictures is shown as far as their files are left."
+        )
+    st.info(words, icon=":material/edit_off:")
+    st.page_link(UPLOAD.file, label="Bring it on the Upload page", icon=UPLOAD.icon)

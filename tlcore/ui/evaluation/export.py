@@ -1,0 +1,247 @@
+"""Something that a process of its own makes of a run: asked for, watched, taken away."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from tlcore.export.bundle_check import FORMATS, Check, read_checks
+from tlcore.export.progress import DONE, FAILED, RUNNING, Making, read_making, write_making
+from tlcore.percentages import points
+from tlcore.settings import Settings
+from tlcore.text import file_size
+from tlcore.training.run import Run, RunInfo
+from tlcore.ui.format import plain
+from tlcore.ui.services import inference, processes
+from tlcore.ui.shell import boundary
+
+SILENT = 600.0  # s without a sign after which one that this server did not start counts as ended
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One kind of file that is made of a run."""
+
+    command: str  # of "runs" on the command line
+    file: str  # in the run's folder
+    make: str  # on the button that makes it
+    take: str  # on the button that downloads it
+    mime: str
+    wait: str  # how long it takes, in words
+
+
+def made_here(
+    thing: Thing, info: RunInfo, settings: Settings, about: Callable[[Path], None]
+) -> None:
+    """A button that makes the thing, its progress, and the thing itself once it is there.
+
+    Args:
+        thing: what is made.
+        info: the run.
+        settings: where it lies.
+        about: draws what is worth knowing of the file, below its download.
+    """
+    active = _is_active(_state(thing, info))
+    every = 1.0 if active else None
+    st.fragment(_draw, run_every=every)(thing, info, settings, about, was_active=active)
+
+
+def _draw(
+    thing: Thing,
+    info: RunInfo,
+    settings: Settings,
+    about: Callable[[Path], None],
+    *,
+    was_active: bool,
+) -> None:
+    with boundary():
+        state = _state(thing, info)
+        if _is_active(state) != was_active:
+            st.rerun()
+        if state is not None and state.state == RUNNING:
+            st.progress(state.done / state.steps, text=f"{state.words} …")
+            return
+        if state is not None and state.state == FAILED:
+            st.error(plain(state.words), icon=":material/error:")
+        target = info.folder / thing.file
+        here = _is_fresh(target, info)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if here:
+                _take(thing, target, info)
+            again = "Make it again" if here else thing.make
+            if st.button(
+                again,
+                key=f"make-{thing.command}",
+                type="tertiary" if here else "secondary",
+                help=thing.wait,
+            ):
+                _start(thing, info, settings)
+                st.rerun()
+        if here:
+            about(target)
+
+
+def _take(thing: Thing, target: Path, info: RunInfo) -> None:
+    st.download_button(
+        f"{thing.take} ({file_size(target.stat().st_size)})",
+        target.read_bytes,  # read when it is clicked, not each time the page is drawn
+        f"{info.id}-{thing.file}",
+        thing.mime,
+        key=f"take-{thing.command}",
+        icon=":material/download:",
+        type="primary",
+        on_click="ignore",
+    )
+
+
+def _start(thing: Thing, info: RunInfo, settings: Settings) -> None:
+    place = _place(thing, info)
+    write_making(place, Making(RUNNING, words="Starting"))
+    words = ["runs", thing.command, info.id, str(info.folder / thing.file)]
+    command = [sys.executable, "-m", "tlcore", *words, "--progress-file", str(place)]
+    processes().start(_process(thing, info), command, settings)
+
+
+def _state(thing: Thing, info: RunInfo) -> Making | None:
+    """How far it is; what ended without a last word has failed."""
+    place = _place(thing, info)
+    gone = processes().has_ended(_process(thing, info))  # first: its last word comes before its end
+    state = read_making(place)
+    if state is None or state.state != RUNNING:
+        return state
+    works = processes().works(_process(thing, info))
+    if gone or (not works and time.time() - place.stat().st_mtime > SILENT):
+        return Making(
+            FAILED,
+            words="Expected it to be finished. Received its end without a word: the process was "
+            "killed, or memory or the disk was full. Nothing else is affected; try it again.",
+        )
+    return state
+
+
+def _is_fresh(target: Path, info: RunInfo) -> bool:
+    """Whether the file is there and was made of the network as it is now."""
+    return (
+        target.exists()
+        and info.model is not None
+        and target.stat().st_mtime_ns >= info.model.stat().st_mtime_ns
+    )
+
+
+def _is_active(state: Making | None) -> bool:
+    return state is not None and state.state not in (DONE, FAILED)
+
+
+def _place(thing: Thing, info: RunInfo) -> Path:
+    return info.folder / f"{thing.command}-progress.json"
+
+
+def _process(thing: Thing, info: RunInfo) -> str:
+    return f"{thing.command} {info.id}"
+
+
+# What can be given to others of a run: a report, the network itself, the run as a script.
+
+
+REPORT = Thing(
+    "report",
+    "report.html",
+    "Write the report",
+    "Download the report",
+    "text/html",
+    "About half a minute; you can go on meanwhile.",
+)
+BUNDLE = Thing(
+    "export",
+    "bundle.zip",
+    "Make the bundle",
+    "Download the bundle",
+    "application/zip",
+    "A minute or two, in a process of its own; you can go on meanwhile.",
+)
+SCRIPTS = {".py": ("Script", "text/x-python"), ".ipynb": ("Notebook", "application/x-ipynb+json")}
+
+
+def hand_over(run: Run, settings: Settings) -> None:
+    """Draw the three things to hand over of a run with a network."""
+    with st.container(border=True):
+        st.markdown("**Report** – for whoever asked for it")
+        st.caption(
+            "All about this run in one HTML file: numbers with their doubt, the pictures it gets "
+            "wrong, limits. It opens without a network and prints on A4."
+        )
+        made_here(REPORT, run.info, settings, _nothing)
+    with st.container(border=True):
+        st.markdown("**Bundle** – for whoever builds it in")
+        st.caption(
+            "The network for Keras, TensorFlow, phones: bytes of a picture in, named probabilities "
+            "out, with a program that answers for picture files. Each format is compared with "
+            "this page's answers before it is in it."
+        )
+        made_here(BUNDLE, run.info, settings, _formats)
+    with st.container(border=True):
+        st.markdown("**Script** – for whoever wants to see how it is done")
+        st.caption(
+            "This run as plain Keras, without this dashboard: the same pictures, the same order, "
+            "the same figures."
+        )
+        _scripts(run.info, settings)
+
+
+def _nothing(file: Path) -> None:
+    """A report speaks for itself."""
+
+
+def _formats(bundle: Path) -> None:
+    checks = _checks(str(bundle), bundle.stat().st_mtime_ns)
+    rows = [
+        {
+            "Format": FORMATS[each.format].title,
+            "Size": file_size(each.bytes) if each.bytes else "–",
+            "Greatest difference": "–" if each.greatest is None else points(each.greatest),
+            "Same class": f"{each.agreed} of {each.pictures}" if each.pictures else "–",
+            "For": FORMATS[each.format].use,
+        }
+        for each in checks
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="bundle-formats")
+    st.caption(
+        "The greatest difference of a probability from this page's own, and in how many pictures "
+        "both name the same class."
+    )
+    for each in checks:
+        title = FORMATS[each.format].title
+        if not each.offered:
+            st.warning(f"{title} is not in it. {plain(each.fault)}", icon=":material/warning:")
+        elif each.differs:
+            st.warning(f"{title}: {each.words}", icon=":material/difference:")
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def _checks(bundle: str, changed: int) -> list[Check]:
+    return read_checks(Path(bundle))
+
+
+def _scripts(info: RunInfo, settings: Settings) -> None:
+    if info.val_accuracy is None:
+        st.caption("It was stopped before its first epoch was over, so there is nothing to repeat.")
+        return
+    worker = inference(settings)  # now: a download is answered outside of the page's own thread
+    with st.container(horizontal=True):
+        for ending, (words, mime) in SCRIPTS.items():
+            st.download_button(
+                words,
+                partial(worker.ask, "tlcore.inference.client:script", info.id, ending),
+                f"{info.id}{ending}",
+                mime,
+                key=f"take{ending}",
+                icon=":material/download:",
+                on_click="ignore",
+            )

@@ -1,0 +1,51 @@
+"""The views of a run that has ended, one of which is looked at. A view more is a line more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+
+from tlcore.evaluation.corrections import came_after
+from tlcore.settings import Settings
+from tlcore.training.run import Run
+from tlcore.ui.evaluation.comparison import versus_view
+from tlcore.ui.evaluation.embedding import map_view
+from tlcore.ui.evaluation.export import hand_over
+from tlcore.ui.evaluation.label_issues import suspects_view
+from tlcore.ui.evaluation.metrics import good_view
+from tlcore.ui.evaluation.mistakes import mistakes_view
+from tlcore.ui.fine_tune.curves import run_curves
+from tlcore.ui.fine_tune.studies import run_studies
+from tlcore.ui.shell import boundary
+from tlcore.ui.state import Choice, choose, chosen
+from tlcore.ui.widgets import segments
+
+View = Callable[[Run, Settings], None]
+CURVES, AGAINST = "curves", "against"
+
+
+def review(run: Run, settings: Settings) -> None:
+    """Let the person choose a view of a run that has ended with a network, and draw it."""
+    if chosen(Choice.REVIEW) not in VIEWS:  # a run that mends another is held against it first
+        choose(Choice.REVIEW, AGAINST if came_after(run.info) else CURVES)
+    view = segments("View", list(VIEWS), Choice.REVIEW, words=lambda name: VIEWS[name][0])
+    with st.container(key=f"review-{view}"), boundary():  # what is below stays within reach
+        VIEWS[view][1](run, settings)
+
+
+def _curves(run: Run, settings: Settings) -> None:
+    run_curves(run)
+    run_studies(run, settings)
+
+
+# what it is called in the address → words, what draws it
+VIEWS: Mapping[str, tuple[str, View]] = {
+    CURVES: ("Curves", _curves),
+    "numbers": ("How good is it?", good_view),
+    "mistakes": ("Mistakes", mistakes_view),
+    "suspects": ("Wrong labels?", suspects_view),
+    "map": ("Map", map_view),
+    AGAINST: ("Against another run", versus_view),
+    "hand-over": ("Hand over", hand_over),
+}

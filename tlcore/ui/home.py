@@ -1,0 +1,57 @@
+"""The upper half of the home page: the way in, and the four doors."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.settings import Settings
+from tlcore.ui.components.dataset_picker import open_set
+from tlcore.ui.shell import COMPARE, MAPS, TUNE, UPLOAD
+from tlcore.ui.state import Choice, choose
+
+DOORS = (
+    (UPLOAD, "Which pictures do you bring?", "Photos or a zip of class folders."),
+    (COMPARE, "What does it see, and what does yours?", "1000 classes beside your own few."),
+    (MAPS, "What happens inside?", "Any layer, on your own picture."),
+    (TUNE, "How do you teach it your classes?", "A new head, in about half a minute."),
+)
+
+
+GLANCE = """
+<div class="glance">
+  <div class="box">Your picture<small>any photograph</small></div>
+  <span class="arrow">→</span>
+  <div class="box body">A network that knows ImageNet
+    <small>its body turns pixels into features, and stays as it is</small></div>
+  <span class="arrow">→</span>
+  <div>
+    <div class="box pretrained">ImageNet's head<small>1000 classes</small></div>
+    <div class="box head">Your own head<small>your few classes, learned in seconds</small></div>
+  </div>
+</div>
+"""
+
+
+def first_steps(settings: Settings) -> None:
+    """What this is, one click to something to see, one to one's own pictures."""
+    st.html(GLANCE)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Try it with the sample", type="primary", icon=":material/play_arrow:"):
+            open_set(SAMPLE_NAME, settings)
+            for choice in (Choice.IMAGE, Choice.LABEL, Choice.STRIP):
+                choose(choice, "")
+            choose(Choice.SET, SAMPLE_NAME)
+            st.switch_page(COMPARE.file)
+        if st.button("Bring your own pictures", icon=UPLOAD.icon):
+            st.switch_page(UPLOAD.file)
+
+
+def doors() -> None:
+    """Four cards in the order in which one walks through them."""
+    for number, (column, door) in enumerate(zip(st.columns(4), DOORS, strict=True), start=1):
+        there, question, more = door
+        with column.container(border=True, height="stretch", key=f"door-{number}"):
+            st.html(f'<div class="door"><i>{number}</i><b>{there.name}</b></div>')
+            st.markdown(f"{question}  \n:gray[{more}]")
+            st.page_link(there.file, label=f"Open {there.name}", icon=there.icon)

@@ -1,1 +1,0 @@
-"""The Feature maps page: the walk, the grid, and what can be asked about a layer."""

@@ -1,0 +1,217 @@
+"""Asking the inference process, with each answer kept by the content of the picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from tlcore.activations.values import (
+    ChannelLook,
+    Filters,
+    LayerNumbers,
+    Look,
+    MapPage,
+    Pair,
+    Place,
+    View,
+)
+from tlcore.datasets.dataset import SPLIT_NAMES, Sample, dataset_hash
+from tlcore.evaluation.evaluation import Evaluation, evaluate
+from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
+from tlcore.models.predictions import Explanation, NetworkRef, Prediction, ShapePath
+from tlcore.settings import Settings
+from tlcore.ui.format import count, duration
+from tlcore.ui.services import inference
+
+KEPT = 500  # answers
+
+
+def predict(sample: Sample, ref: NetworkRef, settings: Settings) -> Prediction:
+    """Return a network's answer to one picture."""
+    with waiting(settings):
+        return _predict(sample.sha256, type(ref).__name__, ref, sample, settings)
+
+
+def explain(
+    sample: Sample, ref: NetworkRef, index: int, layer: str, settings: Settings
+) -> Explanation:
+    """Return where a network looked for one class in one picture."""
+    with waiting(settings):
+        return _explain(sample.sha256, type(ref).__name__, ref, index, layer, sample, settings)
+
+
+def shape_path(ref: NetworkRef, classes: int, settings: Settings) -> ShapePath:
+    """Return how a picture becomes numbers in a network, with a head of so many classes."""
+    with waiting(settings):
+        return _shape_path(type(ref).__name__, ref, classes, settings)
+
+
+@st.cache_data(show_spinner=False, max_entries=KEPT)
+def _predict(
+    sha: str, kind: str, ref: NetworkRef, _sample: Sample, _settings: Settings
+) -> Prediction:
+    return inference(_settings).predict(_sample.path, ref)
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _explain(
+    sha: str,
+    kind: str,
+    ref: NetworkRef,
+    index: int,
+    layer: str,
+    _sample: Sample,
+    _settings: Settings,
+) -> Explanation:
+    return inference(_settings).explain(_sample.path, ref, index, layer)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _shape_path(kind: str, ref: NetworkRef, classes: int, _settings: Settings) -> ShapePath:
+    return inference(_settings).shape_path(ref, classes)
+
+
+def waiting(settings: Settings) -> AbstractContextManager[None]:
+    """Say what the person waits for; the first answer of all waits for TensorFlow."""
+    if inference(settings).warm:
+        return st.spinner("Asking the network …")
+    return st.spinner("TensorFlow is starting in its own process: about 5 seconds, once …")
+
+
+# Asking the inference process about feature maps; pure answers are kept by content.
+
+
+ROOM = "tlcore.inference.activation_tasks"
+PAGES = 48  # drawn pages kept; up to half a megabyte each
+
+
+def look_of(sample: Sample, ref: NetworkRef) -> Look:
+    return Look(sample.path, sample.sha256, ref)
+
+
+def places(ref: NetworkRef, settings: Settings) -> tuple[Place, ...]:
+    """Return every layer of a network."""
+    with waiting(settings):
+        found: tuple[Place, ...] = _places(repr(ref), ref, settings)
+    return found
+
+
+def map_page(look: Look, layer: str, view: View, settings: Settings, *, then: str = "") -> MapPage:
+    """Return one page of a layer's maps, drawn.
+
+    Args:
+        then: the layer whose first page is likely to be wanted next. While the person looks at
+            this one it is computed and drawn.
+    """
+    asked = (look, layer, view)
+    following = (look, then, replace(view, page=0)) if then else None
+    with waiting(settings):
+        found: MapPage = _drawn("map_page", repr(asked), asked, settings, following)
+    return found
+
+
+def pair_page(left: Look, right: Look, layer: str, view: View, settings: Settings) -> Pair:
+    """Return the same channels of two looks, and their difference."""
+    asked = (left, right, layer, view)
+    found: Pair = _drawn("pair_page", repr(asked), asked, settings)
+    return found
+
+
+def channel(look: Look, layer: str, number: int, settings: Settings) -> ChannelLook:
+    """Return one channel, large; numbered from 0."""
+    asked = (look, layer, number)
+    found: ChannelLook = _drawn("channel", repr(asked), asked, settings)
+    return found
+
+
+def filters(ref: NetworkRef, layer: str, view: View, of: int, settings: Settings) -> Filters:
+    """Return the kernels of the convolution at or before a layer, drawn."""
+    asked = (ref, layer, view, of)
+    found: Filters = _drawn("filters", repr(asked), asked, settings)
+    return found
+
+
+def numbers(look: Look, settings: Settings) -> tuple[LayerNumbers, ...]:
+    """Return every spatial layer in numbers."""
+    found: tuple[LayerNumbers, ...] = _drawn("numbers", repr(look), (look,), settings)
+    return found
+
+
+def picture(look: Look, layer: str, view: View, settings: Settings) -> bytes:
+    """Return a page as a PNG to keep. Asked when it is downloaded, and not kept."""
+    found: bytes = inference(settings).ask(f"{ROOM}:picture", look, layer, view)
+    return found
+
+
+def values(look: Look, layer: str, settings: Settings) -> bytes:
+    """Return a layer's maps as an NPZ file. Asked when it is downloaded, and not kept."""
+    found: bytes = inference(settings).ask(f"{ROOM}:values", look, layer)
+    return found
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _places(key: str, _ref: NetworkRef, _settings: Settings) -> Any:
+    return inference(_settings).ask(f"{ROOM}:places", _ref)
+
+
+@st.cache_data(show_spinner=False, max_entries=PAGES)
+def _drawn(
+    task: str,
+    key: str,
+    _asked: tuple[Any, ...],
+    _settings: Settings,
+    _following: tuple[Any, ...] | None = None,
+) -> Any:
+    answer = inference(_settings).ask(f"{ROOM}:{task}", *_asked)
+    if _following:
+        inference(_settings).ahead(f"{ROOM}:{task}", *_following)
+    return answer
+
+
+# A run's answers for the page: kept ones at once, others asked for with a bar to watch.
+
+
+def judged(run: str, part: str, settings: Settings) -> Judged:
+    """Return a run's answers on one part.
+
+    Whatever the person clicks meanwhile ends the waiting; what has been answered is kept with the
+    run, so that coming back goes on from there.
+    """
+    found = kept(run, part, settings)
+    if found is not None:
+        return found
+    place, start = st.empty(), time.monotonic()
+    began: list[int] = []  # how many were kept
+
+    def done(behind: int, whole: int) -> None:
+        began.append(behind)
+        words = f"Answering the {SPLIT_NAMES[part]} part: {behind:,} of {count(whole, 'picture')}"
+        if behind > began[0]:
+            left = (time.monotonic() - start) * (whole - behind) / (behind - began[0])
+            words += f" · about {duration(max(1.0, left))} left"
+        place.progress(behind / whole, text=f"{words} · any click stops it, nothing is lost")
+
+    def ask(paths: Sequence[Path]) -> Answers:
+        answers: Answers = inference(settings).ask(
+            "tlcore.inference.tasks:answers", run, list(paths)
+        )
+        return answers
+
+    found = judge(run, part, settings, ask, done)
+    place.empty()
+    return found
+
+
+def evaluated(run: str, part: str, settings: Settings) -> tuple[Evaluation, Judged]:
+    """Return a run's numbers on one part and the answers that they come from."""
+    found = judged(run, part, settings)
+    train = judged(run, "train", settings)
+    tested = judging_part(run, settings) == "test"
+    return evaluate(found, train, dataset_hash(found.samples), tested=tested), found

@@ -1,1 +1,0 @@
-"""The views under a finished run: how good it is, what to mend, and what came of it."""

@@ -1,0 +1,79 @@
+"""Training, validation and test: how a set is divided, shown, drawn and drawn again."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tlcore.datasets.edits import SetState
+from tlcore.datasets.quality_scan import examine, known
+from tlcore.datasets.splits import Division, divide_set, forget_division
+from tlcore.settings import Settings
+from tlcore.ui.format import count
+from tlcore.ui.theme import colours, template
+from tlcore.ui.upload.overview import class_counts
+
+
+def dividing(state: SetState, settings: Settings) -> None:
+    """Say how the set is divided, and let it be divided."""
+    st.markdown(_said(state))
+    if state.used:
+        st.plotly_chart(
+            class_counts(state.dataset.counts_by_split, colours(), template()),
+            config={"displayModeBar": False},
+            key="parts",
+        )
+    with st.container(border=True):
+        _form(state, settings)
+
+
+def _said(state: SetState) -> str:
+    parts = {part: sum(some.values()) for part, some in state.dataset.counts_by_split.items()}
+    if set(parts) <= {None}:
+        return (
+            "This set is **not divided**: each run draws its own validation part by its seed, and "
+            "nothing is kept for a test."
+        )
+    test = parts.get("test", 0)
+    kept = (
+        f"**{count(test, 'picture')}** are kept for the test: no run learns from them or chooses "
+        "by them, they are only asked when a run is judged."
+        if test
+        else "**Nothing is kept for a test**, so that a run's accuracy is that of validation."
+    )
+    rest = f" {count(parts[None], 'picture')} have no part yet." if parts.get(None) else ""
+    return kept + rest
+
+
+def _form(state: SetState, settings: Settings) -> None:
+    first, second, third = st.columns(3)
+    val = first.slider("Validation, % of each class", 5, 50, 20, 5, key="divide-val")
+    test = second.slider("Test, % of each class", 0, 40, 10, 5, key="divide-test")
+    seed = third.number_input("Seed", 0, 2**31 - 1, 0, key="divide-seed")
+    given = any(item.split for item in state.used)
+    keep = given and st.checkbox(
+        "Keep the parts that pictures have already", value=True, key="divide-keep"
+    )
+    groups = len(known(state.name, settings).groups)
+    together = f" {count(groups, 'group')} of copies stay together." if groups else ""
+    done = keep and all(item.split for item in state.used)
+    said = "Every picture has a part already. " if done else ""
+    st.caption(f"{said}Every class gives the same share, and copies never part.{together}")
+    with st.container(horizontal=True, gap="small"):
+        if st.button("Divide", type="primary", key="divide", disabled=done or not state.used):
+            division = Division(val / 100, test / 100, int(seed), keep=bool(keep))
+            _divide(state, division, settings)
+        if given and st.button("Forget the parts", key="divide-forget"):
+            forget_division(state.name, settings)
+            st.rerun()
+
+
+def _divide(state: SetState, division: Division, settings: Settings) -> None:
+    """Near copies must be known first: pictures that were not looked at yet are."""
+    bar = st.progress(0.0, text="Looking for near copies …")
+
+    def progress(done: int, total: int | None) -> None:
+        bar.progress(done / max(total or 1, 1), text="Looking for near copies …")
+
+    examine(state.name, settings, progress=progress)
+    divide_set(state.name, division, settings)
+    st.rerun()

@@ -1,0 +1,139 @@
+"""Widgets that show a choice and change it, whatever page they stand on.
+
+Streamlit's widgets answer with the label that was clicked, not with its place: of two options that
+read alike the first always wins. Whoever words the options of a widget does it by ``distinct``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
+from typing import TypeVar
+
+import streamlit as st
+
+from tlcore.ui.format import plain
+from tlcore.ui.state import Choice, choose, chosen, chosen_number
+
+T = TypeVar("T")
+LONGEST = 40  # characters of an option that is shown beside its label; a hash is longer
+
+
+def distinct(options: Iterable[T], words: Callable[[T], str] = str) -> Callable[[T], str]:
+    """Return how to word options so that no two of them read alike: for ``format_func``.
+
+    Options whose words are the same, but for blanks, are told apart by the option itself,
+    "great owl (great_owl)", or where that is long by a number.
+
+    Args:
+        options: all that are offered, no two equal.
+        words: of one option.
+    """
+    labels = {option: words(option) for option in options}
+    times = Counter(_seen(label) for label in labels.values())
+    used = {_seen(label) for label in labels.values() if times[_seen(label)] == 1}
+    for option, label in labels.items():
+        if times[_seen(label)] > 1:
+            labels[option] = next(each for each in _ways(option, label) if _seen(each) not in used)
+            used.add(_seen(labels[option]))
+    return lambda option: labels[option] if option in labels else words(option)
+
+
+def _ways(option: object, label: str) -> Iterator[str]:
+    if len(str(option)) <= LONGEST and str(option) != label:
+        yield f"{label} ({option})"
+    yield from (f"{label} ({number})" for number in count(1))
+
+
+def _seen(label: str) -> str:
+    """Return a label as a browser shows it: blanks are single."""
+    return " ".join(label.split())
+
+
+def current(choice: Choice, options: Sequence[str]) -> str:
+    """Return what is chosen if it is on offer, else the first option (and choose that)."""
+    value = chosen(choice)
+    if value not in options:
+        value = options[0]
+        choose(choice, value)
+    return value
+
+
+def select(
+    title: str,
+    options: Sequence[str],
+    choice: Choice,
+    *,
+    words: Callable[[str], str] = str,
+    help: str | None = None,
+    disabled: bool = False,
+    also: Callable[[], None] | None = None,
+) -> str:
+    """A drop-down for a choice; ``also`` runs when the person changes it."""
+    wanted = chosen(choice)
+    key = _seed(choice, options)
+    if wanted and wanted not in options:  # an old link, or it has been deleted meanwhile
+        st.toast(f"{title} “{plain(wanted)}” is not here.", icon=":material/link_off:")
+    st.selectbox(
+        title,
+        options,
+        key=key,
+        format_func=distinct(options, words),
+        help=help,
+        disabled=disabled,
+        on_change=_take_over,
+        args=(choice, key, options, also),
+    )
+    return current(choice, options)
+
+
+def segments(
+    title: str, options: Sequence[str], choice: Choice, *, words: Callable[[str], str] = str
+) -> str:
+    """A row of buttons for a choice, one of which is always on."""
+    key = _seed(choice, options)
+    st.segmented_control(
+        title,
+        options,
+        key=key,
+        format_func=distinct(options, words),
+        required=True,
+        label_visibility="collapsed",
+        on_change=_take_over,
+        args=(choice, key, options, None),
+    )
+    return current(choice, options)
+
+
+def slide(title: str, low: int, high: int, choice: Choice, default: int) -> int:
+    """A slider for a choice that is a whole number."""
+    key = f"select-{choice}"
+    number = chosen_number(choice, default)
+    number = number if low <= number <= high else default
+    st.session_state[key] = number
+    offered = range(low, high + 1)
+    st.slider(title, low, high, key=key, on_change=_take_over, args=(choice, key, offered, None))
+    return number
+
+
+def _seed(choice: Choice, options: Sequence[str]) -> str:
+    """Make the widget show what is chosen, and return its key.
+
+    In every run: a widget in a closed popover is not in the browser yet, and would open on its
+    default if it were told only once.
+    """
+    key = f"select-{choice}"
+    st.session_state[key] = current(choice, options)
+    return key
+
+
+def _take_over(
+    choice: Choice, key: str, options: Sequence[object], also: Callable[[], None] | None
+) -> None:
+    """Keep what was clicked; a label of an older list, which Streamlit hands on, is none."""
+    if st.session_state[key] not in options:
+        return
+    choose(choice, st.session_state[key])
+    if also is not None:
+        also()
