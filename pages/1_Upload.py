@@ -1,4 +1,4 @@
-"""Which pictures do you bring? They become a named data set, checked, labelled and divided."""
+"""Which images do you bring? They become a named dataset, checked, labelled and divided."""
 
 import streamlit as st
 
@@ -10,6 +10,6 @@ with page(UPLOAD) as settings:
     with boundary():
         bring(settings)
     last_report()
-    st.subheader("Your data sets", anchor=False)
+    st.subheader("Your datasets", anchor=False)
     data_set(settings)
     next_steps(COMPARE, TUNE)

@@ -10,21 +10,21 @@ from tlcore.ui.compare.shapes import path_view
 from tlcore.ui.compare.sides import VIEWS, Sides, left_side, right_side
 from tlcore.ui.components.dataset_picker import open_set
 from tlcore.ui.components.framing import show_seen
-from tlcore.ui.components.image_picker import picture_picker
+from tlcore.ui.components.image_picker import image_picker
 from tlcore.ui.shell import COMPARE, MAPS, TUNE, boundary, next_steps, page
 from tlcore.ui.state import Choice, chosen
 from tlcore.ui.theme import colours
 from tlcore.ui.widgets import segments
 
 with page(COMPARE) as settings:
-    sample = picture_picker(settings)
+    sample = image_picker(settings)
     dataset = open_set(chosen(Choice.SET), settings)
     view = segments("What to see", list(VIEWS), Choice.VIEW, words=lambda name: VIEWS[name])
-    picture, left, right = st.columns([4, 5, 5], gap="medium")
+    image, left, right = st.columns([4, 5, 5], gap="medium")
 
     networks, runs, answers = [], [], []
     with left, boundary():
-        with picture:
+        with image:
             shown, options, more = st.container(), st.container(), st.container(horizontal=True)
         row, size, fit, networks = left_side(options, more, settings)
     with right, boundary():
@@ -40,7 +40,7 @@ with page(COMPARE) as settings:
         with right, boundary():
             head_answers(sample, runs, settings)
     elif view == "why":
-        with picture:
+        with image:
             look = look_options()
         with left, boundary():
             answers = why_networks(sample, networks, look, settings)

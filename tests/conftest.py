@@ -19,15 +19,15 @@ SHARED = PROJECT.parent / "shared"
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Real weights and photographs beside the project; what needs them is skipped without."""
+    """Real weights and images beside the project; what needs them is skipped without."""
     if not SHARED.is_dir():
-        pytest.skip("real weights and photographs are not beside the project")
+        pytest.skip("real weights and images are not beside the project")
     return SHARED
 
 
 @pytest.fixture(scope="session")
 def photos(shared: Path) -> list[Path]:
-    """ImageNet photographs; each file's name begins with the wnid of its class."""
+    """ImageNet images; each file's name begins with the wnid of its class."""
     return sorted((shared / "photos").glob("*.JPEG"))
 
 

@@ -1,6 +1,6 @@
 """A workspace written by an earlier release (commit 765b24b), unpacked for a test.
 
-It holds the dataset "Three colours" (37 images that ``tests.pictures`` draws, one of them a copy;
+It holds the dataset "Three colours" (37 images that ``tests.images`` draws, one of them a copy;
 one file refused; images relabelled and excluded, a class renamed, an edit undone, a stored split),
 a finished run and one that was stopped after its second epoch, with the answers kept for both. The
 backbone is MobileNet 0.25 at 32 pixels with coarse random weights.

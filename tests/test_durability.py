@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.images import write_patches
 from tests.old_workspace import DATASET, FINISHED, unpack
-from tests.pictures import write_patches
 from tlcore.settings import PROJECT, Settings
 
 RECORDER = """

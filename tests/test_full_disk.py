@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import CRASHED, refusals
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.small_disk import fill, free, make_read_only
 from tlcore.datasets.sources import from_folder
 from tlcore.datasets.store import import_set

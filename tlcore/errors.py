@@ -37,13 +37,13 @@ class UnsafePath(TLCoreError):
 
 
 class BadImage(TLCoreError):
-    """A file that cannot become an RGB picture; the message names the file and the reason."""
+    """A file that cannot become an RGB image; the message names the file and the reason."""
 
     kind = "unreadable"  # what the doctor calls it
 
 
 class DamagedImage(BadImage):
-    """A file that begins as a picture and does not go on as one."""
+    """A file that begins as an image and does not go on as one."""
 
     kind = "truncated"
 
@@ -55,7 +55,7 @@ class LargeImage(BadImage):
 
 
 class BadDataset(TLCoreError):
-    """A data set that does not exist, cannot be made, or cannot be learned from."""
+    """A dataset that does not exist, cannot be made, or cannot be learned from."""
 
 
 class BadConfig(TLCoreError):

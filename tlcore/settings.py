@@ -100,7 +100,7 @@ class Settings:
 
     @property
     def activations(self) -> Path:
-        """What excites each layer most, by data set and network; can be deleted at any time."""
+        """What excites each layer most, by dataset and network; can be deleted at any time."""
         return self.home / "activations"
 
     @property

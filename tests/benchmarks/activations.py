@@ -3,7 +3,7 @@
 Prints milliseconds (the least disturbed of the rounds) and ratios for MobileNetV2 and ResNet50
 (random weights where none are here): the first look at a layer and, at once behind it, the next
 layer, in this process; then both through the inference process, as the page asks, with the next
-layer foreseen while the person looks. At last, what 200 switches over layers, pictures and the two
+layer foreseen while the person looks. At last, what 200 switches over layers, images and the two
 backbones leave in memory.
 """
 
@@ -44,7 +44,7 @@ PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path, help="a folder of photographs")
+    parser.add_argument("photos", type=Path, help="a folder of images")
     parser.add_argument("--switches", type=int, default=200)
     args = parser.parse_args()
     settings = Settings.from_environment()
@@ -140,7 +140,7 @@ def as_the_page_asks(
 ) -> tuple[float, float]:
     """Return ms, the least of all rounds, through the inference process: first look, next layer.
 
-    A few bytes behind a JPEG's end make it another picture, of which that process knows nothing.
+    A few bytes behind a JPEG's end make it another image, of which that process knows nothing.
     """
     rounds: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,8 @@
-"""Data sets at size: import, doctor and gallery. By hand: python -m tests.benchmarks.data_sets
+"""Datasets at size: import, doctor and gallery. By hand: python -m tests.benchmarks.data_sets
 
-Generates pictures of 500 × 375, and prints: Pillow's bare decoding on as many threads as the import
+Generates images of 500 × 375, and prints: Pillow's bare decoding on as many threads as the import
 has, import, the doctor's report, the ratio of the last two to the first; peak memory; and how long
-a page of the gallery takes at 50, 500 and 5,000 pictures, as the page's own script runs.
+a page of the gallery takes at 50, 500 and 5,000 images, as the page's own script runs.
 """
 # ruff: noqa: T201 - printing is what it is for
 
@@ -30,13 +30,13 @@ from tlcore.datasets.sources import from_folder
 from tlcore.settings import PROJECT, Settings
 
 SIZE = (500, 375)
-CELLS = (24, 32)  # of random colour, so that a file is as large as a photograph's
+CELLS = (24, 32)  # of random colour, so that a file is as large as an image's
 GRAIN = 14
 PAGES = 12  # of the gallery that are timed at each size
 
 
 def generate(folder: Path, count: int) -> None:
-    """Pictures in five classes, about 75 kB each."""
+    """Images in five classes, about 75 kB each."""
     for number in range(count):
         random = np.random.default_rng(number)
         cells = random.integers(0, 256, (*CELLS, 3), dtype=np.uint8)
@@ -126,7 +126,7 @@ def main() -> None:
         generate(source, largest)
         paths = sorted(source.rglob("*.jpg"))
         size = statistics.mean(path.stat().st_size for path in paths) / 1000
-        print(f"{largest} pictures of {size:.0f} kB, {THREADS} threads, {peak():.0f} MB before")
+        print(f"{largest} images of {size:.0f} kB, {THREADS} threads, {peak():.0f} MB before")
         before = decode_only(paths)
         took, report = bring(source, f"set {largest}", settings)
         bare = (before + decode_only(paths)) / 2

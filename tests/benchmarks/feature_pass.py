@@ -1,4 +1,4 @@
-"""c. The feature pass against decoding plus a bare compiled forward pass of the same pictures."""
+"""c. The feature pass against decoding plus a bare compiled forward pass of the same images."""
 
 from __future__ import annotations
 

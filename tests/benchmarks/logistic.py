@@ -1,7 +1,7 @@
 """d. 200 epochs of a head on 2,000 cached features, against a plain NumPy logistic regression.
 
 Both make the same updates (Adam, batches of 32, 1,280 features). Ours does all that a run's head
-stage does beside: it reads from the cache, judges 400 further pictures after every epoch, writes
+stage does beside: it reads from the cache, judges 400 further images after every epoch, writes
 every event and its checkpoints to disk and looks whether it shall stop. FOLDER is not looked at.
 """
 
@@ -28,7 +28,7 @@ from tlcore.training.history import EventLog, history, read_events
 from tlcore.training.loop import Loop, fit
 from tlcore.training.recipe import beginning
 
-PICTURES, JUDGED, FEATURES, EPOCHS, BATCH, RATE = 2000, 400, 1280, 200, 32, 1e-3
+IMAGES, JUDGED, FEATURES, EPOCHS, BATCH, RATE = 2000, 400, 1280, 200, 32, 1e-3
 ROUNDS = 5
 
 
@@ -38,8 +38,8 @@ def plain(values: np.ndarray, targets: np.ndarray) -> float:
     moments = [(np.zeros_like(w), np.zeros_like(w)), (np.zeros_like(b), np.zeros_like(b))]
     began, step = time.perf_counter(), 0
     for _ in range(EPOCHS):
-        order = draw.permutation(PICTURES)
-        for start in range(0, PICTURES, BATCH):
+        order = draw.permutation(IMAGES)
+        for start in range(0, IMAGES, BATCH):
             batch = order[start : start + BATCH]
             x = values[batch]
             slope = (1 / (1 + np.exp(-(x @ w + b))) - targets[batch]) / np.float32(len(batch))
@@ -55,13 +55,13 @@ def plain(values: np.ndarray, targets: np.ndarray) -> float:
 
 
 def ours(values: np.ndarray, labels: np.ndarray, folder: Path) -> float:
-    """The real stage: values (PICTURES + JUDGED, FEATURES), the first to learn from."""
+    """The real stage: values (IMAGES + JUDGED, FEATURES), the first to learn from."""
     shelf = Shelf(folder, ShelfKey("benchmark", "", "pooling-avg", 0, "crop"), (FEATURES,))
     shelf.append([number.to_bytes(32, "big") for number in range(len(values))], values)
     rows, targets = np.arange(len(values)), targets_of(labels, 1)
     train, val = (
         Part(Stored(shelf, rows[None, part], 0, "head"), labels[part], targets[part])
-        for part in (slice(PICTURES), slice(PICTURES, None))
+        for part in (slice(IMAGES), slice(IMAGES, None))
     )
     config = RunConfig("none", epochs=EPOCHS, batch_size=BATCH, learning_rate=RATE)
     log = EventLog(folder / "events.jsonl")
@@ -85,13 +85,13 @@ def ours(values: np.ndarray, labels: np.ndarray, folder: Path) -> float:
 
 def main() -> None:
     draw = np.random.default_rng(1)
-    values = draw.random((PICTURES + JUDGED, FEATURES), np.float32)
+    values = draw.random((IMAGES + JUDGED, FEATURES), np.float32)
     labels = (draw.random(len(values)) < 0.5).astype(np.int64)
     targets = labels[:, None].astype(np.float32)
     ratios = []
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as folder:
-            theirs = plain(values[:PICTURES], targets[:PICTURES])
+            theirs = plain(values[:IMAGES], targets[:IMAGES])
             mine = ours(values, labels, Path(folder))
         ratios.append(mine / theirs)
         sys.stdout.write(f"NumPy {theirs:.2f} s, ours {mine:.2f} s: {ratios[-1]:.2f} ×\n")

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.memory FOLDER [--switches 100] [--many 1000]
 
 Switches image, backbone and k (every second one asks for Grad-CAM too) over more networks than are
-kept, then answers many pictures, and prints the process's memory all along.
+kept, then answers many images, and prints the process's memory all along.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def many(inference: Inference, files: list[Path], count: int) -> list[float]:
-    """Answer so many pictures in chunks, and return the memory after each."""
+    """Answer so many images in chunks, and return the memory after each."""
     ref = Pretrained("MobileNetV2", 160, random=True)
     wanted = iter(cycle(files))
     found = []

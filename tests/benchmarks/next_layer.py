@@ -2,11 +2,11 @@
 
     python -m tests.benchmarks.next_layer URL EMPTY_URL
 
-URL is a running dashboard's Feature maps page on a data set, EMPTY_URL a running page that holds a
+URL is a running dashboard's Feature maps page on a dataset, EMPTY_URL a running page that holds a
 button and, under it, how often it was clicked (EMPTY below). Both are measured in the same
 browser: from the click until the new content has been drawn (two frames after it is in the page).
-Warm means that the network is loaded and each layer has been compiled, on the first picture of the
-set; what is measured is the second picture, of which nothing is known yet.
+Warm means that the network is loaded and each layer has been compiled, on the first image of the
+set; what is measured is the second image, of which nothing is known yet.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         report("an empty page's rerun", times(page, empty, "#shown"))
         report("the next layer, not warm", times(page, url, ".maps-main"))
-        report("the next layer", times(page, second_picture(page, url), ".maps-main"))
+        report("the next layer", times(page, second_image(page, url), ".maps-main"))
         report("an empty page's rerun", times(page, empty, "#shown"))
         browser.close()
 
 
-def second_picture(page: Page, url: str) -> str:
-    """Return the address of the same page with the picture behind."""
+def second_image(page: Page, url: str) -> str:
+    """Return the address of the same page with the image behind."""
     page.goto(url)
     page.locator(".maps-main").wait_for(state="attached", timeout=60_000)
     first = page.url

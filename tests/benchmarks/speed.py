@@ -1,6 +1,6 @@
 """What our own code adds to the network's time. By hand, on a quiet machine:
 
-    python -m tests.benchmarks.speed FOLDER [--pictures 1000] [--backbone MobileNetV2]
+    python -m tests.benchmarks.speed FOLDER [--images 1000] [--backbone MobileNetV2]
 
 Each pair is measured in turns within one run, so that a busy machine slows both; only the ratios
 mean something. The references are written with TensorFlow and Pillow alone.
@@ -38,7 +38,7 @@ def main() -> None:
     """Print one JSON object of milliseconds and ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--singles", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--backbone", default="MobileNetV2")
@@ -48,7 +48,7 @@ def main() -> None:
     ref = Pretrained(args.backbone, 224)
     network = load_pretrained(ref, settings)
     told = {"single": singles(network, ref, list(islice(cycle(found), args.singles)), settings)}
-    files = list(islice(cycle(found), args.pictures))
+    files = list(islice(cycle(found), args.images))
     told["batch"] = batches(network, files, args.rounds, settings)
     json.dump(told, sys.stdout, indent=1)
     sys.stdout.write("\n")
@@ -60,7 +60,7 @@ ENDINGS = {".jpg", ".jpeg"}
 def singles(
     network: Network, ref: Pretrained, files: Sequence[Path], settings: Settings
 ) -> dict[str, float]:
-    """One picture after the other, warm: bare, the core, the worker process."""
+    """One image after the other, warm: bare, the core, the worker process."""
     inference = Inference(settings)
     tensors = {path: tf.constant(network.prepare([read(path, settings.limits)])) for path in files}
 
@@ -93,7 +93,7 @@ def singles(
 def batches(
     network: Network, files: Sequence[Path], rounds: int, settings: Settings
 ) -> dict[str, Any]:
-    """A thousand pictures: ours beside tf.data with TensorFlow's own decoder, and with Pillow."""
+    """A thousand images: ours beside tf.data with TensorFlow's own decoder, and with Pillow."""
     ways: dict[str, Callable[[], int]] = {
         "ours": lambda: sum(1 for _ in predict_many([network], files, settings.limits)),
         "tf.data": lambda: _run(network, _tensorflow_decoder(network, files)),
@@ -109,7 +109,7 @@ def batches(
             if name == "ours":
                 memory.append(resident())
     told: dict[str, Any] = {
-        f"{name} ms a picture": 1000 * median(times) / len(files) for name, times in spent.items()
+        f"{name} ms an image": 1000 * median(times) / len(files) for name, times in spent.items()
     }
     for name in ("tf.data", "tf.data with Pillow"):
         told[f"ours / {name}"] = median(spent["ours"]) / median(spent[name])
@@ -153,9 +153,9 @@ def _pillow_decoder(network: Network, files: Sequence[Path]) -> tf.data.Dataset:
     return names.map(shaped, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _run(network: Network, pictures: tf.data.Dataset) -> int:
+def _run(network: Network, images: tf.data.Dataset) -> int:
     count = 0
-    for batch in pictures.batch(BATCH).prefetch(tf.data.AUTOTUNE):
+    for batch in images.batch(BATCH).prefetch(tf.data.AUTOTUNE):
         count += len(tf.nn.softmax(network.forward(batch)).numpy())
     return count
 

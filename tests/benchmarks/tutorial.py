@@ -32,7 +32,7 @@ class Clock(keras.callbacks.Callback):
 def datasets(folder: Path) -> tuple[tf.data.Dataset, tf.data.Dataset, int]:
     """Return both parts, decoded anew in each epoch and squashed, as the tutorial has it.
 
-    The division is ours, so that both sides are judged by the same pictures.
+    The division is ours, so that both sides are judged by the same images.
     """
     data = read_folder(folder)
     classes = data.classes
@@ -51,8 +51,8 @@ def datasets(folder: Path) -> tuple[tf.data.Dataset, tf.data.Dataset, int]:
 
 
 def _load(path: Any, label: Any) -> tuple[Any, Any]:
-    picture = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
-    return tf.image.resize(picture, (SIZE, SIZE)), label
+    image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
+    return tf.image.resize(image, (SIZE, SIZE)), label
 
 
 def model(classes: int, settings: Settings) -> tuple[keras.Model, keras.Model]:

@@ -1,6 +1,6 @@
-"""Take README's pictures afresh: ``python -m tests.browser.screenshots``.
+"""Take README's images afresh: ``python -m tests.browser.screenshots``.
 
-They show the drawn sample, so that no one's photographs stand in the repository.
+They show the drawn sample, so that no one's images stand in the repository.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _look(server: Server, run: str) -> None:
             "fine_tune": f"/Fine_tune?run={run}",
         }.items():
             tab.open(path)
-            tab.page.wait_for_timeout(4000)  # for the last picture to be drawn
+            tab.page.wait_for_timeout(4000)  # for the last image to be drawn
             tab.page.screenshot(path=FOLDER / f"{name}.png")
         browser.close()
 

@@ -1,4 +1,4 @@
-"""A stranger: from the first page to one picture, both answers, and why, clicks counted."""
+"""A stranger: from the first page to one image, both answers, and why, clicks counted."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def test_from_home_to_both_answers_and_why_in_three_clicks(first_tab: Tab) -> No
     assert tab.errors == []
 
 
-def test_a_batch_stops_a_row_opens_its_picture_and_the_camera_brings_one(
+def test_a_batch_stops_a_row_opens_its_image_and_the_camera_brings_one(
     tab: Tab, real: Settings, shared: Path
 ) -> None:
-    """398 photographs are more than one can answer before Stop is clicked."""
+    """398 images are more than one can answer before Stop is clicked."""
     import_set("insects", from_folder(shared / "datasets" / "hymenoptera"), real)
     tab.open("/Compare?set=insects&view=many")
-    tab.page.get_by_role("button", name="Answer 398 pictures").click()
-    tab.page.get_by_text("of 398 pictures · about").wait_for()  # the first chunk has come back
+    tab.page.get_by_role("button", name="Answer 398 images").click()
+    tab.page.get_by_text("of 398 images · about").wait_for()  # the first chunk has come back
     main = tab.page.get_by_test_id("stMainBlockContainer")
     main.get_by_role("button", name="Stop", exact=True).click()
     stopped = tab.page.get_by_text("Stopped after")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.browser.conftest import Tab
 from tests.evaluation.conftest import trained
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.training.config import RunConfig
 
 LONG = 240_000  # ms

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.running import tlcore
 from tests.evaluation.conftest import trained
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.inference.tasks import evaluate_run
 from tlcore.settings import Settings

@@ -17,12 +17,12 @@ from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import start_run
 from tlcore.training.store import list_runs
 
-WRONG = 4  # validation pictures that are given the label of another class
+WRONG = 4  # validation images that are given the label of another class
 
 
 @pytest.fixture
 def mislabelled(real: Settings) -> tuple[str, list[str]]:
-    """A run on the sample, some of whose labels are wrong; its id and the pictures' keys."""
+    """A run on the sample, some of whose labels are wrong; its id and the images' keys."""
     ensure_sample(real)
     state = divide_set(SAMPLE_NAME, Division(val=0.3, test=0), real)
     truth, other = list(state.counts)[:2]
@@ -55,7 +55,7 @@ def test_from_a_mistake_to_its_repair(
         tab.settle()
     tab.page.get_by_text("Where did they look?").click()
     tab.page.get_by_text("Grad-CAM of").nth(1).wait_for()  # both sides
-    tab.choose(f"Label {faces.count()} picture", truth)  # nothing is filled in
+    tab.choose(f"Label {faces.count()} image", truth)  # nothing is filled in
     tab.press("Label")
     until(lambda: all(load_state(SAMPLE_NAME, real).by_key[key].label == truth for key in keys))
     tab.page.get_by_text("Since this run:").wait_for()
@@ -65,7 +65,7 @@ def test_from_a_mistake_to_its_repair(
     later = list_runs(real)[0]
     assert later.id in tab.page.url
     assert came_after(later) == run
-    assert later.pictures == {"train": later.pictures["train"], "val": later.pictures["val"]}
+    assert later.images == {"train": later.images["train"], "val": later.images["val"]}
     tab.page.get_by_text("Of the same").wait_for()
     assert tab.page.get_by_text("had another label before").count()
 

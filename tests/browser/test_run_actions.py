@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.conftest import Tab, until
 from tests.evaluation.conftest import trained
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.datasets.importing import import_set
 from tlcore.datasets.sources import from_folder
 from tlcore.models.weights import ready

@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.conftest import Tab
 from tests.evaluation.made import write_parts
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.datasets.importing import import_set
 from tlcore.datasets.sources import from_folder
 from tlcore.settings import Settings
@@ -44,7 +44,7 @@ def test_the_opened_run_stays_through_views_datasets_and_pages(
         options = page.get_by_role("option").all_inner_texts()
         assert len(set(options)) == len(options) >= 2
         page.keyboard.press("Escape")
-        page.get_by_role("radio", name="Many pictures").click()
+        page.get_by_role("radio", name="Many images").click()
         tab.settle()
         assert f"run={run}" in page.url
         page.get_by_role("button", name="Add yours").click()
@@ -53,7 +53,7 @@ def test_the_opened_run_stays_through_views_datasets_and_pages(
         page.get_by_text("1 of 1").wait_for()
         tab.settle()
         assert f"run={run}" in page.url
-        tab.choose("Data set", OTHER)
+        tab.choose("Dataset", OTHER)
         assert f"run={run}" in page.url
         page.get_by_text("This head knows only blue and green.").wait_for()
         tab.open(f"/Feature_maps?set={PATCHES.replace(' ', '+')}&run={run}&network=head")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.browser.conftest import Tab, until
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.datasets.importing import import_set
 from tlcore.datasets.sources import from_folder
 from tlcore.settings import Settings
@@ -16,10 +16,10 @@ from tlcore.training.store import run_info
 def test_from_the_cost_to_a_rate_that_was_found(tab: Tab, real: Settings, tmp_path: Path) -> None:
     import_set("priced", from_folder(write_patches(tmp_path / "set")), real)
     tab.open("/Fine_tune?set=priced")
-    tab.choose("Data set", "priced")
+    tab.choose("Dataset", "priced")
     tab.choose("Backbone", "MobileNet-0.25")
     tab.choose("Input size", "96 × 96")
-    tab.page.get_by_text("24 pictures to go through the network once").wait_for()
+    tab.page.get_by_text("24 images to go through the network once").wait_for()
     tab.page.get_by_role("button", name="Start learning").click()
     tab.page.wait_for_url("**run=*")
     run = tab.page.url.split("run=")[1].split("&")[0]

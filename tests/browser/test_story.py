@@ -1,4 +1,4 @@
-"""The whole story in a real browser: real photographs, real weights, a real run."""
+"""The whole story in a real browser: real images, real weights, a real run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tlcore.datasets.store import load_set
 from tlcore.settings import Settings
 from tlcore.training.store import list_runs
 
-LONG = "1000"  # epochs: one picture a batch, so that there is a middle to interrupt
+LONG = "1000"  # epochs: one image a batch, so that there is a middle to interrupt
 
 
 def points(tab: Tab) -> int:
@@ -32,7 +32,7 @@ def points(tab: Tab) -> int:
 def start_run(tab: Tab, epochs: str) -> str:
     """Start a run on the sample with a double click, and return its id."""
     tab.open("/Fine_tune")
-    tab.choose("Data set", "Drawn sample")
+    tab.choose("Dataset", "Drawn sample")
     tab.choose("Input size", "96 × 96")
     tab.fill("Epochs", epochs)
     tab.page.get_by_text("Advanced").click()
@@ -68,15 +68,15 @@ def test_photographs_to_answers_and_maps(
     tab.page.get_by_role("link", name="Open Upload").click()
     tab.settle()
     tab.page.locator("input[type=file]").set_input_files([*map(str, photos[:6]), str(bad)])
-    tab.page.get_by_role("textbox", name="Its name").fill("Six photographs")
+    tab.page.get_by_role("textbox", name="Its name").fill("Six images")
     tab.page.get_by_role("textbox", name="Its name").blur()
-    tab.press("Make the data set")
+    tab.press("Make the dataset")
     tab.page.get_by_text("1 file could not be used").wait_for()
     assert tab.page.get_by_text("holiday.jpg").count()
-    assert len(load_set("Six photographs", real).samples) == 6
+    assert len(load_set("Six images", real).samples) == 6
 
     tab.go("Compare")
-    first = load_set("Six photographs", real).samples[0]
+    first = load_set("Six images", real).samples[0]
     truth = first.file.split("_", 1)[1].removesuffix(".JPEG").replace("_", " ")
     chart = tab.page.locator(".js-plotly-plot").first
     chart.get_by_text(truth).wait_for()
@@ -86,7 +86,7 @@ def test_photographs_to_answers_and_maps(
     address = tab.page.url
 
     tab.go("Feature maps")
-    tab.page.get_by_text("3 of 6").wait_for()  # the same picture
+    tab.page.get_by_text("3 of 6").wait_for()  # the same image
     maps = tab.page.locator(".maps span")
     assert maps.count() == 24
     before = maps.first.evaluate("tile => getComputedStyle(tile).backgroundImage")
@@ -98,7 +98,7 @@ def test_photographs_to_answers_and_maps(
     tab.page.get_by_text("Layer 29 of 154").wait_for()
     maps.nth(6).click()
     tab.page.get_by_text("What excites it most").wait_for()
-    tab.page.get_by_role("button", name="Find the pictures").click()
+    tab.page.get_by_role("button", name="Find the images").click()
     tab.page.get_by_text(re.compile("[Hh]ighest value")).wait_for()  # of one, or of several
     tab.settle()
     assert "channel=7" in tab.page.url

@@ -1,4 +1,4 @@
-"""Upload in a real browser: photographs brought, checked, mended, labelled, divided."""
+"""Upload in a real browser: images brought, checked, mended, labelled, divided."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COPIES, EACH = 2, 24
 
 @pytest.fixture
 def archive(width: int, photos: list[Path], tmp_path: Path) -> Path:
-    """A zip with an outer folder: two classes of photographs, two copies, a placeholder."""
+    """A zip with an outer folder: two classes of images, two copies, a placeholder."""
     path = tmp_path / f"two classes {width}.zip"
     with zipfile.ZipFile(path, "w") as out:
         for number, photo in enumerate(photos[: 2 * EACH]):
@@ -42,7 +42,7 @@ def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings)
     tab.page.set_viewport_size({"width": width, "height": 1000})
     tab.open("/Upload")
     tab.page.locator("input[type=file]").set_input_files(str(archive))
-    tab.press("Make the data set")
+    tab.press("Make the dataset")
     name = archive.stem
     tab.page.get_by_text("Exact copies").first.wait_for()  # the doctor speaks at once
 
@@ -52,11 +52,11 @@ def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings)
     assert load_set(name, real).counts == {"birds": EACH, "other": EACH}
     before = load_state(name, real).content_hash
 
-    view(tab, "Pictures and labels")
+    view(tab, "Images and labels")
     for place in (0, 3):
         tab.page.locator(f".st-key-thumb-p-{place} button >> visible=true").first.click()
         tab.settle()
-    field = tab.page.get_by_role("combobox", name="Label 2 pictures")
+    field = tab.page.get_by_role("combobox", name="Label 2 images")
     field.fill("other")
     tab.page.get_by_role("option", name="other").first.click()  # once the list has followed
     tab.settle()
@@ -72,6 +72,6 @@ def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings)
     assert set(load_set(name, real).counts_by_split) == {"train", "val", "test"}
 
     view(tab, "Overview")
-    tab.page.get_by_text("The average picture").wait_for()
+    tab.page.get_by_text("The average image").wait_for()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
     assert tab.errors == []

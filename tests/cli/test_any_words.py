@@ -13,7 +13,7 @@ import keras
 import pytest
 
 from tests.cli.running import answer, refusals, tlcore
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.__main__ import build_parser
 from tlcore.cli.options import output_file
 from tlcore.settings import Settings

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.running import answer, refusals, tlcore
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.settings import PROJECT, Settings
 
 SMALL = ("--backbone", "MobileNet-0.25", "--size", "32", "--random-weights")
@@ -25,7 +25,7 @@ def test_predict_names_the_unreadable_and_goes_on(
     real: Settings, photos: list[Path], tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.jpg"
-    broken.write_text("no picture")
+    broken.write_text("no image")
     done = tlcore(real, "predict", photos[0], broken, photos[1], "--top", "3", "--json")
     assert done.returncode == 1
     first, second, third = json.loads(done.stdout)
@@ -52,7 +52,7 @@ def test_predict_with_two_backbones_writes_a_table_and_where_they_looked(
     assert rows[0]["label"] == told[0]["top"][0]["label"]
     assert float(rows[0]["probability"]) == told[0]["top"][0]["probability"]
     with Image.open(looks) as drawn:
-        assert drawn.size == (3 * 448, 2 * 448)  # the picture and two maps, two pictures
+        assert drawn.size == (3 * 448, 2 * 448)  # the image and two maps, two images
 
 
 def test_train_show_predict_and_features_of_a_run(settings: Settings, tmp_path: Path) -> None:
@@ -71,15 +71,15 @@ def test_train_show_predict_and_features_of_a_run(settings: Settings, tmp_path: 
     assert (Path(shown["folder"]) / "model.keras").exists()
     assert [row["id"] for row in answer(settings, "runs")] == [trained["run"]]
 
-    picture = data / "blue" / "00.png"
-    [told] = answer(settings, "predict", picture, "--run", trained["run"])
+    image = data / "blue" / "00.png"
+    [told] = answer(settings, "predict", image, "--run", trained["run"])
     assert told["weights"] == "run"
     assert {row["label"] for row in told["top"]} == {"blue", "green"}
     assert sum(row["probability"] for row in told["top"]) == pytest.approx(1)
 
     npz, png = tmp_path / "maps.npz", tmp_path / "maps.png"
     words = ("--layer", "conv_pw_3_relu", "--run", trained["run"], "--npz", npz, "--png", png)
-    seen = answer(settings, "features", picture, *words)
+    seen = answer(settings, "features", image, *words)
     with np.load(npz) as file:
         maps = file["maps"]
     assert maps.dtype == np.float32
@@ -93,11 +93,11 @@ def test_features_of_what_a_run_has_changed(real: Settings, tmp_path: Path) -> N
     data = write_patches(tmp_path / "set", classes=2)
     base = ("--backbone", "MobileNet-0.25", "--size", "64")
     trained = answer(real, "train", data, *base, "--epochs", "1", "--fine-tune-epochs", "1")
-    picture, run = data / "blue" / "00.png", trained["run"]
+    image, run = data / "blue" / "00.png", trained["run"]
 
     def maps(layer: str, *words: str) -> tuple[dict[str, Any], np.ndarray]:
         npz = tmp_path / "maps.npz"
-        told = answer(real, "features", picture, "--layer", layer, *words, "--npz", npz)
+        told = answer(real, "features", image, "--layer", layer, *words, "--npz", npz)
         with np.load(npz) as file:
             return told, file["maps"]
 
@@ -187,8 +187,8 @@ def test_features_of_some_channels_drawn_as_asked(
     assert told["shape"] == [16, 16, 4]
     with np.load(npz) as file:
         assert file["maps"].shape == (16, 16, 4)
-    with Image.open(png) as picture:
-        assert picture.size == (2 * 112 + 4, 112)
+    with Image.open(png) as image:
+        assert image.size == (2 * 112 + 4, 112)
     bad = (("--grid", "4"), ("--channels", "a-b"), ("--channels", "99"))
     lines = [("features", photos[0], *SMALL, *words, *wrong) for wrong in bad]
     for status, said in refusals(settings, lines):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import answer, refusals, tlcore
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import ENTRY
@@ -57,7 +57,7 @@ def test_what_cannot_be_trained_makes_no_run(settings: Settings, tmp_path: Path)
     layer = ["--fine-tune-epochs", "1", "--unfreeze-from", "conv_dw_99"]
     found = refusals(settings, [["train", one, *small], ["train", more, *small, *layer]])
     assert [status for status, _ in found] == [1, 1]
-    assert "Expected pictures for validation" in found[0][1]
+    assert "Expected images for validation" in found[0][1]
     assert "Received 'conv_dw_99'" in found[1][1]
     assert list_runs(settings) == []
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tests.cli.running import answer, tlcore
 from tests.datasets.files import write_folder
-from tests.datasets.planted import faults, picture
+from tests.datasets.planted import faults, image
 from tlcore.settings import Settings
 
 
 def folder(tmp_path: Path) -> Path:
-    files = {f"{label}/{i}.jpg": picture(i + 50 * n) for n, label in enumerate("ab")
+    files = {f"{label}/{i}.jpg": image(i + 50 * n) for n, label in enumerate("ab")
              for i in range(12)}  # fmt: skip
     _, cut = faults()["truncated"]
     _, tiny = faults()["tiny"]
@@ -39,7 +39,7 @@ def test_the_whole_way_of_a_set(settings: Settings, tmp_path: Path) -> None:
     }  # fmt: skip
     shown = answer(settings, "dataset", "show", "mine")
     assert len(shown["images"]) == 25
-    assert [edit["words"] for edit in shown["edits"]] == ["divide 25 pictures (seed 4)"]
+    assert [edit["words"] for edit in shown["edits"]] == ["divide 25 images (seed 4)"]
 
     out = tmp_path / "out.zip"
     assert answer(settings, "dataset", "export", "mine", out)["hash"] == made["hash"]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.activations.tiles import GAP, TILE
 from tlcore.cli import features
 from tlcore.errors import TLCoreError
@@ -33,19 +33,19 @@ RECIPE = RunConfig(
 
 @pytest.fixture(scope="module")
 def place(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
-    """A home with real weights, and a picture that is wider than high."""
+    """A home with real weights, and an image that is wider than high."""
     folder = tmp_path_factory.mktemp("features")
-    picture = folder / "wide.png"
+    image = folder / "wide.png"
     noise = np.random.default_rng(0).integers(0, 255, (40, 64, 3), np.uint8)
-    Image.fromarray(noise).save(picture)
-    return Settings(home=folder / "home", keras_home=shared / "keras"), picture
+    Image.fromarray(noise).save(image)
+    return Settings(home=folder / "home", keras_home=shared / "keras"), image
 
 
 @pytest.fixture(scope="module")
 def runs(place: tuple[Settings, Path]) -> tuple[str, str]:
-    """A trained run with squashed pictures, and one that differs in its size, not trained."""
-    settings, picture = place
-    data = write_patches(picture.parent / "set", classes=2, each=4)
+    """A trained run with squashed images, and one that differs in its size, not trained."""
+    settings, image = place
+    data = write_patches(image.parent / "set", classes=2, each=4)
     made = []
     for recipe, train in ((RECIPE, True), (replace(RECIPE, size=32), False)):
         folder, lock = create_run(replace(recipe, dataset=str(data)), settings)
@@ -67,11 +67,9 @@ def asked(settings: Settings, *words: str | Path) -> dict[str, Any]:
     return told
 
 
-def maps(
-    settings: Settings, picture: Path, *words: str | Path
-) -> tuple[dict[str, Any], np.ndarray]:
-    npz = picture.parent / "maps.npz"
-    told = asked(settings, picture, *words, "--npz", npz)
+def maps(settings: Settings, image: Path, *words: str | Path) -> tuple[dict[str, Any], np.ndarray]:
+    npz = image.parent / "maps.npz"
+    told = asked(settings, image, *words, "--npz", npz)
     with np.load(npz) as file:
         return told, file["maps"]
 
@@ -80,42 +78,42 @@ def test_a_comparison_takes_what_is_the_runs_own(
     place: tuple[Settings, Path], runs: tuple[str, str]
 ) -> None:
     """Backbone, size and geometry, not those that are usual: else more would differ."""
-    settings, picture = place
-    told, changed = maps(settings, picture, *LAYER, "--compare-run", runs[0])
-    _, before = maps(settings, picture, *LAYER, *SMALL, "--fit", "squash")
-    _, after = maps(settings, picture, *LAYER, "--run", runs[0])
+    settings, image = place
+    told, changed = maps(settings, image, *LAYER, "--compare-run", runs[0])
+    _, before = maps(settings, image, *LAYER, *SMALL, "--fit", "squash")
+    _, after = maps(settings, image, *LAYER, "--run", runs[0])
     np.testing.assert_array_equal(changed, after - before)
     assert told["largest"] == float(np.abs(changed).max()) > 0
-    _, frozen = maps(settings, picture, "--layer", "conv_pw_3", "--compare-run", runs[0])
+    _, frozen = maps(settings, image, "--layer", "conv_pw_3", "--compare-run", runs[0])
     assert not frozen.any()
 
 
 def drawn(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("P") if picture.mode != "P" else picture)
+    with Image.open(path) as image:
+        return np.asarray(image.convert("P") if image.mode != "P" else image)
 
 
 def test_the_scale_is_the_layers_and_a_difference_has_zero_in_the_middle(
     place: tuple[Settings, Path], runs: tuple[str, str]
 ) -> None:
     """Pixels of the PNG against the NPZ of all channels, by the rule of ``grid.levels``."""
-    settings, picture = place
-    png = picture.parent / "maps.png"
-    _, whole = maps(settings, picture, *LAYER, *SMALL)
+    settings, image = place
+    png = image.parent / "maps.png"
+    _, whole = maps(settings, image, *LAYER, *SMALL)
     page = ("--channels", "5,2", "--grid", "1x2", "--png", png)
-    _, two = maps(settings, picture, *LAYER, *SMALL, *page, "--scale", "layer")
+    _, two = maps(settings, image, *LAYER, *SMALL, *page, "--scale", "layer")
     np.testing.assert_array_equal(two, whole[:, :, [5, 2]])
     low, high = whole.min(), whole.max()
     expected = np.floor((two[0, 0] - low) / (high - low) * 255 + 0.5)
     assert np.abs(drawn(png)[0, [0, TILE + GAP]] - expected).max() <= 1
 
-    _, changed = maps(settings, picture, *LAYER, "--compare-run", runs[0])
+    _, changed = maps(settings, image, *LAYER, "--compare-run", runs[0])
     for scale, reach in (
         ((), np.abs(changed).max()),
         (("--scale", "layer"), np.abs(changed).max()),
         (("--scale", "channel"), np.abs(changed[:, :, [5, 2]]).max(axis=(0, 1))),
     ):
-        maps(settings, picture, *LAYER, "--compare-run", runs[0], *page, *scale)
+        maps(settings, image, *LAYER, "--compare-run", runs[0], *page, *scale)
         expected = np.floor((changed[0, 0, [5, 2]] / reach + 1) / 2 * 255 + 0.5)
         assert np.abs(drawn(png)[0, [0, TILE + GAP]] - expected).max() <= 1
 
@@ -141,9 +139,9 @@ def refused(run: str, other: str) -> Sequence[tuple[tuple[str, ...], str]]:
 def test_what_would_be_wrong_is_refused(
     place: tuple[Settings, Path], runs: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings, picture = place
+    settings, image = place
     for words, said in refused(*runs):
         with pytest.raises((TLCoreError, SystemExit)) as error:
-            asked(settings, picture, *LAYER, *words)
+            asked(settings, image, *LAYER, *words)
         assert said in f"{error.value}{capsys.readouterr().err}", words
-    assert sorted(path.name for path in picture.parent.glob("*.npz")) == ["maps.npz"]
+    assert sorted(path.name for path in image.parent.glob("*.npz")) == ["maps.npz"]

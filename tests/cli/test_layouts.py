@@ -1,4 +1,4 @@
-"""Data sets as people download them, through the command line: what is a class and what a split."""
+"""Datasets as people download them, through the command line: what is a class and what a split."""
 
 from __future__ import annotations
 

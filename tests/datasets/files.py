@@ -1,4 +1,4 @@
-"""Small real picture files, made when a test asks for them."""
+"""Small real image files, made when a test asks for them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def jpeg(seed: int = 0) -> bytes:
 
 
 def every_format() -> dict[str, bytes]:
-    """One picture in each format we read."""
+    """One image in each format we read."""
     image = scene(1)
     return {
         "a.jpg": encoded(image, "JPEG"),

@@ -1,4 +1,4 @@
-"""A set with one of each fault among 300 clean pictures, made by code."""
+"""A set with one of each fault among 300 clean images, made by code."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def clean() -> dict[str, bytes]:
     for number in range(CLEAN):
         label = CLASSES[number % 3]
         part = "val" if number % 5 == 0 else "train"
-        files[f"{part}/{label}/{number:03}.jpg"] = picture(number, number % 3)
+        files[f"{part}/{label}/{number:03}.jpg"] = image(number, number % 3)
     return files
 
 
-def picture(seed: int, channel: int = 0) -> bytes:
+def image(seed: int, channel: int = 0) -> bytes:
     return encoded(tinted(seed, channel), "JPEG", quality=85)
 
 
@@ -34,18 +34,18 @@ def tinted(seed: int, channel: int = 0) -> Image.Image:
 
 def faults() -> dict[str, tuple[str, dict[str, bytes]]]:
     """What the doctor should call it, and the planted files: fault → (kind, files)."""
-    image = scene(1000, *SIZE)
-    whole = encoded(image, "JPEG")
+    first = scene(1000, *SIZE)
+    whole = encoded(first, "JPEG")
     turned = Image.Exif()
     turned[0x0112] = 6
-    clear = image.convert("RGBA")
+    clear = first.convert("RGBA")
     clear.putalpha(Image.linear_gradient("L").resize(SIZE))
     deep = Image.fromarray(np.asarray(scene(1004, *SIZE).convert("L")).astype("u2") * 257)
     frames = [scene(seed, *SIZE).convert("P") for seed in (1005, 1006)]
     odd = scene(1007, *SIZE)
     half = tinted(0, 0).resize((96, 72), Image.Resampling.LANCZOS)
     return {
-        "no picture": ("unreadable", {"train/ants/notes.jpg": b"these are words"}),
+        "no image": ("unreadable", {"train/ants/notes.jpg": b"these are words"}),
         "truncated": ("truncated", {"train/ants/cut.jpg": whole[: len(whole) // 2]}),
         "wrong ending": ("wrong-ending", {"train/ants/really.png": encoded(odd, "JPEG")}),
         "animated": (
@@ -64,10 +64,10 @@ def faults() -> dict[str, tuple[str, dict[str, bytes]]]:
         "tiny": ("tiny", {"train/flies/tiny.png": encoded(scene(1003, 40, 30), "PNG")}),
         "long": ("elongated", {"train/flies/long.jpg": encoded(scene(1008, 600, 90), "JPEG")}),
         "placeholder": ("uniform", {"train/flies/none.png": encoded(placeholder(), "PNG")}),
-        "copy": ("duplicate", {"train/bees/copy.jpg": picture(1, 1)}),
+        "copy": ("duplicate", {"train/bees/copy.jpg": image(1, 1)}),
         "near copy": ("near-duplicate", {"train/ants/near.jpg": encoded(
             tinted(3, 0).resize((96, 72), Image.Resampling.LANCZOS), "JPEG", quality=60)}),
-        "two labels": ("two-labels", {"train/bees/ant.jpg": picture(6, 0)}),
+        "two labels": ("two-labels", {"train/bees/ant.jpg": image(6, 0)}),
         "in two parts": ("leak", {"train/ants/leaked.jpg": encoded(half, "JPEG", quality=70)}),
     }  # fmt: skip
 

@@ -135,7 +135,7 @@ def test_floats(row: list[float], expected: tuple[int, ...]) -> None:
 
 
 def turned(orientation: int, form: str) -> bytes:
-    """A picture that looks upright as 2 × 3, stored as a camera held in this way stores it."""
+    """An image that looks upright as 2 × 3, stored as a camera held in this way stores it."""
     upright = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(3, 2) * 40)
     turn = Image.Transpose
     back = {
@@ -164,6 +164,6 @@ def test_exif_rotation_is_applied(orientation: int, form: str) -> None:
     assert np.abs(found - np.arange(6).reshape(3, 2) * 40).max() <= (3 if form == "JPEG" else 0)
 
 
-def test_damaged_exif_does_not_cost_the_picture() -> None:
+def test_damaged_exif_does_not_cost_the_image() -> None:
     data = encoded(Image.new("RGB", (5, 4)), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff broken")
     assert decode(data, "a", Limits()).size == (5, 4)

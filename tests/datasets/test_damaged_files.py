@@ -1,4 +1,4 @@
-"""Damaged files: a picture or a BadImage, nothing else, for every format and for zips."""
+"""Damaged files: an image or a BadImage, nothing else, for every format and for zips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is accepted as a picture, what is refused, and what the refusal says."""
+"""What is accepted as an image, what is refused, and what the refusal says."""
 
 from __future__ import annotations
 

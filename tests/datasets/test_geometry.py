@@ -1,4 +1,4 @@
-"""Each fit against what its words promise, on pictures whose answer is known."""
+"""Each fit against what its words promise, on images whose answer is known."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_pad_keeps_the_proportion_and_fills_with_mean_grey() -> None:
     assert (tall == pixels.transpose(1, 0, 2)).all()
 
 
-def test_the_picture_is_not_changed() -> None:
+def test_the_image_is_not_changed() -> None:
     image = ramp(30, 20)
     fit(image, 8)[:] = 0
     assert image.tobytes() == ramp(30, 20).tobytes()

@@ -36,7 +36,7 @@ time.sleep(60)
 
 
 def start(settings: Settings, how: str = "go") -> subprocess.Popen[str]:
-    """Import in a process of its own, which with "wait" stands still at its first picture."""
+    """Import in a process of its own, which with "wait" stands still at its first image."""
     return subprocess.Popen(
         [sys.executable, "-c", IMPORT, str(settings.home), how],
         stdin=subprocess.PIPE,

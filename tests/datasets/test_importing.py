@@ -26,7 +26,7 @@ def some(count: int, label: str = "ants", first: int = 0) -> list[tuple[str, byt
 
 
 def test_bytes_are_kept_as_they_came_under_their_hash(settings: Settings) -> None:
-    data = {f"ants/{name}": picture for name, picture in every_format().items()}
+    data = {f"ants/{name}": image for name, image in every_format().items()}
     report = import_set("mine", from_uploads(data.items()), settings)
     assert (report.refused, report.added) == ((), 6)
     for sample in report.dataset.samples:
@@ -217,5 +217,5 @@ def test_a_home_that_cannot_be_written_is_said(settings: Settings) -> None:
 
 
 def left_over(settings: Settings) -> set[str]:
-    """What lies in the folder of data sets, the lock aside."""
+    """What lies in the folder of datasets, the lock aside."""
     return {path.name for path in settings.datasets.iterdir()} - {".lock"}

@@ -14,11 +14,11 @@ from tlcore.settings import Limits, Settings
 
 
 @pytest.mark.parametrize("label", PAINTERS)
-def test_a_picture_is_the_same_every_time_and_like_no_other(label: str) -> None:
-    pictures = [draw(label, split, number) for split in COUNTS for number in (1, 2)]
-    assert len({content_id(picture) for picture in pictures}) == 4
-    assert draw(label, "train", 1) == pictures[0]
-    sizes = {decode(picture, "a", Limits()).size for picture in pictures}
+def test_a_image_is_the_same_every_time_and_like_no_other(label: str) -> None:
+    images = [draw(label, split, number) for split in COUNTS for number in (1, 2)]
+    assert len({content_id(image) for image in images}) == 4
+    assert draw(label, "train", 1) == images[0]
+    sizes = {decode(image, "a", Limits()).size for image in images}
     assert sizes <= {(320, 320), (400, 300), (300, 400)}
 
 

@@ -60,7 +60,7 @@ def test_a_damaged_set_does_not_break_the_list(settings: Settings, content: str)
     (settings.datasets / "empty").mkdir()
     assert names(settings) == ["good"]
     with pytest.raises(
-        BadDataset, match=r"Expected the data set 'bad' to have a readable set\.json"
+        BadDataset, match=r"Expected the dataset 'bad' to have a readable set\.json"
     ):
         load_set("bad", settings)
     delete_set("bad", settings)
@@ -106,7 +106,7 @@ def test_a_set_in_use_is_neither_renamed_nor_deleted(settings: Settings) -> None
 
 
 def test_a_folder_is_read_in_place_without_decoding(tmp_path: Path) -> None:
-    files = {"ants/1.JPG": b"not even a picture", "ants/deep/2.png": b"", "bees/3.webp": b""}
+    files = {"ants/1.JPG": b"not even an image", "ants/deep/2.png": b"", "bees/3.webp": b""}
     extra = {"README.txt": b"", "loose.jpg": b"", "ants/notes.csv": b"", ".hidden/4.jpg": b""}
     dataset = read_folder(write_folder(tmp_path / "insects", {**files, **extra}))
     assert dataset.name == "insects"
@@ -159,8 +159,8 @@ def test_thumbnails_are_square_made_once_and_kept(settings: Settings, tmp_path: 
     assert thumbnail(sample, settings, side=16) != b"from the disk"
 
 
-def test_a_thumbnail_of_what_is_no_picture(settings: Settings, tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(b"no picture")
+def test_a_thumbnail_of_what_is_no_image(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"no image")
     for name in ("a.jpg", "gone.jpg"):
         with pytest.raises(BadImage, match=f"ants/{name}: Expected"):
             thumbnail(Sample(f"ants/{name}", tmp_path / name, "", "ants", None), settings)

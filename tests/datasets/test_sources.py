@@ -54,7 +54,7 @@ def test_names_that_are_no_text_become_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["gone", "file.txt"])
 def test_what_is_no_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "file.txt").write_text("hello")
-    with pytest.raises(BadDataset, match="Expected a folder of pictures"):
+    with pytest.raises(BadDataset, match="Expected a folder of images"):
         from_folder(tmp_path / name)
 
 

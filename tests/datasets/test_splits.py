@@ -1,4 +1,4 @@
-"""How a data set divides: kept where given, else by class, by seed and by nothing else."""
+"""How a dataset divides: kept where given, else by class, by seed and by nothing else."""
 
 from __future__ import annotations
 
@@ -96,14 +96,14 @@ def test_a_given_split_is_kept_and_test_is_used_by_neither() -> None:
     assert sizes(val) == {"a": 3, "b": 3} and {s.split for s in val} == {"val"}
 
 
-def test_without_a_val_folder_training_pictures_are_divided() -> None:
+def test_without_a_val_folder_training_images_are_divided() -> None:
     groups = [(label, count, split) for label in "ab" for count, split in
               ((10, "train"), (4, "test"))]  # fmt: skip
     train, val = split_samples(dataset(*groups))
     assert (sizes(train), sizes(val)) == ({"a": 8, "b": 8}, {"a": 2, "b": 2})
 
 
-def test_pictures_added_without_split_are_divided_beside_a_given_one() -> None:
+def test_images_added_without_split_are_divided_beside_a_given_one() -> None:
     groups = [(label, count, split) for label in "ab" for count, split in
               ((5, "train"), (3, "val"), (10, None))]  # fmt: skip
     train, val = split_samples(dataset(*groups))

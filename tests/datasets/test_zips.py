@@ -134,7 +134,7 @@ def test_a_damaged_entry_is_refused_and_the_rest_arrives() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"no zip at all", jpeg(), b"PK\5\6" + bytes(3)])
 def test_what_is_no_zip(data: bytes) -> None:
-    with pytest.raises(BadDataset, match="Expected a zip archive of pictures"):
+    with pytest.raises(BadDataset, match="Expected a zip archive of images"):
         from_zip(io.BytesIO(data), Limits())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.export.bundle_check import Check
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -35,7 +35,7 @@ class Finished:
 
     settings: Settings
     run: str
-    data: Path  # the folder of its pictures
+    data: Path  # the folder of its images
 
 
 @pytest.fixture(scope="session")

@@ -18,14 +18,14 @@ from tlcore.training.store import run_info
 from tlcore.training.worker import work
 
 REAL = {"backbone": "MobileNet-0.25", "size": 64, "batch_size": 4}
-PARTS = {"train": 12, "val": 8, "test": 8}  # pictures of each class
+PARTS = {"train": 12, "val": 8, "test": 8}  # images of each class
 
 
 def write_parts(folder: Path, counts: dict[str, dict[str, int]], spread: float = 25) -> Path:
-    """Write part/class folders of noisy pictures: reddish ants, bluish bees.
+    """Write part/class folders of noisy images: reddish ants, bluish bees.
 
     Args:
-        counts: part → class → pictures.
+        counts: part → class → images.
         spread: of the noise around a class's colour, 0…255; the greater, the harder.
     """
     draw = np.random.default_rng(0)
@@ -36,8 +36,8 @@ def write_parts(folder: Path, counts: dict[str, dict[str, int]], spread: float =
             for place in range(number):
                 tint = np.array(colours[label]) + draw.normal(0, spread, 3)
                 pixels = tint + draw.normal(0, 20, (48, 48, 3))
-                picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-                picture.save(folder / part / label / f"{place:02}.png")
+                image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+                image.save(folder / part / label / f"{place:02}.png")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Picture files of every kind that is read in a way of its own."""
+"""Image files of every kind that is read in a way of its own."""
 
 from __future__ import annotations
 

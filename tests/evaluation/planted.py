@@ -17,7 +17,7 @@ def judged(
     imagenet: list[int] | None = None,
     run: str = "planted",
 ) -> Judged:
-    """A picture for each label, called 000.jpg, 001.jpg …"""
+    """An image for each label, called 000.jpg, 001.jpg …"""
     classes = tuple(f"class {index}" for index in range(len(probabilities[0])))
     samples = tuple(
         Sample(f"{number:03}.jpg", Path(f"{number:03}.jpg"), f"{number:064x}", classes[label], part)
@@ -34,12 +34,12 @@ def judged(
     )
 
 
-def drawn(pictures: int, classes: int, seed: int, part: str = "test") -> Judged:
+def drawn(images: int, classes: int, seed: int, part: str = "test") -> Judged:
     """Answers of a network that is right more often than not, drawn with a seed."""
     draw = np.random.default_rng(seed)
-    labels = draw.integers(0, classes, pictures)
-    logits = draw.normal(0, 1.5, (pictures, classes))
-    logits[np.arange(pictures), labels] += 1.5
+    labels = draw.integers(0, classes, images)
+    logits = draw.normal(0, 1.5, (images, classes))
+    logits[np.arange(images), labels] += 1.5
     powers = np.exp(logits)
     shares = powers / powers.sum(axis=1, keepdims=True)
     return judged(labels.tolist(), shares.tolist(), part)

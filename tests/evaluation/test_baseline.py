@@ -1,4 +1,4 @@
-"""ImageNet alone: what its classes are worth on photographs of breeds that training never met."""
+"""ImageNet alone: what its classes are worth on images of breeds that training never met."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tlcore.training.run import RunInfo
 
 @pytest.fixture(scope="module")
 def of_group(shared: Path) -> Callable[[str], list[Path]]:
-    """The photographs of a group of ImageNet's classes, each of another class."""
+    """The images of a group of ImageNet's classes, each of another class."""
     wnids, groups = imagenet_classes()[0], imagenet_groups()
     photos = sorted((shared / "photos").glob("*.JPEG"))
 
@@ -58,7 +58,7 @@ def test_a_breed_that_training_never_met_counts_as_its_group(run: tuple[Settings
     settings, info = run
     found = evaluate_run(settings, info.id)
     assert found.imagenet is not None
-    assert found.pictures == 15
+    assert found.images == 15
     assert found.imagenet.value >= 12 / 15  # 4 of 15 by the most frequent label
     assert found.majority.label == "birds"
 
@@ -70,7 +70,7 @@ def test_an_image_of_a_group_that_training_never_met_gets_no_label(
     settings, info = run
     found: Evaluation = evaluate_run(settings, info.id)
     assert found.imagenet_unlabelled == 1
-    words = "1 picture got no label"
+    words = "1 image got no label"
     assert words in found.imagenet_note
     assert replace(found, imagenet_unlabelled=0) != found
     table = tlcore(settings, "runs", "evaluate", info.id)

@@ -62,7 +62,7 @@ def test_agreement_scores_and_order() -> None:
 
 
 def test_no_head_is_judged_by_what_it_learned_from() -> None:
-    """The second head gives what the first gives; of the two validation pictures it knows one."""
+    """The second head gives what the first gives; of the two validation images it knows one."""
     rows = [(sample, (*briefs, briefs[-1])) for sample, briefs in ROWS]
     other = Head("second", ("dog", "cat"), frozenset({"c"}))
     frame = table_of(rows, [HEAD, other], baseline_of(ROWS, PARTS), PARTS)
@@ -73,7 +73,7 @@ def test_no_head_is_judged_by_what_it_learned_from() -> None:
     assert (head_score(alone).right, head_score(alone).images) == (1, 1)
 
 
-def test_without_training_pictures_nothing_is_claimed() -> None:
+def test_without_training_images_nothing_is_claimed() -> None:
     rows = ROWS[2:]
     assert baseline_of(rows, PARTS) is None
     frame = table_of(rows, [HEAD], None, PARTS)
@@ -115,7 +115,7 @@ def test_what_nobody_can_know_is_blank() -> None:
     assert together(frame, "imagenet", "label")[1] == ["car", "cat", "dog", "no label"]
 
 
-def test_the_heat_map_counts_every_picture_once() -> None:
+def test_the_heat_map_counts_every_image_once() -> None:
     frame = table_of(ROWS, [HEAD], baseline_of(ROWS, PARTS), PARTS)
     rows, columns, counts = together(frame, "imagenet", "head")
     assert rows == ["tabby", "golden retriever"]

@@ -22,7 +22,7 @@ from tests.evaluation.odd import odd_files, turned
 from tlcore.datasets.image_io import read
 from tlcore.datasets.locks import sweep
 from tlcore.errors import RunError, StorageError
-from tlcore.export.bundle import LITERT, NEEDED, PICTURES, make_bundle
+from tlcore.export.bundle import IMAGES, LITERT, NEEDED, make_bundle
 from tlcore.export.bundle_check import FORMATS, Pages, check, read_checks
 from tlcore.percentages import percent
 from tlcore.settings import PROJECT, Settings
@@ -57,7 +57,7 @@ def test_every_format_was_compared_and_is_there(bundle: Bundle) -> None:
     for each in bundle.checks:
         form = FORMATS[each.format]
         assert each.offered, each.fault
-        assert each.pictures == PICTURES
+        assert each.images == IMAGES
         assert each.greatest is not None
         assert each.greatest <= (form.tolerance or 0.5)
         assert (bundle.folder / form.file).exists()
@@ -81,7 +81,7 @@ def test_the_card_says_what_was_measured(bundle: Bundle) -> None:
     assert f"Validation accuracy {accuracy}, 95% interval" in card
     for each in bundle.checks:
         assert f"{each.greatest:.1e}" in card
-        assert f"{each.agreed} of {PICTURES}" in card
+        assert f"{each.agreed} of {IMAGES}" in card
     assert "blocks from conv_dw_12 on" in card
     assert str(bundle.settings.home) not in card
 
@@ -168,7 +168,7 @@ def test_the_command_line_says_why_there_is_none(settings: Settings, tmp_path: P
 
 
 def photographs(folder: Path, photos: list[Path]) -> list[Path]:
-    """Real photographs of several sizes, one of them in all eight ways to hold a camera."""
+    """Real images of several sizes, one of them in all eight ways to hold a camera."""
     chosen = [path for path in photos[::30]]
     with Image.open(photos[3]) as image:
         for turn in range(1, 9):

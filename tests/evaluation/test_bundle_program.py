@@ -118,7 +118,7 @@ def test_a_damaged_file_of_the_bundle_is_named(folder: Path, tmp_path: Path, nam
 def test_a_difference_is_told_by_its_size(
     greatest: float, agreed: int, points: str, images: str, judge: bool
 ) -> None:
-    found = Check("tflite-int8", pictures=32, greatest=greatest, agreed=agreed)
+    found = Check("tflite-int8", images=32, greatest=greatest, agreed=agreed)
     advice = " Judge it by your own images before you use it." if judge else ""
     assert found.words == (
         f"The greatest difference of a probability is {points}. {images} another class.{advice}"

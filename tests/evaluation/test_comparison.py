@@ -82,7 +82,7 @@ def test_who_changed_sides() -> None:
     assert found.difference.value == pytest.approx(0.2)
     assert found.difference.p == 1.0
     assert found.sentence == (
-        "Of the same 5 pictures, which neither run learned from, the earlier one got 2 right and "
+        "Of the same 5 images, which neither run learned from, the earlier one got 2 right and "
         "the later one 3: 2 changed for the better, 1 for the worse. That is no clear change: "
         "it may well be chance (p = 1)."
     )
@@ -91,7 +91,7 @@ def test_who_changed_sides() -> None:
 
 
 def test_the_present_label_judges_both() -> None:
-    """Picture 3, labelled 1 by mistake, is relabelled 0: both had been right all along."""
+    """Image 3, labelled 1 by mistake, is relabelled 0: both had been right all along."""
     first, second = pair()
     now = {s.sha256: s.label for s in first.samples} | {first.samples[3].sha256: "class 0"}
     found = compare_runs(first, second, now)
@@ -99,14 +99,14 @@ def test_the_present_label_judges_both() -> None:
     assert found.relabelled == 1
     del now[first.samples[0].sha256]
     found = compare_runs(first, second, now)
-    assert (found.pictures, found.left_out) == (4, 1)
+    assert (found.images, found.left_out) == (4, 1)
 
 
 def test_runs_divided_differently_meet_on_what_they_share() -> None:
     first, second = pair()
     found = compare_runs(first.take(np.array([0, 1, 2])), second.take(np.array([1, 2, 3, 4])), None)
-    assert (found.pictures, found.left_out) == (2, 3)
-    with pytest.raises(RunError, match="divide their pictures differently"):
+    assert (found.images, found.left_out) == (2, 3)
+    with pytest.raises(RunError, match="divide their images differently"):
         compare_runs(first.take(np.array([0])), second.take(np.array([1])), None)
 
 
@@ -129,4 +129,4 @@ def test_a_clear_change_is_called_one() -> None:
     right = judged(labels, [A, B] * 12, run="late")
     assert "better, by more than chance" in compare_runs(wrong, right, None).sentence
     assert "worse, by more than chance" in compare_runs(right, wrong, None).sentence
-    assert "No picture changed sides" in compare_runs(right, right, None).sentence
+    assert "No image changed sides" in compare_runs(right, right, None).sentence

@@ -23,7 +23,7 @@ def test_points_and_shares_equal_scikit_learns(shape: tuple[int, int]) -> None:
     np.testing.assert_array_equal(principal(values)[0], points)
 
 
-def test_pictures_that_are_all_the_same_have_a_map_too() -> None:
+def test_images_that_are_all_the_same_have_a_map_too() -> None:
     points, explained = principal(np.ones((5, 4), np.float32))
     assert not points.any()
     assert explained == (0.0, 0.0)

@@ -30,14 +30,14 @@ def test_wilson_never_leaves_what_is_possible() -> None:
 
 
 def test_a_share_says_its_doubt() -> None:
-    assert share_of(144, 153).words == "94% (89–97, 153 pictures)"
-    assert share_of(1, 1).words == "100% (21–100, 1 picture)"
+    assert share_of(144, 153).words == "94% (89–97, 153 images)"
+    assert share_of(1, 1).words == "100% (21–100, 1 image)"
 
 
-@pytest.mark.parametrize(("right", "pictures"), [(3, 2), (-1, 2), (0, 0)])
-def test_a_share_of_nothing_is_refused(right: int, pictures: int) -> None:
-    with pytest.raises(ValueError, match="at least one picture"):
-        share_of(right, pictures)
+@pytest.mark.parametrize(("right", "images"), [(3, 2), (-1, 2), (0, 0)])
+def test_a_share_of_nothing_is_refused(right: int, images: int) -> None:
+    with pytest.raises(ValueError, match="at least one image"):
+        share_of(right, images)
 
 
 def test_of_equally_many_images_a_class_the_mean_is_the_accuracy() -> None:

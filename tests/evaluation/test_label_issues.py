@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.made import trained
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.training.test_train import SMALL
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.store import open_dataset
@@ -79,7 +79,7 @@ def test_a_copy_is_never_judged_by_a_head_that_learned_from_the_other(
 def test_flipped_labels_of_ants_and_bees_come_first(
     real: Settings, shared: Path, tmp_path: Path
 ) -> None:
-    """The set as links, so that the features of a picture are the same whatever its label is."""
+    """The set as links, so that the features of an image are the same whatever its label is."""
     source = shared / "datasets" / "hymenoptera"
     for seed in range(3):
         folder = tmp_path / f"flipped {seed}"

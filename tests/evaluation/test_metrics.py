@@ -19,9 +19,9 @@ from tlcore.evaluation.metrics import at_threshold, best, cell, curves, mistakes
 CONSTANT = judged([0] * 17 + [1] * 2, [[0.9, 0.1]] * 19)
 
 
-@pytest.mark.parametrize(("pictures", "classes", "seed"), [(200, 2, 0), (333, 5, 1), (40, 12, 2)])
-def test_every_number_equals_scikit_learns(pictures: int, classes: int, seed: int) -> None:
-    said = drawn(pictures, classes, seed)
+@pytest.mark.parametrize(("images", "classes", "seed"), [(200, 2, 0), (333, 5, 1), (40, 12, 2)])
+def test_every_number_equals_scikit_learns(images: int, classes: int, seed: int) -> None:
+    said = drawn(images, classes, seed)
     found = evaluate(said, drawn(300, classes, 9, "train"), "hash")
     truth, answers = said.labels, said.answers
     assert found.accuracy.value == pytest.approx(metrics.accuracy_score(truth, answers))
@@ -45,7 +45,7 @@ def test_every_number_equals_scikit_learns(pictures: int, classes: int, seed: in
         assert (figures.precision.value if figures.precision else 0) == pytest.approx(precision)
         assert (figures.recall.value if figures.recall else 0) == pytest.approx(recall)
         assert (figures.f1 or 0) == pytest.approx(f1)
-        assert figures.pictures == support
+        assert figures.images == support
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -96,21 +96,21 @@ def test_a_constant_model_on_17_to_2_is_called_one() -> None:
     assert found.accuracy.value == pytest.approx(17 / 19)
     assert found.balanced_accuracy.value == 0.5
     assert found.majority.accuracy == found.accuracy
-    assert "to every picture" in found.warnings[0]
-    assert any("judged by 2 pictures only" in words for words in found.warnings)
+    assert "to every image" in found.warnings[0]
+    assert any("judged by 2 images only" in words for words in found.warnings)
     never = found.per_class[1]
     assert never.precision is None
     assert never.recall is not None and never.recall.value == 0
     assert found.two_class is not None and found.two_class.roc_area == 0.5
 
 
-def test_a_class_with_neither_pictures_nor_answers_has_no_figures() -> None:
+def test_a_class_with_neither_images_nor_answers_has_no_figures() -> None:
     said = judged([0, 1], [[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
     found = evaluate(said, said, "hash")
     third = found.per_class[2]
     assert (third.precision, third.recall, third.f1) == (None, None, None)
     assert found.macro_f1 == 1
-    assert any("No picture of “class 2”" in words for words in found.warnings)
+    assert any("No image of “class 2”" in words for words in found.warnings)
 
 
 def test_baselines_learn_from_the_training_part_alone() -> None:
@@ -131,7 +131,7 @@ def test_a_certain_mistake_costs_its_whole_logit() -> None:
     assert evaluate(said, said, "").log_loss == pytest.approx(100)
 
 
-def test_the_pictures_behind_a_cell_are_as_many_as_it_says_worst_first() -> None:
+def test_the_images_behind_a_cell_are_as_many_as_it_says_worst_first() -> None:
     said = drawn(250, 4, 3)
     matrix = evaluate(said, said, "").matrix
     for true, row in enumerate(matrix):

@@ -1,4 +1,4 @@
-"""The bundle's program reads every picture as the page does, byte for byte."""
+"""The bundle's program reads every image as the page does, byte for byte."""
 
 from __future__ import annotations
 

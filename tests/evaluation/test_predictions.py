@@ -15,14 +15,14 @@ from PIL import Image
 from scipy.special import log_softmax
 
 from tests.evaluation.made import REAL, stored, trained, write_parts
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.training.test_train import SMALL
 from tlcore.datasets.geometry import fit
 from tlcore.evaluation.predictions import Answers, judge, kept
 from tlcore.inference.tasks import answers, evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.provenance import pictures_of
+from tlcore.training.provenance import images_of
 from tlcore.training.run import RunInfo
 from tlcore.training.store import run_info
 
@@ -163,7 +163,7 @@ def test_an_interrupted_review_goes_on_from_there(
 def test_an_image_that_comes_back_counts_again(run: RunInfo, home: Settings) -> None:
     """One that is gone, or another in its place, is left out by name as long as that lasts."""
     whole = evaluate_run(home, run.id, "val")
-    first, second = pictures_of(run_info(run.id, home), "val")[:2]
+    first, second = images_of(run_info(run.id, home), "val")[:2]
     own = first.path.read_bytes()
     (run.folder / "answers-val.npz").unlink()
     first.path.write_bytes(second.path.read_bytes())

@@ -112,7 +112,7 @@ def wilson(right: int, images: int) -> tuple[float, float]:
 
 def assert_share(share: dict[str, Any], right: int, images: int) -> None:
     """The product has 1.96 standard deviations, SciPy 1.95996."""
-    assert (share["pictures"], share["value"]) == (images, pytest.approx(right / images))
+    assert (share["images"], share["value"]) == (images, pytest.approx(right / images))
     assert (share["low"], share["high"]) == pytest.approx(wilson(right, images), abs=3e-5)
 
 
@@ -218,7 +218,7 @@ def test_a_class_without_images_is_left_out_by_name(recomputed: Recomputed) -> N
     found, truth = recomputed.found, recomputed.truth
     absent = sorted(set(range(recomputed.classes)) - set(truth.tolist()))
     for index in absent:
-        assert any(f"No picture of “class {index:03}” was judged" in words for words in
+        assert any(f"No image of “class {index:03}” was judged" in words for words in
                    found["warnings"])  # fmt: skip
     assert not any("never says" in words and f"class {index:03}" in words
                    for words in found["warnings"] for index in absent)  # fmt: skip

@@ -103,14 +103,14 @@ def test_a_face_is_a_small_square_and_a_file_that_is_gone_has_none(tmp_path: Pat
     [
         ([59, 58], [60, 60], "No class is recognised clearly less often than the others."),
         ([60, 60], [60, 60], "No class is recognised clearly less often than the others."),
-        ([3] * 100 + [2] * 20, [3] * 120, "With fewer than 10 pictures of each class, it cannot"),
-        ([12, 1], [12, 3], "No class with at least 10 pictures is recognised clearly less often"),
-        ([58, 57, 30], [60] * 3, "It recognises “class 2” (30 of 60 pictures) clearly less often"),
+        ([3] * 100 + [2] * 20, [3] * 120, "With fewer than 10 images of each class, it cannot"),
+        ([12, 1], [12, 3], "No class with at least 10 images is recognised clearly less often"),
+        ([58, 57, 30], [60] * 3, "It recognises “class 2” (30 of 60 images) clearly less often"),
         ([19] * 59 + [16], [20] * 60, "No class is recognised clearly less often"),  # 1 of 60
         (
             [60] * 6 + [10, 20, 15, 5], [60] * 10,
-            "It recognises “class 9” (5 of 60 pictures), “class 6” (10 of 60 pictures), “class 8” "
-            "(15 of 60 pictures) and 1 more clearly less often than the others.",
+            "It recognises “class 9” (5 of 60 images), “class 6” (10 of 60 images), “class 8” "
+            "(15 of 60 images) and 1 more clearly less often than the others.",
         ),
     ],
 )  # fmt: skip

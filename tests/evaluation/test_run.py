@@ -32,7 +32,7 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import ENTRY, make_room
 from tlcore.training.feature_keys import ROW_ID
-from tlcore.training.provenance import pictures_of
+from tlcore.training.provenance import images_of
 from tlcore.training.run import RunInfo
 
 EVEN = {part: {"ants": number, "bees": number} for part, number in PARTS.items()}
@@ -55,12 +55,12 @@ def asked_of(settings: Settings, info: RunInfo, part: str) -> Judged:
 
 
 def refuse(paths: Sequence[Path]) -> Answers:
-    raise AssertionError(f"asked again about {len(paths)} pictures")
+    raise AssertionError(f"asked again about {len(paths)} images")
 
 
-def test_test_pictures_never_reach_a_fit(run: RunInfo, home: Settings) -> None:
-    """By hash: the run's parts do not meet, and what the fit read from holds no test picture."""
-    parts = {part: {s.sha256 for s in pictures_of(run, part)} for part in PARTS}
+def test_test_images_never_reach_a_fit(run: RunInfo, home: Settings) -> None:
+    """By hash: the run's parts do not meet, and what the fit read from holds no test image."""
+    parts = {part: {s.sha256 for s in images_of(run, part)} for part in PARTS}
     assert {part: len(hashes) for part, hashes in parts.items()} == {
         part: 2 * number for part, number in PARTS.items()
     }
@@ -73,9 +73,9 @@ def test_test_pictures_never_reach_a_fit(run: RunInfo, home: Settings) -> None:
 def test_evaluation_on_either_part(run: RunInfo, home: Settings) -> None:
     assert judging_part(run.id, home) == "test"
     found = evaluate_run(home, run.id)
-    assert (found.part, found.pictures) == ("test", 2 * PARTS["test"])
+    assert (found.part, found.images) == ("test", 2 * PARTS["test"])
     assert found.imagenet is not None
-    assert sum(map(sum, found.matrix)) == found.pictures
+    assert sum(map(sum, found.matrix)) == found.images
     by_validation = evaluate_run(home, run.id, "val")
     assert by_validation.accuracy.value == pytest.approx(run.val_accuracy)
     assert by_validation.log_loss == pytest.approx(run.val_loss, abs=1e-4)
@@ -101,31 +101,31 @@ def test_answers_are_asked_again_when_the_network_or_the_file_has_changed(
     assert kept(run.id, "val", home) is not None
 
 
-def test_an_unreadable_picture_is_named_and_does_not_count(run: RunInfo, home: Settings) -> None:
-    gone = pictures_of(run, "test")[3]
+def test_an_unreadable_image_is_named_and_does_not_count(run: RunInfo, home: Settings) -> None:
+    gone = images_of(run, "test")[3]
     (run.folder / "answers-test.npz").unlink(missing_ok=True)
     elsewhere = gone.path.rename(gone.path.with_suffix(".away"))
     found = evaluate_run(home, run.id)
     elsewhere.rename(gone.path)
     assert found.unreadable == (gone.file,)
-    assert found.pictures == 2 * PARTS["test"] - 1
+    assert found.images == 2 * PARTS["test"] - 1
     assert any("could not be read" in words for words in found.warnings)
 
 
-def test_a_test_picture_that_was_learned_from_is_no_test(real: Settings, tmp_path: Path) -> None:
+def test_a_test_image_that_was_learned_from_is_no_test(real: Settings, tmp_path: Path) -> None:
     files = write_parts(tmp_path / "files", EVEN)
     shutil.copy(files / "train" / "ants" / "00.png", files / "test" / "ants" / "copy.png")
     run = trained(real, RunConfig(str(files), epochs=2, **REAL))
     found = evaluate_run(real, run.id)
-    assert found.pictures == 2 * PARTS["test"]
-    assert any("1 test picture is left out" in words for words in found.warnings)
+    assert found.images == 2 * PARTS["test"]
+    assert any("1 test image is left out" in words for words in found.warnings)
 
 
 def test_a_part_that_is_not_there(real: Settings, tmp_path: Path) -> None:
     two = {part: EVEN[part] for part in ("train", "val")}
     run = trained(real, RunConfig(str(write_parts(tmp_path / "two", two)), epochs=1, **REAL))
     assert any("no test part" in words for words in evaluate_run(real, run.id).warnings)
-    with pytest.raises(RunError, match="pictures in the test part"):
+    with pytest.raises(RunError, match="images in the test part"):
         evaluate_run(real, run.id, "test")
     with pytest.raises(UnknownName, match="train, val, test"):
         evaluate_run(real, run.id, "all")
@@ -141,8 +141,8 @@ def test_a_constant_model_on_17_to_2(real: Settings, tmp_path: Path) -> None:
     assert found.accuracy.value == pytest.approx(17 / 19)
     assert found.balanced_accuracy.value == 0.5
     assert found.accuracy == found.majority.accuracy
-    assert found.warnings[0].startswith("It says “ants” to every picture")
-    assert any("2 pictures only" in words for words in found.warnings)
+    assert found.warnings[0].startswith("It says “ants” to every image")
+    assert any("2 images only" in words for words in found.warnings)
 
 
 def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: Path) -> None:
@@ -169,26 +169,26 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
     note_after(second, first.id)
     assert came_after(second) == first.id
     assert came_after(first) == ""
-    files = [[s.file for s in pictures_of(info, "val")] for info in (first, second)]
+    files = [[s.file for s in images_of(info, "val")] for info in (first, second)]
     assert files[0] == files[1]
     found = compare_runs(
         asked_of(real, first, "val"), asked_of(real, second, "val"), labels_now(second, real)
     )
-    assert (found.pictures, found.left_out) == (8, 0)
+    assert (found.images, found.left_out) == (8, 0)
     assert found.difference.value >= 0
     again = load_state(name, real)
     assert keep_parts(second, again, real) == 0  # they are in the set now
 
 
 def test_what_is_excluded_counts_no_more_and_comes_back(run: RunInfo, home: Settings) -> None:
-    key = pictures_of(run, "val")[0].key
+    key = images_of(run, "val")[0].key
     exclude("insects", [key], home)
     state = set_of(run, home)
     assert state is not None
     assert corrected_since(run, state) == ({"train": 0, "val": 0, "test": 0}, 1)
     judged = asked_of(home, run, "val")
     found = compare_runs(judged, judged, labels_now(run, home))
-    assert (found.pictures, found.left_out) == (15, 1)
+    assert (found.images, found.left_out) == (15, 1)
     assert corrected_since(run, undo("insects", home)) == ({"train": 0, "val": 0, "test": 0}, 0)
 
 

@@ -16,7 +16,7 @@ import pytest
 from tests.cli.running import tlcore
 from tests.evaluation.conftest import trained
 from tests.evaluation.odd import odd_files
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
 from tlcore.errors import RunError, UnknownName
@@ -39,7 +39,7 @@ def rerun_notebook(run: str, settings: Settings, data: Path, place: Path) -> str
     """The same with the cells of its notebook, one after the other."""
     book = json.loads(script_of(run, ".ipynb", settings))
     code = ["".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code"]
-    code[0] = code[0].replace('"pictures"', repr(str(data)))
+    code[0] = code[0].replace('"images"', repr(str(data)))
     (place / "cells.py").write_text("\n\n".join(code), encoding="utf-8")
     return _run(place / "cells.py", settings)
 
@@ -66,7 +66,7 @@ def agrees(printed: str, run: str, settings: Settings) -> None:
     assert accuracies == pytest.approx([epoch.val_accuracy for epoch in history], abs=1e-3)
     right, judged, had = map(int, re.findall(r"(\d+) of (\d+) .* the run had (\d+)", printed)[0])
     info = load_run(run, settings).info
-    assert judged == info.pictures["val"]
+    assert judged == info.images["val"]
     assert had == round((info.val_accuracy or 0) * judged)
     assert abs(right - had) <= 1
 
@@ -100,7 +100,7 @@ def test_the_script_arrives_at_the_same_figures(name: str, real: Settings, tmp_p
     agrees(again(run, real, data, tmp_path), run, real)
 
 
-def test_real_pictures_to_within_one(real: Settings, shared: Path, tmp_path: Path) -> None:
+def test_real_images_to_within_one(real: Settings, shared: Path, tmp_path: Path) -> None:
     data = shared / "datasets" / "hymenoptera"
     run = trained(RunConfig(str(data), **SMALL | {"size": 160, "epochs": 5}), real)
     agrees(rerun(run, real, data, tmp_path), run, real)
@@ -129,19 +129,19 @@ def test_it_holds_only_what_the_run_used(real: Settings, tmp_path: Path) -> None
     code = ["".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code"]
     for cell in code[1:]:
         assert cell in text
-    assert 'DATA = Path("pictures")' in code[0]
+    assert 'DATA = Path("images")' in code[0]
 
 
-def test_pictures_that_are_not_there_are_missed(real: Settings, tmp_path: Path) -> None:
+def test_images_that_are_not_there_are_missed(real: Settings, tmp_path: Path) -> None:
     data = write_patches(tmp_path / "set", classes=2)
     run = trained(RunConfig(str(data), epochs=1, **SMALL), real)
     next((data / "blue").iterdir()).unlink()
-    with pytest.raises(AssertionError, match=r"1 of \d+ pictures are not below"):
+    with pytest.raises(AssertionError, match=r"1 of \d+ images are not below"):
         rerun(run, real, data, tmp_path)
 
 
 @pytest.mark.parametrize("kind", [PLAIN, TURNED, ODD])
-def test_pictures_are_read_as_the_run_read_them(kind: str, tmp_path: Path) -> None:
+def test_images_are_read_as_the_run_read_them(kind: str, tmp_path: Path) -> None:
     files = [path for path in odd_files(tmp_path) if reading([path]) in WITHIN[kind]]
     assert {reading([path]) for path in files} == set(WITHIN[kind])
     assert reading(files) == kind

@@ -77,29 +77,29 @@ def test_59_against_58_of_60_is_no_difference_between_classes(
 ) -> None:
     words = words_of(even, home, tmp_path)
     assert "No class is recognised clearly less often than the others." in words
-    assert "98% 117 of 120 validation pictures named rightly" in words
-    assert "The 95% interval of its true accuracy on such pictures is 93–99%." in words
+    assert "98% 117 of 120 validation images named rightly" in words
+    assert "The 95% interval of its true accuracy on such images is 93–99%." in words
     assert (
-        "It is better than always saying “cats”: 117 right against 60 of the same 120 pictures "
+        "It is better than always saying “cats”: 117 right against 60 of the same 120 images "
         "(+47.5 points, 95% interval +37.6 to +56.5)."
     ) in words
     assert "It finds" not in words
     assert "would lie" not in words
     assert "100%" not in words.split("Accuracy: share")[0].split("How it was taught")[0]
-    assert not re.search(r"\b1 (answers|pictures|classes|epochs|mistakes|labels)\b", words)
+    assert not re.search(r"\b1 (answers|images|classes|epochs|mistakes|labels)\b", words)
 
 
-def test_a_weak_class_is_named_and_one_without_pictures_left_out_by_name(
+def test_a_weak_class_is_named_and_one_without_images_left_out_by_name(
     few: RunInfo, home: Settings, tmp_path: Path
 ) -> None:
     words = words_of(few, home, tmp_path)
-    assert "It recognises “bees” (5 of 20 pictures) clearly less often than the others." in words
-    assert "with every class counting alike, without “moths”: no picture was judged" in words
-    assert "No picture of “moths” was judged" in words
-    assert "“flies” is judged by 1 picture only" in words
+    assert "It recognises “bees” (5 of 20 images) clearly less often than the others." in words
+    assert "with every class counting alike, without “moths”: no image was judged" in words
+    assert "No image of “moths” was judged" in words
+    assert "“flies” is judged by 1 image only" in words
     assert "never says" not in words  # of moths none was to be seen
     line = tlcore(home, "runs", "evaluate", few.id).stdout.splitlines()
-    assert "balanced accuracy  75% (41–93, 51 pictures)" in line
+    assert "balanced accuracy  75% (41–93, 51 images)" in line
     assert any("leave it out" in each for each in line)
 
 
@@ -124,11 +124,11 @@ def test_runs_compare_says_which_run_is_better_by_the_same_images(
     assert "The later run is better, by more than chance would explain (p = 0.0129)." in text
 
 
-def test_runs_without_pictures_in_common_are_not_judged(
+def test_runs_without_images_in_common_are_not_judged(
     even: RunInfo, few: RunInfo, home: Settings
 ) -> None:
     (verdict,) = answer(home, "runs", "compare", even.id, few.id)["verdicts"]
-    assert "No picture judged both runs" in verdict["error"]
+    assert "No image judged both runs" in verdict["error"]
 
 
 def test_a_baseline_is_judged_by_the_same_images() -> None:
@@ -146,7 +146,7 @@ def test_a_baseline_is_judged_by_the_same_images() -> None:
     assert (found.accuracy.right, found.imagenet.right) == (117, 107)
     assert found.imagenet.high > found.accuracy.low  # the two intervals overlap
     assert found.beside_imagenet.beside("ImageNet alone") == (
-        "It is better than ImageNet alone: 117 right against 107 of the same 120 pictures "
+        "It is better than ImageNet alone: 117 right against 107 of the same 120 images "
         "(+8.3 points, 95% interval +1.7 to +15.3)."
     )
 
@@ -154,9 +154,9 @@ def test_a_baseline_is_judged_by_the_same_images() -> None:
 @pytest.mark.parametrize(
     ("labels", "answers", "first"),
     [
-        ([0] * 12, [0] * 12, "Only pictures of “class 0” were judged"),
-        ([0], [0], "Only pictures of “class 0” were judged"),
-        ([0] * 12 + [1] * 12, [0] * 24, "It says “class 0” to every picture"),
+        ([0] * 12, [0] * 12, "Only images of “class 0” were judged"),
+        ([0], [0], "Only images of “class 0” were judged"),
+        ([0] * 12 + [1] * 12, [0] * 24, "It says “class 0” to every image"),
     ],
 )
 def test_warnings_follow_what_was_to_be_seen(
@@ -174,7 +174,7 @@ def test_many_small_classes_are_one_warning() -> None:
     said = judged(labels, rows)
     warnings = evaluate(said, said, "").warnings
     assert warnings == (
-        "30 of 30 classes are judged by fewer than 10 pictures each, so the figures of any one of "
+        "30 of 30 classes are judged by fewer than 10 images each, so the figures of any one of "
         "them may be far off.",
     )
 
@@ -194,7 +194,7 @@ def test_both_stages_keep_what_they_predict_of_the_same_images(
     assert (head.stage, tuned.stage) == ("head", "fine-tune")
     change = compare_stages(run)
     assert change is not None
-    assert change.second.pictures == 21
+    assert change.second.images == 21
     assert change.first.value == pytest.approx(head.val_accuracy)
     assert change.second.value == pytest.approx(run.val_accuracy)
     assert change.second.value == pytest.approx(evaluate_run(home, run.id).accuracy.value)

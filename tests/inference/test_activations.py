@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.training.test_train import REAL, run
 from tlcore.activations.tiles import TILE, Layout
 from tlcore.activations.values import Look, Pair, Tiles, View
@@ -32,7 +32,7 @@ PAGE = View(Layout(2, 4))
 
 @pytest.fixture(scope="module")
 def here(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
-    """A home with real weights, and a copy of a photograph."""
+    """A home with real weights, and a copy of an image."""
     home = tmp_path_factory.mktemp("activations")
     photo = home / "photo.JPEG"
     shutil.copyfile(sorted((shared / "photos").glob("*.JPEG"))[0], photo)
@@ -59,7 +59,7 @@ def look(photo: Path, ref: NetworkRef) -> Look:
 
 @pytest.fixture(scope="module")
 def expected(here: tuple[Settings, Path]) -> dict[str, np.ndarray]:
-    """Every spatial layer by plain Keras, the picture cut by Pillow: 0.875 of its short side."""
+    """Every spatial layer by plain Keras, the image cut by Pillow: 0.875 of its short side."""
     settings, photo = here
     with Image.open(photo) as opened:
         image = opened.convert("RGB")
@@ -123,7 +123,7 @@ def test_frozen_layers_differ_by_exactly_nothing_and_learned_ones_do(
     )
 
 
-def test_two_pictures_come_in_the_order_of_the_first(here: tuple[Settings, Path]) -> None:
+def test_two_images_come_in_the_order_of_the_first(here: tuple[Settings, Path]) -> None:
     settings, photo = here
     other = photo.parent / "other.png"
     Image.new("RGB", (80, 80), (200, 30, 30)).save(other)
@@ -164,7 +164,7 @@ def test_what_excites_a_channel_most_has_its_highest_values(here: tuple[Settings
     files = sorted(folder.rglob("*.png"))
     samples = [Sample(f.name, f, content_id(f.read_bytes()), f.parent.name, None) for f in files]
     dataset = Dataset("many", tuple(samples))
-    (folder / "broken.png").write_text("no picture")
+    (folder / "broken.png").write_text("no image")
     layer = "conv_pw_5_relu"
     found = excitement(dataset, BEFORE, layer, settings)
     while not found.complete:
@@ -177,9 +177,9 @@ def test_what_excites_a_channel_most_has_its_highest_values(here: tuple[Settings
         rows = {name: each[:, :, channel] for name, each in maps.items()}
         wanted = sorted(((row.max(), row.mean()) for row in rows.values()), reverse=True)[:9]
         best = found.best(channel)
-        values = [(each.highest, each.mean) for each in best.pictures]
+        values = [(each.highest, each.mean) for each in best.images]
         np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-4)
-        for each in best.pictures:
+        for each in best.images:
             assert each.mean == pytest.approx(float(rows[each.sample.sha256].mean()), abs=1e-4)
         assert best.tied == sum(row.max() == wanted[0][0] for row in rows.values())
     rows, bad = activations.strongest(settings, [folder / "broken.png"], BEFORE, layer)
@@ -197,7 +197,7 @@ def test_what_is_taken_away_is_what_is_shown(
     with np.load(io.BytesIO(activations.values(settings, this, layer))) as file:
         np.testing.assert_allclose(file["maps"], expected[layer], rtol=1e-5, atol=1e-5)
         assert file["maps"].dtype == np.float32
-    png = activations.picture(settings, this, layer, View(Layout(1, 2), page=1))
+    png = activations.image(settings, this, layer, View(Layout(1, 2), page=1))
     kept = np.asarray(Image.open(io.BytesIO(png)))
     maps = expected[layer][:, :, 2]  # the first of the second page
     zoom = TILE // maps.shape[1]
@@ -206,7 +206,7 @@ def test_what_is_taken_away_is_what_is_shown(
     assert np.abs(drawn - wanted).max() <= 0.51
 
 
-def test_a_picture_that_was_exchanged_is_said(here: tuple[Settings, Path]) -> None:
+def test_a_image_that_was_exchanged_is_said(here: tuple[Settings, Path]) -> None:
     settings, photo = here
     other = photo.parent / "exchanged.png"
     Image.new("RGB", (80, 80)).save(other)
@@ -215,7 +215,7 @@ def test_a_picture_that_was_exchanged_is_said(here: tuple[Settings, Path]) -> No
         lambda: activations.numbers(settings, this),
         lambda: activations.maps_at(settings, this, "conv1"),
     ):
-        with pytest.raises(BadImage, match="Expected the picture as it came"):
+        with pytest.raises(BadImage, match="Expected the image as it came"):
             ask()
 
 
@@ -241,4 +241,4 @@ def test_maps_that_run_over_are_drawn_counted_and_compared(here: tuple[Settings,
     assert 0 < pair.broken < 1
     assert pair.largest == 0
     assert len(activations.numbers(settings, this)) > 10
-    assert activations.picture(settings, this, "conv_pw_3", PAGE)
+    assert activations.image(settings, this, "conv_pw_3", PAGE)

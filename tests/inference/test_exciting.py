@@ -1,4 +1,4 @@
-"""The pictures that excite a channel most: part by part, kept, in order."""
+"""The images that excite a channel most: part by part, kept, in order."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tlcore.settings import Settings
 REF = Pretrained("MobileNet-0.25", 64, random=True)
 
 
-def a_set(pictures: int) -> Dataset:
-    samples = [Sample(f"{n}.png", Path(str(n)), f"{n:04}", "a", None) for n in range(pictures)]
+def a_set(images: int) -> Dataset:
+    samples = [Sample(f"{n}.png", Path(str(n)), f"{n:04}", "a", None) for n in range(images)]
     return Dataset("set", tuple(samples))
 
 
 def by_name(paths: Sequence[Path]) -> tuple[Floats, tuple[str, ...]]:
-    """Channel 0 grows with the number, 1 falls, 2 is cut off at 6; picture 3 cannot be read.
+    """Channel 0 grows with the number, 1 falls, 2 is cut off at 6; image 3 cannot be read.
 
     The means of channel 2 grow with the number, and so does its value below the cut.
     """
@@ -51,17 +51,17 @@ def test_parts_are_computed_once_and_a_stop_keeps_them(settings: Settings) -> No
 
 
 def numbers_of(found: Excitement, channel: int) -> list[int]:
-    return [int(each.sample.sha256) for each in found.best(channel).pictures]
+    return [int(each.sample.sha256) for each in found.best(channel).images]
 
 
-def test_pictures_with_the_same_highest_value_are_ranked_by_their_mean(settings: Settings) -> None:
+def test_images_with_the_same_highest_value_are_ranked_by_their_mean(settings: Settings) -> None:
     found = excitement(a_set(21), REF, "layer", settings)
     found.step(by_name)
     found.step(by_name)
     assert numbers_of(found, 2) == [*range(20, 11, -1)]  # 14 and more reach 6
     best = found.best(2)
     assert (best.tied, best.readable) == (7, 20)
-    assert [each.highest for each in best.pictures] == [6] * 7 + [5, 4]
+    assert [each.highest for each in best.images] == [6] * 7 + [5, 4]
     assert found.best(0).tied == 1
 
 
@@ -85,7 +85,7 @@ def test_values_kept_without_means_are_not_taken(settings: Settings) -> None:
     assert excitement(a_set(3), REF, "layer", settings).folder.name != name
 
 
-def test_another_layer_network_or_picture_is_another_question(settings: Settings) -> None:
+def test_another_layer_network_or_image_is_another_question(settings: Settings) -> None:
     folders = {
         excitement(a_set(3), REF, "layer", settings).folder,
         excitement(a_set(3), REF, "other", settings).folder,

@@ -21,7 +21,7 @@ class Whole:
         self.starts = self.walk.wiring.starts
 
     def maps(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        """Return every spatial layer's maps for one picture."""
+        """Return every spatial layer's maps for one image."""
         values = {0: tf.constant(batch)}
         for cut in sorted(set(self.starts)):
             ends = tuple(place for place, start in enumerate(self.starts) if place and start == cut)

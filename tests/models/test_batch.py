@@ -1,4 +1,4 @@
-"""Many pictures give what each gives alone."""
+"""Many images give what each gives alone."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tlcore.models.predictions import Pretrained, brief
 from tlcore.settings import Limits, Settings
 
 REFS = (Pretrained("MobileNet-0.25", 128), Pretrained("MobileNet-0.5", 160, fit="squash"))
-MOST = 45  # pictures: a whole batch and a part of one
+MOST = 45  # images: a whole batch and a part of one
 
 
 @pytest.fixture(scope="module")
 def alone(loaded: Loaded, photos: list[Path]) -> list[list[np.ndarray]]:
-    """What each picture gives by itself, network by network."""
+    """What each image gives by itself, network by network."""
     images = [read(path, Limits()) for path in photos[:MOST]]
     return [[loaded(ref).predict(image).logits for ref in REFS] for image in images]
 
@@ -40,12 +40,12 @@ def test_batch_equals_singles(
 def test_what_cannot_be_read_keeps_its_place(
     settings: Settings, photos: list[Path], tmp_path: Path
 ) -> None:
-    bad = tmp_path / "no picture.jpg"
+    bad = tmp_path / "no image.jpg"
     bad.write_text("nothing")
     network = load_pretrained(Pretrained("MobileNet-0.25", 64, random=True), settings)
     first, second, third = predict_many([network], [photos[0], bad, photos[1]], Limits())
     assert isinstance(second, BadImage)
-    assert "no picture.jpg" in str(second)
+    assert "no image.jpg" in str(second)
     assert not isinstance(first, BadImage)
     assert not isinstance(third, BadImage)
     [only] = predict_many([network], [bad], Limits())

@@ -58,12 +58,12 @@ def test_a_depthwise_kernel_shows_one_slice_a_channel() -> None:
 
 
 def test_the_convolution_before_a_layer_is_on_its_own_path() -> None:
-    picture = keras.Input((8, 8, 3), name="picture")
-    left = keras.layers.Conv2D(2, 3, padding="same", name="left")(picture)
-    right = keras.layers.Conv2D(2, 3, padding="same", name="right")(picture)
+    image = keras.Input((8, 8, 3), name="image")
+    left = keras.layers.Conv2D(2, 3, padding="same", name="left")(image)
+    right = keras.layers.Conv2D(2, 3, padding="same", name="right")(image)
     after = keras.layers.ReLU(name="after")(left)
     both = keras.layers.Add(name="both")([after, right])
-    wiring = wire(graph(keras.Model(picture, both)))
+    wiring = wire(graph(keras.Model(image, both)))
 
     def before(layer: str) -> str:
         return str(wiring.makers[convolution_before(wiring, layer)[0]].name)
@@ -71,8 +71,8 @@ def test_the_convolution_before_a_layer_is_on_its_own_path() -> None:
     assert before("after") == "left"
     assert before("right") == "right"
     assert before("both") in ("left", "right")
-    with pytest.raises(UnknownName, match="still is the picture itself"):
-        before("picture")
+    with pytest.raises(UnknownName, match="still is the image itself"):
+        before("image")
 
 
 def test_all_kernels_can_be_paged_to() -> None:
@@ -102,12 +102,12 @@ def test_kernels_that_are_no_numbers_are_drawn_and_said() -> None:
 
 
 def test_whether_a_kernel_makes_the_channel() -> None:
-    picture = keras.Input((8, 8, 3))
-    one = keras.layers.Conv2D(4, 3, padding="same", name="one")(picture)
+    image = keras.Input((8, 8, 3))
+    one = keras.layers.Conv2D(4, 3, padding="same", name="one")(image)
     relu = keras.layers.ReLU(name="relu")(keras.layers.BatchNormalization(name="bn")(one))
     other = keras.layers.SeparableConv2D(4, 3, padding="same", name="separable")(relu)
     both = keras.layers.Concatenate(name="both")([relu, other])
-    wiring = wire(graph(keras.Model(picture, both)))
+    wiring = wire(graph(keras.Model(image, both)))
     own = {
         name: filters_at(wiring, name, VIEW, 0, bgr=False).own
         for name in ("one", "bn", "relu", "separable", "both")

@@ -17,7 +17,7 @@ from tlcore.models.model import Network, preprocess
 from tlcore.models.predictions import Explanation, enlarge, overlay
 
 SIZE = 64
-PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 120, 3), np.uint8))
+IMAGE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 120, 3), np.uint8))
 
 
 @cache
@@ -87,9 +87,9 @@ def test_a_softmax_head(build: object, index: int) -> None:
     base = backbone(include_top=False)
     dense = model.layers[-1]
     expected = reference(
-        base, lambda maps: dense(tf.reduce_mean(maps, (1, 2))), net.prepare([PICTURE]), 1.0, index
+        base, lambda maps: dense(tf.reduce_mean(maps, (1, 2))), net.prepare([IMAGE]), 1.0, index
     )
-    found = explain(net, PICTURE, index)
+    found = explain(net, IMAGE, index)
     assert found.layer.endswith("conv_pw_13_relu") or found.layer == "mobilenet_0.25_64"
     np.testing.assert_allclose(found.cam, expected, atol=1e-4)
     assert found.label == f"class {index}"
@@ -104,13 +104,13 @@ def test_a_sigmoid_unit_speaks_for_both_classes(build: object, index: int, sign:
     expected = reference(
         backbone(include_top=False),
         lambda maps: dense(tf.reduce_mean(maps, (1, 2))),
-        net.prepare([PICTURE]),
+        net.prepare([IMAGE]),
         sign,
         0,
     )
-    found = explain(net, PICTURE, index)
+    found = explain(net, IMAGE, index)
     np.testing.assert_allclose(found.cam, expected, atol=1e-4)
-    both = [explain(net, PICTURE, place).probability for place in (0, 1)]
+    both = [explain(net, IMAGE, place).probability for place in (0, 1)]
     assert sum(both) == pytest.approx(1)
 
 
@@ -123,8 +123,8 @@ def test_imagenets_own_head_at_any_layer(layer: str) -> None:
     name = layer or "conv_pw_13_relu"
     lower = keras.Model(model.input, model.get_layer(name).output)
     upper = keras.Model(model.get_layer(name).output, model.output)
-    expected = reference(lower, upper, net.prepare([PICTURE]), 1.0, 207)
-    found = explain(net, PICTURE, 207, layer)
+    expected = reference(lower, upper, net.prepare([IMAGE]), 1.0, 207)
+    found = explain(net, IMAGE, 207, layer)
     assert found.layer == name
     np.testing.assert_allclose(found.cam, expected, atol=1e-4)
     assert found.heat.max() == (pytest.approx(1) if expected.max() > 0 else 0)
@@ -145,7 +145,7 @@ def test_by_hand() -> None:
 )  # fmt: skip
 def test_what_cannot_be_explained_is_said(index: int, layer: str, said: str) -> None:
     with pytest.raises(UnknownName, match=said):
-        explain(network(flat_head(3), 3), PICTURE, index, layer)
+        explain(network(flat_head(3), 3), IMAGE, index, layer)
 
 
 def test_the_pixels_are_keras_own_input() -> None:
@@ -154,7 +154,7 @@ def test_the_pixels_are_keras_own_input() -> None:
     assert preprocess(pixels, net.backbone).max() == 1
 
 
-def test_overlay_leaves_the_picture_where_nothing_speaks() -> None:
+def test_overlay_leaves_the_image_where_nothing_speaks() -> None:
     grey = np.full((8, 8, 3), 100, np.uint8)
     np.testing.assert_array_equal(overlay(grey, np.zeros((2, 2), np.float32), 1.0), grey)
     hot = np.ones((2, 2), np.float32)

@@ -73,9 +73,9 @@ def test_large_maps_are_shrunk_to_means() -> None:
 
 
 def test_a_png_has_the_palettes_colours_and_the_pixels() -> None:
-    picture = np.array([[0, 128, 255]], np.uint8)
-    image = Image.open(io.BytesIO(to_png(picture, palette("blue"))))
-    assert np.asarray(image).tolist() == picture.tolist()
+    levels = np.array([[0, 128, 255]], np.uint8)
+    image = Image.open(io.BytesIO(to_png(levels, palette("blue"))))
+    assert np.asarray(image).tolist() == levels.tolist()
     colours = np.asarray(image.convert("RGB"))[0]
     assert colours[0].tolist() == list(PALETTES["blue"][0])
     assert colours[2].tolist() == list(PALETTES["blue"][-1])
@@ -155,9 +155,9 @@ def test_a_scale_wider_than_float32() -> None:
 def test_some_channels_on_the_scale_of_the_layer() -> None:
     maps = hand_made()
     view = View(Layout(1, 2), scale="layer")
-    kept = np.asarray(Image.open(io.BytesIO(drawing.picture(maps, view, [1, 0]))))
+    kept = np.asarray(Image.open(io.BytesIO(drawing.image(maps, view, [1, 0]))))
     assert (kept[0, 0], kept[0, TILE + GAP]) == (0, 32)  # −1 and 0 on the scale of −1 … 7
-    first = np.asarray(Image.open(io.BytesIO(drawing.picture(maps, view))))
+    first = np.asarray(Image.open(io.BytesIO(drawing.image(maps, view))))
     assert (first[0, 0], first[0, TILE + GAP]) == (32, 0)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.training.test_train import SMALL, run
 from tlcore.inference.activation_tasks import places
 from tlcore.models.predictions import Trained

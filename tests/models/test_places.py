@@ -134,10 +134,10 @@ def test_a_flat_network_is_connected_as_its_summary_says() -> None:
 
 
 def test_height_and_width_where_a_window_is_not_square() -> None:
-    picture = keras.Input((32, 32, 3))
-    wide = keras.layers.Conv2D(2, (1, 7), padding="same", name="wide")(picture)
+    image = keras.Input((32, 32, 3))
+    wide = keras.layers.Conv2D(2, (1, 7), padding="same", name="wide")(image)
     tall = keras.layers.Conv2D(2, (7, 1), padding="same", name="both")(wide)
-    found = listed(keras.Model(picture, keras.layers.GlobalAveragePooling2D(name="all")(tall)))
+    found = listed(keras.Model(image, keras.layers.GlobalAveragePooling2D(name="all")(tall)))
     assert found["wide"].sees == (1, 7)
     assert found["both"].sees == (7, 7)
     assert found["all"].sees == (0, 0)

@@ -44,16 +44,16 @@ def check_every_layer(model: keras.Model, compiled: int = 1) -> None:
     plain, kept_plain = Walk(opened, plain_part), Kept(MEGABYTES)
     for number, (name, wanted) in enumerate(zip(opened.spatial, expected, strict=True)):
         if number % compiled:
-            maps = maps_of(plain.to(name, lambda: batch, "picture", kept_plain))
+            maps = maps_of(plain.to(name, lambda: batch, "image", kept_plain))
         else:
-            maps = maps_of(walk.to(name, lambda: batch, "picture", kept))
+            maps = maps_of(walk.to(name, lambda: batch, "image", kept))
         wanted = np.asarray(wanted[0])
         assert np.isfinite(wanted).all(), name
         scale = max(1.0, float(np.abs(wanted).max()))
         np.testing.assert_allclose(maps / scale, wanted / scale, rtol=0, atol=1e-5, err_msg=name)
     for name in opened.spatial[2 :: max(1, len(opened.spatial) // 4)]:  # jumped to: the same bits
         jumped = maps_of(walk.to(name, lambda: batch, "", Kept(0)))
-        walked = maps_of(walk.to(name, lambda: batch, "picture", kept))
+        walked = maps_of(walk.to(name, lambda: batch, "image", kept))
         np.testing.assert_array_equal(jumped, walked, err_msg=name)
 
 
@@ -80,7 +80,7 @@ def test_a_jump_and_a_walk_give_the_same_bits() -> None:
 
 @pytest.mark.parametrize("name", ["ResNet50", "EfficientNetB0", "ConvNeXtTiny"])
 def test_a_jump_and_a_walk_through_joins_give_the_same_bits(name: str) -> None:
-    """Layer by layer, each from the one before it, against a jump from the picture."""
+    """Layer by layer, each from the one before it, against a jump from the image."""
     row = BACKBONES[name]
     opened = graph(architecture(row, row.smallest, top=False))
     walk, batch, kept = Walk(opened), pixels(row.smallest), Kept(MEGABYTES)
@@ -107,7 +107,7 @@ def test_the_next_layer_runs_itself_and_nothing_else() -> None:
     before = len(kept)
     walk.to("conv_pw_5_bn", ask, "a", kept)
     assert (len(asked), len(kept) - before) == (1, 1)
-    walk.to("conv_pw_5_bn", ask, "another picture", kept)
+    walk.to("conv_pw_5_bn", ask, "another image", kept)
     assert len(asked) == 2
 
 

@@ -130,7 +130,7 @@ def test_calibration_by_hand() -> None:
     found = calibration([0.95, 0.95, 0.65, 0.65], [True, True, True, False])
     assert found.error == pytest.approx(0.5 * 0.05 + 0.5 * 0.15)
     assert (found.accuracy, found.answers) == (0.75, 4)
-    assert found.words.startswith("4 pictures are too few to tell")  # no verdict, good or bad
+    assert found.words.startswith("4 images are too few to tell")  # no verdict, good or bad
     assert calibration([1.0] * 100, [True] * 100).error == 0
     assert "surer than it should be" in calibration([0.9] * 100, [True, False] * 50).words
     with pytest.raises(ValueError, match="at least one"):

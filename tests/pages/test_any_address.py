@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.images import write_patches
 from tests.pages.conftest import Opened, maps_of, use
-from tests.pictures import write_patches
 from tlcore.datasets.sources import from_folder
 from tlcore.datasets.store import import_set
 from tlcore.settings import Settings

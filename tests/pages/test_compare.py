@@ -1,4 +1,4 @@
-"""Compare with a head of one's own: answers, reasons, many pictures, links."""
+"""Compare with a head of one's own: answers, reasons, many images, links."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.images import write_patches
 from tests.pages.conftest import Opened, html_of, texts
-from tests.pictures import write_patches
 from tlcore.datasets.sources import from_folder
 from tlcore.datasets.splits import draw_stratified
 from tlcore.datasets.store import import_set
@@ -28,8 +28,8 @@ SET = "Patches"
 @pytest.fixture(scope="module")
 def trained(lasting: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A real run of two classes on a small network; its id."""
-    pictures = write_patches(tmp_path_factory.mktemp("set") / "patches", classes=2)
-    import_set(SET, from_folder(pictures), lasting)
+    images = write_patches(tmp_path_factory.mktemp("set") / "patches", classes=2)
+    import_set(SET, from_folder(images), lasting)
     config = RunConfig(dataset=SET, backbone="MobileNet-0.25", size=32, epochs=2)
     folder, lock = create_run(config, lasting)
     try:
@@ -111,14 +111,14 @@ def test_its_percentages_are_measured_on_a_fair_draw(
     at.session_state[f"trust-{folder.name}"] = True
     at.run()
     assert not at.exception
-    assert "On 500 of 1,200 validation pictures" in texts(at)
+    assert "On 500 of 1,200 validation images" in texts(at)
     drawn = draw_stratified(judged_by(run_info(folder.name, lasting_workspace)), 500, 0)
     counts = Counter(sample.label for sample in drawn)
     assert set(counts) == {"blue", "green", "red"}
     assert all(count in (166, 167) for count in counts.values())
 
 
-def test_many_pictures_from_start_to_table(opened: Opened, run: str) -> None:
+def test_many_images_from_start_to_table(opened: Opened, run: str) -> None:
     at = opened("Compare", set=SET, run=run, view="many")
     at.button(key="many-start").click().run()
     assert not at.exception

@@ -6,9 +6,9 @@ import pytest
 
 from tests.cli.test_layouts import cats_and_dogs
 from tests.datasets.files import jpeg, zipped
+from tests.images import write_patches
 from tests.pages.conftest import Opened, html_of, texts
 from tests.pages.test_upload import bring
-from tests.pictures import write_patches
 from tests.training.test_train import SMALL
 from tests.training.test_train import run as trained
 from tlcore.datasets.importing import import_set
@@ -24,7 +24,7 @@ def test_a_zip_as_downloaded_is_two_classes_with_their_splits(
     source = ("archive.zip", zipped(cats_and_dogs()).getvalue(), "application/zip")
     at = bring(opened("Upload"), source)
     assert not at.exception
-    assert "has 25 pictures in 2 classes, 1 of them without label." in at.success[0].value
+    assert "has 25 images in 2 classes, 1 of them without label." in at.success[0].value
     newest = list_sets(workspace)[0]
     assert newest.classes == ("cats", "dogs")
     shown = html_of(at.run())
@@ -34,7 +34,7 @@ def test_a_zip_as_downloaded_is_two_classes_with_their_splits(
     assert "1 without label" in shown
     assert f"data {load_state(newest.name, workspace).content_hash[:8]}" in shown
     form = opened("Fine-tune", set=newest.name)
-    assert "2 classes, 12 pictures to learn from and 4 to judge by." in texts(form)
+    assert "2 classes, 12 images to learn from and 4 to judge by." in texts(form)
 
 
 def test_classes_that_are_splits_are_refused_before_anything_is_learned(
@@ -49,7 +49,7 @@ def test_classes_that_are_splits_are_refused_before_anything_is_learned(
     assert not any(button.label == "Start learning" for button in form.button)
 
 
-def test_the_learning_curve_says_whether_more_pictures_would_help(
+def test_the_learning_curve_says_whether_more_images_would_help(
     opened: Opened, empty_workspace: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = write_patches(tmp_path_factory.mktemp("patches") / "set", each=20)
@@ -57,6 +57,6 @@ def test_the_learning_curve_says_whether_more_pictures_would_help(
     config = RunConfig("patches", epochs=20, learning_rate=0.1, **SMALL)
     _, run = trained(empty_workspace, config)
     at = opened("Fine-tune", run=run.name)
-    next(button for button in at.button if button.label == "Enough pictures?").click().run()
+    next(button for button in at.button if button.label == "Enough images?").click().run()
     assert not at.exception
-    assert "No clear change from 8 to 16 pictures of each class" in texts(at)
+    assert "No clear change from 8 to 16 images of each class" in texts(at)

@@ -55,7 +55,7 @@ def test_missing_weights_are_explained_with_two_ways_on(
     assert "Go on with random weights" in labels
 
 
-def test_a_first_visitor_needs_no_pictures(opened: Opened, empty_workspace: Settings) -> None:
+def test_a_first_visitor_needs_no_images(opened: Opened, empty_workspace: Settings) -> None:
     at = opened("Home")
     at.button[0].click().run()
     assert not at.exception

@@ -58,7 +58,7 @@ def start(at: AppTest) -> AppTest:
 
 def test_the_form_says_what_it_learns_from(opened: Opened, workspace: Settings) -> None:
     at = opened("Fine-tune")
-    assert "4 classes, 160 pictures to learn from and 48 to judge by" in texts(at)
+    assert "4 classes, 160 images to learn from and 48 to judge by" in texts(at)
 
 
 def test_a_set_of_one_class_is_refused_with_a_way_on(opened: Opened, workspace: Settings) -> None:
@@ -184,7 +184,7 @@ def test_a_finished_run_gives_its_accuracy_with_doubt(opened: Opened, workspace:
     write_outcome(folder, Outcome("finished", 12.0, 0.75))
     os.close(lock)
     at = opened("Fine-tune", run=folder.name)
-    assert at.metric[0].value == "75% (61–85, 48 pictures)"
+    assert at.metric[0].value == "75% (61–85, 48 images)"
     links = [link.proto.label for link in at.get("page_link")]
     assert "See this head in Compare" in links
 
@@ -194,7 +194,7 @@ def test_a_finished_run_gives_its_accuracy_with_doubt(opened: Opened, workspace:
     [
         (4, 1, 0, "", "No clear change from training the top blocks"),
         (5, 0, 0, "", "No clear change from training the top blocks"),  # p = 0.0625
-        (14, 2, 0, "made it worse: of the same 153 validation pictures the head alone had 148", ""),
+        (14, 2, 0, "made it worse: of the same 153 validation images the head alone had 148", ""),
         (14, 2, 3, "lower learning rate of the top blocks", ""),
         (0, 6, 0, "", "Training the top blocks made it better"),
         (0, 0, 0, "", "No clear change from training the top blocks"),
@@ -343,7 +343,7 @@ def test_home_lists_the_newest_runs(opened: Opened, workspace: Settings) -> None
     write_outcome(folder, Outcome("finished", 12.0, 0.75))
     os.close(lock)
     at = opened("Home")
-    assert "75% (61–85, 48 pictures)" in texts(at)
+    assert "75% (61–85, 48 images)" in texts(at)
 
 
 def test_a_stopped_run_can_go_on_be_named_and_be_deleted(

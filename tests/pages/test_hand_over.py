@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.evaluation.conftest import trained
+from tests.images import write_patches
 from tests.pages.conftest import Opened
-from tests.pictures import write_patches
 from tests.runs_on_disk import write_network
 from tlcore.export.progress import FAILED, RUNNING, Making, write_making
 from tlcore.settings import Settings

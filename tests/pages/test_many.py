@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.images import write_patches
 from tests.pages.conftest import Opened, texts
-from tests.pictures import write_patches
 from tlcore.datasets.edits import exclude, relabel
 from tlcore.datasets.sources import from_folder
 from tlcore.datasets.store import add_to_set, import_set, load_set
@@ -18,7 +18,7 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch
 from tlcore.training.lifecycle import create_run, reopen_run
-from tlcore.training.provenance import pictures_of
+from tlcore.training.provenance import images_of
 from tlcore.training.store import run_info
 from tlcore.training.worker import work
 from tlcore.ui import services
@@ -92,7 +92,7 @@ def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
     at.run()
     assert not at.exception
     assert first.file not in rows(at, "label")
-    assert at.button(key="many-start").label == "Answer the other 1 of 16 pictures"
+    assert at.button(key="many-start").label == "Answer the other 1 of 16 images"
     answered(at)
     assert "blue/new.png" in rows(at, "label")
     assert asked == [(16, 2), (1, 2)]
@@ -101,9 +101,7 @@ def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
     assert work(folder, real_workspace).state == "finished"
     os.close(lock)
     at.run()
-    assert (
-        at.button(key="many-start").label == "Answer 16 pictures"
-    )  # the old model's are not shown
+    assert at.button(key="many-start").label == "Answer 16 images"  # the old model's are not shown
     answered(at)
     assert asked == [(16, 2), (1, 2), (16, 1)]  # ImageNet's network has not changed
     after = rows(at, "head_probability")
@@ -113,7 +111,7 @@ def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
 def test_images_without_label_are_not_wrong(
     opened: Opened, run: str, real_workspace: Settings, photos: list[Path], tmp_path: Path
 ) -> None:
-    """Loose photographs, and a head that knows blue and green: nobody can know who is right."""
+    """Loose images, and a head that knows blue and green: nobody can know who is right."""
     (tmp_path / "loose").mkdir()
     for photo in photos[:4]:
         shutil.copy(photo, tmp_path / "loose")
@@ -128,11 +126,11 @@ def test_images_without_label_are_not_wrong(
 def test_a_head_is_not_judged_by_images_that_it_learned_from_in_another_dataset(
     opened: Opened, run: str, real_workspace: Settings, tmp_path: Path
 ) -> None:
-    for sample in pictures_of(run_info(run, real_workspace), "train"):
+    for sample in images_of(run_info(run, real_workspace), "train"):
         (tmp_path / "copy" / sample.label).mkdir(parents=True, exist_ok=True)
         shutil.copy(sample.path, tmp_path / "copy" / sample.label)
     import_set("Copy", from_folder(tmp_path / "copy"), real_workspace)
     at = answered(opened("Compare", set="Copy", run=run, **MANY))
     assert [metric.label for metric in at.metric if "Your own head" in metric.label] == []
-    assert "it has learned from these pictures" in texts(at)
+    assert "it has learned from these images" in texts(at)
     assert all(rows(at, "head_learned_from_it").values())

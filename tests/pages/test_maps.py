@@ -11,7 +11,7 @@ PARTS = {
     "numbers": "dead channels",
     "filters": "block_2_project",
     "before": "No run of your own yet",
-    "images": "one scale for both pictures",
+    "images": "one scale for both images",
 }
 
 

@@ -10,8 +10,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.cli.running import answer
+from tests.images import write_patches
 from tests.pages.conftest import Opened, html_of, texts
-from tests.pictures import write_patches
 from tlcore.settings import Settings
 
 BASE = ("--backbone", "MobileNet-0.25", "--size", "128")
@@ -89,7 +89,7 @@ def test_a_damaged_run_is_not_exchanged_for_another_before_and_after(
         shutil.rmtree(copy)
 
 
-def test_two_pictures_can_be_paged(opened: Opened, lasting_workspace: Settings) -> None:
+def test_two_images_can_be_paged(opened: Opened, lasting_workspace: Settings) -> None:
     at = sound(opened("Feature maps", layer="conv_pw_3", more="images", **ASKED))
     assert "1–16 of 32 channels. Each channel has one scale" in texts(at)
     sha = at.session_state["_chosen_image"][:8]
@@ -171,18 +171,18 @@ def test_a_layer_that_is_not_there(opened: Opened, lasting_workspace: Settings) 
     assert "channels, each" in texts(at)
 
 
-def test_a_picture_with_a_name_like_html(
+def test_a_image_with_a_name_like_html(
     opened: Opened, lasting_workspace: Settings, tmp_path: Path
 ) -> None:
     """Its name is said to those who cannot see it, never read as HTML."""
-    from tests.datasets.planted import picture
+    from tests.datasets.planted import image
     from tlcore.datasets.importing import import_set
     from tlcore.datasets.sources import from_folder
 
     name = 'a" onmouseover="alert(1).jpg'
     (tmp_path / "odd" / "a").mkdir(parents=True)
     for number, file in enumerate((name, "b.jpg")):
-        (tmp_path / "odd" / "a" / file).write_bytes(picture(number))
+        (tmp_path / "odd" / "a" / file).write_bytes(image(number))
     import_set("odd", from_folder(tmp_path / "odd"), lasting_workspace)
     at = sound(opened("Feature maps", set="odd", layer="conv_pw_3", more="images", **ASKED))
     shown = html_of(at)

@@ -1,4 +1,4 @@
-"""Review under a finished run: numbers, a cell to its pictures, the repair, the next run."""
+"""Review under a finished run: numbers, a cell to its images, the repair, the next run."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def test_the_numbers_are_the_evaluations(
         assert shown["Macro F1"] == f"{found.macro_f1:.2f}"
         assert shown["Balanced accuracy"].startswith(f"{found.balanced_accuracy.value:.0%} (")
         assert found.majority.beside.words in texts(at)
-        assert f"of the same {found.pictures} pictures" in texts(at)
+        assert f"of the same {found.images} images" in texts(at)
         table = at.dataframe[0].value
-        assert table["Pictures"].tolist() == [each.pictures for each in found.per_class]
+        assert table["Images"].tolist() == [each.images for each in found.per_class]
         assert [warning.value for warning in at.warning] == [
             plain(words) for words in found.warnings
         ]
@@ -100,7 +100,7 @@ def test_a_threshold_moves_what_is_found(opened: Opened, run: RunInfo) -> None:
     assert shown["False alarms"] == "5"
 
 
-def test_a_cell_leads_to_its_pictures_and_their_repair(
+def test_a_cell_leads_to_its_images_and_their_repair(
     opened: Opened, run: RunInfo, empty_workspace: Settings, started: list[RunConfig]
 ) -> None:
     found = evaluate_run(empty_workspace, run.id)
@@ -111,7 +111,7 @@ def test_a_cell_leads_to_its_pictures_and_their_repair(
         faces = [button for button in at.button if str(button.key).startswith("thumb-r-")]
         assert len(faces) == number
     at.button(key="thumb-r-0").click().run()
-    offered = next(box for box in at.selectbox if str(box.label) == "Label 1 picture")
+    offered = next(box for box in at.selectbox if str(box.label) == "Label 1 image")
     state = load_state("insects", empty_workspace)
     item = next(i for i in state.used if i.entry.file == faces[0].label)
     other = "ants" if item.label == "bees" else "bees"
@@ -150,7 +150,7 @@ def test_nothing_is_filled_in_and_the_label_is_right_comes_first(
     at = opened("Fine-tune", run=run.id, view="mistakes")
     file = chosen_mistake(at, run, evaluate_run(empty_workspace, run.id))
     before = label_of(file, empty_workspace)
-    offered = next(box for box in at.selectbox if str(box.label) == "Label 1 picture")
+    offered = next(box for box in at.selectbox if str(box.label) == "Label 1 image")
     assert offered.value is None
     mend = [button for button in at.button if str(button.key).startswith("mend-")]
     assert [button.label for button in mend][:3] == ["The label is right", "Label", "Exclude"]
@@ -174,7 +174,7 @@ def test_a_confirmed_label_is_no_label_issue_any_more(
     number = int(re.search(doubted, texts(at)).group(1))  # type: ignore[union-attr]
     at.button(key="thumb-r-0").click().run()
     file = at.button(key="thumb-r-0").label
-    assert next(b for b in at.selectbox if str(b.label) == "Label 1 picture").value is None
+    assert next(b for b in at.selectbox if str(b.label) == "Label 1 image").value is None
     at.button(key="mend-confirm").click().run()
     assert not at.exception
     left = re.search(doubted, texts(at))
@@ -194,7 +194,7 @@ def test_a_corrected_test_label_is_said_beside_the_figures(
     assert SINCE not in texts(at)
     file = chosen_mistake(at, run, evaluate_run(empty_workspace, run.id))
     other = "ants" if label_of(file, empty_workspace) == "bees" else "bees"
-    next(b for b in at.selectbox if str(b.label) == "Label 1 picture").set_value(other).run()
+    next(b for b in at.selectbox if str(b.label) == "Label 1 image").set_value(other).run()
     at.button(key="mend-relabel").click().run()
     words = "1 label corrected since this run (1 test)"
     assert words in texts(at)
@@ -272,17 +272,17 @@ def test_two_runs_are_held_against_each_other(
     evaluate_run(empty_workspace, later.id)
     at = opened("Fine-tune", run=later.id, view="against")
     assert not at.exception
-    assert "Of the same 14 pictures" in texts(at)
-    assert "No picture changed sides" in texts(at)
+    assert "Of the same 14 images" in texts(at)
+    assert "No image changed sides" in texts(at)
     shown = {metric.label: metric.value for metric in at.metric}
     assert shown["Change on the test part"].startswith("0.0 points")
     assert "tiles gained" not in html_of(at)
 
 
-def test_the_map_counts_pictures_left_out_of_judging_apart(
+def test_the_map_counts_images_left_out_of_judging_apart(
     opened: Opened, empty_workspace: Settings, tmp_path: Path
 ) -> None:
-    """Of 12 test pictures 8 are copies of training pictures: no test, and so neither right nor
+    """Of 12 test images 8 are copies of training images: no test, and so neither right nor
     wrong."""
     counts = {"train": {"ants": 8, "bees": 8}, "val": {"ants": 4, "bees": 4}, "test": {"ants": 2,
               "bees": 2}}  # fmt: skip
@@ -361,13 +361,13 @@ def test_two_images_of_a_class_are_too_few_to_doubt_labels_and_percentages(
     at = opened("Fine-tune", run=run.id, view="suspects")
     assert not at.exception
     assert at.info[0].value == plain(
-        "Too few pictures to tell whether labels are wrong (ants 15, bees 2): at least 10 "
+        "Too few images to tell whether labels are wrong (ants 15, bees 2): at least 10 "
         "different ones per class are needed."
     )
     assert "may be wrong" not in texts(at)
     assert "doubted" not in texts(at)
     evaluate_run(empty_workspace, run.id)
     at = opened("Fine-tune", run=run.id, view="numbers")
-    assert "4 pictures are too few to tell" in texts(at)
+    assert "4 images are too few to tell" in texts(at)
     assert "can be taken as they are" not in texts(at)
-    assert "4 pictures)" in texts(at)  # how often it was right, with its doubt
+    assert "4 images)" in texts(at)  # how often it was right, with its doubt

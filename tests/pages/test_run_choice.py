@@ -14,8 +14,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.evaluation.made import write_parts
+from tests.images import write_patches
 from tests.pages.conftest import Opened, texts, use
-from tests.pictures import write_patches
 from tlcore.datasets.edits import rename_class
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
@@ -275,7 +275,7 @@ def test_two_datasets_of_one_title_are_two_options(
     at = opened("Upload")
     box = at.selectbox(key="select-set")
     assert len({" ".join(each.split()) for each in box.options}) == len(box.options) == 2
-    for other in ("Sample - drawn pictures", name):
+    for other in ("Sample - drawn images", name):
         at.selectbox(key="select-set").set_value(other).run()
         assert named(at, "set") == other
 

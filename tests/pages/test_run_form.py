@@ -77,11 +77,11 @@ def test_the_cost_is_said_without_being_asked(opened: Opened, workspace: Setting
     said = texts(at.run())
     assert not at.exception
     assert "About **25 s** in all, 40 MB of disk, 1.0 GB of memory" in said
-    assert "208 pictures to go through the network once" in said
-    # of 160 pictures to learn from and 48 to judge by, 0.1 s each
-    assert "none: 208 pictures once, about 21 s" in said
-    assert "4 stored views: 5 times as many to learn from, 848 pictures once, about 1 min" in said
-    assert "160 pictures in each epoch, about 16 s, in 10 epochs about 2 min 40 s" in said
+    assert "208 images to go through the network once" in said
+    # of 160 images to learn from and 48 to judge by, 0.1 s each
+    assert "none: 208 images once, about 21 s" in said
+    assert "4 stored views: 5 times as many to learn from, 848 images once, about 1 min" in said
+    assert "160 images in each epoch, about 16 s, in 10 epochs about 2 min 40 s" in said
 
 
 def test_what_cannot_fit_is_said_and_not_started(
@@ -110,7 +110,7 @@ def test_a_small_run_starts_without_waiting_for_its_cost(
 
 
 @pytest.mark.parametrize("way", ["stored views", "free"])
-def test_augmented_pictures_can_be_looked_at_before_the_start(
+def test_augmented_images_can_be_looked_at_before_the_start(
     opened: Opened, workspace: Settings, way: str
 ) -> None:
     at = form(opened)
@@ -175,9 +175,9 @@ def test_a_rate_is_found_for_the_recipe_of_the_form_and_goes_into_it(
     next(box for box in at.selectbox if box.label == "Uneven classes").set_value("weights")
     press(at.run(), "Find a learning rate")
     assert not at.exception
-    config, pictures = asked[0]
+    config, images = asked[0]
     assert (config.optimizer, config.size, config.batch_size) == ("adam", 224, 16)
-    assert (config.balance, config.random_weights, pictures) == ("weights", True, 160)
+    assert (config.balance, config.random_weights, images) == ("weights", True, 160)
     assert "MobileNetV2 at 224 × 224, Adam, 16 images a batch, class weights" in texts(at)
     assert "160 features computed for it" in texts(at)
     next(box for box in at.selectbox if box.label == "Optimizer").set_value("sgd").run()

@@ -65,7 +65,7 @@ def test_a_row_says_from_what_on_what_and_how_well(
     said = texts(at)
     links = [element.proto.label for element in at.get("page_link")]
     assert "**alpha · 50% · Drawn sample · MobileNetV2**" in links
-    assert "50% (36–64, 48 pictures) · loss 0.9 · 7 epochs · " in said
+    assert "50% (36–64, 48 images) · loss 0.9 · 7 epochs · " in said
     assert "took 30 s" in said
     assert f"{LONG[:150]}" in said  # the beginning of its note …
     assert LONG not in said  # … but not all of it

@@ -43,7 +43,7 @@ def test_good_files_become_a_set_and_bad_ones_are_named_with_their_reason(
     at = bring(
         opened("Upload"),
         whole,
-        ("notes.txt", b"no picture at all", "text/plain"),
+        ("notes.txt", b"no image at all", "text/plain"),
         cut,
         jpeg(2),
         name="garden",
@@ -56,7 +56,7 @@ def test_good_files_become_a_set_and_bad_ones_are_named_with_their_reason(
     assert "notes.txt" in said
     assert "cut \\*off\\*.jpg" in said
     assert "truncated or damaged" in said
-    assert "2 pictures" in at.success[0].value
+    assert "2 images" in at.success[0].value
 
 
 def test_a_zip_of_class_folders_keeps_its_classes_and_its_name(
@@ -103,7 +103,7 @@ def test_a_name_that_is_not_allowed_is_refused_and_the_files_stay(
 
 def test_nothing_usable_says_why(opened: Opened, workspace: Settings) -> None:
     at = bring(opened("Upload"), ("a.txt", b"words", "text/plain"), name="empty")
-    assert "Expected at least one usable picture" in at.error[0].value
+    assert "Expected at least one usable image" in at.error[0].value
 
 
 def test_a_damaged_zip_is_named(opened: Opened, workspace: Settings) -> None:
@@ -126,7 +126,7 @@ def test_a_set_is_deleted_after_being_asked(opened: Opened, workspace: Settings)
     assert "mine" not in [info.name for info in list_sets(workspace)]
 
 
-def test_a_picture_of_many_kinds_is_shown(opened: Opened, workspace: Settings) -> None:
+def test_a_image_of_many_kinds_is_shown(opened: Opened, workspace: Settings) -> None:
     """Palette with transparency, the kind that breaks a thumbnail."""
     buffer = io.BytesIO()
     Image.new("P", (40, 30)).save(buffer, "GIF", transparency=0)

@@ -1,4 +1,4 @@
-"""What can be done with a data set: checked, labelled, renamed, divided, and all of it undone."""
+"""What can be done with a dataset: checked, labelled, renamed, divided, and all of it undone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.datasets.files import jpeg, write_folder
-from tests.datasets.planted import faults, picture
+from tests.datasets.planted import faults, image
 from tests.pages.conftest import Opened, html_of, texts
 from tlcore.datasets.importing import import_set
 from tlcore.datasets.quality_scan import known
@@ -20,11 +20,11 @@ from tlcore.settings import Settings
 
 @pytest.fixture
 def mine(workspace: Settings) -> str:
-    """44 clean pictures in two classes, and some faults."""
-    files = {f"{'ab'[i % 2]}/{i:02}.jpg": picture(i) for i in range(44)}
+    """44 clean images in two classes, and some faults."""
+    files = {f"{'ab'[i % 2]}/{i:02}.jpg": image(i) for i in range(44)}
     for fault in ("tiny", "placeholder", "truncated", "rotated"):
         files |= {f"a/{name.rpartition('/')[2]}": data for name, data in faults()[fault][1].items()}
-    files["a/copy.jpg"] = picture(0)
+    files["a/copy.jpg"] = image(0)
     import_set("mine", from_uploads(files.items()), workspace)
     return "mine"
 
@@ -43,7 +43,7 @@ def press(at: AppTest, key: str) -> AppTest:
 
 def test_the_overview_counts_and_draws(opened: Opened, workspace: Settings, mine: str) -> None:
     at = view(opened, "overview")
-    assert "48 pictures" in html_of(at)
+    assert "48 images" in html_of(at)
     assert len(at.get("plotly_chart")) == 2
     assert load_state(mine, workspace).content_hash[:8] in html_of(at)
 
@@ -51,7 +51,7 @@ def test_the_overview_counts_and_draws(opened: Opened, workspace: Settings, mine
 def test_the_doctor_names_costs_and_mends(opened: Opened, workspace: Settings, mine: str) -> None:
     at = view(opened, "doctor")
     said = texts(at)
-    for words in ("Tiny pictures", "a/tiny.png", "Empty or placeholder", "Exact copies",
+    for words in ("Tiny images", "a/tiny.png", "Empty or placeholder", "Exact copies",
                   "a/cut.jpg", "Turned by the camera", "blur"):  # fmt: skip
         assert words in said
     press(at, "mend-tiny")
@@ -63,7 +63,7 @@ def test_the_doctor_names_costs_and_mends(opened: Opened, workspace: Settings, m
     for _ in range(3):
         press(at, "undo")
     assert load_state(mine, workspace).edits == ()
-    assert "Tiny pictures" in texts(at)
+    assert "Tiny images" in texts(at)
 
 
 def test_a_finding_by_itself(opened: Opened, workspace: Settings, mine: str) -> None:
@@ -87,7 +87,7 @@ def test_a_set_that_was_not_looked_at_is(opened: Opened, workspace: Settings, mi
             break
         at.run()
     assert known(mine, workspace).unseen == 0
-    assert "Tiny pictures" in texts(at.run())
+    assert "Tiny images" in texts(at.run())
 
 
 def test_chosen_thumbnails_are_labelled_and_excluded(
@@ -119,7 +119,7 @@ def test_the_gallery_is_paged_and_filtered(opened: Opened, workspace: Settings, 
     at.selectbox(key="only-label").set_value("b").run()
     assert shown() == 22
     at.selectbox(key="only-label").set_value("a").run()
-    at.selectbox(key="only-kind").set_value("Tiny pictures").run()
+    at.selectbox(key="only-kind").set_value("Tiny images").run()
     assert shown() == 1
     at.selectbox(key="only-label").set_value("b").run()
     assert "Take a filter away" in texts(at)

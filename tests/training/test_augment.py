@@ -1,4 +1,4 @@
-"""Views of a picture: the same every time, each kind does what it says."""
+"""Views of an image: the same every time, each kind does what it says."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_view_is_a_function_of_its_number(kind: str) -> None:
     assert any((one != RAMP).any() for one in drawn)
 
 
-def test_a_flip_is_the_picture_or_its_mirror_image() -> None:
+def test_a_flip_is_the_image_or_its_mirror_image() -> None:
     drawn = [view(RAMP, ("flip",), sha256=SHA, seed=0, number=number) for number in range(16)]
     mirrored = [(one == RAMP[:, ::-1]).all() for one in drawn]
     assert all(

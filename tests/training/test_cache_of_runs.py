@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.training.test_train import SMALL, run
 from tlcore.datasets.sources import read_folder
 from tlcore.settings import Settings
@@ -26,14 +26,14 @@ from tlcore.training.run import Run
 from tlcore.training.status import FAILED, FINISHED
 from tlcore.training.store import load_run
 
-PICTURE = 256 * 4 + ENTRY  # bytes of one picture's pooled features
+IMAGE = 256 * 4 + ENTRY  # bytes of one image's pooled features
 
 
 def test_one_shelf_stays_within_the_bound_and_the_oldest_go_first(
     settings: Settings, tmp_path: Path
 ) -> None:
-    bounded = replace(settings, cache_bytes=60 * PICTURE)
-    for number in range(4):  # of 24 pictures each: the third does not fit any more
+    bounded = replace(settings, cache_bytes=60 * IMAGE)
+    for number in range(4):  # of 24 images each: the third does not fit any more
         data = write_patches(tmp_path / str(number), side=40 + number)
         state, folder = run(bounded, RunConfig(str(data), epochs=1, **SMALL))
         assert state == FINISHED
@@ -51,13 +51,13 @@ def test_one_shelf_stays_within_the_bound_and_the_oldest_go_first(
 def test_what_does_not_fit_at_all_is_refused_and_pushes_nothing_out(
     settings: Settings, tmp_path: Path
 ) -> None:
-    bounded = replace(settings, cache_bytes=40 * PICTURE)
+    bounded = replace(settings, cache_bytes=40 * IMAGE)
     small, large = write_patches(tmp_path / "a"), write_patches(tmp_path / "b", each=20, side=50)
     run(bounded, RunConfig(str(small), epochs=1, **SMALL))
     before = bytes_in(bounded.features)
     state, folder = run(bounded, RunConfig(str(large), epochs=1, **SMALL))
     assert state == FAILED
-    assert "Received 60 pictures and views" in load_run(folder.name, bounded).info.error
+    assert "Received 60 images and views" in load_run(folder.name, bounded).info.error
     assert bytes_in(bounded.features) == before
 
 
@@ -158,7 +158,7 @@ def figures(found: Run) -> list[tuple[float, ...]]:
 
 
 @pytest.mark.parametrize("gone", ["deleted", "torn"])
-def test_a_picture_whose_view_cannot_be_made_is_left_out(
+def test_a_image_whose_view_cannot_be_made_is_left_out(
     gone: str, settings: Settings, tmp_path: Path
 ) -> None:
     """Its plain value is kept from an earlier run, so that only the view needs the file."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.training.test_train import SMALL, run
 from tlcore.datasets.image_io import read
 from tlcore.settings import Settings

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.training.test_train import REAL, run
 from tlcore.cli.options import write_json
 from tlcore.errors import RunError

@@ -10,7 +10,7 @@ from tlcore.training.batches import class_weights, targets_of
 from tlcore.training.config import RunConfig
 from tlcore.training.head import MOMENTUM, Head, rate_at
 
-PICTURES, FEATURES, BATCH, EPOCHS = 60, 12, 16, 4
+IMAGES, FEATURES, BATCH, EPOCHS = 60, 12, 16, 4
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "rmsprop": keras.optimizers.RMSprop,
@@ -23,7 +23,7 @@ def plain(config: RunConfig, start: list[np.ndarray], units: int) -> keras.Model
     model = keras.Sequential([keras.Input((FEATURES,)), *layers, keras.layers.Dense(units)])
     model.set_weights(start)
     kind = keras.losses.BinaryCrossentropy if units == 1 else keras.losses.CategoricalCrossentropy
-    steps = EPOCHS * -(-PICTURES // BATCH)
+    steps = EPOCHS * -(-IMAGES // BATCH)
     rate: object = config.learning_rate
     if config.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
@@ -51,9 +51,9 @@ def plain(config: RunConfig, start: list[np.ndarray], units: int) -> keras.Model
 def test_it_learns_what_plain_keras_learns(classes: int, options: dict[str, object]) -> None:
     config = RunConfig("set", learning_rate=0.02, **options)
     draw = np.random.default_rng(3)
-    values = draw.normal(size=(PICTURES, FEATURES)).astype(np.float32)
-    labels = draw.integers(0, classes, PICTURES)
-    labels[: PICTURES // 2] = 0  # uneven
+    values = draw.normal(size=(IMAGES, FEATURES)).astype(np.float32)
+    labels = draw.integers(0, classes, IMAGES)
+    labels[: IMAGES // 2] = 0  # uneven
     units = 1 if classes == 2 and config.output == "sigmoid" else classes
     targets = targets_of(labels, units)
     head = Head(config, FEATURES, units)
@@ -68,7 +68,7 @@ def test_it_learns_what_plain_keras_learns(classes: int, options: dict[str, obje
         verbose=0,
         sample_weight=None if weights is None else weights[labels],
     ).history
-    steps = -(-PICTURES // BATCH)
+    steps = -(-IMAGES // BATCH)
     for epoch in range(EPOCHS):
         loss = right = 0.0
         for step in range(steps):
@@ -77,9 +77,9 @@ def test_it_learns_what_plain_keras_learns(classes: int, options: dict[str, obje
             heavy = None if weights is None else weights[labels][batch]
             score = head.step(values[batch], targets[batch], heavy, rate)
             loss, right = loss + score.loss, right + score.correct
-        assert loss / PICTURES == pytest.approx(kept["loss"][epoch], abs=1e-5)
+        assert loss / IMAGES == pytest.approx(kept["loss"][epoch], abs=1e-5)
         if weights is None:  # Keras would weigh it as well
-            assert right / PICTURES == pytest.approx(kept["accuracy"][epoch], abs=1e-6)
+            assert right / IMAGES == pytest.approx(kept["accuracy"][epoch], abs=1e-6)
     for ours, others in zip(head.weights, theirs.get_weights(), strict=True):
         np.testing.assert_allclose(ours, others, atol=2e-5)
     np.testing.assert_allclose(head.logits(values), theirs.predict(values, verbose=0), atol=1e-4)

@@ -33,7 +33,7 @@ from tlcore.training.transfer_model import load_trained
 
 
 def write_contradicted(folder: Path) -> Path:
-    """Pictures to judge by of which some have the wrong label: the surer a head, the greater its
+    """Images to judge by of which some have the wrong label: the surer a head, the greater its
     loss on them."""
     write_parts(folder, {"train": {"ants": 8, "bees": 8}, "val": {"ants": 8, "bees": 8}})
     for number in range(3):
@@ -45,7 +45,7 @@ def write_contradicted(folder: Path) -> Path:
 
 
 def loss_of(folder: Path, settings: Settings) -> float:
-    """The saved network's mean log loss on the run's validation pictures, by hand."""
+    """The saved network's mean log loss on the run's validation images, by hand."""
     network = load_trained(folder.name, settings)
     split = json.loads((folder / "split.json").read_text())
     answers = [network.predict(read(Path(row["path"]), settings.limits)) for row in split["val"]]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Progress
@@ -32,7 +32,7 @@ def start(
     started: list[subprocess.Popen[bytes]] = []
 
     def start(epochs: int) -> tuple[str, subprocess.Popen[bytes]]:
-        """A long run sends every picture through the network in every epoch: it takes minutes."""
+        """A long run sends every image through the network in every epoch: it takes minutes."""
         config = RunConfig(
             str(data), "MobileNet-0.25", 32, epochs=epochs, random_weights=True, batch_size=4,
             augment=("flip",), free_augmentation=epochs == LONG,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.training.test_train import SMALL
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.splits import split_samples
@@ -75,7 +75,7 @@ def test_what_cannot_fit_is_refused(
         usage = module.shutil.disk_usage("/")._replace(free=changed["disk"])
         monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
     for step in (
-        "_seconds_a_picture",
+        "_seconds_an_image",
         "_head_seconds",
         "_tuned_seconds",
     ):  # it could not fit either

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.training.test_train import REAL, run
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.geometry import fit
@@ -29,7 +29,7 @@ RECIPE = REAL | {"optimizer": "adam", "balance": "weights", "seed": 3}
 
 
 def uneven(folder: Path) -> Path:
-    """Nine pictures of one class, five of the other."""
+    """Nine images of one class, five of the other."""
     write_patches(folder, classes=2, each=9)
     for path in sorted((folder / "blue").iterdir())[:4]:
         path.unlink()

@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.training.test_train import REAL
 from tlcore.errors import RunError
 from tlcore.settings import PROJECT, Settings
@@ -55,7 +55,7 @@ def resume(folder: Path, settings: Settings) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> tuple[Settings, Path, Path]:
-    """The home, the pictures and the folder of an uninterrupted run."""
+    """The home, the images and the folder of an uninterrupted run."""
     home = tmp_path_factory.mktemp("whole")
     settings = Settings(home=home / "home", keras_home=shared / "keras")
     data = write_patches(home / "set")

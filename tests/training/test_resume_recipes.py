@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.training.test_resume import figures, resume, train, weights_hash
 from tlcore.models.build import architecture
 from tlcore.models.catalog import backbone
@@ -145,7 +145,7 @@ def test_killed_while_features_are_computed_and_resumed(home: tuple[Settings, Pa
 
 
 def test_stop_in_free_augmentation_comes_between_two_passes(home: tuple[Settings, Path]) -> None:
-    """A batch holds all pictures: none of its steps is made any more."""
+    """A batch holds all images: none of its steps is made any more."""
     settings, data = home
     recipe = SMALL | {"free_augmentation": True, "batch_size": 1024, "fine_tune_epochs": 0}
     passes: list[int] = []
@@ -221,7 +221,7 @@ def test_an_even_order_shows_every_class_as_often(counts: tuple[int, ...]) -> No
 def test_views_of_an_epoch_are_drawn_from_all() -> None:
     shown = np.stack([views_of_epoch(50, 3, generator(0, "head", e, 3)) for e in range(40)])
     assert set(shown.ravel().tolist()) == {0, 1, 2}
-    assert all(len(set(shown[:, picture].tolist())) == 3 for picture in range(50))
+    assert all(len(set(shown[:, image].tolist())) == 3 for image in range(50))
 
 
 def test_class_weights_make_every_class_weigh_the_same() -> None:

@@ -140,7 +140,7 @@ def test_a_resumed_run_that_gets_nowhere_keeps_its_figures(
         _, lock = reopen_run(folder.name, settings)
         if stop:
             (folder / "stop").touch()
-        work(folder, settings)  # there is no such data set
+        work(folder, settings)  # there is no such dataset
         os.close(lock)
         info = run_info(folder.name, settings)
         assert info.state == (STOPPED if stop else FAILED)

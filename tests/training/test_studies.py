@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.files import encoded, scene
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tests.training.test_train import REAL, SMALL, run
 from tlcore.datasets.importing import import_set
 from tlcore.datasets.sources import from_uploads
@@ -35,7 +35,7 @@ def test_the_questions(real: Settings, tmp_path: Path) -> None:
     work(folder, real)
     os.close(lock)
     points = enough(folder.name, real)
-    assert [point.pictures for point in points] == [2, 4, 8, 10]
+    assert [point.images for point in points] == [2, 4, 8, 10]
     assert all(point.low <= point.accuracy <= point.high for point in points)
     assert points[-1].accuracy > 0.9
     assert points == enough(folder.name, real)
@@ -73,7 +73,7 @@ def test_small_sets_are_divided_into_fewer_parts(
     assert len(folds(folder.name, settings)) == parts
 
 
-def test_one_picture_and_its_copy_are_too_few_to_divide(settings: Settings, tmp_path: Path) -> None:
+def test_one_image_and_its_copy_are_too_few_to_divide(settings: Settings, tmp_path: Path) -> None:
     data = write_patches(tmp_path / "train", classes=2, each=2)
     val = write_patches(tmp_path / "val", classes=2, each=1)
     (data / "blue" / "01.png").unlink()
@@ -85,38 +85,38 @@ def test_one_picture_and_its_copy_are_too_few_to_divide(settings: Settings, tmp_
         enough(folder.name, settings)
 
 
-def test_a_run_that_was_merely_short_does_not_want_more_pictures(
+def test_a_run_that_was_merely_short_does_not_want_more_images(
     real: Settings, tmp_path: Path
 ) -> None:
-    """Three colours need no more than two pictures each, but some steps to be told apart."""
+    """Three colours need no more than two images each, but some steps to be told apart."""
     data = write_patches(tmp_path / "set", each=40)
     _, folder = run(real, RunConfig(str(data), epochs=2, learning_rate=0.001, **REAL))
     points = enough(folder.name, real)
-    assert [point.pictures for point in points] == [2, 4, 8, 16, 32]
+    assert [point.images for point in points] == [2, 4, 8, 16, 32]
     assert points[-1].accuracy > 0.9
     assert points[0].accuracy > points[-1].accuracy - 0.05
     rise = last_rise(points)
     assert rise is not None
-    assert (rise.before.pictures, rise.after.pictures, rise.clear) == (16, 32, False)
+    assert (rise.before.images, rise.after.images, rise.clear) == (16, 32, False)
 
 
 @pytest.mark.parametrize(
     ("before", "after", "judged", "clear"),
     [
         ([0.80, 0.81, 0.79, 0.80, 0.80], [0.90, 0.91, 0.89, 0.90, 0.90], 400, True),
-        ([0.80, 0.81, 0.79, 0.80, 0.80], [0.90, 0.91, 0.89, 0.90, 0.90], 30, False),  # 3 pictures
+        ([0.80, 0.81, 0.79, 0.80, 0.80], [0.90, 0.91, 0.89, 0.90, 0.90], 30, False),  # 3 images
         ([0.70, 0.90, 0.80, 0.60, 1.00], [0.90, 0.91, 0.89, 0.90, 0.90], 400, False),  # of luck
         ([0.90] * 5, [0.90] * 5, 400, False),
         ([0.90] * 5, [0.80] * 5, 400, False),
     ],
 )
-def test_a_rise_is_clear_where_draws_and_pictures_leave_no_doubt(
+def test_a_rise_is_clear_where_draws_and_images_leave_no_doubt(
     before: list[float], after: list[float], judged: int, clear: bool
 ) -> None:
     points = [_point(20, before, judged), _point(40, after, judged), _point(45, after, judged)]
     rise = last_rise(points)
     assert rise is not None
-    assert (rise.before.pictures, rise.clear) == (20, clear)
+    assert (rise.before.images, rise.clear) == (20, clear)
     assert last_rise(points[1:]) is None
 
 
@@ -186,7 +186,7 @@ def test_heads_learn_as_long_as_the_runs_own_but_no_longer_than_allowed(
 
 
 @pytest.mark.parametrize("accuracy", [0.5, 0.9, 1.0])
-def test_the_interval_knows_by_how_few_pictures_it_is_judged(accuracy: float) -> None:
+def test_the_interval_knows_by_how_few_images_it_is_judged(accuracy: float) -> None:
     same = [accuracy] * 5  # the whole set, five times: no luck of the draw is left
     few, many = (_point(50, same, judged) for judged in (20, 2000))
     assert few.high - few.low > 3 * (many.high - many.low) > 0

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.datasets.image_io import read
 from tlcore.errors import RunError
 from tlcore.models.build import build
@@ -97,9 +97,7 @@ def test_fine_tuning_moves_what_is_unfrozen_and_nothing_else(
     ]
 
 
-def test_fine_tuning_equals_plain_keras_run_on_whole_pictures(
-    real: Settings, tmp_path: Path
-) -> None:
+def test_fine_tuning_equals_plain_keras_run_on_whole_images(real: Settings, tmp_path: Path) -> None:
     """The activations computed once below the cut change nothing: same data order, same steps."""
     data = write_patches(tmp_path / "set", classes=2, each=5)
     options = REAL | {"batch_size": 64, "dropout": 0.0}  # one step an epoch: no order to differ
@@ -169,7 +167,7 @@ def test_stop_before_the_first_epoch_leaves_no_network(
         load_trained(folder.name, settings)
 
 
-def test_an_unreadable_picture_is_named_and_the_rest_learned(
+def test_an_unreadable_image_is_named_and_the_rest_learned(
     settings: Settings, tmp_path: Path
 ) -> None:
     data = write_patches(tmp_path / "set")
@@ -188,7 +186,7 @@ def test_an_unreadable_picture_is_named_and_the_rest_learned(
         (lambda folder: write_patches(folder, each=1), "validation"),
         (lambda folder: folder.mkdir(), "class"),
     ],
-    ids=["one class", "one picture a class", "empty"],
+    ids=["one class", "one image a class", "empty"],
 )
 def test_a_set_that_cannot_be_learned_fails_with_its_reason(
     build_data, said: str, settings: Settings, tmp_path: Path
@@ -213,7 +211,7 @@ def test_every_pooling_trains(settings: Settings, tmp_path: Path) -> None:
         assert state == FINISHED
 
 
-def test_pictures_of_any_mode_train(settings: Settings, tmp_path: Path) -> None:
+def test_images_of_any_mode_train(settings: Settings, tmp_path: Path) -> None:
     data = write_patches(tmp_path / "set")
     Image.new("L", (40, 60), 90).save(data / "red" / "grey.png")
     Image.new("RGBA", (40, 60), (1, 2, 3, 4)).save(data / "red" / "alpha.png")
@@ -233,7 +231,7 @@ def test_a_layer_that_nobody_has_is_refused_before_the_features(
     assert found.events == ()
 
 
-def test_a_class_without_a_readable_picture_to_learn_from_is_refused(
+def test_a_class_without_a_readable_image_to_learn_from_is_refused(
     settings: Settings, tmp_path: Path
 ) -> None:
     data = write_patches(tmp_path / "set")

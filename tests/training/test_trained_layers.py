@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import pytest
 
+from tests.images import write_patches
 from tests.models.test_walk import check_every_layer
-from tests.pictures import write_patches
 from tests.training.test_train import REAL, run
 from tlcore.activations.channel import same_weights
 from tlcore.models.build import build

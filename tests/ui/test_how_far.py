@@ -32,19 +32,19 @@ FEATURES = (Stage("features", 120, time=0.0), Progress("features", 120, time=10.
 LOADING = (Stage("features", 120, time=0.0), Progress("features", 0, time=6.0))
 CASES = {
     "the network is loaded": (LOADING, 0.0, "1 of 3", "Computing bottleneck features …"),
-    "the first pictures": ((*LOADING, Progress("features", 12, time=7.0)), 0.1, "1 of 3",
+    "the first images": ((*LOADING, Progress("features", 12, time=7.0)), 0.1, "1 of 3",
                            "features · 10%"),
-    # the 7 s before the first pictures do not count: 8 pictures a second since then
+    # the 7 s before the first images do not count: 8 images a second since then
     "features": ((*LOADING, Progress("features", 16, time=7.0),
                   Progress("features", 40, time=10.0)),
-                 1 / 3, "1 of 3", "8 pictures a second · 33% · about 10 s left"),
+                 1 / 3, "1 of 3", "8 images a second · 33% · about 10 s left"),
     "features of a resumed run": ((*FEATURES, Stage("head", 100, time=10.0),
                                    *epochs("head", 3, 1, 13.0),
                                    Stage("features", 0, time=99.0)),
                                   0.0, "1 of 3", "Computing bottleneck features …"),
     "head": ((*FEATURES, Stage("head", 100, time=10.0), *epochs("head", 2, 1, 30.0),
               Progress("head", 5, time=15.0), Progress("head", 20, time=30.0)),
-             0.2, "2 of 3", "100 pictures a second · 20% · about 1 min 20 s left"),
+             0.2, "2 of 3", "100 images a second · 20% · about 1 min 20 s left"),
     # 8 of 10 epochs were done before; two steps took 4 s, 17 are left
     "head of a resumed run": ((*FEATURES, Stage("head", 100, time=10.0),
                                *epochs("head", 8, 1, 30.0), Stage("features", 0, time=90.0),

@@ -63,7 +63,7 @@ def test_a_histogram_says_what_it_leaves_out() -> None:
     [
         ((7.0, 7.0), "each value sees 7 × 7 pixels"),
         ((1.0, 13.0), "each value sees 1 × 13 pixels"),
-        ((math.inf, math.inf), "each value sees the whole picture"),
+        ((math.inf, math.inf), "each value sees the whole image"),
     ],
 )
 def test_what_a_value_sees(size: tuple[float, float], said: str) -> None:
@@ -108,9 +108,9 @@ def test_words_for_a_layer_nobody_knows() -> None:
 
 def excited(values: list[tuple[float, float]], readable: int) -> Best:
     sample = Sample("a.png", Path("a.png"), "0" * 64, "a", None)
-    pictures = tuple(Excited(sample, *each) for each in values)
+    images = tuple(Excited(sample, *each) for each in values)
     tied = sum(highest == values[0][0] for highest, _ in values)
-    return Best(pictures, tied, readable)
+    return Best(images, tied, readable)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from tlcore.ui.theme import LIGHT
 LOOK = go.layout.Template()
 
 
-def test_every_cell_that_holds_pictures_can_be_clicked() -> None:
+def test_every_cell_that_holds_images_can_be_clicked() -> None:
     said = drawn(200, 4, 0)
     found = evaluate(said, said, "")
     drawing = matrix_html(found, (1, 2))
@@ -65,7 +65,7 @@ def test_of_many_classes_those_with_most_mistakes_are_drawn() -> None:
 
 
 @pytest.mark.parametrize(("by", "groups"), [(CLASS, 2), (RIGHT, 2), (SURE, 1)])
-def test_every_picture_is_a_point_that_names_itself(by: str, groups: int) -> None:
+def test_every_image_is_a_point_that_names_itself(by: str, groups: int) -> None:
     samples = tuple(
         Sample(f"{n}.jpg", Path(f"{n}.jpg"), f"{n:064x}", "ants" if n < 4 else "bees", "train")
         for n in range(7)

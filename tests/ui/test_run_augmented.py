@@ -1,4 +1,4 @@
-"""The pictures that are shown are those that a run will use."""
+"""The images that are shown are those that a run will use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures import write_patches
+from tests.images import write_patches
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.sources import read_folder
 from tlcore.settings import Settings
@@ -32,7 +32,7 @@ def test_the_first_views_that_the_run_will_use(
     assert seen_views(config) == expected
 
 
-def test_pictures_come_from_all_over_the_set() -> None:
+def test_images_come_from_all_over_the_set() -> None:
     samples = [Sample(f"{number}", Path(), "", "a", None) for number in range(10)]
     assert [sample.file for sample in spread(samples, 3)] == ["0", "3", "6"]
     assert spread(samples[:2], 8) == samples[:2]

@@ -13,7 +13,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadConfig
 from tlcore.training.config import RunConfig
 from tlcore.training.cost import Cost
-from tlcore.ui.fine_tune.studies import Planned, Probes, freely, seconds_a_picture
+from tlcore.ui.fine_tune.studies import Planned, Probes, freely, seconds_an_image
 
 
 def cost(**values: float) -> Cost:
@@ -21,9 +21,9 @@ def cost(**values: float) -> Cost:
     return Cost(**whole)
 
 
-def planned(pictures: int = 10, **options: Any) -> Planned:
+def planned(images: int = 10, **options: Any) -> Planned:
     sample = Sample("a.jpg", Path("a.jpg"), "0" * 64, "a", None)
-    return Planned(RunConfig("set", **options), [sample] * pictures, [sample], "")
+    return Planned(RunConfig("set", **options), [sample] * images, [sample], "")
 
 
 def test_a_question_is_worked_out_once() -> None:
@@ -72,7 +72,7 @@ def test_what_has_not_begun_can_be_dropped_and_asked_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "pictures", "tiny"),
+    ("options", "images", "tiny"),
     [
         ({}, 900, True),
         ({}, 1000, False),
@@ -81,8 +81,8 @@ def test_what_has_not_begun_can_be_dropped_and_asked_again() -> None:
         ({"fine_tune_epochs": 1}, 10, False),
     ],
 )
-def test_what_fits_for_certain(options: dict[str, Any], pictures: int, tiny: bool) -> None:
-    assert planned(pictures, **options).tiny is tiny
+def test_what_fits_for_certain(options: dict[str, Any], images: int, tiny: bool) -> None:
+    assert planned(images, **options).tiny is tiny
 
 
 def test_only_what_costs_something_makes_another_question() -> None:
@@ -90,14 +90,14 @@ def test_only_what_costs_something_makes_another_question() -> None:
     assert planned(learning_rate=0.1, dropout=0.5, balance="weights").key == base.key
     for options in ({"epochs": 11}, {"size": 96}, {"views": 2}, {"pooling": "max"}):
         assert planned(**options).key != base.key
-    assert planned(pictures=11).key != base.key
+    assert planned(images=11).key != base.key
 
 
-def test_what_a_picture_takes() -> None:
-    plan = planned(pictures=10)
-    assert seconds_a_picture(cost(feature_seconds=6.0, missing=12), plan) == 0.5
-    assert seconds_a_picture(cost(), plan) is None  # all is kept: nothing was tried
-    assert seconds_a_picture(cost(epoch_seconds=5.0), freely(plan)) == 0.5
+def test_what_a_image_takes() -> None:
+    plan = planned(images=10)
+    assert seconds_an_image(cost(feature_seconds=6.0, missing=12), plan) == 0.5
+    assert seconds_an_image(cost(), plan) is None  # all is kept: nothing was tried
+    assert seconds_an_image(cost(epoch_seconds=5.0), freely(plan)) == 0.5
 
 
 def test_a_plan_without_augmentation_has_a_free_one_beside_it() -> None:

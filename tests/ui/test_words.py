@@ -9,8 +9,8 @@ from tlcore.ui.format import accuracy, ago, count, duration, plain
 
 
 def test_accuracy_says_its_doubt() -> None:
-    assert accuracy(144 / 153, 153) == "94% (89–97, 153 pictures)"
-    assert accuracy(1.0, 1) == "100% (21–100, 1 picture)"
+    assert accuracy(144 / 153, 153) == "94% (89–97, 153 images)"
+    assert accuracy(1.0, 1) == "100% (21–100, 1 image)"
     assert accuracy(0.9, 0) == "90%"
 
 
@@ -47,7 +47,7 @@ def test_sizes_and_counts() -> None:
     assert file_size(3.25 * 2**20) == "3.2 MB"
     assert file_size(1.5 * 2**30) == "1.5 GB"
     assert count(1, "class", "classes") == "1 class"
-    assert count(12_000, "picture") == "12,000 pictures"
+    assert count(12_000, "image") == "12,000 images"
 
 
 @pytest.mark.parametrize(

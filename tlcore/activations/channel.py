@@ -1,4 +1,4 @@
-"""One channel by itself: its values counted, its strongest spot traced back to the picture."""
+"""One channel by itself: its values counted, its strongest spot traced back to the image."""
 
 from __future__ import annotations
 

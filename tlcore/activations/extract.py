@@ -112,16 +112,16 @@ class Walk:
         self.wiring: Wiring = wire(graph)
         self.piece = lru_cache(maxsize=PIECES)(self._made)  # places of feeds and ends → Compiled
 
-    def to(self, layer: str, batch: Callable[[], Floats], picture: Hashable, kept: Kept) -> Any:
+    def to(self, layer: str, batch: Callable[[], Floats], image: Hashable, kept: Kept) -> Any:
         """Return a layer's output, a tensor float32 (n, …).
 
         Args:
             layer: a name in ``graph.outputs``.
             batch: makes the input, float32 (n, size, size, 3), where it is needed.
-            picture: tells what that input is; results are kept under it.
+            image: tells what that input is; results are kept under it.
             kept: where they are kept.
         """
-        return _Visit(self, batch, picture, kept).need(self.wiring.place[layer])
+        return _Visit(self, batch, image, kept).need(self.wiring.place[layer])
 
     def _made(self, feeds: tuple[int, ...], ends: tuple[int, ...]) -> Compiled:
         """Return what computes some tensors from others."""
@@ -130,13 +130,13 @@ class Walk:
 
 
 class _Visit:
-    """One picture on its way through a network, as far as a layer needs it."""
+    """One image on its way through a network, as far as a layer needs it."""
 
     def __init__(
-        self, walk: Walk, batch: Callable[[], Floats], picture: Hashable, kept: Kept
+        self, walk: Walk, batch: Callable[[], Floats], image: Hashable, kept: Kept
     ) -> None:
         self._walk, self._wiring = walk, walk.wiring
-        self._batch, self._picture, self._kept = batch, picture, kept
+        self._batch, self._image, self._kept = batch, image, kept
         self._own: dict[int, Any] = {}  # of this visit: it holds though nothing can be kept
 
     def need(self, place: int) -> Any:
@@ -165,7 +165,7 @@ class _Visit:
         return sorted(found)
 
     def _bytes(self, place: int) -> int:
-        """Return the bytes of one picture's tensor."""
+        """Return the bytes of one image's tensor."""
         return FLOAT * math.prod(self._wiring.tensors[place].shape[1:])
 
     def _way(self, place: int) -> tuple[list[int], list[int]]:
@@ -202,15 +202,15 @@ class _Visit:
 
     def _known(self, place: int) -> Any:
         value = self._own.get(place)
-        return value if value is not None else self._kept.get((self._picture, place))
+        return value if value is not None else self._kept.get((self._image, place))
 
     def _keep(self, place: int, value: Any) -> None:
         self._own[place] = value
-        self._kept.put((self._picture, place), value)
+        self._kept.put((self._image, place), value)
 
 
 def compile_part(feeds: list[Any], ends: list[Any]) -> Compiled:
-    """Compile the part of a network between symbolic tensors, for any number of pictures."""
+    """Compile the part of a network between symbolic tensors, for any number of images."""
     part = keras.Model(feeds, ends)
     signature = [tf.TensorSpec((None, *feed.shape[1:]), feed.dtype) for feed in feeds]
     compiled: Compiled = tf.function(
@@ -220,18 +220,18 @@ def compile_part(feeds: list[Any], ends: list[Any]) -> Compiled:
 
 
 def maps_of(value: Any) -> Floats:
-    """Return the one picture's maps of a batch of one, float32 (height, width, channels).
+    """Return the one image's maps of a batch of one, float32 (height, width, channels).
 
     It is the tensor's own memory, not a copy: read it, do not write to it.
     """
     return np.asarray(memoryview(value))[0]
 
 
-# Every layer in numbers for one picture, in one compiled pass that keeps no maps.
+# Every layer in numbers for one image, in one compiled pass that keeps no maps.
 
 
 class Depth:
-    """Measures all spatial layers of a network at once; compiled at the first picture."""
+    """Measures all spatial layers of a network at once; compiled at the first image."""
 
     def __init__(self, graph: Graph) -> None:
         self._names = graph.spatial
@@ -239,7 +239,7 @@ class Depth:
         self._compiled: Callable[[Any], Any] | None = None
 
     def numbers(self, batch: Floats) -> tuple[LayerNumbers, ...]:
-        """Return each spatial layer's numbers for one picture (1, size, size, 3)."""
+        """Return each spatial layer's numbers for one image (1, size, size, 3)."""
         if self._compiled is None:
             self._compiled = _compile(self._graph)
         rows = self._compiled(batch).numpy()
@@ -289,7 +289,7 @@ def depth_of(network: Network) -> Depth:
 
 
 def maps_tensor(
-    network: Network, layer: str, batch: Callable[[], Floats], picture: Hashable, kept: Kept
+    network: Network, layer: str, batch: Callable[[], Floats], image: Hashable, kept: Kept
 ) -> Any:
     """Return a spatial layer's output for a batch, computed from what is kept. See ``Walk``.
 
@@ -297,4 +297,4 @@ def maps_tensor(
         UnknownName: no such layer, or its output is no stack of maps.
     """
     network.graph.check_spatial(layer)
-    return walk_of(network).to(layer, batch, picture, kept)
+    return walk_of(network).to(layer, batch, image, kept)

@@ -1,4 +1,4 @@
-"""The kernels of a convolution as tiles: in colour where it reads the picture, else in grey."""
+"""The kernels of a convolution as tiles: in colour where it reads the image, else in grey."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def convolution_before(wiring: Wiring, layer: str) -> tuple[int, Floats]:
             return place, values
     raise UnknownName(
         f"Expected a layer with a convolution at or before it. Received {layer!r}, which still "
-        "is the picture itself. Choose a later layer."
+        "is the image itself. Choose a later layer."
     )
 
 

@@ -79,7 +79,7 @@ def tiles(maps: Floats, channels: list[int], view: View, *others: Floats) -> Til
     )
 
 
-def picture(maps: Floats, view: View, only: Sequence[int] | None = None) -> bytes:
+def image(maps: Floats, view: View, only: Sequence[int] | None = None) -> bytes:
     """Return a page as a PNG to keep: enlarged, with gaps.
 
     Args:

@@ -1,4 +1,4 @@
-"""A page of feature maps as one picture: rows × columns of tiles."""
+"""A page of feature maps as one image: rows × columns of tiles."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _careful_levels(maps: Floats, low: Floats, high: Floats) -> Levels:
 
 
 def draw(tiles: Levels, layout: Layout) -> Levels:
-    """Lay (height, width, n) levels out as one picture, n at most ``layout.tiles``.
+    """Lay (height, width, n) levels out as one image, n at most ``layout.tiles``.
 
     Tiles are enlarged by repeating pixels, with gaps between them.
     """
@@ -159,14 +159,14 @@ def _shrunk(tiles: Levels, by: int) -> Levels:
     return (total // by**2).astype(np.uint8)
 
 
-def to_png(picture: Levels, colours: Levels | None = None, *, keep: bool = False) -> bytes:
+def to_png(levels: Levels, colours: Levels | None = None, *, keep: bool = False) -> bytes:
     """Return levels (height, width) as a PNG, grey, or with a palette of (256, 3) colours.
 
     The colours ride in the file's palette: the pixels stay one byte each. What is not to keep is
     not compressed: noisy maps shrink by a sixth, and that takes longer than all the rest.
     """
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    if colours is not None and picture.ndim == 2:
+    image = Image.fromarray(np.ascontiguousarray(levels))
+    if colours is not None and levels.ndim == 2:
         image.putpalette(colours.tobytes(), "RGB")
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=6 if keep else 0)

@@ -92,7 +92,7 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """A page of maps drawn as one picture, so that only small pixels cross between processes."""
+    """A page of maps drawn as one image, so that only small pixels cross between processes."""
 
     png: bytes  # rows × columns of tiles without gaps, each map at its own size or shrunk
     layout: Layout
@@ -107,7 +107,7 @@ class Tiles:
 
 @dataclass(frozen=True, eq=False)
 class MapPage:
-    """One page of what a layer makes of a picture."""
+    """One page of what a layer makes of an image."""
 
     layer: str
     tiles: Tiles
@@ -156,7 +156,7 @@ class ChannelLook:
 
 @dataclass(frozen=True)
 class LayerNumbers:
-    """What one layer's values are like for one picture."""
+    """What one layer's values are like for one image."""
 
     name: str
     zeros: float  # share of values that are exactly 0: what a ReLU has cut off
@@ -182,10 +182,10 @@ class Filters:
 
 @dataclass(frozen=True)
 class Look:
-    """One picture through one network; hashable."""
+    """One image through one network; hashable."""
 
     path: Path
-    sha256: str  # of the picture's bytes; what has been computed is kept under it
+    sha256: str  # of the image's bytes; what has been computed is kept under it
     ref: NetworkRef
 
 

@@ -1,4 +1,4 @@
-"""``dataset``: stored data sets; import, doctor, list, show, split, undo, export."""
+"""``dataset``: stored datasets; import, doctor, list, show, split, undo, export."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _EVERY = 250  # files after which progress is told
 def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("dataset", help=__doc__)
     actions = parser.add_subparsers(required=True, metavar="import|doctor|list|show|split|undo|…")
-    bring = _action(actions, "import", import_, "make a set of a folder, a zip or a picture")
+    bring = _action(actions, "import", import_, "make a set of a folder, a zip or an image")
     bring.add_argument("source", type=Path, metavar="SOURCE")
     bring.add_argument("--name", required=True)
     bring.add_argument("--add", action="store_true", help="to a set that is there")
-    bring.add_argument("--label", default=UNLABELLED, help="of pictures in no folder")
+    bring.add_argument("--label", default=UNLABELLED, help="of images in no folder")
     check = _action(actions, "doctor", doctor, "name what is wrong with a set")
     check.add_argument("name", metavar="NAME", help="of a set, or a folder read in place")
     check.add_argument("--again", action="store_true", help="decode every file anew")
@@ -83,7 +83,7 @@ def doctor(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     found = _examined(args, settings)
     answer = {
         "name": args.name,
-        "pictures": found.pictures,
+        "pictures": found.images,
         "findings": [_finding(one) for one in found.findings],
         "shortages": found.shortages,
     }
@@ -100,7 +100,7 @@ def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     if args.json:
         write_json(out, [*rows, *map(_damaged, damaged)])
         return 0
-    out.writelines(f"{r['name']:30} {r['pictures']:7,}  {_said(r['classes'])}\n" for r in rows)
+    out.writelines(f"{r['name']:30} {r['images']:7,}  {_said(r['classes'])}\n" for r in rows)
     out.writelines(f"{one.name:30} {'damaged':>7}\n" for one in damaged)
     sys.stderr.writelines(f"{one.words}\n" for one in damaged)
     return 0
@@ -150,7 +150,7 @@ def _incoming(source: Path, settings: Settings) -> list[Incoming]:
     if source.suffix.lower() == ".zip":
         return from_zip(source, settings.limits)
     if not source.is_file():
-        raise BadDataset(f"Expected a folder, a zip or a picture. Received {str(source)!r}.")
+        raise BadDataset(f"Expected a folder, a zip or an image. Received {str(source)!r}.")
     siblings = from_folder(source.parent, settings.limits)
     return [item for item in siblings if item.file == source.name]
 
@@ -216,7 +216,7 @@ def _write_report(found: Checkup, out: TextIO) -> None:
     for short in found.shortages:
         out.write(f"Too few of {short.label}: {short.words}\n")
     nothing = "" if found.findings or found.shortages else " Nothing to find fault with."
-    out.write(f"{found.pictures:,} pictures looked at.{nothing}\n")
+    out.write(f"{found.images:,} images looked at.{nothing}\n")
 
 
 def _write(

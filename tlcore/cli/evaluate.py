@@ -22,7 +22,7 @@ UNKNOWN = "not known"
 
 
 def add(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("evaluate", help="how good a run is, on which pictures")
+    parser = subparsers.add_parser("evaluate", help="how good a run is, on which images")
     parser.set_defaults(run=evaluate)
     parser.add_argument("id", metavar="ID")
     parser.add_argument(

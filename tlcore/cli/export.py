@@ -49,7 +49,7 @@ def export(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         if each.greatest is not None:
             out.write(
                 f"{each.bytes / 2**20:6.1f} MB, greatest difference {each.greatest:.1e}, "
-                f"same class {each.agreed} of {each.pictures}. "
+                f"same class {each.agreed} of {each.images}. "
             )
         out.write(f"{each.fault or 'in the bundle'}\n")
         if each.offered and each.differs:

@@ -9,7 +9,7 @@ from typing import TextIO
 
 import numpy as np
 
-from tlcore.activations.render import picture
+from tlcore.activations.render import image
 from tlcore.activations.tiles import Layout, broken, extremes
 from tlcore.activations.values import ORDERS, View
 from tlcore.cli.options import (
@@ -104,7 +104,7 @@ def _write(args: argparse.Namespace, maps: Floats, shown: Floats, only: list[int
         write_output(args.npz, buffer.getvalue())
     if args.png:
         view = View(args.grid, args.order, *_colours(args))
-        write_output(args.png, picture(maps, view, only))
+        write_output(args.png, image(maps, view, only))
 
 
 def _colours(args: argparse.Namespace) -> tuple[str, str]:

@@ -72,7 +72,7 @@ def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     networks = [(name, network(settings, ref)) for name, ref in _refs(args)]
     answers: list[dict[str, Any]] = []
     looks: list[list[Explanation]] = []
-    pictures: list[Image] = []
+    images: list[Image] = []
     for file in args.images:
         try:
             image = read(Path(file), settings.limits)
@@ -82,7 +82,7 @@ def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         told = [(name, loaded.predict(image)) for name, loaded in networks]
         answers += [_answer(file, name, answer, args.top) for name, answer in told]
         if args.explain:
-            pictures.append(image)
+            images.append(image)
             looks.append(
                 [
                     explain(loaded, image, class_index(answer, args.wanted))
@@ -93,7 +93,7 @@ def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         write_output(args.csv, csv_text(_csv_rows(answers)).encode(errors="surrogateescape"))
     if looks:
         buffer = io.BytesIO()
-        sheet(pictures, looks).save(buffer, "PNG")
+        sheet(images, looks).save(buffer, "PNG")
         write_output(args.explain, buffer.getvalue())
     write_json(out, answers) if args.json else _write_table(answers, out)
     return 1 if any("error" in answer for answer in answers) else 0
@@ -120,10 +120,10 @@ def class_index(answer: Prediction, wanted: str | None) -> int:
 SOME = 20  # names in a message
 
 
-def sheet(pictures: Sequence[Image], looks: Sequence[Sequence[Explanation]]) -> Image:
+def sheet(images: Sequence[Image], looks: Sequence[Sequence[Explanation]]) -> Image:
     """Draw one row an image: its square and beside it each network's map over it."""
     rows = []
-    for image, found in zip(pictures, looks, strict=True):
+    for image, found in zip(images, looks, strict=True):
         squares = [fit(image, SIDE, look.fit) for look in found]
         maps = [
             overlay(pixels, look.heat, OPACITY) for pixels, look in zip(squares, found, strict=True)

@@ -74,7 +74,7 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     row = _row(run.info) | {
         "history": [epoch_row(epoch) for epoch in run.history],
         "classes": run.classes,
-        "pictures": run.pictures,
+        "pictures": run.images,
         "skipped": [{"file": event.file, "reason": event.reason} for event in run.skipped],
         "damage": _words(run.damage),
     }
@@ -85,7 +85,7 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Print what differs between runs: settings and figures, a row each, a column a run.
 
-    Then the verdict on each beside the first, by the pictures that judged both.
+    Then the verdict on each beside the first, by the images that judged both.
     """
     table = comparison([load_run(run, settings) for run in args.ids])
     if args.json:
@@ -112,7 +112,7 @@ def _pairs(runs: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _verdict(earlier: str, later: str, settings: Settings) -> dict[str, Any]:
-    """Return what the same pictures say of two runs, or why they say nothing."""
+    """Return what the same images say of two runs, or why they say nothing."""
     pair = {"first": earlier, "second": later}
     try:
         part = common_part([earlier, later], settings)
@@ -124,7 +124,7 @@ def _verdict(earlier: str, later: str, settings: Settings) -> dict[str, Any]:
         return pair | {"error": str(error)}
     return pair | {
         "part": result.part,
-        "pictures": result.pictures,
+        "pictures": result.images,
         "left_out": result.left_out,
         "relabelled": result.relabelled,
         "difference": result.difference,

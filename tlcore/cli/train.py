@@ -48,7 +48,7 @@ def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("train", help=__doc__)
     parser.set_defaults(run=train)
     parser.add_argument("dataset", metavar="FOLDER", nargs="?", default="", help="class folders, "
-                        "or train/ and val/; or the name of a stored data set")  # fmt: skip
+                        "or train/ and val/; or the name of a stored dataset")  # fmt: skip
     add_backbone(parser)
     add_size(parser)
     add_fit(parser)

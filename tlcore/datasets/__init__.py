@@ -1,1 +1,1 @@
-"""Bytes to checked RGB pictures, pictures to a network's geometry, and data sets on disk."""
+"""Bytes to checked RGB images, images to a network's geometry, and datasets on disk."""

@@ -1,4 +1,4 @@
-"""A zip of pictures, read without trusting it: nothing is unpacked to disk, sizes are enforced.
+"""A zip of images, read without trusting it: nothing is unpacked to disk, sizes are enforced.
 
 What may be wrong with the archive as a whole raises; what is wrong with one entry makes that entry
 arrive as a refusal, and the rest still comes.
@@ -45,8 +45,8 @@ def from_zip(source: Path | IO[bytes], limits: Limits) -> list[Incoming]:
         raise
     except Exception as error:  # zipfile raises many kinds on damaged bytes
         raise BadDataset(
-            f"{name}: Expected a zip archive of pictures. Received a file that is none or is "
-            f"damaged ({error}). Make the zip again, or upload the pictures themselves."
+            f"{name}: Expected a zip archive of images. Received a file that is none or is "
+            f"damaged ({error}). Make the zip again, or upload the images themselves."
         ) from error
     return _incoming(archive, limits)
 
@@ -79,7 +79,7 @@ def _objection(entry: ZipInfo, file: str, room: int, limits: Limits) -> str | No
     if entry.file_size > limits.file_bytes:
         return (
             f"Expected at most {limits.file_bytes / 2**20:.3g} MB. "
-            f"Received {entry.file_size / 2**20:.3g} MB. Make the picture smaller."
+            f"Received {entry.file_size / 2**20:.3g} MB. Make the image smaller."
         )
     if entry.file_size > room:
         return (
@@ -119,9 +119,9 @@ _RULES: tuple[tuple[Callable[[ZipInfo, str, Limits], bool], str], ...] = (
     (_climbs, "Expected a name inside the zip. Received one that leads out of it."),
     (_is_special, "Expected a file. Received a link or a device."),
     (_is_encrypted, "Expected a file without a password. Received an encrypted one."),
-    (_is_archive, "Expected a picture. Received an archive inside the archive: unpack it first."),
+    (_is_archive, "Expected an image. Received an archive inside the archive: unpack it first."),
     (_is_rare, "Expected an ordinary zip entry. Received a rare compression: zip it again."),
-    (_is_bomb, "Expected a picture. Received an entry that unpacks to suspiciously much."),
+    (_is_bomb, "Expected an image. Received an entry that unpacks to suspiciously much."),
 )
 
 

@@ -1,6 +1,6 @@
-"""Pictures of any Pillow mode to RGB with 8 bits a channel, nothing clipped, nothing see-through.
+"""Images of any Pillow mode to RGB with 8 bits a channel, nothing clipped, nothing see-through.
 
-Deep pictures are scaled by the range their format promises: 16 bits by 65535 and 12 bits by 4095.
+Deep images are scaled by the range their format promises: 16 bits by 65535 and 12 bits by 4095.
 Modes that promise no range (32-bit integers, floats) take the smallest usual range that holds their
 values, else their own span.
 """

@@ -1,4 +1,4 @@
-"""A data set as a value: its samples, its classes, its hash."""
+"""A dataset as a value: its samples, its classes, its hash."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNLABELLED = "unlabelled"  # the label of an image that has none: no class, noth
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture of a data set."""
+    """One image of a dataset."""
 
     file: str  # its name as it came, with its folders: "train/ants/0013.jpg"
     path: Path  # where its bytes lie
@@ -31,7 +31,7 @@ class Sample:
 
     @cached_property
     def key(self) -> str:
-        """What edits of its set call this picture."""
+        """What edits of its set call this image."""
         return entry_key(self.file, self.sha256)
 
 
@@ -43,7 +43,7 @@ def entry_key(file: str, sha256: str) -> str:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures with labels, under a name."""
+    """Images with labels, under a name."""
 
     name: str
     samples: tuple[Sample, ...]
@@ -55,17 +55,17 @@ class Dataset:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Pictures per class, in the order of `classes`; then those without label, if any."""
+        """Images per class, in the order of `classes`; then those without label, if any."""
         return _per_class(self.samples, self._labels)
 
     @cached_property
     def hash(self) -> str:
-        """Of the pictures and their labels, see `dataset_hash`."""
+        """Of the images and their labels, see `dataset_hash`."""
         return dataset_hash(self.samples)
 
     @property
     def counts_by_split(self) -> dict[str | None, dict[str, int]]:
-        """Pictures per class for every split that occurs; None holds those without one."""
+        """Images per class for every split that occurs; None holds those without one."""
         splits = [split for split in (*SPLITS, None) if any(s.split == split for s in self.samples)]
         return {
             split: _per_class((s for s in self.samples if s.split == split), self._labels)
@@ -79,10 +79,10 @@ class Dataset:
 
 
 def dataset_hash(samples: Iterable[Sample]) -> str:
-    """Hash pictures and labels, in no order: 64 hexadecimal digits.
+    """Hash images and labels, in no order: 64 hexadecimal digits.
 
-    File names and splits are not part of it: the same pictures under the same labels are the same
-    data set, wherever they came from and however they are divided.
+    File names and splits are not part of it: the same images under the same labels are the same
+    dataset, wherever they came from and however they are divided.
     """
     lines = sorted(f"{sample.sha256} {sample.label}\n" for sample in samples)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
@@ -102,7 +102,7 @@ def _per_class(samples: Iterable[Sample], classes: tuple[str, ...]) -> dict[str,
     return {label: found[label] for label in classes}
 
 
-# A file on its way into a data set, wherever it comes from.
+# A file on its way into a dataset, wherever it comes from.
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 THREADS = min(4, os.cpu_count() or 1)  # Pillow decodes without holding Python's lock
 
-_BATCH = 2  # items handed over at a time: handing over costs as much as a tenth of a picture
+_BATCH = 2  # items handed over at a time: handing over costs as much as a tenth of an image
 
 In = TypeVar("In")
 Out = TypeVar("Out")

@@ -1,8 +1,8 @@
-"""One edit of a set: what a person did in one go, as fields given to pictures.
+"""One edit of a set: what a person did in one go, as fields given to images.
 
-Everything a person can do is of this one shape. A class is renamed by giving its pictures another
-label; it is deleted by excluding them; a split is drawn by giving each picture its part. What is
-written down is what happened to which pictures, never a rule, so that pictures that come later are
+Everything a person can do is of this one shape. A class is renamed by giving its images another
+label; it is deleted by excluding them; a split is drawn by giving each image its part. What is
+written down is what happened to which images, never a rule, so that images that come later are
 not touched by what was done before they came.
 """
 
@@ -42,7 +42,7 @@ _LONGEST = 60  # characters of a label
 
 @dataclass(frozen=True)
 class Change:
-    """One value for one field of some pictures."""
+    """One value for one field of some images."""
 
     field: str  # "label", "split", "excluded", "settled" or "unsettled"
     value: Value
@@ -57,7 +57,7 @@ class Change:
 class Edit:
     """What was done in one go, and is undone in one go."""
 
-    words: str  # "Exclude 3 pictures", for the button that undoes it
+    words: str  # "Exclude 3 images", for the button that undoes it
     at: datetime  # with time zone
     changes: tuple[Change, ...]
 
@@ -94,7 +94,7 @@ def is_label(label: str) -> bool:
     )
 
 
-# edits.json, what has been done to a set since its pictures came, oldest first.
+# edits.json, what has been done to a set since its images came, oldest first.
 #
 # Doing something adds to the end and undoing takes from the end. The file is replaced as a whole,
 # so that a killed process leaves the log before or after its edit.
@@ -139,7 +139,7 @@ def read_log(folder: Path) -> tuple[Edit, ...]:
     except DamagedFile as error:
         remedy = (
             f"Put a copy of the file back, or delete {FILE} in {str(folder)!r} to go back to the "
-            "labels the pictures came with."
+            "labels the images came with."
         )
         raise damaged_dataset(folder, FILE, error.reason, remedy) from error
 

@@ -1,4 +1,4 @@
-"""A stored set as it stands: its pictures with every edit laid over them."""
+"""A stored set as it stands: its images with every edit laid over them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Item:
-    """One picture of a set, as it stands."""
+    """One image of a set, as it stands."""
 
     entry: Entry  # as it came
     key: str  # of the entry
@@ -86,7 +86,7 @@ class SetState:
 
     @cached_property
     def content_hash(self) -> str:
-        """Of the pictures used and their labels, see `dataset_hash`."""
+        """Of the images used and their labels, see `dataset_hash`."""
         return self.dataset.hash
 
     @cached_property
@@ -165,45 +165,45 @@ UNSAVED = "The change could not be saved; the dataset is as it was"
 
 
 def relabel(name: str, keys: Collection[str], label: str, settings: Settings) -> SetState:
-    """Give pictures another class; BadDataset for a label that cannot be one."""
+    """Give images another class; BadDataset for a label that cannot be one."""
     _check_label(label)
     change = Change(LABEL, label, tuple(keys))
-    return _do(name, settings, f"label {_pictures(len(keys))} {label}", lambda _: [change])
+    return _do(name, settings, f"label {_images(len(keys))} {label}", lambda _: [change])
 
 
 def relabel_each(name: str, labels: Mapping[str, str], settings: Settings) -> SetState:
-    """Give each picture its own class, in one edit: key → label."""
+    """Give each image its own class, in one edit: key → label."""
     for label in set(labels.values()):
         _check_label(label)
     changes = [
         Change(LABEL, label, tuple(key for key, its in labels.items() if its == label))
         for label in sorted(set(labels.values()))
     ]
-    return _do(name, settings, f"label {_pictures(len(labels))}", lambda _: changes)
+    return _do(name, settings, f"label {_images(len(labels))}", lambda _: changes)
 
 
 def exclude(name: str, keys: Collection[str], settings: Settings) -> SetState:
-    """Leave pictures out of everything; they stay on disk and can be taken back."""
+    """Leave images out of everything; they stay on disk and can be taken back."""
     change = Change(EXCLUDED, True, tuple(keys))
-    return _do(name, settings, f"exclude {_pictures(len(keys))}", lambda _: [change])
+    return _do(name, settings, f"exclude {_images(len(keys))}", lambda _: [change])
 
 
 def include(name: str, keys: Collection[str], settings: Settings) -> SetState:
-    """Take excluded pictures back."""
+    """Take excluded images back."""
     change = Change(EXCLUDED, False, tuple(keys))
-    return _do(name, settings, f"take back {_pictures(len(keys))}", lambda _: [change])
+    return _do(name, settings, f"take back {_images(len(keys))}", lambda _: [change])
 
 
 def settle(name: str, keys: Collection[str], kind: str, settings: Settings) -> SetState:
-    """Keep pictures in spite of a finding of this kind, which is not shown as open any more."""
+    """Keep images in spite of a finding of this kind, which is not shown as open any more."""
     change = Change(SETTLED, kind, tuple(keys))
-    return _do(name, settings, f"keep {_pictures(len(keys))}", lambda _: [change])
+    return _do(name, settings, f"keep {_images(len(keys))}", lambda _: [change])
 
 
 def unsettle(name: str, keys: Collection[str], kind: str, settings: Settings) -> SetState:
     """Show a finding of this kind as open again."""
     change = Change(UNSETTLED, kind, tuple(keys))
-    return _do(name, settings, f"question {_pictures(len(keys))} again", lambda _: [change])
+    return _do(name, settings, f"question {_images(len(keys))} again", lambda _: [change])
 
 
 def confirm_labels(name: str, keys: Collection[str], settings: Settings) -> SetState:
@@ -233,7 +233,7 @@ def rename_class(name: str, label: str, new: str, settings: Settings) -> SetStat
 
 
 def delete_class(name: str, label: str, settings: Settings) -> SetState:
-    """Exclude every picture of a class."""
+    """Exclude every image of a class."""
 
     def changes(state: SetState) -> list[Change]:
         keys = _of_class(state, label)
@@ -243,7 +243,7 @@ def delete_class(name: str, label: str, settings: Settings) -> SetState:
 
 
 def assign(name: str, parts: Mapping[str, str | None], words: str, settings: Settings) -> SetState:
-    """Put each picture into its part, in one edit: key → "train", "val", "test" or None."""
+    """Put each image into its part, in one edit: key → "train", "val", "test" or None."""
     by_part: dict[str | None, list[str]] = {}
     for key, part in parts.items():
         by_part.setdefault(part, []).append(key)
@@ -264,7 +264,7 @@ def undo(name: str, settings: Settings) -> SetState:
 
 @explained_os_errors(UNSAVED)
 def forget_edits(name: str, settings: Settings) -> SetState:
-    """Go back to the labels that the pictures came with, where the edits cannot be read.
+    """Go back to the labels that the images came with, where the edits cannot be read.
 
     Their file is kept in the set's folder under another name.
 
@@ -315,7 +315,7 @@ def _check_known(state: SetState, edit: Edit) -> None:
     unknown = [key for change in edit.changes for key in change.keys if key not in state.by_key]
     if unknown:
         raise BadDataset(
-            f"Expected pictures of {state.name!r}. Received {len(unknown)} that it does not have. "
+            f"Expected images of {state.name!r}. Received {len(unknown)} that it does not have. "
             "Reload the page: the set has changed."
         )
 
@@ -328,5 +328,5 @@ def _check_label(label: str) -> None:
         )
 
 
-def _pictures(count: int) -> str:
-    return f"{count:,} picture{'s' * (count != 1)}"
+def _images(count: int) -> str:
+    return f"{count:,} image{'s' * (count != 1)}"

@@ -27,13 +27,13 @@ def export_set(
     *,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> SetState:
-    """Write the pictures that are used, under their labels and parts, as they came.
+    """Write the images that are used, under their labels and parts, as they came.
 
     Args:
         name: of a stored set.
         target: the zip to write; it appears whole or not at all.
         settings: where sets lie.
-        progress: called after each picture.
+        progress: called after each image.
 
     Raises:
         BadDataset: no such set, or a label that no folder can have.
@@ -45,7 +45,7 @@ def export_set(
     beside = target.with_name(f".{target.name}.part")
     try:
         with explained_os_errors(f"{target.name} could not be written"):
-            with ZipFile(beside, "w", ZIP_STORED) as archive:  # pictures are packed already
+            with ZipFile(beside, "w", ZIP_STORED) as archive:  # images are packed already
                 for done, (file, item) in enumerate(names.items(), start=1):
                     entry = ZipInfo(file, _MOMENT)
                     entry.external_attr = _READABLE
@@ -61,7 +61,7 @@ def export_set(
 
 
 def _names(state: SetState) -> dict[str, Item]:
-    """Each picture's name in the zip.
+    """Each image's name in the zip.
 
     Raises:
         BadDataset: nothing to write, or a name would not be understood when it comes back.
@@ -73,7 +73,7 @@ def _names(state: SetState) -> dict[str, Item]:
         folders = "/".join(part for part in (split, item.label) if part)
         names[_free(f"{folders}/{item.entry.file.rpartition('/')[2]}", names)] = item
     if not names:
-        raise BadDataset(f"Expected pictures in {state.name!r}. Received none that are used.")
+        raise BadDataset(f"Expected images in {state.name!r}. Received none that are used.")
     places = read_layout(names)
     for file, item in names.items():
         # Where all are unlabelled, whoever brings them may name a label: by default this one.

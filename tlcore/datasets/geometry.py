@@ -1,7 +1,7 @@
-"""A picture of any shape to the square a network expects: three ways, each in one resize.
+"""An image of any shape to the square a network expects: three ways, each in one resize.
 
 The filter was chosen by measurement, MobileNetV2 (ImageNet weights) at 224 pixels on 125 ImageNet
-photographs of about 500 × 375 with the crop:
+images of about 500 × 375 with the crop:
 
 =========  =====  =====  ==================
 filter     top 1  top 5  milliseconds each
@@ -29,7 +29,7 @@ from PIL import Image
 
 from tlcore.errors import BadConfig, UnknownName
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the picture
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the image
 
 KEPT = 0.875  # of the short side, by the crop; 224/256, as ImageNet's networks are evaluated
 # Mean of ImageNet's pixels, RGB: near zero after most networks' preprocessing, so that the border
@@ -39,11 +39,11 @@ MEAN_GREY = (124, 116, 104)
 
 @dataclass(frozen=True)
 class Fit:
-    """One way to make a picture square."""
+    """One way to make an image square."""
 
     name: str
     description: str  # one sentence in plain words
-    apply: Callable[[Image.Image, int], NDArray[np.uint8]]  # RGB picture, side → (side, side, 3)
+    apply: Callable[[Image.Image, int], NDArray[np.uint8]]  # RGB image, side → (side, side, 3)
 
 
 def fit(image: Image.Image, size: int, how: str = "crop") -> NDArray[np.uint8]:
@@ -62,14 +62,14 @@ def fit(image: Image.Image, size: int, how: str = "crop") -> NDArray[np.uint8]:
         BadConfig: `size` is below 1.
     """
     if how not in FITS:
-        raise UnknownName.of("way to fit a picture", how, FITS)
+        raise UnknownName.of("way to fit an image", how, FITS)
     if size < 1:
         raise BadConfig(f"Expected a side of at least 1 pixel. Received {size}.")
     return FITS[how].apply(image, size)
 
 
 def crop_box(width: int, height: int) -> Box:
-    """What the crop keeps of a picture: a centred square of 0.875 × its short side."""
+    """What the crop keeps of an image: a centred square of 0.875 × its short side."""
     side = KEPT * min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     return left, top, left + side, top + side
@@ -103,9 +103,9 @@ FITS: Mapping[str, Fit] = MappingProxyType(
     {
         way.name: way
         for way in (
-            Fit("crop", "Keeps the middle of the picture and cuts off its edges.", _crop),
-            Fit("squash", "Shows the whole picture, squeezed into a square.", _squash),
-            Fit("pad", "Shows the whole picture undistorted, with grey bars beside it.", _pad),
+            Fit("crop", "Keeps the middle of the image and cuts off its edges.", _crop),
+            Fit("squash", "Shows the whole image, squeezed into a square.", _squash),
+            Fit("pad", "Shows the whole image undistorted, with grey bars beside it.", _pad),
         )
     }
 )

@@ -70,12 +70,12 @@ def strict_pillow() -> Iterator[None]:
         _STRICTNESS.leave()
 
 
-# The picture formats we read, told apart by their first bytes and never by a file's ending.
+# The image formats we read, told apart by their first bytes and never by a file's ending.
 
 
 @dataclass(frozen=True)
 class Format:
-    """One format of picture files."""
+    """One format of image files."""
 
     name: str  # as Pillow and people call it
     endings: tuple[str, ...]  # lower case, without dot; the first is the one we write
@@ -108,9 +108,9 @@ _STRANGERS: tuple[tuple[int, bytes, str], ...] = (
     (4, b"ftypheic", "a HEIC photo: save it as JPEG"),
     (4, b"ftypheix", "a HEIC photo: save it as JPEG"),
     (4, b"ftypmif1", "a HEIF photo: save it as JPEG"),
-    (4, b"ftypavif", "an AVIF picture: save it as JPEG or PNG"),
-    (4, b"ftyp", "a video: save single pictures from it"),
-    (0, b"%PDF", "a PDF document: save its pictures as JPEG or PNG"),
+    (4, b"ftypavif", "an AVIF image: save it as JPEG or PNG"),
+    (4, b"ftyp", "a video: save single images from it"),
+    (0, b"%PDF", "a PDF document: save its images as JPEG or PNG"),
     (0, b"PK\x03\x04", "a zip or an office document: unpack it first"),
     (0, b"Rar!", "a rar archive: unpack it first"),
     (0, b"7z\xbc\xaf", "a 7z archive: unpack it first"),
@@ -136,19 +136,19 @@ def stranger(data: bytes) -> str:
 
 
 def has_image_ending(file: str) -> bool:
-    """True if the name ends like a picture's, in upper or lower case."""
+    """True if the name ends like an image's, in upper or lower case."""
     stem, dot, ending = file.rpartition(".")
     return bool(stem and dot) and ending.lower() in ENDINGS
 
 
-# What a picture file was before it became upright RGB: the marks that only its own form shows.
+# What an image file was before it became upright RGB: the marks that only its own form shows.
 
 
 Image = PillowImage.Image
 
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _OPAQUE = 255
-_MOVING = ("GIF", "PNG", "WebP", "TIFF")  # a JPEG's second picture is a phone's preview
+_MOVING = ("GIF", "PNG", "WebP", "TIFF")  # a JPEG's second image is a phone's preview
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Header:
     turned: bool  # an EXIF mark says to turn it before looking
     deep: bool  # more than 8 bits a channel
     see_through: bool  # at least one pixel is not opaque
-    animated: bool  # more than one picture in the file
+    animated: bool  # more than one image in the file
 
 
 def is_deep(image: Image) -> bool:
@@ -180,9 +180,9 @@ def is_see_through(image: Image) -> bool:
 
 
 def is_animated(data: bytes, form: Format) -> bool:
-    """Whether a file holds more than one picture; a damaged second one is none.
+    """Whether a file holds more than one image; a damaged second one is none.
 
-    Counting moves on to the next picture, so the file is opened anew for it.
+    Counting moves on to the next image, so the file is opened anew for it.
     """
     if form.name not in _MOVING:
         return False
@@ -193,7 +193,7 @@ def is_animated(data: bytes, form: Format) -> bool:
         return False
 
 
-# Bytes of a picture file to a checked, upright RGB picture, or a reason that names the file.
+# Bytes of an image file to a checked, upright RGB image, or a reason that names the file.
 
 
 DecodeImage = PillowImage.Image
@@ -213,7 +213,7 @@ _TURNS: Mapping[int, PillowImage.Transpose] = MappingProxyType(
 
 
 def decode(data: bytes, name: str, limits: Limits, *, draft: int | None = None) -> DecodeImage:
-    """Decode one picture file.
+    """Decode one image file.
 
     Args:
         data: the whole file, in one of `FORMATS`.
@@ -227,7 +227,7 @@ def decode(data: bytes, name: str, limits: Limits, *, draft: int | None = None) 
         is laid on white, deep greys are scaled to 8 bits.
 
     Raises:
-        BadImage: too large, truncated or damaged, or no picture. No other exception escapes.
+        BadImage: too large, truncated or damaged, or no image. No other exception escapes.
     """
     return decode_with_header(data, name, limits, draft=draft)[0]
 
@@ -240,7 +240,7 @@ def decode_with_header(
     form = format_of(data)
     if form is None:
         what = "an empty file" if not data else stranger(data)
-        raise BadImage(f"{name}: Expected a picture ({', '.join(FORMATS)}). Received {what}.")
+        raise BadImage(f"{name}: Expected an image ({', '.join(FORMATS)}). Received {what}.")
     try:
         with strict_pillow():
             return _decode(data, form, name, limits, draft)
@@ -251,12 +251,12 @@ def decode_with_header(
 
 
 def read(path: Path, limits: Limits) -> DecodeImage:
-    """Decode the picture file at `path`; as `decode`, and a missing file is a BadImage too."""
+    """Decode the image file at `path`; as `decode`, and a missing file is a BadImage too."""
     return decode(read_bytes(path, path.name, limits), path.name, limits)
 
 
 def read_bytes(path: Path, name: str, limits: Limits) -> bytes:
-    """The bytes of a picture file, refused before reading if there are too many.
+    """The bytes of an image file, refused before reading if there are too many.
 
     Raises:
         BadImage: missing, unreadable or too large.
@@ -273,7 +273,7 @@ def read_bytes(path: Path, name: str, limits: Limits) -> bytes:
 
 
 def content_id(data: bytes) -> str:
-    """The SHA-256 of the bytes, 64 hexadecimal digits: the same picture has the same id."""
+    """The SHA-256 of the bytes, 64 hexadecimal digits: the same image has the same id."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -283,7 +283,7 @@ def check_size(size: int, name: str, limits: Limits) -> None:
         allowed, received = limits.file_bytes / 2**20, size / 2**20
         raise LargeImage(
             f"{name}: Expected at most {allowed:.3g} MB. Received {received:.3g} MB. "
-            "Make the picture smaller: networks look at a few hundred pixels a side."
+            "Make the image smaller: networks look at a few hundred pixels a side."
         )
 
 
@@ -292,7 +292,7 @@ def _decode(
 ) -> tuple[DecodeImage, Header]:
     image: DecodeImage = PillowImage.open(io.BytesIO(data), formats=[form.name.upper()])
     _check_pixels(image, name, limits)
-    deep = is_deep(image)  # the header says so; the decoded picture no longer does
+    deep = is_deep(image)  # the header says so; the decoded image no longer does
     if draft is not None:
         image.draft(None, (draft, draft))
     image.load()
@@ -316,12 +316,12 @@ def _check_pixels(image: DecodeImage, name: str, limits: Limits) -> None:
     if width * height > limits.pixels:
         raise LargeImage(
             f"{name}: Expected at most {limits.pixels / 1e6:.3g} million pixels. Received "
-            f"{width} × {height}, {width * height / 1e6:.3g} million. Make the picture smaller."
+            f"{width} × {height}, {width * height / 1e6:.3g} million. Make the image smaller."
         )
 
 
 def _orientation(image: DecodeImage) -> int:
-    """1 to 8, or 0 where the metadata are missing or damaged: the picture itself may be whole."""
+    """1 to 8, or 0 where the metadata are missing or damaged: the image itself may be whole."""
     try:
         turned = image.getexif().get(_ORIENTATION, 0)
     except Exception:  # as many kinds as decoding raises
@@ -336,7 +336,7 @@ def _damaged(name: str, form: Format, error: Exception) -> str:
         received = "one that needs more memory than there is"
     else:
         received = f"one that is truncated or damaged ({_reason(error)})"
-    return f"{name}: Expected a whole {form.name} picture. Received {received}."
+    return f"{name}: Expected a whole {form.name} image. Received {received}."
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Files into a data set on disk: each decoded once to be sure of it, its bytes kept as they came.
+"""Files into a dataset on disk: each decoded once to be sure of it, its bytes kept as they came.
 
 A set appears whole or not at all: it is made in a hidden folder beside its place and renamed.
 """
@@ -65,7 +65,7 @@ def import_set(
     default_label: str = UNLABELLED,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Make a new data set of files.
+    """Make a new dataset of files.
 
     Args:
         name: letters, digits, spaces, hyphens, underscores and dots, up to 60.
@@ -75,7 +75,7 @@ def import_set(
         progress: called in this thread after each file.
 
     Raises:
-        BadDataset: the name is taken or not allowed, or not one file is a usable picture.
+        BadDataset: the name is taken or not allowed, or not one file is a usable image.
     """
     started = time.monotonic()
     check_free(name, settings)
@@ -106,12 +106,12 @@ def add_to_set(
     default_label: str = UNLABELLED,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Add files to a data set; a file that is there already, name and content, changes nothing.
+    """Add files to a dataset; a file that is there already, name and content, changes nothing.
 
     Takes what `import_set` takes. Waits while another process adds to the same set.
 
     Raises:
-        BadDataset: no such set, or not one file is a usable picture.
+        BadDataset: no such set, or not one file is a usable image.
     """
     started = time.monotonic()
     folder = folder_of(name, settings)
@@ -185,12 +185,12 @@ def _take(
 def _nothing_usable(name: str, refusals: list[Refusal]) -> BadDataset:
     if not refusals:
         return BadDataset(
-            f"Expected pictures for {name!r}. Received no files. Choose {EXPECTED_LAYOUT}."
+            f"Expected images for {name!r}. Received no files. Choose {EXPECTED_LAYOUT}."
         )
     first = " ".join(f"{no.file}: {no.reason}" for no in refusals[:_REASONS_SHOWN])
     more = len(refusals) - _REASONS_SHOWN
     rest = f" And {more} more." if more > 0 else ""
     return BadDataset(
-        f"Expected at least one usable picture for {name!r}. Received {len(refusals)} that are "
+        f"Expected at least one usable image for {name!r}. Received {len(refusals)} that are "
         f"not. {first}{rest}"
     )

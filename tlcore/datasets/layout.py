@@ -18,7 +18,7 @@ from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.image_io import has_image_ending
 
 EXPECTED_LAYOUT = (
-    "a folder for each class with its pictures inside (ants/1.jpg, bees/2.jpg), "
+    "a folder for each class with its images inside (ants/1.jpg, bees/2.jpg), "
     "or train/ and val/ with such folders in them"
 )
 
@@ -35,7 +35,7 @@ _SPLIT_WORDS: Mapping[str, str] = {
 # Words that say nothing: "training_set" is "training", "training_shoes" is more than that.
 _PLAIN = (
     "all data dataset file files folder image images img imgs jpg jpeg photo photos pic pics "
-    "picture pictures png sample samples seg set sets split"
+    "image images png sample samples seg set sets split"
 )
 _PLAIN_WORDS = frozenset(_PLAIN.split())
 _UNLABELLED_WORDS = frozenset(

@@ -52,7 +52,7 @@ def hold_set(folder: Path, *, wait: bool) -> Iterator[bool]:
                     f"The dataset {folder.name!r} cannot be changed. {explain_os_error(error)}"
                 ) from error
             raise BadDataset(
-                f"Expected a data set {folder.name!r} that can be changed. Received: "
+                f"Expected a dataset {folder.name!r} that can be changed. Received: "
                 f"{error.strerror}. Reload the list of sets."
             ) from error
         yield held

@@ -1,4 +1,4 @@
-"""Names of data sets: what is allowed, which are taken, and the folder that a name means."""
+"""Names of datasets: what is allowed, which are taken, and the folder that a name means."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def check_free(name: str, settings: Settings) -> None:
 def taken(name: str) -> BadDataset:
     """Return the error of a name that a set has already."""
     return BadDataset(
-        f"Expected a name that no data set has. Received {shorten(repr(name))}, which is taken. "
+        f"Expected a name that no dataset has. Received {shorten(repr(name))}, which is taken. "
         "Choose another name, add to that set, or delete it first."
     )
 
@@ -71,18 +71,18 @@ def folder_of(name: str, settings: Settings) -> Path:
     """
     names = set_names(settings)
     if name not in names:
-        known = ", ".join(names) or "none yet: upload pictures, or use the sample"
+        known = ", ".join(names) or "none yet: upload images, or use the sample"
         raise BadDataset(
-            f"Expected the name of a data set ({known}). Received {shorten(repr(name))}."
+            f"Expected the name of a dataset ({known}). Received {shorten(repr(name))}."
         )
     return settings.datasets / name
 
 
-# set.json, the table of contents of a stored data set: what came, as it came.
+# set.json, the table of contents of a stored dataset: what came, as it came.
 #
 # A stored set is a folder:
 #
-#     <set's name>/set.json              what came into the set: one entry a picture
+#     <set's name>/set.json              what came into the set: one entry an image
 #     <set's name>/edits.json            what was done to it since (`edits.log`)
 #     <set's name>/facts.jsonl           what the doctor has seen (`doctor.kept`); only spares work
 #     <set's name>/images/<sha256>.<ending>   the bytes as they came, never changed
@@ -92,13 +92,13 @@ def folder_of(name: str, settings: Settings) -> Path:
 FILE = "set.json"
 _VERSION = 2  # 1 had no refusals
 _REFUSALS = 1_000  # kept by name; a heap of other files is not a set's memory
-_REMEDY = "Put a copy of the file back, or delete the set and upload its pictures again."
+_REMEDY = "Put a copy of the file back, or delete the set and upload its images again."
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture of a stored set."""
+    """One image of a stored set."""
 
     file: str  # its name as it came, with its folders
     sha256: str  # of its bytes, hexadecimal
@@ -178,7 +178,7 @@ def damaged_dataset(folder: Path, file: str, reason: str, remedy: str) -> BadDat
         remedy: what a person can do, a sentence.
     """
     return BadDataset(
-        f"Expected the data set {folder.name!r} to have a readable {file}. Received one that is "
+        f"Expected the dataset {folder.name!r} to have a readable {file}. Received one that is "
         f"not ({reason}). {remedy}"
     )
 

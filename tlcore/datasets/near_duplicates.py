@@ -1,4 +1,4 @@
-"""Pictures that are nearly the same, found without looking at every pair at length.
+"""Images that are nearly the same, found without looking at every pair at length.
 
 Two sieves. Fingerprints that differ in few bits are candidates: exclusive-or and a count of bits,
 a row against all later ones, is an instant for thousands. A candidate stays if the small looks
@@ -6,9 +6,9 @@ agree: same shape (correlation of grey levels), and after one is given the other
 hardly a spot that differs. The second sieve is what keeps two different skies apart, whose
 fingerprints may well agree.
 
-The bounds were set by measurement on 50 photographs and 26 drawn pictures, each against itself made
+The bounds were set by measurement on 50 images and 26 drawn images, each against itself made
 anew (bits apart, correlation, 95% of the spots differ by less, the worst spot; each the extreme of
-the 76), and on 397 photographs of insects, no two alike:
+the 76), and on 397 images of insects, no two alike:
 
 ====================  ====  ===========  ===========  =====
 made anew as           bits  correlation  95% of spots  worst
@@ -21,7 +21,7 @@ contrast 1.2             4        0.997           9     15
 nearest two insects     24        0.80
 ====================  ====  ===========  ===========  =====
 
-Of crops, 1% a side is found in 62% (125 photographs of ImageNet) and 67% (153 of insects), 1.5% in
+Of crops, 1% a side is found in 62% (125 images of ImageNet) and 67% (153 of insects), 1.5% in
 22% and 35%, 2% in 10% and 18%; of 4%, or with a caption laid over, seldom.
 """
 
@@ -40,9 +40,9 @@ CORRELATION = 0.97  # of the 16 × 16 grey levels, at least
 SPOTS = 20.0  # levels by which 95% of the 256 spots may differ, exposure evened out
 WORST = 30.0  # and the worst of them
 EXPOSURE = 40.0  # levels between the mean colours, at most
-ASPECT = 1.15  # how much longer in proportion one picture may be
+ASPECT = 1.15  # how much longer in proportion one image may be
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
-_TEXTURE = 3.0  # standard deviation of grey levels below which a picture has no shape to compare
+_TEXTURE = 3.0  # standard deviation of grey levels below which an image has no shape to compare
 _CROSS = 1.0  # the same of what rows and columns by themselves do not explain: less is a gradient,
 # whose fingerprint is rounding noise and differs from one processor to another
 _CHUNK = 4096  # candidates compared at a time, so that memory stays bounded
@@ -51,7 +51,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def near_pairs(facts: Sequence[Facts]) -> list[tuple[int, int]]:
-    """Positions (i, j), i < j, of facts whose pictures are nearly the same."""
+    """Positions (i, j), i < j, of facts whose images are nearly the same."""
     hashes = np.array([one.hash for one in facts], np.uint64)
     candidates = np.array(list(_candidates(hashes)), np.int64).reshape(-1, 2)
     if not len(candidates):

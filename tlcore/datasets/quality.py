@@ -1,4 +1,4 @@
-"""A picture's fingerprint: 64 bits that survive another size, quality or exposure.
+"""An image's fingerprint: 64 bits that survive another size, quality or exposure.
 
 The perceptual hash of C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions
 (2010): grey, 32 × 32 pixels, discrete cosine transform, and of its 8 × 8 lowest frequencies whether
@@ -42,7 +42,7 @@ def _cosines() -> NDArray[np.floating[Any]]:
     return waves.astype(np.float32)
 
 
-# What the doctor keeps of a picture from the one time it was decoded.
+# What the doctor keeps of an image from the one time it was decoded.
 
 
 VERSION = 1  # of the measuring: facts of another version are measured again
@@ -82,7 +82,7 @@ class Facts:
 
 
 def measure(image: Image.Image, header: Header, sha256: str) -> Facts:
-    """Look at a decoded picture (RGB, upright); a third of the time it took to decode it."""
+    """Look at a decoded image (RGB, upright); a third of the time it took to decode it."""
     small = _reduced(image)
     grey = np.asarray(small.convert("L"), np.float32)
     flat, colours = _ground(grey, image)
@@ -102,7 +102,7 @@ def measure(image: Image.Image, header: Header, sha256: str) -> Facts:
 
 
 def _reduced(image: Image.Image) -> Image.Image:
-    """The whole picture as 64 × 64 means, a quick halving first; the box keeps edges in place."""
+    """The whole image as 64 × 64 means, a quick halving first; the box keeps edges in place."""
     factor = max(1, min(image.size) // _REDUCED)
     quick = image.reduce(factor) if factor > 1 else image
     box = (0.0, 0.0, image.width / factor, image.height / factor)
@@ -110,9 +110,9 @@ def _reduced(image: Image.Image) -> Image.Image:
 
 
 def _ground(grey: NDArray[np.floating[Any]], image: Image.Image) -> tuple[float, int]:
-    """The share of one colour in a picture, and how many there are beside it.
+    """The share of one colour in an image, and how many there are beside it.
 
-    Most pictures have no ground in their grey levels already, and are not looked at in colour.
+    Most images have no ground in their grey levels already, and are not looked at in colour.
     """
     levels = grey.ravel()
     median = np.partition(levels, levels.size // 2)[levels.size // 2]
@@ -126,7 +126,7 @@ def _ground(grey: NDArray[np.floating[Any]], image: Image.Image) -> tuple[float,
     return np.count_nonzero(near) / len(pixels), len(np.unique(pixels, axis=0))
 
 
-# Faults that one picture shows by itself.
+# Faults that one image shows by itself.
 
 
 TINY = 64  # pixels; a shorter short side is blurred at every size a network takes
@@ -143,7 +143,7 @@ def _wrong_ending(file: str, facts: Facts) -> str:
     if ending in FORMATS[facts.header.format].endings:
         return ""
     named = f"named .{ending}" if has_image_ending(file) or ending else "named without an ending"
-    return f"a {facts.header.format} picture, {named}"
+    return f"a {facts.header.format} image, {named}"
 
 
 def _uniform(file: str, facts: Facts) -> str:
@@ -199,7 +199,7 @@ class Kind:
 _ALL = (
     Kind(
         "leak",
-        "Same picture in two parts",
+        "Same image in two parts",
         DECIDE,
         "Learned by heart in one part and asked for in the other, it makes the accuracy look "
         "better than it is.",
@@ -207,14 +207,14 @@ _ALL = (
     ),
     Kind(
         "two-labels",
-        "Same picture under two labels",
+        "Same image under two labels",
         DECIDE,
         "Whatever the head answers, one of the two labels counts it as wrong.",
         "Exclude all their copies",
     ),
     Kind(
         "uniform",
-        "Empty or placeholder pictures",
+        "Empty or placeholder images",
         DECIDE,
         "Nearly all of one colour: nothing of the class can be learned from it.",
         "Exclude them",
@@ -230,20 +230,20 @@ _ALL = (
         "near-duplicate",
         "Near copies",
         DECIDE,
-        "The same picture in another size, quality or exposure counts twice, and may end up in "
+        "The same image in another size, quality or exposure counts twice, and may end up in "
         "two parts.",
         "Exclude all but the largest",
     ),
     Kind(
         "tiny",
-        "Tiny pictures",
+        "Tiny images",
         DECIDE,
         "Blown up to the size a network looks at, it is a blur.",
         "Exclude them",
     ),
     Kind(
         "elongated",
-        "Very long or tall pictures",
+        "Very long or tall images",
         DECIDE,
         "The crop that a network sees keeps only a small part of it.",
         "Exclude them",
@@ -256,9 +256,9 @@ _ALL = (
     ),
     Kind(
         "unreadable",
-        "Files that are no pictures",
+        "Files that are no images",
         LEFT_OUT,
-        "It could not be read as a picture and was left out.",
+        "It could not be read as an image and was left out.",
     ),
     Kind("too-large", "Files beyond the limits", LEFT_OUT, "It was left out: make it smaller."),
     Kind(
@@ -272,7 +272,7 @@ _ALL = (
         "animated",
         "Animations and many-page files",
         HANDLED,
-        "Only its first picture is used.",
+        "Only its first image is used.",
         "Exclude them",
     ),
     Kind(
@@ -284,7 +284,7 @@ _ALL = (
     ),
     Kind(
         "alpha",
-        "See-through pictures",
+        "See-through images",
         HANDLED,
         "We lay it on white; on another ground it would look different.",
         "Exclude them",
@@ -300,7 +300,7 @@ _ALL = (
         "deep",
         "More than 8 bits a channel",
         HANDLED,
-        "We bring it to 8 bits by the full range: a picture that uses little of it looks dark.",
+        "We bring it to 8 bits by the full range: an image that uses little of it looks dark.",
         "Exclude them",
     ),
 )
@@ -308,20 +308,20 @@ _ALL = (
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _ALL})
 
 
-# Classes with too few pictures, and with how many they would be enough.
+# Classes with too few images, and with how many they would be enough.
 
 
-ENOUGH = 20  # pictures of a class: 16 to learn from, 4 to judge by
+ENOUGH = 20  # images of a class: 16 to learn from, 4 to judge by
 UNEVEN = 3.0  # how often the largest class may hold the smallest
 
 
 @dataclass(frozen=True)
 class Shortage:
-    """A class that needs more pictures."""
+    """A class that needs more images."""
 
     label: str
     have: int
-    enough: int  # pictures in all that would be
+    enough: int  # images in all that would be
     words: str  # why, and what to do
 
 

@@ -1,6 +1,6 @@
-"""facts.jsonl, the doctor's memory of a set: a line a picture, found again by its content.
+"""facts.jsonl, the doctor's memory of a set: a line an image, found again by its content.
 
-It only spares work. A missing, torn or outdated line means that the picture is looked at again.
+It only spares work. A missing, torn or outdated line means that the image is looked at again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Seen = Facts | Fault
 
 @dataclass(frozen=True)
 class Memory:
-    """What is known of pictures, by sha256."""
+    """What is known of images, by sha256."""
 
     seen: Mapping[str, Seen]
 
@@ -53,18 +53,18 @@ class Memory:
 
     @cached_property
     def alike(self) -> tuple[tuple[str, ...], ...]:
-        """The sha256 of pictures that are nearly the same, two or more together."""
+        """The sha256 of images that are nearly the same, two or more together."""
         shas, facts = list(self.facts), list(self.facts.values())
         joined = groups(len(facts), near_pairs(facts))
         return tuple(tuple(shas[at] for at in group) for group in joined)
 
     @cached_property
     def first_alike(self) -> Mapping[str, str]:
-        """The sha256 of a picture that has near copies → that of the first of them."""
+        """The sha256 of an image that has near copies → that of the first of them."""
         return {sha: group[0] for group in self.alike for sha in group}
 
     def grouped(self, dataset: Dataset) -> Dataset:
-        """Return a data set whose samples name the group of their near copies."""
+        """Return a dataset whose samples name the group of their near copies."""
         first = self.first_alike
         samples = (
             replace(sample, group=first[sample.sha256]) if sample.sha256 in first else sample
@@ -74,7 +74,7 @@ class Memory:
 
 
 def read_memory(folder: Path) -> Memory:
-    """What is known of a set's pictures; read anew only if something was added."""
+    """What is known of a set's images; read anew only if something was added."""
     return _read(folder, memory_version(folder))
 
 
@@ -119,11 +119,11 @@ def remember(folder: Path, seen: Iterable[Seen]) -> None:
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault, of one picture or of several that are the same."""
+    """One fault, of one image or of several that are the same."""
 
     kind: str  # a name in KINDS
     files: tuple[str, ...]
-    keys: tuple[str, ...]  # of the pictures; none for a file that was left out
+    keys: tuple[str, ...]  # of the images; none for a file that was left out
     drop: tuple[str, ...]  # those of them that mending excludes
     detail: str  # what was found, a few words
     settled: bool = False  # a person has decided to keep it
@@ -135,9 +135,9 @@ class Checkup:
 
     findings: tuple[Finding, ...]  # in the order of KINDS, then by file
     shortages: tuple[Shortage, ...]
-    pictures: int  # that are used
+    images: int  # that are used
     unseen: int  # of them not looked at yet: findings may be missing
-    groups: tuple[tuple[str, ...], ...]  # keys of used pictures that are the same or nearly so
+    groups: tuple[tuple[str, ...], ...]  # keys of used images that are the same or nearly so
 
     @cached_property
     def open(self) -> Mapping[str, tuple[Finding, ...]]:
@@ -152,8 +152,8 @@ class Checkup:
 
 
 def checkup(state: SetState, memory: Memory) -> Checkup:
-    """Judge a set by what is known of its pictures; nothing is decoded here."""
-    groups = same_pictures(state.used, memory)
+    """Judge a set by what is known of its images; nothing is decoded here."""
+    groups = same_images(state.used, memory)
     found = [
         *_left_out(state),
         *_single(state.used, memory),
@@ -170,7 +170,7 @@ def checkup(state: SetState, memory: Memory) -> Checkup:
     )
 
 
-def same_pictures(items: Sequence[Item], memory: Memory) -> list[list[Item]]:
+def same_images(items: Sequence[Item], memory: Memory) -> list[list[Item]]:
     """Items with the same or nearly the same content, two or more together, each sorted by file."""
     first = memory.first_alike
     joined: dict[str, list[Item]] = {}

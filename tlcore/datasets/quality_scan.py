@@ -1,4 +1,4 @@
-"""Looking at the pictures that were not looked at yet, of a stored set or of a folder in place."""
+"""Looking at the images that were not looked at yet, of a stored set or of a folder in place."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from tlcore.datasets.sources import read_folder, unused_files
 from tlcore.errors import BadImage
 from tlcore.settings import Limits, Settings
 
-Progress = Callable[[int, int | None], None]  # pictures done, pictures in all
+Progress = Callable[[int, int | None], None]  # images done, images in all
 
-_BATCH = 64  # pictures after which what was seen is written down
+_BATCH = 64  # images after which what was seen is written down
 
 
 def examine(
@@ -50,7 +50,7 @@ def examine(
         name: of a stored set.
         settings: where sets lie, and the limits.
         seconds: stop after about so long; what is left is `Checkup.unseen`.
-        progress: called after each picture.
+        progress: called after each image.
         again: look at every file anew, as the disk may have changed it.
 
     Raises:
@@ -77,7 +77,7 @@ def examine_folder(path: Path, limits: Limits, *, progress: Progress | None = No
     """Report on a folder of class folders in place; nothing is written.
 
     Raises:
-        BadDataset: no folder, or no class folder with a picture in it.
+        BadDataset: no folder, or no class folder with an image in it.
     """
     dataset = read_folder(path)
     look = functools.partial(_look_in_place, limits=limits)
@@ -93,7 +93,7 @@ def examine_folder(path: Path, limits: Limits, *, progress: Progress | None = No
                 refused.append(Refusal.of(sample.file, result))
             if progress is not None:
                 progress(done, len(dataset.samples))
-    other = "Expected a picture in a class folder. Received a file that is not."
+    other = "Expected an image in a class folder. Received a file that is not."
     refused += [Refusal(file, other) for file in unused_files(path)]
     state = SetState(path, datetime.now(UTC), replay(entries, ()), (), tuple(refused))
     return checkup(state, Memory(seen))

@@ -22,7 +22,7 @@ from tlcore.datasets.importing import Progress, import_set
 from tlcore.datasets.locks import alone
 from tlcore.settings import Settings
 
-SAMPLE_NAME = "Sample - drawn pictures"
+SAMPLE_NAME = "Sample - drawn images"
 SAMPLE_TITLE = "Drawn sample"
 COUNTS: Mapping[str, int] = MappingProxyType({"train": 40, "val": 12})  # images a class
 
@@ -33,7 +33,7 @@ Painter = Callable[[Random, Size], Image.Image]
 
 _SIZES = ((320, 320), (320, 320), (320, 320), (400, 300), (300, 400))
 _SCALE = 2  # how much larger than the image everything is drawn
-_GRAIN = 7  # how far a pixel's grey may stray, as in a photograph
+_GRAIN = 7  # how far a pixel's grey may stray, as in an image
 _SKIES = ("#346ebe #68a0dc #bad6ec", "#2658a0 #5a96cd #d6e2e2", "#5c74a8 #d6aaa8 #face96",
           "#46528c #de8a6e #fcc470", "#96a6b6 #baccce #d8dee0")  # fmt: skip
 _SEAS = ("#6094b4 #144270", "#78aab0 #18606e", "#8c969e #344c60")

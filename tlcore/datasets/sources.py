@@ -1,4 +1,4 @@
-"""A folder of class folders as a data set, read in place: nothing is copied or decoded."""
+"""A folder of class folders as a dataset, read in place: nothing is copied or decoded."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tlcore.settings import Limits, Settings
 
 
 def read_folder(path: Path) -> Dataset:
-    """The pictures below a folder, known by their endings, each in the class its folder names.
+    """The images below a folder, known by their endings, each in the class its folder names.
 
     Args:
         path: holds class folders, or train/, val/ and test/ with class folders.
 
     Returns:
-        A data set named like the folder; its samples have no sha256 yet.
+        A dataset named like the folder; its samples have no sha256 yet.
 
     Raises:
-        BadDataset: no folder, or no class folder with a picture in it.
+        BadDataset: no folder, or no class folder with an image in it.
     """
     path = path.expanduser().resolve()
     labelled, _ = _sorted_out(path)
@@ -57,7 +57,7 @@ def _sorted_out(path: Path) -> tuple[list[tuple[str, str, str | None]], list[str
 # Where files come from: a folder, uploads, a zip. Each gives a list of `Incoming`.
 #
 # Litter of the system is left out quietly; everything else is handed on, so that the import
-# refuses by name what is no picture.
+# refuses by name what is no image.
 
 
 def from_folder(path: Path, limits: Limits | None = None) -> list[Incoming]:
@@ -91,7 +91,7 @@ def files_below(path: Path) -> list[str]:
         next(path.iterdir(), None)
     except OSError as error:
         raise BadDataset(
-            f"Expected a folder of pictures at {str(path)!r}. Received: {error.strerror}. "
+            f"Expected a folder of images at {str(path)!r}. Received: {error.strerror}. "
             "Check the path and that this program may read it."
         ) from error
     return sorted(file for file in _walk(path) if not is_litter(file))

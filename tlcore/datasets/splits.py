@@ -81,7 +81,7 @@ def split_samples(
 
 
 def check_class_names(dataset: Dataset) -> None:
-    """Refuse to learn classes that are splits: a head would tell training from test pictures.
+    """Refuse to learn classes that are splits: a head would tell training from test images.
 
     Raises:
         BadDataset: naming such classes, with the way out.
@@ -89,8 +89,8 @@ def check_class_names(dataset: Dataset) -> None:
     if split_names := [label for label in dataset.classes if is_split_name(label)]:
         raise BadDataset(
             f"{dataset.name!r} has classes with the name of a split: {', '.join(split_names)}. A "
-            "head would learn to tell training pictures from test pictures. If these are splits, "
-            "put a folder for each class inside them and bring the pictures again; if they are "
+            "head would learn to tell training images from test images. If these are splits, "
+            "put a folder for each class inside them and bring the images again; if they are "
             "classes, give them other names."
         )
 
@@ -230,7 +230,7 @@ def divide_set(name: str, division: Division, settings: Settings) -> SetState:
     folder = folder_of(name, settings)
     dataset = read_memory(folder).grouped(read_state(folder).dataset)
     parts = divide(dataset.samples, division)
-    words = f"divide {len(parts):,} pictures (seed {division.seed})"
+    words = f"divide {len(parts):,} images (seed {division.seed})"
     return assign(name, parts, words, settings)
 
 
@@ -371,7 +371,7 @@ def _check_classes(dataset: Dataset) -> None:
     if len(dataset.classes) < 2:
         raise BadDataset(
             f"Expected at least two classes in {dataset.name!r}. Received {len(dataset.classes)} "
-            f"({_in_words(dataset.counts)}). Put the pictures of each class in a folder of its own."
+            f"({_in_words(dataset.counts)}). Put the images of each class in a folder of its own."
         )
 
 
@@ -380,10 +380,10 @@ def _check_training(dataset: Dataset, train: list[Sample]) -> None:
     counts = {label: images[label] for label in dataset.classes}
     if not all(counts.values()):
         raise BadDataset(
-            f"Expected a picture to train on in every class of {dataset.name!r}. Received "
-            f"{_in_words(counts)}. Add pictures to the empty classes, or remove these classes."
+            f"Expected an image to train on in every class of {dataset.name!r}. Received "
+            f"{_in_words(counts)}. Add images to the empty classes, or remove these classes."
         )
 
 
 def _in_words(counts: dict[str, int]) -> str:
-    return ", ".join(f"{label}: {count}" for label, count in counts.items()) or "no pictures"
+    return ", ".join(f"{label}: {count}" for label, count in counts.items()) or "no images"

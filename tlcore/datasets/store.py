@@ -1,4 +1,4 @@
-"""Data sets on disk: make, add, list, load, rename, delete. The door to this room.
+"""Datasets on disk: make, add, list, load, rename, delete. The door to this room.
 
 Every set is a folder under `settings.datasets`, described in `manifest`.
 """
@@ -79,7 +79,7 @@ def _info(folder: Path, state: Version) -> SetInfo:
 
 
 def load_set(name: str, settings: Settings) -> Dataset:
-    """A stored set by its name, with all edits laid over its pictures, without the excluded.
+    """A stored set by its name, with all edits laid over its images, without the excluded.
 
     Its samples name the group of their near copies, as far as the doctor has seen them.
 
@@ -107,10 +107,10 @@ def open_dataset(reference: str, settings: Settings) -> Dataset:
 
 
 def delete_set(name: str, settings: Settings) -> None:
-    """Remove a set and its pictures for good.
+    """Remove a set and its images for good.
 
     Raises:
-        BadDataset: no such set, or pictures are being added to it.
+        BadDataset: no such set, or images are being added to it.
     """
     folder = folder_of(name, settings)
     with hold_set(folder, wait=False) as is_free:
@@ -120,7 +120,7 @@ def delete_set(name: str, settings: Settings) -> None:
 
 
 def rename_set(name: str, new_name: str, settings: Settings) -> None:
-    """Give a set another name; its pictures stay as they are.
+    """Give a set another name; its images stay as they are.
 
     Raises:
         BadDataset: no such set, the new name is taken or not allowed, or the set is being changed.
@@ -136,6 +136,6 @@ def rename_set(name: str, new_name: str, settings: Settings) -> None:
 def _check_idle(name: str, is_free: bool) -> None:
     if not is_free:
         raise BadDataset(
-            f"Expected nothing to be happening to {name!r}. Received a set that pictures are "
+            f"Expected nothing to be happening to {name!r}. Received a set that images are "
             "being added to. Try again when that is done."
         )

@@ -1,4 +1,4 @@
-"""Small square pictures for galleries, made once and kept on disk by content."""
+"""Small square images for galleries, made once and kept on disk by content."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _QUALITY = 85  # of the JPEG: about 6 KB at 160 pixels
 
 
 def thumbnail(sample: Sample, settings: Settings, side: int = SIDE) -> bytes:
-    """The centre of a picture as a JPEG of `side` × `side` pixels.
+    """The centre of an image as a JPEG of `side` × `side` pixels.
 
     Raises:
-        BadImage: the picture is missing or cannot be decoded.
+        BadImage: the image is missing or cannot be decoded.
     """
     if sample.sha256:
         kept = _place(sample.sha256, settings, side)
@@ -47,7 +47,7 @@ def forget_thumbnails(folder: Path, settings: Settings) -> None:
 
 
 def _keep(place: Path, small: bytes) -> None:
-    with contextlib.suppress(OSError):  # a full disk costs time, not the picture
+    with contextlib.suppress(OSError):  # a full disk costs time, not the image
         place.parent.mkdir(parents=True, exist_ok=True)
         write_file(place, small)
 

@@ -46,7 +46,7 @@ class Calibration:
     def words(self) -> str:
         """One plain sentence on how far its percentages can be trusted."""
         if self.answers < ENOUGH:
-            few = "1 picture is" if self.answers == 1 else f"{self.answers} pictures are"
+            few = "1 image is" if self.answers == 1 else f"{self.answers} images are"
             return (
                 f"{few} too few to tell how far its percentages can be trusted ({ENOUGH} would do)"
             )

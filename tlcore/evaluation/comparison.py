@@ -90,13 +90,13 @@ class Difference:
         }[self.verdict]
         return (
             f"It is {clause}: {self.second.right:,} right against {self.first.right:,} of the "
-            f"same {count(self.second.pictures, 'picture')} ({self.words})."
+            f"same {count(self.second.images, 'image')} ({self.words})."
         )
 
 
 @dataclass(frozen=True)
 class Side:
-    """A picture that only one of two runs gets right."""
+    """An image that only one of two runs gets right."""
 
     sample: Sample  # with the label by which both are judged
     before: str  # what the first run says
@@ -106,12 +106,12 @@ class Side:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """The second run measured by the first, on pictures that neither learned from."""
+    """The second run measured by the first, on images that neither learned from."""
 
     first: str  # the runs' ids
     second: str
     part: str
-    pictures: int  # judged by both
+    images: int  # judged by both
     left_out: int  # judged by one of them only, or excluded since
     relabelled: int  # whose label has changed since the first run
     difference: Difference  # of the second run beside the first
@@ -123,13 +123,13 @@ class RunComparison:
         """What this says to somebody who has to decide."""
         change = self.difference
         counts = (
-            f"Of the same {count(self.pictures, 'picture')}, which neither run learned from, the "
+            f"Of the same {count(self.images, 'image')}, which neither run learned from, the "
             f"earlier one got {change.first.right:,} right and the later one "
             f"{change.second.right:,}: {change.gained:,} changed for the better, {change.lost:,} "
             "for the worse."
         )
         if not change.gained and not change.lost:
-            return f"{counts} No picture changed sides."
+            return f"{counts} No image changed sides."
         if change.verdict is Verdict.UNCLEAR:
             return f"{counts} That is no clear change: it may well be chance ({change.chance})."
         return (
@@ -202,7 +202,7 @@ def _judge_predictions(first: Predictions, second: Predictions) -> Difference | 
 
 
 def compare_runs(first: Judged, second: Judged, now: Labels | None) -> RunComparison:
-    """Compare two runs on the pictures that judged both.
+    """Compare two runs on the images that judged both.
 
     Args:
         first: the earlier run's answers on its part.
@@ -211,14 +211,14 @@ def compare_runs(first: Judged, second: Judged, now: Labels | None) -> RunCompar
             labels of the later run.
 
     Raises:
-        RunError: no picture judged both.
+        RunError: no image judged both.
     """
     labels = now if now is not None else {s.sha256: s.label for s in second.samples}
     places = _places(first), _places(second)
     common = [sha for sha in places[1] if sha in places[0] and sha in labels]
     if not common:
         raise RunError(
-            "No picture judged both runs: they divide their pictures differently. Divide the set "
+            "No image judged both runs: they divide their images differently. Divide the set "
             "on the Upload page, once for all runs, and run again."
         )
     rows = [_row(first, second, places[0][sha], places[1][sha], labels[sha]) for sha in common]
@@ -235,7 +235,7 @@ def compare_runs(first: Judged, second: Judged, now: Labels | None) -> RunCompar
 
 
 def _places(judged: Judged) -> dict[str, int]:
-    """Return where each picture is; of copies the first."""
+    """Return where each image is; of copies the first."""
     places: dict[str, int] = {}
     for place, sample in enumerate(judged.samples):
         places.setdefault(sample.sha256, place)

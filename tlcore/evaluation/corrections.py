@@ -16,7 +16,7 @@ from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.text import count
-from tlcore.training.provenance import classes_of, pictures_of
+from tlcore.training.provenance import classes_of, images_of
 from tlcore.training.records import AFTER, After, read_after, read_split
 from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs
@@ -36,23 +36,23 @@ def set_of(info: RunInfo, settings: Settings) -> SetState | None:
 
 
 def labels_now(info: RunInfo, settings: Settings) -> Labels | None:
-    """Return the present label of each picture used, by sha256; None without a stored set."""
+    """Return the present label of each image used, by sha256; None without a stored set."""
     state = set_of(info, settings)
     return None if state is None else {i.entry.sha256: i.label for i in reversed(state.used)}
 
 
 def keep_parts(info: RunInfo, state: SetState, settings: Settings) -> int:
-    """Store a run's division with its set, so that the next run is judged by the same pictures.
+    """Store a run's division with its set, so that the next run is judged by the same images.
 
     A division by seed goes class by class: a single new label would draw another one. A set that
     is divided already is left as it is. One edit, undone like any other.
 
     Returns:
-        How many pictures have been given a part.
+        How many images have been given a part.
     """
     if any(item.split == "val" for item in state.used):
         return 0
-    parts = {s.key: part for part in ("train", "val") for s in pictures_of(info, part)}
+    parts = {s.key: part for part in ("train", "val") for s in images_of(info, part)}
     given = {i.key: parts[i.key] for i in state.used if i.key in parts and i.split != parts[i.key]}
     if given:
         assign(state.name, dict(given), f"keep the parts of run {info.id}", settings)
@@ -135,7 +135,7 @@ def corrections_of(info: RunInfo, part: str, settings: Settings) -> Corrections:
     )
     folders = tuple(run.folder for run in earlier if run.model)
     before, dropped = _before(info.folder, folders, part)
-    judged = len(pictures_of(info, part))
+    judged = len(images_of(info, part))
     return Corrections(part, judged, before, dropped, since, excluded)
 
 
@@ -147,7 +147,7 @@ def corrected_since(info: RunInfo, state: SetState) -> tuple[dict[str, int], int
     then, now = set(classes_of(info)), set(state.counts)
     relabelled, excluded = dict.fromkeys(SPLITS, 0), 0
     for part in SPLITS:
-        for sample in pictures_of(info, part):
+        for sample in images_of(info, part):
             item = state.by_key.get(sample.key)
             if item is None or item.excluded:
                 excluded += 1

@@ -1,4 +1,4 @@
-"""The frozen network's features of a run's pictures, as the head learned from them."""
+"""The frozen network's features of a run's images, as the head learned from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tlcore.errors import RunError
 from tlcore.settings import Settings
 from tlcore.training.augmentation import Request
 from tlcore.training.features import Supply
-from tlcore.training.provenance import pictures_of
+from tlcore.training.provenance import images_of
 from tlcore.training.store import load_run
 
 Floats = npt.NDArray[np.float32]
@@ -20,14 +20,14 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The pooled features of the pictures that could be read."""
+    """The pooled features of the images that could be read."""
 
     run: str
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]  # (n,) as the run noted them, ``split`` its part of the run
-    labels: npt.NDArray[np.int64]  # (n,) index of each picture's class
+    labels: npt.NDArray[np.int64]  # (n,) index of each image's class
     values: Floats  # (n, features) float32
-    computed: int  # pictures whose features had to be computed now; 0: all were kept
+    computed: int  # images whose features had to be computed now; 0: all were kept
 
 
 def features(settings: Settings, run: str, *parts: str) -> Features:
@@ -36,13 +36,11 @@ def features(settings: Settings, run: str, *parts: str) -> Features:
     What the cache has lost is computed anew, which loads TensorFlow: ask the inference process.
 
     Raises:
-        RunError: no such run, or none of its pictures can be read.
+        RunError: no such run, or none of its images can be read.
         WeightsMissing: something has to be computed and the backbone's weights are gone.
     """
     found = load_run(run, settings)
-    samples = [
-        sample for part in parts for sample in pictures_of(found.info, part) if sample.sha256
-    ]
+    samples = [sample for part in parts for sample in images_of(found.info, part) if sample.sha256]
     supply = Supply(found.info.config, len(found.classes), settings)
     try:
         requests = [Request(sample) for sample in samples]
@@ -55,7 +53,7 @@ def features(settings: Settings, run: str, *parts: str) -> Features:
         supply.close()
     if not good:
         raise RunError(
-            f"Expected pictures of run {run} that can be read. Received none: their files are "
+            f"Expected images of run {run} that can be read. Received none: their files are "
             "gone. Put them back, or start a new run."
         )
     labels = np.array([found.classes.index(sample.label) for sample in good], np.int64)
@@ -65,35 +63,35 @@ def features(settings: Settings, run: str, *parts: str) -> Features:
 # Pooled features in two dimensions: the two directions in which they differ most.
 #
 # Principal components (K. Pearson, 1901; H. Hotelling, 1933) by singular value decomposition.
-# Every picture keeps its place for the same features: the sign of each direction is fixed.
+# Every image keeps its place for the same features: the sign of each direction is fixed.
 
 
-MOST = 2000  # pictures on a map: beyond that it is drawn from a part of them
+MOST = 2000  # images on a map: beyond that it is drawn from a part of them
 EmbeddingFloats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Pictures as points."""
+    """Images as points."""
 
     run: str
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]  # (n,) ``split`` is the part of the run
     points: EmbeddingFloats  # (n, 2) float32, in the units of the features
     explained: tuple[float, float]  # share of the features' variance along each axis, 0…1
-    of: int  # pictures in all; more than n where only a part is drawn
-    computed: int  # pictures whose features were gone from the cache and computed anew
+    of: int  # images in all; more than n where only a part is drawn
+    computed: int  # images whose features were gone from the cache and computed anew
 
 
 def embed(settings: Settings, run: str) -> Embedding:
-    """Return the map of a run's training and validation pictures, and of its test pictures.
+    """Return the map of a run's training and validation images, and of its test images.
 
-    Raises as ``features`` does, and RunError for fewer than three pictures.
+    Raises as ``features`` does, and RunError for fewer than three images.
     """
     found = features(settings, run, "train", "val", "test")
     number = len(found.samples)
     if number < 3:
-        raise RunError(f"Expected at least 3 pictures for a map. Received {number}. Add pictures.")
+        raise RunError(f"Expected at least 3 images for a map. Received {number}. Add images.")
     places = _some(number)
     points, explained = principal(found.values[places])
     samples = tuple(found.samples[place] for place in places.tolist())

@@ -1,4 +1,4 @@
-"""How good a run is, as one frozen value: on which pictures, how sure, and against what."""
+"""How good a run is, as one frozen value: on which images, how sure, and against what."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tlcore.evaluation.metrics import (
 )
 from tlcore.text import count
 
-FEW = 10  # judged pictures of a class, below which its figures say little
+FEW = 10  # judged images of a class, below which its figures say little
 NAMED = 5  # classes that a warning names
 
 
@@ -34,8 +34,8 @@ class Majority:
     """What one reaches by always saying the training part's most frequent class."""
 
     label: str
-    accuracy: Share  # on the judged pictures
-    beside: Difference  # of the run beside it, on the same pictures
+    accuracy: Share  # on the judged images
+    beside: Difference  # of the run beside it, on the same images
 
 
 @dataclass(frozen=True)
@@ -49,42 +49,42 @@ class TwoClass:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The honest numbers of one run on one part of its pictures, by the labels it was made with."""
+    """The honest numbers of one run on one part of its images, by the labels it was made with."""
 
     run: str  # its id
     part: str  # "test" or "val"; "train" only where it was asked for
     classes: tuple[str, ...]  # in the order of the output units
-    pictures: int  # that were judged
+    images: int  # that were judged
     unreadable: tuple[str, ...]  # files left out, as they could not be read
     accuracy: Share
-    balanced_accuracy: Share  # mean recall of the classes with judged pictures
+    balanced_accuracy: Share  # mean recall of the classes with judged images
     macro_f1: float  # 0…1
     log_loss: float  # natural logarithm; ln(classes) for knowing nothing
     calibration: Calibration  # expected calibration error, with the bins of the diagram
     per_class: tuple[ClassFigures, ...]  # in the order of ``classes``
-    matrix: tuple[tuple[int, ...], ...]  # [true][said], counts of pictures
+    matrix: tuple[tuple[int, ...], ...]  # [true][said], counts of images
     majority: Majority
     imagenet: Share | None  # accuracy of ImageNet's classes alone; None: see its note
     imagenet_note: str  # how it was counted, or why there is none
-    beside_imagenet: Difference | None  # of the run beside it, on the same pictures
-    two_class: TwoClass | None  # None: another number of classes, or one has no judged picture
+    beside_imagenet: Difference | None  # of the run beside it, on the same images
+    two_class: TwoClass | None  # None: another number of classes, or one has no judged image
     warnings: tuple[str, ...]  # in plain sentences, the gravest first
-    data_hash: str  # of the judged pictures and labels
-    imagenet_unlabelled: int = 0  # pictures that ImageNet's classes alone give no label
+    data_hash: str  # of the judged images and labels
+    imagenet_unlabelled: int = 0  # images that ImageNet's classes alone give no label
 
     @property
     def unjudged(self) -> tuple[str, ...]:
-        """The classes without a judged picture: no figure says anything of them."""
-        return tuple(each.label for each in self.per_class if not each.pictures)
+        """The classes without a judged image: no figure says anything of them."""
+        return tuple(each.label for each in self.per_class if not each.images)
 
 
 def evaluate(judged: Judged, train: Judged, data_hash: str, *, tested: bool = True) -> Evaluation:
-    """Return the numbers of the judged pictures; the training part serves the baselines alone.
+    """Return the numbers of the judged images; the training part serves the baselines alone.
 
     Args:
-        judged: answers on the pictures that count, at least one.
+        judged: answers on the images that count, at least one.
         train: answers on the training part of the same run.
-        data_hash: of the judged pictures and labels.
+        data_hash: of the judged images and labels.
         tested: whether the run has a test part; if not, that is said.
 
     Raises:
@@ -92,7 +92,7 @@ def evaluate(judged: Judged, train: Judged, data_hash: str, *, tested: bool = Tr
     """
     if not len(judged) or not len(train):
         raise RunError(
-            f"Expected readable pictures in the training and the {judged.part} part of run "
+            f"Expected readable images in the training and the {judged.part} part of run "
             f"{judged.run}. Received {len(train)} and {len(judged)}: their files are gone or "
             "damaged. Put them back, or start a new run."
         )
@@ -104,7 +104,7 @@ def evaluate(judged: Judged, train: Judged, data_hash: str, *, tested: bool = Tr
         run=judged.run,
         part=judged.part,
         classes=judged.classes,
-        pictures=len(judged),
+        images=len(judged),
         unreadable=judged.unreadable,
         accuracy=share_of(int(judged.right.sum()), len(judged)),
         balanced_accuracy=balanced_accuracy(figures),
@@ -137,7 +137,7 @@ def _majority(judged: Judged, train: Judged) -> Majority:
 
 
 def _imagenet_labels(judged: Judged, train: Judged) -> list[str | None] | None:
-    """Return the label that ImageNet's class stands for, of each judged picture; None where
+    """Return the label that ImageNet's class stands for, of each judged image; None where
     ImageNet's network was not asked."""
     if not (judged.asked_imagenet and train.asked_imagenet):
         return None
@@ -147,7 +147,7 @@ def _imagenet_labels(judged: Judged, train: Judged) -> list[str | None] | None:
 
 
 def _equal(judged: Judged, labels: Sequence[str | None]) -> Right:
-    """Return of each judged picture whether that is its label."""
+    """Return of each judged image whether that is its label."""
     truth = [judged.classes[index] for index in judged.labels.tolist()]
     return np.array([one == other for one, other in zip(labels, truth, strict=True)], np.bool_)
 
@@ -157,7 +157,7 @@ def _imagenet_note(labels: Sequence[str | None] | None, train: int) -> str:
         return "Not known: ImageNet's weights with the 1000 classes are not here."
     note = (
         "Each ImageNet class stands for the label it most often goes with in the "
-        f"{train:,} training pictures, a class not met there for the label of its group "
+        f"{train:,} training images, a class not met there for the label of its group "
         "(dogs, birds, vehicles …)."
     )
     unlabelled = labels.count(None)
@@ -167,15 +167,15 @@ def _imagenet_note(labels: Sequence[str | None] | None, train: int) -> str:
 def no_label(images: int) -> str:
     """Return what is said of images that ImageNet's classes give no label."""
     if images == 1:
-        return "1 picture got no label, as no training picture is of its group: not counted right"
+        return "1 image got no label, as no training image is of its group: not counted right"
     return (
-        f"{images:,} pictures got no label, as no training picture is of their groups: not counted "
+        f"{images:,} images got no label, as no training image is of their groups: not counted "
         "right"
     )
 
 
 def _two_class(judged: Judged, figures: tuple[ClassFigures, ...]) -> TwoClass | None:
-    if len(figures) != 2 or not all(each.pictures for each in figures):
+    if len(figures) != 2 or not all(each.images for each in figures):
         return None
     found = curves(judged)
     return TwoClass(judged.classes[1], found.roc_area, found.average_precision)
@@ -186,53 +186,53 @@ def _warnings(
 ) -> tuple[str, ...]:
     lines: list[str] = []
     answers = [each.label for each in figures if each.answers]
-    shown = [each.label for each in figures if each.pictures]
+    shown = [each.label for each in figures if each.images]
     if len(shown) == 1:
         lines.append(
-            f"Only pictures of “{shown[0]}” were judged: whether it tells the classes apart is "
-            "not known, however high its accuracy. Judge it by pictures of every class."
+            f"Only images of “{shown[0]}” were judged: whether it tells the classes apart is "
+            "not known, however high its accuracy. Judge it by images of every class."
         )
     elif len(answers) == 1:
         lines.append(
-            f"It says “{answers[0]}” to every picture: it has learned nothing that tells the "
+            f"It says “{answers[0]}” to every image: it has learned nothing that tells the "
             "classes apart, however high its accuracy."
         )
     if judged.part == "train":
-        lines.append("These are the pictures it learned from: it is better here than elsewhere.")
+        lines.append("These are the images it learned from: it is better here than elsewhere.")
     if judged.part == "val" and not tested:
         lines.append(
-            "The data set has no test part, so the validation pictures judge. Whoever chooses "
+            "The dataset has no test part, so the validation images judge. Whoever chooses "
             "settings by them makes these figures a little too good."
         )
     lines += _few(figures)
-    never = [each.label for each in figures if each.pictures and not each.answers]
+    never = [each.label for each in figures if each.images and not each.answers]
     if never and len(answers) > 1:
-        lines.append(f"It never says {named(never)}, of which pictures were judged.")
+        lines.append(f"It never says {named(never)}, of which images were judged.")
     if judged.seen:
         lines.append(
-            f"{_pictures(judged.seen, 'test ')} left out: the same files are among those it "
+            f"{_images(judged.seen, 'test ')} left out: the same files are among those it "
             "learned from or was judged by."
         )
     if judged.unreadable:
         lines.append(
-            f"{_pictures(len(judged.unreadable))} left out: {', '.join(judged.unreadable[:3])}"
+            f"{_images(len(judged.unreadable))} left out: {', '.join(judged.unreadable[:3])}"
             f"{' …' * (len(judged.unreadable) > 3)} could not be read."
         )
     return tuple(lines)
 
 
-def _pictures(number: int, kind: str = "") -> str:
-    return f"1 {kind}picture is" if number == 1 else f"{number:,} {kind}pictures are"
+def _images(number: int, kind: str = "") -> str:
+    return f"1 {kind}image is" if number == 1 else f"{number:,} {kind}images are"
 
 
 def _few(figures: tuple[ClassFigures, ...]) -> list[str]:
-    """A line for each class of few or no pictures; for many such classes one line for all."""
-    none = [each.label for each in figures if not each.pictures]
-    few = [each for each in figures if 0 < each.pictures < FEW]
+    """A line for each class of few or no images; for many such classes one line for all."""
+    none = [each.label for each in figures if not each.images]
+    few = [each for each in figures if 0 < each.images < FEW]
     lines = []
     if len(few) > NAMED:
         lines.append(
-            f"{len(few)} of {len(figures)} classes are judged by fewer than {FEW} pictures each, "
+            f"{len(few)} of {len(figures)} classes are judged by fewer than {FEW} images each, "
             "so the figures of any one of them may be far off."
         )
     else:
@@ -240,7 +240,7 @@ def _few(figures: tuple[ClassFigures, ...]) -> list[str]:
     if none:
         them = "it" if len(none) == 1 else "them"
         lines.append(
-            f"No picture of {named(none)} was judged: nothing is known of {them}, and the figures "
+            f"No image of {named(none)} was judged: nothing is known of {them}, and the figures "
             f"over all classes leave {them} out."
         )
     return lines
@@ -248,7 +248,7 @@ def _few(figures: tuple[ClassFigures, ...]) -> list[str]:
 
 def _of_few(figures: ClassFigures) -> str:
     return (
-        f"“{figures.label}” is judged by {count(figures.pictures, 'picture')} only, so its figures "
+        f"“{figures.label}” is judged by {count(figures.images, 'image')} only, so its figures "
         f"may be far off: {FEW} or more would say something."
     )
 

@@ -31,22 +31,22 @@ Bounds = tuple[float, float]
 
 @dataclass(frozen=True)
 class Share:
-    """A share of pictures with its doubt."""
+    """A share of images with its doubt."""
 
     value: float  # 0…1
     low: float  # 95% interval
     high: float
-    pictures: int  # among which it was counted
+    images: int  # among which it was counted
 
     @property
     def right(self) -> int:
-        """How many pictures it is."""
-        return round(self.value * self.pictures)
+        """How many images it is."""
+        return round(self.value * self.images)
 
     @property
     def words(self) -> str:
-        """Return it with its doubt: "94% (90–97, 153 pictures)"."""
-        counted = count(self.pictures, "picture")
+        """Return it with its doubt: "94% (90–97, 153 images)"."""
+        counted = count(self.images, "image")
         return f"{percent(self.value)} ({bounds(self.low, self.high)}, {counted})"
 
     @property
@@ -72,30 +72,30 @@ def wilson(share: float, count: float, z: float = Z) -> Bounds:
     return max(0.0, low) if share > 0 else 0.0, min(1.0, high) if share < 1 else 1.0
 
 
-def share_of(right: int, pictures: int) -> Share:
-    """Return so many among so many pictures, at least one, as a share."""
-    if not 0 <= right <= pictures or pictures < 1:
-        raise ValueError(f"Expected 0 to {pictures} of at least one picture. Received {right}.")
-    return Share(right / pictures, *wilson(right / pictures, pictures), pictures)
+def share_of(right: int, images: int) -> Share:
+    """Return so many among so many images, at least one, as a share."""
+    if not 0 <= right <= images or images < 1:
+        raise ValueError(f"Expected 0 to {images} of at least one image. Received {right}.")
+    return Share(right / images, *wilson(right / images, images), images)
 
 
 def mean_of(shares: Sequence[Share]) -> Share:
-    """Return the plain mean of shares that were counted on different pictures, at least one.
+    """Return the plain mean of shares that were counted on different images, at least one.
 
-    Of equally many pictures each, it is the share of all pictures, and has its interval. Else the
+    Of equally many images each, it is the share of all images, and has its interval. Else the
     wider of two at each end: the recovery of variance estimates alone is too narrow where many
-    shares rest on few pictures (85% coverage for 120 shares of 3), the effective number alone
+    shares rest on few images (85% coverage for 120 shares of 3), the effective number alone
     where one share rests on few and differs (89% for 3, 40 and 200).
     """
     number = len(shares)
     value = math.fsum(share.value for share in shares) / number
-    pictures = sum(share.pictures for share in shares)
-    low, high = wilson(value, number**2 / sum(1 / share.pictures for share in shares))
-    if len({share.pictures for share in shares}) > 1:
+    images = sum(share.images for share in shares)
+    low, high = wilson(value, number**2 / sum(1 / share.images for share in shares))
+    if len({share.images for share in shares}) > 1:
         below = math.hypot(*(share.value - share.low for share in shares)) / number
         above = math.hypot(*(share.high - share.value for share in shares)) / number
         low, high = min(low, value - below), max(high, value + above)
-    return Share(value, max(0.0, low), min(1.0, high), pictures)
+    return Share(value, max(0.0, low), min(1.0, high), images)
 
 
 def paired_difference(both: int, only_first: int, only_second: int, neither: int) -> Bounds:
@@ -116,7 +116,7 @@ def paired_difference(both: int, only_first: int, only_second: int, neither: int
 def independent_difference(first: Share, second: Share, z: float = Z) -> Bounds:
     """Return Newcombe's interval of the second share less the first, of other images, −1…1."""
     first, second = (
-        Share(each.value, *wilson(each.value, each.pictures, z), each.pictures)
+        Share(each.value, *wilson(each.value, each.images, z), each.images)
         for each in (first, second)
     )
     return _hybrid_score(first, second, 0.0)

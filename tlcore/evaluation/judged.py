@@ -1,4 +1,4 @@
-"""What a run's network says of one part of its pictures: the value that all of review reads."""
+"""What a run's network says of one part of its images: the value that all of review reads."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ UNKNOWN = -1  # ImageNet's class where that network was not asked
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """The pictures of one part that could be read, with the answers of one run."""
+    """The images of one part that could be read, with the answers of one run."""
 
     run: str  # its id
     part: str  # one of SPLITS
     classes: tuple[str, ...]  # in the order of the output units
     samples: tuple[Sample, ...]  # (n,) file, path, sha256 and label as the run noted them
-    labels: Indices  # (n,) int64, the index of each picture's class
+    labels: Indices  # (n,) int64, the index of each image's class
     logits: Floats  # (n, classes) float32; of a sigmoid unit z: (0, z)
     imagenet: Indices  # (n,) int64, ImageNet's first class; UNKNOWN where it was not asked
     unreadable: tuple[str, ...] = ()  # files of the part that could not be read
-    seen: int = 0  # test pictures left out, as the same bytes were learned from or judged by
+    seen: int = 0  # test images left out, as the same bytes were learned from or judged by
 
     def __post_init__(self) -> None:
         number, classes = len(self.samples), len(self.classes)
         shapes = (self.labels.shape, self.logits.shape, self.imagenet.shape)
         if shapes != ((number,), (number, classes), (number,)):
             raise ValueError(
-                f"Expected labels, logits and ImageNet's answers of {number} pictures and "
+                f"Expected labels, logits and ImageNet's answers of {number} images and "
                 f"{classes} classes. Received {shapes}."
             )
 
@@ -54,7 +54,7 @@ class Judged:
 
     @cached_property
     def right(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether that is the picture's class."""
+        """(n,) whether that is the image's class."""
         return self.answers == self.labels
 
     @cached_property
@@ -64,11 +64,11 @@ class Judged:
 
     @property
     def asked_imagenet(self) -> bool:
-        """Whether ImageNet's answer is known for every picture."""
+        """Whether ImageNet's answer is known for every image."""
         return bool(len(self.imagenet)) and bool((self.imagenet != UNKNOWN).all())
 
     def take(self, places: Indices) -> Judged:
-        """Return it for the pictures at these places alone."""
+        """Return it for the images at these places alone."""
         return replace(
             self,
             samples=tuple(self.samples[place] for place in places.tolist()),

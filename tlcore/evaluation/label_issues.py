@@ -1,11 +1,11 @@
 """Which labels are probably wrong: confident learning on features that are kept.
 
 C. G. Northcutt, L. Jiang, I. L. Chuang, "Confident Learning: Estimating Uncertainty in Dataset
-Labels", Journal of Artificial Intelligence Research 70, 2021. Each picture is judged by a head
+Labels", Journal of Artificial Intelligence Research 70, 2021. Each image is judged by a head
 that has not learned from it, nor from a copy of it (``FOLDS`` parts, class by class). A class's
-threshold is the mean probability that its own pictures get for it, so that a class of which the
+threshold is the mean probability that its own images get for it, so that a class of which the
 head is never sure is not suspected as a whole. A label is doubted where another class alone reaches
-its threshold, or reaches it with more probability. The pictures are ranked by their normalized
+its threshold, or reaches it with more probability. The images are ranked by their normalized
 margin after the thresholds have been taken off: the probability of the label less the greatest of
 the others.
 
@@ -48,7 +48,7 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class LabelIssue:
-    """A picture whose label a head that never saw it doubts, or does not."""
+    """An image whose label a head that never saw it doubts, or does not."""
 
     sample: Sample  # with its label; ``split`` is its part of the run
     suggested: str  # the class that the head would give it, by its thresholds
@@ -60,7 +60,7 @@ class LabelIssue:
 
 @dataclass(frozen=True)
 class LabelIssues:
-    """Every picture of the asked parts, the most suspect first."""
+    """Every image of the asked parts, the most suspect first."""
 
     run: str
     ranking: tuple[LabelIssue, ...]  # of the classes that have enough images
@@ -75,9 +75,9 @@ class LabelIssues:
         named = [f"{label} {images:,}" for label, images in self.left_out[:NAMED]]
         if len(self.left_out) > NAMED:
             named.append(f"and {len(self.left_out) - NAMED:,} more classes")
-        start = "Too few pictures to tell whether labels are wrong"
+        start = "Too few images to tell whether labels are wrong"
         if self.ranking:
-            start = "Some classes have too few pictures to tell whether their labels are wrong"
+            start = "Some classes have too few images to tell whether their labels are wrong"
         return (
             f"{start} ({', '.join(named)}): at least {LEAST} different ones per class are needed."
         )
@@ -89,7 +89,7 @@ class LabelIssues:
 
 
 def find_label_issues(settings: Settings, run: str) -> LabelIssues:
-    """Rank the training and validation pictures of a run. Raises as ``features`` does."""
+    """Rank the training and validation images of a run. Raises as ``features`` does."""
     found = features(settings, run, "train", "val")
     images = _different_images(found)
     enough = [label for label, number in images.items() if number >= LEAST]
@@ -135,7 +135,7 @@ def out_of_fold(found: Features, config: RunConfig) -> Doubles:
 
 
 def rank(found: Features, probabilities: Doubles) -> tuple[LabelIssue, ...]:
-    """Return all pictures, the most suspect first; ties by file."""
+    """Return all images, the most suspect first; ties by file."""
     labels, number = found.labels, np.arange(len(found.labels))
     own = probabilities[number, labels]
     threshold = _thresholds(labels, probabilities)
@@ -162,7 +162,7 @@ def rank(found: Features, probabilities: Doubles) -> tuple[LabelIssue, ...]:
 
 
 def _thresholds(labels: Indices, probabilities: Doubles) -> Doubles:
-    """Return each class's mean probability for its own pictures; 1 for one without pictures."""
+    """Return each class's mean probability for its own images; 1 for one without images."""
     classes = range(probabilities.shape[1])
     return np.array(
         [probabilities[labels == c, c].mean() if (labels == c).any() else 1.0 for c in classes]
@@ -172,7 +172,7 @@ def _thresholds(labels: Indices, probabilities: Doubles) -> Doubles:
 def _answers(
     found: Features, learn: npt.NDArray[np.bool_], out: npt.NDArray[np.bool_], config: RunConfig
 ) -> Doubles:
-    """Train the run's head on some pictures and let it answer for others."""
+    """Train the run's head on some images and let it answer for others."""
     count = units(len(found.classes), config.output)
     config = replace(config, epochs=config.epochs or 10, patience=0)
     head = Head(config, found.values.shape[1], count)

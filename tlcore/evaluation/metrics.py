@@ -1,7 +1,7 @@
 """The figures of answers beside labels: per class and over all. Plain arithmetic on counts.
 
 Everything but the log loss comes from the confusion matrix. What cannot be known is None, never
-an invented 0: the precision of a class that was never said, the recall of one without a picture.
+an invented 0: the precision of a class that was never said, the recall of one without an image.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class ClassFigures:
     """How well one class is told apart."""
 
     label: str
-    pictures: int  # of it among the judged ones
+    images: int  # of it among the judged ones
     answers: int  # how often it was said
     precision: Share | None  # share of those answers that were right; None: it was never said
-    recall: Share | None  # share of its pictures that were recognised; None: it has none
-    f1: float | None  # 2·right ÷ (pictures + answers), 0…1; None: neither pictures nor answers
+    recall: Share | None  # share of its images that were recognised; None: it has none
+    f1: float | None  # 2·right ÷ (images + answers), 0…1; None: neither images nor answers
 
 
 def confusion(labels: Counts, answers: Counts, classes: int) -> Counts:
@@ -44,23 +44,23 @@ def class_figures(matrix: Counts, labels: tuple[str, ...]) -> tuple[ClassFigures
     return tuple(
         ClassFigures(
             label,
-            int(pictures),
+            int(images),
             int(answers),
             share_of(int(right), int(answers)) if answers else None,
-            share_of(int(right), int(pictures)) if pictures else None,
-            2 * float(right) / float(pictures + answers) if pictures + answers else None,
+            share_of(int(right), int(images)) if images else None,
+            2 * float(right) / float(images + answers) if images + answers else None,
         )
-        for label, right, pictures, answers in rows
+        for label, right, images, answers in rows
     )
 
 
 def balanced_accuracy(figures: tuple[ClassFigures, ...]) -> Share:
-    """Return the mean recall of the classes that have judged pictures, with its interval."""
+    """Return the mean recall of the classes that have judged images, with its interval."""
     return mean_of([each.recall for each in figures if each.recall is not None])
 
 
 def macro_f1(figures: tuple[ClassFigures, ...]) -> float:
-    """Return the mean F1 of the classes that have pictures or were said, 0…1."""
+    """Return the mean F1 of the classes that have images or were said, 0…1."""
     return float(np.mean([each.f1 for each in figures if each.f1 is not None]))
 
 
@@ -76,11 +76,11 @@ def log_loss(labels: Counts, logits: npt.NDArray[np.float32]) -> float:
     return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
 
 
-# From a cell of the confusion matrix to the pictures behind it, the telling ones first.
+# From a cell of the confusion matrix to the images behind it, the telling ones first.
 
 
 def cell(judged: Judged, true: int, said: int) -> Indices:
-    """Return the places of the pictures of class ``true`` that were called ``said``.
+    """Return the places of the images of class ``true`` that were called ``said``.
 
     Worst first: off the diagonal the surest mistakes, on it the least sure right answers. As many
     as the cell of the matrix says.
@@ -108,7 +108,7 @@ def _worst_first(judged: Judged, places: Indices) -> Indices:
 
 # A head of two classes at any threshold: ROC and precision over recall.
 #
-# The second class is the one that is looked for: a picture is called it when its probability
+# The second class is the one that is looked for: an image is called it when its probability
 # reaches the threshold. Area under the ROC curve: trapezoids, as in T. Fawcett, "An introduction
 # to ROC analysis", Pattern Recognition Letters 27, 2006. Average precision: the sum of precision
 # over the steps of recall, without interpolation, as scikit-learn defines it.
@@ -134,13 +134,13 @@ class AtThreshold:
     """What a threshold makes of the answers."""
 
     threshold: float
-    hits: int  # pictures of the second class that are called it
+    hits: int  # images of the second class that are called it
     misses: int  # … that are not
-    false_alarms: int  # pictures of the first class that are called the second
+    false_alarms: int  # images of the first class that are called the second
     rejections: int  # … that are not
     accuracy: Share
     precision: Share | None  # None: nothing is called the second class
-    recall: Share | None  # None: there is no picture of the second class
+    recall: Share | None  # None: there is no image of the second class
     specificity: Share | None  # share of the first class that is left alone; None: it has none
 
 
@@ -148,12 +148,12 @@ def curves(judged: Judged) -> Curves:
     """Return both curves of a two-class head.
 
     Raises:
-        RunError: another number of classes, or one of them has no judged picture.
+        RunError: another number of classes, or one of them has no judged image.
     """
     truth, sure = _second(judged)
     if not 0 < truth.sum() < len(truth):
         raise RunError(
-            "Expected judged pictures of both classes. Received "
+            "Expected judged images of both classes. Received "
             f"{truth.sum()} of {len(truth)} in {judged.classes[1]}. Judge another part."
         )
     order = np.argsort(-sure, kind="stable")
@@ -187,8 +187,8 @@ def at_threshold(judged: Judged, threshold: float) -> AtThreshold:
     )  # fmt: skip
 
 
-def _share(right: int, pictures: int) -> Share | None:
-    return share_of(right, pictures) if pictures else None
+def _share(right: int, images: int) -> Share | None:
+    return share_of(right, images) if images else None
 
 
 def _second(judged: Judged) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:

@@ -30,7 +30,7 @@ from tlcore.storage import explained_os_errors, write_file
 from tlcore.training.augmentation import hashed
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_keys import network_id, weights_id
-from tlcore.training.provenance import classes_of, noted_test, pictures_of
+from tlcore.training.provenance import classes_of, images_of, noted_test
 from tlcore.training.run import RunInfo
 from tlcore.training.store import run_info
 
@@ -145,32 +145,32 @@ def is_unchanged(sample: Sample) -> bool:
 
 
 def part_of(info: RunInfo, part: str, settings: Settings) -> tuple[list[Sample], int]:
-    """Return the pictures of a part, at least one, and how many test pictures were left out.
+    """Return the images of a part, at least one, and how many test images were left out.
 
-    A test picture whose very bytes the run has seen in training or validation is no test.
+    A test image whose very bytes the run has seen in training or validation is no test.
     """
     if part not in SPLITS:
         raise UnknownName.of("part", part, SPLITS)
-    samples, seen = _test(info, settings) if part == "test" else (pictures_of(info, part), 0)
+    samples, seen = _test(info, settings) if part == "test" else (images_of(info, part), 0)
     if not samples:
         raise RunError(
-            f"Expected pictures in the {part} part of run {info.id}. Received none. Judge it by "
+            f"Expected images in the {part} part of run {info.id}. Received none. Judge it by "
             "another part (val), or divide the set on the Upload page and run it again."
         )
     return samples, seen
 
 
 def _test(info: RunInfo, settings: Settings) -> tuple[list[Sample], int]:
-    samples = pictures_of(info, "test") if noted_test(info) else _set_aside(info, settings)
+    samples = images_of(info, "test") if noted_test(info) else _set_aside(info, settings)
     if not samples:
         return [], 0
-    seen = {sample.sha256 for part in ("train", "val") for sample in pictures_of(info, part)}
+    seen = {sample.sha256 for part in ("train", "val") for sample in images_of(info, part)}
     fresh = [sample for sample in samples if sample.sha256 not in seen]
     return fresh, len(samples) - len(fresh)
 
 
 def _set_aside(info: RunInfo, settings: Settings) -> Sequence[Sample]:
-    """The test pictures of today, for a run made before runs noted them."""
+    """The test images of today, for a run made before runs noted them."""
     try:
         samples = open_dataset(info.config.dataset, settings).samples
     except BadDataset:  # the set is gone

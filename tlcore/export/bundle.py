@@ -1,4 +1,4 @@
-"""The pictures on which a format is compared with the page: the run's own, else drawn ones."""
+"""The images on which a format is compared with the page: the run's own, else drawn ones."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ from tlcore.training.run import Run, RunInfo
 from tlcore.training.store import load_run
 from tlcore.training.transfer_model import load_saved, load_trained
 
-PICTURES = 32  # that each format is compared on
+IMAGES = 32  # that each format is compared on
 
 
 def pages_of(run: RunInfo, network: Network, folder: Path, limits: Limits) -> Pages:
-    """Return the page's answers for the run's validation pictures, spread over its classes.
+    """Return the page's answers for the run's validation images, spread over its classes.
 
-    Where fewer than PICTURES can be read, drawn pictures make up the number.
+    Where fewer than IMAGES can be read, drawn images make up the number.
 
     Args:
-        run: whose pictures.
+        run: whose images.
         network: as the page loads it.
         folder: takes the drawn ones.
         limits: of files that are read.
@@ -59,21 +59,21 @@ def pages_of(run: RunInfo, network: Network, folder: Path, limits: Limits) -> Pa
             continue
         paths.append(path)
         rows.append(answer.probabilities)
-        if len(paths) == PICTURES:
+        if len(paths) == IMAGES:
             break
     return Pages(tuple(paths), np.stack(rows), network.labels)
 
 
 def _candidates(run: RunInfo, folder: Path) -> Iterator[Path]:
     yield from (sample.path.resolve() for sample in spread(judged_by(run)))
-    for number in range(1, PICTURES + 1):
+    for number in range(1, IMAGES + 1):
         for label in PAINTERS:
             path = folder / f"{label}-{number}.jpg"
             path.write_bytes(draw(label, "train", number))
             yield path
 
 
-def spread(samples: list[Sample], count: int = PICTURES) -> list[Sample]:
+def spread(samples: list[Sample], count: int = IMAGES) -> list[Sample]:
     """Return ``count`` samples at even distances first, then the others."""
     step = max(1, len(samples) / count)
     first = {int(place * step) for place in range(min(count, len(samples)))}
@@ -99,11 +99,11 @@ def deployable(trained: keras.Model, mode: str) -> keras.Model:
         trained: float32 (n, size, size, 3), preprocessed → one sigmoid unit or a softmax.
         mode: how the backbone wants its pixels, a key of tlcore.models.catalog.MODES.
     """
-    picture = keras.Input(trained.input_shape[1:], dtype="uint8", name="picture")
-    answer = trained(PREPROCESSING[mode](picture))
+    image = keras.Input(trained.input_shape[1:], dtype="uint8", name="image")
+    answer = trained(PREPROCESSING[mode](image))
     if answer.shape[-1] == 1:
         answer = _both(answer)
-    return keras.Model(picture, answer, name="picture_to_probabilities")
+    return keras.Model(image, answer, name="image_to_probabilities")
 
 
 def _both(second: Any) -> Any:
@@ -112,27 +112,27 @@ def _both(second: Any) -> Any:
     return keras.layers.Concatenate(name="both_classes")([first, second])
 
 
-def _tf(picture: Any) -> Any:
-    return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(picture)
+def _tf(image: Any) -> Any:
+    return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(image)
 
 
-def _caffe(picture: Any) -> Any:
-    floats = keras.layers.Rescaling(1.0, name="as_float")(picture)
+def _caffe(image: Any) -> Any:
+    floats = keras.layers.Rescaling(1.0, name="as_float")(image)
     turned = keras.ops.flip(floats, axis=-1)  # RGB to BGR
     variance = (1.0,) * 3
     layer = keras.layers.Normalization(mean=_CAFFE_MEAN, variance=variance, name="preprocessing")
     return layer(turned)
 
 
-def _torch(picture: Any) -> Any:
-    scaled = keras.layers.Rescaling(1 / 255, name="to_one")(picture)
+def _torch(image: Any) -> Any:
+    scaled = keras.layers.Rescaling(1 / 255, name="to_one")(image)
     variance = tuple(deviation**2 for deviation in _TORCH_DEVIATION)
     layer = keras.layers.Normalization(mean=_TORCH_MEAN, variance=variance, name="preprocessing")
     return layer(scaled)
 
 
-def _inside(picture: Any) -> Any:
-    return keras.layers.Rescaling(1.0, name="as_float")(picture)  # the network scales by itself
+def _inside(image: Any) -> Any:
+    return keras.layers.Rescaling(1.0, name="as_float")(image)  # the network scales by itself
 
 
 PREPROCESSING: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
@@ -148,15 +148,15 @@ def write_keras(model: keras.Model, folder: Path) -> None:
 
 
 def write_saved_model(model: keras.Model, folder: Path) -> None:
-    """One signature: "picture" uint8 (n, size, size, 3) → "probabilities" (n, classes).
+    """One signature: "image" uint8 (n, size, size, 3) → "probabilities" (n, classes).
 
     By TensorFlow's own saver: Keras' export writes every weight twice.
     """
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     serve = tf.function(
-        lambda picture: {"probabilities": model(picture, training=False)},
-        input_signature=[tf.TensorSpec(model.input_shape, tf.uint8, name="picture")],
+        lambda image: {"probabilities": model(image, training=False)},
+        input_signature=[tf.TensorSpec(model.input_shape, tf.uint8, name="image")],
     )
     path = str(folder / FORMATS["saved_model"].file)
     tf.saved_model.save(module, path, signatures={"serving_default": serve})
@@ -168,7 +168,7 @@ def write_tflite(model: keras.Model, folder: Path) -> None:
 
 
 def write_tflite_int8(model: keras.Model, folder: Path) -> None:
-    """The same with weights in 8 bits: dynamic-range quantisation, no pictures needed for it.
+    """The same with weights in 8 bits: dynamic-range quantisation, no images needed for it.
 
     https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quantization
     """

@@ -20,11 +20,11 @@ from tlcore.training.run import Run, run_title
 CLASSES = 40  # at most, that the card names
 
 LIMITS = (
-    "It knows these classes only, and names one of them for every picture, whatever it shows.",
-    "It was judged by pictures of the same source as those it learned from. On pictures from "
+    "It knows these classes only, and names one of them for every image, whatever it shows.",
+    "It was judged by images of the same source as those it learned from. On images from "
     "elsewhere it may be worse: try it on yours before you rely on it.",
     "A probability is how sure the network is, not how often it is right.",
-    "The licences of the pictures and of the pretrained weights are those of their owners; this "
+    "The licences of the images and of the pretrained weights are those of their owners; this "
     "bundle adds none and says nothing about them.",
 )
 
@@ -54,8 +54,8 @@ def card(run: Run, checks: Sequence[Check], versions: dict[str, str], tested: Ju
 def _head(run: Run) -> str:
     made = datetime.fromtimestamp(run.info.created)
     return (
-        f"# {run_title(run.info)}\n\nA classifier of photographs: it says which of "
-        f"{len(run.classes)} classes a picture belongs to. Run {run.info.id}, trained on "
+        f"# {run_title(run.info)}\n\nA classifier of images: it says which of "
+        f"{len(run.classes)} classes an image belongs to. Run {run.info.id}, trained on "
         f"{made:%d %B %Y}."
     )
 
@@ -65,13 +65,13 @@ def _answers(run: Run) -> str:
     names = ", ".join(run.classes[:CLASSES])
     more = f" and {len(run.classes) - CLASSES} more" if len(run.classes) > CLASSES else ""
     return (
-        f"## What goes in, what comes out\n\nIn: one picture or several, 8-bit RGB, "
-        f"{size} × {size} pixels, `uint8 (n, {size}, {size}, 3)`, called `picture`. "
+        f"## What goes in, what comes out\n\nIn: one image or several, 8-bit RGB, "
+        f"{size} × {size} pixels, `uint8 (n, {size}, {size}, 3)`, called `image`. "
         "Preprocessing is inside. Out: a probability for each class, "
         f"`float32 (n, {len(run.classes)})`, called "
         "`probabilities`, in the order of `labels.json`.\n\n"
         f"Classes: {names}{more}.\n\n"
-        "`predict.py` turns any picture file into that square, as the page does, and names the "
+        "`predict.py` turns any image file into that square, as the page does, and names the "
         "answer:\n\n```sh\npip install -r requirements.txt\npython predict.py photo.jpg\n```\n\n"
         "It takes the first of TFLite, SavedModel and Keras for which this Python has a runtime; "
         f"`--format` takes {', '.join(FORMATS)}. For TFLite alone `requirements-tflite.txt` is "
@@ -80,16 +80,16 @@ def _answers(run: Run) -> str:
 
 
 def _data(run: Run) -> str:
-    counts = run.pictures
+    counts = run.images
     return (
-        f"## Data\n\n{counts.get('train', 0):,} pictures to learn from, {counts.get('val', 0):,} "
-        f"to judge by (validation). SHA-256 of the data set, all pictures with their labels: "
+        f"## Data\n\n{counts.get('train', 0):,} images to learn from, {counts.get('val', 0):,} "
+        f"to judge by (validation). SHA-256 of the dataset, all images with their labels: "
         f"`{run.info.data_hash}`."
     )
 
 
 def _figures(run: Run, tested: Judged | None) -> str:
-    info, count = run.info, run.pictures.get("val", 0)
+    info, count = run.info, run.images.get("val", 0)
     lines = []
     if tested is not None:
         right = share_of(int(tested.right.sum()), len(tested))
@@ -106,7 +106,7 @@ def _figures(run: Run, tested: Judged | None) -> str:
 def _accuracy(part: str, right: Share) -> str:
     return (
         f"{part} accuracy {percent(right.value, 1)}, 95% interval {percent(right.low, 1)} to "
-        f"{percent(right.high, 1)}, {count(right.pictures, 'picture')}"
+        f"{percent(right.high, 1)}, {count(right.images, 'image')}"
     )
 
 
@@ -126,9 +126,7 @@ def _formats(checks: Sequence[Check]) -> str:
         [
             "## Formats\n\nEach was loaded in a fresh process by `predict.py` and compared with "
             "the answers of the page that trained it.",
-            _table(
-                ("Format", "File", "Size", "Pictures", "Greatest difference", "Same class"), rows
-            ),
+            _table(("Format", "File", "Size", "Images", "Greatest difference", "Same class"), rows),
             *(["\n".join(lines)] if lines else []),
         ]
     )
@@ -142,9 +140,9 @@ def _format_row(check: Check) -> tuple[str, ...]:
         form.title,
         f"`{form.file}`" if check.offered else "–",
         f"{check.bytes / 2**20:.1f} MB",
-        str(check.pictures),
+        str(check.images),
         f"{check.greatest:.1e}",
-        f"{check.agreed} of {check.pictures}",
+        f"{check.agreed} of {check.images}",
     )
 
 

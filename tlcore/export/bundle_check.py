@@ -50,7 +50,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType({row.name: row for row in _ROWS
 
 # Each format against the page, in a process that has seen nothing else: the bundle's own program.
 #
-# What is compared is what a person will run: ``predict.py`` on picture files, from the bundle's
+# What is compared is what a person will run: ``predict.py`` on image files, from the bundle's
 # folder, in Python's isolated mode, so that nothing of ours can be imported.
 
 
@@ -63,10 +63,10 @@ LAST_WORDS = 300  # characters of a failure that are passed on
 
 @dataclass(frozen=True, eq=False)
 class Pages:
-    """What the page says of some pictures."""
+    """What the page says of some images."""
 
-    pictures: tuple[Path, ...]
-    probabilities: Floats  # (pictures, classes)
+    images: tuple[Path, ...]
+    probabilities: Floats  # (images, classes)
     labels: tuple[str, ...]  # (classes,)
 
 
@@ -76,9 +76,9 @@ class Check:
 
     format: str  # a key of FORMATS
     bytes: int = 0  # of its file or folder
-    pictures: int = 0  # that were compared
+    images: int = 0  # that were compared
     greatest: float | None = None  # difference of a probability; None: it gave no answer
-    agreed: int = 0  # pictures with the same most probable class
+    agreed: int = 0  # images with the same most probable class
     seconds: float = 0.0  # of the fresh process, its start included
     fault: str = ""  # why it is not offered; "" where it is
 
@@ -89,15 +89,15 @@ class Check:
     @property
     def differs(self) -> bool:
         """Whether a person would see the difference from the page."""
-        return self.greatest is not None and (self.greatest >= SEEN or self.agreed < self.pictures)
+        return self.greatest is not None and (self.greatest >= SEEN or self.agreed < self.images)
 
     @property
     def words(self) -> str:
         """How far its answers are from the page's; "" where it gave none."""
         if self.greatest is None:
             return ""
-        changed = self.pictures - self.agreed
-        images = f"{changed or 'None'} of {self.pictures} images get{'s' * (changed < 2)}"
+        changed = self.images - self.agreed
+        images = f"{changed or 'None'} of {self.images} images get{'s' * (changed < 2)}"
         difference = f"The greatest difference of a probability is {points(self.greatest)}."
         words = f"{difference} {images} another class."
         if changed or self.greatest >= LARGE:
@@ -122,7 +122,7 @@ def check(form: Format, folder: Path, pages: Pages) -> Check:
     return Check(
         form.name,
         bytes=size_of(folder / form.file),
-        pictures=len(pages.pictures),
+        images=len(pages.images),
         greatest=apart,
         agreed=int((answers.argmax(axis=1) == pages.probabilities.argmax(axis=1)).sum()),
         seconds=time.perf_counter() - began,
@@ -139,14 +139,14 @@ def _judged(form: Format, apart: float) -> str:
 
 
 def _answers(form: Format, folder: Path, pages: Pages) -> Floats:
-    """Return (pictures, classes) as a fresh process gives them.
+    """Return (images, classes) as a fresh process gives them.
 
     Raises:
-        ValueError: it failed, or did not answer for every picture; with its last words.
+        ValueError: it failed, or did not answer for every image; with its last words.
     """
     command = [sys.executable, "-I", "predict.py", "--json", "--format", form.name]
     done = subprocess.run(
-        [*command, *map(str, pages.pictures)],
+        [*command, *map(str, pages.images)],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -158,7 +158,7 @@ def _answers(form: Format, folder: Path, pages: Pages) -> Floats:
         said = done.stderr.strip()[-LAST_WORDS:]
         raise ValueError(said or f"it ended with code {done.returncode}")
     found = json.loads(done.stdout)
-    rows = [[found[str(path)][label] for label in pages.labels] for path in pages.pictures]
+    rows = [[found[str(path)][label] for label in pages.labels] for path in pages.images]
     return np.array(rows, np.float32)
 
 

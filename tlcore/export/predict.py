@@ -1,11 +1,11 @@
-"""Answer for picture files with the network in this folder.
+"""Answer for image files with the network in this folder.
 
     python predict.py photo.jpg another.png
     python predict.py --format tflite --json photo.jpg
 
 Needs NumPy, Pillow and one runtime: ai-edge-litert, the smallest (requirements-tflite.txt), or
 TensorFlow and Keras (requirements.txt). The network itself takes a square of bytes; everything
-before that happens here: a picture is turned upright, laid on white where it is see-through,
+before that happens here: an image is turned upright, laid on white where it is see-through,
 brought to 8 bits a channel, and cut or shrunk to the network's size.
 """
 
@@ -33,11 +33,11 @@ except ImportError as missing:
     sys.exit(f"NumPy and Pillow are needed to read images: {missing}.\n{INSTALL}")
 
 FOLDER = Path(__file__).resolve().parent
-PICTURES = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # what is read, by its first bytes
+IMAGES = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # what is read, by its first bytes
 Run = Callable[[np.ndarray], Any]  # uint8 (n, side, side, 3) → float32 (n, classes)
 
 
-# --- from a file to an upright RGB picture -----------------------------------------------------
+# --- from a file to an upright RGB image -----------------------------------------------------
 
 ORIENTATION = 0x0112  # the EXIF tag: how the camera was held
 TURNS = {
@@ -53,15 +53,15 @@ DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # grey with more than 8 bi
 
 
 def upright(path: Path) -> Image.Image:
-    """Read the first picture of a file: mode RGB, turned as it was taken."""
-    with Image.open(path, formats=PICTURES) as image:
-        image.load()
+    """Read the first image of a file: mode RGB, turned as it was taken."""
+    with Image.open(path, formats=IMAGES) as file:
+        file.load()
         try:
-            turn = image.getexif().get(ORIENTATION, 0)
-        except Exception:  # damaged notes beside a whole picture
+            turn = file.getexif().get(ORIENTATION, 0)
+        except Exception:  # damaged notes beside a whole image
             turn = 0
-        picture = to_rgb(image)
-    return picture.transpose(TURNS[turn]) if turn in TURNS else picture
+        image = to_rgb(file)
+    return image.transpose(TURNS[turn]) if turn in TURNS else image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -77,7 +77,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def grey(image: Image.Image) -> np.ndarray:
-    """Scale a deep grey picture to bytes, uint8 (height, width)."""
+    """Scale a deep grey image to bytes, uint8 (height, width)."""
     values = np.asarray(image)
     if image.mode.startswith("I;16"):
         tags: Any = getattr(image, "tag_v2", {})
@@ -108,7 +108,7 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
     return np.rint(values).clip(0, 255).astype(np.uint8)
 
 
-# --- from a picture to the network's square: three ways, the run has chosen one ----------------
+# --- from an image to the network's square: three ways, the run has chosen one ----------------
 
 
 def crop(image: Image.Image, side: int) -> np.ndarray:
@@ -119,12 +119,12 @@ def crop(image: Image.Image, side: int) -> np.ndarray:
 
 
 def squash(image: Image.Image, side: int) -> np.ndarray:
-    """Squeeze the whole picture into a square."""
+    """Squeeze the whole image into a square."""
     return resized(image, (side, side), (0, 0, image.width, image.height))
 
 
 def pad(image: Image.Image, side: int) -> np.ndarray:
-    """Shrink the whole picture undistorted, with ImageNet's mean grey beside it."""
+    """Shrink the whole image undistorted, with ImageNet's mean grey beside it."""
     scale = side / max(image.size)
     width, height = (max(1, round(length * scale)) for length in image.size)
     left, top = (side - width) // 2, (side - height) // 2
@@ -137,7 +137,7 @@ def pad(image: Image.Image, side: int) -> np.ndarray:
 def resized(
     image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]
 ) -> np.ndarray:
-    """Bring a part of a picture to a size; HAMMING shows steps when it enlarges."""
+    """Bring a part of an image to a size; HAMMING shows steps when it enlarges."""
     shrinks = box[2] - box[0] >= size[0] and box[3] - box[1] >= size[1]
     smooth = Image.Resampling.HAMMING if shrinks else Image.Resampling.BICUBIC
     return np.asarray(image.resize(size, smooth, box=box))
@@ -164,7 +164,7 @@ def load_saved_model(path: Path) -> Run:
 
     def run(pixels: np.ndarray) -> Any:
         _ = loaded  # a signature alone does not keep its weights alive
-        return serve(picture=tensorflow.constant(pixels))["probabilities"].numpy()
+        return serve(image=tensorflow.constant(pixels))["probabilities"].numpy()
 
     return run
 
@@ -175,7 +175,7 @@ def load_tflite(path: Path) -> Run:
     module = import_module(name)
     interpreter = (module.lite if name == "tensorflow" else module).Interpreter
     runner = interpreter(model_path=str(path)).get_signature_runner("serving_default")
-    return lambda pixels: runner(picture=pixels)["probabilities"]
+    return lambda pixels: runner(image=pixels)["probabilities"]
 
 
 def installed(name: str) -> bool:
@@ -224,7 +224,7 @@ def main() -> int:
             "that requirements.txt names."
         )
     answers: dict[str, dict[str, float]] = {}
-    for path in args.pictures:
+    for path in args.images:
         try:
             square = fit(upright(path), side)
         except Exception as error:  # Pillow raises a dozen kinds on damaged files
@@ -235,13 +235,13 @@ def main() -> int:
         except Exception as error:  # of another version of the runtime
             return ended(f"{file} gives no answer: {error}\n{INSTALL}")
     write(answers, as_json=args.json)
-    return 0 if len(answers) == len(args.pictures) else 1
+    return 0 if len(answers) == len(args.images) else 1
 
 
 def arguments() -> argparse.Namespace:
     here = [name for name, (file, *_) in FORMATS.items() if (FOLDER / file).exists()]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     parser.add_argument("--format", choices=here, help="else the first that this Python can run")
     parser.add_argument("--json", action="store_true", help="all digits, one JSON object")
     return parser.parse_args()

@@ -23,7 +23,7 @@ def recipe(run: Run) -> list[Row]:
     config = run.info.config
     return [
         ("Network", _network(config)),
-        ("Pictures", f"{config.size} × {config.size} pixels. {FITS[config.fit].description}"),
+        ("Images", f"{config.size} × {config.size} pixels. {FITS[config.fit].description}"),
         ("Preprocessing", MODES[backbone(config.backbone).mode].capitalize() + "."),
         ("Head", _head(config)),
         ("Learning", _learning(run)),
@@ -56,7 +56,7 @@ def _learning(run: Run) -> str:
             f"on, rate {config.fine_tune_learning_rate:g}"
         )
     optimizer = OPTIMIZERS[config.optimizer].partition(":")[0]
-    return f"{'; then '.join(parts)}. {optimizer}, {count(config.batch_size, 'picture')} a batch."
+    return f"{'; then '.join(parts)}. {optimizer}, {count(config.batch_size, 'image')} a batch."
 
 
 def _epochs(run: Run, stage: str) -> int:
@@ -72,7 +72,7 @@ def _kept(run: Run) -> list[Row]:
 
 def _extras(config: RunConfig) -> list[Row]:
     kinds = "; ".join(AUGMENTATIONS[kind] for kind in config.augment)
-    stored = f"{count(config.views, 'changed view')} of each picture: {kinds}."
+    stored = f"{count(config.views, 'changed view')} of each image: {kinds}."
     rows = (
         (config.schedule != "constant", "Schedule", f"The rate {SCHEDULES[config.schedule]}."),
         (config.dropout, "Dropout", f"{config.dropout:g} before each dense layer."),

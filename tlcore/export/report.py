@@ -1,4 +1,4 @@
-"""The end of a report: pictures it got right and wrong, limits, how it was made."""
+"""The end of a report: images it got right and wrong, limits, how it was made."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tlcore.storage import write_output
 from tlcore.training.records import RunFacts
 from tlcore.training.store import load_run
 
-WORST, BEST = 12, 6  # pictures shown
+WORST, BEST = 12, 6  # images shown
 
 LIMITS = (
-    "It knows these classes only, and names one of them for every picture, whatever it shows.",
-    "It was judged by pictures of the same source as those it learned from. On pictures from "
+    "It knows these classes only, and names one of them for every image, whatever it shows.",
+    "It was judged by images of the same source as those it learned from. On images from "
     "elsewhere – another camera, season, place – it may be worse: try it on yours first.",
-    "The interval covers the luck of which pictures were drawn, nothing else.",
+    "The interval covers the luck of which images were drawn, nothing else.",
     "A probability is how sure the network is, not how often it is right.",
-    "It was not examined for fairness, nor for pictures made to mislead it.",
+    "It was not examined for fairness, nor for images made to mislead it.",
 )
 
 
@@ -39,10 +39,9 @@ def seen(material: Material, limits: Limits) -> str:
     wrong = mistakes(judged).tolist()
     right = best(judged).tolist()
     return section(
-        "Pictures",
+        "Images",
         "<h3>Its surest mistakes</h3>",
-        _faces(judged, wrong[:WORST], how, limits)
-        or "<p>It made no mistake on these pictures.</p>",
+        _faces(judged, wrong[:WORST], how, limits) or "<p>It made no mistake on these images.</p>",
         f"<p>{not_shown(len(wrong) - WORST, 'more mistake')}</p>" if len(wrong) > WORST else "",
         "<h3>Its surest right answers</h3>" if right else "",
         _faces(judged, _mixed(judged, right), how, limits),
@@ -83,9 +82,9 @@ def made(material: Material) -> str:
         ("Run", text(run.info.id)),
         ("Trained", _moment(run.info.created)),
         ("Report written", _moment(material.made)),
-        ("Data set", text(run.info.config.dataset.rstrip("/").rpartition("/")[2])),
-        ("Pictures and labels of the data set", f"<code>{text(run.info.data_hash)}</code>"),
-        ("Judged pictures", f"<code>{text(material.evaluation.data_hash)}</code>"),
+        ("Dataset", text(run.info.config.dataset.rstrip("/").rpartition("/")[2])),
+        ("Images and labels of the dataset", f"<code>{text(run.info.data_hash)}</code>"),
+        ("Judged images", f"<code>{text(material.evaluation.data_hash)}</code>"),
         ("Machine", text(_machine(facts))),
         ("Versions", text(_versions(facts))),
     ]
@@ -120,13 +119,13 @@ def page(material: Material, limits: Limits) -> str:
 
     Args:
         material: what it says.
-        limits: of the picture files that are read for it.
+        limits: of the image files that are read for it.
     """
     body = (
         opening.head(material),
         opening.short(material),
         opening.asked(material),
-        opening.pictures(material, limits),
+        opening.images(material, limits),
         figures.taught(material),
         figures.numbers(material),
         figures.confusions(material),
@@ -165,13 +164,13 @@ def write_report(
         evaluation: the run's numbers.
         judged: the answers that they count.
         suspects: labels that may be wrong, where that is known.
-        settings: where runs and data sets lie.
+        settings: where runs and datasets lie.
         progress: told each step before it begins.
 
     Raises:
         RunError: no such run, or nowhere to write.
     """
-    progress(2, STEPS, "Looking for doubts about the pictures")
+    progress(2, STEPS, "Looking for doubts about the images")
     material = gather(load_run(evaluation.run, settings), evaluation, judged, suspects, settings)
     progress(3, STEPS, "Writing")
     write_output(target, page(material, settings.limits).encode())

@@ -32,11 +32,11 @@ def marks_percent(value: float | None) -> str:
     return NONE if value is None else exact(value, text(percentages.percent(value)))
 
 
-def share(found: Share | None, *, pictures: bool = True) -> str:
-    """Return a share with its doubt: "94% (90–97, 153 pictures)"."""
+def share(found: Share | None, *, images: bool = True) -> str:
+    """Return a share with its doubt: "94% (90–97, 153 images)"."""
     if found is None:
         return NONE
-    counted = f", {count(found.pictures, 'picture')}" if pictures else ""
+    counted = f", {count(found.images, 'image')}" if images else ""
     doubt = f"{percentages.bounds(found.low, found.high)}{counted}"
     return f'{percent(found.value)} <span class="doubt">({doubt})</span>'
 

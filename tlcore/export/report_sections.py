@@ -1,4 +1,4 @@
-"""The first sections of a report: what was asked, the answer in short, the pictures."""
+"""The first sections of a report: what was asked, the answer in short, the images."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from tlcore.settings import Limits
 from tlcore.training.best_epoch import turn
 
 PART_WORDS = {
-    "test": ("test", "The test part: pictures kept back, which nothing was learned or chosen by."),
-    "val": ("validation", "The validation part: pictures it has not learned from."),
-    "train": ("training", "The training part: the pictures it has learned from."),
+    "test": ("test", "The test part: images kept back, which nothing was learned or chosen by."),
+    "val": ("validation", "The validation part: images it has not learned from."),
+    "train": ("training", "The training part: the images it has learned from."),
 }
-CLASSES = 12  # of which pictures are shown
-EACH = 4  # pictures of a class that are shown
+CLASSES = 12  # of which images are shown
+EACH = 4  # images of a class that are shown
 SUSPECTS = 6  # doubted labels that are shown
 LEFT_OUT = 10  # files left out that are named
 WEAK = 3  # classes named as recognised less often than the others
@@ -59,8 +59,8 @@ def head(material: Material) -> str:
         f"<header><p class=kicker>Report on an image classifier · {made}</p>"
         f"<h1>{text(material.title)}</h1>{note}"
         f"<div class=headline><div class=big id=accuracy>{percent(found.accuracy.value)}</div>"
-        f"<p><b>{found.accuracy.right:,} of {count(found.pictures, f'{part} picture')} named "
-        f"rightly.</b> The 95% interval of its true accuracy on such pictures is "
+        f"<p><b>{found.accuracy.right:,} of {count(found.images, f'{part} image')} named "
+        f"rightly.</b> The 95% interval of its true accuracy on such images is "
         f"{bounds(low, high)}%. {about}</p></div></header>"
     )
 
@@ -71,8 +71,8 @@ def asked(material: Material) -> str:
     more = f" and {len(classes) - 40} more" if len(classes) > 40 else ""
     return section(
         "What was asked",
-        f"<p>Which of {len(classes)} classes does a photograph show: {names}{more}?</p>",
-        "<p>A network that has learned from a million photographs (ImageNet) was given these "
+        f"<p>Which of {len(classes)} classes does an image show: {names}{more}?</p>",
+        "<p>A network that has learned from a million images (ImageNet) was given these "
         "classes instead of its own.</p>"
         if not material.run.info.config.random_weights
         else "<p>A network with random weights, which has learned nothing before, was given these "
@@ -93,7 +93,7 @@ def short(material: Material) -> str:
         listed(_sentences(material)),
         figure(
             bars(rows),
-            "Share of pictures named rightly; the thin lines are 95% intervals. "
+            "Share of images named rightly; the thin lines are 95% intervals. "
             + text(found.imagenet_note),
         ),
         _warnings((*material.corrections.sentences, *found.warnings)),
@@ -115,30 +115,30 @@ def _sentences(material: Material) -> list[str]:
 def _weakest(per_class: Sequence[ClassFigures]) -> str:
     """Name the classes that are recognised less often than the others by more than chance.
 
-    Each class with enough pictures is compared with all others together, by Newcombe's interval at
+    Each class with enough images is compared with all others together, by Newcombe's interval at
     95% for all these comparisons at a time: of many classes one is always the lowest.
     """
     recalls = {each.label: each.recall for each in per_class if each.recall is not None}
-    enough = {label: recall for label, recall in recalls.items() if recall.pictures >= FEW}
+    enough = {label: recall for label, recall in recalls.items() if recall.images >= FEW}
     if not enough:
         return (
-            f"With fewer than {FEW} pictures of each class, it cannot be said which class it "
+            f"With fewer than {FEW} images of each class, it cannot be said which class it "
             "recognises best or worst."
         )
     weak = [
-        f"“{label}” ({recall.right:,} of {recall.pictures:,} pictures)"
+        f"“{label}” ({recall.right:,} of {recall.images:,} images)"
         for label, recall in sorted(enough.items(), key=lambda row: row[1].value)
         if _below(recall, [recalls[other] for other in recalls if other != label], len(enough))
     ]
     if not weak:
-        less = "" if len(enough) == len(recalls) else f" with at least {FEW} pictures"
+        less = "" if len(enough) == len(recalls) else f" with at least {FEW} images"
         return f"No class{less} is recognised clearly less often than the others."
     more = f" and {len(weak) - WEAK} more" if len(weak) > WEAK else ""
     return f"It recognises {', '.join(weak[:WEAK])}{more} clearly less often than the others."
 
 
 def _below(one: Share, others: Sequence[Share], tests: int) -> bool:
-    rest = share_of(sum(each.right for each in others), sum(each.pictures for each in others))
+    rest = share_of(sum(each.right for each in others), sum(each.images for each in others))
     return independent_difference(one, rest, deviations(tests))[0] > 0
 
 
@@ -148,14 +148,14 @@ def _warnings(lines: Sequence[str]) -> str:
     return f"<div class=warning><b>Before you rely on it</b>{listed(map(text, lines))}</div>"
 
 
-def pictures(material: Material, limits: Limits) -> str:
-    """The data set: how many, which, and what is doubtful about it."""
+def images(material: Material, limits: Limits) -> str:
+    """The dataset: how many, which, and what is doubtful about it."""
     return section(
-        "The pictures",
+        "The images",
         _counts(material),
         _examples(material, limits),
         _doubts(material, limits),
-        f"<p class=hash>SHA-256 of all pictures of the data set with their labels: "
+        f"<p class=hash>SHA-256 of all images of the dataset with their labels: "
         f"<code>{text(material.run.info.data_hash)}</code></p>",
     )
 
@@ -176,7 +176,7 @@ def _counts(material: Material) -> str:
 
 
 def _examples(material: Material, limits: Limits) -> str:
-    """Some pictures of each class, evenly from those it learned from."""
+    """Some images of each class, evenly from those it learned from."""
     rows = []
     how = material.run.info.config.fit
     for label in material.run.classes[:CLASSES]:
@@ -186,7 +186,7 @@ def _examples(material: Material, limits: Limits) -> str:
         images = "".join(f'<img src="{address}" alt="{text(label)}">' for address in shown)
         rows.append(f"<div class=examples><span>{text(label)}</span>{images}</div>")
     more = len(material.run.classes) - CLASSES
-    words = "Training pictures as the network sees them."
+    words = "Training images as the network sees them."
     words += f" {not_shown(more, 'more class', 'more classes')}" if more > 0 else ""
     return figure(f"<div class=classes>{''.join(rows)}</div>", words)
 
@@ -195,7 +195,7 @@ def _doubts(material: Material, limits: Limits) -> str:
     found = material.checkup
     labels = _labels(material, limits)
     if found is None:
-        return f"<p>The data set is no longer here to be examined.</p>{labels}"
+        return f"<p>The dataset is no longer here to be examined.</p>{labels}"
     rows = [
         [text(KINDS[kind].title), f"{len(these):,}", text(KINDS[kind].consequence)]
         for kind, these in found.open.items()
@@ -207,12 +207,12 @@ def _doubts(material: Material, limits: Limits) -> str:
         for event in material.run.skipped[:LEFT_OUT]
     ]
     doubts = table(["What is doubtful", "Number", "What it costs"], rows) if rows else ""
-    nothing = "" if rows or lines else "<p>No copies, no empty or damaged pictures were found.</p>"
+    nothing = "" if rows or lines else "<p>No copies, no empty or damaged images were found.</p>"
     return f"<h3>Doubts about them</h3>{nothing}{doubts}{listed(lines)}{labels}"
 
 
 def _labels(material: Material, limits: Limits) -> str:
-    """The labels that heads which never saw the picture do not believe."""
+    """The labels that heads which never saw the image do not believe."""
     if material.suspects is None:
         return ""
     found = material.suspects
@@ -234,7 +234,7 @@ def _labels(material: Material, limits: Limits) -> str:
     ]
     words = (
         f"<p><b>{len(doubted):,} of {count(all_, 'label')} may be wrong</b>, by heads that have "
-        f"not learned from the picture they judge ({text(found.method)}). The most suspect:</p>"
+        f"not learned from the image they judge ({text(found.method)}). The most suspect:</p>"
     )
     return shortage + words + tiled(tiles)
 
@@ -258,7 +258,7 @@ def taught(material: Material) -> str:
         drawn = "".join(
             figure(curves(run.history, what, boundary), words)
             for what, words in (
-                ("accuracy", "Accuracy: share of pictures named rightly."),
+                ("accuracy", "Accuracy: share of images named rightly."),
                 ("loss", "Loss: how wrong the answers are; lower is better."),
             )
         )
@@ -277,7 +277,7 @@ def _duration(seconds: float) -> str:
 
 
 def numbers(material: Material) -> str:
-    """All figures with their intervals, said on which pictures."""
+    """All figures with their intervals, said on which images."""
     found = material.evaluation
     return section(
         "How good it is",
@@ -286,7 +286,7 @@ def numbers(material: Material) -> str:
         table(
             (
                 "Class",
-                "Pictures",
+                "Images",
                 "Right when it says so (precision)",
                 "Found (recall)",
                 "F1",
@@ -294,7 +294,7 @@ def numbers(material: Material) -> str:
             _classes(found),
             "numbers",
         ),
-        lead=f"{text(PART_WORDS[found.part][1])} {count(found.pictures, 'picture')}; in brackets "
+        lead=f"{text(PART_WORDS[found.part][1])} {count(found.images, 'image')}; in brackets "
         "the 95% interval.",
     )
 
@@ -302,10 +302,10 @@ def numbers(material: Material) -> str:
 def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
     two = found.two_class
     rows = [
-        ("Accuracy", share(found.accuracy), "share of pictures named rightly"),
+        ("Accuracy", share(found.accuracy), "share of images named rightly"),
         (
             "Balanced accuracy",
-            share(found.balanced_accuracy, pictures=False),
+            share(found.balanced_accuracy, images=False),
             f"the same with every class counting alike{_without(found)}",
         ),
         (
@@ -315,12 +315,12 @@ def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
         ),
         (
             "Always the most frequent class",
-            share(found.majority.accuracy, pictures=False),
+            share(found.majority.accuracy, images=False),
             f"saying “{text(found.majority.label)}” to everything",
         ),
         (
             "ImageNet's own classes",
-            share(found.imagenet, pictures=False),
+            share(found.imagenet, images=False),
             text(found.imagenet_note),
         ),
         (
@@ -352,19 +352,19 @@ def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
 
 
 def _without(found: Evaluation) -> str:
-    """Name the classes that no judged picture shows."""
+    """Name the classes that no judged image shows."""
     if not found.unjudged:
         return ""
-    return f", without {text(named(found.unjudged))}: no picture was judged"
+    return f", without {text(named(found.unjudged))}: no image was judged"
 
 
 def _classes(found: Evaluation) -> list[list[str]]:
     return [
         [
             text(each.label),
-            f"{each.pictures:,}",
-            share(each.precision, pictures=False),
-            share(each.recall, pictures=False),
+            f"{each.images:,}",
+            share(each.precision, images=False),
+            share(each.recall, images=False),
             exact(each.f1, f"{each.f1:.2f}") if each.f1 is not None else NONE,
         ]
         for each in found.per_class
@@ -398,7 +398,7 @@ def _matrix(found: Evaluation) -> str:
     return figure(
         f"<div class=wide><table class=matrix id=matrix><thead><tr><th>is ↓ said →</th>{head}"
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>",
-        "A row for what a picture shows, a column for what was said: right answers are on the "
+        "A row for what an image shows, a column for what was said: right answers are on the "
         "diagonal.",
     )
 
@@ -418,5 +418,5 @@ def _pairs(found: Evaluation) -> str:
         for number, is_, said in pairs[:CONFUSED]
     ]
     if not rows:
-        return "<p>It confused no two classes on these pictures.</p>"
-    return table(("It is", "It said", "Pictures"), rows, "numbers")
+        return "<p>It confused no two classes on these images.</p>"
+    return table(("It is", "It said", "Images"), rows, "numbers")

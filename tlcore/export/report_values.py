@@ -1,4 +1,4 @@
-"""Pictures as the network sees them, small enough to travel inside a page."""
+"""Images as the network sees them, small enough to travel inside a page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.export.report_charts import text
 from tlcore.settings import Limits, Settings
-from tlcore.training.provenance import pictures_of
+from tlcore.training.provenance import images_of
 from tlcore.training.records import RunFacts, facts_or_none
 from tlcore.training.run import Run, run_labels
 from tlcore.training.store import list_runs
@@ -34,7 +34,7 @@ QUALITY = 82
 
 
 def face(path: Path, how: str, limits: Limits) -> str:
-    """Return a picture file as a data address, a square of SIDE px; "" where it is gone."""
+    """Return an image file as a data address, a square of SIDE px; "" where it is gone."""
     try:
         square = fit(read(path, limits), SIDE, how)
     except BadImage:
@@ -45,7 +45,7 @@ def face(path: Path, how: str, limits: Limits) -> str:
 
 
 def tiled(tiles: Iterable[tuple[str, str, str]]) -> str:
-    """Return pictures in rows: each an address, its file's name, its caption in HTML."""
+    """Return images in rows: each an address, its file's name, its caption in HTML."""
     return "".join(
         f'<figure class=tile title="{text(file)}">'
         f"{_image(address)}<figcaption>{caption}</figcaption></figure>"
@@ -62,15 +62,15 @@ def _image(address: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """One run, judged, with its data set as it stands."""
+    """One run, judged, with its dataset as it stands."""
 
     run: Run
     title: str
     evaluation: Evaluation
-    judged: Judged  # the pictures that the evaluation counts
+    judged: Judged  # the images that the evaluation counts
     train: tuple[Sample, ...]
-    counts: dict[str, dict[str, int]]  # part → class → pictures, as the run divided them
-    checkup: Checkup | None  # None: the data set is gone
+    counts: dict[str, dict[str, int]]  # part → class → images, as the run divided them
+    checkup: Checkup | None  # None: the dataset is gone
     suspects: LabelIssues | None  # None: not known
     corrections: Corrections  # labels changed after a model had answered
     facts: RunFacts  # versions, machine, seed and data hash, as the run noted them
@@ -91,9 +91,9 @@ def gather(
         evaluation: its numbers.
         judged: the answers that they count.
         suspects: labels that may be wrong, where that is known.
-        settings: where the data set lies.
+        settings: where the dataset lies.
     """
-    samples = {part: pictures_of(run.info, part) for part in SPLITS}
+    samples = {part: images_of(run.info, part) for part in SPLITS}
     if judged.part == "test":
         samples["test"] = list(judged.samples)
     return Material(

@@ -17,8 +17,8 @@ from tlcore.export.script_steps import (
     drawn,
     facts_of,
     features_cell,
+    images_cell,
     network_cell,
-    pictures_cell,
     square_cell,
     views_cell,
 )
@@ -46,7 +46,7 @@ def joined(*parts: Part) -> str:
 
 
 def targets_cell(facts: Facts) -> Cell:
-    """What is right, how wrong an answer is, and what a picture weighs."""
+    """What is right, how wrong an answer is, and what an image weighs."""
     config = facts.config
     soft = f", label_smoothing={config.label_smoothing}" if config.label_smoothing else ""
     one = facts.units == 1
@@ -68,7 +68,7 @@ def targets_cell(facts: Facts) -> Cell:
             (not one, f"loss = keras.losses.CategoricalCrossentropy(from_logits=True{soft})"),
             (
                 config.balance == "weights",
-                "# Every class counts the same: pictures of rare classes weigh more.\n"
+                "# Every class counts the same: images of rare classes weigh more.\n"
                 "counts = np.bincount(train_labels)\n"
                 "weights = len(train_labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))\n"
                 'weights = weights[train_labels].astype("float32")',
@@ -122,7 +122,7 @@ def random(stage, epoch, what):
 
 _SAMPLING = '''\
 def even_order(draw):
-    """Every class as often as the others: pictures of rare ones come again."""
+    """Every class as often as the others: images of rare ones come again."""
     labels = np.unique(train_labels)
     each, drawn = -(-len(train_labels) // len(labels)), []
     for label in labels:
@@ -141,7 +141,7 @@ _MASKS = f"""\
 
 _PICK = f"""\
         pick = random(stage, epoch, {VIEWS}).integers(0, len(x_train), len(y_train))
-        x = x_train[pick, np.arange(len(y_train))]  # each picture in one of its views"""
+        x = x_train[pick, np.arange(len(y_train))]  # each image in one of its views"""
 
 
 def _best(best: bool) -> str:
@@ -331,12 +331,12 @@ def end_cell(facts: Facts) -> Cell:
     )
     return Cell(
         "What came of it",
-        "The figure of the run beside it. Another processor adds in another order, so a picture "
+        "The figure of the run beside it. Another processor adds in another order, so an image "
         "on the edge may fall to the other side.",
         f"""\
 answers = {model}.predict(x_val, verbose=0)
 right = int(({right}).sum())
-print(f"{{right}} of {{len(y_val)}} validation pictures are right; the run had {facts.right}.")
+print(f"{{right}} of {{len(y_val)}} validation images are right; the run had {facts.right}.")
 network.save("model.keras")  # preprocessed pixels in, probabilities out""",
     )
 
@@ -352,11 +352,11 @@ def cells_of(facts: Facts, data: str) -> list[Cell]:
 
     Args:
         facts: of the run.
-        data: an expression for the folder with the pictures.
+        data: an expression for the folder with the images.
     """
     cells = (
         _settings_cell(facts, data),
-        pictures_cell(facts),
+        images_cell(facts),
         square_cell(facts),
         views_cell(facts),
         network_cell(facts),
@@ -382,10 +382,10 @@ def doc_of(facts: Facts, how: str) -> str:
     return (
         f"{_plain(facts.title)}: run {facts.id} as plain Keras.\n\n"
         f"    pip install {exact}\n{how}\n\n"
-        "The pictures are those of the data set, as its folder or as its unpacked export. The\n"
+        "The images are those of the dataset, as its folder or as its unpacked export. The\n"
         "script divides them as the run did, starts from the same weights and draws the same\n"
         f"random numbers, so it arrives at the same figures: {facts.right} of {facts.judged} "
-        f"validation\npictures right ({percent(facts.val_accuracy, 1)}). {_cannot(facts)}\n"
+        f"validation\nimages right ({percent(facts.val_accuracy, 1)}). {_cannot(facts)}\n"
     )
 
 
@@ -436,7 +436,7 @@ def _settings_cell(facts: Facts, data: str) -> Cell:
         f"DATA = Path({data})",
         f"SIZE, BATCH, SEED = {config.size}, {config.batch_size}, {config.seed}",
     ]
-    return Cell("Settings", "Where the pictures lie, and what the run was told.", "\n".join(lines))
+    return Cell("Settings", "Where the images lie, and what the run was told.", "\n".join(lines))
 
 
 # The recipe of a script: gather the facts, write the cells, put them on paper.
@@ -487,8 +487,8 @@ def _python(facts: Facts) -> str:
 
 
 def _notebook(facts: Facts) -> str:
-    doc = doc_of(facts, "\nPut the folder of the pictures into DATA below.")
-    return as_notebook(f"# {doc}", cells_of(facts, '"pictures"'))
+    doc = doc_of(facts, "\nPut the folder of the images into DATA below.")
+    return as_notebook(f"# {doc}", cells_of(facts, '"images"'))
 
 
 PAPERS: Mapping[str, Callable[[Facts], str]] = MappingProxyType(

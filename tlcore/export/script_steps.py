@@ -23,8 +23,8 @@ from tlcore.training.config import RunConfig
 from tlcore.training.records import Row, facts_or_none, read_split
 from tlcore.training.run import Run
 
-DIGITS = 15  # of a SHA-256 that name a picture; views are drawn from as many
-PLAIN, TURNED, ODD = "plain", "turned", "odd"  # what reading the pictures takes
+DIGITS = 15  # of a SHA-256 that name an image; views are drawn from as many
+PLAIN, TURNED, ODD = "plain", "turned", "odd"  # what reading the images takes
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Facts:
     title: str
     config: RunConfig
     classes: tuple[str, ...]
-    train: tuple[tuple[str, tuple[str, ...]], ...]  # label, pictures; in the run's order
+    train: tuple[tuple[str, tuple[str, ...]], ...]  # label, images; in the run's order
     val: tuple[tuple[str, tuple[str, ...]], ...]
     done: dict[str, int]  # epochs that count, by stage
     keeps_best: bool  # it ends with the weights of the lowest validation loss, not the last
@@ -56,12 +56,12 @@ class Facts:
 
     @property
     def judged(self) -> int:
-        """Validation pictures."""
-        return sum(len(pictures) for _, pictures in self.val)
+        """Validation images."""
+        return sum(len(images) for _, images in self.val)
 
     @property
     def right(self) -> int:
-        """Validation pictures that the run's network got right."""
+        """Validation images that the run's network got right."""
         return round(self.val_accuracy * self.judged)
 
 
@@ -214,14 +214,14 @@ def _lines(text: str) -> list[str]:
     return text.splitlines(keepends=True)
 
 
-# Cells: which pictures are in which part, and how a file becomes the network's square.
+# Cells: which images are in which part, and how a file becomes the network's square.
 
 
-def pictures_cell(facts: Facts) -> Cell:
+def images_cell(facts: Facts) -> Cell:
     return Cell(
-        "The pictures",
-        "Which picture is in which part decides the figures, so the parts are listed here: each "
-        "picture is known by the first digits of its file's SHA-256 and may lie anywhere below "
+        "The images",
+        "Which image is in which part decides the figures, so the parts are listed here: each "
+        "image is known by the first digits of its file's SHA-256 and may lie anywhere below "
         "DATA. Their order counts as well: the epochs below shuffle positions.",
         f"""\
 CLASSES = {list(facts.classes)!r}
@@ -234,7 +234,7 @@ def find(part):
     names = [name for _, listed in part for name in listed.split()]
     missing = [name for name in names if name not in FILES]
     if missing:
-        raise SystemExit(f"{{len(missing)}} of {{len(names)}} pictures are not below {{DATA}}.")
+        raise SystemExit(f"{{len(missing)}} of {{len(names)}} images are not below {{DATA}}.")
     labels = [CLASSES.index(label) for label, listed in part for _ in listed.split()]
     return [FILES[name] for name in names], names, np.array(labels)
 
@@ -284,11 +284,11 @@ def square_cell(facts: Facts) -> Cell:
 
 
 def _reading(kind: str) -> list[str]:
-    """How files are read: as much of it as these pictures need."""
+    """How files are read: as much of it as these images need."""
     if kind == ODD:
         constants = "\n".join(
             (
-                f"PICTURES = {predict.PICTURES!r}",
+                f"IMAGES = {predict.IMAGES!r}",
                 f"ORIENTATION = {predict.ORIENTATION:#06x}  # the EXIF tag: how it was held",
                 "TURNS = {",
                 *(
@@ -307,10 +307,10 @@ def _reading(kind: str) -> list[str]:
             predict.to_bytes,
         )
         return [constants, *(source(part) for part in parts)]
-    picture = "ImageOps.exif_transpose(image)" if kind == TURNED else "image"
+    image = "ImageOps.exif_transpose(image)" if kind == TURNED else "image"
     return [
         "def upright(path):\n    with Image.open(path) as image:\n"
-        f'        return {picture}.convert("RGB")'
+        f'        return {image}.convert("RGB")'
     ]
 
 
@@ -323,8 +323,8 @@ def views_cell(facts: Facts) -> Cell | None:
     )
     return Cell(
         "Views",
-        "A view is a picture changed at random, drawn on the square. What it is depends on the "
-        "seed, the view's number and the picture's content, so the views are the run's own.",
+        "A view is an image changed at random, drawn on the square. What it is depends on the "
+        "seed, the view's number and the image's content, so the views are the run's own.",
         "\n\n\n".join(
             [
                 f"KINDS = {facts.config.augment!r}\nPixels = np.ndarray\n{constants}",
@@ -340,7 +340,7 @@ def source(function: Callable[..., object]) -> str:
     return text.replace("npt.NDArray[np.float64]", "np.ndarray")
 
 
-# Cells: the frozen backbone, and what it makes of the pictures.
+# Cells: the frozen backbone, and what it makes of the images.
 
 
 POOLING = {
@@ -389,8 +389,8 @@ def _weights_network(facts: Facts) -> tuple[tuple[str, str], str]:
 
 def features_cell(facts: Facts) -> Cell:
     return Cell(
-        "What it makes of the pictures",
-        "A frozen network gives the same answer in every epoch, so it runs once over the pictures "
+        "What it makes of the images",
+        "A frozen network gives the same answer in every epoch, so it runs once over the images "
         "and not once an epoch. 32 at a time, so that memory does not grow with their number.",
         _VALUES_OF_VIEWS if drawn(facts) else _VALUES,
     )
@@ -398,7 +398,7 @@ def features_cell(facts: Facts) -> Cell:
 
 _VALUES = '''\
 def values(output, paths):
-    """Return what one layer makes of the pictures."""
+    """Return what one layer makes of the images."""
     part = keras.Model(base.input, output)
     found = []
     for start in range(0, len(paths), 32):
@@ -408,7 +408,7 @@ def values(output, paths):
 
 _VALUES_OF_VIEWS = '''\
 def values(output, paths, names=(), number=None):
-    """Return what one layer makes of the pictures, or of their views of one number."""
+    """Return what one layer makes of the images, or of their views of one number."""
     part = keras.Model(base.input, output)
     found = []
     for start in range(0, len(paths), 32):

@@ -1,7 +1,7 @@
 """What the inference worker can be asked about feature maps; drawn here, so that little is sent.
 
 What has been computed stays in this process, up to ``settings.activation_bytes``, under the
-picture's content, the network with its size and geometry, and the layer.
+image's content, the network with its size and geometry, and the layer.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def map_page(settings: Settings, look: Look, layer: str, view: View) -> MapPage:
 def pair_page(settings: Settings, left: Look, right: Look, layer: str, view: View) -> Pair:
     """Draw the same channels of two looks on one scale, and their difference.
 
-    The channels come in the order of the left one where these are two pictures, as on the large
+    The channels come in the order of the left one where these are two images, as on the large
     page, and in that of the right one where these are two networks: what has learned comes first.
     """
     first, second = maps_at(settings, left, layer), maps_at(settings, right, layer)
@@ -96,7 +96,7 @@ def channel(settings: Settings, look: Look, layer: str, number: int) -> ChannelL
 def numbers(settings: Settings, look: Look) -> tuple[LayerNumbers, ...]:
     """Measure every spatial layer."""
     found = network(settings, look.ref)
-    first = found.graph.spatial[0]  # the input: the very picture that its maps are made of
+    first = found.graph.spatial[0]  # the input: the very image that its maps are made of
     return depth_of(found).numbers(maps_at(settings, look, first)[None])
 
 
@@ -107,9 +107,9 @@ def filters(settings: Settings, ref: NetworkRef, layer: str, view: View, of: int
     return filters_at(walk_of(found).wiring, layer, view, of, bgr=bgr)
 
 
-def picture(settings: Settings, look: Look, layer: str, view: View) -> bytes:
+def image(settings: Settings, look: Look, layer: str, view: View) -> bytes:
     """Draw one page as a PNG to keep."""
-    return drawing.picture(maps_at(settings, look, layer), view)
+    return drawing.image(maps_at(settings, look, layer), view)
 
 
 def values(settings: Settings, look: Look, layer: str) -> bytes:
@@ -122,23 +122,23 @@ def values(settings: Settings, look: Look, layer: str) -> bytes:
 def strongest(
     settings: Settings, paths: Sequence[Path], ref: NetworkRef, layer: str
 ) -> tuple[Floats, tuple[str, ...]]:
-    """Return each channel's highest and mean value in each picture, float32 (2, n, channels).
+    """Return each channel's highest and mean value in each image, float32 (2, n, channels).
 
-    A picture that cannot be read has NaN; the names of these are returned as well.
+    An image that cannot be read has NaN; the names of these are returned as well.
     """
     found = network(settings, ref)
     found.graph.check_spatial(layer)
-    pictures, good, bad = [], [], []
+    images, good, bad = [], [], []
     for place, path in enumerate(paths):
         try:
-            pictures.append(read(path, settings.limits))
+            images.append(read(path, settings.limits))
             good.append(place)
         except BadImage:
             bad.append(path.name)
     channels = found.graph.outputs[layer].shape[-1]
     values = np.full((2, len(paths), channels), np.nan, np.float32)
-    if pictures:
-        maps = maps_tensor(found, layer, lambda: found.prepare(pictures), "", Kept(0))
+    if images:
+        maps = maps_tensor(found, layer, lambda: found.prepare(images), "", Kept(0))
         stacks = np.asarray(memoryview(maps))
         values[0, good] = stacks.max(axis=(1, 2))
         values[1, good] = stacks.mean(axis=(1, 2), dtype=np.float64)
@@ -152,21 +152,21 @@ def kept(settings: Settings) -> tuple[int, int]:
 
 
 def maps_at(settings: Settings, look: Look, layer: str) -> Floats:
-    """Return a layer's maps for a picture, computed from what is kept. Not to be written to."""
+    """Return a layer's maps for an image, computed from what is kept. Not to be written to."""
     found = network(settings, look.ref)
 
     def batch() -> Floats:
         data = read_bytes(look.path, look.path.name, settings.limits)
         if look.sha256 and content_id(data) != look.sha256:
             raise BadImage(
-                f"{look.path.name}: Expected the picture as it came into its data set. Received "
+                f"{look.path.name}: Expected the image as it came into its dataset. Received "
                 "another one under its name. Add it again on the Upload page."
             )
         return found.prepare([decode(data, look.path.name, settings.limits)])
 
-    picture = (type(look.ref).__name__, look.ref, look.sha256)
+    image = (type(look.ref).__name__, look.ref, look.sha256)
     store = _kept(settings.activation_bytes) if look.sha256 else Kept(0)
-    return maps_of(maps_tensor(found, layer, batch, picture, store))
+    return maps_of(maps_tensor(found, layer, batch, image, store))
 
 
 @cache

@@ -97,7 +97,7 @@ class Inference:
         return explanation
 
     def shape_path(self, ref: NetworkRef, classes: int) -> ShapePath:
-        """Return how a picture becomes numbers in a network, with a head of so many classes."""
+        """Return how an image becomes numbers in a network, with a head of so many classes."""
         path: ShapePath = self._ask("shape_path", ref, classes)
         return path
 
@@ -112,7 +112,7 @@ class Inference:
         return briefs
 
     def run_cost(self, config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]) -> Cost:
-        """Return what a run will need, from some pictures tried."""
+        """Return what a run will need, from some images tried."""
         cost: Cost = self._ask("run_cost", config, train, val)
         return cost
 

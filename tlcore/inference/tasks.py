@@ -82,7 +82,7 @@ def _imagenet(settings: Settings, config: RunConfig) -> list[Network]:
 
 def report_run(run: str, target: Path, settings: Settings, progress: Progress) -> None:
     """Write the report of a run with a network. Raises as ``judge`` and ``write_report`` do."""
-    progress(0, STEPS, "Asking the network about all pictures")
+    progress(0, STEPS, "Asking the network about all images")
     evaluation = evaluate_run(settings, run)
     judged = judge(run, evaluation.part, settings, partial(answers, settings, run))
     progress(1, STEPS, "Looking for labels that may be wrong")
@@ -116,12 +116,12 @@ def _leave_with(parent: int) -> None:
     os._exit(0)
 
 
-def predict(settings: Settings, image: Path, ref: NetworkRef) -> Prediction:
+def predict(settings: Settings, path: Path, ref: NetworkRef) -> Prediction:
     loaded = network(settings, ref)
     start = time.perf_counter()
-    picture = read(image, settings.limits)
+    image = read(path, settings.limits)
     decoded = time.perf_counter() - start
-    answer = loaded.predict(picture)
+    answer = loaded.predict(image)
     return replace(answer, seconds=replace(answer.seconds, decode=decoded))
 
 

@@ -1,9 +1,9 @@
-"""Which pictures of a data set excite each channel of a layer most: computed once, part by part.
+"""Which images of a dataset excite each channel of a layer most: computed once, part by part.
 
-The highest and the mean value of every channel in every picture lie in one folder for each set,
-network and layer, in parts of a few pictures each, so that a stop loses nothing and a second look
+The highest and the mean value of every channel in every image lie in one folder for each set,
+network and layer, in parts of a few images each, so that a stop loses nothing and a second look
 costs nothing. Whoever asks goes on part by part and may stop between any two; no process works
-unasked. An activation with an upper bound (ReLU6) gives many pictures the very same highest value:
+unasked. An activation with an upper bound (ReLU6) gives many images the very same highest value:
 among those the mean of the map decides.
 """
 
@@ -25,15 +25,15 @@ from tlcore.models.predictions import Floats, NetworkRef
 from tlcore.settings import Settings
 from tlcore.storage import write_file
 
-PART = 16  # pictures: about a second
+PART = 16  # images: about a second
 BEST = 9
-FORMAT = 2  # of the parts: float32 (2, pictures, channels), highest and mean; 1 had no means
+FORMAT = 2  # of the parts: float32 (2, images, channels), highest and mean; 1 had no means
 Ask = Callable[[Sequence[Path]], tuple[Floats, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
 class Excited:
-    """A picture, and what a channel's map of it has."""
+    """An image, and what a channel's map of it has."""
 
     sample: Sample
     highest: float
@@ -42,11 +42,11 @@ class Excited:
 
 @dataclass(frozen=True)
 class Best:
-    """The pictures that excite a channel most, of those looked at so far."""
+    """The images that excite a channel most, of those looked at so far."""
 
-    pictures: tuple[Excited, ...]  # by highest value, then by mean; at most BEST
-    tied: int = 0  # pictures that reach the highest value of all
-    readable: int = 0  # pictures looked at
+    images: tuple[Excited, ...]  # by highest value, then by mean; at most BEST
+    tied: int = 0  # images that reach the highest value of all
+    readable: int = 0  # images looked at
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Excitement:
 
     folder: Path
     limit: int  # bytes that the folder and those beside it may fill
-    samples: tuple[Sample, ...]  # each picture once, in the order of their contents
+    samples: tuple[Sample, ...]  # each image once, in the order of their contents
 
     @property
     def parts(self) -> int:
@@ -63,7 +63,7 @@ class Excitement:
 
     @property
     def done(self) -> int:
-        """Pictures behind."""
+        """Images behind."""
         return min(len(self._here()) * PART, len(self.samples))
 
     @property
@@ -74,8 +74,8 @@ class Excitement:
         """Compute the next part.
 
         Args:
-            ask: returns each channel's highest and mean value in some pictures, float32
-                (2, pictures, channels), NaN where one cannot be read.
+            ask: returns each channel's highest and mean value in some images, float32
+                (2, images, channels), NaN where one cannot be read.
         """
         here = self._here()
         part = next((number for number in range(self.parts) if number not in here), None)
@@ -109,7 +109,7 @@ class Excitement:
 
 
 def excitement(dataset: Dataset, ref: NetworkRef, layer: str, settings: Settings) -> Excitement:
-    """Return what there is for a set's pictures; another picture in the set is another set."""
+    """Return what there is for a set's images; another image in the set is another set."""
     once = {sample.sha256: sample for sample in dataset.samples}
     samples = tuple(once[sha] for sha in sorted(once))
     asked = "\n".join([str(FORMAT), repr(ref), layer, *(sample.sha256 for sample in samples)])

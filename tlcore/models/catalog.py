@@ -87,7 +87,7 @@ class Backbone:
         return size
 
 
-LARGEST = 1024  # px; beyond it one picture's activations fill gigabytes
+LARGEST = 1024  # px; beyond it one image's activations fill gigabytes
 _KERAS = "tensorflow/keras-applications"
 
 

@@ -23,7 +23,7 @@ from tlcore.models.summary import bottleneck
 
 
 def explain(network: Network, image: Image, index: int, layer: str = "") -> Explanation:
-    """Return what speaks for one class in one picture.
+    """Return what speaks for one class in one image.
 
     Args:
         network: with logits at its end, flat or nested.

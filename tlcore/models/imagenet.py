@@ -26,7 +26,7 @@ def imagenet_classes() -> tuple[tuple[str, ...], tuple[str, ...]]:
 #
 # The table beside this file follows WordNet's tree where its branches are words that people use
 # (dog, bird, fish, vehicle, garment) and joins its small artefact branches by what things are
-# for. "cup", a drink in WordNet, stands with the tableware that its pictures show.
+# for. "cup", a drink in WordNet, stands with the tableware that its images show.
 
 
 CLASSES = 1000

@@ -1,4 +1,4 @@
-"""A network ready to answer: from pictures to logits, probabilities and feature maps."""
+"""A network ready to answer: from images to logits, probabilities and feature maps."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Network:
         return preprocess(pixels, self.backbone)
 
     def predict(self, image: Image) -> Prediction:
-        """Answer for one picture of any size, mode RGB."""
+        """Answer for one image of any size, mode RGB."""
         forward = self.forward
         start = time.perf_counter()
         batch = self.prepare([image])
@@ -90,7 +90,7 @@ class Network:
         )
 
     def feature_maps(self, image: Image, layer: str) -> FeatureMaps:
-        """Return what a layer with a spatial output makes of one picture, for keeps.
+        """Return what a layer with a spatial output makes of one image, for keeps.
 
         These are plain Keras' own values, to the bit. A look that must be quick goes through
         ``activations.extract``, where TensorFlow fuses convolution and normalisation: the same to
@@ -127,13 +127,13 @@ def preprocess(pixels: np.ndarray, name: str) -> Floats:
     return preprocessing(backbone(name))(pixels.astype(np.float32))
 
 
-# Many pictures through networks: decoded in threads, answered in batches of few fixed sizes.
+# Many images through networks: decoded in threads, answered in batches of few fixed sizes.
 #
 # One trace serves them all, and at most three batches of pixels are held at a time, so memory
-# does not grow with the number of pictures.
+# does not grow with the number of images.
 
 
-BATCH = 32  # pictures a forward pass …
+BATCH = 32  # images a forward pass …
 STEP = 8  # … the last one is filled up to a multiple of this: four shapes in all
 DECODERS = 2  # threads; Pillow lets go of Python's lock while it decodes and resizes
 
@@ -144,7 +144,7 @@ Answers = tuple[Floats, ...]  # one for each network, logits float32 (classes,)
 def predict_many(
     networks: Sequence[Network], paths: Sequence[Path], limits: Limits
 ) -> Iterator[Answers | BadImage]:
-    """Yield each picture's logits by every network, or why it cannot be read, in order.
+    """Yield each image's logits by every network, or why it cannot be read, in order.
 
     A sigmoid unit z comes as (0, z), the softmax of which is the same. Each file is decoded once,
     however many networks look at it.

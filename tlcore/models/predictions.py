@@ -209,7 +209,7 @@ def certainty(probabilities: Floats) -> Certainty:
     return Certainty(bits, float(best - second), float(best), float(second))
 
 
-# One network's answer to one picture of many, in a few bytes: no 1000 numbers a picture.
+# One network's answer to one image of many, in a few bytes: no 1000 numbers an image.
 
 
 @dataclass(frozen=True)
@@ -227,19 +227,19 @@ def brief(probabilities: Floats) -> Brief:
     return Brief(best, float(probabilities[best]), certainty(probabilities))
 
 
-# Where a network looked for one class, as a value, and laid over the picture. No Keras here.
+# Where a network looked for one class, as a value, and laid over the image. No Keras here.
 
 
 Pixels = npt.NDArray[np.uint8]
 # from what speaks a little for the class to what speaks most: violet, red, orange, yellow
 RAMP = np.array([[72, 20, 120], [190, 30, 90], [246, 120, 30], [255, 225, 70]], np.float32)
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (BT.601)
-FAINT = 0.15  # of the greatest value; below it the picture stays as it is
+FAINT = 0.15  # of the greatest value; below it the image stays as it is
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """A Grad-CAM map: which places of the picture speak for a class."""
+    """A Grad-CAM map: which places of the image speak for a class."""
 
     cam: Floats  # (height, width) of the layer, ≥ 0, in the units of the logit
     index: int  # of the class
@@ -250,7 +250,7 @@ class Explanation:
     source: str  # "imagenet", "random" or "run"
     note: str
     size: int  # side of the network's input, pixels
-    fit: str  # the geometry: the map lies over the picture in this geometry
+    fit: str  # the geometry: the map lies over the image in this geometry
     seconds: float  # on this machine, decoding left out
 
     @property
@@ -267,14 +267,14 @@ def enlarge(heat: Floats, side: int) -> Floats:
 
 
 def overlay(pixels: Pixels, heat: Floats, opacity: float) -> Pixels:
-    """Lay a map over the square picture that it explains.
+    """Lay a map over the square image that it explains.
 
-    The picture loses its own colours as the map gains them, so that a colour is always the map's.
+    The image loses its own colours as the map gains them, so that a colour is always the map's.
 
     Args:
         pixels: uint8 (side, side, 3), in the network's geometry.
         heat: float32 (height, width), 0…1.
-        opacity: 0 leaves the picture, 1 covers it where the map is at its greatest.
+        opacity: 0 leaves the image, 1 covers it where the map is at its greatest.
     """
     strength = enlarge(heat, pixels.shape[0])
     place = strength * (len(RAMP) - 1)
@@ -288,7 +288,7 @@ def overlay(pixels: Pixels, heat: Floats, opacity: float) -> Pixels:
     return np.rint(mixed).astype(np.uint8)
 
 
-# How a picture becomes a network's answer, as a frozen value: shapes and parameters all along.
+# How an image becomes a network's answer, as a frozen value: shapes and parameters all along.
 
 
 @dataclass(frozen=True)
@@ -318,5 +318,5 @@ class ShapePath:
     pooling: str  # of the run's head; "" where no run is looked at
     top: tuple[Layer, ...]  # what include_top=True puts in the place of the head
     top_parameters: int
-    body_seconds: float  # one picture through the body on this machine, median of a few
+    body_seconds: float  # one image through the body on this machine, median of a few
     head_seconds: float  # through pooling and dense

@@ -137,13 +137,13 @@ def _learned(body: list[keras.layers.Layer], first: str) -> list[keras.layers.La
 def _timed(
     network: Network, shape: tuple[int, ...], classes: int, pooling: str
 ) -> tuple[float, float]:
-    """Seconds of one picture through the network without its end, and through a head alone."""
+    """Seconds of one image through the network without its end, and through a head alone."""
     head = _head_model(shape, classes, pooling)
     features = tf.zeros((1, *shape))
-    picture = np.zeros((1, network.size, network.size, 3), np.float32)
+    image = np.zeros((1, network.size, network.size, 3), np.float32)
     compiled = tf.function(lambda maps: head(maps, training=False))
     small = _median(lambda: compiled(features).numpy())
-    whole = _median(lambda: network.forward(picture).numpy())
+    whole = _median(lambda: network.forward(image).numpy())
     return max(whole - small, 0.0), small
 
 

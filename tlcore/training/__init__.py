@@ -8,8 +8,8 @@ config, options  what is asked of a run
 store, run       runs on disk; orders: make, resume, stop, delete
 worker           the process of a run; launcher starts it
 checks           what is refused before anything is computed
-order            which pictures in which order: a function of (seed, stage, epoch)
-pictures         files → the network's pixels, views included
+order            which images in which order: a function of (seed, stage, epoch)
+images         files → the network's pixels, views included
 network          the backbone with its head, frozen, and the ways through it
 supply           pixels → what the frozen layers make of them, cached
 inputs           those values, as a stage asks for them

@@ -1,7 +1,7 @@
-"""Views of a picture: mirrored, shifted, turned, lighter or darker, each the same every time.
+"""Views of an image: mirrored, shifted, turned, lighter or darker, each the same every time.
 
 A view is drawn on the square that the network would see, before its preprocessing, so it can be
-looked at. What it is depends on the seed, the view's number and the picture's content alone.
+looked at. What it is depends on the seed, the view's number and the image's content alone.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def view_name(kinds: Sequence[str], seed: int, number: int) -> str:
 
 
 def view(pixels: Pixels, kinds: Sequence[str], *, sha256: str, seed: int, number: int) -> Pixels:
-    """Draw one view of a picture.
+    """Draw one view of an image.
 
     Args:
         pixels: uint8 (side, side, 3) RGB; not changed.
         kinds: keys of AUGMENTATIONS.
-        sha256: of the picture's file, hexadecimal.
+        sha256: of the image's file, hexadecimal.
         seed: the run's.
         number: another number, another view.
 
@@ -74,7 +74,7 @@ def view(pixels: Pixels, kinds: Sequence[str], *, sha256: str, seed: int, number
 
 
 def _moved(pixels: Pixels, angle: float, zoom: float, shift: npt.NDArray[np.float64]) -> Pixels:
-    """Turn, enlarge and shift; what comes in from outside is the picture mirrored at its edge."""
+    """Turn, enlarge and shift; what comes in from outside is the image mirrored at its edge."""
     side = pixels.shape[0]
     border = side // 2
     wide = np.pad(pixels, ((border, border), (border, border), (0, 0)), mode="reflect")
@@ -100,12 +100,12 @@ def _lit(pixels: Pixels, light: float, contrast: float) -> Pixels:
 # Files to the pixels that a network sees, several at a time, views included.
 
 
-# Pictures a pass through the network. On one pair of cores 8 were 12% to 36% faster than 32 (its
+# Images a pass through the network. On one pair of cores 8 were 12% to 36% faster than 32 (its
 # caches hold the activations of so many), on a newer pair 32 are 20% faster than 8: in between.
 FORWARD = 16
-PLAIN = -1  # the number of the view that is the picture itself
+PLAIN = -1  # the number of the view that is the image itself
 DECODERS = 2  # threads; Pillow lets go of Python's lock while it decodes
-AHEAD = 64 * 2**20  # bytes of decoded pictures that may wait for the network
+AHEAD = 64 * 2**20  # bytes of decoded images that may wait for the network
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Looking:
 
 @dataclass(frozen=True)
 class Request:
-    """One picture in one view."""
+    """One image in one view."""
 
     sample: Sample  # with its hash
     view: int = PLAIN
@@ -133,8 +133,8 @@ class Request:
         return row_id(self.sample.sha256, name)
 
 
-PicturesPixels = npt.NDArray[np.uint8] | BadImage
-Batches = Iterator[list[tuple[Request, PicturesPixels]]]
+ImagesPixels = npt.NDArray[np.uint8] | BadImage
+Batches = Iterator[list[tuple[Request, ImagesPixels]]]
 
 
 def hashed(
@@ -163,7 +163,7 @@ def _hashed(sample: Sample) -> Sample:
     return replace(sample, sha256=hash_file(sample.path))
 
 
-def look(request: Request, looking: Looking) -> PicturesPixels:
+def look(request: Request, looking: Looking) -> ImagesPixels:
     """Return the square that the network sees, uint8 (size, size, 3), or why there is none."""
     try:
         square = fit(read(request.sample.path, looking.limits), looking.size, looking.fit)
@@ -193,7 +193,7 @@ def decoded(requests: Sequence[Request], looking: Looking, size: int) -> Iterato
 
     def submit(
         some: Iterable[Sequence[Request]],
-    ) -> list[list[tuple[Request, Future[PicturesPixels]]]]:
+    ) -> list[list[tuple[Request, Future[ImagesPixels]]]]:
         return [
             [(request, pool.submit(look, request, looking)) for request in part] for part in some
         ]

@@ -1,4 +1,4 @@
-"""The order of an epoch's pictures, and its random numbers: functions of (seed, stage, epoch).
+"""The order of an epoch's images, and its random numbers: functions of (seed, stage, epoch).
 
 Nothing is carried from one epoch to the next, so an epoch can be begun anew after a stop or a
 kill, and is the same one.
@@ -34,12 +34,12 @@ def generator(seed: int, stage: str, epoch: int, what: int) -> np.random.Generat
 def epoch_order(
     labels: npt.NDArray[np.int64], draw: np.random.Generator, *, even: bool
 ) -> Positions:
-    """Return the positions of an epoch's pictures in the order in which they come.
+    """Return the positions of an epoch's images in the order in which they come.
 
     Args:
-        labels: int (n,), the class of each picture.
+        labels: int (n,), the class of each image.
         draw: this epoch's numbers.
-        even: every class comes as often as the others; pictures of rare classes are repeated,
+        even: every class comes as often as the others; images of rare classes are repeated,
             some of the common ones left out, and the epoch stays as long as it was.
     """
     count = len(labels)
@@ -60,14 +60,14 @@ def _repeated(positions: Positions, count: int, draw: np.random.Generator) -> Po
 
 
 def class_weights(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float32]:
-    """Return what a picture of each class weighs so that all classes weigh the same, mean 1."""
+    """Return what an image of each class weighs so that all classes weigh the same, mean 1."""
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
 
 
-def views_of_epoch(pictures: int, views: int, draw: np.random.Generator) -> Positions:
-    """Return which of its stored views each picture shows in this epoch."""
-    return draw.integers(0, views, pictures)
+def views_of_epoch(images: int, views: int, draw: np.random.Generator) -> Positions:
+    """Return which of its stored views each image shows in this epoch."""
+    return draw.integers(0, views, images)
 
 
 # What a stage learns from and is judged by, batch by batch in the order of an epoch.
@@ -77,22 +77,22 @@ FREE = 1000  # number of the first view that is drawn freely; stored ones count 
 
 
 class Source(Protocol):
-    """Where the values of pictures come from."""
+    """Where the values of images come from."""
 
     @property
-    def picture_bytes(self) -> int:
-        """What the values of one picture take."""
+    def image_bytes(self) -> int:
+        """What the values of one image take."""
 
     def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
-        """Yield the values of the pictures at ``order``, ``size`` at a time."""
+        """Yield the values of the images at ``order``, ``size`` at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The pictures of one part, with their targets."""
+    """The images of one part, with their targets."""
 
     source: Source
-    labels: npt.NDArray[np.int64]  # (n,), index of each picture's class
+    labels: npt.NDArray[np.int64]  # (n,), index of each image's class
     targets: Floats  # (n, units): one-hot, or 0 and 1 for a sigmoid unit
     sha256: tuple[str, ...] = ()  # (n,) of the images; empty where nobody asks which they are
 
@@ -102,7 +102,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """Values from the cache; with several views each epoch draws one for each picture."""
+    """Values from the cache; with several views each epoch draws one for each image."""
 
     shelf: Shelf
     rows: npt.NDArray[np.int64]  # (views, n)
@@ -110,7 +110,7 @@ class Stored:
     stage: str
 
     @property
-    def picture_bytes(self) -> int:
+    def image_bytes(self) -> int:
         return self.shelf.row_bytes
 
     def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
@@ -131,7 +131,7 @@ class Held:
     values: Floats  # (n, …)
 
     @property
-    def picture_bytes(self) -> int:
+    def image_bytes(self) -> int:
         return self.values.nbytes // max(1, len(self.values))
 
     def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
@@ -150,7 +150,7 @@ class Free:
     stopping: Callable[[], bool]  # asked between two passes of the network
 
     @property
-    def picture_bytes(self) -> int:
+    def image_bytes(self) -> int:
         return self.supply.shelf(self.layer).row_bytes
 
     def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
@@ -188,7 +188,7 @@ def stored_requests(
     return [
         *(Request(sample, number) for number in learned for sample in train),
         *(Request(sample) for sample in val),
-        # Free views need none of it, but unreadable pictures must be known before they are drawn.
+        # Free views need none of it, but unreadable images must be known before they are drawn.
         *(Request(sample) for sample in train if config.free_augmentation),
     ]
 
@@ -206,12 +206,12 @@ def layers_of(supply: Supply) -> list[str]:
 
 
 def views_of(config: RunConfig) -> list[int]:
-    """Return the numbers of the views that are stored of each picture to learn from."""
+    """Return the numbers of the views that are stored of each image to learn from."""
     return [PLAIN, *range(config.views)]
 
 
 def train_part(supply: Supply, samples: Sequence[Sample], asked: Asked) -> Part:
-    """Return the pictures to learn from, without those that cannot be read."""
+    """Return the images to learn from, without those that cannot be read."""
     config = supply.config
     shelf = supply.shelf(asked.layer)
     rows = [_rows(supply, shelf, samples, number) for number in (
@@ -229,7 +229,7 @@ def train_part(supply: Supply, samples: Sequence[Sample], asked: Asked) -> Part:
 
 
 def val_part(supply: Supply, samples: Sequence[Sample], asked: Asked) -> Part:
-    """Return the pictures to judge by, as they are, without those that cannot be read."""
+    """Return the images to judge by, as they are, without those that cannot be read."""
     shelf = supply.shelf(asked.layer)
     rows = _rows(supply, shelf, samples, PLAIN)
     kept = np.flatnonzero(rows != MISSING)

@@ -46,9 +46,9 @@ SCHEDULES: Mapping[str, str] = MappingProxyType(
 )
 BALANCES: Mapping[str, str] = MappingProxyType(
     {
-        "none": "every picture counts the same",
-        "weights": "every class counts the same: pictures of rare classes weigh more",
-        "sampling": "every class comes as often: pictures of rare classes are repeated",
+        "none": "every image counts the same",
+        "weights": "every class counts the same: images of rare classes weigh more",
+        "sampling": "every class comes as often: images of rare classes are repeated",
     }
 )
 AUGMENTATIONS: Mapping[str, str] = MappingProxyType(
@@ -93,7 +93,7 @@ class RunConfig:
     learning_rate: float = 1e-3  # of the head
     fine_tune_learning_rate: float = 0.0  # 0: ``gentle`` of learning_rate
     dropout: float = 0.0  # before each dense layer
-    val_fraction: float = 0.2  # where the data set brings no validation part
+    val_fraction: float = 0.2  # where the dataset brings no validation part
     seed: int = 0
     random_weights: bool = False  # go on without ImageNet's weights
     hidden: tuple[int, ...] = ()  # units of dense layers before the last, relu
@@ -104,7 +104,7 @@ class RunConfig:
     schedule: str = "constant"  # of the learning rate, a key of SCHEDULES
     patience: int = 0  # epochs without a lower validation loss before a stage ends; 0: never
     augment: tuple[str, ...] = tuple(AUGMENTATIONS)  # used with views or free_augmentation
-    views: int = 0  # augmented views stored for each picture; 0: the pictures as they are
+    views: int = 0  # augmented views stored for each image; 0: the images as they are
     free_augmentation: bool = False  # a fresh view in each epoch; the network runs each time
 
     def __post_init__(self) -> None:
@@ -122,7 +122,7 @@ class RunConfig:
         self._check_numbers()
 
     def _check_names(self) -> None:
-        _known("way to fit a picture", self.fit, FITS)
+        _known("way to fit an image", self.fit, FITS)
         _known("pooling", self.pooling, POOLINGS)
         _known("output", self.output, OUTPUTS)
         _known("balance", self.balance, BALANCES)
@@ -151,7 +151,7 @@ class RunConfig:
             _within("units of a dense layer", units, 1, 4096)
         _within("a label smoothing", self.label_smoothing, 0.0, 0.5)
         _within("a patience", self.patience, 0, MAX_EPOCHS)
-        _within("views a picture", self.views, 0, MAX_VIEWS)
+        _within("views an image", self.views, 0, MAX_VIEWS)
         if (self.views or self.free_augmentation) and not self.augment:
             raise BadConfig(
                 f"Expected a kind of augmentation ({', '.join(AUGMENTATIONS)}). Received none. "
@@ -212,7 +212,7 @@ def _within(what: str, value: float, low: float, high: float) -> None:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Numbers of one network, in floats; activations are those of one picture."""
+    """Numbers of one network, in floats; activations are those of one image."""
 
     weights: int  # of all
     largest: int  # activations of its largest layer
@@ -232,7 +232,7 @@ def check_recipe(config: RunConfig, dataset: Dataset) -> None:
     in the network, which loads TensorFlow.
 
     Raises:
-        BadDataset: a part or a class has no pictures, or a class has the name of a split.
+        BadDataset: a part or a class has no images, or a class has the name of a split.
         UnknownName: the network has no layer of that name to unfreeze from.
     """
     check_class_names(dataset)
@@ -250,7 +250,7 @@ def check_parts(train: Sequence[Sample], val: Sequence[Sample]) -> None:
     """Refuse a division with nothing in a part.
 
     Raises:
-        BadDataset: no picture to learn from, or none to judge by.
+        BadDataset: no image to learn from, or none to judge by.
     """
     for name, samples in (("training", train), ("validation", val)):
         if not samples:
@@ -259,13 +259,13 @@ def check_parts(train: Sequence[Sample], val: Sequence[Sample]) -> None:
 
 def nothing_for(part: str) -> BadDataset:
     return BadDataset(
-        f"Expected pictures for {part}. Received none that can be read. Add pictures: each "
+        f"Expected images for {part}. Received none that can be read. Add images: each "
         "class needs at least two, one to train on and one to judge by."
     )
 
 
 def check_classes(classes: Iterable[str], readable: Sequence[Sample]) -> None:
-    """Refuse to learn with a class of which no picture is left.
+    """Refuse to learn with a class of which no image is left.
 
     Raises:
         BadDataset: naming such classes.
@@ -273,6 +273,6 @@ def check_classes(classes: Iterable[str], readable: Sequence[Sample]) -> None:
     empty = sorted(set(classes) - {sample.label for sample in readable})
     if empty:
         raise BadDataset(
-            f"Expected a picture to learn from in every class. Received none that can be read of "
-            f"{', '.join(empty)}. Add pictures, or leave the class out."
+            f"Expected an image to learn from in every class. Received none that can be read of "
+            f"{', '.join(empty)}. Add images, or leave the class out."
         )

@@ -58,10 +58,10 @@ def memory_of(config: RunConfig, sizes: Sizes, features: int, units: int, stored
     return BASE + FLOAT * (NETWORK * sizes.weights + head) + most + min(stored, RESIDENT)
 
 
-# What a run will cost, before it starts: some pictures are tried, the rest is counted.
+# What a run will cost, before it starts: some images are tried, the rest is counted.
 
 
-TRIED = 2 * FORWARD  # pictures
+TRIED = 2 * FORWARD  # images
 STARTED = 6.0  # s until a process has TensorFlow and the network, and until that is saved
 
 
@@ -72,7 +72,7 @@ class Cost:
     feature_seconds: float  # until all values are in the cache
     epoch_seconds: float  # of the head, beyond these; with free augmentation the network runs
     tuned_seconds: float  # of an epoch of the top blocks, its validation included; 0 without them
-    missing: int  # pictures and views that the cache does not have
+    missing: int  # images and views that the cache does not have
     disk: int  # bytes that the cache will grow by
     memory: int  # bytes resident at most, roughly
     total_seconds: float  # of the whole run, all its epochs included; less if it ends early
@@ -82,11 +82,11 @@ class Cost:
 def probe(
     config: RunConfig, train: Sequence[Sample], val: Sequence[Sample], settings: Settings
 ) -> Cost:
-    """Try some pictures and say what the whole run will need.
+    """Try some images and say what the whole run will need.
 
     Raises:
         BadConfig: it cannot fit into the cache, onto the disk or into memory.
-        BadDataset: a part has no pictures.
+        BadDataset: a part has no images.
         UnknownName: the network has no layer of that name to unfreeze from.
         WeightsMissing: the backbone's weights are not here.
     """
@@ -104,10 +104,10 @@ def probe(
         disk, stored = missing * a_row, len(requests) * a_row
         memory = memory_of(config, sizes, features, count, stored)
         _refuse(disk, memory, stored, settings)  # before anything is tried that cannot fit
-        a_picture = 0.0
+        an_image = 0.0
         if missing or config.free_augmentation:
-            a_picture = _seconds_a_picture(supply, layers, requests)
-        free = len(train) * a_picture if config.free_augmentation else 0.0
+            an_image = _seconds_an_image(supply, layers, requests)
+        free = len(train) * an_image if config.free_augmentation else 0.0
         head = _head_seconds(config, features, count, len(train), len(val))
         tuned = 0.0
         if config.fine_tune_epochs:
@@ -115,21 +115,21 @@ def probe(
     finally:
         supply.close()
     return Cost(
-        feature_seconds=missing * a_picture,
+        feature_seconds=missing * an_image,
         epoch_seconds=free,
         tuned_seconds=tuned,
         missing=missing,
         disk=disk,
         memory=memory,
         total_seconds=STARTED
-        + missing * a_picture
+        + missing * an_image
         + config.epochs * (free + head)
         + config.fine_tune_epochs * tuned,
         head_seconds=head,
     )
 
 
-def _seconds_a_picture(supply: Supply, layers: Sequence[str], requests: Sequence[Request]) -> float:
+def _seconds_an_image(supply: Supply, layers: Sequence[str], requests: Sequence[Request]) -> float:
     """Time the decoding, and the passes behind the first, which pays for the tracing. The sum
     counts: both want all the processors there are."""
     tried = requests[:TRIED]
@@ -158,8 +158,8 @@ def _head_seconds(config: RunConfig, features: int, units: int, learned: int, ju
 
 def _tuned_seconds(supply: Supply, learned: int, judged: int, units: int) -> float:
     """Return the seconds of an epoch of the top blocks, after two steps and two looks: the first
-    ones pay for the tracing. A picture shows one of its views in an epoch. A large batch takes
-    about as long a picture as one of TRIED."""
+    ones pay for the tracing. An image shows one of its views in an epoch. A large batch takes
+    about as long an image as one of TRIED."""
     from tlcore.training.fine_tune import Top
 
     config = supply.config

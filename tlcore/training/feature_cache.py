@@ -339,7 +339,7 @@ def log_damage(folder: Path) -> None:
 
 
 def here(rows: npt.NDArray[np.int64]) -> None:
-    """Refuse a missing row: NumPy would count from the end, to another picture's values."""
+    """Refuse a missing row: NumPy would count from the end, to another image's values."""
     if rows.size and rows.min() < 0:
         raise ValueError("Expected rows that are here. Received a missing one.")
 

@@ -38,10 +38,10 @@ class ShelfKey:
 
 
 def row_id(sha256: str, view: str) -> bytes:
-    """Return the id of one picture's value.
+    """Return the id of one image's value.
 
     Args:
-        sha256: of the picture's bytes, hexadecimal.
+        sha256: of the image's bytes, hexadecimal.
         view: how it was changed before the network saw it; "" for not at all.
     """
     if not view:

@@ -38,7 +38,7 @@ from tlcore.training.feature_keys import ShelfKey, network_id
 if TYPE_CHECKING:
     from tlcore.training.transfer_model import Whole
 
-FLUSH = 256  # pictures after which the values are put on disk, or
+FLUSH = 256  # images after which the values are put on disk, or
 FLUSH_BYTES = 32 * 2**20  # of values
 WAIT = 0.1  # s between two looks whether to stop while the network is built
 SPARE = 8  # a full cache is emptied by an eighth at least: moving what stays is work
@@ -75,7 +75,7 @@ class Supply:
 
     @property
     def inputs_of_head(self) -> int:
-        """The features that the head learns from, of one picture."""
+        """The features that the head learns from, of one image."""
         return math.prod(self.shelf(self.pooled).shape)
 
     def shelf(self, layer: str) -> Shelf:
@@ -137,7 +137,7 @@ class Supply:
         Args:
             layers: all in one pass.
             requests: what ``missing`` returned.
-            done: told the number of pictures behind, after each batch and, while the network is
+            done: told the number of images behind, after each batch and, while the network is
                 built, again and again; may raise to end it.
             skipped: told the name and reason of a file that cannot be read.
 
@@ -152,10 +152,10 @@ class Supply:
             self.prepare(lambda: done(0), layers)
             for layer in layers:
                 self._reopen_if_other_shape(layer)
-            picture_bytes = sum(self.shelf(layer).row_bytes for layer in layers)
+            image_bytes = sum(self.shelf(layer).row_bytes for layer in layers)
             with counting(self.settings.features):
                 self._make_room(layers, len(requests))
-            flush = min(FLUSH, max(FORWARD, FLUSH_BYTES // picture_bytes))
+            flush = min(FLUSH, max(FORWARD, FLUSH_BYTES // image_bytes))
             try:
                 for batch in batches:
                     good, pixels = readable(batch, skipped)
@@ -170,7 +170,7 @@ class Supply:
                 self._flush(layers, held)
 
     def kept(self, samples: Sequence[Sample]) -> tuple[list[Sample], Floats]:
-        """Return the pictures whose bottleneck features are in the cache, as they are without a
+        """Return the images whose bottleneck features are in the cache, as they are without a
         view, and those, (n, features), flat."""
         hashed = [sample for sample in samples if sample.sha256]
         shelf = self.shelf(self.pooled)
@@ -229,7 +229,7 @@ class Supply:
         self._shelves[layer] = Shelf(self.settings.features, self._key(layer), shape)
         return self._shelves[layer]
 
-    def _make_room(self, layers: Sequence[str], pictures: int) -> None:
+    def _make_room(self, layers: Sequence[str], images: int) -> None:
         """See to it that so many values can be added: other shelves go, those used longest ago
         first, then the oldest values of the run's own that it does not need."""
         root, shelves = self.settings.features, [self.shelf(layer) for layer in layers]
@@ -238,11 +238,11 @@ class Supply:
         if needed > most:
             raise BadConfig(
                 f"Expected features of at most {file_size(most)} (TLCORE_CACHE_BYTES). "
-                f"Received {len(self._asked):,} pictures and views that need "
+                f"Received {len(self._asked):,} images and views that need "
                 f"{file_size(needed)}. Allow more, or choose a smaller size, fewer views, "
                 "another pooling or a later layer."
             )
-        allowed = most - sum(shelf.bytes_of(pictures) for shelf in shelves)
+        allowed = most - sum(shelf.bytes_of(images) for shelf in shelves)
         make_room(root, allowed)
         for shelf in shelves:
             over = bytes_in(root) - allowed
@@ -268,7 +268,7 @@ class Supply:
 def readable(
     batch: Sequence[tuple[Request, np.ndarray | BadImage]], skipped: Callable[[str, str], None]
 ) -> tuple[list[Request], np.ndarray]:
-    """Return the pictures that could be read, and name the others."""
+    """Return the images that could be read, and name the others."""
     good: list[Request] = []
     squares: list[np.ndarray] = []
     for request, pixels in batch:

@@ -111,9 +111,9 @@ HIGHEST_POWER = np.float32(80)  # e to the power of more overflows soon; 1 / (1 
 class Score:
     """Sums over a batch."""
 
-    loss: float  # mean loss × pictures
-    correct: float  # pictures answered correctly
-    pictures: int
+    loss: float  # mean loss × images
+    correct: float  # images answered correctly
+    images: int
 
 
 class Head:
@@ -217,7 +217,7 @@ def smooth(targets: Floats, share: float) -> Floats:
 
 
 def losses_and_gradient(logits: Floats, targets: Floats) -> tuple[Floats, Floats]:
-    """Return each picture's cross-entropy (n,) and its gradient by the logits (n, units)."""
+    """Return each image's cross-entropy (n,) and its gradient by the logits (n, units)."""
     if logits.shape[1] == 1:
         losses = np.logaddexp(logits, ZERO) - logits * targets
         sigmoid = np.exp(np.minimum(-logits, HIGHEST_POWER))

@@ -35,7 +35,7 @@ class Stage:
     """A stage begins."""
 
     stage: str  # a key of STAGES
-    steps: int  # of this stage: pictures for "features", batches for the others
+    steps: int  # of this stage: images for "features", batches for the others
     time: float = field(default_factory=time.time)  # s since 1970
 
     def __post_init__(self) -> None:
@@ -73,7 +73,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file of the data set that could not be used."""
+    """A file of the dataset that could not be used."""
 
     file: str
     reason: str

@@ -29,8 +29,8 @@ from tlcore.training.batches import (
 from tlcore.training.config import RunConfig
 from tlcore.training.features import Supply
 from tlcore.training.head import Head
-from tlcore.training.loop import picture_weights
-from tlcore.training.provenance import classes_of, pictures_of
+from tlcore.training.loop import image_weights
+from tlcore.training.provenance import classes_of, images_of
 from tlcore.training.store import run_info
 
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 120  # of the learning-rate finder
@@ -63,7 +63,7 @@ def of_head(config: RunConfig) -> RunConfig:
 def find_rate(run: str, settings: Settings) -> Rates:
     """Return the rate that suits a run's own recipe and images. Raises as ``find_rate_for``."""
     info = run_info(run, settings)
-    train = pictures_of(info, "train")
+    train = images_of(info, "train")
     return find_rate_for(info.config, classes_of(info), train, settings)
 
 
@@ -106,7 +106,7 @@ def find_rate_for(
 
 def sweep(head: Head, train: Part, config: RunConfig) -> Rates:
     """Do what ``find_rate_for`` does, on features that are there."""
-    weights = picture_weights(train, config)
+    weights = image_weights(train, config)
     rates: list[float] = []
     losses: list[float] = []
     calm, loss = 0.0, math.nan
@@ -115,7 +115,7 @@ def sweep(head: Head, train: Part, config: RunConfig) -> Rates:
         weighed = None if weights is None else weights[batch]
         with np.errstate(all="ignore"):  # what overflows ends as a loss that is not finite
             score = head.step(inputs, train.targets[batch], weighed, rate)
-        loss = score.loss / score.pictures
+        loss = score.loss / score.images
         if not math.isfinite(loss):
             break
         calm = CALM * calm + (1 - CALM) * loss
@@ -130,7 +130,7 @@ def sweep(head: Head, train: Part, config: RunConfig) -> Rates:
         )
     # The middle of the fall. The lowest point will not do: the loss of one dense layer on frozen
     # features falls until the scan ends, so that it would say where that is. On 397 and 1,980
-    # photographs, five recipes, the middle was within a factor of 3 of the rate with the lowest
+    # images, five recipes, the middle was within a factor of 3 of the rate with the lowest
     # validation loss after ten epochs.
     middle = (losses[0] + min(losses)) / 2
     suggested = rates[int(np.argmax(np.array(losses) <= middle))]

@@ -19,7 +19,7 @@ from tlcore.training.head import Score, rate_at
 from tlcore.training.history import BEAT, LOOK, Epoch, Event, Pace, Progress, Stopped
 
 CHECKPOINT = 2.0  # s at least between two checkpoints on disk
-EVALUATED = 256  # pictures a batch at most when nothing is learned,
+EVALUATED = 256  # images a batch at most when nothing is learned,
 EVALUATED_BYTES = 4 * 2**20  # and bytes of their values: what is made of them fills many times that
 
 
@@ -49,7 +49,7 @@ class Learner(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """What a stage needs beside its learner and its pictures."""
+    """What a stage needs beside its learner and its images."""
 
     config: RunConfig
     epochs: int
@@ -151,18 +151,18 @@ def _epoch(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint)
     with np.errstate(all="ignore"):  # what overflows ends as a loss that is not finite
         learned = _learn(learner, train, loop, at)
         judged = evaluate(learner, val, loop.stopping)
-    loss, val_loss = learned.loss / learned.pictures, judged.loss / judged.pictures
+    loss, val_loss = learned.loss / learned.images, judged.loss / judged.images
     if not math.isfinite(val_loss):
         raise _NotFinite(val_loss)
-    steps = -(-learned.pictures // loop.config.batch_size)
+    steps = -(-learned.images // loop.config.batch_size)
     loop.emit(Progress(learner.stage, (at.epoch + 1) * steps))
     return Epoch(
         epoch=at.event + 1,
         stage=learner.stage,
         loss=loss,
-        accuracy=learned.correct / learned.pictures,
+        accuracy=learned.correct / learned.images,
         val_loss=val_loss,
-        val_accuracy=judged.correct / judged.pictures,
+        val_accuracy=judged.correct / judged.images,
         seconds=time.perf_counter() - began,
     )
 
@@ -172,7 +172,7 @@ def _learn(learner: Learner, train: Part, loop: Loop, at: Checkpoint) -> Score:
     config = loop.config
     draw = generator(config.seed, learner.stage, at.epoch, ORDER)
     order = epoch_order(train.labels, draw, even=config.balance == "sampling")
-    weights = picture_weights(train, config)
+    weights = image_weights(train, config)
     size, steps = config.batch_size, -(-len(order) // config.batch_size)
     learner.begin_epoch(at.epoch)
     loss, correct, look, beat = 0.0, 0.0, Pace(LOOK), Pace(BEAT, at_once=False)
@@ -196,7 +196,7 @@ def _learn(learner: Learner, train: Part, loop: Loop, at: Checkpoint) -> Score:
 def evaluate(learner: Learner, part: Part, stopping: Callable[[], bool] = lambda: False) -> Score:
     """Judge a learner by a part. Raises Stopped if the run is asked to stop meanwhile."""
     total, look = Score(0.0, 0.0, 0), Pace(LOOK)
-    size = evaluated_at_once(part.source.picture_bytes)
+    size = evaluated_at_once(part.source.image_bytes)
     for place, inputs in enumerate(part.source.batches(np.arange(len(part)), size, 0)):
         targets = part.targets[place * size : (place + 1) * size]
         total = _add(total, learner.evaluate(inputs, targets))
@@ -205,17 +205,17 @@ def evaluate(learner: Learner, part: Part, stopping: Callable[[], bool] = lambda
     return total
 
 
-def evaluated_at_once(picture_bytes: int) -> int:
-    """Return how many pictures are judged at a time, whose values take so many bytes each."""
-    return max(1, min(EVALUATED, EVALUATED_BYTES // max(1, picture_bytes)))
+def evaluated_at_once(image_bytes: int) -> int:
+    """Return how many images are judged at a time, whose values take so many bytes each."""
+    return max(1, min(EVALUATED, EVALUATED_BYTES // max(1, image_bytes)))
 
 
-def picture_weights(train: Part, config: RunConfig) -> Any:
-    """Return what each picture weighs, or None where all weigh the same."""
+def image_weights(train: Part, config: RunConfig) -> Any:
+    """Return what each image weighs, or None where all weigh the same."""
     if config.balance != "weights":
         return None
     return class_weights(train.labels, int(train.labels.max()) + 1)[train.labels]
 
 
 def _add(one: Score, other: Score) -> Score:
-    return Score(one.loss + other.loss, one.correct + other.correct, one.pictures + other.pictures)
+    return Score(one.loss + other.loss, one.correct + other.correct, one.images + other.images)

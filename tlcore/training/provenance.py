@@ -1,4 +1,4 @@
-"""Which pictures a run has learned from and which it was judged by."""
+"""Which images a run has learned from and which it was judged by."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tlcore.training.config import RunConfig, check_parts
 from tlcore.training.records import FACTS, NOT_BEGUN, SPLIT, Row, StoredSplit, read_split
 from tlcore.training.run import RunInfo
 
-Parts = Mapping[str, str]  # a picture's sha256 → "train" or "val"; others are in neither
+Parts = Mapping[str, str]  # an image's sha256 → "train" or "val"; others are in neither
 
 
 def parts_of(dataset: Dataset, run: RunInfo | None) -> Parts:
-    """Return the parts of a data set: the run's own where it learned from it, else the division
+    """Return the parts of a dataset: the run's own where it learned from it, else the division
     that a run with the default seed would make.
 
     Raises:
@@ -36,14 +36,14 @@ def parts_of(dataset: Dataset, run: RunInfo | None) -> Parts:
 
 
 def judged_by(run: RunInfo) -> list[Sample]:
-    """Return a run's validation pictures as it noted them; none where it has not begun."""
-    return pictures_of(run, "val")
+    """Return a run's validation images as it noted them; none where it has not begun."""
+    return images_of(run, "val")
 
 
-def pictures_of(run: RunInfo, part: str) -> list[Sample]:
-    """Return the pictures of a run's "train", "val" or "test" part as it noted them.
+def images_of(run: RunInfo, part: str) -> list[Sample]:
+    """Return the images of a run's "train", "val" or "test" part as it noted them.
 
-    None where it has not begun, and no test pictures where its data set set none aside.
+    None where it has not begun, and no test images where its dataset set none aside.
     """
     return [
         Sample(row.file, Path(row.path), row.sha256, row.label, part, row.group)
@@ -57,13 +57,13 @@ def classes_of(run: RunInfo) -> tuple[str, ...]:
 
 
 def noted_test(run: RunInfo) -> bool:
-    """Whether a run has noted which pictures were set aside for the test; older ones have not."""
+    """Whether a run has noted which images were set aside for the test; older ones have not."""
     return read_split(run.folder).test is not None
 
 
-# What a run was made from and on: its pictures with their hashes, versions, machine.
+# What a run was made from and on: its images with their hashes, versions, machine.
 #
-# ``split.json`` holds every picture of both parts, and those of the test part, which no run looks
+# ``split.json`` holds every image of both parts, and those of the test part, which no run looks
 # at; ``facts.json`` the few numbers that lists show.
 
 
@@ -72,7 +72,7 @@ PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "streamlit")
 
 @dataclass(frozen=True)
 class Split:
-    """The pictures of a run, with their hashes."""
+    """The images of a run, with their hashes."""
 
     classes: tuple[str, ...]  # in the order of the output units
     train: tuple[Sample, ...]
@@ -85,10 +85,10 @@ def read_or_write_split(
     dataset: Callable[[], Dataset],
     stopping: Callable[[], bool] = lambda: False,
 ) -> Split:
-    """Return a run's pictures as it divided them when it began, or divide them now.
+    """Return a run's images as it divided them when it began, or divide them now.
 
     Raises:
-        BadDataset: nothing to learn from or to judge by, or a picture has changed since the run
+        BadDataset: nothing to learn from or to judge by, or an image has changed since the run
             began.
         DamagedFile: what it divided them into cannot be read.
         Stopped: ``stopping()`` held before all files were read; nothing is written then.
@@ -165,7 +165,7 @@ def _unchanged(stored: StoredSplit, stopping: Callable[[], bool]) -> Split:
     for sample, row in zip(now, [*stored.train, *stored.val], strict=True):
         if sample.sha256 != row.sha256:
             raise BadDataset(
-                f"Expected {sample.file} as it was when the run began. Received another picture "
+                f"Expected {sample.file} as it was when the run began. Received another image "
                 "or none. Put it back, or start a new run."
             )
     return Split(stored.classes, now[: len(train)], now[len(train) :])

@@ -57,17 +57,17 @@ def train(
     """Train one run, or go on with it, and save its network as ``model.keras`` in ``folder``.
 
     A file named "stop" in ``folder`` ends it after the current batch; what is trained is kept. A
-    run that has a checkpoint goes on from there, on the pictures it began with.
+    run that has a checkpoint goes on from there, on the images it began with.
 
     Args:
         folder: the run's.
         config: its recipe.
-        dataset: opens the data set, if this run has not divided it yet.
+        dataset: opens the dataset, if this run has not divided it yet.
         settings: where weights and the feature cache lie.
         emit: told each event.
 
     Raises:
-        BadDataset: nothing to learn from or to judge by, also in one class, or the pictures have
+        BadDataset: nothing to learn from or to judge by, also in one class, or the images have
             changed.
         UnknownName: the network has no layer of that name to unfreeze from.
         WeightsMissing: the backbone's weights are not here.

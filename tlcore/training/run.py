@@ -66,8 +66,8 @@ class RunInfo:
     val_loss: float | None = None
     epochs: int = 0  # that have ended
     kept_epoch: int = 0  # whose weights are kept; 0 where it is not known
-    data_hash: str = ""  # of all pictures of its data set and their labels; "" until known
-    pictures: dict[str, int] = field(default_factory=dict)  # by part; empty until known
+    data_hash: str = ""  # of all images of its dataset and their labels; "" until known
+    images: dict[str, int] = field(default_factory=dict)  # by part; empty until known
     notes: Notes = field(default_factory=Notes)
     damage: tuple[Damage, ...] = ()  # files of it that cannot be read
 
@@ -109,7 +109,7 @@ class Run:
     info: RunInfo
     events: tuple[Event, ...]
     classes: tuple[str, ...]  # in the order of the output units; empty until known
-    pictures: dict[str, int]  # by part
+    images: dict[str, int]  # by part
     damage: tuple[Damage, ...] = ()  # of all its files; those of ``info`` are among them
 
     @property

@@ -24,7 +24,7 @@ Predictions = Mapping[str, tuple[int, int]]  # sha256 → index of the label, of
 
 def save_stage_predictions(folder: Path, learner: Learner, part: Part) -> None:
     """Predict the images of a part that knows their hashes, and keep the classes."""
-    size = evaluated_at_once(part.source.picture_bytes)
+    size = evaluated_at_once(part.source.image_bytes)
     batches = part.source.batches(np.arange(len(part)), size, 0)
     predicted = np.concatenate([_classes(learner.logits(inputs)) for inputs in batches])
     file = io.BytesIO()

@@ -2,7 +2,7 @@
 
 ==============  ===============================================================
 config.json     what was asked (RunConfig)
-split.json      classes and the pictures of each part, once known
+split.json      classes and the images of each part, once known
 facts.json      data hash, counts, versions, machine
 notes.json      name, note and tags that a person gave it
 events.jsonl    what happened so far (events)
@@ -134,7 +134,7 @@ def load_run(run: str, settings: Settings) -> Run:
     events = _events(info, damage)
     for read in (read_earlier, read_after, read_process):
         read_or_note(read, info.folder, None, damage)
-    return Run(info, events, split.classes, info.pictures, tuple(damage))
+    return Run(info, events, split.classes, info.images, tuple(damage))
 
 
 def _events(info: RunInfo, damage: list[Damage]) -> tuple[Event, ...]:
@@ -256,7 +256,7 @@ def _read_info(folder: Path) -> RunInfo:
         epochs=outcome.epochs if outcome else 0,
         kept_epoch=outcome.kept_epoch if outcome else 0,
         data_hash=facts.dataset_hash or _earlier_hash(folder, facts),
-        pictures=facts.pictures or _pictures(folder),
+        images=facts.pictures or _images(folder),
         notes=notes,
         damage=tuple(damage),
     )
@@ -269,14 +269,14 @@ def _state(folder: Path, outcome: Outcome | None, damage: Sequence[Damage]) -> s
 
 
 def _earlier_hash(folder: Path, facts: RunFacts) -> str:
-    """Return the data set's hash for a run that noted another one, of two parts only."""
+    """Return the dataset's hash for a run that noted another one, of two parts only."""
     split = read_or_note(read_split, folder, NOT_BEGUN, []) if facts.data_hash else NOT_BEGUN
     rows = [row for part in SPLITS for row in split.rows(part)]
     samples = [Sample(row.file, folder, row.sha256, row.label, None) for row in rows]
     return dataset_hash(samples) if samples else facts.data_hash
 
 
-def _pictures(folder: Path) -> dict[str, int]:
+def _images(folder: Path) -> dict[str, int]:
     """Count the images of a run whose facts do not."""
     split = read_or_note(read_split, folder, NOT_BEGUN, [])
     return {part: len(split.rows(part)) for part in ("train", "val") if split.rows(part)}

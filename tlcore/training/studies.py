@@ -22,13 +22,13 @@ from tlcore.training.feature_cache import Floats
 from tlcore.training.features import Supply
 from tlcore.training.head import Head
 from tlcore.training.loop import Loop, fit
-from tlcore.training.provenance import classes_of, pictures_of
+from tlcore.training.provenance import classes_of, images_of
 from tlcore.training.recipe import beginning
 from tlcore.training.run import Run
 from tlcore.training.store import load_run
 
-WORK = 2e11  # weights × pictures × epochs of a study at most: a minute on one core or so
-OVERHEAD = 20_000  # what a picture costs beside the arithmetic, in weights
+WORK = 2e11  # weights × images × epochs of a study at most: a minute on one core or so
+OVERHEAD = 20_000  # what an image costs beside the arithmetic, in weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Known:
     val_labels: npt.NDArray[np.int64]
     classes: int
     epochs: int = 10  # after which the run's head was the one that is kept
-    groups: tuple[str, ...] = ()  # of the pictures, of train and then of val: no study parts one
+    groups: tuple[str, ...] = ()  # of the images, of train and then of val: no study parts one
 
 
 def known(run: str, settings: Settings) -> Known:
@@ -55,7 +55,7 @@ def known(run: str, settings: Settings) -> Known:
     info, classes = found.info, classes_of(found.info)
     supply = Supply(info.config, len(classes), settings)
     try:
-        parts = [_features(supply, pictures_of(info, part), classes) for part in ("train", "val")]
+        parts = [_features(supply, images_of(info, part), classes) for part in ("train", "val")]
     finally:
         supply.close()
     (train, train_labels, learned), (val, val_labels, judged) = parts
@@ -93,16 +93,16 @@ def _features(
     return values, labels, tuple(group_of(sample) for sample in known)
 
 
-def within(data: Known, pictures: int) -> Known:
+def within(data: Known, images: int) -> Known:
     """Let the heads of a study learn no longer than WORK allows.
 
     Args:
         data: with the epochs that the run's own head took.
-        pictures: that all heads of the study together see in an epoch.
+        images: that all heads of the study together see in an epoch.
     """
     sides = [data.train[0].size, *data.config.hidden, units_of(data)]
     weights = sum(before * behind for before, behind in pairwise(sides))
-    most = int(WORK / (pictures * (weights + OVERHEAD)))
+    most = int(WORK / (images * (weights + OVERHEAD)))
     return replace(data, epochs=max(1, min(data.epochs, most)))
 
 
@@ -128,56 +128,56 @@ def units_of(data: Known) -> int:
 
 def too_few(wanted: int, of: str, received: int) -> RunError:
     return RunError(
-        f"Expected at least {wanted} pictures of {of}. Received {received} of the smallest. Add "
-        "pictures and start a new run."
+        f"Expected at least {wanted} images of {of}. Received {received} of the smallest. Add "
+        "images and start a new run."
     )
 
 
-# How accurate is the head with fewer pictures?
+# How accurate is the head with fewer images?
 
 
-REPEATS = 5  # subsets drawn for each number of pictures
-FEWEST = 2  # pictures a class
+REPEATS = 5  # subsets drawn for each number of images
+FEWEST = 2  # images a class
 Z_95 = 1.96
 T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
 
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracy with so many pictures of each class.
+    """Accuracy with so many images of each class.
 
-    The interval adds up what is uncertain: which pictures were drawn (Student's, of the mean) and
-    that it is judged by so few (Agresti and Coull, 1998, on the validation pictures).
+    The interval adds up what is uncertain: which images were drawn (Student's, of the mean) and
+    that it is judged by so few (Agresti and Coull, 1998, on the validation images).
     """
 
-    pictures: int  # a class, all different, to learn from
+    images: int  # a class, all different, to learn from
     accuracy: float  # mean over the subsets, 0…1
     low: float  # 95% interval
     high: float
     draws: tuple[float, ...] = ()  # accuracy of each subset, 0…1; at equal places nested ones
-    judged: int = 0  # validation pictures
+    judged: int = 0  # validation images
 
 
 @dataclass(frozen=True)
 class Rise:
-    """What the last of the pictures, about half of them, have brought."""
+    """What the last of the images, about half of them, have brought."""
 
-    before: Point  # with two thirds of the pictures at most
+    before: Point  # with two thirds of the images at most
     after: Point
     clear: bool  # more than chance would bring
 
 
 def enough(run: str, settings: Settings) -> tuple[Point, ...]:
-    """Return the accuracy on validation over the number of pictures to learn from.
+    """Return the accuracy on validation over the number of images to learn from.
 
     Subsets are drawn class by class, REPEATS times for each number; numbers double up to all
     different ones that the smallest class has. Every head makes as many optimizer steps as the
-    run's own, however small its subset: with the same epochs, fewer pictures would also mean fewer
-    steps, and a run that was merely short would look as if it wanted pictures. Takes a minute at
+    run's own, however small its subset: with the same epochs, fewer images would also mean fewer
+    steps, and a run that was merely short would look as if it wanted images. Takes a minute at
     most, see above.
 
     Raises:
-        RunError: as ``known``, or a class has fewer than FEWEST pictures to learn from.
+        RunError: as ``known``, or a class has fewer than FEWEST images to learn from.
     """
     data = known(run, settings)
     learned = len(data.train)
@@ -193,24 +193,24 @@ def enough(run: str, settings: Settings) -> tuple[Point, ...]:
     numbers = list(dict.fromkeys([*steps, smallest]))
     data = within(data, REPEATS * len(numbers) * learned)
     points = []
-    for pictures in numbers:
+    for images in numbers:
         found = []
         for repeat in range(REPEATS):
-            subset = draw_subset(labels, groups, pictures, (data.config.seed, repeat))
+            subset = draw_subset(labels, groups, images, (data.config.seed, repeat))
             found.append(_learn_as_long(data, np.array(places)[subset], repeat))
-        points.append(_point(pictures, found, len(data.val)))
+        points.append(_point(images, found, len(data.val)))
     return tuple(points)
 
 
 def last_rise(points: Sequence[Point]) -> Rise | None:
-    """Judge what the last of the pictures have brought; None where there are too few points.
+    """Judge what the last of the images have brought; None where there are too few points.
 
     The mean difference of nested subsets is held against its own 95% interval (Student's, of the
-    draws) and against the least that chance does to so few validation pictures: of the pictures
+    draws) and against the least that chance does to so few validation images: of the images
     whose answer changed, at least as many as the net gain, each fell to one side.
     """
     after = points[-1]
-    before = next((p for p in reversed(points) if 1.5 * p.pictures <= after.pictures), None)
+    before = next((p for p in reversed(points) if 1.5 * p.images <= after.images), None)
     if before is None or len(after.draws) < 2:
         return None
     gains = np.subtract(after.draws, before.draws)
@@ -223,7 +223,7 @@ def last_rise(points: Sequence[Point]) -> Rise | None:
 def _learn_as_long(data: Known, subset: Positions, repeat: int) -> float:
     """Train on a subset with as many steps as the run made on all; return the accuracy.
 
-    A pass goes through the subset as often as it fits into all pictures, so that batches are full.
+    A pass goes through the subset as often as it fits into all images, so that batches are full.
     """
     whole = np.tile(subset, max(1, len(data.train) // len(subset)))
     size = data.config.batch_size
@@ -232,13 +232,13 @@ def _learn_as_long(data: Known, subset: Positions, repeat: int) -> float:
     return accuracy(replace(data, epochs=epochs), whole, repeat)
 
 
-def _point(pictures: int, found: list[float], judged: int) -> Point:
+def _point(images: int, found: list[float], judged: int) -> Point:
     mean = float(np.mean(found))
     drawn = T_95[len(found)] * float(np.std(found, ddof=1)) / math.sqrt(len(found))
     near = (mean * judged + 2) / (judged + 4)  # two more of each: never quite sure
     half = math.hypot(drawn, Z_95 * math.sqrt(near * (1 - near) / (judged + 4)))
     low, high = max(0.0, mean - half), min(1.0, mean + half)
-    return Point(pictures, mean, low, high, tuple(found), judged)
+    return Point(images, mean, low, high, tuple(found), judged)
 
 
 # How much does the head depend on the division? Cross-validation.
@@ -247,11 +247,11 @@ def _point(pictures: int, found: list[float], judged: int) -> Point:
 def folds(run: str, settings: Settings, k: int = 5) -> tuple[float, ...]:
     """Return the accuracy on each of ``k`` stratified parts, learned from the others.
 
-    There are fewer parts where a class has fewer than ``k`` pictures. Copies of a picture are in
+    There are fewer parts where a class has fewer than ``k`` images. Copies of an image are in
     one part, and the parts are equally large. Takes a minute at most, see above.
 
     Raises:
-        RunError: as ``known``, or a class has not two different pictures.
+        RunError: as ``known``, or a class has not two different images.
     """
     data = known(run, settings)
     values = np.concatenate([data.train, data.val])

@@ -140,14 +140,14 @@ class Whole:
         return tuple(self.output(layer).shape[1:])
 
     def forward(self, pixels: npt.NDArray[np.uint8], layers: Sequence[str]) -> list[Floats]:
-        """Return what these layers make of up to FORWARD pictures, in inference mode.
+        """Return what these layers make of up to FORWARD images, in inference mode.
 
         Args:
             pixels: uint8 (n, size, size, 3).
             layers: in the order wanted.
         """
         count = len(pixels)
-        if count < FORWARD:  # one shape, one trace, and the same arithmetic for every picture
+        if count < FORWARD:  # one shape, one trace, and the same arithmetic for every image
             filling = np.zeros((FORWARD - count, *pixels.shape[1:]), np.uint8)
             pixels = np.concatenate([pixels, filling])
         batch = tf.constant(preprocess(pixels, self.config.backbone))
@@ -202,5 +202,5 @@ class Whole:
 
 
 def _floats(layer: keras.layers.Layer) -> int:
-    """Return the activations of one picture in a layer."""
+    """Return the activations of one image in a layer."""
     return math.prod(side or 1 for side in layer.output.shape[1:])

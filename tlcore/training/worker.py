@@ -44,7 +44,7 @@ def work(
 
     Args:
         folder: made by ``create_run``, whose lock the caller keeps.
-        settings: where data sets and weights lie, and how many runs work at once.
+        settings: where datasets and weights lie, and how many runs work at once.
         emit: told each event, after it is on disk.
     """
     start = time.time()

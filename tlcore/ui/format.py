@@ -13,11 +13,11 @@ _MARKDOWN = re.compile(r"([\\*_$\[\]<>~#|:])")
 _ICON = re.compile(r":(?=[a-z0-9_+/-]+:)")  # ":material/star:" is read behind a backslash too
 
 
-def accuracy(share: float, pictures: int) -> str:
-    """Return an accuracy with its doubt: "94% (90–97, 153 pictures)"."""
-    if not pictures:
+def accuracy(share: float, images: int) -> str:
+    """Return an accuracy with its doubt: "94% (90–97, 153 images)"."""
+    if not images:
         return percent(share)
-    return Share(share, *wilson(share, pictures), pictures).words
+    return Share(share, *wilson(share, images), images).words
 
 
 def duration(seconds: float) -> str:

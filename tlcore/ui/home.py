@@ -11,16 +11,16 @@ from tlcore.ui.shell import COMPARE, MAPS, TUNE, UPLOAD
 from tlcore.ui.state import Choice, choose
 
 DOORS = (
-    (UPLOAD, "Which pictures do you bring?", "Photos or a zip of class folders."),
+    (UPLOAD, "Which images do you bring?", "Photos or a zip of class folders."),
     (COMPARE, "What does it see, and what does yours?", "1000 classes beside your own few."),
-    (MAPS, "What happens inside?", "Any layer, on your own picture."),
+    (MAPS, "What happens inside?", "Any layer, on your own image."),
     (TUNE, "How do you teach it your classes?", "A new head, in about half a minute."),
 )
 
 
 GLANCE = """
 <div class="glance">
-  <div class="box">Your picture<small>any photograph</small></div>
+  <div class="box">Your image<small>any image</small></div>
   <span class="arrow">→</span>
   <div class="box body">A network that knows ImageNet
     <small>its body turns pixels into features, and stays as it is</small></div>
@@ -34,7 +34,7 @@ GLANCE = """
 
 
 def first_steps(settings: Settings) -> None:
-    """What this is, one click to something to see, one to one's own pictures."""
+    """What this is, one click to something to see, one to one's own images."""
     st.html(GLANCE)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Try it with the sample", type="primary", icon=":material/play_arrow:"):
@@ -43,7 +43,7 @@ def first_steps(settings: Settings) -> None:
                 choose(choice, "")
             choose(Choice.SET, SAMPLE_NAME)
             st.switch_page(COMPARE.file)
-        if st.button("Bring your own pictures", icon=UPLOAD.icon):
+        if st.button("Bring your own images", icon=UPLOAD.icon):
             st.switch_page(UPLOAD.file)
 
 

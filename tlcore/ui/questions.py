@@ -1,4 +1,4 @@
-"""Asking the inference process, with each answer kept by the content of the picture."""
+"""Asking the inference process, with each answer kept by the content of the image."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KEPT = 500  # answers
 
 
 def predict(sample: Sample, ref: NetworkRef, settings: Settings) -> Prediction:
-    """Return a network's answer to one picture."""
+    """Return a network's answer to one image."""
     with waiting(settings):
         return _predict(sample.sha256, type(ref).__name__, ref, sample, settings)
 
@@ -42,13 +42,13 @@ def predict(sample: Sample, ref: NetworkRef, settings: Settings) -> Prediction:
 def explain(
     sample: Sample, ref: NetworkRef, index: int, layer: str, settings: Settings
 ) -> Explanation:
-    """Return where a network looked for one class in one picture."""
+    """Return where a network looked for one class in one image."""
     with waiting(settings):
         return _explain(sample.sha256, type(ref).__name__, ref, index, layer, sample, settings)
 
 
 def shape_path(ref: NetworkRef, classes: int, settings: Settings) -> ShapePath:
-    """Return how a picture becomes numbers in a network, with a head of so many classes."""
+    """Return how an image becomes numbers in a network, with a head of so many classes."""
     with waiting(settings):
         return _shape_path(type(ref).__name__, ref, classes, settings)
 
@@ -144,9 +144,9 @@ def numbers(look: Look, settings: Settings) -> tuple[LayerNumbers, ...]:
     return found
 
 
-def picture(look: Look, layer: str, view: View, settings: Settings) -> bytes:
+def image(look: Look, layer: str, view: View, settings: Settings) -> bytes:
     """Return a page as a PNG to keep. Asked when it is downloaded, and not kept."""
-    found: bytes = inference(settings).ask(f"{ROOM}:picture", look, layer, view)
+    found: bytes = inference(settings).ask(f"{ROOM}:image", look, layer, view)
     return found
 
 
@@ -192,7 +192,7 @@ def judged(run: str, part: str, settings: Settings) -> Judged:
 
     def done(behind: int, whole: int) -> None:
         began.append(behind)
-        words = f"Answering the {SPLIT_NAMES[part]} part: {behind:,} of {count(whole, 'picture')}"
+        words = f"Answering the {SPLIT_NAMES[part]} part: {behind:,} of {count(whole, 'image')}"
         if behind > began[0]:
             left = (time.monotonic() - start) * (whole - behind) / (behind - began[0])
             words += f" · about {duration(max(1.0, left))} left"

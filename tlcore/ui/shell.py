@@ -34,19 +34,19 @@ class Page:
     address: Address = field(default_factory=dict)
 
 
-_PICTURE = {"set": Choice.SET, "image": Choice.IMAGE, "backbone": Choice.BACKBONE}
+_IMAGE = {"set": Choice.SET, "image": Choice.IMAGE, "backbone": Choice.BACKBONE}
 HOME = Page(
     "app.py",
     "Home",
     PRODUCT,
-    "A network that has learned from a million photographs, and what it takes to teach it yours.",
+    "A network that has learned from a million images, and what it takes to teach it yours.",
     ":material/home:",
 )
 UPLOAD = Page(
     "pages/1_Upload.py",
     "Upload",
     "Upload",
-    "Which pictures do you bring?",
+    "Which images do you bring?",
     ":material/add_photo_alternate:",
     {"set": Choice.SET, "view": Choice.ASPECT},
 )
@@ -54,10 +54,10 @@ COMPARE = Page(
     "pages/2_Compare.py",
     "Compare",
     "One image, two minds",
-    "What does the ImageNet network see in your picture, and what does your own head make of it?",
+    "What does the ImageNet network see in your image, and what does your own head make of it?",
     ":material/compare:",
     {
-        **_PICTURE,
+        **_IMAGE,
         "run": Choice.HEAD,
         "size": Choice.SIZE,
         "fit": Choice.FIT,
@@ -76,7 +76,7 @@ MAPS = Page(
     "What does the network see in this layer?",
     ":material/grid_view:",
     {
-        **_PICTURE,
+        **_IMAGE,
         "run": Choice.HEAD,
         "network": Choice.NETWORK,
         "size": Choice.SIZE,

@@ -18,9 +18,9 @@ from tlcore.text import whole_number
 class Choice(StrEnum):
     """What can be chosen."""
 
-    SET = "set"  # a data set's name
-    IMAGE = "image"  # a picture's sha256
-    LABEL = "label"  # the class to which the strip of pictures is narrowed
+    SET = "set"  # a dataset's name
+    IMAGE = "image"  # an image's sha256
+    LABEL = "label"  # the class to which the strip of images is narrowed
     HEAD = "head"  # id of the run whose head answers
     WATCHED = "watched"  # id of the run that is looked at on the Fine-tune page
     REVIEW = "review"  # which view of a run that has ended
@@ -37,9 +37,9 @@ class Choice(StrEnum):
     COLUMNS = "columns"  # … and across
     PAGE = "page"  # which page of maps, from 1
     MORE = "more"  # what is shown below the maps
-    OTHER = "other"  # sha256 of the picture beside the first
+    OTHER = "other"  # sha256 of the image beside the first
     TOP = "top"  # bars shown
-    VIEW = "view"  # of the Compare page: answers, why, or many pictures
+    VIEW = "view"  # of the Compare page: answers, why, or many images
     SECOND = "second"  # a second backbone beside the first
     ALSO = "also"  # ids of further runs beside the first, with commas
     CLASS = "class"  # index of the ImageNet class that is explained; "best" for the first
@@ -47,8 +47,8 @@ class Choice(StrEnum):
     POOLING = "pooling"  # shown on the path of shapes
     PATH = "path"  # whose path of shapes: "pretrained" or "head"
     TEACHING = "teaching"  # id of the run that was started on the Compare page
-    ASPECT = "aspect"  # what of a data set is looked at on the Upload page
-    WAY = "way"  # in which pictures are brought
+    ASPECT = "aspect"  # what of a dataset is looked at on the Upload page
+    WAY = "way"  # in which images are brought
     STRIP = "strip"  # page of the strip of thumbnails, from 0
 
 

@@ -1,4 +1,4 @@
-"""Near copies: what is one picture made anew, and what only looks a little alike."""
+"""Near copies: what is one image made anew, and what only looks a little alike."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ OTHERS: dict[str, Change] = {
 
 @pytest.mark.parametrize("name", ANEW)
 @pytest.mark.parametrize("label", ["balloon", "daisy", "mushroom", "sailboat"])
-def test_one_picture_made_anew_is_found(name: str, label: str) -> None:
+def test_one_image_made_anew_is_found(name: str, label: str) -> None:
     image = decode(draw(label, "train", 3), "x.jpg", Limits())
     assert near_pairs([facts(image), facts(ANEW[name](image))]) == [(0, 1)]
 
 
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("label", ["balloon", "mushroom", "sailboat"])
-def test_another_picture_is_not(name: str, label: str) -> None:
+def test_another_image_is_not(name: str, label: str) -> None:
     image = decode(draw(label, "train", 3), "x.jpg", Limits())
     assert near_pairs([facts(image), facts(OTHERS[name](image))]) == []
 
@@ -64,11 +64,11 @@ def gradient(seed: int) -> Image.Image:
 
 
 @pytest.mark.parametrize("make", [gradient, scene])
-def test_no_false_alarm_among_smooth_pictures(make: Callable[[int], Image.Image]) -> None:
+def test_no_false_alarm_among_smooth_images(make: Callable[[int], Image.Image]) -> None:
     assert near_pairs([facts(make(seed)) for seed in range(400)]) == []
 
 
-def test_a_picture_of_one_colour_is_like_no_other() -> None:
+def test_a_image_of_one_colour_is_like_no_other() -> None:
     plain = [facts(Image.new("RGB", (50, 50), (grey, grey, grey))) for grey in (0, 90, 90)]
     assert near_pairs(plain) == []
 

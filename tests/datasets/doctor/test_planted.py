@@ -53,9 +53,9 @@ def test_nothing_else_is_said(found: Checkup) -> None:
 
 def test_the_doctor_needs_no_import_to_have_looked(home: Settings, found: Checkup) -> None:
     (home.datasets / "planted" / "facts.jsonl").unlink()
-    assert known("planted", home).unseen == found.pictures
+    assert known("planted", home).unseen == found.images
     some = examine("planted", home, seconds=0.0)
-    assert 0 < some.unseen < found.pictures
+    assert 0 < some.unseen < found.images
     assert examine("planted", home).findings == found.findings
 
 
@@ -80,7 +80,7 @@ def test_what_remains_after_all_is_mended_can_be_learned_from(
     told = load_run(run, home)
     assert told.info.state == "finished", told.info.error
     assert tuple(told.classes) == CLASSES
-    assert len(load_set("planted", home).samples) == after.pictures
+    assert len(load_set("planted", home).samples) == after.images
 
 
 def test_a_file_that_changed_on_disk_is_found(settings: Settings) -> None:

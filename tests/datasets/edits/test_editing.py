@@ -1,4 +1,4 @@
-"""Edits lie over the pictures: what they do, that they are undone, and what the hash says."""
+"""Edits lie over the images: what they do, that they are undone, and what the hash says."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_whatever_differs_has_a_shelf_of_its_own(field: str, tmp_path: Path) -> 
 
 
 def test_a_view_is_another_row() -> None:
-    sha = hashlib.sha256(b"picture").hexdigest()
+    sha = hashlib.sha256(b"image").hexdigest()
     assert len({row_id(sha, ""), row_id(sha, "a"), row_id(sha, "b")}) == 3
     assert len(row_id(sha, "a")) == ROW_ID
 

@@ -1,4 +1,4 @@
-"""Whether a head's percentages mean what they say, measured on its validation pictures."""
+"""Whether a head's percentages mean what they say, measured on its validation images."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ MOST = 500  # validation images that are answered for it, drawn class by class
 
 
 def trust(info: RunInfo, settings: Settings) -> None:
-    """A line that can be opened; the pictures are answered when it is."""
+    """A line that can be opened; the images are answered when it is."""
     box = st.expander(
         "Can its percentages be trusted?", type="compact", key=f"trust-{info.id}", on_change="rerun"
     )
     if not box.open:
         return
     with box:
-        with st.spinner("Answering its validation pictures …"):
+        with st.spinner("Answering its validation images …"):
             found = _measured(info.ref, info, settings)
         if found is None:
-            st.caption("Not measured: its validation pictures are no longer here.")
+            st.caption("Not measured: its validation images are no longer here.")
             return
         drawn, whole = found.answers, len(judged_by(info))
-        of = f"{drawn:,} of {whole:,} validation pictures"
+        of = f"{drawn:,} of {whole:,} validation images"
         st.caption(
-            f"On {of if drawn < whole else count(drawn, 'validation picture')} it was "
+            f"On {of if drawn < whole else count(drawn, 'validation image')} it was "
             f"{probability(found.confidence)} sure on average and right on "
             f"{accuracy(found.accuracy, drawn)}: {found.words}. Expected calibration error "
             f"{points(found.error)}; nothing has been corrected."
@@ -125,7 +125,7 @@ COLUMNS = {
 }
 
 
-# Both answers to one picture, on one scale, with how sure they are in plain words.
+# Both answers to one image, on one scale, with how sure they are in plain words.
 
 
 COMFORTABLE = 20  # bars; more become thin rows in a box that scrolls
@@ -148,7 +148,7 @@ def network_answers(sample: Sample, refs: list[Pretrained], settings: Settings) 
 
 
 def head_answers(sample: Sample, runs: list[RunInfo], settings: Settings) -> list[Prediction]:
-    """Draw what each head makes of the same picture; return the answers."""
+    """Draw what each head makes of the same image; return the answers."""
     answers = []
     for place, info in enumerate(runs):
         if place:
@@ -230,5 +230,5 @@ def _trained_on(info: RunInfo, settings: Settings) -> str:
     name = plain(set_title(info.config.dataset))
     if info.val_accuracy is None:
         return f"Learned from “{name}”."
-    pictures = load_run(info.id, settings).pictures.get("val", 0)
-    return f"Learned from “{name}”; right on {accuracy(info.val_accuracy, pictures)}."
+    images = load_run(info.id, settings).images.get("val", 0)
+    return f"Learned from “{name}”; right on {accuracy(info.val_accuracy, images)}."

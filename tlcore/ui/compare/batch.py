@@ -34,7 +34,7 @@ from tlcore.evaluation.predictions import is_unchanged
 from tlcore.models.predictions import Brief, NetworkRef
 from tlcore.settings import Settings
 from tlcore.text import csv_cell
-from tlcore.training.provenance import Parts, classes_of, parts_of, pictures_of
+from tlcore.training.provenance import Parts, classes_of, images_of, parts_of
 from tlcore.training.run import RunInfo, run_labels
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.sides import Sides
@@ -143,7 +143,7 @@ def _ask_next(job: Job, question: Question, settings: Settings) -> None:
     job.asked += len(here)
     for sample in set(part) - set(here):
         job.refused[sample.sha256] = (
-            f"{sample.file}: Expected the picture as it came into its data set. Received another "
+            f"{sample.file}: Expected the image as it came into its dataset. Received another "
             "one under its name, or none. Add it again on the Upload page."
         )
     for sample, row in zip(here, rows, strict=True):
@@ -163,7 +163,7 @@ def _show(place: st.delta_generator.DeltaGenerator, job: Job, question: Question
     if job.asked and missing:
         left = f" · about {duration(job.seconds * missing / job.asked)} left"
     done = whole - missing
-    place.progress(done / whole, text=f"{done:,} of {count(whole, 'picture')}{left}")
+    place.progress(done / whole, text=f"{done:,} of {count(whole, 'image')}{left}")
 
 
 # What ImageNet says against the labels, or against a head, as a heat map of counts.
@@ -218,13 +218,13 @@ def heat_map(
     return figure
 
 
-# Many pictures: both sides' answers to a class, a part or a whole data set.
+# Many images: both sides' answers to a class, a part or a whole dataset.
 
 
 ALL, TRAIN, VAL = "/all", "/train", "/val"  # no class is called so
 WORDS = {ALL: "all of it", TRAIN: "its training part", VAL: "its validation part"}
 REASONS = 5  # images that have no answer, named
-FACES = 12  # pictures on which the sides disagree most, shown
+FACES = 12  # images on which the sides disagree most, shown
 ROWS_KEY = "many-table"
 
 
@@ -255,11 +255,11 @@ def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
 def _offer(job: Job, question: Question, missing: int, whole: int) -> None:
     """A button that answers what is missing; of a part, beside what has been answered."""
     if job.stopped == question:
-        behind = f"Stopped after {whole - missing:,} of {count(whole, 'picture')}."
+        behind = f"Stopped after {whole - missing:,} of {count(whole, 'image')}."
         st.info(behind, icon=":material/stop:")
-    words = f"Answer {count(missing, 'picture')}"
+    words = f"Answer {count(missing, 'image')}"
     if missing < whole:
-        words = f"Answer the other {missing:,} of {count(whole, 'picture')}"
+        words = f"Answer the other {missing:,} of {count(whole, 'image')}"
     if st.button(words, type="primary", icon=":material/play_arrow:", key="many-start"):
         start(job, question)
         st.rerun()
@@ -273,7 +273,7 @@ def _baseline(job: Job, dataset: Dataset, imagenet: NetworkRef, parts: Parts) ->
 
 
 def _head(info: RunInfo, settings: Settings) -> Head:
-    learned = frozenset(sample.sha256 for sample in pictures_of(info, "train"))
+    learned = frozenset(sample.sha256 for sample in images_of(info, "train"))
     return Head(run_labels(list_runs(settings))[info.id], classes_of(info), learned)
 
 
@@ -288,7 +288,7 @@ def _which(dataset: Dataset, parts: Parts) -> tuple[list[Sample], str]:
     of_part = {TRAIN: "train", VAL: "val"}
     options = [ALL, *(of_part if parts else ()), *dataset.classes]
     what = st.selectbox(
-        f"Which pictures of “{set_title(dataset.name)}”",
+        f"Which images of “{set_title(dataset.name)}”",
         options,
         format_func=distinct(options, lambda name: WORDS.get(name) or label(name)),
         key=f"many-what-{dataset.name}",
@@ -305,7 +305,7 @@ def _results(
 ) -> None:
     if job.asked:
         st.caption(
-            f"{count(job.asked, 'picture')} asked about in {duration(job.seconds)}: "
+            f"{count(job.asked, 'image')} asked about in {duration(job.seconds)}: "
             f"{duration(job.seconds / job.asked)} each."
         )
     _figures(frame)
@@ -331,15 +331,15 @@ def _figures(frame: pd.DataFrame) -> None:
             if base.unlabelled:
                 st.caption(f"{no_label(base.unlabelled)}.")
         elif frame["label"].isna().all():
-            st.caption("These pictures have no label: nobody can know which answers are right.")
+            st.caption("These images have no label: nobody can know which answers are right.")
         else:
-            st.caption("Answer all of the data set to see how far ImageNet's classes alone come.")
+            st.caption("Answer all of the dataset to see how far ImageNet's classes alone come.")
     with middle:
         if head.images:
             _score(":orange[●] Your own head", head)
         elif "head" in frame and base.images:
             st.caption(
-                "Your own head is not judged here: it has learned from these pictures, or does "
+                "Your own head is not judged here: it has learned from these images, or does "
                 "not know their classes."
             )
     with right:
@@ -347,7 +347,7 @@ def _figures(frame: pd.DataFrame) -> None:
         if both.images:
             st.metric("They agree on", share_of(both.right, both.images).short)
             st.caption(
-                f"of {both.images:,} of {count(len(frame), 'picture')}: those for which ImageNet's "
+                f"of {both.images:,} of {count(len(frame), 'image')}: those for which ImageNet's "
                 "class stands for one of the head's classes"
             )
 
@@ -355,7 +355,7 @@ def _figures(frame: pd.DataFrame) -> None:
 def _score(title: str, score: Score, words: str = "") -> None:
     st.metric(title, share_of(score.right, score.images).short, help=words or None)
     st.caption(
-        f"of {count(score.images, 'labelled picture')} of the validation part that it has not "
+        f"of {count(score.images, 'labelled image')} of the validation part that it has not "
         "learned from"
     )
 
@@ -372,7 +372,7 @@ def _further(frame: pd.DataFrame, heads: list[Head]) -> None:
 
 
 def _faces(frame: pd.DataFrame, dataset: Dataset, settings: Settings) -> None:
-    """The pictures on which the two are surest and say different things."""
+    """The images on which the two are surest and say different things."""
     if "disagreement" not in frame:
         return
     worst = frame[frame["disagreement"] > 0].head(FACES)
@@ -387,7 +387,7 @@ def _faces(frame: pd.DataFrame, dataset: Dataset, settings: Settings) -> None:
 def _table(frame: pd.DataFrame, dataset: Dataset) -> None:
     name = dataset.name
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("**Every picture**")
+        st.markdown("**Every image**")
         csv = frame.map(csv_cell).to_csv(index=False).encode()
         rows = frame.to_json(orient="records", indent=1).encode()
         icon = ":material/download:"
@@ -405,9 +405,9 @@ def _table(frame: pd.DataFrame, dataset: Dataset) -> None:
              "head_right", "agree", "disagreement", "group", "part")  # fmt: skip
     further = [name for name in map(str, frame) if name.startswith("head ")]
     further = [name for name in further if "learned" not in name]
-    st.caption("Choose a row, and its picture is shown above.")
+    st.caption("Choose a row, and its image is shown above.")
 
-    def open_picture() -> None:
+    def open_image() -> None:
         for place in st.session_state[ROWS_KEY].selection.rows:
             choose(Choice.IMAGE, by_file[frame["file"].iloc[place]])
 
@@ -415,13 +415,13 @@ def _table(frame: pd.DataFrame, dataset: Dataset) -> None:
     st.dataframe(
         frame,
         key=ROWS_KEY,
-        on_select=open_picture,
+        on_select=open_image,
         selection_mode="single-row",
         hide_index=True,
         height=420,
         column_order=[*(column for column in order if column in frame), *further],
         column_config={
-            "file": "Picture",
+            "file": "Image",
             "label": "Label",
             "imagenet": "ImageNet says",
             "head": "Your head says",

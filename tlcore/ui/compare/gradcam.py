@@ -1,4 +1,4 @@
-"""Why: where each side looked for a class, both maps over the same picture."""
+"""Why: where each side looked for a class, both maps over the same image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tlcore.ui.questions import explain, places, predict
 from tlcore.ui.state import Choice
 from tlcore.ui.widgets import select
 
-SIDE = 448  # px of the picture under the map
+SIDE = 448  # px of the image under the map
 BEST = "best"
 DEFAULT_OPACITY = 60  # %
 LAST = "the last one before pooling"
@@ -37,7 +37,7 @@ class Look:
 def look_options() -> Look:
     """The slider for both maps."""
     opacity = st.slider(
-        "Colour over the picture",
+        "Colour over the image",
         0,
         100,
         DEFAULT_OPACITY,
@@ -104,12 +104,12 @@ def _draw(
 ) -> None:
     layer = _layer(ref, key, settings)
     found = explain(sample, ref, index, layer, settings)
-    picture = Image.fromarray(
+    image = Image.fromarray(
         overlay(np.asarray(square(sample, SIDE, found.fit, settings)), found.heat, look.opacity)
     )
     side = "orange" if found.source == "run" else "blue"
     what = label(found.label)
-    st.image(picture, width="stretch", alt=f"Where the network looked for {what}")
+    st.image(image, width="stretch", alt=f"Where the network looked for {what}")
     st.markdown(f":{side}[●] **{plain(what)}**, {probability(found.probability)}")
     st.caption(_words(found))
 
@@ -130,7 +130,7 @@ def _layer(ref: NetworkRef, key: str, settings: Settings) -> str:
 def _words(found: Explanation) -> str:
     height, width = found.cam.shape
     if not found.cam.max() > 0:
-        return "Nothing in the picture speaks for this class in this layer."
+        return "Nothing in the image speaks for this class in this layer."
     note = f" {found.note[:1].upper()}{found.note[1:]}." if found.note else ""
     return (
         f"Grad-CAM of {height} × {width} places in `{found.layer}`, in "

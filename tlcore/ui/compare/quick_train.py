@@ -25,7 +25,7 @@ NAMED = 5  # classes
 
 
 def teach(dataset: Dataset, ref: Pretrained | None, settings: Settings) -> None:
-    """Offer to teach a head on this data set, or show how far it is."""
+    """Offer to teach a head on this dataset, or show how far it is."""
     run = chosen(Choice.TEACHING)
     if run and _learning(run, settings):
         st.fragment(_progress, run_every=1.0)(run, settings)
@@ -37,14 +37,14 @@ def teach(dataset: Dataset, ref: Pretrained | None, settings: Settings) -> None:
         else:
             _offer(dataset, ref, settings)
         st.page_link(TUNE.file, label="Choose how it learns", icon=TUNE.icon)
-        st.page_link(UPLOAD.file, label="Bring your own pictures first", icon=UPLOAD.icon)
+        st.page_link(UPLOAD.file, label="Bring your own images first", icon=UPLOAD.icon)
 
 
 def _offer(dataset: Dataset, ref: Pretrained, settings: Settings) -> None:
     names = ", ".join(label(name) for name in dataset.classes[:NAMED])
     more = " …" if len(dataset.classes) > NAMED else ""
     st.markdown(
-        plain(f"“{set_title(dataset.name)}” has {count(len(dataset.samples), 'picture')} of "
+        plain(f"“{set_title(dataset.name)}” has {count(len(dataset.samples), 'image')} of "
               f"{names}{more}. The network stays as it is and only a small head learns: about "
               "half a minute.")
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""In between: how the picture becomes numbers, drawn with the shapes of this very network."""
+"""In between: how the image becomes numbers, drawn with the shapes of this very network."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def path_view(
     """Draw the path, and let the person switch whose it is and the pooling.
 
     Args:
-        sample: the picture at its beginning.
+        sample: the image at its beginning.
         ref: the pretrained network.
         run: whose head it ends in, if there is one.
         wanted: classes of a head that is not there yet.
         settings: where runs lie.
     """
     classes = max(2, len(load_run(run.id, settings).classes) if run else wanted)
-    st.subheader("In between: how the picture becomes numbers", anchor=False)
+    st.subheader("In between: how the image becomes numbers", anchor=False)
     with st.container(horizontal=True, gap="medium"):
         path = shape_path(_whose(ref, run), classes, settings)
         how = _pooling(path)
     st.html(_drawn(path, how, sheet([sample], settings)))
     st.caption(
-        f"One picture takes {duration(path.body_seconds)} through the network and "
+        f"One image takes {duration(path.body_seconds)} through the network and "
         f"{duration_of(path.head_seconds)} through the head, on this machine now."
     )
 
@@ -101,7 +101,7 @@ def _drawn(path: ShapePath, head: Head, thumbnail: str) -> str:
     """The path as HTML: a trunk of boxes, then ImageNet's top and one's own head side by side."""
     face = f'<span class="face" style="background-image:url({thumbnail})"></span>'
     trunk = [
-        _box("picture", "Picture", times(path.input), "RGB, 0 to 255", face),
+        _box("image", "Image", times(path.input), "RGB, 0 to 255", face),
         _box("", "Preprocess", times(path.input), MODES[path.mode]),
         _box("body", path.backbone, f"{short(path.body_parameters)} parameters", _frozen(path)),
         _box("", "Bottleneck features", times(path.bottleneck), f"out of {path.bottleneck_layer}"),

@@ -28,7 +28,7 @@ MOST_RUNS = 3  # further heads beside the first
 VIEWS = {
     "answers": ":material/bar_chart: Answers",
     "why": ":material/center_focus_strong: Why",
-    "many": ":material/photo_library: Many pictures",
+    "many": ":material/photo_library: Many images",
 }
 
 

@@ -1,4 +1,4 @@
-"""Data sets and their pictures as the pages need them: read once, small, as one sheet."""
+"""Datasets and their images as the pages need them: read once, small, as one sheet."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tlcore.ui.state import Choice
 from tlcore.ui.widgets import select
 
 SIDE = 160  # px of a thumbnail as it is sent: sharp on a screen of double density
-EMPTY = (128, 128, 128)  # in the place of a picture that has gone
-CLASSES = 12  # shown with pictures
+EMPTY = (128, 128, 128)  # in the place of an image that has gone
+CLASSES = 12  # shown with images
 set_title = dataset_title
 
 
@@ -43,7 +43,7 @@ def set_select(settings: Settings, *, also: Callable[[], None] | None = None) ->
     """A drop-down of the sets; return the name of the one that is chosen."""
     damaged = {one.name for one in scan_sets(settings)[1]}
     return select(
-        "Data set",
+        "Dataset",
         set_names(settings),
         Choice.SET,
         words=lambda name: f"{set_title(name)} (damaged)" if name in damaged else set_title(name),
@@ -58,7 +58,7 @@ def open_set(name: str, settings: Settings) -> Dataset:
         BadDataset: no such set.
     """
     if name == SAMPLE_NAME and not (settings.datasets / name).is_dir():
-        with st.spinner("Drawing the sample pictures, once …"):
+        with st.spinner("Drawing the sample images, once …"):
             return ensure_sample(settings)
     return load_set(name, settings)
 
@@ -101,7 +101,7 @@ def tiles(
 def classes_with_tiles(
     dataset: Dataset, settings: Settings, *, key: str, side: int, rows: int, shown: int
 ) -> None:
-    """Draw the first pictures of every class under the class's name and count."""
+    """Draw the first images of every class under the class's name and count."""
     first = dict(list(dataset.counts.items())[:CLASSES])
     for place, (name, number) in enumerate(first.items()):
         few = f" · few: {ENOUGH} or more learn better" if number < ENOUGH else ""
@@ -110,7 +110,7 @@ def classes_with_tiles(
         samples = [sample for sample in dataset.samples if sample.label == name][:shown]
         st.html(
             f'<div class="class-name">{html.escape(label(name))}'
-            f"<small>{count(number, 'picture')}{few}</small></div>"
+            f"<small>{count(number, 'image')}{few}</small></div>"
             + tiles(f"{key}-{place}", samples, settings, side=side, rows=rows)
         )
     if len(dataset.classes) > CLASSES:
@@ -127,5 +127,5 @@ def check_learnable(dataset: Dataset) -> None:
     if len(dataset.classes) < 2:
         raise BadDataset(
             f"Expected at least two classes to tell apart. Received {len(dataset.classes)} in "
-            f"{dataset.name!r}. Add pictures with another label on the Upload page."
+            f"{dataset.name!r}. Add images with another label on the Upload page."
         )

@@ -1,4 +1,4 @@
-"""A picture as a person sees it and as a network sees it."""
+"""An image as a person sees it and as a network sees it."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from tlcore.datasets.geometry import FITS, crop_box, fit
 from tlcore.datasets.image_io import decode, read_bytes
 from tlcore.settings import Settings
 
-LONG_SIDE = 720  # px of a picture that is shown; halved on the page, so that it is sharp
+LONG_SIDE = 720  # px of an image that is shown; halved on the page, so that it is sharp
 LINE = 4  # px of the frame
 DIM = 0.55  # how much of what the crop cuts off is taken away
 FIT_WORDS = {"crop": "Crop the middle", "squash": "Squash the whole", "pad": "Pad the whole"}
 
 
 def show_seen(sample: Sample, size: int, how: str, settings: Settings, colour: str) -> None:
-    """Show a picture with what the network keeps of it, and say so."""
+    """Show an image with what the network keeps of it, and say so."""
     drawing, width, height = seen(sample, how, settings, colour)
     st.image(drawing, width="stretch", alt=f"{sample.file}, labelled {sample.label}")
     how_much = {
         "crop": f"The network sees the framed part, as {size} × {size} pixels.",
-        "squash": f"The network sees this whole picture, squeezed to {size} × {size} pixels.",
-        "pad": f"The network sees the whole picture with grey bars, as {size} × {size} pixels.",
+        "squash": f"The network sees this whole image, squeezed to {size} × {size} pixels.",
+        "pad": f"The network sees the whole image with grey bars, as {size} × {size} pixels.",
     }[how]
     st.caption(f"{width} × {height} pixels. {how_much}")
 
 
 def seen(sample: Sample, how: str, settings: Settings, colour: str) -> tuple[bytes, int, int]:
-    """Return a picture as JPEG bytes with the network's view marked, and its width and height.
+    """Return an image as JPEG bytes with the network's view marked, and its width and height.
 
     The crop is a frame with the rest dimmed; squash and pad show the square itself.
     """

@@ -14,7 +14,7 @@ from tlcore.ui.components.dataset_picker import sheet
 from tlcore.ui.format import count, label
 from tlcore.ui.widgets import distinct
 
-_PICKED = "_picked"  # keys of the chosen pictures, of whatever page
+_PICKED = "_picked"  # keys of the chosen images, of whatever page
 
 
 def picking(shown: Sequence[Item], state: SetState, settings: Settings) -> None:
@@ -59,11 +59,11 @@ def _actions(
             "Choose this page", key="pick-page", on_click=_pick, args=([i.key for i in shown],)
         )
         if not chosen:
-            st.caption("Click pictures to choose them, then label or exclude them together.")
+            st.caption("Click images to choose them, then label or exclude them together.")
             return
         st.button(f"Let go of {len(chosen):,}", key="pick-none", on_click=forget_picked)
         new = st.selectbox(
-            f"Label {count(len(chosen), 'picture')}",
+            f"Label {count(len(chosen), 'image')}",
             list(state.counts),
             index=None,
             key="pick-label",
@@ -93,7 +93,7 @@ def _done() -> None:
 
 
 def _faces(shown: Sequence[Item], state: SetState, settings: Settings) -> None:
-    """Give each button its picture; the excluded are pale."""
+    """Give each button its image; the excluded are pale."""
     uri = sheet([item.sample(state.folder) for item in shown], settings)
     places = "".join(
         f".st-key-thumb-p-{place} button{{background-position:calc(var(--face) * -{place}) 0;"
@@ -111,16 +111,16 @@ def _told(item: Item) -> str:
     return f"{label(item.label)}{part}: {item.entry.file}"
 
 
-# Pictures of a run as thumbnails: chosen by a click, in pages.
+# Images of a run as thumbnails: chosen by a click, in pages.
 
 
 PAGE = 24  # thumbnails at once
-_CHOSEN = "_review-chosen"  # keys of the chosen pictures, the last click last
+_CHOSEN = "_review-chosen"  # keys of the chosen images, the last click last
 
 
 @dataclass(frozen=True)
 class Told:
-    """What is said of a picture on hover, and what has become of it since the run."""
+    """What is said of an image on hover, and what has become of it since the run."""
 
     words: str
     since: str = ""  # "now labelled bees"; "" where it is as it was: what is mended is pale
@@ -176,7 +176,7 @@ def _toggle_faces(key: str) -> None:
 
 
 def _paint(shown: Sequence[Sample], told: Mapping[str, Told], settings: Settings) -> None:
-    """Give each button its picture; what has been mended is pale."""
+    """Give each button its image; what has been mended is pale."""
     places = "".join(
         f".st-key-thumb-r-{number} button{{background-position:calc(var(--face) * -{number}) 0;"
         f"opacity:{0.35 if told[sample.key].since else 1}}}"

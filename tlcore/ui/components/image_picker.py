@@ -1,4 +1,4 @@
-"""A picture of one's own, right where it is looked at: it goes into the set "My images"."""
+"""An image of one's own, right where it is looked at: it goes into the set "My images"."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from tlcore.ui.widgets import current, select
 MY_IMAGES = "My images"
 
 
-def own_pictures(settings: Settings) -> None:
-    """Offer to bring pictures; the first usable one is chosen at once."""
+def own_images(settings: Settings) -> None:
+    """Offer to bring images; the first usable one is chosen at once."""
     with st.popover("Add yours", icon=":material/add_a_photo:", width="content"):
         files = st.file_uploader(
-            "Pictures from this computer",
+            "Images from this computer",
             accept_multiple_files=True,
             key=f"own-{generation('own')}",
             max_upload_size=settings.limits.file_bytes // 2**20,
-            help=f"They go into the data set “{MY_IMAGES}”.",
+            help=f"They go into the dataset “{MY_IMAGES}”.",
         )
         taken = None
         if st.toggle("Use the camera", key="camera"):
-            taken = st.camera_input("One picture", key=f"taken-{generation('own')}")
+            taken = st.camera_input("One image", key=f"taken-{generation('own')}")
     if files or taken:
         with boundary():
             came = [*files, *([taken] if taken else [])]
@@ -55,37 +55,37 @@ def _keep(uploads: list[tuple[str, bytes]], settings: Settings) -> None:
     st.rerun()
 
 
-# The picture picker: a data set, a strip of its pictures, previous and next, or one's own.
+# The image picker: a dataset, a strip of its images, previous and next, or one's own.
 
 
 STRIP = 10  # thumbnails at once
 ALL = ""  # no class is called so
 
 
-def picture_picker(settings: Settings) -> Sample:
-    """Let the person choose one picture; there always is one, of the sample if need be.
+def image_picker(settings: Settings) -> Sample:
+    """Let the person choose one image; there always is one, of the sample if need be.
 
     Raises:
         BadDataset: the chosen set cannot be read.
     """
-    with st.container(border=True, gap="small", key="picture"):
+    with st.container(border=True, gap="small", key="image"):
         left, right = st.columns([5, 7], vertical_alignment="bottom", gap="small")
         with left:
             name = set_select(settings, also=_from_the_start)
         dataset = open_set(name, settings)
         if not dataset.samples:
             raise BadDataset(
-                f"Expected pictures in {set_title(name)!r}. Received none: all are excluded. Take "
+                f"Expected images in {set_title(name)!r}. Received none: all are excluded. Take "
                 "some back on the Upload page, or choose another set."
             )
         with right, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             samples = _of_one_class(dataset)
-            own_pictures(settings)
+            own_images(settings)
         return _strip(samples, settings)
 
 
 def _of_one_class(dataset: Dataset) -> Sequence[Sample]:
-    """Let the person narrow the strip to a class; a chosen picture outside it widens it again."""
+    """Let the person narrow the strip to a class; a chosen image outside it widens it again."""
     options = [ALL, *dataset.classes]
     if chosen(Choice.LABEL) not in options:
         choose(Choice.LABEL, ALL)
@@ -96,7 +96,7 @@ def _of_one_class(dataset: Dataset) -> Sequence[Sample]:
         words=lambda name: label(name) or "All classes",
         also=_from_the_start,
     )
-    once = {sample.sha256: sample for sample in reversed(dataset.samples)}  # a picture, not a file
+    once = {sample.sha256: sample for sample in reversed(dataset.samples)}  # an image, not a file
     samples = sorted(once.values(), key=lambda sample: sample.file)
     return [sample for sample in samples if only in (ALL, sample.label)]
 
@@ -124,7 +124,7 @@ def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:
 
 
 def _steps(samples: Sequence[Sample], place: int, page: int, pages: int) -> None:
-    """Which picture it is, the one before and the one after, and the pages of the strip."""
+    """Which image it is, the one before and the one after, and the pages of the strip."""
     sample = samples[place]
     name = sample.file.rsplit("/", 1)[-1]
     row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="steps")
@@ -135,8 +135,8 @@ def _steps(samples: Sequence[Sample], place: int, page: int, pages: int) -> None
         _step("Previous", ":material/chevron_left:", samples, place - 1)
         _step("Next", ":material/chevron_right:", samples, place + 1)
         if pages > 1:
-            _turn("Earlier pictures", ":material/first_page:", page - 1, pages)
-            _turn("Further pictures", ":material/last_page:", page + 1, pages)
+            _turn("Earlier images", ":material/first_page:", page - 1, pages)
+            _turn("Further images", ":material/last_page:", page + 1, pages)
 
 
 def _step(words: str, icon: str, samples: Sequence[Sample], to: int) -> None:
@@ -145,7 +145,7 @@ def _step(words: str, icon: str, samples: Sequence[Sample], to: int) -> None:
         words,
         icon=icon,
         key=words.lower(),
-        help=f"{words} picture",
+        help=f"{words} image",
         type="tertiary",
         disabled=not possible,
         on_click=_pick,
@@ -154,7 +154,7 @@ def _step(words: str, icon: str, samples: Sequence[Sample], to: int) -> None:
 
 
 def _turn(words: str, icon: str, to: int, pages: int) -> None:
-    """Turn the strip without choosing another picture."""
+    """Turn the strip without choosing another image."""
     st.button(
         "",
         icon=icon,
@@ -178,7 +178,7 @@ def _from_the_start() -> None:
 
 
 def _faces(samples: Sequence[Sample], settings: Settings) -> None:
-    """Give each button of the strip its picture."""
+    """Give each button of the strip its image."""
     uri = sheet(samples, settings)
     places = "".join(
         f".st-key-thumb-{offset} button{{background-position:calc(var(--face) * -{offset}) 0}}"

@@ -30,7 +30,7 @@ def backbone_select(settings: Settings) -> Backbone:
         names,
         Choice.BACKBONE,
         words=lambda name: name if name in here else f"{name} (weights not here)",
-        help="A network trained on ImageNet: 1.3 million photographs of 1000 things.",
+        help="A network trained on ImageNet: 1.3 million images of 1000 things.",
         also=lambda: choose(Choice.SIZE, ""),
     )
     return BACKBONES[name]
@@ -49,7 +49,7 @@ def view_options(row: Backbone, *, top: bool, bars: bool) -> tuple[int, str]:
             words=lambda size: f"{size} × {size}{' (default)' if int(size) == row.size else ''}",
             help=f"Side of the square that {row.name} looks at. Preprocessing: {MODES[row.mode]}.",
         )
-        st.caption("How the picture becomes a square", help=fit_help())
+        st.caption("How the image becomes a square", help=fit_help())
         how = segments("Fit", list(FITS), Choice.FIT, words=fit_title)
         if bars:
             slide("Classes shown", 1, MOST, Choice.TOP, TOP)
@@ -73,7 +73,7 @@ def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> Pretra
 
 
 def view_of(ref: NetworkRef, settings: Settings) -> tuple[int, str]:
-    """Return the size and geometry in which a network sees a picture."""
+    """Return the size and geometry in which a network sees an image."""
     if isinstance(ref, Trained):
         config = run_info(ref.run, settings).config
         return config.size, config.fit

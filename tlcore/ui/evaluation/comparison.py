@@ -1,4 +1,4 @@
-"""Two runs on the same pictures: what changed sides, and what that is worth."""
+"""Two runs on the same images: what changed sides, and what that is worth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tlcore.ui.questions import judged
 from tlcore.ui.theme import colours, template
 from tlcore.ui.widgets import distinct
 
-FACES = 24  # pictures of a side that are shown
+FACES = 24  # images of a side that are shown
 
 
 def versus_view(run: Run, settings: Settings) -> None:
@@ -73,11 +73,11 @@ def _compare(info: RunInfo, other: RunInfo, settings: Settings) -> None:
             f"Change on the {SPLIT_NAMES[part]} part",
             signed_points(change.value),
             help="In percentage points, with its 95% interval for two answers to the same "
-            "pictures (Newcombe, 1998, and Clopper and Pearson, 1934, the wider of both at each "
+            "images (Newcombe, 1998, and Clopper and Pearson, 1934, the wider of both at each "
             "end). It leaves out 0 exactly where McNemar's exact test has p below 0.05.",
         )
         interval = f"{signed(change.low)} to {signed(change.high)}"
-        st.caption(f"{interval}, {count(found.pictures, 'picture')}: {change.verdict}")
+        st.caption(f"{interval}, {count(found.images, 'image')}: {change.verdict}")
     whose = "those of the later run" if labels is None else "as they stand now"
     st.caption(f"Both are judged by the labels {whose}{_differing(found)}.")
     _sides("Changed for the better", found.gained, "gained", settings)
@@ -87,10 +87,10 @@ def _compare(info: RunInfo, other: RunInfo, settings: Settings) -> None:
 def _differing(found: RunComparison) -> str:
     words = ""
     if found.relabelled:
-        words += f"; {count(found.relabelled, 'picture')} of these had another label before"
+        words += f"; {count(found.relabelled, 'image')} of these had another label before"
     if found.left_out:
         words += (
-            f". {count(found.left_out, 'picture')} left out: judged by one of the runs only, or "
+            f". {count(found.left_out, 'image')} left out: judged by one of the runs only, or "
             "excluded since"
         )
     return words
@@ -99,7 +99,7 @@ def _differing(found: RunComparison) -> str:
 def _sides(title: str, sides: Sequence[Side], key: str, settings: Settings) -> None:
     if not sides:
         return
-    st.markdown(f"**{title}: {count(len(sides), 'picture')}**")
+    st.markdown(f"**{title}: {count(len(sides), 'image')}**")
     st.html(tiles(key, [side.sample for side in sides[:FACES]], settings, side=88, rows=2))
     first = sides[0]
     st.caption(

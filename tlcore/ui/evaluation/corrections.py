@@ -18,7 +18,7 @@ from tlcore.evaluation.corrections import (
     set_of,
 )
 from tlcore.settings import Settings
-from tlcore.training.provenance import pictures_of
+from tlcore.training.provenance import images_of
 from tlcore.training.run import Run, RunInfo
 from tlcore.training.store import run_info
 from tlcore.ui.components.dataset_picker import set_names, set_title
@@ -40,18 +40,18 @@ def corrections_line(info: RunInfo, part: str, settings: Settings) -> None:
         st.caption(f":material/edit: {plain(words)}")
 
 
-# What is done with the pictures one has found: another label, out of the set, and run again.
+# What is done with the images one has found: another label, out of the set, and run again.
 
 
 _TOKEN = "_again-token"
-_ASK = "Click pictures to choose them: see them large, confirm or change their label."
+_ASK = "Click images to choose them: see them large, confirm or change their label."
 
 
 def repair(run: Run, chosen: Sequence[Sample], settings: Settings) -> None:
-    """The actions on chosen pictures, and what has been mended so far.
+    """The actions on chosen images, and what has been mended so far.
 
     Args:
-        run: whose pictures they are.
+        run: whose images they are.
         chosen: may be empty.
         settings: where its set lies.
     """
@@ -69,7 +69,7 @@ def repair(run: Run, chosen: Sequence[Sample], settings: Settings) -> None:
 
 
 def now(sample: Sample, state: SetState | None) -> str:
-    """Say what has become of a picture since the run, or ""."""
+    """Say what has become of an image since the run, or ""."""
     item = state.by_key.get(sample.key) if state is not None else None
     if state is None:
         return ""
@@ -94,7 +94,7 @@ def _actions(keys: list[str], state: SetState, settings: Settings) -> None:
     )
     names = list(state.counts)
     new = st.selectbox(
-        f"Label {count(len(keys), 'picture')}",
+        f"Label {count(len(keys), 'image')}",
         names,
         index=None,
         format_func=distinct(names, label),
@@ -150,7 +150,7 @@ def _mended(run: Run, state: SetState, settings: Settings) -> None:
             type="primary",
             icon=":material/replay:",
             key="mend-again",
-            help="The same recipe. Every picture stays in the part it was in, so that both runs "
+            help="The same recipe. Every image stays in the part it was in, so that both runs "
             "are judged by the same ones; the set remembers the parts.",
         ):
             _again(run, state, settings)
@@ -158,7 +158,7 @@ def _mended(run: Run, state: SetState, settings: Settings) -> None:
 
 def _confirmed(run: Run, state: SetState) -> int:
     """Count the images of a run whose label a person has confirmed."""
-    of_run = {sample.key for part in SPLITS for sample in pictures_of(run.info, part)}
+    of_run = {sample.key for part in SPLITS for sample in images_of(run.info, part)}
     return sum(item.key in of_run and item.confirmed for item in state.used)
 
 
@@ -180,18 +180,18 @@ def _why_not(run: Run, settings: Settings) -> None:
     if name.startswith("/"):
         words = (
             "This run learned from a folder that is read in place, so its labels cannot be "
-            "changed here. Bring the folder as a data set on the Upload page (or with "
+            "changed here. Bring the folder as a dataset on the Upload page (or with "
             f"`python -m tlcore dataset import {name}`) and run it on that."
         )
     elif name in set_names(settings):
         words = (
-            f"The data set “{plain(set_title(name))}” is damaged, so nothing can be mended until "
+            f"The dataset “{plain(set_title(name))}” is damaged, so nothing can be mended until "
             "it can be read again. The Upload page says what is wrong with it and what can be done."
         )
     else:
         words = (
-            f"The data set “{plain(set_title(name))}” is no longer here, so nothing can be mended."
-            " What the run noted of its pictures is shown as far as their files are left."
+            f"The dataset “{plain(set_title(name))}” is no longer here, so nothing can be mended."
+            " What the run noted of its images is shown as far as their files are left."
         )
     st.info(words, icon=":material/edit_off:")
     st.page_link(UPLOAD.file, label="Bring it on the Upload page", icon=UPLOAD.icon)

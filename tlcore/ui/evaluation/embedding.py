@@ -1,4 +1,4 @@
-"""The run's pictures as points: near ones look alike to the frozen network."""
+"""The run's images as points: near ones look alike to the frozen network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tlcore.percentages import percent, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.components.charts import MANY, PLAIN_CHART
-from tlcore.ui.evaluation.mistakes import pictures
+from tlcore.ui.evaluation.mistakes import images
 from tlcore.ui.format import count, label
 from tlcore.ui.questions import judged
 from tlcore.ui.services import inference
@@ -24,13 +24,13 @@ from tlcore.ui.theme import Colours, colours, template
 
 HEIGHT = 520  # px
 CLASS, RIGHT, SURE = "Class", "Right or wrong", "How sure"
-NOT_JUDGED = "not judged"  # copies of pictures that it learned from, and unreadable files
-Said = Mapping[str, tuple[str, float]]  # a picture's key → what the head says, how sure it is
+NOT_JUDGED = "not judged"  # copies of images that it learned from, and unreadable files
+Said = Mapping[str, tuple[str, float]]  # an image's key → what the head says, how sure it is
 
 
 def map_view(run: Run, settings: Settings) -> None:
-    """Draw the map, and the pictures that are clicked or drawn round."""
-    with st.spinner("Laying the pictures out …"):
+    """Draw the map, and the images that are clicked or drawn round."""
+    with st.spinner("Laying the images out …"):
         found = _embedding(run.info.id, run.info.data_hash, settings)
     answers = _answers(run, settings)
     by = st.segmented_control(
@@ -45,15 +45,15 @@ def map_view(run: Run, settings: Settings) -> None:
         config={**PLAIN_CHART, "displayModeBar": False},
         on_select="rerun",
         selection_mode=("points", "lasso", "box"),
-        alt="Map of the pictures",
+        alt="Map of the images",
     )
     st.caption(_how(found))
     picked = sorted({int(point["customdata"][0]) for point in event.selection.points})
     if not picked:
-        st.caption("Click a point to see its picture, or draw round several.")
+        st.caption("Click a point to see its image, or draw round several.")
         return
     samples = [found.samples[place] for place in picked]
-    pictures(
+    images(
         run,
         f"map-{run.info.id}-{'-'.join(map(str, picked[:50]))}",
         samples,
@@ -70,7 +70,7 @@ def _embedding(run: str, data: str, _settings: Settings) -> Embedding:
 
 
 def _answers(run: Run, settings: Settings) -> Said:
-    """Return what the head says and how sure it is, by the picture's key."""
+    """Return what the head says and how sure it is, by the image's key."""
     parts = ["train", "val"]
     if judging_part(run.info.id, settings) == "test":
         parts.append("test")
@@ -173,8 +173,8 @@ def _told(sample: Sample, answers: Said) -> str:
 
 def _how(found: Embedding) -> str:
     words = (
-        "Principal components of the frozen network's pooled features: pictures that lie "
-        f"together look alike to it. {count(len(found.samples), 'picture')}"
+        "Principal components of the frozen network's pooled features: images that lie "
+        f"together look alike to it. {count(len(found.samples), 'image')}"
     )
     if found.of > len(found.samples):
         words += f" of {found.of:,}, drawn at random"

@@ -174,22 +174,22 @@ def hand_over(run: Run, settings: Settings) -> None:
     with st.container(border=True):
         st.markdown("**Report** – for whoever asked for it")
         st.caption(
-            "All about this run in one HTML file: numbers with their doubt, the pictures it gets "
+            "All about this run in one HTML file: numbers with their doubt, the images it gets "
             "wrong, limits. It opens without a network and prints on A4."
         )
         made_here(REPORT, run.info, settings, _nothing)
     with st.container(border=True):
         st.markdown("**Bundle** – for whoever builds it in")
         st.caption(
-            "The network for Keras, TensorFlow, phones: bytes of a picture in, named probabilities "
-            "out, with a program that answers for picture files. Each format is compared with "
+            "The network for Keras, TensorFlow, phones: bytes of an image in, named probabilities "
+            "out, with a program that answers for image files. Each format is compared with "
             "this page's answers before it is in it."
         )
         made_here(BUNDLE, run.info, settings, _formats)
     with st.container(border=True):
         st.markdown("**Script** – for whoever wants to see how it is done")
         st.caption(
-            "This run as plain Keras, without this dashboard: the same pictures, the same order, "
+            "This run as plain Keras, without this dashboard: the same images, the same order, "
             "the same figures."
         )
         _scripts(run.info, settings)
@@ -206,14 +206,14 @@ def _formats(bundle: Path) -> None:
             "Format": FORMATS[each.format].title,
             "Size": file_size(each.bytes) if each.bytes else "–",
             "Greatest difference": "–" if each.greatest is None else points(each.greatest),
-            "Same class": f"{each.agreed} of {each.pictures}" if each.pictures else "–",
+            "Same class": f"{each.agreed} of {each.images}" if each.images else "–",
             "For": FORMATS[each.format].use,
         }
         for each in checks
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="bundle-formats")
     st.caption(
-        "The greatest difference of a probability from this page's own, and in how many pictures "
+        "The greatest difference of a probability from this page's own, and in how many images "
         "both name the same class."
     )
     for each in checks:

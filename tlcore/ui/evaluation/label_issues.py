@@ -10,18 +10,18 @@ from tlcore.evaluation.label_issues import FOLDS, LabelIssue, LabelIssues
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
-from tlcore.ui.evaluation.mistakes import pictures
+from tlcore.ui.evaluation.mistakes import images
 from tlcore.ui.format import count, label, plain
 from tlcore.ui.services import inference
 from tlcore.ui.widgets import distinct
 
 TASK = "tlcore.evaluation.label_issues:find_label_issues"
-MORE = 24  # pictures shown beyond those that are doubted
+MORE = 24  # images shown beyond those that are doubted
 
 
 def suspects_view(run: Run, settings: Settings) -> None:
     """Rank the labels of the training and validation part by how little a head believes them."""
-    with st.spinner("Training heads that have not seen the picture they judge …"):
+    with st.spinner("Training heads that have not seen the image they judge …"):
         found = _suspects(run.info.id, run.info.data_hash, settings)
     found = without_confirmed(found, set_of(run.info, settings))
     if found.shortage:
@@ -42,7 +42,7 @@ def suspects_view(run: Run, settings: Settings) -> None:
     if not shown:
         return
     by_key = {each.sample.key: each for each in shown}
-    pictures(
+    images(
         run,
         f"suspects-{run.info.id}-{part}",
         [each.sample for each in shown],
@@ -63,7 +63,7 @@ def _said(doubted: list[LabelIssue], ranking: list[LabelIssue], found: LabelIssu
         number = f"**None of {count(len(ranking), 'label')} is doubted**"
     st.markdown(
         f"{number}, the most suspect first.",
-        help=f"Each picture is judged by heads that learned from the others ({FOLDS} parts, on "
+        help=f"Each image is judged by heads that learned from the others ({FOLDS} parts, on "
         "the frozen network's features). A label is doubted where another class is likelier "
         f"than that class usually is. {found.method}.",
     )

@@ -41,7 +41,7 @@ def drawn_classes(found: Evaluation) -> list[int]:
 
 
 def matrix_html(found: Evaluation, chosen: tuple[int, int] | None) -> str:
-    """Return rows of true classes and columns of what was said, darker with more pictures."""
+    """Return rows of true classes and columns of what was said, darker with more images."""
     shown = drawn_classes(found)
     names = [html.escape(label(found.classes[index])) for index in shown]
     head = "".join(f'<th scope="col" title="{name}"><span>{name}</span></th>' for name in names)
@@ -248,14 +248,14 @@ def _figures(found: Evaluation) -> None:
         "Balanced accuracy",
         found.balanced_accuracy.short,
         help="The mean over the classes of the share that is recognised: a rare class counts as "
-        "much as a frequent one. In brackets its 95% interval. Classes without a judged picture "
+        "much as a frequent one. In brackets its 95% interval. Classes without a judged image "
         "are left out.",
     )
     left, right = st.columns(2)
     left.metric(
         "Macro F1",
         f"{found.macro_f1:.2f}",
-        help="The mean over the classes of 2·right ÷ (pictures + answers); 1 is perfect.",
+        help="The mean over the classes of 2·right ÷ (images + answers); 1 is perfect.",
     )
     right.metric(
         "Log loss",
@@ -270,7 +270,7 @@ def _classes(found: Evaluation) -> None:
     frame = pd.DataFrame(
         {
             "Class": [label(each.label) for each in found.per_class],
-            "Pictures": [each.pictures for each in found.per_class],
+            "Images": [each.images for each in found.per_class],
             "Recognised": [_short(each.recall) for each in found.per_class],
             "Right when it says so": [_short(each.precision) for each in found.per_class],
         }
@@ -279,7 +279,7 @@ def _classes(found: Evaluation) -> None:
         frame,
         hide_index=True,
         column_config={
-            "Recognised": st.column_config.TextColumn(help="Recall: share of its pictures."),
+            "Recognised": st.column_config.TextColumn(help="Recall: share of its images."),
             "Right when it says so": st.column_config.TextColumn(
                 help="Precision: share of these answers that are right."
             ),
@@ -324,13 +324,13 @@ def _threshold(judged: Judged) -> None:
         50,
         format="%d%%",
         key=f"threshold-{judged.run}-{judged.part}",
-        help=f"A picture is called “{looked_for}” from this probability on.",
+        help=f"An image is called “{looked_for}” from this probability on.",
     )
     at, found = at_threshold(judged, value / 100), curves(judged)
     first, second, third = st.columns(3)
     first.metric(f"{looked_for} found", _short(at.recall), help=f"Missed: {at.misses:,}.")
     second.metric("Right of those called so", _short(at.precision))
-    third.metric("False alarms", f"{at.false_alarms:,}", help="Pictures of the other class.")
+    third.metric("False alarms", f"{at.false_alarms:,}", help="Images of the other class.")
     left, right = st.columns(2, gap="large")
     tone, look = colours(), template()
     with left:

@@ -1,4 +1,4 @@
-"""The pictures that a view has found: chosen by a click, mended, and the last one seen large."""
+"""The images that a view has found: chosen by a click, mended, and the last one seen large."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tlcore.ui.questions import evaluated
 from tlcore.ui.widgets import distinct
 
 
-def pictures(
+def images(
     run: Run,
     place: str,
     samples: Sequence[Sample],
@@ -42,13 +42,13 @@ def pictures(
     """Show thumbnails, what can be done with the chosen ones, and the last click large.
 
     Args:
-        run: whose pictures they are.
+        run: whose images they are.
         place: name of what is shown; another name begins with nothing chosen.
         samples: all of them, in their order.
         words: what is said of one of them.
         settings: where their set lies.
         chosen: those that count as chosen until one is clicked.
-        below: where the large picture goes; without it under the thumbnails.
+        below: where the large image goes; without it under the thumbnails.
     """
     state = set_of(run.info, settings)
     told = {sample.key: Told(words(sample), now(sample, state)) for sample in samples}
@@ -59,21 +59,21 @@ def pictures(
             large(run, picked[-1], told[picked[-1].key].whole, settings)
 
 
-# One picture large, with what is known of it, and where both networks looked.
+# One image large, with what is known of it, and where both networks looked.
 
 
 SIDE = 320  # px
 
 
 def large(run: Run, sample: Sample, told: str, settings: Settings) -> None:
-    """Show a picture and, at a click, the Grad-CAM of ImageNet's side and of the head's."""
+    """Show an image and, at a click, the Grad-CAM of ImageNet's side and of the head's."""
     try:
-        picture = square(sample, SIDE, run.info.config.fit, settings)
+        image = square(sample, SIDE, run.info.config.fit, settings)
     except BadImage as fault:
         st.caption(f":material/broken_image: {plain(str(fault))}")
         return
     left, right = st.columns([3, 7], gap="medium", vertical_alignment="center")
-    left.image(picture, width="stretch", alt=sample.file)
+    left.image(image, width="stretch", alt=sample.file)
     with right:
         st.markdown(plain(told))
         st.caption(plain(sample.file))
@@ -97,11 +97,11 @@ def _both(run: Run, sample: Sample, settings: Settings) -> None:
         why_heads(sample, [run.info], look, settings)
 
 
-# From a cell of the confusion matrix to its pictures, worst first, and to their repair.
+# From a cell of the confusion matrix to its images, worst first, and to their repair.
 
 
 def mistakes_view(run: Run, settings: Settings) -> None:
-    """The matrix, the cell that is looked at, its pictures and what can be done with them."""
+    """The matrix, the cell that is looked at, its images and what can be done with them."""
     part = choose_part(run, settings)
     found, judged = evaluated(run.info.id, part, settings)
     left, right = st.columns([5, 7], gap="large")
@@ -111,7 +111,7 @@ def mistakes_view(run: Run, settings: Settings) -> None:
     with right:
         st.markdown(_title(found, true, said))
         here = {judged.samples[place].key: place for place in cell(judged, true, said).tolist()}
-        pictures(
+        images(
             run,
             f"{run.info.id}-{judged.part}-{true}-{said}",
             [judged.samples[place] for place in here.values()],
@@ -137,7 +137,7 @@ def _matrix(found: Evaluation, key: str) -> tuple[int, int]:
 
 
 def _cell_select(found: Evaluation, key: str) -> tuple[int, int]:
-    """The cells that hold pictures as a list, mistakes first: the same choice by keyboard."""
+    """The cells that hold images as a list, mistakes first: the same choice by keyboard."""
     cells = {
         f"{true}-{said}": (true, said)
         for true, row in enumerate(found.matrix)
@@ -148,7 +148,7 @@ def _cell_select(found: Evaluation, key: str) -> tuple[int, int]:
     if st.session_state.get(key) not in cells:
         st.session_state[key] = order[0]
     name = st.selectbox(
-        "Pictures that are",
+        "Images that are",
         order,
         format_func=distinct(order, lambda name: _words(found, *cells[name])),
         key=key,
@@ -170,8 +170,8 @@ def _title(found: Evaluation, true: int, said: int) -> str:
     number = found.matrix[true][said]
     own, other = plain(label(found.classes[true])), plain(label(found.classes[said]))
     if true == said:
-        return f"**{count(number, 'picture')} of {own} recognised**, the least sure first"
-    return f"**{count(number, 'picture')} of {own} called {other}**, the surest mistakes first"
+        return f"**{count(number, 'image')} of {own} recognised**, the least sure first"
+    return f"**{count(number, 'image')} of {own} called {other}**, the surest mistakes first"
 
 
 def _told(judged: Judged, place: int) -> str:

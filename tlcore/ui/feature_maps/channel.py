@@ -1,4 +1,4 @@
-"""One channel, large: on its picture, in a histogram, and what of a data set excites it most."""
+"""One channel, large: on its image, in a histogram, and what of a dataset excites it most."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def _number(number: int, channels: int) -> int:
 def _over(
     found: ChannelLook, look: Look, sample: Sample, opacity: float, settings: Settings
 ) -> str:
-    """The map over the picture, with a frame around what its strongest value sees."""
+    """The map over the image, with a frame around what its strongest value sees."""
     size, fit = view_of(look.ref, settings)
-    picture = uri(network_view(sample, size, fit, settings))
+    image = uri(network_view(sample, size, fit, settings))
     left, top, right, bottom = found.box
     coarse = "coarse" if found.field.step_across * COARSE > size else ""
     return (
-        f'<div class="over"><img src="{picture}" alt="">'
+        f'<div class="over"><img src="{image}" alt="">'
         f'<img class="{coarse}" src="{uri(found.png)}" alt="Channel {found.channel + 1}" '
         f'style="opacity:{opacity:.2f}">'
         f'<div class="box" style="left:{left / size:.2%};top:{top / size:.2%};'
@@ -83,11 +83,11 @@ def _seen(found: ChannelLook) -> str:
     row, column = found.strongest
     left, top, right, bottom = found.box
     if math.isinf(found.field.width):
-        what = "which sees the whole picture"
+        what = "which sees the whole image"
     else:
         what = (
             f"which sees {found.field.width:.0f} × {found.field.height:.0f} pixels; the frame "
-            f"({left}–{right} across, {top}–{bottom} down) is what of them lies in the picture"
+            f"({left}–{right} across, {top}–{bottom} down) is what of them lies in the image"
         )
     first = f" (the first of {found.equal} places as strong)" if found.equal > 1 else ""
     return f"Strongest at row {row + 1}, column {column + 1} of the map{first}, {what}."
@@ -105,10 +105,10 @@ def _exciting(ref: NetworkRef, layer: str, number: int, settings: Settings) -> N
         _working(found, ref, layer, number, settings)
         return
     st.button(
-        "Find the pictures" if not found.done else "Go on",
+        "Find the images" if not found.done else "Go on",
         icon=":material/search:",
         key="excite",
-        help=f"Runs all {count(len(found.samples), 'picture')} to this layer, once; kept on disk.",
+        help=f"Runs all {count(len(found.samples), 'image')} to this layer, once; kept on disk.",
         on_click=lambda: st.session_state.update(_exciting=str(found.folder)),
     )
     if found.done:
@@ -127,9 +127,7 @@ def _working(
         found.step(
             lambda paths: inference(settings).ask(f"{ROOM}:strongest", list(paths), ref, layer)
         )
-        st.progress(
-            found.done / len(found.samples), f"{found.done} of {len(found.samples)} pictures"
-        )
+        st.progress(found.done / len(found.samples), f"{found.done} of {len(found.samples)} images")
         stopped = st.button("Stop", icon=":material/stop:", key="excite-stop")
         _best(found, number, settings)
         if stopped or found.complete:
@@ -139,20 +137,20 @@ def _working(
 
 def _best(found: Excitement, number: int, settings: Settings) -> None:
     best = found.best(number)
-    if best.pictures:
-        samples = [each.sample for each in best.pictures]
+    if best.images:
+        samples = [each.sample for each in best.images]
         st.html(tiles("exciting", samples, settings, side=88, rows=3))
         st.caption(_values(best))
 
 
 def _values(best: Best) -> str:
-    """The values of what is shown, and how many pictures share the highest."""
-    highest = [signed(each.highest) for each in best.pictures]
-    if best.tied > 1 and best.pictures[0].highest == best.pictures[0].mean == 0:
+    """The values of what is shown, and how many images share the highest."""
+    highest = [signed(each.highest) for each in best.images]
+    if best.tied > 1 and best.images[0].highest == best.images[0].mean == 0:
         return f"No image excites it: its map is 0 all over in {count(best.tied, 'image')}."
     if best.tied < 2:
         return f"Highest values {', '.join(highest)}."
-    means = ", ".join(signed(each.mean) for each in best.pictures[: best.tied])
+    means = ", ".join(signed(each.mean) for each in best.images[: best.tied])
     words = (
         f"{best.tied:,} of {count(best.readable, 'image')} reach the highest value {highest[0]}; "
         f"ranked by mean activation ({means})."

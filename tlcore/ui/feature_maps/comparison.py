@@ -1,4 +1,4 @@
-"""The same maps twice, on one scale: before and after a run, or in two pictures."""
+"""The same maps twice, on one scale: before and after a run, or in two images."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def before_and_after(
 
 
 def two_images(sample: Sample, look: Look, layer: Layer, view: View, settings: Settings) -> None:
-    """The layer in this picture and in another one of the set."""
-    other = other_picture(sample, settings)
+    """The layer in this image and in another one of the set."""
+    other = other_image(sample, settings)
     if other is None:
-        st.caption("There is only one picture in this set. Add another one above.")
+        st.caption("There is only one image in this set. Add another one above.")
         return
     paging = f"images-{layer.name}-{layer.output_shape[-1]}-{sample.sha256[:8]}"
     asked = _half(view, paging)
@@ -85,12 +85,12 @@ def two_images(sample: Sample, look: Look, layer: Layer, view: View, settings: S
         pair,
         view,
         paging,
-        "Each channel has one scale for both pictures: what is brighter is stronger.",
+        "Each channel has one scale for both images: what is brighter is stronger.",
     )
 
 
-def other_picture(sample: Sample, settings: Settings) -> Sample | None:
-    """Choose a second picture of the set; at first the next one of another class."""
+def other_image(sample: Sample, settings: Settings) -> Sample | None:
+    """Choose a second image of the set; at first the next one of another class."""
     once = {found.sha256: found for found in open_set(chosen(Choice.SET), settings).samples}
     once.pop(sample.sha256, None)
     if not once:

@@ -10,7 +10,7 @@ import streamlit as st
 from tlcore.activations.tiles import Layout
 from tlcore.activations.values import Look, View
 from tlcore.settings import Settings
-from tlcore.ui.questions import picture, values
+from tlcore.ui.questions import image, values
 from tlcore.ui.state import Choice, choose, chosen, chosen_number
 from tlcore.ui.widgets import current, segments, select
 
@@ -73,7 +73,7 @@ def _options() -> None:
 
 
 def take_away(look: Look, layer: str, view: View, settings: Settings) -> None:
-    """Offer the page as a picture and the values as a file; drawn when they are asked for."""
+    """Offer the page as an image and the values as a file; drawn when they are asked for."""
     name = layer.replace("/", "-")
     drawer = st.popover(
         "Take away", icon=":material/download:", width="stretch", key="away", on_change="rerun"
@@ -83,7 +83,7 @@ def take_away(look: Look, layer: str, view: View, settings: Settings) -> None:
     with drawer:
         st.download_button(
             "This page as PNG",
-            data=lambda: picture(look, layer, view, settings),
+            data=lambda: image(look, layer, view, settings),
             file_name=f"{name}.png",
             mime="image/png",
             on_click="ignore",
@@ -98,7 +98,7 @@ def take_away(look: Look, layer: str, view: View, settings: Settings) -> None:
             width="stretch",
             help="`maps`, float32 (height, width, channels), for `numpy.load`.",
         )
-        st.caption("The address of this page opens the same picture, network, layer and drawing.")
+        st.caption("The address of this page opens the same image, network, layer and drawing.")
 
 
 def _first() -> None:

@@ -54,7 +54,7 @@ def over_depth(
     """One measure of every layer, first to last.
 
     Args:
-        lines: name, numbers and colour of each picture.
+        lines: name, numbers and colour of each image.
         measure: a key of ``MEASURES``.
         layer: the present one, marked.
     """
@@ -109,9 +109,9 @@ def depth_map(places: Sequence[Place], layer: str) -> None:
 
 
 def sees(place: Place) -> str:
-    """Say what one value of a layer sees of the picture."""
+    """Say what one value of a layer sees of the image."""
     if math.isinf(max(place.sees)):
-        return "each value sees the whole picture"
+        return "each value sees the whole image"
     height, width = place.sees
     return f"each value sees {height:.0f} × {width:.0f} pixels"
 

@@ -13,7 +13,7 @@ _CONVOLUTION = (
 _JOIN = "Brings several branches together"
 WORDS: Mapping[str, str] = MappingProxyType(
     {
-        "InputLayer": "The picture as the network gets it: its red, green and blue.",
+        "InputLayer": "The image as the network gets it: its red, green and blue.",
         "Conv2D": _CONVOLUTION,
         "DepthwiseConv2D": "A convolution that looks at each channel by itself: cheap, because "
         "no window reads all channels. The next layer mixes them.",
@@ -37,7 +37,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "found. Such shortcuts are what lets a network be very deep.",
         "Concatenate": f"{_JOIN} by putting their channels one after the other.",
         "Multiply": f"{_JOIN} by multiplying: one branch says how much each channel of the other "
-        "matters in this picture.",
+        "matters in this image.",
         "Dropout": "Switches off some values at random while learning, so that nothing relies on "
         "one alone. In an answer, as here, it does nothing.",
         "Rescaling": "Brings the pixels from 0…255 to the range that the network knows.",

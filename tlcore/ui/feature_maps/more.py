@@ -15,7 +15,7 @@ from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.ui.components.clickable import clickable
 from tlcore.ui.feature_maps.channel import one_channel
-from tlcore.ui.feature_maps.comparison import before_and_after, other_picture, two_images
+from tlcore.ui.feature_maps.comparison import before_and_after, other_image, two_images
 from tlcore.ui.feature_maps.depth import MEASURES, layer_table, over_depth
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import label, signed
@@ -63,11 +63,11 @@ def more(
 
 
 def _numbers(sample: Sample, look: Look, layer: Layer, settings: Settings) -> None:
-    """The layer in numbers, over the depth of the network, beside another picture."""
+    """The layer in numbers, over the depth of the network, beside another image."""
     mine = numbers(look, settings)
     tone = colours()
     lines = [(label(sample.label), mine, tone.pretrained)]
-    other = other_picture(sample, settings)
+    other = other_image(sample, settings)
     if other is not None:
         theirs = numbers(look_of(other, look.ref), settings)
         lines.insert(0, (f"{label(other.label)} (other)", theirs, tone.frozen))  # below

@@ -1,4 +1,4 @@
-"""A drawn page of maps as HTML: tiles cut from one picture, each with its number and range."""
+"""A drawn page of maps as HTML: tiles cut from one image, each with its number and range."""
 
 from __future__ import annotations
 

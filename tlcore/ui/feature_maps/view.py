@@ -62,11 +62,11 @@ def walk(sample: Sample, ref: NetworkRef, settings: Settings) -> None:
         look = look_of(sample, ref)
         page = map_page(look, layer.name, view, settings, then=following)
         with st.container(key="walk"):
-            picture, maps = st.columns([2, 7], gap="medium")
+            image, maps = st.columns([2, 7], gap="medium")
         with maps:
             depth_map(layers, layer.name)
             _grid(page)
-        with picture, st.container(key="walk-picture"):
+        with image, st.container(key="walk-image"):
             size, how = view_of(ref, settings)
             st.image(network_view(sample, size, how, settings), width="stretch", alt=sample.file)
             st.caption(f"What the network gets: {size} × {size} pixels.")

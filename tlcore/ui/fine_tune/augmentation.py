@@ -1,4 +1,4 @@
-"""Pictures beside their augmented views, as the network will see them."""
+"""Images beside their augmented views, as the network will see them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tlcore.training.batches import FREE
 from tlcore.training.config import RunConfig
 from tlcore.ui.format import count
 
-FEWEST = 8  # augmented pictures shown
-AT_ONCE = 4  # views of a picture
-PICTURES = 3  # at least
+FEWEST = 8  # augmented images shown
+AT_ONCE = 4  # views of an image
+IMAGES = 3  # at least
 ACROSS = 6  # tiles of a row, at most
 SIDE, GAP = 128, 6  # px
 
 
 def augmented(place: Any, config: RunConfig, train: Sequence[Sample], settings: Settings) -> None:
-    """Show some pictures with the views that the run will really learn from."""
+    """Show some images with the views that the run will really learn from."""
     if not (config.views or config.free_augmentation) or not train:
         return
     numbers = seen_views(config)
-    wanted = max(PICTURES, math.ceil(FEWEST / len(numbers)))
+    wanted = max(IMAGES, math.ceil(FEWEST / len(numbers)))
     some = hashed(spread(train, wanted))
     shown = Looking(
         config.backbone, config.size, config.fit, config.augment, config.seed, settings.limits
@@ -42,7 +42,7 @@ def augmented(place: Any, config: RunConfig, train: Sequence[Sample], settings: 
         if config.free_augmentation
         else f"{count(len(numbers), 'of its stored views', 'of its stored views')}"
     )
-    place.caption(f"A picture as it is, then {what}; so for {count(len(some), 'picture')}.")
+    place.caption(f"An image as it is, then {what}; so for {count(len(some), 'image')}.")
 
 
 def seen_views(config: RunConfig) -> tuple[int, ...]:
@@ -62,7 +62,7 @@ def spread(samples: Sequence[Sample], number: int) -> list[Sample]:
 def sheet(
     shas: tuple[str, ...], looking: Looking, numbers: tuple[int, ...], _samples: Sequence[Sample]
 ) -> bytes:
-    """Draw all tiles as one WebP, a picture and its views never torn apart by a row's end."""
+    """Draw all tiles as one WebP, an image and its views never torn apart by a row's end."""
     groups = [_tiles(sample, looking, numbers) for sample in _samples]
     in_a_row = max(1, ACROSS // (1 + len(numbers)))
     rows = math.ceil(len(groups) / in_a_row)

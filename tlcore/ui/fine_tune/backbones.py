@@ -32,9 +32,9 @@ def offer_board(run: Run, settings: Settings) -> None:
     missing = _missing(run, settings)
     if not missing:
         return
-    pictures, took = sum(run.info.pictures.values()), run.info.seconds
+    images, took = sum(run.info.images.values()), run.info.seconds
     st.caption(
-        f"The same head on {', '.join(missing)}: each sends {count(pictures, 'picture')} through "
+        f"The same head on {', '.join(missing)}: each sends {count(images, 'image')} through "
         "its network once, where their features are not kept yet"
         + (f"; this run took {duration(took)} in all. " if took else ". ")
         + "They wait for each other in the list, where they can be taken back."
@@ -84,8 +84,8 @@ def _draw(run: Run, was_active: bool, settings: Settings) -> None:
         st.table(pd.DataFrame([_row(info, run) for info in ranked]).set_index("Backbone"))
         st.caption(
             "The same head and recipe on each backbone, at its own input size, the backbone "
-            "frozen, judged by the same validation pictures. In brackets the 95% interval; the "
-            "verdict beside this run counts on which pictures the two differ (McNemar's exact "
+            "frozen, judged by the same validation images. In brackets the 95% interval; the "
+            "verdict beside this run counts on which images the two differ (McNemar's exact "
             "test). The time is that of the whole run, the features included where they had not "
             "been kept."
         )
@@ -108,10 +108,10 @@ def _share(info: RunInfo) -> str:
     """Return "94% (90–97)", or where the run is as long as there is none."""
     if info.val_accuracy is None:
         return STATES[info.state][0]
-    pictures = info.pictures.get("val", 0)
-    if not pictures:
+    images = info.images.get("val", 0)
+    if not images:
         return percent(info.val_accuracy)
-    return share_of(round(info.val_accuracy * pictures), pictures).short
+    return share_of(round(info.val_accuracy * images), images).short
 
 
 def _verdict(info: RunInfo, this: RunInfo) -> str:
@@ -126,7 +126,7 @@ def _worse(info: RunInfo) -> tuple[float, float]:
 
 
 def _board(run: Run, settings: Settings) -> Board:
-    """Return the recipe for each backbone with its newest run on the same pictures, if any.
+    """Return the recipe for each backbone with its newest run on the same images, if any.
 
     A run that let its top blocks learn too is held against heads alone: its own backbone is among
     them then.
@@ -137,8 +137,8 @@ def _board(run: Run, settings: Settings) -> Board:
     configs = {name: _head_on(name, own) for name in names}
     if own.fine_tune_epochs and own.backbone in here:
         configs[own.backbone] = _head_on(own.backbone, own)
-    pictures = ("", run.info.data_hash)  # of one that waits it is not known yet
-    infos = [i for i in list_runs(settings) if i.data_hash in pictures and i.id != run.info.id]
+    images = ("", run.info.data_hash)  # of one that waits it is not known yet
+    infos = [i for i in list_runs(settings) if i.data_hash in images and i.id != run.info.id]
     return {
         name: (config, next((info for info in infos if info.config == config), None))
         for name, config in configs.items()

@@ -175,7 +175,7 @@ def _dash(place: int) -> str:
 # The curves of a run: what it learned, epoch by epoch and stage by stage.
 
 
-LEGEND = """<div class="legend"><span class="head">on pictures it has not seen
+LEGEND = """<div class="legend"><span class="head">on images it has not seen
 (validation)</span> <span>on those it learns from (training)</span></div>"""
 NAMES = {"head": "head", "fine-tune": "top blocks"}
 
@@ -215,7 +215,7 @@ def _planned(run: Run) -> dict[str, int]:
 
 
 def _stages(run: Run) -> list[str]:
-    """The stages with what they took: "features of 244 pictures: 3.2 s"."""
+    """The stages with what they took: "features of 244 images: 3.2 s"."""
     said = []
     begun = [event for event in run.events if isinstance(event, Stage)]
     features = [event for event in begun if event.stage == "features"]
@@ -231,7 +231,7 @@ def _stages(run: Run) -> list[str]:
             took = f": {duration(seen[-1].time - loaded)}"
             if waited:
                 said.append(f"network loaded: {duration(loaded - features[0].time)}")
-        said.append(f"features of {count(features[0].steps, 'picture')}{took}")
+        said.append(f"features of {count(features[0].steps, 'image')}{took}")
     for stage, name in NAMES.items():
         epochs = [epoch for epoch in run.history if epoch.stage == stage]
         if epochs:

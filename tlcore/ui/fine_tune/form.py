@@ -45,7 +45,7 @@ from tlcore.ui.fine_tune.studies import (
     known,
     newest_ended,
     offer_rate,
-    seconds_a_picture,
+    seconds_an_image,
 )
 from tlcore.ui.format import count, duration, plain
 from tlcore.ui.services import processes
@@ -70,13 +70,13 @@ def check(planned: Planned, settings: Settings) -> None:
 
     Raises:
         BadConfig: it does not fit into the cache, onto the disk or into memory.
-        BadDataset: a part has no picture.
+        BadDataset: a part has no image.
     """
     check_parts(planned.train, planned.val)
     answer = known(planned)
     if planned.tiny and not (answer and answer.done()):
         return
-    with st.spinner("Trying a few pictures, to see that it fits …"):
+    with st.spinner("Trying a few images, to see that it fits …"):
         ask(planned, settings).result()
 
 
@@ -87,8 +87,8 @@ def ways(place: Any, planned: Planned) -> None:
     views = planned.config.views or int(st.session_state.get(VIEWS_BEFORE, 4))
     epochs = planned.config.epochs + planned.config.fine_tune_epochs
 
-    def took(pictures: int) -> str:
-        return "" if pace is None else f", about {about(pictures * pace)}"
+    def took(images: int) -> str:
+        return "" if pace is None else f", about {about(images * pace)}"
 
     stored = train * (1 + views) + val
     all_of_it = "" if pace is None else (
@@ -96,10 +96,10 @@ def ways(place: Any, planned: Planned) -> None:
     )  # fmt: skip
     place.caption(
         "Through the network, where nothing is kept yet:\n"
-        f"- none: {train + val:,} pictures once{took(train + val)}\n"
+        f"- none: {train + val:,} images once{took(train + val)}\n"
         f"- {count(views, 'stored view')}: {1 + views} times as many to learn from, {stored:,} "
-        f"pictures once{took(stored)}\n"
-        f"- fresh views: {train:,} pictures in each epoch{took(train)}{all_of_it}"
+        f"images once{took(stored)}\n"
+        f"- fresh views: {train:,} images in each epoch{took(train)}{all_of_it}"
     )
 
 
@@ -124,7 +124,7 @@ def _say(answer: Future[Cost], planned: Planned) -> None:
         show_error(error)
         return
     passes = (
-        f"{count(cost.missing, 'picture')} to go through the network once, "
+        f"{count(cost.missing, 'image')} to go through the network once, "
         f"{about(cost.feature_seconds)}"
         if cost.missing
         else "Features kept from an earlier run"
@@ -158,22 +158,22 @@ def _ask_next(planned: Planned, settings: Settings) -> None:
 
 
 def _all_known(planned: Planned) -> bool:
-    """Whether nothing more is to come: the cost, and how long a picture takes."""
+    """Whether nothing more is to come: the cost, and how long an image takes."""
     answer = known(planned)
     if answer is None or not answer.done():
         return False
-    if answer.exception() or seconds_a_picture(answer.result(), planned) is not None:
+    if answer.exception() or seconds_an_image(answer.result(), planned) is not None:
         return True
     pace = known(freely(planned))
     return pace is not None and pace.done()
 
 
 def _pace(planned: Planned) -> float | None:
-    """Return the seconds that a picture takes, or None while that is not known."""
+    """Return the seconds that an image takes, or None while that is not known."""
     for plan in (planned, freely(planned)):
         answer = known(plan)
         if answer and answer.done() and not answer.exception():
-            pace = seconds_a_picture(answer.result(), plan)
+            pace = seconds_an_image(answer.result(), plan)
             if pace is not None:
                 return pace
     return None
@@ -211,7 +211,7 @@ def run_form(settings: Settings) -> None:
         numbers = st.empty()
         _say_what_it_learns(dataset, DEFAULTS, numbers)
         classes_with_tiles(dataset, settings, key="learn", side=60, rows=1, shown=8)
-        st.page_link(UPLOAD.file, label="Bring other pictures", icon=UPLOAD.icon)
+        st.page_link(UPLOAD.file, label="Bring other images", icon=UPLOAD.icon)
     with how:
         row = backbone_select(settings)
         random = _without_weights(row, settings)
@@ -223,8 +223,8 @@ def _say_what_is_not_the_same(settings: Settings) -> None:
     again = asked_again()
     if again and again.dataset not in set_names(settings):
         st.warning(
-            f"That run learned from “{plain(again.dataset)}”, which is no stored data set (any "
-            "more): a folder read in place, or deleted. All else is filled in. Choose a data set, "
+            f"That run learned from “{plain(again.dataset)}”, which is no stored dataset (any "
+            "more): a folder read in place, or deleted. All else is filled in. Choose a dataset, "
             "or bring the folder on the Upload page first.",
             icon=":material/link_off:",
         )
@@ -278,7 +278,7 @@ def _fields(row: Backbone) -> Filled:
     before = start_from(row)
     left, right = st.columns(2)
     epochs = left.number_input(
-        "Epochs", value=before.epochs, help="How often it goes through all pictures."
+        "Epochs", value=before.epochs, help="How often it goes through all images."
     )
     sizes = sorted({*sizes_of(row, top=False), before.size})  # a command may choose any
     size = right.selectbox(
@@ -297,7 +297,7 @@ def _fields(row: Backbone) -> Filled:
     )
     cost = st.container(key="run-cost", gap="xsmall")
     st.caption(
-        "What stays frozen is computed once and kept, so another run on these pictures begins at "
+        "What stays frozen is computed once and kept, so another run on these images begins at "
         "once. You can leave the page; the run goes on."
     )
     return Filled({"epochs": epochs, "size": size, **asked.options}, asked, begin, error, cost)
@@ -306,7 +306,7 @@ def _fields(row: Backbone) -> Filled:
 def _say_what_it_learns(dataset: Dataset, config: RunConfig, place: Any) -> None:
     train, val = split_samples(dataset, config.val_fraction, config.seed)
     place.caption(
-        f"{count(len(dataset.classes), 'class', 'classes')}, {len(train):,} pictures to learn "
+        f"{count(len(dataset.classes), 'class', 'classes')}, {len(train):,} images to learn "
         f"from and {len(val):,} to judge by."
     )
 

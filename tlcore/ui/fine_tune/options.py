@@ -1,4 +1,4 @@
-"""The folded part of the form: the head, the rate, the pictures' views, the top blocks."""
+"""The folded part of the form: the head, the rate, the images' views, the top blocks."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def advanced(row: Backbone, before: RunConfig) -> Asked:
     """Ask for all that most people leave alone."""
     options = _head(before) | _learning(before)
     below_rate = st.container()
-    views, below_ways = _pictures(before)
+    views, below_ways = _images(before)
     below_views = st.container()
     options |= views | _fine_tuning(row, before)
     return Asked(options, below_rate, below_ways, below_views)
@@ -143,7 +143,7 @@ def _learning(before: RunConfig) -> Options:
         ),
         "val_fraction": left.number_input(
             "Share to judge by", value=before.val_fraction, step=0.05,
-            help="Of the pictures, where the data set brings no validation part of its own.",
+            help="Of the images, where the dataset brings no validation part of its own.",
         ),
     }  # fmt: skip
 
@@ -153,8 +153,8 @@ def _rate(before: RunConfig) -> float:
     return float(st.session_state.get(RATE, before.learning_rate))
 
 
-def _pictures(before: RunConfig) -> tuple[Options, Any]:
-    st.markdown("**Augmentation**", help="Changed pictures, so that it learns what matters.")
+def _images(before: RunConfig) -> tuple[Options, Any]:
+    st.markdown("**Augmentation**", help="Changed images, so that it learns what matters.")
     now = FREE if before.free_augmentation else STORED if before.views else NO_VIEWS
     way = st.radio(
         "Augmentation", list(VIEWS), index=list(VIEWS).index(now), label_visibility="collapsed",
@@ -164,7 +164,7 @@ def _pictures(before: RunConfig) -> tuple[Options, Any]:
     left, right = st.columns(2)
     views = left.number_input(
         "Stored views", 1, MAX_VIEWS, before.views or 4, key=VIEWS_BEFORE, disabled=way != STORED,
-        help="Of each picture, beside itself.",
+        help="Of each image, beside itself.",
     )  # fmt: skip
     fit = right.selectbox("Fit", list(FITS), index=list(FITS).index(before.fit),
                           format_func=distinct(FITS, fit_title), help=fit_help())  # fmt: skip

@@ -152,10 +152,10 @@ def _head(run: Run, settings: Settings) -> None:
         label = run_labels(list_runs(settings), accuracy=False)[run.info.id]
         st.markdown(f"**{plain(label)}**, {config.size} × {config.size}", width="content")
         if run.classes:
-            parts = run.pictures
+            parts = run.images
             st.caption(
                 f"{count(len(run.classes), 'class', 'classes')}, {parts.get('train', 0):,} "
-                f"pictures to learn from, {parts.get('val', 0):,} to judge by",
+                f"images to learn from, {parts.get('val', 0):,} to judge by",
                 width="content",
             )
     if run.info.notes.note:
@@ -199,7 +199,7 @@ def how_far(run: Run) -> tuple[float, str]:
     if run.info.state == QUEUED:
         return 0.0, "Waiting for its turn: other runs are at work …"
     if stage is None:
-        return 0.0, "Starting: reading the pictures …"
+        return 0.0, "Starting: reading the images …"
     words = f"{_which(run, stage)} · {STAGES[stage.stage]}"
     if progress is None or progress.time < stage.time or not progress.done:
         return 0.0, f"{words} …"
@@ -231,13 +231,13 @@ def _pace(run: Run, stage: Stage) -> float | None:
 
 
 def _speed(run: Run, stage: Stage, pace: float | None) -> str:
-    """Return the pictures a second of the present stage, or "" while there is nothing to say."""
+    """Return the images a second of the present stage, or "" while there is nothing to say."""
     if stage.stage == "features":
-        return f" · {pace:,.0f} pictures a second" if pace else ""
+        return f" · {pace:,.0f} images a second" if pace else ""
     last = run.history[-1:]
     if not last or last[0].stage != stage.stage or not last[0].seconds:
         return ""
-    return f" · {run.pictures.get('train', 0) / last[0].seconds:,.0f} pictures a second"
+    return f" · {run.images.get('train', 0) / last[0].seconds:,.0f} images a second"
 
 
 def _which(run: Run, stage: Stage) -> str:
@@ -263,11 +263,11 @@ def _outcome(run: Run, settings: Settings) -> None:
         kept = "What it had learned is kept." if info.model else "It had nothing to keep yet."
         st.info(plain(info.error) or f"Stopped. {kept}", icon=":material/stop:")
     if info.val_accuracy is not None:
-        pictures = run.pictures.get("val", 0)
+        images = run.images.get("val", 0)
         st.metric(
             "Validation accuracy",
-            accuracy(info.val_accuracy, pictures),
-            help=f"Of {pictures} pictures it did not learn from; in brackets the range in which "
+            accuracy(info.val_accuracy, images),
+            help=f"Of {images} images it did not learn from; in brackets the range in which "
             "the true figure lies with 95% confidence.",
         )
         _top_blocks(run)
@@ -289,7 +289,7 @@ def _top_blocks(run: Run) -> None:
         )
         return
     counts = (
-        f"of the same {count(change.second.pictures, 'validation picture')} the head alone had "
+        f"of the same {count(change.second.images, 'validation image')} the head alone had "
         f"{change.first.right:,} right, with them it is {change.second.right:,} "
         f"({change.words}; {change.chance})."
     )

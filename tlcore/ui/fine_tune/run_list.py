@@ -111,7 +111,7 @@ def _narrowed(infos: list[Listed]) -> list[Listed]:
     """Let a person search, filter and sort."""
     search, states, order = st.columns([3, 2, 2])
     words = search.text_input(
-        "Search", key="runs-search", placeholder="name, tag, note, data set, backbone"
+        "Search", key="runs-search", placeholder="name, tag, note, dataset, backbone"
     )
     shown = states.multiselect(
         "State",
@@ -237,7 +237,7 @@ def _figures(info: RunInfo) -> str:
     """Return a run's line: how well, how long, and when; its label says what from and on."""
     parts = []
     if info.val_accuracy is not None:
-        parts.append(accuracy(info.val_accuracy, info.pictures.get("val", 0)))
+        parts.append(accuracy(info.val_accuracy, info.images.get("val", 0)))
     if info.val_loss is not None:
         parts.append(f"loss {info.val_loss:.3g}")
     if info.epochs:
@@ -306,7 +306,7 @@ def _beside(chosen: list[str], settings: Settings) -> None:
         names = [labels[run] for run in chosen]
         histories = {name: run.history for name, run in zip(names, runs, strict=True)}
         figure = overlay(histories, colours(), template())
-        st.caption("Of each run on its validation pictures.")
+        st.caption("Of each run on its validation images.")
         words = f"Validation accuracy and loss of {count(len(runs), 'run')}"
         st.plotly_chart(figure, theme=None, key="overlay", config=PLAIN_CHART, alt=words)
         if missing := [name for name, history in histories.items() if lost(history)]:

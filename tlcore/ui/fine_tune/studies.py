@@ -39,7 +39,7 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, eq=False)
 class Planned:
-    """A run that could be started, with its pictures."""
+    """A run that could be started, with its images."""
 
     config: RunConfig
     train: Sequence[Sample]
@@ -49,7 +49,7 @@ class Planned:
     @cached_property
     def key(self) -> Key:
         """What its cost depends on."""
-        return (_plain(self.config), pictures_of(self), self.after)
+        return (_plain(self.config), images_of(self), self.after)
 
     @property
     def tiny(self) -> bool:
@@ -59,7 +59,7 @@ class Planned:
         return rows <= TINY and config.pooling != "flatten" and not config.fine_tune_epochs
 
 
-def pictures_of(planned: Planned) -> int:
+def images_of(planned: Planned) -> int:
     """Return a number that changes with the images or labels of a planned run."""
     samples = (*planned.train, *planned.val)
     return hash(tuple((sample.sha256 or sample.file, sample.label) for sample in samples))
@@ -121,8 +121,8 @@ def ask(planned: Planned, settings: Settings) -> Future[Cost]:
     return asked
 
 
-def seconds_a_picture(cost: Cost, planned: Planned) -> float | None:
-    """Return what a picture takes through the network, or None where none had to be tried."""
+def seconds_an_image(cost: Cost, planned: Planned) -> float | None:
+    """Return what an image takes through the network, or None where none had to be tried."""
     if cost.missing:
         return cost.feature_seconds / cost.missing
     if planned.config.free_augmentation and planned.train:
@@ -131,7 +131,7 @@ def seconds_a_picture(cost: Cost, planned: Planned) -> float | None:
 
 
 def freely(planned: Planned) -> Planned:
-    """Return a run whose cost tells how long a picture takes, whatever the cache has."""
+    """Return a run whose cost tells how long an image takes, whatever the cache has."""
     config = planned.config
     kinds = config.augment or RunConfig(dataset="").augment
     free = replace(config, views=0, free_augmentation=True, augment=kinds, fine_tune_epochs=0,
@@ -170,7 +170,7 @@ def offer_rate(planned: Planned, classes: Sequence[str], settings: Settings) -> 
 
     Once another recipe is chosen, the answer for the one before it is gone.
     """
-    recipe = f"{of_head(planned.config)}, {classes}, {pictures_of(planned)}"
+    recipe = f"{of_head(planned.config)}, {classes}, {images_of(planned)}"
     if st.button(
         "Find a learning rate",
         icon=":material/troubleshoot:",
@@ -216,19 +216,19 @@ def _use(rate: float) -> None:
     st.session_state.pop(ASKED, None)
 
 
-# What else a run's features can tell: enough pictures? how sure? which rate? which backbone?
+# What else a run's features can tell: enough images? how sure? which rate? which backbone?
 
 
-ENOUGH, FOLDS, STUDIES_RATE = "Enough pictures?", "How sure is it?", "Which learning rate?"
+ENOUGH, FOLDS, STUDIES_RATE = "Enough images?", "How sure is it?", "Which learning rate?"
 BACKBONE = "Which backbone?"
 TASKS = {ENOUGH: "enough", FOLDS: "folds", STUDIES_RATE: "find_rate"}
 HELP = {
-    ENOUGH: "Accuracy with fewer pictures, five times each, all with the same number of steps. "
+    ENOUGH: "Accuracy with fewer images, five times each, all with the same number of steps. "
     "Still rising: bring more.",
-    FOLDS: "Five divisions of the same pictures: how much the accuracy depends on luck.",
+    FOLDS: "Five divisions of the same images: how much the accuracy depends on luck.",
     STUDIES_RATE: "The loss while the rate grows; the middle of its fall is a good rate.",
 }
-FEW = 5  # divisions; with fewer pictures of a class there are fewer
+FEW = 5  # divisions; with fewer images of a class there are fewer
 CURVE_HEIGHT = 280  # px
 
 
@@ -272,7 +272,7 @@ def _draw(asked: str, found: object) -> None:
         )
         st.caption(f"Each of them: {', '.join(percent(share) for share in found)}.")
         if len(found) < FEW:
-            st.caption(f":material/warning: From {len(found)} divisions: the pictures are too few "
+            st.caption(f":material/warning: From {len(found)} divisions: the images are too few "
                        "for more, and for a spread that means much.")  # fmt: skip
 
 
@@ -286,8 +286,8 @@ def draw_rates(found: Rates, key: str) -> None:
 
 
 def _points(points: tuple[Point, ...]) -> None:
-    x = [point.pictures for point in points]
-    figure = _figure(x, [point.accuracy for point in points], "pictures of each class", "accuracy")
+    x = [point.images for point in points]
+    figure = _figure(x, [point.accuracy for point in points], "images of each class", "accuracy")
     figure.data[0].error_y = {
         "type": "data",
         "symmetric": False,
@@ -298,18 +298,18 @@ def _points(points: tuple[Point, ...]) -> None:
     lowest = min(point.low for point in points)
     figure.update_yaxes(tickformat=".0%", range=[min(0.5, lowest), 1.01])
     st.plotly_chart(figure, theme=None, key="study-enough", config=PLAIN_CHART)
-    st.caption("Mean of five draws with its 95% interval, judged by the validation pictures.")
+    st.caption("Mean of five draws with its 95% interval, judged by the validation images.")
     if rise := last_rise(points):
         st.markdown(_rise_words(rise))
 
 
 def _rise_words(rise: Rise) -> str:
     before, after = rise.before, rise.after
-    steps = f"from {before.pictures:,} to {after.pictures:,} pictures of each class"
+    steps = f"from {before.images:,} to {after.images:,} images of each class"
     figures = f"({percent(before.accuracy)} to {percent(after.accuracy)})"
     if rise.clear:
-        return f"It still rises {steps} {figures}: more pictures like these are likely to help."
-    return f"No clear change {steps} {figures}: more pictures like these may help little."
+        return f"It still rises {steps} {figures}: more images like these are likely to help."
+    return f"No clear change {steps} {figures}: more images like these may help little."
 
 
 def _figure(x: object, y: object, across: str, up: str) -> go.Figure:

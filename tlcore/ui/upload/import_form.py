@@ -25,12 +25,12 @@ from tlcore.ui.widgets import distinct, segments
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-MINE = "My pictures"  # the title of what has none
+MINE = "My images"  # the title of what has none
 
 
 @dataclass(frozen=True)
 class Offer:
-    """Pictures that are ready to be read."""
+    """Images that are ready to be read."""
 
     read: Callable[[], list[Incoming]]  # raises BadDataset, as for a damaged zip
     title: str  # a name for a set of them
@@ -56,7 +56,7 @@ def uploader_key(way: str = "upload") -> str:
 
 def _files(settings: Settings) -> Offer | None:
     files = st.file_uploader(
-        "Pictures, or a zip with a folder for each class",
+        "Images, or a zip with a folder for each class",
         accept_multiple_files=True,
         key=uploader_key(),
         max_upload_size=settings.limits.archive_bytes // 2**20,
@@ -80,7 +80,7 @@ def _folder(settings: Settings) -> Offer | None:
 
 def _camera(settings: Settings) -> Offer | None:
     shot = st.camera_input(
-        "One picture from the camera",
+        "One image from the camera",
         key=uploader_key("camera"),
         help="Browsers give the camera only to pages on this computer or over https.",
     )
@@ -137,16 +137,16 @@ def _is_zip(file: UploadedFile) -> bool:
     return str(file.name).lower().endswith(".zip")
 
 
-# Bringing pictures in any way a person has them, and what became of them.
+# Bringing images in any way a person has them, and what became of them.
 
 
-NEW = ""  # no data set is called so
+NEW = ""  # no dataset is called so
 REPORT = "_upload-report"
 DOCTOR = "doctor"  # the view that is opened if there is something to decide about
 
 
 def bring(settings: Settings) -> None:
-    """Take pictures and make a data set of them, or add them to one.
+    """Take images and make a dataset of them, or add them to one.
 
     Raises:
         BadDataset: the name is taken or not allowed, or nothing was usable.
@@ -156,7 +156,7 @@ def bring(settings: Settings) -> None:
     if offer is None:
         return
     into, name, loose_label = _where_to(offer, settings)
-    words = "Make the data set" if into == NEW else "Add to the data set"
+    words = "Make the dataset" if into == NEW else "Add to the dataset"
     if st.button(words, type="primary", icon=":material/check:", key="take"):
         _take(offer, into, name, loose_label, settings)
 
@@ -171,9 +171,9 @@ def last_report() -> None:
         classes = count(len(report.dataset.classes), "class", "classes")
         unlabelled = report.dataset.counts.get(UNLABELLED, 0)
         rest = f", {unlabelled:,} of them without label" if unlabelled else ""
-        said = f"has {count(whole, 'picture')} in {classes}{rest}."
+        said = f"has {count(whole, 'image')} in {classes}{rest}."
     else:
-        said = f"has {count(report.added, 'new picture')}, {whole:,} in all."
+        said = f"has {count(report.added, 'new image')}, {whole:,} in all."
     st.success(f"**{plain(report.dataset.name)}** {said}", icon=":material/check_circle:")
     if report.refused:
         title = f"{count(len(report.refused), 'file')} could not be used"
@@ -193,7 +193,7 @@ def _where_to(offer: Offer, settings: Settings) -> tuple[str, str, str]:
     into = left.selectbox(
         "Put them into",
         [NEW, *known_sets],
-        format_func=distinct([NEW, *known_sets], lambda name: name or "A new data set"),
+        format_func=distinct([NEW, *known_sets], lambda name: name or "A new dataset"),
         key=f"into-{number}",
     )
     name = into
@@ -203,12 +203,12 @@ def _where_to(offer: Offer, settings: Settings) -> tuple[str, str, str]:
     loose_label = ""
     if offer.loose:
         loose_label = right.text_input(
-            "Class of the loose pictures",
+            "Class of the loose images",
             placeholder=UNLABELLED,
             max_chars=60,
             key=f"label-{number}",
-            help="Pictures that are in no folder get this label. It can be changed later, picture "
-            "by picture.",
+            help="Images that are in no folder get this label. It can be changed later, image "
+            "by image.",
         ).strip()
     return into, name, loose_label or UNLABELLED
 
@@ -219,7 +219,7 @@ def _take(offer: Offer, into: str, name: str, loose_label: str, settings: Settin
             "Expected a class name that a folder could have, and not the name of a part like "
             f"train or test. Received {loose_label!r}."
         )
-    bar = st.progress(0.0, text="Reading the pictures …")
+    bar = st.progress(0.0, text="Reading the images …")
 
     def progress(done: int, total: int | None) -> None:
         if total and (done % 10 == 0 or done == total):
@@ -246,7 +246,7 @@ def _to_decide(name: str, settings: Settings) -> bool:
 def _free(title: str, taken: Sequence[str]) -> str:
     """A name that can be given: the title, or with a number if it is taken."""
     allowed = "".join(sign if sign.isalnum() or sign in " -_." else " " for sign in label(title))
-    base = allowed.strip(" .")[:50].strip(" .") or "My pictures"
+    base = allowed.strip(" .")[:50].strip(" .") or "My images"
     names = [base, *(f"{base} {number}" for number in range(2, len(taken) + 3))]
     return next(name for name in names if name not in taken)
 
@@ -254,7 +254,7 @@ def _free(title: str, taken: Sequence[str]) -> str:
 def _limits(limits: Limits) -> str:
     return (
         f"Up to {file_size(limits.file_bytes)} and {limits.pixels / 1e6:.0f} million pixels a "
-        f"picture; a zip up to {file_size(limits.archive_bytes)}, {limits.archive_files:,} files "
+        f"image; a zip up to {file_size(limits.archive_bytes)}, {limits.archive_files:,} files "
         f"and {file_size(limits.archive_unpacked_bytes)} unpacked, no entry more than "
         f"{limits.archive_ratio} times its packed size. JPEG, PNG, GIF, BMP, WebP and TIFF."
     )

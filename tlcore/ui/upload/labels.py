@@ -1,4 +1,4 @@
-"""Labels in a table: a row a picture, changed like a spreadsheet and saved in one go."""
+"""Labels in a table: a row an image, changed like a spreadsheet and saved in one go."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ HEIGHT = 560  # px
 
 
 def table(shown: Sequence[Item], state: SetState, settings: Settings) -> None:
-    """Show the pictures of a page with what can be changed, and save it when asked."""
+    """Show the images of a page with what can be changed, and save it when asked."""
     before = pd.DataFrame(
         {
-            "picture": [_face(item, state, settings) for item in shown],
+            "image": [_face(item, state, settings) for item in shown],
             "file": [item.entry.file for item in shown],
             "class": [item.label for item in shown],
             "used": [not item.excluded for item in shown],
@@ -50,11 +50,11 @@ def table(shown: Sequence[Item], state: SetState, settings: Settings) -> None:
         hide_index=True,
         height=HEIGHT,
         row_height=56,
-        disabled=["picture", "file", "part", "size"],
+        disabled=["image", "file", "part", "size"],
         column_config={
-            "picture": st.column_config.ImageColumn("", width=56),
+            "image": st.column_config.ImageColumn("", width=56),
             "class": st.column_config.SelectboxColumn(options=list(state.counts), required=True),
-            "used": st.column_config.CheckboxColumn(help="Unticked pictures are left out."),
+            "used": st.column_config.CheckboxColumn(help="Unticked images are left out."),
         },
     )
     changed = (after["class"] != before["class"]) | (after["used"] != before["used"])
@@ -89,7 +89,7 @@ def _face(item: Item, state: SetState, settings: Settings) -> str:
 
 
 def edit_classes(state: SetState, settings: Settings) -> None:
-    """Choose a class and what to do with all of its pictures, folded away."""
+    """Choose a class and what to do with all of its images, folded away."""
     if not state.counts:
         return
     with st.expander("Rename, merge or delete a class", icon=":material/label:"):
@@ -115,15 +115,15 @@ def edit_classes(state: SetState, settings: Settings) -> None:
         if merges:
             st.caption(f"**{plain(label(new))}** is there already: the two become one class.")
         st.caption(
-            f"Delete excludes the {count(state.counts[old], 'picture')} of it. Files stay as they "
+            f"Delete excludes the {count(state.counts[old], 'image')} of it. Files stay as they "
             "are, and “Undo” takes any of this back."
         )
 
 
-# The gallery and the table: pictures found by filter, chosen by click, labelled, excluded.
+# The gallery and the table: images found by filter, chosen by click, labelled, excluded.
 
 
-PAGE = 40  # pictures at once
+PAGE = 40  # images at once
 FILTER = 165  # px of a drop-down
 ALL = ""  # no class is called so
 USED, EXCLUDED = "Used", "Excluded"
@@ -133,13 +133,13 @@ PARTS: Mapping[str, str | None] = MappingProxyType(
 
 
 def labelling(state: SetState, settings: Settings) -> None:
-    """The classes as a whole, and below them the pictures."""
+    """The classes as a whole, and below them the images."""
     edit_classes(state, settings)
-    _pictures(state.name, settings)
+    _images(state.name, settings)
 
 
 @st.fragment
-def _pictures(name: str, settings: Settings) -> None:
+def _images(name: str, settings: Settings) -> None:
     """Clicks in here draw only this part of the page again."""
     with boundary():
         state = load_state(name, settings)
@@ -155,7 +155,7 @@ def _pictures(name: str, settings: Settings) -> None:
         page = right.number_input(f"Page of {pages:,}", 1, pages, key=key) if pages > 1 else 1
         shown = items[(page - 1) * PAGE : page * PAGE]
         if not shown:
-            st.info("No picture is all of this. Take a filter away.", icon=":material/filter_alt:")
+            st.info("No image is all of this. Take a filter away.", icon=":material/filter_alt:")
         elif way == "Table":
             table(shown, state, settings)
         else:
@@ -163,7 +163,7 @@ def _pictures(name: str, settings: Settings) -> None:
 
 
 def _how_many(number: int) -> str:
-    return count(number, "picture") + (f", {PAGE} on a page" if number > PAGE else "")
+    return count(number, "image") + (f", {PAGE} on a page" if number > PAGE else "")
 
 
 def _filtered(state: SetState, settings: Settings) -> Sequence[Item]:

@@ -1,4 +1,4 @@
-"""Charts of a data set. Figures only; nothing is drawn on a page here."""
+"""Charts of a dataset. Figures only; nothing is drawn on a page here."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = {"train": "training", "val": "validation", "test": "test", None: "not di
 def class_counts(
     counts: Mapping[str | None, Mapping[str, int]], tone: Colours, template: go.layout.Template
 ) -> go.Figure:
-    """Bars of pictures per class, a piece for each part in the colours of a run's curves."""
+    """Bars of images per class, a piece for each part in the colours of a run's curves."""
     looks = {"train": tone.frozen, "val": tone.head, "test": tone.text, None: tone.line}
     figure = go.Figure(layout={"template": template, "barmode": "stack"})
     names: list[str] = []
@@ -57,7 +57,7 @@ def class_counts(
 def sizes(
     pixels: Sequence[tuple[int, int]], tone: Colours, template: go.layout.Template
 ) -> go.Figure:
-    """Width and height of every picture, equal ones as one larger dot; lines of equal aspect."""
+    """Width and height of every image, equal ones as one larger dot; lines of equal aspect."""
     found = Counter(pixels)
     figure = go.Figure(layout={"template": template})
     top = max((max(size) for size in found), default=1) * 1.08
@@ -83,7 +83,7 @@ def sizes(
             "opacity": 0.6,
             "size": [min(28.0, 5 + 2 * number**0.5) for number in found.values()],
         },
-        hovertemplate="%{x} × %{y} pixels: %{customdata} pictures<extra></extra>",
+        hovertemplate="%{x} × %{y} pixels: %{customdata} images<extra></extra>",
     )
     figure.update_xaxes(range=[0, top], title="width, pixels")
     figure.update_yaxes(range=[0, top], title="height, pixels")
@@ -94,7 +94,7 @@ def sizes(
 # A look at the whole set: its classes, how many of each in which part, sizes, averages.
 
 
-AVERAGED = 200  # pictures of a class, evenly picked, that its average is made of
+AVERAGED = 200  # images of a class, evenly picked, that its average is made of
 SHOWN = 12  # classes with an average
 
 
@@ -102,14 +102,14 @@ def overview(state: SetState, settings: Settings) -> None:
     """Classes first, then what they look like in numbers and on average."""
     dataset = state.dataset
     if not dataset.samples:
-        st.info("All pictures of this set are excluded. “Undo”, or take some back by label.")
+        st.info("All images of this set are excluded. “Undo”, or take some back by label.")
         return
     if len(dataset.classes) == 1:
-        st.caption("One class. To teach a head, bring pictures with a second label.")
+        st.caption("One class. To teach a head, bring images with a second label.")
     classes_with_tiles(dataset, settings, key="gallery", side=96, rows=1, shown=11)
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**Pictures of each class**")
+        st.markdown("**Images of each class**")
         st.plotly_chart(
             class_counts(dataset.counts_by_split, colours(), template()),
             config={"displayModeBar": False},
@@ -127,7 +127,7 @@ def overview(state: SetState, settings: Settings) -> None:
 
 
 def _averages(state: SetState, settings: Settings) -> None:
-    st.markdown("**The average picture of each class**")
+    st.markdown("**The average image of each class**")
     st.caption(
         "If two averages can be told apart at a glance, so can the classes by their background "
         "alone: a head may learn that instead of the thing."
@@ -137,7 +137,7 @@ def _averages(state: SetState, settings: Settings) -> None:
             samples = [sample for sample in state.dataset.samples if sample.label == name]
             picked = samples[:: max(1, len(samples) // AVERAGED)][:AVERAGED]
             drawn = _average(tuple(sample.sha256 for sample in picked), picked, settings)
-            st.image(drawn, f"{label(name)} ({count(number, 'picture')})", width=160)
+            st.image(drawn, f"{label(name)} ({count(number, 'image')})", width=160)
 
 
 @st.cache_data(show_spinner="Averaging …", max_entries=200)

@@ -18,7 +18,7 @@ from tlcore.ui.shell import boundary
 from tlcore.ui.widgets import distinct
 
 PAGE = 6  # findings at once
-TOGETHER = 4  # pictures of one finding that are shown
+TOGETHER = 4  # images of one finding that are shown
 
 
 def one_by_one(
@@ -98,10 +98,10 @@ def _looking(name: str, settings: Settings) -> None:
         found = examine(name, settings, seconds=SLICE)
         if not found.unseen:
             st.rerun()
-        seen = found.pictures - found.unseen
+        seen = found.images - found.unseen
         st.progress(
-            seen / max(found.pictures, 1),
-            text=f"Looking at every picture: {seen:,} of {found.pictures:,}. You can go on "
+            seen / max(found.images, 1),
+            text=f"Looking at every image: {seen:,} of {found.images:,}. You can go on "
             "meanwhile; what was seen is kept.",
         )
 
@@ -110,7 +110,7 @@ def _shortages(found: Checkup) -> None:
     if not found.shortages:
         return
     with st.container(border=True, key="shortages"):
-        st.markdown(f"**Too few pictures** · {count(len(found.shortages), 'class', 'classes')}")
+        st.markdown(f"**Too few images** · {count(len(found.shortages), 'class', 'classes')}")
         st.markdown(
             "\n".join(
                 f"- **{plain(label(short.label))}**: {short.words}"
@@ -121,9 +121,9 @@ def _shortages(found: Checkup) -> None:
 
 def _card(kind: Kind, findings: Sequence[Finding], state: SetState, settings: Settings) -> None:
     with st.container(border=True, key=f"kind-{kind.name}"):
-        words, pictures = st.columns([7, 4], vertical_alignment="center", gap="medium")
+        words, images = st.columns([7, 4], vertical_alignment="center", gap="medium")
         keys = [key for finding in findings for key in finding.keys]
-        with pictures:
+        with images:
             faces = [state.by_key[key].sample(state.folder) for key in keys[:FACES]]
             st.html(tiles(f"face-{kind.name}", faces, settings, side=76, rows=2))
         with words:
@@ -168,9 +168,7 @@ def _rest(found: Checkup, state: SetState, settings: Settings) -> None:
                 _named(KINDS[kind], found.open[kind], state, settings)
     if handled:
         number = sum(len(found.open[kind]) for kind in handled)
-        with st.expander(
-            f"{count(number, 'picture')} put right for you", icon=":material/healing:"
-        ):
+        with st.expander(f"{count(number, 'image')} put right for you", icon=":material/healing:"):
             for kind in handled:
                 _named(KINDS[kind], found.open[kind], state, settings)
     _kept(found, state, settings)
@@ -212,4 +210,4 @@ def _kept(found: Checkup, state: SetState, settings: Settings) -> None:
 
 
 def _looked_at(found: Checkup) -> str:
-    return f"Every one of the {count(found.pictures, 'picture')} was decoded and looked at."
+    return f"Every one of the {count(found.images, 'image')} was decoded and looked at."

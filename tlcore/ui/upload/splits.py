@@ -35,12 +35,12 @@ def _said(state: SetState) -> str:
         )
     test = parts.get("test", 0)
     kept = (
-        f"**{count(test, 'picture')}** are kept for the test: no run learns from them or chooses "
+        f"**{count(test, 'image')}** are kept for the test: no run learns from them or chooses "
         "by them, they are only asked when a run is judged."
         if test
         else "**Nothing is kept for a test**, so that a run's accuracy is that of validation."
     )
-    rest = f" {count(parts[None], 'picture')} have no part yet." if parts.get(None) else ""
+    rest = f" {count(parts[None], 'image')} have no part yet." if parts.get(None) else ""
     return kept + rest
 
 
@@ -51,12 +51,12 @@ def _form(state: SetState, settings: Settings) -> None:
     seed = third.number_input("Seed", 0, 2**31 - 1, 0, key="divide-seed")
     given = any(item.split for item in state.used)
     keep = given and st.checkbox(
-        "Keep the parts that pictures have already", value=True, key="divide-keep"
+        "Keep the parts that images have already", value=True, key="divide-keep"
     )
     groups = len(known(state.name, settings).groups)
     together = f" {count(groups, 'group')} of copies stay together." if groups else ""
     done = keep and all(item.split for item in state.used)
-    said = "Every picture has a part already. " if done else ""
+    said = "Every image has a part already. " if done else ""
     st.caption(f"{said}Every class gives the same share, and copies never part.{together}")
     with st.container(horizontal=True, gap="small"):
         if st.button("Divide", type="primary", key="divide", disabled=done or not state.used):
@@ -68,7 +68,7 @@ def _form(state: SetState, settings: Settings) -> None:
 
 
 def _divide(state: SetState, division: Division, settings: Settings) -> None:
-    """Near copies must be known first: pictures that were not looked at yet are."""
+    """Near copies must be known first: images that were not looked at yet are."""
     bar = st.progress(0.0, text="Looking for near copies …")
 
     def progress(done: int, total: int | None) -> None:

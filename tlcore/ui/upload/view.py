@@ -1,4 +1,4 @@
-"""One data set: which one, how it stands, what can be done with it as a whole, and four views."""
+"""One dataset: which one, how it stands, what can be done with it as a whole, and four views."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType(
     {
         "overview": ("Overview", overview),
         DOCTOR: ("Doctor", check),
-        "label": ("Pictures and labels", labelling),
+        "label": ("Images and labels", labelling),
         "divide": ("Train, validation, test", dividing),
     }
 )
@@ -78,7 +78,7 @@ def _to_decide(state: SetState, settings: Settings) -> int:
 def _at_a_glance(state: SetState) -> str:
     parts = state.dataset.counts_by_split
     said = [
-        count(len(state.used), "picture"),
+        count(len(state.used), "image"),
         count(len(state.dataset.classes), "class", "classes"),
     ]
     if unlabelled := state.counts.get(UNLABELLED):
@@ -90,7 +90,7 @@ def _at_a_glance(state: SetState) -> str:
     if state.edits:
         said.append(count(len(state.edits), "edit"))
     digest = (
-        f'<span title="Of pictures and labels: the same pictures under the same labels have the '
+        f'<span title="Of images and labels: the same images under the same labels have the '
         f'same one. {state.content_hash}">data {state.content_hash[:8]}</span>'
     )
     pills = "".join(f"<span>{html.escape(one)}</span>" for one in said)
@@ -124,7 +124,7 @@ def _forget_edits(name: str, settings: Settings) -> None:
     """Offer the way out for edits that cannot be read."""
     if not edits_are_damaged(name, settings):
         return
-    help_ = "Its pictures and their first labels are whole. The damaged file is kept beside them."
+    help_ = "Its images and their first labels are whole. The damaged file is kept beside them."
     words = "Go back to the labels they came with"
     if st.button(words, icon=":material/restart_alt:", key="forget-edits", help=help_):
         forget_edits(name, settings)
@@ -133,7 +133,7 @@ def _forget_edits(name: str, settings: Settings) -> None:
 
 def _delete(name: str, settings: Settings) -> None:
     with st.popover("Delete", icon=":material/delete:"):
-        st.markdown(f"Delete **{plain(set_title(name))}** and its pictures for good?")
+        st.markdown(f"Delete **{plain(set_title(name))}** and its images for good?")
         st.caption("Heads that have learned from it stay.")
         if st.button("Yes, delete it", type="primary", key="delete"):
             delete_set(name, settings)

@@ -1,4 +1,4 @@
-"""Small data sets on disk for tests that train."""
+"""Small datasets on disk for tests that train."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COLOURS = {"blue": (30, 60, 200), "green": (30, 160, 60), "red": (200, 50, 40)}
 
 
 def write_patches(folder: Path, classes: int = 3, each: int = 8, side: int = 48) -> Path:
-    """Write class folders of noisy one-coloured pictures, PNG, the same every time."""
+    """Write class folders of noisy one-coloured images, PNG, the same every time."""
     generator = np.random.default_rng(0)
     for label, colour in list(COLOURS.items())[:classes]:
         (folder / label).mkdir(parents=True)

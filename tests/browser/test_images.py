@@ -1,4 +1,4 @@
-"""The picture picker, on the page where it is used most."""
+"""The image picker, on the page where it is used most."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tlcore.ui.components.image_picker import MY_IMAGES
 
 
 def shown(at: AppTest) -> str:
-    """The caption that says which picture it is."""
+    """The caption that says which image it is."""
     return next(caption.value for caption in at.caption if " of " in caption.value)
 
 
-def test_starts_with_the_first_picture(opened: Opened, workspace: Settings) -> None:
+def test_starts_with_the_first_image(opened: Opened, workspace: Settings) -> None:
     assert "1 of 208" in shown(opened("Compare"))
 
 
@@ -33,7 +33,7 @@ def test_next_and_previous_walk_and_end(opened: Opened, workspace: Settings) -> 
     assert "11 of 208" in shown(at)
 
 
-def test_a_thumbnail_chooses_its_picture(opened: Opened, workspace: Settings) -> None:
+def test_a_thumbnail_chooses_its_image(opened: Opened, workspace: Settings) -> None:
     at = opened("Compare")
     at.button(key="strip-further").click().run()
     assert "1 of 208" in shown(at)  # turning the strip chooses nothing
@@ -55,7 +55,7 @@ def test_the_choice_goes_along_to_another_page(opened: Opened, workspace: Settin
     assert "5 of 208" in shown(at)
 
 
-def test_a_link_restores_set_and_picture(opened: Opened, workspace: Settings) -> None:
+def test_a_link_restores_set_and_image(opened: Opened, workspace: Settings) -> None:
     uploads = [jpeg(number)[:2] for number in (1, 2, 3)]
     import_set("mine", from_uploads(uploads), workspace)
     third = load_set("mine", workspace).samples[2]
@@ -65,7 +65,7 @@ def test_a_link_restores_set_and_picture(opened: Opened, workspace: Settings) ->
     assert third.sha256 in at.query_params["image"]
 
 
-def test_the_same_picture_twice_does_not_stop_the_walk(opened: Opened, workspace: Settings) -> None:
+def test_the_same_image_twice_does_not_stop_the_walk(opened: Opened, workspace: Settings) -> None:
     name, data, _ = jpeg(1)
     uploads = [("a.jpg", data), ("b.jpg", data), (name, jpeg(2)[1])]
     import_set("mine", from_uploads(uploads), workspace)
@@ -76,7 +76,7 @@ def test_the_same_picture_twice_does_not_stop_the_walk(opened: Opened, workspace
 
 
 @pytest.mark.parametrize("page", ["Compare", "Feature maps"])
-def test_a_fresh_picture_goes_to_my_images_and_is_chosen(
+def test_a_fresh_image_goes_to_my_images_and_is_chosen(
     page: str, opened: Opened, workspace: Settings
 ) -> None:
     at = opened(page)
@@ -89,12 +89,10 @@ def test_a_fresh_picture_goes_to_my_images_and_is_chosen(
     assert len(load_set(MY_IMAGES, workspace).samples) == 2
 
 
-def test_a_fresh_file_that_is_no_picture_is_refused_once(
-    opened: Opened, workspace: Settings
-) -> None:
+def test_a_fresh_file_that_is_no_image_is_refused_once(opened: Opened, workspace: Settings) -> None:
     at = opened("Compare")
     at.file_uploader(key="own-0").set_value([("a.txt", b"words", "text/plain")]).run()
-    assert "Expected at least one usable picture" in at.error[0].value
+    assert "Expected at least one usable image" in at.error[0].value
     assert at.selectbox(key="select-set").value == SAMPLE_NAME
     at.run()
     assert not at.error

@@ -1,6 +1,6 @@
-"""Resident memory of a run on 20,000 generated pictures; FOLDER is made if it is not there.
+"""Resident memory of a run on 20,000 generated images; FOLDER is made if it is not there.
 
-The head learns from all values (flatten, 5,120 of each picture: 400 MB), so that more is gathered
+The head learns from all values (flatten, 5,120 of each image: 400 MB), so that more is gathered
 than RESIDENT allows and mapped pages have to be let go of.
 """
 
@@ -17,7 +17,7 @@ from tests.benchmarks import ours
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import RESIDENT, bytes_in
 
-EACH = 10_000  # pictures of either class
+EACH = 10_000  # images of either class
 
 
 def main(folder: Path) -> None:
