@@ -24,7 +24,7 @@ from tlcore.datasets.store import (
 )
 from tlcore.errors import BadDataset, RunError
 from tlcore.inference.top_images import excitement
-from tlcore.models.predictions import Floats, Pretrained
+from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
@@ -115,7 +115,7 @@ def test_what_excites_channels_fills_no_more_than_its_limit(workspace: Settings)
     def look(layer: str) -> int:
         """Return the parts that had to be computed."""
         before = len(computed)
-        found = excitement(dataset, Pretrained("MobileNet-0.25", 64, random=True), layer, settings)
+        found = excitement(dataset, ModelRef("MobileNet-0.25", 64, random=True), layer, settings)
         while not found.complete:
             found.step(ask)
         return len(computed) - before

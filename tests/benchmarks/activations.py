@@ -32,7 +32,7 @@ from tlcore.errors import WeightsMissing
 from tlcore.inference import activation_tasks as activations
 from tlcore.inference import tasks
 from tlcore.inference.client import Inference
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 
 ROUNDS = 9
@@ -59,17 +59,17 @@ def main() -> None:
     memory(refs, photos, settings, args.switches)
 
 
-def usable(name: str, settings: Settings) -> Pretrained:
+def usable(name: str, settings: Settings) -> ModelRef:
     """ImageNet's weights where they are here, else random ones: as fast."""
-    ref = Pretrained(name, 224, top=False)
+    ref = ModelRef(name, 224, top=False)
     try:
         tasks.network(settings, ref)
         return ref
     except WeightsMissing:
-        return Pretrained(name, 224, random=True, top=False)
+        return ModelRef(name, 224, random=True, top=False)
 
 
-def speed(ref: Pretrained, photos: list[Path], settings: Settings, inference: Inference) -> None:
+def speed(ref: ModelRef, photos: list[Path], settings: Settings, inference: Inference) -> None:
     network = tasks.network(settings, ref)
     spatial = network.graph.spatial[1:]
     say(f"\n{ref.backbone}, {ref.size} px, {len(spatial)} spatial layers")
@@ -105,7 +105,7 @@ def say(text: str) -> None:
 
 
 def one_layer(
-    ref: Pretrained, layer: str, following: str, photos: list[Path], settings: Settings
+    ref: ModelRef, layer: str, following: str, photos: list[Path], settings: Settings
 ) -> tuple[float, float, float, float]:
     """Return ms, the least of all rounds, the steps of a round one after the other: bare pass
     (decoding, preprocessing, compiled sub-model), drawing, first look, look at the next layer."""
@@ -136,7 +136,7 @@ def one_layer(
 
 
 def as_the_page_asks(
-    ref: Pretrained, layer: str, following: str, photos: list[Path], inference: Inference
+    ref: ModelRef, layer: str, following: str, photos: list[Path], inference: Inference
 ) -> tuple[float, float]:
     """Return ms, the least of all rounds, through the inference process: first look, next layer.
 
@@ -164,7 +164,7 @@ def timed(do: Callable[[], object]) -> tuple[float, object]:
     return (time.perf_counter() - start) * 1000, value
 
 
-def memory(refs: list[Pretrained], photos: list[Path], settings: Settings, switches: int) -> None:
+def memory(refs: list[ModelRef], photos: list[Path], settings: Settings, switches: int) -> None:
     activations._kept.cache_clear()
     generator = np.random.default_rng(0)
     looks = [Look(path, content_id(path.read_bytes()), ref) for path in photos[:20] for ref in refs]

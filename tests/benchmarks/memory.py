@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.benchmarks.speed import ENDINGS
 from tlcore.inference.client import Inference
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 
 NAMES = ("MobileNetV2", "MobileNet-0.25", "MobileNet-0.5", "MobileNet-0.75", "MobileNetV2-0.35")
@@ -37,7 +37,7 @@ def main() -> None:
     inference = Inference(settings)
     switches = []
     for number in range(args.switches):
-        ref = Pretrained(NAMES[number % len(NAMES)], 160, random=True)
+        ref = ModelRef(NAMES[number % len(NAMES)], 160, random=True)
         file = files[number % len(files)]
         answer = inference.predict(file, ref)
         if number % 2:
@@ -56,7 +56,7 @@ def main() -> None:
 
 def many(inference: Inference, files: list[Path], count: int) -> list[float]:
     """Answer so many images in chunks, and return the memory after each."""
-    ref = Pretrained("MobileNetV2", 160, random=True)
+    ref = ModelRef("MobileNetV2", 160, random=True)
     wanted = iter(cycle(files))
     found = []
     for _ in range(-(-count // CHUNK)):

@@ -28,7 +28,7 @@ from PIL import Image
 from tlcore.datasets.image_io import read
 from tlcore.inference.client import Inference
 from tlcore.models.model import BATCH, Network, load_pretrained, predict_many
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 
 WARM = 10
@@ -45,7 +45,7 @@ def main() -> None:
     args = parser.parse_args()
     settings = Settings.from_environment()
     found = sorted(path for path in args.folder.rglob("*") if path.suffix.lower() in ENDINGS)
-    ref = Pretrained(args.backbone, 224)
+    ref = ModelRef(args.backbone, 224)
     network = load_pretrained(ref, settings)
     told = {"single": singles(network, ref, list(islice(cycle(found), args.singles)), settings)}
     files = list(islice(cycle(found), args.images))
@@ -58,7 +58,7 @@ ENDINGS = {".jpg", ".jpeg"}
 
 
 def singles(
-    network: Network, ref: Pretrained, files: Sequence[Path], settings: Settings
+    network: Network, ref: ModelRef, files: Sequence[Path], settings: Settings
 ) -> dict[str, float]:
     """One image after the other, warm: bare, the core, the worker process."""
     inference = Inference(settings)

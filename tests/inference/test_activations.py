@@ -21,12 +21,12 @@ from tlcore.errors import BadImage, UnknownName
 from tlcore.inference import activation_tasks as activations
 from tlcore.inference.tasks import network
 from tlcore.inference.top_images import excitement
-from tlcore.models.predictions import NetworkRef, Pretrained, Trained
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.status import FINISHED
 
-BEFORE = Pretrained("MobileNet-0.25", 64, "crop", top=False)
+BEFORE = ModelRef("MobileNet-0.25", 64, "crop", top=False)
 PAGE = View(Layout(2, 4))
 
 
@@ -40,7 +40,7 @@ def here(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settin
 
 
 @pytest.fixture(scope="module")
-def trained(here: tuple[Settings, Path]) -> Trained:
+def trained(here: tuple[Settings, Path]) -> ModelRef:
     """A real tiny run whose last block has learned."""
     settings, photo = here
     data = write_patches(photo.parent / "set", classes=2, each=4)
@@ -50,10 +50,10 @@ def trained(here: tuple[Settings, Path]) -> Trained:
     )  # fmt: skip
     state, folder = run(settings, recipe)
     assert state == FINISHED
-    return Trained(folder.name)
+    return ModelRef(run=folder.name)
 
 
-def look(photo: Path, ref: NetworkRef) -> Look:
+def look(photo: Path, ref: ModelRef) -> Look:
     return Look(photo, content_id(photo.read_bytes()), ref)
 
 
@@ -91,7 +91,7 @@ def test_maps_of_a_photograph_are_those_of_plain_keras(
 
 
 def test_frozen_layers_differ_by_exactly_nothing_and_learned_ones_do(
-    here: tuple[Settings, Path], trained: Trained, expected: dict[str, np.ndarray]
+    here: tuple[Settings, Path], trained: ModelRef, expected: dict[str, np.ndarray]
 ) -> None:
     settings, photo = here
     before, after = look(photo, BEFORE), look(photo, trained)
@@ -222,7 +222,7 @@ def test_a_image_that_was_exchanged_is_said(here: tuple[Settings, Path]) -> None
 def test_maps_that_run_over_are_drawn_counted_and_compared(here: tuple[Settings, Path]) -> None:
     """Weights that a training has sent to infinity: no question may end in a traceback."""
     settings, photo = here
-    wild = Pretrained("MobileNet-0.25", 32, "squash", random=True, top=False)
+    wild = ModelRef("MobileNet-0.25", 32, "squash", random=True, top=False)
     layer = network(settings, wild).graph.layers["conv_pw_2_bn"]
     gamma, *others = layer.get_weights()
     gamma[:4] = (np.nan, np.inf, 3e38, -3e38)

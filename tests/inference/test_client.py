@@ -21,13 +21,13 @@ from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage, UnknownName, WeightsMissing, WorkerDied
 from tlcore.inference.client import Inference
 from tlcore.models.model import load_pretrained
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import PROJECT, Settings
 
 PATIENCE = 120.0  # s; far more than it needs, so that a busy machine does not fail a test
 MAPS = "tlcore.inference.activation_tasks"
-SMALL = Pretrained("MobileNet-0.25", 64, random=True)
-SLOW = Pretrained("DenseNet121", 224, random=True)  # takes seconds to build
+SMALL = ModelRef("MobileNet-0.25", 64, random=True)
+SLOW = ModelRef("DenseNet121", 224, random=True)  # takes seconds to build
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_errors_of_the_core_arrive_as_they_are(
     with pytest.raises(BadImage, match=r"nothing\.jpg"):
         inference.predict(tmp_path / "nothing.jpg", SMALL)
     with pytest.raises(WeightsMissing, match="weights fetch"):
-        inference.predict(photos[0], Pretrained("ResNet50", 224))
+        inference.predict(photos[0], ModelRef("ResNet50", 224))
     with pytest.raises(UnknownName, match="Received 'conv99'"):
         inference.ask(f"{MAPS}:map_page", Look(photos[0], "", SMALL), "conv99", View())
 

@@ -12,10 +12,10 @@ import pytest
 
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.inference.top_images import PART, Excitement, excitement
-from tlcore.models.predictions import Floats, Pretrained
+from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 
-REF = Pretrained("MobileNet-0.25", 64, random=True)
+REF = ModelRef("MobileNet-0.25", 64, random=True)
 
 
 def a_set(images: int) -> Dataset:

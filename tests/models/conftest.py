@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tlcore.models.model import Network, load_pretrained
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import PROJECT, Settings
 
-Loaded = Callable[[Pretrained], Network]
+Loaded = Callable[[ModelRef], Network]
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ from tests.models.conftest import Loaded
 from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage
 from tlcore.models.model import load_pretrained, predict_many
-from tlcore.models.predictions import Pretrained, brief
+from tlcore.models.predictions import ModelRef, brief
 from tlcore.settings import Limits, Settings
 
-REFS = (Pretrained("MobileNet-0.25", 128), Pretrained("MobileNet-0.5", 160, fit="squash"))
+REFS = (ModelRef("MobileNet-0.25", 128), ModelRef("MobileNet-0.5", 160, fit="squash"))
 MOST = 45  # images: a whole batch and a part of one
 
 
@@ -42,7 +42,7 @@ def test_what_cannot_be_read_keeps_its_place(
 ) -> None:
     bad = tmp_path / "no image.jpg"
     bad.write_text("nothing")
-    network = load_pretrained(Pretrained("MobileNet-0.25", 64, random=True), settings)
+    network = load_pretrained(ModelRef("MobileNet-0.25", 64, random=True), settings)
     first, second, third = predict_many([network], [photos[0], bad, photos[1]], Limits())
     assert isinstance(second, BadImage)
     assert "no image.jpg" in str(second)

@@ -21,7 +21,7 @@ from tlcore.datasets.image_io import read
 from tlcore.models import build
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.model import load_pretrained
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import file_name
 from tlcore.settings import Settings
 from tlcore.training.feature_keys import network_id, weights_id
@@ -81,7 +81,7 @@ def test_the_same_weight_file_gives_keras_own_values(
     monkeypatch.setattr(file_utils, "get_file", lambda *args, **options: str(path))
     expected = keras_own(row, top=top, stateless=False)
     image = read(photos[0], settings.limits)
-    network = load_pretrained(Pretrained(row.name, row.size, top=top), settings)
+    network = load_pretrained(ModelRef(row.name, row.size, top=top), settings)
     inputs = build.preprocessing(row)(fit(image, row.size)[None].astype(np.float32))
     wanted = np.asarray(expected(inputs, training=False))
     np.testing.assert_allclose(network.forward(inputs).numpy(), wanted, rtol=1e-4, atol=1e-5)

@@ -14,7 +14,7 @@ from tlcore.models.build import architecture, freeze_base
 from tlcore.models.catalog import backbone
 from tlcore.models.layers import graph, summarize
 from tlcore.models.model import load_pretrained
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import Limits, Settings
 
 
@@ -114,7 +114,7 @@ def test_maps_of_a_photograph_equal_plain_keras_at_every_layer(
     from tlcore.datasets.image_io import read
 
     image = read(photos[0], Limits())
-    network = load_pretrained(Pretrained("MobileNetV2", 224, top=False), real)
+    network = load_pretrained(ModelRef("MobileNetV2", 224, top=False), real)
     plain = keras.applications.MobileNetV2(
         include_top=False, weights=None, input_shape=(224, 224, 3)
     )

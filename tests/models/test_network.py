@@ -13,7 +13,7 @@ from tlcore.datasets.image_io import read
 from tlcore.models.build import preprocessing
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.model import load_pretrained, preprocess
-from tlcore.models.predictions import Pretrained, softmax, two_sided
+from tlcore.models.predictions import ModelRef, softmax, two_sided
 from tlcore.settings import Limits, Settings
 
 
@@ -39,7 +39,7 @@ def test_preprocessing_is_keras_own_and_leaves_the_pixels_alone(row: Backbone) -
 
 
 def test_photographs_are_recognised(loaded: Loaded, photos: list[Path]) -> None:
-    network = loaded(Pretrained("MobileNetV2", 224))
+    network = loaded(ModelRef("MobileNetV2", 224))
     ranks = []
     for path in photos:
         wnids = [row.wnid for row in network.predict(read(path, Limits())).ranking(5)]
@@ -52,7 +52,7 @@ def test_photographs_are_recognised(loaded: Loaded, photos: list[Path]) -> None:
 def test_random_weights_are_said_and_are_the_same_in_every_build(
     settings: Settings, photos: list[Path]
 ) -> None:
-    ref = Pretrained("MobileNet-0.25", 64, random=True)
+    ref = ModelRef("MobileNet-0.25", 64, random=True)
     image = read(photos[0], Limits())
     first = load_pretrained(ref, settings).predict(image)
     second = load_pretrained(ref, settings).predict(image)
@@ -62,7 +62,7 @@ def test_random_weights_are_said_and_are_the_same_in_every_build(
 
 
 def test_ranking_of_a_prediction(loaded: Loaded, photos: list[Path]) -> None:
-    answer = loaded(Pretrained("MobileNetV2", 224)).predict(read(photos[0], Limits()))
+    answer = loaded(ModelRef("MobileNetV2", 224)).predict(read(photos[0], Limits()))
     rows = answer.ranking()
     assert [row.rank for row in rows] == list(range(1, 1001))
     assert sorted(row.index for row in rows) == list(range(1000))

@@ -9,13 +9,13 @@ from tests.models.test_gradcam import flat_head, nested_head, network
 from tlcore.models.build import add_head
 from tlcore.models.catalog import BACKBONES
 from tlcore.models.model import load_pretrained
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.models.summary import heads, shape_path
 from tlcore.settings import Settings
 
 
 def test_mobilenet_v2_at_160(settings: Settings) -> None:
-    loaded = load_pretrained(Pretrained("MobileNetV2", 160, random=True), settings)
+    loaded = load_pretrained(ModelRef("MobileNetV2", 160, random=True), settings)
     path = shape_path(loaded, 4)
     assert path.input == (160, 160, 3)
     assert path.bottleneck == (5, 5, 1280)
@@ -35,7 +35,7 @@ def test_mobilenet_v2_at_160(settings: Settings) -> None:
 @pytest.mark.parametrize("name", ["MobileNet-0.25", "EfficientNetB0", "ConvNeXtTiny"])
 def test_other_networks_end_where_keras_without_the_top_ends(name: str, settings: Settings) -> None:
     row = BACKBONES[name]
-    whole = load_pretrained(Pretrained(name, 64, random=True), settings)
+    whole = load_pretrained(ModelRef(name, 64, random=True), settings)
     path = shape_path(whole, 2)
     options = {"alpha": row.alpha} if row.alpha else {}
     constructor = getattr(keras.applications, row.constructor)

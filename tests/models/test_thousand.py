@@ -14,7 +14,7 @@ from tlcore.datasets.image_io import read
 from tlcore.models.build import RANDOM_SEED, preprocessing
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.model import load_pretrained
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 
 
@@ -39,7 +39,7 @@ def plain_answer(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
 def test_all_rows_on_random_weights(row: Backbone, settings: Settings, photos: list[Path]) -> None:
     size = small(row)
     image = read(photos[0], settings.limits)
-    answer = load_pretrained(Pretrained(row.name, size, random=True), settings).predict(image)
+    answer = load_pretrained(ModelRef(row.name, size, random=True), settings).predict(image)
     inputs = preprocessing(row)(fit(image, size)[None].astype("f4"))
     expected = plain_answer(plain_keras(row, size), inputs)
     assert expected.shape == (1000,)
@@ -66,7 +66,7 @@ def test_all_rows_on_real_weights(
     row = BACKBONES[name]
     plain = plain_keras(row, size)
     plain.load_weights(real.weights / file)
-    network = loaded(Pretrained(name, size))
+    network = loaded(ModelRef(name, size))
     for path in photos[3::40]:
         image = read(path, real.limits)
         inputs = preprocessing(row)(fit(image, size)[None].astype("f4"))

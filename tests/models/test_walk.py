@@ -186,10 +186,10 @@ def test_a_learned_layer_changes_all_behind_it_and_nothing_before() -> None:
 
 def test_an_unknown_layer_is_told_the_closest() -> None:
     from tlcore.models.model import load_pretrained
-    from tlcore.models.predictions import Pretrained
+    from tlcore.models.predictions import ModelRef
     from tlcore.settings import PROJECT, Settings
 
     nothing = Settings(PROJECT / "none", PROJECT / "none")
-    network = load_pretrained(Pretrained("MobileNet-0.25", 32, random=True), nothing)
+    network = load_pretrained(ModelRef("MobileNet-0.25", 32, random=True), nothing)
     with pytest.raises(UnknownName, match=r"such as conv1,.*there are \d+.*Received 'conv99'"):
         maps_tensor(network, "conv99", lambda: pixels(32), "", Kept(0))

@@ -17,7 +17,7 @@ from tlcore.errors import WeightsDamaged, WeightsMissing
 from tlcore.models.build import build
 from tlcore.models.catalog import backbone
 from tlcore.models.download import fetch
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import HDF5_SIGNATURE, file_name, find, ready
 from tlcore.settings import Settings
 
@@ -92,7 +92,7 @@ def test_a_file_that_is_not_whole_never_counts_as_ready(damage: str, settings: S
     content = damaged(path.read_bytes())
     path.write_bytes(content)
     with pytest.raises(WeightsDamaged) as error:
-        build(Pretrained("MobileNetV2", 224, top=False), settings)
+        build(ModelRef("MobileNetV2", 224, top=False), settings)
     assert f"The file {path.name} in {settings.weights} does not hold the weights" in str(
         error.value
     )
@@ -107,14 +107,14 @@ def test_a_file_that_is_not_whole_never_counts_as_ready(damage: str, settings: S
 def test_a_file_that_keras_knows_a_hash_of_is_held_against_it(settings: Settings) -> None:
     path = write_stand_in(settings, RESNET, 224, top=True)
     with pytest.raises(WeightsDamaged, match=r"its md5 is [0-9a-f]{32}, not"):
-        build(Pretrained("ResNet50", 224), settings)
+        build(ModelRef("ResNet50", 224), settings)
     assert path.exists()
 
 
 def test_a_file_that_looks_whole_and_cannot_be_loaded_is_named(settings: Settings) -> None:
     path = write_stand_in(settings, backbone("MobileNet-0.25"), 128, top=False)
     with pytest.raises(WeightsDamaged, match=path.name):
-        build(Pretrained("MobileNet-0.25", 128, top=False), settings)
+        build(ModelRef("MobileNet-0.25", 128, top=False), settings)
 
 
 def test_every_real_file_that_is_here_is_whole(real: Settings) -> None:
@@ -135,7 +135,7 @@ def test_ready_lists_every_backbone_whatever_lies_there(settings: Settings) -> N
 
 
 def test_real_weights_load_at_another_size(real: Settings) -> None:
-    model, note = build(Pretrained("MobileNetV2", 160, top=False), real)
+    model, note = build(ModelRef("MobileNetV2", 160, top=False), real)
     assert model.output_shape == (None, 5, 5, 1280)
     assert note == "weights trained at 224 px, used at 160 px"
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tests.runs_on_disk import write_network
-from tlcore.models.predictions import Trained
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
@@ -17,7 +17,7 @@ def test_what_a_resumed_run_writes_is_another_network(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, keras_home=tmp_path)
     folder, lock = create_run(RunConfig("garden"), settings)
     os.close(lock)
-    assert run_info(folder.name, settings).ref == Trained(folder.name)  # nothing to ask yet
+    assert run_info(folder.name, settings).ref == ModelRef(run=folder.name)  # nothing to ask yet
     network = folder / "model.keras"
     write_network(folder)
     os.utime(network, ns=(1, 1_000))
@@ -25,6 +25,6 @@ def test_what_a_resumed_run_writes_is_another_network(tmp_path: Path) -> None:
     write_network(folder)
     os.utime(network, ns=(1, 2_000))
     second = run_info(folder.name, settings).ref
-    assert (first.run, first.written) == (folder.name, 1_000)
+    assert (first.run, first.weights) == (folder.name, "1000")
     assert second != first
     assert second == run_info(folder.name, settings).ref

@@ -13,7 +13,7 @@ from tests.training.test_train import REAL, run
 from tlcore.activations.channel import same_weights
 from tlcore.models.build import build
 from tlcore.models.layers import graph, wire
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.status import FINISHED
@@ -35,7 +35,7 @@ def fine_tuned(settings: Settings, folder: Path) -> keras.Model:
 @pytest.mark.parametrize("nested", [False, True], ids=["flat", "nested"])
 def test_every_layer_of_a_fine_tuned_run(nested: bool, real: Settings, tmp_path: Path) -> None:
     model = fine_tuned(real, tmp_path)
-    before, _ = build(Pretrained("MobileNet-0.25", 64, top=False), real)
+    before, _ = build(ModelRef("MobileNet-0.25", 64, top=False), real)
     learned, old = model.get_layer("conv_pw_13").get_weights(), before.get_layer("conv_pw_13")
     assert any((a != b).any() for a, b in zip(learned, old.get_weights(), strict=True))
     first, second = wire(graph(before)), wire(graph(model))

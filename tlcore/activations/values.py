@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tlcore.activations.tiles import Layout
 from tlcore.errors import UnknownName
-from tlcore.models.predictions import Floats, Layer, NetworkRef
+from tlcore.models.predictions import Floats, Layer, ModelRef
 
 Measure = Callable[[Floats], Floats]  # maps (height, width, channels) → one number a channel
 
@@ -186,7 +186,7 @@ class Look:
 
     path: Path
     sha256: str  # of the image's bytes; what has been computed is kept under it
-    ref: NetworkRef
+    ref: ModelRef
 
 
 @dataclass(frozen=True)

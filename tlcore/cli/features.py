@@ -25,7 +25,7 @@ from tlcore.cli.options import (
 )
 from tlcore.errors import BadConfig
 from tlcore.models.catalog import DEFAULT
-from tlcore.models.predictions import FeatureMaps, Floats, NetworkRef, Pretrained, Trained
+from tlcore.models.predictions import FeatureMaps, Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_output
 from tlcore.text import shorten, whole_number
@@ -82,7 +82,7 @@ def features(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     found = network(settings, ref).feature_maps(image, args.layer)
     maps = found.maps
     if args.compare_run:
-        run = network(settings, Trained(args.compare_run)).feature_maps(image, args.layer)
+        run = network(settings, ModelRef(run=args.compare_run)).feature_maps(image, args.layer)
         with np.errstate(over="ignore", invalid="ignore"):  # told as not finite
             maps = run.maps - maps
     only = _within(args.channels, maps.shape[2])
@@ -133,18 +133,18 @@ def _answer(args: argparse.Namespace, found: FeatureMaps, shown: Floats) -> dict
     return answer
 
 
-def _ref(args: argparse.Namespace, settings: Settings) -> NetworkRef:
+def _ref(args: argparse.Namespace, settings: Settings) -> ModelRef:
     """Return whose maps are wanted, or those from which the compared run's are to differ."""
     if args.compare_run:
         _check_own(args, settings)
         config = run_info(args.compare_run, settings).config
-        own = Pretrained(config.backbone, config.size, config.fit, config.random_weights, top=False)
-        return Trained(args.run_id) if args.run_id else own
+        own = ModelRef(config.backbone, config.size, config.fit, config.random_weights, top=False)
+        return ModelRef(run=args.run_id) if args.run_id else own
     if args.run_id:
-        return Trained(args.run_id)
+        return ModelRef(run=args.run_id)
     name = args.backbone or DEFAULT
     size = size_of(args, name)
-    return Pretrained(name, size, args.fit or "crop", args.random_weights, top=False)
+    return ModelRef(name, size, args.fit or "crop", args.random_weights, top=False)
 
 
 def _check_own(args: argparse.Namespace, settings: Settings) -> None:

@@ -28,10 +28,8 @@ from tlcore.errors import BadConfig, BadImage, UnknownName
 from tlcore.models.catalog import DEFAULT
 from tlcore.models.predictions import (
     Explanation,
-    NetworkRef,
+    ModelRef,
     Prediction,
-    Pretrained,
-    Trained,
     overlay,
 )
 from tlcore.percentages import probability
@@ -148,13 +146,12 @@ def _csv_rows(answers: Sequence[dict[str, Any]]) -> Iterator[Sequence[Any]]:
 RANKED = ("rank", "index", "label", "wnid", "probability", "logit")
 
 
-def _refs(args: argparse.Namespace) -> list[tuple[str, NetworkRef]]:
+def _refs(args: argparse.Namespace) -> list[tuple[str, ModelRef]]:
     names = args.backbone or ([] if args.runs else [DEFAULT])
-    chosen: list[tuple[str, NetworkRef]] = [
-        (name, Pretrained(name, size_of(args, name), args.fit, args.random_weights))
-        for name in names
+    chosen: list[tuple[str, ModelRef]] = [
+        (name, ModelRef(name, size_of(args, name), args.fit, args.random_weights)) for name in names
     ]
-    return chosen + [(run, Trained(run)) for run in args.runs or []]
+    return chosen + [(run, ModelRef(run=run)) for run in args.runs or []]
 
 
 def _answer(file: str, name: str, prediction: Prediction, top: int) -> dict[str, Any]:

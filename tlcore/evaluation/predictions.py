@@ -23,7 +23,7 @@ from tlcore.errors import BadConfig, BadDataset, RunError, StorageError, Unknown
 from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.judged import UNKNOWN, Floats, Indices, Judged
 from tlcore.models.catalog import backbone
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import find, with_weights
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, write_file
@@ -121,7 +121,7 @@ def common_part(runs: Sequence[str], settings: Settings) -> str:
     return "test" if all(judging_part(run, settings) == "test" for run in runs) else "val"
 
 
-def imagenet_of(config: RunConfig, settings: Settings) -> Pretrained | None:
+def imagenet_of(config: RunConfig, settings: Settings) -> ModelRef | None:
     """Return the network that gives ImageNet's answer beside a run's: its backbone, size, geometry.
 
     None where its weights with the 1000 classes are not here, or are tied to another size.
@@ -130,7 +130,7 @@ def imagenet_of(config: RunConfig, settings: Settings) -> Pretrained | None:
         return None
     try:
         backbone(config.backbone).check_size(config.size, top=True)
-        return with_weights(Pretrained(config.backbone, config.size, config.fit), settings)
+        return with_weights(ModelRef(config.backbone, config.size, config.fit), settings)
     except (WeightsMissing, BadConfig):
         return None
 

@@ -35,11 +35,11 @@ from tlcore.datasets.image_io import content_id, decode, read, read_bytes
 from tlcore.errors import BadImage
 from tlcore.inference.tasks import network
 from tlcore.models.catalog import backbone
-from tlcore.models.predictions import Floats, NetworkRef
+from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 
 
-def places(settings: Settings, ref: NetworkRef) -> tuple[Place, ...]:
+def places(settings: Settings, ref: ModelRef) -> tuple[Place, ...]:
     """Return every layer of a network, nested models opened up."""
     found = network(settings, ref)
     return places_of(found.graph, walk_of(found).wiring)
@@ -100,7 +100,7 @@ def numbers(settings: Settings, look: Look) -> tuple[LayerNumbers, ...]:
     return depth_of(found).numbers(maps_at(settings, look, first)[None])
 
 
-def filters(settings: Settings, ref: NetworkRef, layer: str, view: View, of: int) -> Filters:
+def filters(settings: Settings, ref: ModelRef, layer: str, view: View, of: int) -> Filters:
     """Draw the kernels of the convolution at or before a layer."""
     found = network(settings, ref)
     bgr = backbone(found.backbone).mode == "caffe"
@@ -120,7 +120,7 @@ def values(settings: Settings, look: Look, layer: str) -> bytes:
 
 
 def strongest(
-    settings: Settings, paths: Sequence[Path], ref: NetworkRef, layer: str
+    settings: Settings, paths: Sequence[Path], ref: ModelRef, layer: str
 ) -> tuple[Floats, tuple[str, ...]]:
     """Return each channel's highest and mean value in each image, float32 (2, n, channels).
 
@@ -164,7 +164,7 @@ def maps_at(settings: Settings, look: Look, layer: str) -> Floats:
             )
         return found.prepare([decode(data, look.path.name, settings.limits)])
 
-    image = (type(look.ref).__name__, look.ref, look.sha256)
+    image = (look.ref, look.sha256)
     store = _kept(settings.activation_bytes) if look.sha256 else Kept(0)
     return maps_of(maps_tensor(found, layer, batch, image, store))
 
@@ -175,14 +175,14 @@ def _kept(bound: int) -> Kept:
 
 
 @lru_cache(maxsize=8)
-def _fields(settings: Settings, ref: NetworkRef) -> dict[str, Field]:
+def _fields(settings: Settings, ref: ModelRef) -> dict[str, Field]:
     found = network(settings, ref)
     fields = receptive_fields(walk_of(found).wiring)
     return {name: fields[walk_of(found).wiring.place[name]] for name in found.graph.spatial}
 
 
 @lru_cache(maxsize=256)
-def _frozen(settings: Settings, left: NetworkRef, right: NetworkRef, layer: str) -> bool:
+def _frozen(settings: Settings, left: ModelRef, right: ModelRef, layer: str) -> bool:
     if left == right:
         return False
     first, second = (walk_of(network(settings, ref)) for ref in (left, right))

@@ -20,7 +20,7 @@ from loky.process_executor import ShutdownExecutorError
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import WorkerDied
 from tlcore.export.script import script_of
-from tlcore.models.predictions import Brief, Explanation, NetworkRef, Prediction, ShapePath
+from tlcore.models.predictions import Brief, Explanation, ModelRef, Prediction, ShapePath
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.cost import Cost
@@ -74,7 +74,7 @@ class Inference:
         assert self._warm is not None
         return self._warm.result()
 
-    def predict(self, image: Path, ref: NetworkRef) -> Prediction:
+    def predict(self, image: Path, ref: ModelRef) -> Prediction:
         """Return a network's answer to one image file."""
         prediction: Prediction = self._ask("predict", image, ref)
         return prediction
@@ -91,18 +91,18 @@ class Inference:
                 answer = executor.submit(run_task, task, self._settings, *args)
                 self._ahead.append(((task, args), answer))
 
-    def explain(self, image: Path, ref: NetworkRef, index: int, layer: str = "") -> Explanation:
+    def explain(self, image: Path, ref: ModelRef, index: int, layer: str = "") -> Explanation:
         """Return where a network looked for one class in one image file."""
         explanation: Explanation = self._ask("explain", image, ref, index, layer)
         return explanation
 
-    def shape_path(self, ref: NetworkRef, classes: int) -> ShapePath:
+    def shape_path(self, ref: ModelRef, classes: int) -> ShapePath:
         """Return how an image becomes numbers in a network, with a head of so many classes."""
         path: ShapePath = self._ask("shape_path", ref, classes)
         return path
 
     def predict_many(
-        self, images: Sequence[Path], refs: Sequence[NetworkRef]
+        self, images: Sequence[Path], refs: Sequence[ModelRef]
     ) -> list[tuple[Brief, ...] | str]:
         """Return each image file's short answer by every network, or why it has none.
 

@@ -27,11 +27,9 @@ from tlcore.models.model import predict_many as answer_many
 from tlcore.models.predictions import (
     Brief,
     Explanation,
-    NetworkRef,
+    ModelRef,
     Prediction,
-    Pretrained,
     ShapePath,
-    Trained,
     brief,
     softmax,
 )
@@ -116,7 +114,7 @@ def _leave_with(parent: int) -> None:
     os._exit(0)
 
 
-def predict(settings: Settings, path: Path, ref: NetworkRef) -> Prediction:
+def predict(settings: Settings, path: Path, ref: ModelRef) -> Prediction:
     loaded = network(settings, ref)
     start = time.perf_counter()
     image = read(path, settings.limits)
@@ -125,14 +123,12 @@ def predict(settings: Settings, path: Path, ref: NetworkRef) -> Prediction:
     return replace(answer, seconds=replace(answer.seconds, decode=decoded))
 
 
-def explain(
-    settings: Settings, image: Path, ref: NetworkRef, index: int, layer: str
-) -> Explanation:
+def explain(settings: Settings, image: Path, ref: ModelRef, index: int, layer: str) -> Explanation:
     return explain_class(network(settings, ref), read(image, settings.limits), index, layer)
 
 
-def shape_path(settings: Settings, ref: NetworkRef, classes: int) -> ShapePath:
-    if not isinstance(ref, Trained):
+def shape_path(settings: Settings, ref: ModelRef, classes: int) -> ShapePath:
+    if not ref.run:
         return path_of(network(settings, ref), classes)
     run = load_run(ref.run, settings)
     pooling, unfrozen = run.info.config.pooling, learned_from(run)
@@ -140,7 +136,7 @@ def shape_path(settings: Settings, ref: NetworkRef, classes: int) -> ShapePath:
 
 
 def predict_many(
-    settings: Settings, images: Sequence[Path], refs: Sequence[NetworkRef]
+    settings: Settings, images: Sequence[Path], refs: Sequence[ModelRef]
 ) -> list[tuple[Brief, ...] | str]:
     networks = [network(settings, ref) for ref in refs]
     return [
@@ -173,18 +169,18 @@ STUDIES: Mapping[str, Callable[[str, Settings], Study]] = {
 }
 
 
-def network(settings: Settings, ref: NetworkRef) -> Network:
+def network(settings: Settings, ref: ModelRef) -> Network:
     """Return a loaded network; the latest ``settings.models_kept`` stay in memory."""
     return _networks(settings)(ref)
 
 
 @cache
-def _networks(settings: Settings) -> Callable[[NetworkRef], Network]:
+def _networks(settings: Settings) -> Callable[[ModelRef], Network]:
     return lru_cache(maxsize=settings.models_kept)(partial(load, settings=settings))
 
 
-def load(ref: NetworkRef, settings: Settings) -> Network:
+def load(ref: ModelRef, settings: Settings) -> Network:
     """Load a network of either kind."""
-    if isinstance(ref, Pretrained):
+    if not ref.run:
         return load_pretrained(ref, settings)
     return load_trained(ref.run, settings)

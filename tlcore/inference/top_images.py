@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.models.predictions import Floats, NetworkRef
+from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_file
 
@@ -108,7 +108,7 @@ class Excitement:
         return sorted(int(path.stem) for path in self.folder.glob("*.npy"))
 
 
-def excitement(dataset: Dataset, ref: NetworkRef, layer: str, settings: Settings) -> Excitement:
+def excitement(dataset: Dataset, ref: ModelRef, layer: str, settings: Settings) -> Excitement:
     """Return what there is for a set's images; another image in the set is another set."""
     once = {sample.sha256: sample for sample in dataset.samples}
     samples = tuple(once[sha] for sha in sorted(once))

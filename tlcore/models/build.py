@@ -12,7 +12,7 @@ import keras
 
 from tlcore.errors import BadConfig, UnknownName
 from tlcore.models.catalog import Backbone, backbone, units
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import damaged, find
 from tlcore.settings import Settings
 from tlcore.text import shorten
@@ -21,7 +21,7 @@ RESCALING = "rescaling_1"  # Keras' name of the layer that has a row's imagenet_
 RANDOM_SEED = 0  # random weights are the same in every process
 
 
-def build(ref: Pretrained, settings: Settings) -> tuple[keras.Model, str]:
+def build(ref: ModelRef, settings: Settings) -> tuple[keras.Model, str]:
     """Build a pretrained network.
 
     Returns:

@@ -24,8 +24,8 @@ from tlcore.models.layers import Graph, graph
 from tlcore.models.predictions import (
     FeatureMaps,
     Floats,
+    ModelRef,
     Prediction,
-    Pretrained,
     Seconds,
     softmax,
     two_sided,
@@ -103,7 +103,7 @@ class Network:
         return FeatureMaps(layer, np.asarray(maps[0]), self.source, self.note)
 
 
-def load_pretrained(ref: Pretrained, settings: Settings) -> Network:
+def load_pretrained(ref: ModelRef, settings: Settings) -> Network:
     """Build a network of the catalogue, ready to answer. Raises as ``build`` does."""
     model, note = build(ref, settings)
     wnids, labels = imagenet_classes() if ref.top else ((), ())

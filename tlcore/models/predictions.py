@@ -12,26 +12,16 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Pretrained:
-    """A network of the catalogue; hashable, so that caches can be keyed by it."""
+class ModelRef:
+    """Which model is meant: a backbone of the catalog, or a run's model. Hashable: a cache key."""
 
-    backbone: str
-    size: int  # side of the square input, pixels
-    fit: str = "crop"  # a key of tlcore.datasets.geometry.FITS
+    backbone: str = ""  # a name of the catalog; "" for a run's model
+    size: int = 0  # side of the square input, pixels; a run's model has its own
+    fit: str = "crop"  # a key of tlcore.datasets.geometry.FITS; a run's model has its own
     random: bool = False  # random weights of a fixed seed instead of ImageNet's
     top: bool = True  # with the 1000-class layer
-    weights: str = ""  # the file it is built from and when that was written, see ``with_weights``
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished run's network; its size, geometry and classes are the run's own."""
-
-    run: str  # the run's id
-    written: int = 0  # when its file was, ns since 1970: a resumed run writes another network
-
-
-NetworkRef = Pretrained | Trained
+    weights: str = ""  # which file the weights come from and when it was written
+    run: str = ""  # the id of a finished run
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tlcore.errors import DamagedFile, WeightsDamaged, WeightsMissing
 from tlcore.models.catalog import BACKBONES, Backbone
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import read_json_or, write_json
 
@@ -90,7 +90,7 @@ def find(backbone: Backbone, size: int, settings: Settings, *, top: bool) -> Fou
     )
 
 
-def with_weights(ref: Pretrained, settings: Settings) -> Pretrained:
+def with_weights(ref: ModelRef, settings: Settings) -> ModelRef:
     """Return a reference that names the state of its weight file.
 
     Where a better file comes, or another in its place, it is another network: nothing that was

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tlcore.datasets.sample import dataset_title
-from tlcore.models.predictions import Trained
+from tlcore.models.predictions import ModelRef
 from tlcore.percentages import percent
 from tlcore.storage import read_json_or, write_json
 from tlcore.training.config import RunConfig
@@ -94,9 +94,10 @@ class RunInfo:
         return (self.folder / AFTER).exists()
 
     @property
-    def ref(self) -> Trained:
+    def ref(self) -> ModelRef:
         """The trained network as it is now, to ask it and to keep its answers under."""
-        return Trained(self.id, self.model.stat().st_mtime_ns if self.model else 0)
+        written = str(self.model.stat().st_mtime_ns) if self.model else ""
+        return ModelRef(run=self.id, weights=written)
 
     def _lost(self, *files: str) -> bool:
         return any(damage.file in files for damage in self.damage)

@@ -18,7 +18,7 @@ from tlcore.models.build import RESCALING, add_head, build, cut_below, freeze_ba
 from tlcore.models.catalog import backbone
 from tlcore.models.folding import folded
 from tlcore.models.model import Network, preprocess
-from tlcore.models.predictions import Floats, Pretrained
+from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.text import shorten
 from tlcore.training.augmentation import FORWARD
@@ -110,9 +110,7 @@ class Whole:
     def __init__(self, config: RunConfig, classes: int, settings: Settings) -> None:
         """Build it. Raises as ``build`` does."""
         self.config = config
-        pretrained = Pretrained(
-            config.backbone, config.size, random=config.random_weights, top=False
-        )
+        pretrained = ModelRef(config.backbone, config.size, random=config.random_weights, top=False)
         self.base, _ = build(pretrained, settings)
         self.model = add_head(
             self.base,

@@ -25,7 +25,7 @@ from tlcore.datasets.dataset import SPLIT_NAMES, Sample, dataset_hash
 from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
-from tlcore.models.predictions import Explanation, NetworkRef, Prediction, ShapePath
+from tlcore.models.predictions import Explanation, ModelRef, Prediction, ShapePath
 from tlcore.settings import Settings
 from tlcore.ui.format import count, duration
 from tlcore.ui.services import inference
@@ -33,38 +33,35 @@ from tlcore.ui.services import inference
 KEPT = 500  # answers
 
 
-def predict(sample: Sample, ref: NetworkRef, settings: Settings) -> Prediction:
+def predict(sample: Sample, ref: ModelRef, settings: Settings) -> Prediction:
     """Return a network's answer to one image."""
     with waiting(settings):
-        return _predict(sample.sha256, type(ref).__name__, ref, sample, settings)
+        return _predict(sample.sha256, ref, sample, settings)
 
 
 def explain(
-    sample: Sample, ref: NetworkRef, index: int, layer: str, settings: Settings
+    sample: Sample, ref: ModelRef, index: int, layer: str, settings: Settings
 ) -> Explanation:
     """Return where a network looked for one class in one image."""
     with waiting(settings):
-        return _explain(sample.sha256, type(ref).__name__, ref, index, layer, sample, settings)
+        return _explain(sample.sha256, ref, index, layer, sample, settings)
 
 
-def shape_path(ref: NetworkRef, classes: int, settings: Settings) -> ShapePath:
+def shape_path(ref: ModelRef, classes: int, settings: Settings) -> ShapePath:
     """Return how an image becomes numbers in a network, with a head of so many classes."""
     with waiting(settings):
-        return _shape_path(type(ref).__name__, ref, classes, settings)
+        return _shape_path(ref, classes, settings)
 
 
 @st.cache_data(show_spinner=False, max_entries=KEPT)
-def _predict(
-    sha: str, kind: str, ref: NetworkRef, _sample: Sample, _settings: Settings
-) -> Prediction:
+def _predict(sha: str, ref: ModelRef, _sample: Sample, _settings: Settings) -> Prediction:
     return inference(_settings).predict(_sample.path, ref)
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
 def _explain(
     sha: str,
-    kind: str,
-    ref: NetworkRef,
+    ref: ModelRef,
     index: int,
     layer: str,
     _sample: Sample,
@@ -74,7 +71,7 @@ def _explain(
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def _shape_path(kind: str, ref: NetworkRef, classes: int, _settings: Settings) -> ShapePath:
+def _shape_path(ref: ModelRef, classes: int, _settings: Settings) -> ShapePath:
     return inference(_settings).shape_path(ref, classes)
 
 
@@ -92,11 +89,11 @@ ROOM = "tlcore.inference.activation_tasks"
 PAGES = 48  # drawn pages kept; up to half a megabyte each
 
 
-def look_of(sample: Sample, ref: NetworkRef) -> Look:
+def look_of(sample: Sample, ref: ModelRef) -> Look:
     return Look(sample.path, sample.sha256, ref)
 
 
-def places(ref: NetworkRef, settings: Settings) -> tuple[Place, ...]:
+def places(ref: ModelRef, settings: Settings) -> tuple[Place, ...]:
     """Return every layer of a network."""
     with waiting(settings):
         found: tuple[Place, ...] = _places(repr(ref), ref, settings)
@@ -131,7 +128,7 @@ def channel(look: Look, layer: str, number: int, settings: Settings) -> ChannelL
     return found
 
 
-def filters(ref: NetworkRef, layer: str, view: View, of: int, settings: Settings) -> Filters:
+def filters(ref: ModelRef, layer: str, view: View, of: int, settings: Settings) -> Filters:
     """Return the kernels of the convolution at or before a layer, drawn."""
     asked = (ref, layer, view, of)
     found: Filters = _drawn("filters", repr(asked), asked, settings)
@@ -157,7 +154,7 @@ def values(look: Look, layer: str, settings: Settings) -> bytes:
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def _places(key: str, _ref: NetworkRef, _settings: Settings) -> Any:
+def _places(key: str, _ref: ModelRef, _settings: Settings) -> Any:
     return inference(_settings).ask(f"{ROOM}:places", _ref)
 
 

@@ -11,7 +11,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.datasets.splits import draw_stratified
 from tlcore.evaluation.calibration import Calibration, calibration
 from tlcore.models.imagenet import CLASSES, imagenet_groups, masses
-from tlcore.models.predictions import NetworkRef, Prediction, Pretrained, Ranked, Trained, certainty
+from tlcore.models.predictions import ModelRef, Prediction, Ranked, certainty
 from tlcore.percentages import points, probability
 from tlcore.settings import Settings
 from tlcore.training.provenance import judged_by
@@ -55,7 +55,7 @@ def trust(info: RunInfo, settings: Settings) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _measured(ref: Trained, _info: RunInfo, _settings: Settings) -> Calibration | None:
+def _measured(ref: ModelRef, _info: RunInfo, _settings: Settings) -> Calibration | None:
     samples = draw_stratified(judged_by(_info), MOST, _info.config.seed)
     classes = load_run(ref.run, _settings).classes
     answers = inference(_settings).predict_many([s.path for s in samples], [ref])
@@ -133,7 +133,7 @@ BOX = 640  # px
 GROUPS = 3  # named
 
 
-def network_answers(sample: Sample, refs: list[Pretrained], settings: Settings) -> list[Prediction]:
+def network_answers(sample: Sample, refs: list[ModelRef], settings: Settings) -> list[Prediction]:
     """Draw what each pretrained network sees, one under the other; return the answers."""
     answers = []
     for place, ref in enumerate(refs):
@@ -153,7 +153,7 @@ def head_answers(sample: Sample, runs: list[RunInfo], settings: Settings) -> lis
     for place, info in enumerate(runs):
         if place:
             further_title(info, sample, settings)
-        ref: NetworkRef = info.ref
+        ref: ModelRef = info.ref
         answer = predict(sample, ref, settings)
         knows = not is_foreign(info, sample)
         _answer(f"head-{place}", answer, colours().head, "head", judged=knows)

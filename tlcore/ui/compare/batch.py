@@ -31,7 +31,7 @@ from tlcore.evaluation.batch_table import (
 from tlcore.evaluation.evaluation import no_label
 from tlcore.evaluation.intervals import share_of
 from tlcore.evaluation.predictions import is_unchanged
-from tlcore.models.predictions import Brief, NetworkRef
+from tlcore.models.predictions import Brief, ModelRef
 from tlcore.settings import Settings
 from tlcore.text import csv_cell
 from tlcore.training.provenance import Parts, classes_of, images_of, parts_of
@@ -58,7 +58,7 @@ class Question:
     """Which images, and whom to ask about them."""
 
     what: str  # which images of the dataset
-    refs: tuple[NetworkRef, ...]
+    refs: tuple[ModelRef, ...]
     samples: Sequence[Sample] = field(compare=False)  # as the dataset stands
 
 
@@ -67,7 +67,7 @@ class Job:
     """What has been predicted for one dataset's images. Lives in the session; small."""
 
     dataset: str  # its name
-    briefs: dict[tuple[str, NetworkRef], Brief] = field(default_factory=dict)  # by sha256 and model
+    briefs: dict[tuple[str, ModelRef], Brief] = field(default_factory=dict)  # by sha256 and model
     refused: dict[str, str] = field(default_factory=dict)  # why an image has none, by sha256
     question: Question | None = None  # that is being answered
     stopped: Question | None = None  # that was stopped
@@ -85,7 +85,7 @@ class Job:
         """Return the images that some network has not been asked about yet."""
         return [sample for sample in question.samples if self.lacking(sample, question)]
 
-    def lacking(self, sample: Sample, question: Question) -> tuple[NetworkRef, ...]:
+    def lacking(self, sample: Sample, question: Question) -> tuple[ModelRef, ...]:
         """Return the networks that have not been asked about an image yet."""
         if sample.sha256 in self.refused:
             return ()
@@ -235,7 +235,7 @@ def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
     run = sides.runs[0] if sides.runs else None
     parts = parts_of(dataset, run) if len(dataset.classes) > 1 else {}
     samples, what = _which(dataset, parts)
-    refs: tuple[NetworkRef, ...] = (sides.networks[0], *(info.ref for info in sides.runs))
+    refs: tuple[ModelRef, ...] = (sides.networks[0], *(info.ref for info in sides.runs))
     job, question = job_of(dataset.name), Question(what, refs, samples)
     missing = job.missing(question)
     if missing and job.question == question:
@@ -265,7 +265,7 @@ def _offer(job: Job, question: Question, missing: int, whole: int) -> None:
         st.rerun()
 
 
-def _baseline(job: Job, dataset: Dataset, imagenet: NetworkRef, parts: Parts) -> Baseline | None:
+def _baseline(job: Job, dataset: Dataset, imagenet: ModelRef, parts: Parts) -> Baseline | None:
     """What ImageNet's classes stand for; None until all of the training part is answered."""
     train = [sample for sample in _once(dataset) if parts.get(sample.sha256) == "train"]
     counted = Question(TRAIN, (imagenet,), train)

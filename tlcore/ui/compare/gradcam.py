@@ -9,7 +9,7 @@ import streamlit as st
 from PIL import Image
 
 from tlcore.datasets.dataset import Sample
-from tlcore.models.predictions import Explanation, NetworkRef, Prediction, Pretrained, overlay
+from tlcore.models.predictions import Explanation, ModelRef, Prediction, overlay
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.text import whole_number
@@ -49,7 +49,7 @@ def look_options() -> Look:
 
 
 def why_networks(
-    sample: Sample, refs: list[Pretrained], look: Look, settings: Settings
+    sample: Sample, refs: list[ModelRef], look: Look, settings: Settings
 ) -> list[Prediction]:
     """Draw each pretrained network's map for the chosen ImageNet class."""
     answers = []
@@ -100,7 +100,7 @@ def _index(chosen: str, answer: Prediction) -> int:
 
 
 def _draw(
-    sample: Sample, ref: NetworkRef, index: int, key: str, look: Look, settings: Settings
+    sample: Sample, ref: ModelRef, index: int, key: str, look: Look, settings: Settings
 ) -> None:
     layer = _layer(ref, key, settings)
     found = explain(sample, ref, index, layer, settings)
@@ -114,7 +114,7 @@ def _draw(
     st.caption(_words(found))
 
 
-def _layer(ref: NetworkRef, key: str, settings: Settings) -> str:
+def _layer(ref: ModelRef, key: str, settings: Settings) -> str:
     """The layer that is looked at, folded away; "" for the last one."""
     with st.popover("Layer", icon=":material/layers:", type="tertiary"):
         names = [place.layer.name for place in places(ref, settings) if place.layer.spatial]

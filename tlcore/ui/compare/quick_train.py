@@ -8,7 +8,7 @@ import streamlit as st
 
 from tlcore.datasets.dataset import Dataset
 from tlcore.errors import TLCoreError
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.store import load_run, run_info
@@ -24,7 +24,7 @@ TOKEN = "_teach-token"
 NAMED = 5  # classes
 
 
-def teach(dataset: Dataset, ref: Pretrained | None, settings: Settings) -> None:
+def teach(dataset: Dataset, ref: ModelRef | None, settings: Settings) -> None:
     """Offer to teach a head on this dataset, or show how far it is."""
     run = chosen(Choice.TEACHING)
     if run and _learning(run, settings):
@@ -40,7 +40,7 @@ def teach(dataset: Dataset, ref: Pretrained | None, settings: Settings) -> None:
         st.page_link(UPLOAD.file, label="Bring your own images first", icon=UPLOAD.icon)
 
 
-def _offer(dataset: Dataset, ref: Pretrained, settings: Settings) -> None:
+def _offer(dataset: Dataset, ref: ModelRef, settings: Settings) -> None:
     names = ", ".join(label(name) for name in dataset.classes[:NAMED])
     more = " …" if len(dataset.classes) > NAMED else ""
     st.markdown(

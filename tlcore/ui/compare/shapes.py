@@ -8,7 +8,7 @@ import streamlit as st
 
 from tlcore.datasets.dataset import Sample
 from tlcore.models.catalog import MODES
-from tlcore.models.predictions import Head, NetworkRef, Pretrained, ShapePath
+from tlcore.models.predictions import Head, ModelRef, ShapePath
 from tlcore.settings import Settings
 from tlcore.training.config import POOLINGS
 from tlcore.training.run import RunInfo
@@ -28,7 +28,7 @@ WORDS = {
 
 def path_view(
     sample: Sample,
-    ref: Pretrained,
+    ref: ModelRef,
     run: RunInfo | None,
     wanted: int,
     settings: Settings,
@@ -59,7 +59,7 @@ def duration_of(seconds: float) -> str:
     return duration(seconds) if seconds >= 0.0095 else f"{seconds * 1000:.1f} ms"
 
 
-def _whose(ref: Pretrained, run: RunInfo | None) -> NetworkRef:
+def _whose(ref: ModelRef, run: RunInfo | None) -> ModelRef:
     """The left network's path or the run's own, where they differ."""
     if run is None:
         return ref

@@ -10,7 +10,7 @@ import streamlit as st
 
 from tlcore.errors import WeightsMissing
 from tlcore.models.catalog import BACKBONES, Backbone
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import find, ready, with_weights
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo, run_labels
@@ -39,13 +39,13 @@ class Sides:
     row: Backbone
     size: int  # of the first network's input, pixels
     fit: str
-    networks: tuple[Pretrained, ...]  # none where weights are missing, which has been shown
+    networks: tuple[ModelRef, ...]  # none where weights are missing, which has been shown
     runs: tuple[RunInfo, ...]  # the chosen one first
 
 
 def left_side(
     options: Any, more: Any, settings: Settings
-) -> tuple[Backbone, int, str, list[Pretrained]]:
+) -> tuple[Backbone, int, str, list[ModelRef]]:
     """Choose the backbone, in ``options`` its size and geometry, in ``more`` a second one."""
     side_title("ImageNet's network", "pretrained", "1000 classes")
     row = backbone_select(settings)
@@ -56,7 +56,7 @@ def left_side(
     first = _with_top(row, size, how, settings)
     found = [] if first is None else [first]
     if second is not None:
-        found.append(with_weights(Pretrained(second.name, second.size, how), settings))
+        found.append(with_weights(ModelRef(second.name, second.size, how), settings))
     return row, size, how, found
 
 
@@ -72,7 +72,7 @@ def right_side(more: Any, settings: Settings) -> list[RunInfo]:
         return [first, *_also(others, settings)]
 
 
-def _with_top(row: Backbone, size: int, how: str, settings: Settings) -> Pretrained | None:
+def _with_top(row: Backbone, size: int, how: str, settings: Settings) -> ModelRef | None:
     ref = pretrained(row, size, how, settings)
     if ref is not None and not ref.top:  # its body is here, its 1000 classes are not
         try:

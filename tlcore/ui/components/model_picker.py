@@ -7,7 +7,7 @@ import streamlit as st
 from tlcore.datasets.geometry import FITS
 from tlcore.errors import BadConfig, WeightsMissing
 from tlcore.models.catalog import BACKBONES, DEFAULT, MODES, Backbone
-from tlcore.models.predictions import NetworkRef, Pretrained, Trained
+from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import find, ready, with_weights
 from tlcore.settings import Settings
 from tlcore.training.store import run_info
@@ -56,7 +56,7 @@ def view_options(row: Backbone, *, top: bool, bars: bool) -> tuple[int, str]:
     return int(size), how
 
 
-def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> Pretrained | None:
+def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> ModelRef | None:
     """Return the network to ask, or None where its weights are missing and that has been shown.
 
     The files with the top are preferred, so that all pages ask the same loaded network.
@@ -68,13 +68,13 @@ def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> Pretra
             offer_weights(row, missing, settings)
             return None
         random_badge(row, "Random weights: this means nothing")
-        return Pretrained(row.name, size, how, random=True, top=_has_top(row, size))
-    return with_weights(Pretrained(row.name, size, how, top=top), settings)
+        return ModelRef(row.name, size, how, random=True, top=_has_top(row, size))
+    return with_weights(ModelRef(row.name, size, how, top=top), settings)
 
 
-def view_of(ref: NetworkRef, settings: Settings) -> tuple[int, str]:
+def view_of(ref: ModelRef, settings: Settings) -> tuple[int, str]:
     """Return the size and geometry in which a network sees an image."""
-    if isinstance(ref, Trained):
+    if ref.run:
         config = run_info(ref.run, settings).config
         return config.size, config.fit
     return ref.size, ref.fit

@@ -14,7 +14,7 @@ from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import Judged
 from tlcore.evaluation.metrics import cell
 from tlcore.evaluation.predictions import imagenet_of
-from tlcore.models.predictions import Pretrained
+from tlcore.models.predictions import ModelRef
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
@@ -85,7 +85,7 @@ def large(run: Run, sample: Sample, told: str, settings: Settings) -> None:
 def _both(run: Run, sample: Sample, settings: Settings) -> None:
     look = look_options()
     left, right = st.columns(2, gap="large")
-    ref: Pretrained | None = imagenet_of(run.info.config, settings)
+    ref: ModelRef | None = imagenet_of(run.info.config, settings)
     with left:
         st.html('<p class="side pretrained">ImageNet</p>')
         if ref is None:

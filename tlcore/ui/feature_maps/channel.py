@@ -9,7 +9,7 @@ import streamlit as st
 from tlcore.activations.values import ChannelLook, Look
 from tlcore.datasets.dataset import Sample
 from tlcore.inference.top_images import Best, Excitement, excitement
-from tlcore.models.predictions import Layer, NetworkRef
+from tlcore.models.predictions import Layer, ModelRef
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import open_set, set_title, tiles
@@ -93,7 +93,7 @@ def _seen(found: ChannelLook) -> str:
     return f"Strongest at row {row + 1}, column {column + 1} of the map{first}, {what}."
 
 
-def _exciting(ref: NetworkRef, layer: str, number: int, settings: Settings) -> None:
+def _exciting(ref: ModelRef, layer: str, number: int, settings: Settings) -> None:
     dataset = open_set(chosen(Choice.SET), settings)
     found = excitement(dataset, ref, layer, settings)
     st.markdown(f"**What excites it most** in {plain(set_title(dataset.name))}")
@@ -119,9 +119,7 @@ def _exciting(ref: NetworkRef, layer: str, number: int, settings: Settings) -> N
 
 
 @st.fragment(run_every=0.2)
-def _working(
-    found: Excitement, ref: NetworkRef, layer: str, number: int, settings: Settings
-) -> None:
+def _working(found: Excitement, ref: ModelRef, layer: str, number: int, settings: Settings) -> None:
     """One part at each tick, so that the page answers in between and a stop is at once."""
     with boundary():
         found.step(

@@ -7,7 +7,7 @@ import streamlit as st
 from tlcore.activations.tiles import Layout
 from tlcore.activations.values import Look, Pair, Tiles, View
 from tlcore.datasets.dataset import Sample
-from tlcore.models.predictions import Layer, Pretrained, Trained
+from tlcore.models.predictions import Layer, ModelRef
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo, run_labels
@@ -34,7 +34,7 @@ def before_and_after(
     if info is None:
         return
     config = info.config
-    if isinstance(look.ref, Pretrained) and look.ref.backbone != config.backbone:
+    if not look.ref.run and look.ref.backbone != config.backbone:
         st.info(
             f"This run is built on {config.backbone}. Choose {config.backbone} above to compare "
             "its layers.",
@@ -48,7 +48,7 @@ def before_and_after(
             icon=":material/info:",
         )
         return
-    before = Pretrained(config.backbone, config.size, config.fit, config.random_weights, top=False)
+    before = ModelRef(config.backbone, config.size, config.fit, config.random_weights, top=False)
     sides = look_of(sample, before), look_of(sample, info.ref)
     paging = f"before-{layer.name}-{layer.output_shape[-1]}"
     pair = pair_page(*sides, layer.name, _half(view, paging), settings)
@@ -107,7 +107,7 @@ def other_image(sample: Sample, settings: Settings) -> Sample | None:
 
 def _run(look: Look, settings: Settings) -> RunInfo | None:
     """Return the run whose change is shown; None where it has been said why there is none."""
-    if isinstance(look.ref, Trained):
+    if look.ref.run:
         return run_info(look.ref.run, settings)
     if damaged_head(settings):
         return None

@@ -9,7 +9,7 @@ import streamlit as st
 from tlcore.activations.values import MapPage, Place, View
 from tlcore.datasets.dataset import Sample
 from tlcore.models.catalog import BACKBONES
-from tlcore.models.predictions import Layer, NetworkRef, Pretrained
+from tlcore.models.predictions import Layer, ModelRef
 from tlcore.settings import Settings
 from tlcore.training.store import run_info
 from tlcore.ui.components.clickable import clickable
@@ -31,7 +31,7 @@ from tlcore.ui.widgets import segments, select
 WHOSE = {"pretrained": ":blue[●] ImageNet's network", "head": ":orange[●] Your own"}
 
 
-def network_picker(settings: Settings) -> NetworkRef | None:
+def network_picker(settings: Settings) -> ModelRef | None:
     """Choose whose maps to see; None where that has been explained instead."""
     with st.container(key="whose"):
         whose, which, options = st.columns([5, 4, 3], gap="medium", vertical_alignment="bottom")
@@ -53,7 +53,7 @@ def network_picker(settings: Settings) -> NetworkRef | None:
 
 
 @st.fragment
-def walk(sample: Sample, ref: NetworkRef, settings: Settings) -> None:
+def walk(sample: Sample, ref: ModelRef, settings: Settings) -> None:
     """Walk through the layers. Only this part of the page runs again with each step."""
     with boundary():
         layers = places(ref, settings)
@@ -77,7 +77,7 @@ def walk(sample: Sample, ref: NetworkRef, settings: Settings) -> None:
         more(sample, look, layers, layer, view, settings)
 
 
-def _steps(layers: Sequence[Place], ref: NetworkRef, settings: Settings) -> tuple[Layer, str, View]:
+def _steps(layers: Sequence[Place], ref: ModelRef, settings: Settings) -> tuple[Layer, str, View]:
     """Choose a layer, by name or one step on; an early one that shows much at first.
 
     Returns:
@@ -135,9 +135,9 @@ def _whose() -> str:
     return segments("Network", list(WHOSE), Choice.NETWORK, words=lambda whose: WHOSE[whose])
 
 
-def _first_look(ref: NetworkRef, names: Sequence[str], settings: Settings) -> str:
+def _first_look(ref: ModelRef, names: Sequence[str], settings: Settings) -> str:
     """The second stage of the backbone: edges and colours have just become textures."""
-    if isinstance(ref, Pretrained):
+    if not ref.run:
         row = BACKBONES[ref.backbone]
     else:
         row = BACKBONES[run_info(ref.run, settings).config.backbone]
