@@ -4,12 +4,12 @@ import streamlit as st
 
 from tlcore.ui.components.weights import weights_overview
 from tlcore.ui.fine_tune.run_list import recent_runs
-from tlcore.ui.home import doors, first_steps
+from tlcore.ui.home import first_steps, page_links
 from tlcore.ui.shell import HOME, page
 
 with page(HOME) as settings:
     first_steps(settings)
-    doors()
+    page_links()
 
     ready, runs = st.columns(2, gap="large")
     with ready:

@@ -3,13 +3,13 @@
 import streamlit as st
 
 from tlcore.ui.shell import COMPARE, TUNE, UPLOAD, boundary, next_steps, page
-from tlcore.ui.upload.import_form import bring, last_report
-from tlcore.ui.upload.view import data_set
+from tlcore.ui.upload.import_form import import_form, last_report
+from tlcore.ui.upload.view import dataset_view
 
 with page(UPLOAD) as settings:
     with boundary():
-        bring(settings)
+        import_form(settings)
     last_report()
     st.subheader("Your datasets", anchor=False)
-    data_set(settings)
+    dataset_view(settings)
     next_steps(COMPARE, TUNE)

@@ -5,8 +5,8 @@ import streamlit as st
 from tlcore.ui.compare.answers import head_answers, network_answers, table
 from tlcore.ui.compare.batch import many_view
 from tlcore.ui.compare.gradcam import look_options, why_heads, why_networks
-from tlcore.ui.compare.quick_train import teach
-from tlcore.ui.compare.shapes import path_view
+from tlcore.ui.compare.quick_train import quick_train
+from tlcore.ui.compare.shapes import shapes_view
 from tlcore.ui.compare.sides import VIEWS, Sides, left_side, right_side
 from tlcore.ui.components.dataset_picker import open_set
 from tlcore.ui.components.framing import show_seen
@@ -30,7 +30,7 @@ with page(COMPARE) as settings:
     with right, boundary():
         runs = right_side(more, settings)
         if not runs:
-            teach(dataset, networks[0] if networks else None, settings)
+            quick_train(dataset, networks[0] if networks else None, settings)
     with shown, boundary():
         show_seen(sample, size, fit, settings, colours().pretrained)
 
@@ -52,7 +52,7 @@ with page(COMPARE) as settings:
     if view != "many" and networks:
         with boundary():
             head = runs[0] if runs else None
-            path_view(sample, networks[0], head, len(dataset.classes), settings)
+            shapes_view(sample, networks[0], head, len(dataset.classes), settings)
         if answers:
             table(answers[0])
     next_steps(MAPS, TUNE)

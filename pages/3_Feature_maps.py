@@ -1,11 +1,11 @@
 """What one layer of a network sees in one image: its feature maps as a page of tiles."""
 
 from tlcore.ui.components.image_picker import image_picker
-from tlcore.ui.feature_maps.view import network_picker, walk
+from tlcore.ui.feature_maps.view import layer_view, network_picker
 from tlcore.ui.shell import COMPARE, MAPS, TUNE, next_steps, page
 
 with page(MAPS) as settings:
     sample = image_picker(settings)
     if ref := network_picker(settings):
-        walk(sample, ref, settings)
+        layer_view(sample, ref, settings)
     next_steps(COMPARE, TUNE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tlcore.evaluation.intervals import share_of
+from tlcore.evaluation.intervals import proportion_of
 from tlcore.percentages import bounds, percent, points, probability, signed_points
 
 
@@ -62,4 +62,4 @@ def test_an_interval_never_reads_as_one_value() -> None:
     assert bounds(0.897, 0.9731) == "90–97"
     assert bounds(0.9989, 0.99996) == "99.9–100.0"
     assert bounds(0.0, 0.0008) == "0.0–0.1"
-    assert share_of(4999, 5000).short == ">99% (99.9–100.0)"
+    assert proportion_of(4999, 5000).short == ">99% (99.9–100.0)"

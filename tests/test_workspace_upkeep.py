@@ -15,15 +15,15 @@ from tests.old_workspace import DATASET, FINISHED, STOPPED, unpack
 from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import (
-    delete_set,
-    import_set,
-    list_sets,
-    load_set,
-    rename_set,
+    delete_dataset,
+    import_dataset,
+    list_datasets,
+    load_dataset,
+    rename_dataset,
     thumbnail,
 )
 from tlcore.errors import BadDataset, RunError
-from tlcore.inference.top_images import excitement
+from tlcore.inference.top_images import find_top_images
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_json
@@ -45,9 +45,9 @@ def test_of_two_who_give_the_same_name_one_is_refused(
     workspace: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both are held just before they rename, as long as the other may come to the same place."""
-    images = images_of(load_set(DATASET, workspace))[:2]
+    images = images_of(load_dataset(DATASET, workspace))[:2]
     for name in ("one", "other"):
-        import_set(name, from_uploads(images), workspace)
+        import_dataset(name, from_uploads(images), workspace)
     meeting, move = threading.Barrier(2), Path.rename
 
     def late(path: Path, target: Path) -> Path:
@@ -57,7 +57,7 @@ def test_of_two_who_give_the_same_name_one_is_refused(
 
     def rename(name: str) -> str:
         try:
-            rename_set(name, "wanted", workspace)
+            rename_dataset(name, "wanted", workspace)
         except BadDataset as error:
             return str(error)
         return ""
@@ -67,7 +67,7 @@ def test_of_two_who_give_the_same_name_one_is_refused(
         words = sorted(pool.map(rename, ("one", "other")))
     assert words[0] == ""
     assert "which is taken" in words[1]
-    assert len(list_sets(workspace)) == 3
+    assert len(list_datasets(workspace)) == 3
 
 
 @pytest.mark.parametrize("run", ["..", ".", "", ".hidden", "../runs", f"../runs/{FINISHED}", "\0"])
@@ -88,22 +88,22 @@ def test_what_a_killed_deletion_left_is_removed_by_the_next(workspace: Settings)
 
 
 def test_thumbnails_of_a_deleted_dataset_go_but_those_of_others_stay(workspace: Settings) -> None:
-    samples = load_set(DATASET, workspace).samples
+    samples = load_dataset(DATASET, workspace).samples
     for sample in samples:
         thumbnail(sample, workspace)
-    kept = images_of(load_set(DATASET, workspace))[:2]
-    import_set("other", from_uploads(kept), workspace)
-    others = {sample.sha256 for sample in load_set("other", workspace).samples}
+    kept = images_of(load_dataset(DATASET, workspace))[:2]
+    import_dataset("other", from_uploads(kept), workspace)
+    others = {sample.sha256 for sample in load_dataset("other", workspace).samples}
     (workspace.datasets / "damaged").mkdir()
     (workspace.datasets / "damaged" / "images").touch()  # a file where a folder should be
-    delete_set(DATASET, workspace)
+    delete_dataset(DATASET, workspace)
     left = {path.name[:64] for path in (workspace.home / "thumbnails").rglob("*.jpg")}
     assert left == others
 
 
 def test_what_excites_channels_fills_no_more_than_its_limit(workspace: Settings) -> None:
     """Of three layers two fit: the one looked at longest ago is computed again."""
-    dataset = load_set(DATASET, workspace)
+    dataset = load_dataset(DATASET, workspace)
     computed: list[int] = []
 
     def ask(paths: object) -> tuple[Floats, tuple[str, ...]]:
@@ -115,7 +115,9 @@ def test_what_excites_channels_fills_no_more_than_its_limit(workspace: Settings)
     def look(layer: str) -> int:
         """Return the parts that had to be computed."""
         before = len(computed)
-        found = excitement(dataset, ModelRef("MobileNet-0.25", 64, random=True), layer, settings)
+        found = find_top_images(
+            dataset, ModelRef("MobileNet-0.25", 64, random=True), layer, settings
+        )
         while not found.complete:
             found.step(ask)
         return len(computed) - before

@@ -26,7 +26,7 @@ import keras
 import tensorflow as tf
 
 from tlcore.activations import render as drawing
-from tlcore.activations.values import Look, View
+from tlcore.activations.values import ActivationRequest, DisplayOptions
 from tlcore.datasets.image_io import content_id, read
 from tlcore.errors import WeightsMissing
 from tlcore.inference import activation_tasks as activations
@@ -63,14 +63,14 @@ def usable(name: str, settings: Settings) -> ModelRef:
     """ImageNet's weights where they are here, else random ones: as fast."""
     ref = ModelRef(name, 224, top=False)
     try:
-        tasks.network(settings, ref)
+        tasks.loaded_model(settings, ref)
         return ref
     except WeightsMissing:
         return ModelRef(name, 224, random=True, top=False)
 
 
 def speed(ref: ModelRef, photos: list[Path], settings: Settings, inference: Inference) -> None:
-    network = tasks.network(settings, ref)
+    network = tasks.loaded_model(settings, ref)
     spatial = network.graph.spatial[1:]
     say(f"\n{ref.backbone}, {ref.size} px, {len(spatial)} spatial layers")
     say(f"{'':34}{'in this process':>42}{'as the page asks':>21}")
@@ -109,13 +109,13 @@ def one_layer(
 ) -> tuple[float, float, float, float]:
     """Return ms, the least of all rounds, the steps of a round one after the other: bare pass
     (decoding, preprocessing, compiled sub-model), drawing, first look, look at the next layer."""
-    network = tasks.network(settings, ref)
+    network = tasks.loaded_model(settings, ref)
     part = keras.Model(network.graph.input, network.graph.outputs[layer])
     signature = tf.TensorSpec((1, ref.size, ref.size, 3), tf.float32)
     compiled = tf.function(lambda batch: part(batch, training=False)).get_concrete_function(
         signature
     )
-    view = View()
+    view = DisplayOptions()
     rounds: list[list[float]] = []
     for number in range(len(photos) + 1):
         path = photos[number % len(photos)]
@@ -127,7 +127,7 @@ def one_layer(
         )
         draw, _ = timed(lambda maps=maps: drawing.tiles(maps, drawing.page_of(maps, view)[0], view))
         activations._kept.cache_clear()
-        look = Look(path, sha, ref)
+        look = ActivationRequest(path, sha, ref)
         first, _ = timed(lambda look=look: activations.map_page(settings, look, layer, view))
         after, _ = timed(lambda look=look: activations.map_page(settings, look, following, view))
         if number:  # the first round compiles
@@ -147,11 +147,13 @@ def as_the_page_asks(
         for number, path in enumerate([photos[0], *photos]):
             unseen = Path(folder) / f"{number}.jpg"
             unseen.write_bytes(path.read_bytes() + f"{layer} {number}".encode())
-            look = Look(unseen, content_id(unseen.read_bytes()), ref)
-            first, _ = timed(lambda look=look: inference.ask(PAGE, look, layer, View()))
-            inference.ahead(PAGE, look, following, View())
+            look = ActivationRequest(unseen, content_id(unseen.read_bytes()), ref)
+            first, _ = timed(lambda look=look: inference.ask(PAGE, look, layer, DisplayOptions()))
+            inference.ahead(PAGE, look, following, DisplayOptions())
             time.sleep(LOOKED)
-            after, _ = timed(lambda look=look: inference.ask(PAGE, look, following, View()))
+            after, _ = timed(
+                lambda look=look: inference.ask(PAGE, look, following, DisplayOptions())
+            )
             if number:  # the first round compiles
                 rounds.append((first, after))
     first, after = (min(column) for column in zip(*rounds, strict=True))
@@ -167,13 +169,17 @@ def timed(do: Callable[[], object]) -> tuple[float, object]:
 def memory(refs: list[ModelRef], photos: list[Path], settings: Settings, switches: int) -> None:
     activations._kept.cache_clear()
     generator = np.random.default_rng(0)
-    looks = [Look(path, content_id(path.read_bytes()), ref) for path in photos[:20] for ref in refs]
+    looks = [
+        ActivationRequest(path, content_id(path.read_bytes()), ref)
+        for path in photos[:20]
+        for ref in refs
+    ]
     sizes = []
     for number in range(3 * switches):
         look = looks[generator.integers(len(looks))]
-        spatial = tasks.network(settings, look.ref).graph.spatial
+        spatial = tasks.loaded_model(settings, look.ref).graph.spatial
         layer = spatial[generator.integers(len(spatial))]
-        activations.map_page(settings, look, layer, View())
+        activations.map_page(settings, look, layer, DisplayOptions())
         sizes.append(resident())
         if number == 0 or (number + 1) % (switches // 2) == 0:
             kept, bound = activations.kept(settings)

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from tlcore.datasets.decoding import THREADS
-from tlcore.datasets.importing import import_set
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import known
 from tlcore.datasets.sources import from_folder
 from tlcore.settings import PROJECT, Settings
@@ -63,7 +63,7 @@ def decode_only(paths: list[Path]) -> float:
 def bring(folder: Path, name: str, settings: Settings) -> tuple[float, float]:
     """Seconds of the import and of the doctor's report."""
     started = time.perf_counter()
-    report = import_set(name, from_folder(folder, settings.limits), settings)
+    report = import_dataset(name, from_folder(folder, settings.limits), settings)
     assert not report.refused
     between = time.perf_counter()
     found = known(name, settings)

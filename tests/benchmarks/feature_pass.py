@@ -14,7 +14,7 @@ from tlcore.datasets.image_io import read
 from tlcore.datasets.sources import read_folder
 from tlcore.training.augmentation import FORWARD, Request, hashed
 from tlcore.training.config import RunConfig
-from tlcore.training.features import Supply
+from tlcore.training.features import FeatureSource
 
 ROUNDS = 3
 
@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
     config = RunConfig(str(folder.resolve()), size=160)
     ratios = []
     with ours.empty_home() as settings:
-        network = Supply(config, 2, settings).whole
+        network = FeatureSource(config, 2, settings).whole
         network.forward(np.zeros((FORWARD, 160, 160, 3), np.uint8), ["pooling-avg"])  # traced
         for place in range(ROUNDS):
             began = time.perf_counter()
@@ -36,7 +36,7 @@ def main(folder: Path) -> None:
                 network.forward(np.stack(pixels[start : start + FORWARD]), ["pooling-avg"])
             bare = time.perf_counter()
             fresh = ours.replace(settings, home=settings.home / str(place))
-            supply = Supply(config, 2, fresh)
+            supply = FeatureSource(config, 2, fresh)
             supply.__dict__["whole"] = network  # built and traced before the clock starts
             supply.compute(
                 ["pooling-avg"],

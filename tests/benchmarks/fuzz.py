@@ -19,10 +19,10 @@ from pathlib import Path
 from random import Random
 
 from tests.datasets.files import every_format, jpeg, mutated, zipped
-from tlcore.datasets.importing import import_set
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import known
 from tlcore.datasets.sources import from_uploads, from_zip
-from tlcore.datasets.store import delete_set
+from tlcore.datasets.store import delete_dataset
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
 
@@ -73,7 +73,7 @@ def main() -> None:
 
 def attempt(what: str, incoming: list, settings: Settings, told: Counter[str]) -> None:  # type: ignore[type-arg]
     try:
-        report = import_set("fuzzed", incoming, settings)
+        report = import_dataset("fuzzed", incoming, settings)
     except BadDataset:
         told["imports refused"] += 1
         return
@@ -82,7 +82,7 @@ def attempt(what: str, incoming: list, settings: Settings, told: Counter[str]) -
     told["files taken"] += report.added
     told["files refused"] += len(report.refused)
     known("fuzzed", settings)
-    delete_set("fuzzed", settings)
+    delete_dataset("fuzzed", settings)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ import numpy as np
 from tlcore.training import checkpoint
 from tlcore.training.batches import Part, Stored, targets_of
 from tlcore.training.config import RunConfig
-from tlcore.training.feature_cache import Shelf
-from tlcore.training.feature_keys import ShelfKey
+from tlcore.training.feature_cache import FeatureStore
+from tlcore.training.feature_keys import FeatureKey
 from tlcore.training.head import Head
 from tlcore.training.history import EventLog, history, read_events
 from tlcore.training.loop import Loop, fit
@@ -56,7 +56,7 @@ def plain(values: np.ndarray, targets: np.ndarray) -> float:
 
 def ours(values: np.ndarray, labels: np.ndarray, folder: Path) -> float:
     """The real stage: values (IMAGES + JUDGED, FEATURES), the first to learn from."""
-    shelf = Shelf(folder, ShelfKey("benchmark", "", "pooling-avg", 0, "crop"), (FEATURES,))
+    shelf = FeatureStore(folder, FeatureKey("benchmark", "", "pooling-avg", 0, "crop"), (FEATURES,))
     shelf.append([number.to_bytes(32, "big") for number in range(len(values))], values)
     rows, targets = np.arange(len(values)), targets_of(labels, 1)
     train, val = (

@@ -27,7 +27,7 @@ from PIL import Image
 
 from tlcore.datasets.image_io import read
 from tlcore.inference.client import Inference
-from tlcore.models.model import BATCH, Network, load_pretrained, predict_many
+from tlcore.models.model import BATCH, LoadedModel, load_pretrained, predict_many
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 
@@ -58,7 +58,7 @@ ENDINGS = {".jpg", ".jpeg"}
 
 
 def singles(
-    network: Network, ref: ModelRef, files: Sequence[Path], settings: Settings
+    network: LoadedModel, ref: ModelRef, files: Sequence[Path], settings: Settings
 ) -> dict[str, float]:
     """One image after the other, warm: bare, the core, the worker process."""
     inference = Inference(settings)
@@ -91,7 +91,7 @@ def singles(
 
 
 def batches(
-    network: Network, files: Sequence[Path], rounds: int, settings: Settings
+    network: LoadedModel, files: Sequence[Path], rounds: int, settings: Settings
 ) -> dict[str, Any]:
     """A thousand images: ours beside tf.data with TensorFlow's own decoder, and with Pillow."""
     ways: dict[str, Callable[[], int]] = {
@@ -117,7 +117,7 @@ def batches(
     return told
 
 
-def _tensorflow_decoder(network: Network, files: Sequence[Path]) -> tf.data.Dataset:
+def _tensorflow_decoder(network: LoadedModel, files: Sequence[Path]) -> tf.data.Dataset:
     """The crop as TensorFlow does it: decode, cut, resize with antialiasing, scale."""
 
     def load(path: Any) -> Any:
@@ -133,7 +133,7 @@ def _tensorflow_decoder(network: Network, files: Sequence[Path]) -> tf.data.Data
     return names.map(load, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _pillow_decoder(network: Network, files: Sequence[Path]) -> tf.data.Dataset:
+def _pillow_decoder(network: LoadedModel, files: Sequence[Path]) -> tf.data.Dataset:
     """The same with Pillow, whose pixels are the ones that the page shows."""
     size = network.size
 
@@ -153,7 +153,7 @@ def _pillow_decoder(network: Network, files: Sequence[Path]) -> tf.data.Dataset:
     return names.map(shaped, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _run(network: Network, images: tf.data.Dataset) -> int:
+def _run(network: LoadedModel, images: tf.data.Dataset) -> int:
     count = 0
     for batch in images.batch(BATCH).prefetch(tf.data.AUTOTUNE):
         count += len(tf.nn.softmax(network.forward(batch)).numpy())

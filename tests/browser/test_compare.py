@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.browser.conftest import Tab
-from tlcore.datasets.importing import import_set
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder
 from tlcore.settings import Settings
 
@@ -51,7 +51,7 @@ def test_a_batch_stops_a_row_opens_its_image_and_the_camera_brings_one(
     tab: Tab, real: Settings, shared: Path
 ) -> None:
     """398 images are more than one can answer before Stop is clicked."""
-    import_set("insects", from_folder(shared / "datasets" / "hymenoptera"), real)
+    import_dataset("insects", from_folder(shared / "datasets" / "hymenoptera"), real)
     tab.open("/Compare?set=insects&view=many")
     tab.page.get_by_role("button", name="Answer 398 images").click()
     tab.page.get_by_text("of 398 images · about").wait_for()  # the first chunk has come back

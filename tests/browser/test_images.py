@@ -9,7 +9,7 @@ from tests.pages.conftest import Opened, texts
 from tests.pages.test_upload import jpeg
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import import_set, load_set
+from tlcore.datasets.store import import_dataset, load_dataset
 from tlcore.settings import Settings
 from tlcore.ui.components.image_picker import MY_IMAGES
 
@@ -57,8 +57,8 @@ def test_the_choice_goes_along_to_another_page(opened: Opened, workspace: Settin
 
 def test_a_link_restores_set_and_image(opened: Opened, workspace: Settings) -> None:
     uploads = [jpeg(number)[:2] for number in (1, 2, 3)]
-    import_set("mine", from_uploads(uploads), workspace)
-    third = load_set("mine", workspace).samples[2]
+    import_dataset("mine", from_uploads(uploads), workspace)
+    third = load_dataset("mine", workspace).samples[2]
     at = opened("Compare", set="mine", image=third.sha256)
     assert at.selectbox(key="select-set").value == "mine"
     assert "3 of 3" in shown(at)
@@ -68,7 +68,7 @@ def test_a_link_restores_set_and_image(opened: Opened, workspace: Settings) -> N
 def test_the_same_image_twice_does_not_stop_the_walk(opened: Opened, workspace: Settings) -> None:
     name, data, _ = jpeg(1)
     uploads = [("a.jpg", data), ("b.jpg", data), (name, jpeg(2)[1])]
-    import_set("mine", from_uploads(uploads), workspace)
+    import_dataset("mine", from_uploads(uploads), workspace)
     at = opened("Compare", set="mine")
     assert "1 of 2" in shown(at)
     at.button(key="next").click().run()
@@ -86,7 +86,7 @@ def test_a_fresh_image_goes_to_my_images_and_is_chosen(
     assert "daisy 7.jpg" in shown(at)
     at.file_uploader(key="own-1").set_value([jpeg(8)]).run()
     assert "daisy 8.jpg" in shown(at)
-    assert len(load_set(MY_IMAGES, workspace).samples) == 2
+    assert len(load_dataset(MY_IMAGES, workspace).samples) == 2
 
 
 def test_a_fresh_file_that_is_no_image_is_refused_once(opened: Opened, workspace: Settings) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.browser.conftest import Tab, until
 from tlcore.datasets.edits import relabel
 from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
-from tlcore.datasets.splits import Division, divide_set
+from tlcore.datasets.splits import SplitPlan, split_dataset
 from tlcore.datasets.store import load_state
 from tlcore.evaluation.corrections import came_after
 from tlcore.settings import Settings
@@ -24,7 +24,7 @@ WRONG = 4  # validation images that are given the label of another class
 def mislabelled(real: Settings) -> tuple[str, list[str]]:
     """A run on the sample, some of whose labels are wrong; its id and the images' keys."""
     ensure_sample(real)
-    state = divide_set(SAMPLE_NAME, Division(val=0.3, test=0), real)
+    state = split_dataset(SAMPLE_NAME, SplitPlan(val=0.3, test=0), real)
     truth, other = list(state.counts)[:2]
     keys = [item.key for item in state.used if item.split == "val" and item.label == truth][:WRONG]
     relabel(SAMPLE_NAME, keys, other, real)

@@ -11,7 +11,7 @@ import pytest
 from tests.browser.conftest import Tab, until
 from tests.evaluation.conftest import trained
 from tests.images import write_patches
-from tlcore.datasets.importing import import_set
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder
 from tlcore.models.weights import ready
 from tlcore.settings import Settings
@@ -29,7 +29,7 @@ RECIPE = RunConfig(
 @pytest.fixture(scope="module")
 def first(real: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("actions")
-    import_set("patches", from_folder(write_patches(folder / "set")), real)
+    import_dataset("patches", from_folder(write_patches(folder / "set")), real)
     return trained(RECIPE, real)
 
 

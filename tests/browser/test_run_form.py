@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.browser.conftest import Tab, until
 from tests.images import write_patches
-from tlcore.datasets.importing import import_set
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder
 from tlcore.settings import Settings
 from tlcore.training.status import FINISHED
@@ -14,7 +14,7 @@ from tlcore.training.store import run_info
 
 
 def test_from_the_cost_to_a_rate_that_was_found(tab: Tab, real: Settings, tmp_path: Path) -> None:
-    import_set("priced", from_folder(write_patches(tmp_path / "set")), real)
+    import_dataset("priced", from_folder(write_patches(tmp_path / "set")), real)
     tab.open("/Fine_tune?set=priced")
     tab.choose("Dataset", "priced")
     tab.choose("Backbone", "MobileNet-0.25")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.browser.conftest import Server, Tab, playwright, until
 from tlcore.datasets.sample import SAMPLE_NAME
-from tlcore.datasets.store import load_set
+from tlcore.datasets.store import load_dataset
 from tlcore.settings import Settings
 from tlcore.training.store import list_runs
 
@@ -73,10 +73,10 @@ def test_photographs_to_answers_and_maps(
     tab.press("Make the dataset")
     tab.page.get_by_text("1 file could not be used").wait_for()
     assert tab.page.get_by_text("holiday.jpg").count()
-    assert len(load_set("Six images", real).samples) == 6
+    assert len(load_dataset("Six images", real).samples) == 6
 
     tab.go("Compare")
-    first = load_set("Six images", real).samples[0]
+    first = load_dataset("Six images", real).samples[0]
     truth = first.file.split("_", 1)[1].removesuffix(".JPEG").replace("_", " ")
     chart = tab.page.locator(".js-plotly-plot").first
     chart.get_by_text(truth).wait_for()
@@ -135,7 +135,7 @@ def test_a_run_from_start_to_its_head(tab: Tab, real: Settings) -> None:
     tab.page.wait_for_url("**/Compare**")
     tab.page.locator(".js-plotly-plot").nth(1).get_by_text("sailboat").wait_for()
     tab.settle()
-    assert load_set(SAMPLE_NAME, real)
+    assert load_dataset(SAMPLE_NAME, real)
     assert tab.errors == []
 
 

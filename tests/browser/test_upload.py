@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.conftest import Tab, until
 from tests.datasets.planted import placeholder
-from tlcore.datasets.store import load_set, load_state
+from tlcore.datasets.store import load_dataset, load_state
 from tlcore.settings import Settings
 
 COPIES, EACH = 2, 24
@@ -49,7 +49,7 @@ def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings)
     tab.press(f"Exclude all but one ({COPIES})")
     tab.press("Exclude them (1)")
     tab.page.get_by_text("Nothing here needs a decision").wait_for()
-    assert load_set(name, real).counts == {"birds": EACH, "other": EACH}
+    assert load_dataset(name, real).counts == {"birds": EACH, "other": EACH}
     before = load_state(name, real).content_hash
 
     view(tab, "Images and labels")
@@ -61,7 +61,7 @@ def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings)
     tab.page.get_by_role("option", name="other").first.click()  # once the list has followed
     tab.settle()
     tab.press("Label")
-    until(lambda: load_set(name, real).counts == {"birds": EACH - 2, "other": EACH + 2})
+    until(lambda: load_dataset(name, real).counts == {"birds": EACH - 2, "other": EACH + 2})
     tab.page.locator(".st-key-undo button >> visible=true").first.click()
     until(lambda: load_state(name, real).content_hash == before)
     tab.settle()
@@ -69,7 +69,7 @@ def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings)
     view(tab, "Train, validation, test")
     tab.press("Divide")
     tab.page.get_by_text("kept for the test").wait_for()
-    assert set(load_set(name, real).counts_by_split) == {"train", "val", "test"}
+    assert set(load_dataset(name, real).counts_by_split) == {"train", "val", "test"}
 
     view(tab, "Overview")
     tab.page.get_by_text("The average image").wait_for()

@@ -7,17 +7,17 @@ from collections import Counter
 import pytest
 
 from tests.datasets.files import encoded, jpeg, scene
-from tlcore.datasets.edits import SetState, undo
-from tlcore.datasets.importing import import_set
+from tlcore.datasets.edits import DatasetState, undo
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import known
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.splits import Division, divide_set, forget_division, split_samples
-from tlcore.datasets.store import load_set, load_state
+from tlcore.datasets.splits import SplitPlan, forget_split, split_dataset, split_samples
+from tlcore.datasets.store import load_dataset, load_state
 from tlcore.errors import BadConfig
 from tlcore.settings import Settings
 
 
-def parts(state: SetState) -> dict[tuple[str, str | None], int]:
+def parts(state: DatasetState) -> dict[tuple[str, str | None], int]:
     return dict(Counter((item.label, item.split) for item in state.used))
 
 
@@ -27,12 +27,12 @@ def mine(settings: Settings) -> str:
     for i in range(0, 20, 2):  # near copies, half the size
         small = scene(i, 160, 120).resize((80, 60))
         files.append((f"a/small-{i}.jpg", encoded(small, "JPEG", quality=90)))
-    import_set("mine", from_uploads(files), settings)
+    import_dataset("mine", from_uploads(files), settings)
     return "mine"
 
 
 def test_each_class_gives_its_shares(mine: str, settings: Settings) -> None:
-    assert parts(divide_set(mine, Division(0.2, 0.1, 3), settings)) == {
+    assert parts(split_dataset(mine, SplitPlan(0.2, 0.1, 3), settings)) == {
         ("a", "train"): 28, ("a", "val"): 8, ("a", "test"): 4,
         ("b", "train"): 21, ("b", "val"): 6, ("b", "test"): 3,
     }  # fmt: skip
@@ -40,7 +40,7 @@ def test_each_class_gives_its_shares(mine: str, settings: Settings) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_copies_stay_on_one_side(seed: int, mine: str, settings: Settings) -> None:
-    state = divide_set(mine, Division(0.3, 0.2, seed), settings)
+    state = split_dataset(mine, SplitPlan(0.3, 0.2, seed), settings)
     groups = known(mine, settings).groups
     assert len(groups) == 10
     for group in groups:
@@ -49,40 +49,40 @@ def test_copies_stay_on_one_side(seed: int, mine: str, settings: Settings) -> No
 
 
 def test_the_seed_decides_and_the_division_is_stored(mine: str, settings: Settings) -> None:
-    one = load_after(mine, Division(seed=1), settings)
-    two = load_after(mine, Division(seed=2, keep=False), settings)
-    again = load_after(mine, Division(seed=1, keep=False), settings)
+    one = load_after(mine, SplitPlan(seed=1), settings)
+    two = load_after(mine, SplitPlan(seed=2, keep=False), settings)
+    again = load_after(mine, SplitPlan(seed=1, keep=False), settings)
     assert one == again != two
     undo(mine, settings)
     assert splits(mine, settings) == two
 
 
-def load_after(name: str, division: Division, settings: Settings) -> dict[str, str | None]:
-    divide_set(name, division, settings)
+def load_after(name: str, division: SplitPlan, settings: Settings) -> dict[str, str | None]:
+    split_dataset(name, division, settings)
     return splits(name, settings)
 
 
 def splits(name: str, settings: Settings) -> dict[str, str | None]:
-    return {sample.file: sample.split for sample in load_set(name, settings).samples}
+    return {sample.file: sample.split for sample in load_dataset(name, settings).samples}
 
 
 def test_a_split_given_by_folders_is_kept_and_its_copies_follow(settings: Settings) -> None:
     files = [(f"val/a/{i}.jpg", jpeg(i)) for i in range(5)]
     files += [(f"train/a/{i}.jpg", jpeg(i)) for i in range(10, 30)]
-    import_set("mine", from_uploads(files), settings)
+    import_dataset("mine", from_uploads(files), settings)
     before = splits("mine", settings)
-    assert splits("mine", settings) == load_after("mine", Division(), settings) == before
+    assert splits("mine", settings) == load_after("mine", SplitPlan(), settings) == before
     more = [(f"a/copy-{i}.jpg", jpeg(i)) for i in range(3)]
     more += [(f"a/{i}.jpg", jpeg(i)) for i in range(40, 45)]
-    import_set("other", from_uploads([*files, *more]), settings)
-    after = load_after("other", Division(), settings)
+    import_dataset("other", from_uploads([*files, *more]), settings)
+    after = load_after("other", SplitPlan(), settings)
     assert all(after[file] == part for file, part in before.items())
     assert {after[f"a/copy-{i}.jpg"] for i in range(3)} == {"val"}
 
 
 def test_the_test_part_is_in_neither_side_of_a_run(mine: str, settings: Settings) -> None:
-    divide_set(mine, Division(0.2, 0.2), settings)
-    dataset = load_set(mine, settings)
+    split_dataset(mine, SplitPlan(0.2, 0.2), settings)
+    dataset = load_dataset(mine, settings)
     used = {sample.sha256 for side in split_samples(dataset) for sample in side}
     test = {sample.sha256 for sample in dataset.samples if sample.split == "test"}
     assert test
@@ -91,22 +91,22 @@ def test_the_test_part_is_in_neither_side_of_a_run(mine: str, settings: Settings
 
 
 def test_it_can_be_forgotten(mine: str, settings: Settings) -> None:
-    divide_set(mine, Division(), settings)
-    assert {item.split for item in forget_division(mine, settings).used} == {None}
+    split_dataset(mine, SplitPlan(), settings)
+    assert {item.split for item in forget_split(mine, settings).used} == {None}
     assert load_state(mine, settings).edits[-1].words == "forget the parts"
 
 
 @pytest.mark.parametrize(("val", "test"), [(0, 0), (1, 0), (0.5, 0.5), (0.2, -0.1)])
 def test_shares_that_leave_nothing_are_refused(val: float, test: float) -> None:
     with pytest.raises(BadConfig, match="Expected shares"):
-        Division(val, test)
+        SplitPlan(val, test)
 
 
 def test_the_same_file_twice_is_on_one_side_of_a_run(settings: Settings) -> None:
     files = [(f"{label}/{i}-{copy}.jpg", jpeg(i + 100 * (label == "b")))
              for label in "ab" for i in range(10) for copy in "xy"]  # fmt: skip
-    import_set("twice", from_uploads(files), settings)
+    import_dataset("twice", from_uploads(files), settings)
     for seed in range(5):
-        train, val = split_samples(load_set("twice", settings), 0.3, seed)
+        train, val = split_samples(load_dataset("twice", settings), 0.3, seed)
         assert not {s.sha256 for s in train} & {s.sha256 for s in val}
         assert len(val) == 12

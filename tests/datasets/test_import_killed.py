@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from tests.datasets.files import jpeg
-from tlcore.datasets.locks import sweep
+from tlcore.datasets.locks import remove_leftovers
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import import_set, list_sets, load_set
+from tlcore.datasets.store import import_dataset, list_datasets, load_dataset
 from tlcore.settings import PROJECT, Settings
 
 COUNT = 40
@@ -65,14 +65,14 @@ def test_killed_at_any_moment_the_set_is_absent_or_whole(settings: Settings, mom
     process = start(settings)
     wait_for(process, moment)
     end(process)
-    if list_sets(settings):
-        assert len(load_set("mine", settings).samples) == COUNT
-        assert all(sample.path.is_file() for sample in load_set("mine", settings).samples)
+    if list_datasets(settings):
+        assert len(load_dataset("mine", settings).samples) == COUNT
+        assert all(sample.path.is_file() for sample in load_dataset("mine", settings).samples)
     else:
         assert moment != "whole"
-        import_set("mine", from_uploads([("ants/1.jpg", jpeg())]), settings)
-        assert len(load_set("mine", settings).samples) == 1
-    sweep(settings.datasets)
+        import_dataset("mine", from_uploads([("ants/1.jpg", jpeg())]), settings)
+        assert len(load_dataset("mine", settings).samples) == 1
+    remove_leftovers(settings.datasets)
     assert hidden(settings) == []
 
 
@@ -80,7 +80,7 @@ def test_cleaning_up_does_not_harm_an_import_that_is_alive(settings: Settings) -
     process = start(settings, "wait")
     try:
         wait_for(process, "1")
-        import_set("other", from_uploads([("ants/1.jpg", jpeg())]), settings)
+        import_dataset("other", from_uploads([("ants/1.jpg", jpeg())]), settings)
         assert len(hidden(settings)) == 1  # it neither waited for the other nor took it away
         assert process.stdin is not None
         process.stdin.write("\n")
@@ -88,4 +88,4 @@ def test_cleaning_up_does_not_harm_an_import_that_is_alive(settings: Settings) -
         wait_for(process, "whole")
     finally:
         end(process)
-    assert len(load_set("mine", settings).samples) == COUNT
+    assert len(load_dataset("mine", settings).samples) == COUNT

@@ -7,17 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tlcore.datasets.image_io import content_id, decode
-from tlcore.datasets.sample import COUNTS, PAINTERS, SAMPLE_NAME, draw, ensure_sample
+from tlcore.datasets.sample import COUNTS, PAINTERS, SAMPLE_NAME, draw_sample, ensure_sample
 from tlcore.datasets.splits import split_samples
-from tlcore.datasets.store import list_sets
+from tlcore.datasets.store import list_datasets
 from tlcore.settings import Limits, Settings
 
 
 @pytest.mark.parametrize("label", PAINTERS)
 def test_a_image_is_the_same_every_time_and_like_no_other(label: str) -> None:
-    images = [draw(label, split, number) for split in COUNTS for number in (1, 2)]
+    images = [draw_sample(label, split, number) for split in COUNTS for number in (1, 2)]
     assert len({content_id(image) for image in images}) == 4
-    assert draw(label, "train", 1) == images[0]
+    assert draw_sample(label, "train", 1) == images[0]
     sizes = {decode(image, "a", Limits()).size for image in images}
     assert sizes <= {(320, 320), (400, 300), (300, 400)}
 
@@ -32,4 +32,4 @@ def test_two_sessions_at_once_get_the_same_whole_set(settings: Settings) -> None
     }
     assert len({sample.sha256 for sample in one.samples}) == len(one.samples) == 208
     assert [len(side) for side in split_samples(one)] == [160, 48]
-    assert [info.name for info in list_sets(settings)] == [SAMPLE_NAME]
+    assert [info.name for info in list_datasets(settings)] == [SAMPLE_NAME]

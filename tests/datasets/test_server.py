@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.files import jpeg, write_folder
-from tlcore.datasets.importing import import_set
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_server_folder
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
@@ -28,7 +28,7 @@ def test_an_allowed_folder_is_read_by_either_kind_of_path(
     for text in ("set", str(tmp_path / "open" / "set"), " set/ "):
         files = from_server_folder(text, allowed)
         assert [item.file for item in files] == ["ants/1.jpg", "ants/link.jpg"]
-    report = import_set("mine", files, allowed)
+    report = import_dataset("mine", files, allowed)
     assert [sample.file for sample in report.dataset.samples] == ["ants/1.jpg"]
     assert "leads out" in report.refused[0].reason
 

@@ -10,17 +10,17 @@ import pytest
 from tests.datasets.files import encoded, jpeg, scene, write_folder
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.image_io import decode
-from tlcore.datasets.locks import hold_set
+from tlcore.datasets.locks import lock_dataset
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import (
-    add_to_set,
-    delete_set,
-    import_set,
-    list_sets,
-    load_set,
+    add_to_dataset,
+    delete_dataset,
+    import_dataset,
+    list_datasets,
+    load_dataset,
     open_dataset,
     read_folder,
-    rename_set,
+    rename_dataset,
     thumbnail,
     unused_files,
 )
@@ -30,18 +30,18 @@ from tlcore.settings import Settings
 
 def make(settings: Settings, name: str, *labels: str) -> None:
     files = [(f"{label}/1.jpg", jpeg(i)) for i, label in enumerate(labels)]
-    import_set(name, from_uploads(files), settings)
+    import_dataset(name, from_uploads(files), settings)
 
 
 def names(settings: Settings) -> list[str]:
-    return [info.name for info in list_sets(settings)]
+    return [info.name for info in list_datasets(settings)]
 
 
 def test_sets_are_listed_newest_first(settings: Settings) -> None:
-    assert list_sets(settings) == []
+    assert list_datasets(settings) == []
     make(settings, "first", "ants")
     make(settings, "second", "bees", "ants")
-    newest, oldest = list_sets(settings)
+    newest, oldest = list_datasets(settings)
     assert (newest.name, newest.images, newest.classes) == ("second", 2, ("ants", "bees"))
     assert newest.folder == settings.datasets / "second"
     assert oldest.name == "first" and oldest.created < newest.created
@@ -62,16 +62,16 @@ def test_a_damaged_set_does_not_break_the_list(settings: Settings, content: str)
     with pytest.raises(
         BadDataset, match=r"Expected the dataset 'bad' to have a readable set\.json"
     ):
-        load_set("bad", settings)
-    delete_set("bad", settings)
+        load_dataset("bad", settings)
+    delete_dataset("bad", settings)
 
 
 @pytest.mark.parametrize("name", ["other", "", ".", "..", "../sets", ".lock"])
 def test_an_unknown_set_lists_the_known(settings: Settings, name: str) -> None:
     with pytest.raises(BadDataset, match="none yet"):
-        load_set(name, settings)
+        load_dataset(name, settings)
     make(settings, "mine", "ants")
-    for use in (load_set, delete_set):
+    for use in (load_dataset, delete_dataset):
         with pytest.raises(BadDataset, match=r"\(mine\)"):
             use(name, settings)
     assert names(settings) == ["mine"]
@@ -81,28 +81,28 @@ def test_renaming_and_deleting(settings: Settings) -> None:
     make(settings, "mine", "ants")
     make(settings, "other", "ants")
     with pytest.raises(BadDataset, match="taken"):
-        rename_set("mine", "other", settings)
+        rename_dataset("mine", "other", settings)
     with pytest.raises(BadDataset, match="letters"):
-        rename_set("mine", "../x", settings)
-    rename_set("mine", "yours", settings)
-    dataset = load_set("yours", settings)
+        rename_dataset("mine", "../x", settings)
+    rename_dataset("mine", "yours", settings)
+    dataset = load_dataset("yours", settings)
     assert dataset.name == "yours" and dataset.samples[0].path.is_file()
-    delete_set("yours", settings)
+    delete_dataset("yours", settings)
     assert names(settings) == ["other"]
     assert not dataset.samples[0].path.exists()
 
 
 def test_a_set_in_use_is_neither_renamed_nor_deleted(settings: Settings) -> None:
     make(settings, "mine", "ants")
-    with hold_set(settings.datasets / "mine", wait=False) as held:
+    with lock_dataset(settings.datasets / "mine", wait=False) as held:
         assert held
         with pytest.raises(BadDataset, match="being added"):
-            delete_set("mine", settings)
+            delete_dataset("mine", settings)
         with pytest.raises(BadDataset, match="being added"):
-            rename_set("mine", "yours", settings)
-    delete_set("mine", settings)
+            rename_dataset("mine", "yours", settings)
+    delete_dataset("mine", settings)
     with pytest.raises(BadDataset):
-        add_to_set("mine", from_uploads([("a.jpg", jpeg())]), settings)
+        add_to_dataset("mine", from_uploads([("a.jpg", jpeg())]), settings)
 
 
 def test_a_folder_is_read_in_place_without_decoding(tmp_path: Path) -> None:
@@ -169,5 +169,5 @@ def test_a_thumbnail_of_what_is_no_image(settings: Settings, tmp_path: Path) -> 
 
 def test_a_long_name_that_no_set_has_is_shortened(settings: Settings) -> None:
     with pytest.raises(BadDataset, match="Received 'xxx") as caught:
-        load_set("x" * 1000, settings)
+        load_dataset("x" * 1000, settings)
     assert len(str(caught.value)) < 250

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.splits import (
-    Division,
+    SplitPlan,
     assign_folds,
     check_class_names,
     count_groups,
@@ -184,7 +184,7 @@ def test_a_class_keeps_its_share_where_copies_have_no_label() -> None:
     others = [Sample(f"{n}", Path(str(n)), f"other {n}", "unlabelled", None) for n in range(90)]
     samples = [*ants, *zebras, *others]
     for seed in range(5):
-        parts = divide(samples, Division(0.2, 0, seed))
+        parts = divide(samples, SplitPlan(0.2, 0, seed))
         held_out = Counter(one.label for one in samples if parts[one.key] == "val")
         assert (held_out["ants"], held_out["zebras"]) == (2, 2)
 

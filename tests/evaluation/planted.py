@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tlcore.datasets.dataset import Sample
-from tlcore.evaluation.judged import UNKNOWN, Judged
+from tlcore.evaluation.judged import UNKNOWN, SplitPredictions
 
 
 def judged(
@@ -16,14 +16,14 @@ def judged(
     part: str = "test",
     imagenet: list[int] | None = None,
     run: str = "planted",
-) -> Judged:
+) -> SplitPredictions:
     """An image for each label, called 000.jpg, 001.jpg …"""
     classes = tuple(f"class {index}" for index in range(len(probabilities[0])))
     samples = tuple(
         Sample(f"{number:03}.jpg", Path(f"{number:03}.jpg"), f"{number:064x}", classes[label], part)
         for number, label in enumerate(labels)
     )
-    return Judged(
+    return SplitPredictions(
         run,
         part,
         classes,
@@ -34,7 +34,7 @@ def judged(
     )
 
 
-def drawn(images: int, classes: int, seed: int, part: str = "test") -> Judged:
+def drawn(images: int, classes: int, seed: int, part: str = "test") -> SplitPredictions:
     """Answers of a network that is right more often than not, drawn with a seed."""
     draw = np.random.default_rng(seed)
     labels = draw.integers(0, classes, images)

@@ -19,7 +19,7 @@ from tlcore.evaluation.batch_table import (
     table_of,
     together,
 )
-from tlcore.models.predictions import Brief, Certainty
+from tlcore.models.predictions import BriefPrediction, Certainty
 from tlcore.ui.compare.answers import search
 
 DOG, CAT = 207, 281  # golden retriever, tabby
@@ -32,7 +32,7 @@ def answered(*rows: tuple[str, str, int, float, int, float]):
     return [
         (
             Sample(f"{sha}.jpg", Path(sha), sha, label, None),
-            (Brief(first, p, sure), Brief(second, q, sure)),
+            (BriefPrediction(first, p, sure), BriefPrediction(second, q, sure)),
         )
         for sha, label, first, p, second, q in rows
     ]

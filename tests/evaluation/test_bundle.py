@@ -20,7 +20,7 @@ from tests.cli.running import tlcore
 from tests.evaluation.conftest import Bundle
 from tests.evaluation.odd import odd_files, turned
 from tlcore.datasets.image_io import read
-from tlcore.datasets.locks import sweep
+from tlcore.datasets.locks import remove_leftovers
 from tlcore.errors import RunError, StorageError
 from tlcore.export.bundle import IMAGES, LITERT, NEEDED, make_bundle
 from tlcore.export.bundle_check import FORMATS, Pages, check, read_checks
@@ -157,7 +157,7 @@ def test_a_killed_conversion_leaves_no_half_bundle(bundle: Bundle, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["progress.json"]
     making = bundle.settings.making
     assert list(making.glob(".import-*")) != []
-    sweep(making)  # as the next one does
+    remove_leftovers(making)  # as the next one does
     assert list(making.glob(".import-*")) == []
 
 

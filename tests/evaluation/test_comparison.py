@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from tests.evaluation.planted import judged
 from tlcore.errors import RunError
 from tlcore.evaluation.comparison import compare_runs, judge_counts, mcnemar
-from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.judged import SplitPredictions
 
 A, B = [0.9, 0.1], [0.2, 0.8]  # answers that say class 0 and class 1
 
@@ -68,7 +68,7 @@ def test_no_difference_is_no_evidence() -> None:
     assert mcnemar(0, 0) == 1.0
 
 
-def pair() -> tuple[Judged, Judged]:
+def pair() -> tuple[SplitPredictions, SplitPredictions]:
     first = judged([0, 0, 1, 1, 1], [A, B, A, A, B], "val", run="early")
     second = judged([0, 0, 1, 1, 1], [A, A, B, A, A], "val", run="late")
     return first, second

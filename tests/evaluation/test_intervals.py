@@ -11,7 +11,7 @@ from tlcore.evaluation.intervals import (
     independent_difference,
     mean_of,
     paired_difference,
-    share_of,
+    proportion_of,
     wilson,
 )
 
@@ -30,20 +30,20 @@ def test_wilson_never_leaves_what_is_possible() -> None:
 
 
 def test_a_share_says_its_doubt() -> None:
-    assert share_of(144, 153).words == "94% (89–97, 153 images)"
-    assert share_of(1, 1).words == "100% (21–100, 1 image)"
+    assert proportion_of(144, 153).words == "94% (89–97, 153 images)"
+    assert proportion_of(1, 1).words == "100% (21–100, 1 image)"
 
 
 @pytest.mark.parametrize(("right", "images"), [(3, 2), (-1, 2), (0, 0)])
 def test_a_share_of_nothing_is_refused(right: int, images: int) -> None:
     with pytest.raises(ValueError, match="at least one image"):
-        share_of(right, images)
+        proportion_of(right, images)
 
 
 def test_of_equally_many_images_a_class_the_mean_is_the_accuracy() -> None:
     """340 of 360, as 120 classes of 3: the interval of balanced accuracy is that of accuracy."""
-    shares = [share_of(3, 3)] * 104 + [share_of(2, 3)] * 12 + [share_of(1, 3)] * 4
-    found, accuracy = mean_of(shares), share_of(340, 360)
+    shares = [proportion_of(3, 3)] * 104 + [proportion_of(2, 3)] * 12 + [proportion_of(1, 3)] * 4
+    found, accuracy = mean_of(shares), proportion_of(340, 360)
     assert (found.value, found.low, found.high) == (
         pytest.approx(accuracy.value), pytest.approx(accuracy.low), pytest.approx(accuracy.high)
     )  # fmt: skip
@@ -51,7 +51,7 @@ def test_of_equally_many_images_a_class_the_mean_is_the_accuracy() -> None:
 
 def test_the_mean_of_two_unequal_shares_by_hand() -> None:
     """Effective number of images: 4 / (1/10 + 1/40) = 32; the wider of both at each end."""
-    one, other = share_of(9, 10), share_of(20, 40)
+    one, other = proportion_of(9, 10), proportion_of(20, 40)
     found = mean_of([one, other])
     assert found.value == pytest.approx(0.7)
     low, high = wilson(0.7, 32)
@@ -82,7 +82,7 @@ def test_the_interval_of_balanced_accuracy_covers(
 ) -> None:
     draw, truth, inside = np.random.default_rng(1), np.mean(recalls), 0
     for right in draw.binomial(images, recalls, (1500, len(images))).tolist():
-        found = mean_of([share_of(*each) for each in zip(right, images, strict=True)])
+        found = mean_of([proportion_of(*each) for each in zip(right, images, strict=True)])
         inside += found.low <= truth + 1e-9 and found.high >= truth - 1e-9
     assert inside / 1500 >= 0.93
 
@@ -99,7 +99,7 @@ def test_the_exact_interval_is_scipys(hits: int, trials: int) -> None:
 def test_the_interval_of_a_share_is_scipys(right: int, images: int) -> None:
     """SciPy's has 1.95996 standard deviations, this one 1.96."""
     score = binomtest(right, images).proportion_ci(0.95, method="wilson")
-    found = share_of(right, images)
+    found = proportion_of(right, images)
     assert (found.low, found.high) == (
         pytest.approx(score.low, abs=2e-5), pytest.approx(score.high, abs=2e-5)
     )  # fmt: skip
@@ -107,7 +107,7 @@ def test_the_interval_of_a_share_is_scipys(right: int, images: int) -> None:
 
 def test_a_difference_of_other_images_as_newcombe_printed_it() -> None:
     """His example (a), 56 of 70 against 48 of 80, method 10: 0.20 (0.0524 to 0.3339)."""
-    low, high = independent_difference(share_of(48, 80), share_of(56, 70))
+    low, high = independent_difference(proportion_of(48, 80), proportion_of(56, 70))
     assert (low, high) == (pytest.approx(0.0524, abs=5e-5), pytest.approx(0.3339, abs=5e-5))
 
 
@@ -141,7 +141,7 @@ def test_the_intervals_hold_what_they_promise(seed: int) -> None:
         both, first, second, neither = draw.multinomial(60, shares).tolist()
         low, high = paired_difference(both, first, second, neither)
         inside += low <= 0.1 <= high
-        recalls = [share_of(int(draw.binomial(n, p)), n) for n, p in ((30, 0.95), (12, 0.6))]
+        recalls = [proportion_of(int(draw.binomial(n, p)), n) for n, p in ((30, 0.95), (12, 0.6))]
         mean = mean_of(recalls)
         mean_inside += mean.low <= 0.775 <= mean.high
     assert 920 <= inside <= 985

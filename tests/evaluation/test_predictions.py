@@ -18,7 +18,7 @@ from tests.evaluation.made import REAL, stored, trained, write_parts
 from tests.images import write_patches
 from tests.training.test_train import SMALL
 from tlcore.datasets.geometry import fit
-from tlcore.evaluation.predictions import Answers, judge, kept
+from tlcore.evaluation.predictions import Answers, predict_split, stored_predictions
 from tlcore.inference.tasks import answers, evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -83,7 +83,7 @@ def asked_for(settings: Settings, info: RunInfo, part: str) -> list[str]:
         asked.extend(path.name for path in paths)
         return answers(settings, info.id, paths)
 
-    judge(info.id, part, settings, ask)
+    predict_split(info.id, part, settings, ask)
     return asked
 
 
@@ -153,11 +153,11 @@ def test_an_interrupted_review_goes_on_from_there(
         return answers(home, run.id, paths)
 
     with pytest.raises(KeyboardInterrupt):
-        judge(run.id, "val", home, ask, click)
+        predict_split(run.id, "val", home, ask, click)
     assert behind == [0, 4, 8]
-    assert kept(run.id, "val", home) is None
+    assert stored_predictions(run.id, "val", home) is None
     assert len(asked_for(home, run, "val")) == 2
-    assert kept(run.id, "val", home) is not None
+    assert stored_predictions(run.id, "val", home) is not None
 
 
 def test_an_image_that_comes_back_counts_again(run: RunInfo, home: Settings) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.evaluation.planted import drawn, judged
 from tlcore.evaluation.calibration import calibration
 from tlcore.evaluation.evaluation import evaluate
-from tlcore.evaluation.intervals import share_of
+from tlcore.evaluation.intervals import proportion_of
 from tlcore.evaluation.metrics import class_figures
 from tlcore.export import report_charts as charts
 from tlcore.export import report_charts as marks
@@ -53,7 +53,7 @@ def test_a_loss_that_is_no_number_breaks_nothing(loss: float) -> None:
 
 
 def test_a_bar_is_as_long_as_its_share_and_its_interval_lies_on_it() -> None:
-    share = share_of(3, 4)
+    share = proportion_of(3, 4)
     drawing = charts.bars([charts.Row("a <b>", share, "#123456")])
     assert "width:75.00%;background:#123456" in drawing
     assert f"left:{share.low * 100:.2f}%;width:{(share.high - share.low) * 100:.2f}%" in drawing

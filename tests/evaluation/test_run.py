@@ -18,15 +18,20 @@ from tlcore.evaluation.comparison import compare_runs
 from tlcore.evaluation.corrections import (
     came_after,
     corrected_since,
-    keep_parts,
+    dataset_of,
+    keep_splits,
     labels_now,
     note_after,
-    set_of,
 )
 from tlcore.evaluation.embedding import embed
-from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.label_issues import find_label_issues
-from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
+from tlcore.evaluation.predictions import (
+    Answers,
+    evaluated_split,
+    predict_split,
+    stored_predictions,
+)
 from tlcore.inference.tasks import answers, evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -50,8 +55,8 @@ def run(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
     return trained(home, RunConfig(name, epochs=15, learning_rate=0.01, **REAL))
 
 
-def asked_of(settings: Settings, info: RunInfo, part: str) -> Judged:
-    return judge(info.id, part, settings, lambda paths: answers(settings, info.id, paths))
+def asked_of(settings: Settings, info: RunInfo, part: str) -> SplitPredictions:
+    return predict_split(info.id, part, settings, lambda paths: answers(settings, info.id, paths))
 
 
 def refuse(paths: Sequence[Path]) -> Answers:
@@ -71,7 +76,7 @@ def test_test_images_never_reach_a_fit(run: RunInfo, home: Settings) -> None:
 
 
 def test_evaluation_on_either_part(run: RunInfo, home: Settings) -> None:
-    assert judging_part(run.id, home) == "test"
+    assert evaluated_split(run.id, home) == "test"
     found = evaluate_run(home, run.id)
     assert (found.part, found.images) == ("test", 2 * PARTS["test"])
     assert found.imagenet is not None
@@ -80,7 +85,7 @@ def test_evaluation_on_either_part(run: RunInfo, home: Settings) -> None:
     assert by_validation.accuracy.value == pytest.approx(run.val_accuracy)
     assert by_validation.log_loss == pytest.approx(run.val_loss, abs=1e-4)
     assert by_validation.data_hash != found.data_hash
-    again = judge(run.id, "test", home, refuse)  # kept: nothing is asked a second time
+    again = predict_split(run.id, "test", home, refuse)  # kept: nothing is asked a second time
     np.testing.assert_array_equal(again.probabilities, asked_of(home, run, "test").probabilities)
 
 
@@ -88,17 +93,17 @@ def test_answers_are_asked_again_when_the_network_or_the_file_has_changed(
     run: RunInfo, home: Settings
 ) -> None:
     asked_of(home, run, "val")
-    assert kept(run.id, "val", home) is not None
+    assert stored_predictions(run.id, "val", home) is not None
     file = run.folder / "answers-val.npz"
     file.write_bytes(file.read_bytes()[:100])  # torn
-    assert kept(run.id, "val", home) is None
+    assert stored_predictions(run.id, "val", home) is None
     asked_of(home, run, "val")
     assert run.model is not None
     before = run.model.read_bytes()
     run.model.write_bytes(before + b" ")
-    assert kept(run.id, "val", home) is None
+    assert stored_predictions(run.id, "val", home) is None
     run.model.write_bytes(before)
-    assert kept(run.id, "val", home) is not None
+    assert stored_predictions(run.id, "val", home) is not None
 
 
 def test_an_unreadable_image_is_named_and_does_not_count(run: RunInfo, home: Settings) -> None:
@@ -160,11 +165,11 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
     for suspect in suspects:
         assert suspect.suggested == truth[suspect.sample.key]
         relabel(name, [suspect.sample.key], suspect.suggested, real)
-    state = set_of(first, real)
+    state = dataset_of(first, real)
     assert state is not None
     relabelled, excluded = corrected_since(first, state)
     assert (sum(relabelled.values()), excluded) == (3, 0)
-    assert keep_parts(first, state, real) == 40
+    assert keep_splits(first, state, real) == 40
     second = trained(real, recipe)
     note_after(second, first.id)
     assert came_after(second) == first.id
@@ -177,13 +182,13 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
     assert (found.images, found.left_out) == (8, 0)
     assert found.difference.value >= 0
     again = load_state(name, real)
-    assert keep_parts(second, again, real) == 0  # they are in the set now
+    assert keep_splits(second, again, real) == 0  # they are in the set now
 
 
 def test_what_is_excluded_counts_no_more_and_comes_back(run: RunInfo, home: Settings) -> None:
     key = images_of(run, "val")[0].key
     exclude("insects", [key], home)
-    state = set_of(run, home)
+    state = dataset_of(run, home)
     assert state is not None
     assert corrected_since(run, state) == ({"train": 0, "val": 0, "test": 0}, 1)
     judged = asked_of(home, run, "val")
@@ -194,12 +199,12 @@ def test_what_is_excluded_counts_no_more_and_comes_back(run: RunInfo, home: Sett
 
 def test_a_folder_or_a_deleted_set_cannot_be_mended(run: RunInfo, home: Settings) -> None:
     (home.datasets / "insects").rename(home.datasets / ".insects")
-    assert set_of(run, home) is None
+    assert dataset_of(run, home) is None
     assert labels_now(run, home) is None
     (home.datasets / ".insects").rename(home.datasets / "insects")
-    assert set_of(run, home) is not None
+    assert dataset_of(run, home) is not None
     folder = replace(run, config=replace(run.config, dataset="/some/folder"))
-    assert set_of(folder, home) is None
+    assert dataset_of(folder, home) is None
 
 
 def test_features_that_are_gone_are_computed_anew(run: RunInfo, home: Settings) -> None:

@@ -14,20 +14,20 @@ from PIL import Image
 from tests.images import write_patches
 from tests.training.test_train import REAL, run
 from tlcore.activations.tiles import TILE, Layout
-from tlcore.activations.values import Look, Pair, Tiles, View
+from tlcore.activations.values import ActivationRequest, DisplayOptions, MapPair, Tiles
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.image_io import content_id
 from tlcore.errors import BadImage, UnknownName
 from tlcore.inference import activation_tasks as activations
-from tlcore.inference.tasks import network
-from tlcore.inference.top_images import excitement
+from tlcore.inference.tasks import loaded_model
+from tlcore.inference.top_images import find_top_images
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.status import FINISHED
 
 BEFORE = ModelRef("MobileNet-0.25", 64, "crop", top=False)
-PAGE = View(Layout(2, 4))
+PAGE = DisplayOptions(Layout(2, 4))
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,8 @@ def trained(here: tuple[Settings, Path]) -> ModelRef:
     return ModelRef(run=folder.name)
 
 
-def look(photo: Path, ref: ModelRef) -> Look:
-    return Look(photo, content_id(photo.read_bytes()), ref)
+def look(photo: Path, ref: ModelRef) -> ActivationRequest:
+    return ActivationRequest(photo, content_id(photo.read_bytes()), ref)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_maps_of_a_photograph_are_those_of_plain_keras(
 ) -> None:
     """Geometry, preprocessing, walk and store in one: asked, asked again, and not to be kept."""
     settings, photo = here
-    asked = [look(photo, BEFORE), look(photo, BEFORE), Look(photo, "", BEFORE)]
+    asked = [look(photo, BEFORE), look(photo, BEFORE), ActivationRequest(photo, "", BEFORE)]
     every = 1
     for this in asked:
         for name in list(expected)[1::every]:
@@ -96,7 +96,7 @@ def test_frozen_layers_differ_by_exactly_nothing_and_learned_ones_do(
     settings, photo = here
     before, after = look(photo, BEFORE), look(photo, trained)
 
-    def pair(layer: str) -> Pair:
+    def pair(layer: str) -> MapPair:
         return activations.pair_page(settings, before, after, layer, PAGE)
 
     for layer in ("conv1", "conv_pw_6", "conv_pw_12_relu"):
@@ -127,7 +127,7 @@ def test_two_images_come_in_the_order_of_the_first(here: tuple[Settings, Path]) 
     settings, photo = here
     other = photo.parent / "other.png"
     Image.new("RGB", (80, 80), (200, 30, 30)).save(other)
-    view = View(Layout(2, 4), order="max")
+    view = DisplayOptions(Layout(2, 4), order="max")
     pair = activations.pair_page(
         settings, look(photo, BEFORE), look(other, BEFORE), "conv_pw_3", view
     )
@@ -166,7 +166,7 @@ def test_what_excites_a_channel_most_has_its_highest_values(here: tuple[Settings
     dataset = Dataset("many", tuple(samples))
     (folder / "broken.png").write_text("no image")
     layer = "conv_pw_5_relu"
-    found = excitement(dataset, BEFORE, layer, settings)
+    found = find_top_images(dataset, BEFORE, layer, settings)
     while not found.complete:
         found.step(lambda paths: activations.strongest(settings, paths, BEFORE, layer))
     maps = {
@@ -197,7 +197,7 @@ def test_what_is_taken_away_is_what_is_shown(
     with np.load(io.BytesIO(activations.values(settings, this, layer))) as file:
         np.testing.assert_allclose(file["maps"], expected[layer], rtol=1e-5, atol=1e-5)
         assert file["maps"].dtype == np.float32
-    png = activations.image(settings, this, layer, View(Layout(1, 2), page=1))
+    png = activations.image(settings, this, layer, DisplayOptions(Layout(1, 2), page=1))
     kept = np.asarray(Image.open(io.BytesIO(png)))
     maps = expected[layer][:, :, 2]  # the first of the second page
     zoom = TILE // maps.shape[1]
@@ -210,7 +210,7 @@ def test_a_image_that_was_exchanged_is_said(here: tuple[Settings, Path]) -> None
     settings, photo = here
     other = photo.parent / "exchanged.png"
     Image.new("RGB", (80, 80)).save(other)
-    this = Look(other, content_id(photo.read_bytes()) + "0", BEFORE)
+    this = ActivationRequest(other, content_id(photo.read_bytes()) + "0", BEFORE)
     for ask in (
         lambda: activations.numbers(settings, this),
         lambda: activations.maps_at(settings, this, "conv1"),
@@ -223,13 +223,15 @@ def test_maps_that_run_over_are_drawn_counted_and_compared(here: tuple[Settings,
     """Weights that a training has sent to infinity: no question may end in a traceback."""
     settings, photo = here
     wild = ModelRef("MobileNet-0.25", 32, "squash", random=True, top=False)
-    layer = network(settings, wild).graph.layers["conv_pw_2_bn"]
+    layer = loaded_model(settings, wild).graph.layers["conv_pw_2_bn"]
     gamma, *others = layer.get_weights()
     gamma[:4] = (np.nan, np.inf, 3e38, -3e38)
     layer.set_weights([gamma, *others])
     this = look(photo, wild)
     for scale in ("channel", "layer"):
-        page = activations.map_page(settings, this, "conv_pw_2_bn", View(PAGE.layout, scale=scale))
+        page = activations.map_page(
+            settings, this, "conv_pw_2_bn", DisplayOptions(PAGE.layout, scale=scale)
+        )
         assert page.tiles.broken[0] == 1
         assert page.tiles.broken[4:] == (0,) * 4
         assert np.isfinite((page.tiles.lows, page.tiles.highs)).all()

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlcore.activations.values import Look, View
+from tlcore.activations.values import ActivationRequest, DisplayOptions
 from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage, UnknownName, WeightsMissing, WorkerDied
 from tlcore.inference.client import Inference
@@ -65,9 +65,9 @@ def test_one_process_serves_all_questions_and_goes_on_close(
     inference: Inference, photos: list[Path]
 ) -> None:
     process = inference.process_id
-    look = Look(photos[0], "", SMALL)
+    look = ActivationRequest(photos[0], "", SMALL)
     pages = [
-        inference.ask(f"{MAPS}:map_page", look, "conv_pw_1_relu", View(page=page))
+        inference.ask(f"{MAPS}:map_page", look, "conv_pw_1_relu", DisplayOptions(page=page))
         for page in (0, 99)
     ]
     assert pages[0].channels == 16
@@ -81,8 +81,8 @@ def test_one_process_serves_all_questions_and_goes_on_close(
 def test_what_was_foreseen_is_there_when_it_is_asked(
     inference: Inference, photos: list[Path]
 ) -> None:
-    look = Look(photos[0], "", SMALL)
-    question = (f"{MAPS}:map_page", look, "conv_pw_2_relu", View())
+    look = ActivationRequest(photos[0], "", SMALL)
+    question = (f"{MAPS}:map_page", look, "conv_pw_2_relu", DisplayOptions())
     for _ in range(2):  # the second time it is under way already
         inference.ahead(*question)
     assert len(inference._ahead) == 1
@@ -95,18 +95,23 @@ def test_what_was_foreseen_is_there_when_it_is_asked(
 def test_what_was_foreseen_wrongly_costs_nothing_but_itself(
     inference: Inference, photos: list[Path]
 ) -> None:
-    look = Look(photos[0], "", SMALL)
-    inference.ahead(f"{MAPS}:map_page", look, "conv99", View())
+    look = ActivationRequest(photos[0], "", SMALL)
+    inference.ahead(f"{MAPS}:map_page", look, "conv99", DisplayOptions())
     assert inference.predict(photos[0], SMALL).size == 64
     with pytest.raises(UnknownName, match="Received 'conv99'"):
-        inference.ask(f"{MAPS}:map_page", look, "conv99", View())
+        inference.ask(f"{MAPS}:map_page", look, "conv99", DisplayOptions())
 
 
 def test_killed_while_it_works_ahead_the_question_is_answered(
     inference: Inference, photos: list[Path]
 ) -> None:
     process = inference.process_id
-    question = (f"{MAPS}:map_page", Look(photos[0], "", SLOW), "conv2_block1_0_bn", View())
+    question = (
+        f"{MAPS}:map_page",
+        ActivationRequest(photos[0], "", SLOW),
+        "conv2_block1_0_bn",
+        DisplayOptions(),
+    )
     inference.ahead(*question)
     os.kill(process, signal.SIGKILL)
     assert inference.ask(*question).channels == 64
@@ -121,7 +126,9 @@ def test_errors_of_the_core_arrive_as_they_are(
     with pytest.raises(WeightsMissing, match="weights fetch"):
         inference.predict(photos[0], ModelRef("ResNet50", 224))
     with pytest.raises(UnknownName, match="Received 'conv99'"):
-        inference.ask(f"{MAPS}:map_page", Look(photos[0], "", SMALL), "conv99", View())
+        inference.ask(
+            f"{MAPS}:map_page", ActivationRequest(photos[0], "", SMALL), "conv99", DisplayOptions()
+        )
 
 
 def test_killed_between_two_questions_the_next_one_is_answered(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.inference.top_images import PART, Excitement, excitement
+from tlcore.inference.top_images import PART, TopImages, find_top_images
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 
@@ -38,10 +38,10 @@ def by_name(paths: Sequence[Path]) -> tuple[Floats, tuple[str, ...]]:
 
 def test_parts_are_computed_once_and_a_stop_keeps_them(settings: Settings) -> None:
     dataset = a_set(PART + 5)
-    found = excitement(dataset, REF, "layer", settings)
+    found = find_top_images(dataset, REF, "layer", settings)
     found.step(by_name)
     assert (found.done, found.complete) == (PART, False)
-    again = excitement(dataset, REF, "layer", settings)  # after a restart
+    again = find_top_images(dataset, REF, "layer", settings)  # after a restart
     again.step(by_name)
     assert again.complete
     assert again.done == PART + 5
@@ -50,12 +50,12 @@ def test_parts_are_computed_once_and_a_stop_keeps_them(settings: Settings) -> No
     assert numbers_of(again, 1)[:4] == [0, 1, 2, 4]
 
 
-def numbers_of(found: Excitement, channel: int) -> list[int]:
+def numbers_of(found: TopImages, channel: int) -> list[int]:
     return [int(each.sample.sha256) for each in found.best(channel).images]
 
 
 def test_images_with_the_same_highest_value_are_ranked_by_their_mean(settings: Settings) -> None:
-    found = excitement(a_set(21), REF, "layer", settings)
+    found = find_top_images(a_set(21), REF, "layer", settings)
     found.step(by_name)
     found.step(by_name)
     assert numbers_of(found, 2) == [*range(20, 11, -1)]  # 14 and more reach 6
@@ -67,7 +67,7 @@ def test_images_with_the_same_highest_value_are_ranked_by_their_mean(settings: S
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", None], ids=["empty", "garbage", "truncated"])
 def test_damaged_values_are_computed_again(damage: bytes | None, settings: Settings) -> None:
-    found = excitement(a_set(21), REF, "layer", settings)
+    found = find_top_images(a_set(21), REF, "layer", settings)
     found.step(by_name)
     found.step(by_name)
     before, part = found.best(0), min(found.folder.iterdir())
@@ -82,14 +82,14 @@ def test_values_kept_without_means_are_not_taken(settings: Settings) -> None:
     """An earlier release kept the highest values alone, under another name."""
     asked = "\n".join([repr(REF), "layer", *(sample.sha256 for sample in a_set(3).samples)])
     name = hashlib.sha256(asked.encode()).hexdigest()[:32]
-    assert excitement(a_set(3), REF, "layer", settings).folder.name != name
+    assert find_top_images(a_set(3), REF, "layer", settings).folder.name != name
 
 
 def test_another_layer_network_or_image_is_another_question(settings: Settings) -> None:
     folders = {
-        excitement(a_set(3), REF, "layer", settings).folder,
-        excitement(a_set(3), REF, "other", settings).folder,
-        excitement(a_set(3), replace(REF, size=96), "layer", settings).folder,
-        excitement(a_set(4), REF, "layer", settings).folder,
+        find_top_images(a_set(3), REF, "layer", settings).folder,
+        find_top_images(a_set(3), REF, "other", settings).folder,
+        find_top_images(a_set(3), replace(REF, size=96), "layer", settings).folder,
+        find_top_images(a_set(4), REF, "layer", settings).folder,
     }
     assert len(folders) == 4

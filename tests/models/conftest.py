@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tlcore.models.model import Network, load_pretrained
+from tlcore.models.model import LoadedModel, load_pretrained
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import PROJECT, Settings
 
-Loaded = Callable[[ModelRef], Network]
+Loaded = Callable[[ModelRef], LoadedModel]
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcore.activations.extract import Make, Walk, maps_of
+from tlcore.activations.extract import LayerOutputs, Make, to_maps
 from tlcore.models.build import freeze_base, unfreeze_from
 from tlcore.models.layers import graph
 
@@ -17,7 +17,7 @@ class Whole:
     """A network cut as the walk cuts it, each piece giving all its layers in one call."""
 
     def __init__(self, model: keras.Model, make: Make | None = None) -> None:
-        self.walk = Walk(graph(model), make)
+        self.walk = LayerOutputs(graph(model), make)
         self.starts = self.walk.wiring.starts
 
     def maps(self, batch: np.ndarray) -> dict[str, np.ndarray]:
@@ -28,7 +28,7 @@ class Whole:
             found = self.walk.piece((cut,), ends)(values[cut])
             values |= dict(zip(ends, found, strict=True))
         place = self.walk.wiring.place
-        return {name: maps_of(values[place[name]]) for name in self.walk.graph.spatial}
+        return {name: to_maps(values[place[name]]) for name in self.walk.graph.spatial}
 
 
 def inside(model: keras.Model) -> keras.Model:

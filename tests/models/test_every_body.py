@@ -13,7 +13,7 @@ from tlcore.models.build import architecture, cut_below, cuts
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.folding import folded
 from tlcore.models.layers import graph
-from tlcore.ui.feature_maps.layer_text import UNKNOWN, layer_words
+from tlcore.ui.feature_maps.layer_text import UNKNOWN, layer_text
 
 Body = tuple[Backbone, keras.Model]
 
@@ -57,7 +57,7 @@ def test_below_the_smallest_size_keras_refuses(body: Body) -> None:
 def test_every_kind_of_layer_has_its_words(body: Body) -> None:
     opened = graph(body[1])
     kinds = {type(layer).__name__ for layer in opened.layers.values()}
-    assert {kind for kind in kinds if layer_words(kind) == UNKNOWN} == set()
+    assert {kind for kind in kinds if layer_text(kind) == UNKNOWN} == set()
 
 
 def test_every_spatial_layer_equals_a_direct_model(body: Body) -> None:

@@ -10,13 +10,13 @@ import pytest
 import tensorflow as tf
 
 from tlcore.activations.receptive_field import box_of, receptive_fields
-from tlcore.activations.values import Field
+from tlcore.activations.values import ReceptiveField
 from tlcore.models.build import architecture
 from tlcore.models.catalog import backbone
 from tlcore.models.layers import graph, wire
 
 
-def field_of(model: keras.Model, layer: str) -> Field:
+def field_of(model: keras.Model, layer: str) -> ReceptiveField:
     wiring = wire(graph(model))
     return receptive_fields(wiring)[wiring.place[layer]]
 

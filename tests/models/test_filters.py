@@ -11,11 +11,11 @@ from PIL import Image
 
 from tlcore.activations.filters import convolution_before, draw_filters, filters_at
 from tlcore.activations.tiles import Layout
-from tlcore.activations.values import Tiles, View
+from tlcore.activations.values import DisplayOptions, Tiles
 from tlcore.errors import UnknownName
 from tlcore.models.layers import graph, wire
 
-VIEW = View(Layout(1, 2))
+VIEW = DisplayOptions(Layout(1, 2))
 GREY = 128  # 0 in the middle of −reach … reach: 127.5, rounded up
 
 
@@ -79,12 +79,14 @@ def test_all_kernels_can_be_paged_to() -> None:
     kernel = np.arange(5, dtype=np.float32).reshape(1, 1, 1, 5) - 2
     seen = []
     for page in range(3):
-        found = draw_filters(kernel, "wide", View(Layout(1, 2), page=page), 0, bgr=False)
+        found = draw_filters(kernel, "wide", DisplayOptions(Layout(1, 2), page=page), 0, bgr=False)
         assert (found.count, found.pages, found.page) == (5, 3, page)
         seen += found.tiles.channels
         assert found.tiles.lows == tuple(float(number - 2) for number in found.tiles.channels)
     assert seen == [0, 1, 2, 3, 4]
-    assert draw_filters(kernel, "wide", View(Layout(1, 2), page=9), 0, bgr=False).page == 2
+    assert (
+        draw_filters(kernel, "wide", DisplayOptions(Layout(1, 2), page=9), 0, bgr=False).page == 2
+    )
 
 
 def test_a_kernel_that_is_not_square_keeps_its_shape() -> None:

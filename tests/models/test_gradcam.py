@@ -13,7 +13,7 @@ from PIL import Image
 from tlcore.errors import UnknownName
 from tlcore.models.build import add_head
 from tlcore.models.gradcam import combine, explain
-from tlcore.models.model import Network, preprocess
+from tlcore.models.model import LoadedModel, preprocess
 from tlcore.models.predictions import Explanation, enlarge, overlay
 
 SIZE = 64
@@ -35,9 +35,9 @@ def backbone(**options: object) -> keras.Model:
     return model
 
 
-def network(model: keras.Model, classes: int, source: str = "run") -> Network:
+def network(model: keras.Model, classes: int, source: str = "run") -> LoadedModel:
     labels = tuple(f"class {number}" for number in range(classes))
-    return Network(model, "MobileNet-0.25", SIZE, "crop", labels, (), source, "")
+    return LoadedModel(model, "MobileNet-0.25", SIZE, "crop", labels, (), source, "")
 
 
 @cache

@@ -11,7 +11,7 @@ from PIL import Image
 from tlcore.activations import render as drawing
 from tlcore.activations.render import PALETTES, palette
 from tlcore.activations.tiles import GAP, GROUND, TILE, Layout, bounds, draw, levels, sheet, to_png
-from tlcore.activations.values import View, ordered
+from tlcore.activations.values import DisplayOptions, channel_order
 from tlcore.errors import BadConfig, UnknownName
 
 
@@ -100,14 +100,14 @@ def test_palettes_grow_in_lightness(name: str) -> None:
 def test_orders_by_hand(order: str, expected: list[int]) -> None:
     maps = np.concatenate([hand_made(), np.zeros((2, 2, 1), np.float32)], axis=2)
     maps[0, 0, 3] = 0.5  # means 1.75, 0, 7, 0.125; zeros 1, 0, 0, 3 of 4
-    assert ordered(maps, order).tolist() == expected
+    assert channel_order(maps, order).tolist() == expected
 
 
 def test_a_page_picks_its_channels() -> None:
     maps = hand_made()
-    assert drawing.page_of(maps, View(Layout(1, 2), order="max")) == ([2, 0], 0, 2)
-    assert drawing.page_of(maps, View(Layout(1, 2), page=99)) == ([2], 1, 2)
-    tiles = drawing.tiles(maps, [0, 1], View(Layout(1, 2)))
+    assert drawing.page_of(maps, DisplayOptions(Layout(1, 2), order="max")) == ([2, 0], 0, 2)
+    assert drawing.page_of(maps, DisplayOptions(Layout(1, 2), page=99)) == ([2], 1, 2)
+    tiles = drawing.tiles(maps, [0, 1], DisplayOptions(Layout(1, 2)))
     assert np.asarray(Image.open(io.BytesIO(tiles.png))).tolist() == [
         [0, 64, 0, 255],
         [128, 255, 255, 0],
@@ -117,7 +117,7 @@ def test_a_page_picks_its_channels() -> None:
 
 def test_two_looks_share_a_scale() -> None:
     maps = hand_made()
-    tiles = drawing.tiles(maps, [0], View(Layout(1, 1)), maps * 2)
+    tiles = drawing.tiles(maps, [0], DisplayOptions(Layout(1, 1)), maps * 2)
     assert (tiles.black, tiles.white) == ((0,), (8,))
 
 
@@ -132,18 +132,18 @@ def test_each_map_evenly_around_zero() -> None:
 def test_what_is_no_number_is_drawn_at_the_end_and_said() -> None:
     maps = hand_made()
     maps[0, 0, 0], maps[0, 1, 1], maps[1, 0, 1] = np.nan, np.inf, -np.inf
-    tiles = drawing.tiles(maps, [0, 1, 2], View(Layout(1, 3)))
+    tiles = drawing.tiles(maps, [0, 1, 2], DisplayOptions(Layout(1, 3)))
     assert (tiles.lows, tiles.highs) == ((1, -1, 7), (4, -1, 7))  # of the finite values
     assert tiles.broken == (0.25, 0.5, 0)
     shown = np.asarray(Image.open(io.BytesIO(tiles.png)))
     assert shown[:, :2].tolist() == [[0, 0], [85, 255]]  # from 1 to 4: 85 a unit
-    layer = drawing.tiles(maps, [0, 1, 2], View(Layout(1, 3), scale="layer"))
+    layer = drawing.tiles(maps, [0, 1, 2], DisplayOptions(Layout(1, 3), scale="layer"))
     assert (set(layer.black), set(layer.white)) == ({-1}, {7})
     shown = np.asarray(Image.open(io.BytesIO(layer.png)))
     assert shown[:, 2:4].tolist() == [[0, 255], [0, 0]]  # −1 and ∞, −∞ and −1
     for order in ("mean", "max", "variance", "dead"):
-        assert sorted(ordered(maps, order).tolist()) == [0, 1, 2]
-    assert ordered(maps, "max").tolist()[-1] == 0  # NaN has no place among numbers
+        assert sorted(channel_order(maps, order).tolist()) == [0, 1, 2]
+    assert channel_order(maps, "max").tolist()[-1] == 0  # NaN has no place among numbers
 
 
 def test_a_scale_wider_than_float32() -> None:
@@ -154,7 +154,7 @@ def test_a_scale_wider_than_float32() -> None:
 
 def test_some_channels_on_the_scale_of_the_layer() -> None:
     maps = hand_made()
-    view = View(Layout(1, 2), scale="layer")
+    view = DisplayOptions(Layout(1, 2), scale="layer")
     kept = np.asarray(Image.open(io.BytesIO(drawing.image(maps, view, [1, 0]))))
     assert (kept[0, 0], kept[0, TILE + GAP]) == (0, 32)  # −1 and 0 on the scale of −1 … 7
     first = np.asarray(Image.open(io.BytesIO(drawing.image(maps, view))))
@@ -174,7 +174,7 @@ def test_layouts_refused(rows: int, columns: int) -> None:
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(UnknownName, match="variance"):
-        ordered(hand_made(), "beauty")
+        channel_order(hand_made(), "beauty")
     with pytest.raises(UnknownName, match="layer"):
         bounds(hand_made(), "page", (0, 1))
     with pytest.raises(UnknownName, match="blue"):

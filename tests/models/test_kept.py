@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tlcore.activations import extract as kept
-from tlcore.activations.extract import Kept, give_back
+from tlcore.activations.extract import ActivationCache, give_back
 
 SMALL = np.zeros((4, 4), np.float32)  # 64 bytes
 
@@ -21,7 +21,7 @@ def resident() -> int:
 
 
 def test_the_longest_unused_goes_first_and_the_bound_holds() -> None:
-    values = Kept(3 * SMALL.nbytes)
+    values = ActivationCache(3 * SMALL.nbytes)
     for name in "abc":
         values.put(name, SMALL)
     assert values.get("a") is SMALL  # now the latest used
@@ -38,7 +38,7 @@ def test_the_longest_unused_goes_first_and_the_bound_holds() -> None:
 def test_memory_is_given_back_after_a_quarter_of_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
     monkeypatch.setattr(kept, "give_back", lambda: given.append(1))
-    values = Kept(8 * SMALL.nbytes)
+    values = ActivationCache(8 * SMALL.nbytes)
     for name in range(8 + 2):
         values.put(name, SMALL)
     assert given == []

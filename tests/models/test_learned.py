@@ -19,7 +19,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, EventLog
 from tlcore.training.lifecycle import create_run
 from tlcore.training.status import FINISHED, STOPPED
-from tlcore.training.transfer_model import Whole, load_trained
+from tlcore.training.transfer_model import TransferModel, load_trained
 
 
 @pytest.mark.parametrize("fine_tuned", [True, False], ids=["fine-tuned", "head alone"])
@@ -70,7 +70,7 @@ def test_what_learned_inside_a_nested_model_is_said(settings: Settings) -> None:
     )
     folder, lock = create_run(recipe, settings)
     os.close(lock)
-    whole = Whole(recipe, 2, settings)
+    whole = TransferModel(recipe, 2, settings)
     trained = sorted(tuple(weight.shape) for weight in whole.top().trainable_weights)
     whole.save(folder)
     write_json(folder / "split.json", {"classes": ["a", "b"], "train": [], "val": []})

@@ -9,20 +9,20 @@ import keras
 import pytest
 
 from tests.models.test_layers import nested
-from tlcore.activations.receptive_field import places
-from tlcore.activations.values import Place
+from tlcore.activations.receptive_field import list_layers
+from tlcore.activations.values import LayerInfo
 from tlcore.models.build import architecture
 from tlcore.models.catalog import BACKBONES
 from tlcore.models.layers import graph, summarize, wire
 
 
-def listed(model: keras.Model) -> dict[str, Place]:
+def listed(model: keras.Model) -> dict[str, LayerInfo]:
     opened = graph(model)
-    return {place.layer.name: place for place in places(opened, wire(opened))}
+    return {place.layer.name: place for place in list_layers(opened, wire(opened))}
 
 
 @cache
-def body(name: str, top: bool = False) -> dict[str, Place]:
+def body(name: str, top: bool = False) -> dict[str, LayerInfo]:
     return listed(architecture(BACKBONES[name], BACKBONES[name].smallest, top=top))
 
 

@@ -10,7 +10,13 @@ import pytest
 
 from tests.models.test_layers import nested
 from tlcore.activations.channel import same_weights
-from tlcore.activations.extract import PIECES, Kept, Walk, maps_of, maps_tensor
+from tlcore.activations.extract import (
+    PIECES,
+    ActivationCache,
+    LayerOutputs,
+    compute_activations,
+    to_maps,
+)
 from tlcore.errors import UnknownName
 from tlcore.models.build import architecture
 from tlcore.models.catalog import BACKBONES
@@ -40,20 +46,20 @@ def check_every_layer(model: keras.Model, compiled: int = 1) -> None:
     expected = keras.Model(opened.input, [opened.outputs[name] for name in opened.spatial])(
         batch, training=False
     )
-    walk, kept = Walk(opened), Kept(MEGABYTES)
-    plain, kept_plain = Walk(opened, plain_part), Kept(MEGABYTES)
+    walk, kept = LayerOutputs(opened), ActivationCache(MEGABYTES)
+    plain, kept_plain = LayerOutputs(opened, plain_part), ActivationCache(MEGABYTES)
     for number, (name, wanted) in enumerate(zip(opened.spatial, expected, strict=True)):
         if number % compiled:
-            maps = maps_of(plain.to(name, lambda: batch, "image", kept_plain))
+            maps = to_maps(plain.to(name, lambda: batch, "image", kept_plain))
         else:
-            maps = maps_of(walk.to(name, lambda: batch, "image", kept))
+            maps = to_maps(walk.to(name, lambda: batch, "image", kept))
         wanted = np.asarray(wanted[0])
         assert np.isfinite(wanted).all(), name
         scale = max(1.0, float(np.abs(wanted).max()))
         np.testing.assert_allclose(maps / scale, wanted / scale, rtol=0, atol=1e-5, err_msg=name)
     for name in opened.spatial[2 :: max(1, len(opened.spatial) // 4)]:  # jumped to: the same bits
-        jumped = maps_of(walk.to(name, lambda: batch, "", Kept(0)))
-        walked = maps_of(walk.to(name, lambda: batch, "image", kept))
+        jumped = to_maps(walk.to(name, lambda: batch, "", ActivationCache(0)))
+        walked = to_maps(walk.to(name, lambda: batch, "image", kept))
         np.testing.assert_array_equal(jumped, walked, err_msg=name)
 
 
@@ -68,12 +74,14 @@ def test_a_nested_model_equals_a_direct_model() -> None:
 def test_a_jump_and_a_walk_give_the_same_bits() -> None:
     model = architecture(BACKBONES["MobileNetV2-0.35"], 32, top=False)
     opened = graph(model)
-    walk, batch = Walk(opened), pixels(32)
+    walk, batch = LayerOutputs(opened), pixels(32)
     names = opened.spatial[-14:]
-    jumped = {name: maps_of(walk.to(name, lambda: batch, "", Kept(0))).copy() for name in names}
-    kept = Kept(MEGABYTES)
+    jumped = {
+        name: to_maps(walk.to(name, lambda: batch, "", ActivationCache(0))).copy() for name in names
+    }
+    kept = ActivationCache(MEGABYTES)
     for name in opened.spatial[-40:]:
-        value = maps_of(walk.to(name, lambda: batch, "a", kept))
+        value = to_maps(walk.to(name, lambda: batch, "a", kept))
         if name in jumped:
             np.testing.assert_array_equal(value, jumped[name])
 
@@ -83,21 +91,21 @@ def test_a_jump_and_a_walk_through_joins_give_the_same_bits(name: str) -> None:
     """Layer by layer, each from the one before it, against a jump from the image."""
     row = BACKBONES[name]
     opened = graph(architecture(row, row.smallest, top=False))
-    walk, batch, kept = Walk(opened), pixels(row.smallest), Kept(MEGABYTES)
+    walk, batch, kept = LayerOutputs(opened), pixels(row.smallest), ActivationCache(MEGABYTES)
     middle = list(opened.outputs)[30:66]  # some blocks, a cut or two among them
     for place, layer in enumerate(middle):
         before = len(kept)
-        walked = maps_of(walk.to(layer, lambda: batch, "a", kept))
+        walked = to_maps(walk.to(layer, lambda: batch, "a", kept))
         if place > 1:  # its feeds are known: it alone is computed
             assert len(kept) - before <= 1, layer
         if place % 5 == 4:
-            jumped = maps_of(walk.to(layer, lambda: batch, "", Kept(0)))
+            jumped = to_maps(walk.to(layer, lambda: batch, "", ActivationCache(0)))
             np.testing.assert_array_equal(jumped, walked, err_msg=layer)
 
 
 def test_the_next_layer_runs_itself_and_nothing_else() -> None:
-    walk = Walk(graph(architecture(BACKBONES["MobileNet-0.25"], 32, top=False)))
-    kept, batch, asked = Kept(MEGABYTES), pixels(32), []
+    walk = LayerOutputs(graph(architecture(BACKBONES["MobileNet-0.25"], 32, top=False)))
+    kept, batch, asked = ActivationCache(MEGABYTES), pixels(32), []
 
     def ask() -> np.ndarray:
         asked.append(1)
@@ -120,7 +128,7 @@ def test_behind_a_jump_neither_the_sum_nor_the_way_back_runs_anything_again() ->
         return plain_part(feeds, ends)
 
     opened = graph(architecture(BACKBONES["MobileNetV2-0.35"], 64, top=False))
-    walk, kept, batch = Walk(opened, counting), Kept(MEGABYTES), pixels(64)
+    walk, kept, batch = LayerOutputs(opened, counting), ActivationCache(MEGABYTES), pixels(64)
     walk.to("block_4_project_BN", lambda: batch, "a", kept)
     jump = len(made)
     assert jump == 2  # through the cuts, and from the last of them to the layer
@@ -141,7 +149,7 @@ def test_a_shortcut_with_layers_of_its_own_runs_alone() -> None:
         return plain_part(feeds, ends)
 
     opened = graph(architecture(BACKBONES["ResNet50"], 32, top=False))
-    walk, kept, batch = Walk(opened, naming), Kept(MEGABYTES), pixels(32)
+    walk, kept, batch = LayerOutputs(opened, naming), ActivationCache(MEGABYTES), pixels(32)
     walk.to("conv3_block1_3_bn", lambda: batch, "a", kept)
     walk.to("conv3_block1_add", lambda: batch, "a", kept)
     feeds, ends = made[-1]
@@ -150,15 +158,17 @@ def test_a_shortcut_with_layers_of_its_own_runs_alone() -> None:
 
 
 def test_only_so_many_pieces_stay_compiled() -> None:
-    walk = Walk(graph(architecture(BACKBONES["MobileNetV2-0.35"], 32, top=False)), plain_part)
-    kept, batch = Kept(MEGABYTES), pixels(32)
+    walk = LayerOutputs(
+        graph(architecture(BACKBONES["MobileNetV2-0.35"], 32, top=False)), plain_part
+    )
+    kept, batch = ActivationCache(MEGABYTES), pixels(32)
     for name in walk.graph.spatial:
         walk.to(name, lambda: batch, "a", kept)
     assert walk.piece.cache_info().currsize == PIECES < len(walk.graph.spatial)
 
 
 def test_what_is_kept_stays_within_its_bytes() -> None:
-    kept = Kept(100)
+    kept = ActivationCache(100)
     for key in "abc":
         kept.put(key, np.zeros((2, 5), np.float32))  # 40 bytes
     assert kept.get("a") is None
@@ -172,13 +182,14 @@ def test_what_is_kept_stays_within_its_bytes() -> None:
 
 def test_a_learned_layer_changes_all_behind_it_and_nothing_before() -> None:
     row = BACKBONES["MobileNet-0.25"]
-    first, second = (Walk(graph(architecture(row, 32, top=False))) for _ in range(2))
+    first, second = (LayerOutputs(graph(architecture(row, 32, top=False))) for _ in range(2))
     learned = second.graph.layers["conv_pw_3"]
     learned.set_weights([learned.get_weights()[0] + 0.1])
     batch = pixels(32)
     for name, same in (("conv_dw_3_relu", True), ("conv_pw_3", False), ("conv_pw_9", False)):
         before, after = (
-            maps_of(walk.to(name, lambda: batch, "", Kept(0))) for walk in (first, second)
+            to_maps(walk.to(name, lambda: batch, "", ActivationCache(0)))
+            for walk in (first, second)
         )
         assert same_weights(first.wiring, second.wiring, name) is same
         assert bool((before == after).all()) is same
@@ -192,4 +203,4 @@ def test_an_unknown_layer_is_told_the_closest() -> None:
     nothing = Settings(PROJECT / "none", PROJECT / "none")
     network = load_pretrained(ModelRef("MobileNet-0.25", 32, random=True), nothing)
     with pytest.raises(UnknownName, match=r"such as conv1,.*there are \d+.*Received 'conv99'"):
-        maps_tensor(network, "conv99", lambda: pixels(32), "", Kept(0))
+        compute_activations(network, "conv99", lambda: pixels(32), "", ActivationCache(0))

@@ -9,7 +9,7 @@ import pytest
 
 from tlcore.evaluation.baselines import learn_baseline
 from tlcore.evaluation.calibration import calibration
-from tlcore.models.imagenet import imagenet_classes, imagenet_groups, masses
+from tlcore.models.imagenet import group_probabilities, imagenet_classes, imagenet_groups
 from tlcore.models.predictions import certainty
 
 
@@ -57,13 +57,13 @@ def test_classes_that_are_known(label: str, group: str) -> None:
 def test_masses_sum_to_one_and_come_greatest_first() -> None:
     probabilities = np.full(1000, 0.4 / 998, np.float32)
     probabilities[[151, 200]] = 0.5, 0.1
-    found = masses(probabilities)
+    found = group_probabilities(probabilities)
     assert found[0].group == "dogs"
     assert found[0].probability == pytest.approx(0.6 + 116 * 0.4 / 998, abs=1e-6)
     assert found[0].classes == 118
     assert sum(mass.probability for mass in found) == pytest.approx(1, abs=1e-5)
     with pytest.raises(ValueError, match="1000 classes"):
-        masses(np.ones(3, np.float32))
+        group_probabilities(np.ones(3, np.float32))
 
 
 def test_certainty_by_hand() -> None:

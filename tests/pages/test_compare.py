@@ -14,7 +14,7 @@ from tests.images import write_patches
 from tests.pages.conftest import Opened, html_of, texts
 from tlcore.datasets.sources import from_folder
 from tlcore.datasets.splits import draw_stratified
-from tlcore.datasets.store import import_set
+from tlcore.datasets.store import import_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
@@ -29,7 +29,7 @@ SET = "Patches"
 def trained(lasting: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A real run of two classes on a small network; its id."""
     images = write_patches(tmp_path_factory.mktemp("set") / "patches", classes=2)
-    import_set(SET, from_folder(images), lasting)
+    import_dataset(SET, from_folder(images), lasting)
     config = RunConfig(dataset=SET, backbone="MobileNet-0.25", size=32, epochs=2)
     folder, lock = create_run(config, lasting)
     try:

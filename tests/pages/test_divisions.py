@@ -11,9 +11,9 @@ from tests.pages.conftest import Opened, html_of, texts
 from tests.pages.test_upload import bring
 from tests.training.test_train import SMALL
 from tests.training.test_train import run as trained
-from tlcore.datasets.importing import import_set
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder
-from tlcore.datasets.store import list_sets, load_state
+from tlcore.datasets.store import list_datasets, load_state
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 
@@ -25,7 +25,7 @@ def test_a_zip_as_downloaded_is_two_classes_with_their_splits(
     at = bring(opened("Upload"), source)
     assert not at.exception
     assert "has 25 images in 2 classes, 1 of them without label." in at.success[0].value
-    newest = list_sets(workspace)[0]
+    newest = list_datasets(workspace)[0]
     assert newest.classes == ("cats", "dogs")
     shown = html_of(at.run())
     assert "16 training" in shown
@@ -44,7 +44,7 @@ def test_classes_that_are_splits_are_refused_before_anything_is_learned(
              for n in range(3)}  # fmt: skip
     source = ("vehicles.zip", zipped(files).getvalue(), "application/zip")
     assert not bring(opened("Upload"), source).exception
-    form = opened("Fine-tune", set=list_sets(workspace)[0].name)
+    form = opened("Fine-tune", set=list_datasets(workspace)[0].name)
     assert "classes with the name of a split: train." in texts(form).replace("\\", "")
     assert not any(button.label == "Start learning" for button in form.button)
 
@@ -53,7 +53,7 @@ def test_the_learning_curve_says_whether_more_images_would_help(
     opened: Opened, empty_workspace: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = write_patches(tmp_path_factory.mktemp("patches") / "set", each=20)
-    import_set("patches", from_folder(folder), empty_workspace)
+    import_dataset("patches", from_folder(folder), empty_workspace)
     config = RunConfig("patches", epochs=20, learning_rate=0.1, **SMALL)
     _, run = trained(empty_workspace, config)
     at = opened("Fine-tune", run=run.name)

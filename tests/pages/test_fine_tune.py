@@ -19,7 +19,7 @@ from tests.pages.test_upload import jpeg
 from tests.runs_on_disk import write_network, write_split
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import import_set
+from tlcore.datasets.store import import_dataset
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
@@ -62,7 +62,7 @@ def test_the_form_says_what_it_learns_from(opened: Opened, workspace: Settings) 
 
 
 def test_a_set_of_one_class_is_refused_with_a_way_on(opened: Opened, workspace: Settings) -> None:
-    import_set("lonely", from_uploads([jpeg(1)[:2]]), workspace)
+    import_dataset("lonely", from_uploads([jpeg(1)[:2]]), workspace)
     at = opened("Fine-tune")
     at.selectbox(key="select-set").set_value("lonely").run()
     assert not at.exception

@@ -12,7 +12,7 @@ from tests.pages.conftest import PAGES, Opened, use
 from tests.pages.test_upload import bring, jpeg
 from tests.small_disk import fill, free, make_read_only
 from tlcore.datasets.sample import SAMPLE_NAME
-from tlcore.datasets.store import list_sets, load_set
+from tlcore.datasets.store import list_datasets, load_dataset
 from tlcore.settings import Settings
 
 
@@ -46,7 +46,7 @@ def test_what_cannot_be_stored_is_said_and_changes_nothing(
     label = opened("Upload", set=SAMPLE_NAME, view="label")
     tune = opened("Fine-tune", set=SAMPLE_NAME)
     tune.button(key="random-MobileNetV2").click().run()
-    before = load_set(SAMPLE_NAME, settings_there)
+    before = load_dataset(SAMPLE_NAME, settings_there)
     fault(disk)
 
     bring(upload, jpeg(1), jpeg(2), name="garden")
@@ -64,11 +64,11 @@ def test_what_cannot_be_stored_is_said_and_changes_nothing(
 
     for at in (upload, label, tune):
         assert not at.exception
-    assert [info.name for info in list_sets(settings_there)] == [SAMPLE_NAME]
-    assert load_set(SAMPLE_NAME, settings_there) == before
+    assert [info.name for info in list_datasets(settings_there)] == [SAMPLE_NAME]
+    assert load_dataset(SAMPLE_NAME, settings_there) == before
     assert not settings_there.runs.exists() or list(settings_there.runs.glob("*")) == []
     if fault is fill:
         free(disk)
         upload.button(key="take").click().run()  # once more, with what is chosen already
         assert [error.value for error in upload.error] == []
-        assert len(load_set("garden", settings_there).samples) == 2
+        assert len(load_dataset("garden", settings_there).samples) == 2

@@ -13,7 +13,7 @@ from tests.images import write_patches
 from tests.pages.conftest import Opened, texts
 from tlcore.datasets.edits import exclude, relabel
 from tlcore.datasets.sources import from_folder
-from tlcore.datasets.store import add_to_set, import_set, load_set
+from tlcore.datasets.store import add_to_dataset, import_dataset, load_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch
@@ -31,7 +31,7 @@ CONFIG = RunConfig(SET, backbone="MobileNet-0.25", size=64, epochs=4, learning_r
 @pytest.fixture
 def run(real_workspace: Settings, tmp_path: Path) -> str:
     """A run that was stopped after its first epoch; its id."""
-    import_set(SET, from_folder(write_patches(tmp_path / "patches", classes=2)), real_workspace)
+    import_dataset(SET, from_folder(write_patches(tmp_path / "patches", classes=2)), real_workspace)
     folder, lock = create_run(CONFIG, real_workspace)
     stop = lambda event: (folder / "stop").touch() if isinstance(event, Epoch) else None  # noqa: E731
     assert work(folder, real_workspace, emit=stop).state == "stopped"
@@ -77,7 +77,7 @@ def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
     at.run()
     assert asked == [(16, 2)]  # a second look asks no network
 
-    first = min(load_set(SET, real_workspace).samples, key=lambda sample: sample.file)
+    first = min(load_dataset(SET, real_workspace).samples, key=lambda sample: sample.file)
     assert rows(at, "label")[first.file] == "blue"
     relabel(SET, [first.key], "green", real_workspace)
     at.run()
@@ -88,7 +88,7 @@ def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
     exclude(SET, [first.key], real_workspace)
     write_patches(tmp_path / "more", classes=1, each=1, side=40)
     shutil.move(tmp_path / "more" / "blue" / "00.png", tmp_path / "more" / "blue" / "new.png")
-    add_to_set(SET, from_folder(tmp_path / "more"), real_workspace)
+    add_to_dataset(SET, from_folder(tmp_path / "more"), real_workspace)
     at.run()
     assert not at.exception
     assert first.file not in rows(at, "label")
@@ -115,7 +115,7 @@ def test_images_without_label_are_not_wrong(
     (tmp_path / "loose").mkdir()
     for photo in photos[:4]:
         shutil.copy(photo, tmp_path / "loose")
-    import_set("Loose", from_folder(tmp_path / "loose"), real_workspace)
+    import_dataset("Loose", from_folder(tmp_path / "loose"), real_workspace)
     at = answered(opened("Compare", set="Loose", run=run, **MANY))
     for column in ("label", "head_right", "agree", "disagreement"):
         assert at.dataframe[0].value[column].isna().all(), column
@@ -129,7 +129,7 @@ def test_a_head_is_not_judged_by_images_that_it_learned_from_in_another_dataset(
     for sample in images_of(run_info(run, real_workspace), "train"):
         (tmp_path / "copy" / sample.label).mkdir(parents=True, exist_ok=True)
         shutil.copy(sample.path, tmp_path / "copy" / sample.label)
-    import_set("Copy", from_folder(tmp_path / "copy"), real_workspace)
+    import_dataset("Copy", from_folder(tmp_path / "copy"), real_workspace)
     at = answered(opened("Compare", set="Copy", run=run, **MANY))
     assert [metric.label for metric in at.metric if "Your own head" in metric.label] == []
     assert "it has learned from these images" in texts(at)

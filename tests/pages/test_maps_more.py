@@ -144,14 +144,14 @@ def test_a_row_of_the_list_goes_to_its_layer_if_that_has_maps() -> None:
     def script() -> None:
         import streamlit as st
 
-        from tlcore.activations.values import Place
+        from tlcore.activations.values import LayerInfo
         from tlcore.models.predictions import Layer
         from tlcore.ui.feature_maps.depth import go_to_row
         from tlcore.ui.state import Choice, chosen
 
         shapes = {"maps": (4, 4, 8), "vector": (8,)}
         rows = [
-            Place(Layer(name, "Dense", shape, 0, (), False), "", (0, 0))
+            LayerInfo(Layer(name, "Dense", shape, 0, (), False), "", (0, 0))
             for name, shape in shapes.items()
         ]
         go_to_row(rows, st.session_state["rows"])
@@ -176,14 +176,14 @@ def test_a_image_with_a_name_like_html(
 ) -> None:
     """Its name is said to those who cannot see it, never read as HTML."""
     from tests.datasets.planted import image
-    from tlcore.datasets.importing import import_set
+    from tlcore.datasets.importing import import_dataset
     from tlcore.datasets.sources import from_folder
 
     name = 'a" onmouseover="alert(1).jpg'
     (tmp_path / "odd" / "a").mkdir(parents=True)
     for number, file in enumerate((name, "b.jpg")):
         (tmp_path / "odd" / "a" / file).write_bytes(image(number))
-    import_set("odd", from_folder(tmp_path / "odd"), lasting_workspace)
+    import_dataset("odd", from_folder(tmp_path / "odd"), lasting_workspace)
     at = sound(opened("Feature maps", set="odd", layer="conv_pw_3", more="images", **ASKED))
     shown = html_of(at)
     assert "maps-first" in shown

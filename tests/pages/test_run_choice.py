@@ -20,7 +20,7 @@ from tlcore.datasets.edits import rename_class
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
 from tlcore.datasets.sources import from_folder, from_uploads
-from tlcore.datasets.store import import_set, load_set, rename_set
+from tlcore.datasets.store import import_dataset, load_dataset, rename_dataset
 from tlcore.settings import PROJECT, Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
@@ -60,9 +60,9 @@ class Home:
 def made(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
     place = tmp_path_factory.mktemp("choice")
     settings = Settings(home=place / "home", keras_home=shared / "keras")
-    import_set(PATCHES, from_folder(write_patches(place / "patches", classes=2)), settings)
+    import_dataset(PATCHES, from_folder(write_patches(place / "patches", classes=2)), settings)
     counts = {"train": {"ants": 4, "bees": 4}}
-    import_set(INSECTS, from_folder(write_parts(place / "insects", counts)), settings)
+    import_dataset(INSECTS, from_folder(write_parts(place / "insects", counts)), settings)
     runs = tuple(trained(settings, PATCHES, epochs) for epochs in range(2, RUNS + 2))
     assert {run_info(run, settings).val_accuracy for run in runs} == {1.0}
     return Home(settings, runs)
@@ -133,7 +133,7 @@ def test_the_table_of_answers_is_the_chosen_runs(opened: Opened, home: Home) -> 
     for _ in range(3):
         at.run()
     frame = at.dataframe[0].value.set_index("file")
-    paths = {sample.file: sample.path for sample in load_set(PATCHES, home.settings).samples}
+    paths = {sample.file: sample.path for sample in load_dataset(PATCHES, home.settings).samples}
     shown = np.where(
         frame["head"] == "green", frame["head_probability"], 1 - frame["head_probability"]
     )
@@ -201,15 +201,15 @@ def test_a_head_of_other_classes_says_so_and_is_not_judged(opened: Opened, home:
 
 
 def test_a_renamed_dataset_keeps_its_head(opened: Opened, own_home: Home) -> None:
-    rename_set(PATCHES, "Colours", own_home.settings)
+    rename_dataset(PATCHES, "Colours", own_home.settings)
     assert run_of(opened("Compare", set="Colours", **QUICK)) == own_home.runs[-1]
 
 
 def test_ones_own_image_is_answered_by_the_head_that_answered_before(
     opened: Opened, own_home: Home
 ) -> None:
-    file = next(iter(load_set(PATCHES, own_home.settings).samples)).path
-    import_set(MY_IMAGES, from_uploads([("mine.png", file.read_bytes())]), own_home.settings)
+    file = next(iter(load_dataset(PATCHES, own_home.settings).samples)).path
+    import_dataset(MY_IMAGES, from_uploads([("mine.png", file.read_bytes())]), own_home.settings)
     at = opened("Compare", set=PATCHES, **QUICK)
     at.selectbox(key="select-head").set_value(own_home.runs[1]).run()
     at.selectbox(key="select-set").set_value(MY_IMAGES).run()
@@ -271,7 +271,7 @@ def test_a_label_says_what_tells_runs_apart(opened: Opened, empty_workspace: Set
 def test_two_datasets_of_one_title_are_two_options(
     opened: Opened, workspace: Settings, name: str, tmp_path: Path
 ) -> None:
-    import_set(name, from_folder(write_patches(tmp_path / "patches", classes=2)), workspace)
+    import_dataset(name, from_folder(write_patches(tmp_path / "patches", classes=2)), workspace)
     at = opened("Upload")
     box = at.selectbox(key="select-set")
     assert len({" ".join(each.split()) for each in box.options}) == len(box.options) == 2
@@ -287,14 +287,14 @@ def test_classes_that_read_alike_are_told_apart(
     folder = write_patches(tmp_path / "patches")
     for old, new in (("blue", "great_owl"), ("green", "great owl"), ("red", "All")):
         (folder / old).rename(folder / new)
-    import_set("Birds", from_folder(folder), empty_workspace)
+    import_dataset("Birds", from_folder(folder), empty_workspace)
     rename_class("Birds", "All", "All classes", empty_workspace)
     for name in ("great_owl", "great owl", "All classes"):
         at = opened("Compare", set="Birds")
         at.selectbox(key="select-label").set_value(name).run()
         assert not at.exception
         assert f"**{name.replace('_', ' ')}**" in texts(at)
-        chosen = load_set("Birds", empty_workspace).samples
+        chosen = load_dataset("Birds", empty_workspace).samples
         assert named(at, "image") in {s.sha256 for s in chosen if s.label == name}
 
 

@@ -14,7 +14,7 @@ from tests.pages.conftest import Opened, texts
 from tests.runs_on_disk import write_network
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.datasets.splits import split_samples
-from tlcore.datasets.store import load_set
+from tlcore.datasets.store import load_dataset
 from tlcore.errors import BadConfig
 from tlcore.inference.client import Inference
 from tlcore.settings import Settings
@@ -58,7 +58,9 @@ def ended(config: RunConfig, settings: Settings, state: str = "finished") -> str
 def answer(settings: Settings, work: Callable[[], Cost], **options: Any) -> None:
     """Let the cost of a run on the sample be known."""
     config = RunConfig(SAMPLE_NAME, random_weights=True, **options)
-    train, val = split_samples(load_set(SAMPLE_NAME, settings), config.val_fraction, config.seed)
+    train, val = split_samples(
+        load_dataset(SAMPLE_NAME, settings), config.val_fraction, config.seed
+    )
     probes().ask(Planned(config, train, val, "").key, work).exception()
 
 

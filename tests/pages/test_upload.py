@@ -10,8 +10,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, html_of, texts
-from tlcore.datasets.sample import SAMPLE_NAME, draw
-from tlcore.datasets.store import list_sets, load_set
+from tlcore.datasets.sample import SAMPLE_NAME, draw_sample
+from tlcore.datasets.store import list_datasets, load_dataset
 from tlcore.settings import Settings
 
 
@@ -23,7 +23,7 @@ def bring(at: AppTest, *files: tuple[str, bytes, str], **fields: str) -> AppTest
 
 
 def jpeg(number: int, label: str = "daisy") -> tuple[str, bytes, str]:
-    return f"{label} {number}.jpg", draw(label, "train", number), "image/jpeg"
+    return f"{label} {number}.jpg", draw_sample(label, "train", number), "image/jpeg"
 
 
 def zipped(**folders: int) -> tuple[str, bytes, str]:
@@ -31,7 +31,7 @@ def zipped(**folders: int) -> tuple[str, bytes, str]:
     with zipfile.ZipFile(buffer, "w") as archive:
         for label, count in folders.items():
             for number in range(count):
-                archive.writestr(f"{label}/{number}.jpg", draw(label, "train", number))
+                archive.writestr(f"{label}/{number}.jpg", draw_sample(label, "train", number))
     return "garden and sea.zip", buffer.getvalue(), "application/zip"
 
 
@@ -51,7 +51,7 @@ def test_good_files_become_a_set_and_bad_ones_are_named_with_their_reason(
     )
     assert not at.exception
     assert not at.error
-    assert [s.label for s in load_set("garden", workspace).samples] == ["daisies"] * 2
+    assert [s.label for s in load_dataset("garden", workspace).samples] == ["daisies"] * 2
     said = texts(at)
     assert "notes.txt" in said
     assert "cut \\*off\\*.jpg" in said
@@ -64,7 +64,7 @@ def test_a_zip_of_class_folders_keeps_its_classes_and_its_name(
 ) -> None:
     at = bring(opened("Upload"), zipped(daisy=3, sailboat=2))
     assert not at.exception
-    assert load_set("garden and sea", workspace).counts == {"daisy": 3, "sailboat": 2}
+    assert load_dataset("garden and sea", workspace).counts == {"daisy": 3, "sailboat": 2}
     drawn = html_of(at)
     assert "daisy" in drawn
     assert "data:image/jpeg;base64," in drawn
@@ -87,7 +87,7 @@ def test_files_can_be_added_to_a_set_that_is_there(opened: Opened, workspace: Se
     at.selectbox(key="into-0").set_value("mine").run()
     at.text_input(key="label-0").set_value("sailboat")
     at.button(key="take").click().run()
-    assert load_set("mine", workspace).counts == {"daisy": 1, "sailboat": 1}
+    assert load_dataset("mine", workspace).counts == {"daisy": 1, "sailboat": 1}
 
 
 @pytest.mark.parametrize("name", ["../outside", "", "a/b", ".hidden"])
@@ -97,7 +97,7 @@ def test_a_name_that_is_not_allowed_is_refused_and_the_files_stay(
     at = bring(opened("Upload"), jpeg(1), name=name)
     assert not at.exception
     assert "Expected a name" in at.error[0].value
-    assert [info.name for info in list_sets(workspace)] == [SAMPLE_NAME]
+    assert [info.name for info in list_datasets(workspace)] == [SAMPLE_NAME]
     assert at.file_uploader(key="upload-0").value
 
 
@@ -123,7 +123,7 @@ def test_a_set_is_deleted_after_being_asked(opened: Opened, workspace: Settings)
     at = bring(opened("Upload"), jpeg(1), name="mine")
     at.button(key="delete").click().run()
     assert not at.exception
-    assert "mine" not in [info.name for info in list_sets(workspace)]
+    assert "mine" not in [info.name for info in list_datasets(workspace)]
 
 
 def test_a_image_of_many_kinds_is_shown(opened: Opened, workspace: Settings) -> None:

@@ -11,10 +11,10 @@ from streamlit.testing.v1 import AppTest
 from tests.datasets.files import jpeg, write_folder
 from tests.datasets.planted import faults, image
 from tests.pages.conftest import Opened, html_of, texts
-from tlcore.datasets.importing import import_set
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import known
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import list_sets, load_set, load_state
+from tlcore.datasets.store import list_datasets, load_dataset, load_state
 from tlcore.settings import Settings
 
 
@@ -25,7 +25,7 @@ def mine(workspace: Settings) -> str:
     for fault in ("tiny", "placeholder", "truncated", "rotated"):
         files |= {f"a/{name.rpartition('/')[2]}": data for name, data in faults()[fault][1].items()}
     files["a/copy.jpg"] = image(0)
-    import_set("mine", from_uploads(files.items()), workspace)
+    import_dataset("mine", from_uploads(files.items()), workspace)
     return "mine"
 
 
@@ -55,7 +55,7 @@ def test_the_doctor_names_costs_and_mends(opened: Opened, workspace: Settings, m
                   "a/cut.jpg", "Turned by the camera", "blur"):  # fmt: skip
         assert words in said
     press(at, "mend-tiny")
-    assert "a/tiny.png" not in {s.file for s in load_set(mine, workspace).samples}
+    assert "a/tiny.png" not in {s.file for s in load_dataset(mine, workspace).samples}
     press(at, "keep-uniform")
     assert "uniform" not in known(mine, workspace).open
     press(at, "again-uniform")
@@ -71,7 +71,7 @@ def test_a_finding_by_itself(opened: Opened, workspace: Settings, mine: str) -> 
     at.toggle(key="single-tiny").set_value(True).run()
     at.selectbox(key="one-label-tiny-0").set_value("b")
     press(at, "one-relabel-tiny-0")
-    [tiny] = [s for s in load_set(mine, workspace).samples if s.file == "a/tiny.png"]
+    [tiny] = [s for s in load_dataset(mine, workspace).samples if s.file == "a/tiny.png"]
     assert tiny.label == "b"
     at = view(opened, "doctor")
     at.toggle(key="single-duplicate").set_value(True).run()
@@ -98,14 +98,14 @@ def test_chosen_thumbnails_are_labelled_and_excluded(
         press(at, f"thumb-p-{place}")
     at.selectbox(key="pick-label").set_value("b").run()
     press(at, "pick-relabel")
-    assert load_set(mine, workspace).counts == {"a": 24, "b": 24}
+    assert load_dataset(mine, workspace).counts == {"a": 24, "b": 24}
     press(at, "thumb-p-1")
     press(at, "pick-exclude")
-    assert len(load_set(mine, workspace).samples) == 47
+    assert len(load_dataset(mine, workspace).samples) == 47
     at.selectbox(key="only-used").set_value("Excluded").run()
     press(at, "pick-page")
     press(at, "pick-include")
-    assert len(load_set(mine, workspace).samples) == 48
+    assert len(load_dataset(mine, workspace).samples) == 48
 
 
 def test_the_gallery_is_paged_and_filtered(opened: Opened, workspace: Settings, mine: str) -> None:
@@ -134,16 +134,16 @@ def test_a_class_is_renamed_merged_and_deleted(
     assert "Expected a class name" in at.error[0].value
     at.text_input(key="class-new").set_value("apples").run()
     press(at, "class-rename")
-    assert set(load_set(mine, workspace).classes) == {"apples", "b"}
+    assert set(load_dataset(mine, workspace).classes) == {"apples", "b"}
     at.selectbox(key="class-old").set_value("apples").run()
     at.text_input(key="class-new").set_value("b").run()
     assert "two become one" in texts(at)
     press(at, "class-rename")
-    assert load_set(mine, workspace).counts == {"b": 48}
+    assert load_dataset(mine, workspace).counts == {"b": 48}
     press(at, "undo")
     at.selectbox(key="class-old").set_value("b").run()
     press(at, "class-delete")
-    assert load_set(mine, workspace).counts == {"apples": 26}
+    assert load_dataset(mine, workspace).counts == {"apples": 26}
 
 
 def test_a_division_is_shown_stored_and_forgotten(
@@ -153,19 +153,19 @@ def test_a_division_is_shown_stored_and_forgotten(
     assert "not divided" in texts(at)
     at.slider(key="divide-test").set_value(20)
     press(at, "divide")
-    parts = load_set(mine, workspace).counts_by_split
+    parts = load_dataset(mine, workspace).counts_by_split
     assert set(parts) == {"train", "val", "test"}
     assert sum(parts["test"].values()) == 9
     assert "kept for the test" in texts(at)
     press(at, "divide-forget")
-    assert set(load_set(mine, workspace).counts_by_split) == {None}
+    assert set(load_dataset(mine, workspace).counts_by_split) == {None}
 
 
 def test_a_set_is_renamed(opened: Opened, workspace: Settings, mine: str) -> None:
     at = view(opened, "overview")
     at.text_input(key="rename-mine").set_value("yours")
     press(at, "rename")
-    assert "yours" in [info.name for info in list_sets(workspace)]
+    assert "yours" in [info.name for info in list_datasets(workspace)]
     assert at.selectbox(key="select-set").value == "yours"
 
 
@@ -175,7 +175,7 @@ def test_all_excluded_is_said_and_nothing_breaks(
     at = view(opened, "label")
     for _ in range(2):
         press(at, "class-delete")
-    assert load_set(mine, workspace).samples == ()
+    assert load_dataset(mine, workspace).samples == ()
     for name in ("overview", "doctor", "label", "divide"):
         view(opened, name)
     at = opened("Compare", set="mine")
@@ -200,7 +200,7 @@ def test_a_folder_on_the_server_only_where_it_is_allowed(
     at.text_input(key="server-0").set_value("garden").run()
     at.button(key="take").click().run()
     assert not at.exception
-    assert load_set("garden", workspace).counts == {"a": 1, "b": 1}
+    assert load_dataset("garden", workspace).counts == {"a": 1, "b": 1}
 
 
 def test_the_other_ways_are_offered(opened: Opened, workspace: Settings) -> None:

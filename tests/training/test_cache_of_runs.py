@@ -20,7 +20,7 @@ from tlcore.training.batches import Asked, Stored, stored_requests, train_part
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import ENTRY, bytes_in
 from tlcore.training.feature_keys import ROW_ID
-from tlcore.training.features import Supply
+from tlcore.training.features import FeatureSource
 from tlcore.training.lifecycle import start_run
 from tlcore.training.run import Run
 from tlcore.training.status import FAILED, FINISHED
@@ -168,7 +168,7 @@ def test_a_image_whose_view_cannot_be_made_is_left_out(
     named: list[str] = []
     for views in (0, 2):
         wanted = replace(config, views=views, augment=("rotate",))
-        supply = Supply(wanted, 2, settings)
+        supply = FeatureSource(wanted, 2, settings)
         missing = supply.missing(layers, stored_requests(wanted, samples, ()))
         supply.compute(
             layers, missing, done=lambda _: None, skipped=lambda file, _: named.append(file)

@@ -150,9 +150,9 @@ def test_stop_in_free_augmentation_comes_between_two_passes(home: tuple[Settings
     recipe = SMALL | {"free_augmentation": True, "batch_size": 1024, "fine_tune_epochs": 0}
     passes: list[int] = []
 
-    from tlcore.training.transfer_model import Whole
+    from tlcore.training.transfer_model import TransferModel
 
-    class Counted(Whole):
+    class Counted(TransferModel):
         def forward(self, pixels: np.ndarray, layers: list[str]) -> list[np.ndarray]:
             passes.append(len(pixels))
             newest = max(settings.runs.glob("[!.]*"))
@@ -161,7 +161,7 @@ def test_stop_in_free_augmentation_comes_between_two_passes(home: tuple[Settings
             return super().forward(pixels, layers)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tlcore.training.transfer_model.Whole", Counted)
+        patch.setattr("tlcore.training.transfer_model.TransferModel", Counted)
         folder = train(settings, RunConfig(str(data), **recipe))
     run = load_run(folder.name, settings)
     assert run.info.state == STOPPED

@@ -13,7 +13,7 @@ from tests.images import write_patches
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.sources import read_folder
 from tlcore.settings import Settings
-from tlcore.training.augmentation import Looking, Request, hashed, look
+from tlcore.training.augmentation import Looking, Request, augmented_copies, hashed
 from tlcore.training.config import RunConfig
 from tlcore.ui.fine_tune.augmentation import GAP, SIDE, seen_views, sheet, spread
 
@@ -51,7 +51,7 @@ def test_each_tile_is_what_the_network_will_see(
     for place, number in enumerate(numbers, start=1):
         left = place * (SIDE + GAP)
         tile = np.asarray(drawn.convert("RGB").crop((left, 0, left + SIDE, SIDE)), np.float64)
-        expected = look(Request(samples[0], number), looking)
+        expected = augmented_copies(Request(samples[0], number), looking)
         assert np.abs(tile - np.asarray(expected)).mean() < 8  # it is kept with some loss
-        other = look(Request(samples[7], number), looking)
+        other = augmented_copies(Request(samples[7], number), looking)
         assert np.abs(tile - np.asarray(other)).mean() > 12

@@ -7,7 +7,7 @@ import numpy as np
 from tlcore.activations.receptive_field import box_of
 from tlcore.activations.render import palette
 from tlcore.activations.tiles import bounds, broken, levels, to_png
-from tlcore.activations.values import ChannelLook, Field
+from tlcore.activations.values import ChannelDetail, ReceptiveField
 from tlcore.errors import UnknownName
 from tlcore.models.layers import Wiring
 from tlcore.models.predictions import Floats
@@ -15,7 +15,9 @@ from tlcore.models.predictions import Floats
 BINS = 40
 
 
-def look_at(maps: Floats, layer: str, channel: int, field: Field, size: int) -> ChannelLook:
+def inspect_channel(
+    maps: Floats, layer: str, channel: int, field: ReceptiveField, size: int
+) -> ChannelDetail:
     """Look at one channel of a layer's maps (height, width, channels).
 
     Args:
@@ -35,7 +37,7 @@ def look_at(maps: Floats, layer: str, channel: int, field: Field, size: int) -> 
     ranked = np.where(np.isfinite(one), one, -np.inf)
     row, column = divmod(int(ranked.argmax()), one.shape[1])
     edges, counts = _histogram(finite, float(low[0]), float(high[0]))
-    return ChannelLook(
+    return ChannelDetail(
         layer=layer,
         channel=channel,
         png=to_png(levels(one, low, high)[:, :, 0], palette("fire")),

@@ -14,15 +14,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlcore.activations.values import LayerNumbers
+from tlcore.activations.values import LayerStatistics
 from tlcore.models.layers import Graph, Wiring, wire
-from tlcore.models.model import Network
+from tlcore.models.model import LoadedModel
 from tlcore.models.predictions import Floats
 
 DROPPED = 4  # a quarter of the bound let go: time to give memory back
 
 
-class Kept:
+class ActivationCache:
     """Tensors by key. One that is larger than the whole bound is not kept at all."""
 
     def __init__(self, bytes_: int) -> None:
@@ -102,7 +102,7 @@ ALONG = 4 * 2**20  # bytes kept beside the end of a jump: memory that is fresh t
 PIECES = 64  # compiled pieces kept of a network: about 1.8 MB each, and 30 ms to make anew
 
 
-class Walk:
+class LayerOutputs:
     """A network that can be asked for the output of any of its layers. Read-only on the model."""
 
     def __init__(self, graph: Graph, make: Make | None = None) -> None:
@@ -112,7 +112,9 @@ class Walk:
         self.wiring: Wiring = wire(graph)
         self.piece = lru_cache(maxsize=PIECES)(self._made)  # places of feeds and ends → Compiled
 
-    def to(self, layer: str, batch: Callable[[], Floats], image: Hashable, kept: Kept) -> Any:
+    def to(
+        self, layer: str, batch: Callable[[], Floats], image: Hashable, kept: ActivationCache
+    ) -> Any:
         """Return a layer's output, a tensor float32 (n, …).
 
         Args:
@@ -133,7 +135,11 @@ class _Visit:
     """One image on its way through a network, as far as a layer needs it."""
 
     def __init__(
-        self, walk: Walk, batch: Callable[[], Floats], image: Hashable, kept: Kept
+        self,
+        walk: LayerOutputs,
+        batch: Callable[[], Floats],
+        image: Hashable,
+        kept: ActivationCache,
     ) -> None:
         self._walk, self._wiring = walk, walk.wiring
         self._batch, self._image, self._kept = batch, image, kept
@@ -219,7 +225,7 @@ def compile_part(feeds: list[Any], ends: list[Any]) -> Compiled:
     return compiled
 
 
-def maps_of(value: Any) -> Floats:
+def to_maps(value: Any) -> Floats:
     """Return the one image's maps of a batch of one, float32 (height, width, channels).
 
     It is the tensor's own memory, not a copy: read it, do not write to it.
@@ -230,7 +236,7 @@ def maps_of(value: Any) -> Floats:
 # Every layer in numbers for one image, in one compiled pass that keeps no maps.
 
 
-class Depth:
+class StatisticsPass:
     """Measures all spatial layers of a network at once; compiled at the first image."""
 
     def __init__(self, graph: Graph) -> None:
@@ -238,13 +244,13 @@ class Depth:
         self._graph = graph
         self._compiled: Callable[[Any], Any] | None = None
 
-    def numbers(self, batch: Floats) -> tuple[LayerNumbers, ...]:
+    def numbers(self, batch: Floats) -> tuple[LayerStatistics, ...]:
         """Return each spatial layer's numbers for one image (1, size, size, 3)."""
         if self._compiled is None:
             self._compiled = _compile(self._graph)
         rows = self._compiled(batch).numpy()
         return tuple(
-            LayerNumbers(name, *map(float, row))
+            LayerStatistics(name, *map(float, row))
             for name, row in zip(self._names, rows, strict=True)
         )
 
@@ -270,31 +276,37 @@ def _row(maps: Any) -> Any:
     return tf.stack([tf.reduce_mean(zero), dead, mean, spread])
 
 
-_WALKS: WeakKeyDictionary[Network, Walk] = WeakKeyDictionary()  # as long as a network is kept
-_DEPTHS: WeakKeyDictionary[Network, Depth] = WeakKeyDictionary()
+_WALKS: WeakKeyDictionary[LoadedModel, LayerOutputs] = (
+    WeakKeyDictionary()
+)  # as long as a network is kept
+_DEPTHS: WeakKeyDictionary[LoadedModel, StatisticsPass] = WeakKeyDictionary()
 
 
-def walk_of(network: Network) -> Walk:
-    """Return the one ``Walk`` of a network: its compiled parts are kept with it."""
+def layer_outputs_of(network: LoadedModel) -> LayerOutputs:
+    """Return the one ``LayerOutputs`` of a network: its compiled parts are kept with it."""
     if network not in _WALKS:
-        _WALKS[network] = Walk(network.graph)
+        _WALKS[network] = LayerOutputs(network.graph)
     return _WALKS[network]
 
 
-def depth_of(network: Network) -> Depth:
-    """Return the one ``Depth`` of a network."""
+def statistics_pass_of(network: LoadedModel) -> StatisticsPass:
+    """Return the one ``StatisticsPass`` of a network."""
     if network not in _DEPTHS:
-        _DEPTHS[network] = Depth(network.graph)
+        _DEPTHS[network] = StatisticsPass(network.graph)
     return _DEPTHS[network]
 
 
-def maps_tensor(
-    network: Network, layer: str, batch: Callable[[], Floats], image: Hashable, kept: Kept
+def compute_activations(
+    network: LoadedModel,
+    layer: str,
+    batch: Callable[[], Floats],
+    image: Hashable,
+    kept: ActivationCache,
 ) -> Any:
-    """Return a spatial layer's output for a batch, computed from what is kept. See ``Walk``.
+    """Return a spatial layer's output for a batch, computed from what is kept. See LayerOutputs.
 
     Raises:
         UnknownName: no such layer, or its output is no stack of maps.
     """
     network.graph.check_spatial(layer)
-    return walk_of(network).to(layer, batch, image, kept)
+    return layer_outputs_of(network).to(layer, batch, image, kept)

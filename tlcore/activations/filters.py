@@ -9,7 +9,7 @@ import numpy as np
 
 from tlcore.activations.render import palette
 from tlcore.activations.tiles import bounds, broken, extremes, levels, sheet, to_png
-from tlcore.activations.values import Filters, Tiles, View
+from tlcore.activations.values import DisplayOptions, Filters, Tiles
 from tlcore.errors import UnknownName
 from tlcore.models.layers import Wiring
 from tlcore.models.predictions import Floats
@@ -27,7 +27,7 @@ _CHANNEL_BY_CHANNEL = frozenset(
 )  # fmt: skip
 
 
-def filters_at(wiring: Wiring, layer: str, view: View, of: int, *, bgr: bool) -> Filters:
+def filters_at(wiring: Wiring, layer: str, view: DisplayOptions, of: int, *, bgr: bool) -> Filters:
     """Draw one page of the kernels of the convolution at or before a layer.
 
     Args:
@@ -82,7 +82,7 @@ def kernel(layer: Any) -> Floats | None:
     return None
 
 
-def draw_filters(values: Floats, name: str, view: View, of: int, *, bgr: bool) -> Filters:
+def draw_filters(values: Floats, name: str, view: DisplayOptions, of: int, *, bgr: bool) -> Filters:
     """Draw one page of a convolution's kernels, 0 in the middle of the palette.
 
     Args:
@@ -115,7 +115,7 @@ def draw_filters(values: Floats, name: str, view: View, of: int, *, bgr: bool) -
     )
 
 
-def _grey_tiles(slices: Floats, view: View) -> Tiles:
+def _grey_tiles(slices: Floats, view: DisplayOptions) -> Tiles:
     first = _page(slices.shape[2], view) * view.layout.tiles
     shown = slices[:, :, first : first + view.layout.tiles]
     reach = float(np.abs(extremes(slices)).max())
@@ -124,7 +124,7 @@ def _grey_tiles(slices: Floats, view: View) -> Tiles:
     return _tiles(png, shown, first, (low, high), view, shown.shape[1])
 
 
-def _colour_tiles(values: Floats, view: View) -> Tiles:
+def _colour_tiles(values: Floats, view: DisplayOptions) -> Tiles:
     """Each kernel from its own furthest below 0 to as far above, grey being 0."""
     first = _page(values.shape[3], view) * view.layout.tiles
     shown = values[:, :, :, first : first + view.layout.tiles]
@@ -134,12 +134,17 @@ def _colour_tiles(values: Floats, view: View) -> Tiles:
     return _tiles(to_png(np.stack(sheets, axis=2)), flat, first, (low, high), view, shown.shape[1])
 
 
-def _page(count: int, view: View) -> int:
+def _page(count: int, view: DisplayOptions) -> int:
     return min(max(view.page, 0), view.layout.pages(count) - 1)
 
 
 def _tiles(
-    png: bytes, shown: Floats, first: int, ends: tuple[Floats, Floats], view: View, width: int
+    png: bytes,
+    shown: Floats,
+    first: int,
+    ends: tuple[Floats, Floats],
+    view: DisplayOptions,
+    width: int,
 ) -> Tiles:
     lows, highs = extremes(shown)
     return Tiles(

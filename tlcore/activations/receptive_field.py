@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from tlcore.activations.values import Field, Place
+from tlcore.activations.values import LayerInfo, ReceptiveField
 from tlcore.models.layers import Graph, Wiring, blocks, row_of
 
 MAPS = 4  # axes of a batch of maps
@@ -37,13 +37,13 @@ EVERYTHING = Axis(-math.inf, math.inf)
 Rule = Callable[[Any, Axis, int, int], Axis]  # layer, what feeds it, axis, input values along it
 
 
-def receptive_fields(wiring: Wiring) -> tuple[Field, ...]:
+def receptive_fields(wiring: Wiring) -> tuple[ReceptiveField, ...]:
     """Return what one value of each tensor of a network sees, by its place."""
     found: list[tuple[Axis, Axis]] = [(Axis(), Axis())]
     for place in range(1, len(wiring.tensors)):
         found.append(_follow(wiring, place, found))
     return tuple(
-        Field(
+        ReceptiveField(
             top=down.low,
             bottom=down.high,
             left=across.low,
@@ -139,7 +139,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 )
 
 
-def box_of(field: Field, row: int, column: int, size: int) -> tuple[int, int, int, int]:
+def box_of(field: ReceptiveField, row: int, column: int, size: int) -> tuple[int, int, int, int]:
     """Return the input pixels that value (row, column) of a map sees: left, top, right, bottom.
 
     Right and bottom are the first pixels outside; what lies in the padding is cut off.
@@ -160,7 +160,7 @@ def _within(at: float, size: int) -> int:
 # A network's layers as a list to walk through: every one, by block, with what it sees.
 
 
-def places(graph: Graph, wiring: Wiring) -> tuple[Place, ...]:
+def list_layers(graph: Graph, wiring: Wiring) -> tuple[LayerInfo, ...]:
     """Return every layer of an opened network, first to last."""
     spatial = set(graph.spatial)
     fields = receptive_fields(wiring)
@@ -171,7 +171,7 @@ def places(graph: Graph, wiring: Wiring) -> tuple[Place, ...]:
         field = fields[wiring.place[name]]
         sees = (field.height, field.width) if name in spatial else (0.0, 0.0)
         row = row_of(name, graph.layers[name], tuple(tensor.shape[1:]))
-        found.append(Place(replace(row, connected_to=feeds[name]), block[name], sees))
+        found.append(LayerInfo(replace(row, connected_to=feeds[name]), block[name], sees))
     return tuple(found)
 
 

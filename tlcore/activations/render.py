@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 
 from tlcore.activations.tiles import Levels, bounds, broken, draw, extremes, levels, sheet, to_png
-from tlcore.activations.values import Tiles, View, ordered
+from tlcore.activations.values import DisplayOptions, Tiles, channel_order
 from tlcore.errors import UnknownName
 from tlcore.models.predictions import Floats
 
@@ -45,16 +45,16 @@ def palette(name: str) -> Levels:
 # Maps to pages: which channels, on which scale, in which colours.
 
 
-def page_of(maps: Floats, view: View) -> tuple[list[int], int, int]:
+def page_of(maps: Floats, view: DisplayOptions) -> tuple[list[int], int, int]:
     """Return the channels on a page, the number of that page and how many there are."""
     channels = maps.shape[2]
     pages = view.layout.pages(channels)
     page = min(max(view.page, 0), pages - 1)
     first = page * view.layout.tiles
-    return ordered(maps, view.order)[first : first + view.layout.tiles].tolist(), page, pages
+    return channel_order(maps, view.order)[first : first + view.layout.tiles].tolist(), page, pages
 
 
-def tiles(maps: Floats, channels: list[int], view: View, *others: Floats) -> Tiles:
+def tiles(maps: Floats, channels: list[int], view: DisplayOptions, *others: Floats) -> Tiles:
     """Draw some channels; ``others`` share the scale where it is the layer's.
 
     Args:
@@ -79,7 +79,7 @@ def tiles(maps: Floats, channels: list[int], view: View, *others: Floats) -> Til
     )
 
 
-def image(maps: Floats, view: View, only: Sequence[int] | None = None) -> bytes:
+def image(maps: Floats, view: DisplayOptions, only: Sequence[int] | None = None) -> bytes:
     """Return a page as a PNG to keep: enlarged, with gaps.
 
     Args:
@@ -103,7 +103,7 @@ def _pick(maps: Floats, channels: list[int]) -> Floats:
 
 
 def _bounds(
-    shown: Floats, maps: Floats, view: View, others: list[tuple[Floats, Floats]]
+    shown: Floats, maps: Floats, view: DisplayOptions, others: list[tuple[Floats, Floats]]
 ) -> tuple[Floats, Floats]:
     whole = (0.0, 0.0)
     if view.scale in ("layer", "zero"):

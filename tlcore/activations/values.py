@@ -34,7 +34,7 @@ def zeros(maps: Floats) -> Floats:
     return (1 - np.count_nonzero(maps, axis=(0, 1)) / pixels).astype(np.float32)
 
 
-def ordered(maps: Floats, order: str) -> npt.NDArray[np.intp]:
+def channel_order(maps: Floats, order: str) -> npt.NDArray[np.intp]:
     """Return the channels' numbers, those with the largest measure first; equal ones by number.
 
     Channels whose measure is NaN come last.
@@ -55,7 +55,7 @@ def ordered(maps: Floats, order: str) -> npt.NDArray[np.intp]:
 
 
 @dataclass(frozen=True)
-class Field:
+class ReceptiveField:
     """What value (0, 0) of a map sees of the network's input, in pixels; ±inf: everything."""
 
     top: float  # first row; below 0 in the padding
@@ -80,7 +80,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class View:
+class DisplayOptions:
     """How a page of maps is to be drawn; hashable, so that caches can be keyed by it."""
 
     layout: Layout = field(default_factory=Layout)
@@ -119,7 +119,7 @@ class MapPage:
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class MapPair:
     """The same channels twice, on one scale, and their difference."""
 
     layer: str
@@ -135,7 +135,7 @@ class Pair:
 
 
 @dataclass(frozen=True, eq=False)
-class ChannelLook:
+class ChannelDetail:
     """One channel, large."""
 
     layer: str
@@ -151,11 +151,11 @@ class ChannelLook:
     strongest: tuple[int, int]  # row and column of the highest value, the first of equal ones
     equal: int  # places with that value: a ReLU6 cuts off at 6, often at many places
     box: tuple[int, int, int, int]  # what that value sees of the input: left, top, right, bottom
-    field: Field
+    field: ReceptiveField
 
 
 @dataclass(frozen=True)
-class LayerNumbers:
+class LayerStatistics:
     """What one layer's values are like for one image."""
 
     name: str
@@ -181,7 +181,7 @@ class Filters:
 
 
 @dataclass(frozen=True)
-class Look:
+class ActivationRequest:
     """One image through one network; hashable."""
 
     path: Path
@@ -190,7 +190,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Place:
+class LayerInfo:
     """One layer in the list of a network opened up, nested models included."""
 
     layer: Layer

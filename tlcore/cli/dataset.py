@@ -10,16 +10,16 @@ from typing import Any, TextIO
 
 from tlcore.cli.options import Subparsers, add_json, decimal, output_file, whole, write_json
 from tlcore.datasets.dataset import UNLABELLED, Incoming
-from tlcore.datasets.edits import SetState, undo
-from tlcore.datasets.export import export_set
-from tlcore.datasets.importing import add_to_set, import_set
-from tlcore.datasets.manifest import set_names
+from tlcore.datasets.edits import DatasetState, undo
+from tlcore.datasets.export import export_dataset
+from tlcore.datasets.importing import add_to_dataset, import_dataset
+from tlcore.datasets.manifest import dataset_names
 from tlcore.datasets.quality import KINDS
-from tlcore.datasets.quality_report import Checkup, Finding
+from tlcore.datasets.quality_report import Finding, QualityReport
 from tlcore.datasets.quality_scan import examine, examine_folder
 from tlcore.datasets.sources import from_folder, from_zip
-from tlcore.datasets.splits import Division, divide_set
-from tlcore.datasets.store import DamagedSet, load_state, scan_sets
+from tlcore.datasets.splits import SplitPlan, split_dataset
+from tlcore.datasets.store import DamagedDataset, load_state, scan_datasets
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 
@@ -40,9 +40,9 @@ def add(subparsers: Subparsers) -> None:
     _action(actions, "list", list_, "all sets")
     _named(_action(actions, "show", show, "one set"))
     divide = _named(_action(actions, "split", split, "divide a set and keep the division"))
-    divide.add_argument("--val", type=decimal, default=Division.val, metavar="SHARE")
-    divide.add_argument("--test", type=decimal, default=Division.test, metavar="SHARE")
-    divide.add_argument("--seed", type=whole, default=Division.seed)
+    divide.add_argument("--val", type=decimal, default=SplitPlan.val, metavar="SHARE")
+    divide.add_argument("--test", type=decimal, default=SplitPlan.test, metavar="SHARE")
+    divide.add_argument("--seed", type=whole, default=SplitPlan.seed)
     divide.add_argument("--redo", action="store_true", help="parts that were given as well")
     _named(_action(actions, "undo", undo_, "take the last edit back"))
     out = _named(_action(actions, "export", export, "write a set as a zip of class folders"))
@@ -65,7 +65,7 @@ def _named(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def import_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    keep = add_to_set if args.add else import_set
+    keep = add_to_dataset if args.add else import_dataset
     files = _incoming(args.source, settings)
     report = keep(args.name, files, settings, default_label=args.label, progress=_tell)
     for refusal in report.refused:
@@ -95,7 +95,7 @@ def doctor(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    sets, damaged = scan_sets(settings)
+    sets, damaged = scan_datasets(settings)
     rows = [_summary(load_state(info.name, settings)) | {"damage": ""} for info in sets]
     if args.json:
         write_json(out, [*rows, *map(_damaged, damaged)])
@@ -106,7 +106,7 @@ def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     return 0
 
 
-def _damaged(one: DamagedSet) -> dict[str, Any]:
+def _damaged(one: DamagedDataset) -> dict[str, Any]:
     """Return the row of a set that cannot be read: what is not known of it is null."""
     names = ("created", "pictures", "excluded", "classes", "unlabelled", "splits", "hash")
     row = {"name": one.name, "folder": str(one.folder), "damage": one.words}
@@ -125,9 +125,9 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def split(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    division = Division(args.val, args.test, args.seed, keep=not args.redo)
+    division = SplitPlan(args.val, args.test, args.seed, keep=not args.redo)
     examine(args.name, settings, progress=_tell)
-    answer = _summary(divide_set(args.name, division, settings))
+    answer = _summary(split_dataset(args.name, division, settings))
     _write(answer, args, out, ("name", "splits"))
     return 0
 
@@ -138,7 +138,7 @@ def undo_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def export(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    state = export_set(args.name, args.file, settings, progress=_tell)
+    state = export_dataset(args.name, args.file, settings, progress=_tell)
     answer = _summary(state) | {"file": str(args.file), "bytes": args.file.stat().st_size}
     _write(answer, args, out, ("name", "pictures", "hash", "file", "bytes"))
     return 0
@@ -155,8 +155,8 @@ def _incoming(source: Path, settings: Settings) -> list[Incoming]:
     return [item for item in siblings if item.file == source.name]
 
 
-def _examined(args: argparse.Namespace, settings: Settings) -> Checkup:
-    if args.name not in set_names(settings) and Path(args.name).is_dir():
+def _examined(args: argparse.Namespace, settings: Settings) -> QualityReport:
+    if args.name not in dataset_names(settings) and Path(args.name).is_dir():
         return examine_folder(Path(args.name), settings.limits, progress=_tell)
     return examine(args.name, settings, progress=_tell, again=args.again)
 
@@ -166,7 +166,7 @@ def _tell(done: int, total: int | None) -> None:
         sys.stderr.write(f"{done:,} of {total or 0:,} files\n")
 
 
-def _summary(state: SetState) -> dict[str, Any]:
+def _summary(state: DatasetState) -> dict[str, Any]:
     return {
         "name": state.name,
         "folder": str(state.folder),
@@ -180,7 +180,7 @@ def _summary(state: SetState) -> dict[str, Any]:
     }
 
 
-def _image(state: SetState, key: str) -> dict[str, Any]:
+def _image(state: DatasetState, key: str) -> dict[str, Any]:
     item = state.by_key[key]
     entry = item.entry
     return {
@@ -207,7 +207,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _write_report(found: Checkup, out: TextIO) -> None:
+def _write_report(found: QualityReport, out: TextIO) -> None:
     for name, findings in found.by_kind.items():
         kind = KINDS[name]
         out.write(f"{kind.title} ({len(findings)}; {kind.level}). {kind.consequence}\n")

@@ -12,7 +12,7 @@ from tlcore.cli.options import Subparsers, add_json, write_json
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.corrections import corrections_of
 from tlcore.evaluation.evaluation import Evaluation, no_label
-from tlcore.evaluation.intervals import Share
+from tlcore.evaluation.intervals import Proportion
 from tlcore.evaluation.predictions import Answers, Ask, evaluation_of
 from tlcore.percentages import points
 from tlcore.settings import Settings
@@ -92,5 +92,5 @@ def _table(found: Evaluation) -> Iterator[str]:
         yield f"{each.label:{width}}  {shares}  {said}"
 
 
-def _share(share: Share | None) -> str:
+def _share(share: Proportion | None) -> str:
     return UNKNOWN if share is None else share.words

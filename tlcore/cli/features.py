@@ -11,7 +11,7 @@ import numpy as np
 
 from tlcore.activations.render import image
 from tlcore.activations.tiles import Layout, broken, extremes
-from tlcore.activations.values import ORDERS, View
+from tlcore.activations.values import ORDERS, DisplayOptions
 from tlcore.cli.options import (
     Subparsers,
     add_backbone,
@@ -75,14 +75,14 @@ def add(subparsers: Subparsers) -> None:
 
 def features(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from tlcore.datasets.image_io import read
-    from tlcore.inference.tasks import network
+    from tlcore.inference.tasks import loaded_model
 
     ref = _ref(args, settings)
     image = read(args.image, settings.limits)
-    found = network(settings, ref).feature_maps(image, args.layer)
+    found = loaded_model(settings, ref).feature_maps(image, args.layer)
     maps = found.maps
     if args.compare_run:
-        run = network(settings, ModelRef(run=args.compare_run)).feature_maps(image, args.layer)
+        run = loaded_model(settings, ModelRef(run=args.compare_run)).feature_maps(image, args.layer)
         with np.errstate(over="ignore", invalid="ignore"):  # told as not finite
             maps = run.maps - maps
     only = _within(args.channels, maps.shape[2])
@@ -103,7 +103,7 @@ def _write(args: argparse.Namespace, maps: Floats, shown: Floats, only: list[int
         np.savez_compressed(buffer, maps=shown)
         write_output(args.npz, buffer.getvalue())
     if args.png:
-        view = View(args.grid, args.order, *_colours(args))
+        view = DisplayOptions(args.grid, args.order, *_colours(args))
         write_output(args.png, image(maps, view, only))
 
 

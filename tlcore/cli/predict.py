@@ -60,14 +60,14 @@ def add(subparsers: Subparsers) -> None:
 
 def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from tlcore.datasets.image_io import read
-    from tlcore.inference.tasks import network
+    from tlcore.inference.tasks import loaded_model
     from tlcore.models.gradcam import explain
 
     if args.top < 1:
         raise BadConfig(f"Expected --top to be at least 1. Received {args.top}.")
     if args.wanted and not args.explain:
         raise BadConfig("Expected --explain FILE.png with --class. Received --class alone.")
-    networks = [(name, network(settings, ref)) for name, ref in _refs(args)]
+    networks = [(name, loaded_model(settings, ref)) for name, ref in _refs(args)]
     answers: list[dict[str, Any]] = []
     looks: list[list[Explanation]] = []
     images: list[Image] = []

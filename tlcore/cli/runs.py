@@ -17,7 +17,7 @@ from tlcore.cli.train import epoch_row
 from tlcore.errors import TLCoreError
 from tlcore.evaluation.comparison import compare_runs
 from tlcore.evaluation.corrections import labels_now
-from tlcore.evaluation.predictions import common_part, judge
+from tlcore.evaluation.predictions import common_split, predict_split
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.text import csv_text
@@ -115,9 +115,10 @@ def _verdict(earlier: str, later: str, settings: Settings) -> dict[str, Any]:
     """Return what the same images say of two runs, or why they say nothing."""
     pair = {"first": earlier, "second": later}
     try:
-        part = common_part([earlier, later], settings)
+        part = common_split([earlier, later], settings)
         first, second = (
-            judge(run, part, settings, evaluate.ask_of(run, settings)) for run in (earlier, later)
+            predict_split(run, part, settings, evaluate.ask_of(run, settings))
+            for run in (earlier, later)
         )
         result = compare_runs(first, second, labels_now(run_info(later, settings), settings))
     except TLCoreError as error:

@@ -17,7 +17,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def in_order(work: Callable[[In], Out], items: Iterable[In]) -> Generator[Out, None, None]:
+def decode_in_order(work: Callable[[In], Out], items: Iterable[In]) -> Generator[Out, None, None]:
     """Results in order; few items are under way at once. Closing it ends what has not begun."""
 
     def work_all(some: list[In]) -> list[Out]:

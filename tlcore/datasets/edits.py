@@ -25,7 +25,7 @@ from tlcore.datasets.edit_log import (
     write_log,
 )
 from tlcore.datasets.edit_log import FILE as EDITS
-from tlcore.datasets.locks import hold_set
+from tlcore.datasets.locks import lock_dataset
 from tlcore.datasets.manifest import FILE as ENTRIES
 from tlcore.datasets.manifest import Entry, folder_of, read_manifest
 from tlcore.errors import BadDataset
@@ -57,7 +57,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class SetState:
+class DatasetState:
     """A whole set, as it stands."""
 
     folder: Path
@@ -95,7 +95,7 @@ class SetState:
         return self.dataset.counts
 
 
-def read_state(folder: Path) -> SetState:
+def read_state(folder: Path) -> DatasetState:
     """A set as it stands on disk; read anew only if a file of it has changed.
 
     Raises:
@@ -110,10 +110,10 @@ def version(folder: Path) -> Version:
 
 
 @lru_cache(maxsize=32)  # values are frozen, and the stamps say which state they are of
-def _read(folder: Path, state: Version) -> SetState:
+def _read(folder: Path, state: Version) -> DatasetState:
     manifest, log = read_manifest(folder), read_log(folder)
     items = replay(manifest.entries, log)
-    return SetState(folder, manifest.created, items, log, manifest.refused)
+    return DatasetState(folder, manifest.created, items, log, manifest.refused)
 
 
 def replay(entries: Iterable[Entry], edits: Sequence[Edit]) -> tuple[Item, ...]:
@@ -164,14 +164,14 @@ def stamp(path: Path) -> Version:
 UNSAVED = "The change could not be saved; the dataset is as it was"
 
 
-def relabel(name: str, keys: Collection[str], label: str, settings: Settings) -> SetState:
+def relabel(name: str, keys: Collection[str], label: str, settings: Settings) -> DatasetState:
     """Give images another class; BadDataset for a label that cannot be one."""
     _check_label(label)
     change = Change(LABEL, label, tuple(keys))
     return _do(name, settings, f"label {_images(len(keys))} {label}", lambda _: [change])
 
 
-def relabel_each(name: str, labels: Mapping[str, str], settings: Settings) -> SetState:
+def relabel_each(name: str, labels: Mapping[str, str], settings: Settings) -> DatasetState:
     """Give each image its own class, in one edit: key → label."""
     for label in set(labels.values()):
         _check_label(label)
@@ -182,34 +182,34 @@ def relabel_each(name: str, labels: Mapping[str, str], settings: Settings) -> Se
     return _do(name, settings, f"label {_images(len(labels))}", lambda _: changes)
 
 
-def exclude(name: str, keys: Collection[str], settings: Settings) -> SetState:
+def exclude(name: str, keys: Collection[str], settings: Settings) -> DatasetState:
     """Leave images out of everything; they stay on disk and can be taken back."""
     change = Change(EXCLUDED, True, tuple(keys))
     return _do(name, settings, f"exclude {_images(len(keys))}", lambda _: [change])
 
 
-def include(name: str, keys: Collection[str], settings: Settings) -> SetState:
+def include(name: str, keys: Collection[str], settings: Settings) -> DatasetState:
     """Take excluded images back."""
     change = Change(EXCLUDED, False, tuple(keys))
     return _do(name, settings, f"take back {_images(len(keys))}", lambda _: [change])
 
 
-def settle(name: str, keys: Collection[str], kind: str, settings: Settings) -> SetState:
+def settle(name: str, keys: Collection[str], kind: str, settings: Settings) -> DatasetState:
     """Keep images in spite of a finding of this kind, which is not shown as open any more."""
     change = Change(SETTLED, kind, tuple(keys))
     return _do(name, settings, f"keep {_images(len(keys))}", lambda _: [change])
 
 
-def unsettle(name: str, keys: Collection[str], kind: str, settings: Settings) -> SetState:
+def unsettle(name: str, keys: Collection[str], kind: str, settings: Settings) -> DatasetState:
     """Show a finding of this kind as open again."""
     change = Change(UNSETTLED, kind, tuple(keys))
     return _do(name, settings, f"question {_images(len(keys))} again", lambda _: [change])
 
 
-def confirm_labels(name: str, keys: Collection[str], settings: Settings) -> SetState:
+def confirm_labels(name: str, keys: Collection[str], settings: Settings) -> DatasetState:
     """Settle that the labels of images are right, whatever a model says of them."""
 
-    def changes(state: SetState) -> list[Change]:
+    def changes(state: DatasetState) -> list[Change]:
         of_label: dict[str, list[str]] = {}
         for key in keys:
             if key in state.by_key:
@@ -222,27 +222,29 @@ def confirm_labels(name: str, keys: Collection[str], settings: Settings) -> SetS
     return _do(name, settings, f"confirm {number}", changes)
 
 
-def rename_class(name: str, label: str, new: str, settings: Settings) -> SetState:
+def rename_class(name: str, label: str, new: str, settings: Settings) -> DatasetState:
     """Call a class something else; a name that another class has already merges the two."""
     _check_label(new)
 
-    def changes(state: SetState) -> list[Change]:
+    def changes(state: DatasetState) -> list[Change]:
         return [Change(LABEL, new, _of_class(state, label))]
 
     return _do(name, settings, f"call {label} {new}", changes)
 
 
-def delete_class(name: str, label: str, settings: Settings) -> SetState:
+def delete_class(name: str, label: str, settings: Settings) -> DatasetState:
     """Exclude every image of a class."""
 
-    def changes(state: SetState) -> list[Change]:
+    def changes(state: DatasetState) -> list[Change]:
         keys = _of_class(state, label)
         return [Change(EXCLUDED, True, tuple(k for k in keys if not state.by_key[k].excluded))]
 
     return _do(name, settings, f"delete the class {label}", changes)
 
 
-def assign(name: str, parts: Mapping[str, str | None], words: str, settings: Settings) -> SetState:
+def assign(
+    name: str, parts: Mapping[str, str | None], words: str, settings: Settings
+) -> DatasetState:
     """Put each image into its part, in one edit: key → "train", "val", "test" or None."""
     by_part: dict[str | None, list[str]] = {}
     for key, part in parts.items():
@@ -252,10 +254,10 @@ def assign(name: str, parts: Mapping[str, str | None], words: str, settings: Set
 
 
 @explained_os_errors(UNSAVED)
-def undo(name: str, settings: Settings) -> SetState:
+def undo(name: str, settings: Settings) -> DatasetState:
     """Take the last edit back; nothing happens to a set that has none."""
     folder = folder_of(name, settings)
-    with hold_set(folder, wait=True):
+    with lock_dataset(folder, wait=True):
         state = read_state(folder)
         if state.edits:
             write_log(folder, state.edits[:-1])
@@ -263,7 +265,7 @@ def undo(name: str, settings: Settings) -> SetState:
 
 
 @explained_os_errors(UNSAVED)
-def forget_edits(name: str, settings: Settings) -> SetState:
+def forget_edits(name: str, settings: Settings) -> DatasetState:
     """Go back to the labels that the images came with, where the edits cannot be read.
 
     Their file is kept in the set's folder under another name.
@@ -272,7 +274,7 @@ def forget_edits(name: str, settings: Settings) -> SetState:
         BadDataset: no such set, or its table of contents cannot be read either.
     """
     folder = folder_of(name, settings)
-    with hold_set(folder, wait=True):
+    with lock_dataset(folder, wait=True):
         set_log_aside(folder)
         return read_state(folder)
 
@@ -289,10 +291,10 @@ def edits_are_damaged(name: str, settings: Settings) -> bool:
 
 @explained_os_errors(UNSAVED)
 def _do(
-    name: str, settings: Settings, words: str, changes: Callable[[SetState], Iterable[Change]]
-) -> SetState:
+    name: str, settings: Settings, words: str, changes: Callable[[DatasetState], Iterable[Change]]
+) -> DatasetState:
     folder = folder_of(name, settings)
-    with hold_set(folder, wait=True):
+    with lock_dataset(folder, wait=True):
         state = read_state(folder)
         edit = Edit.now(words, changes(state))
         _check_known(state, edit)
@@ -301,7 +303,7 @@ def _do(
         return read_state(folder)
 
 
-def _of_class(state: SetState, label: str) -> tuple[str, ...]:
+def _of_class(state: DatasetState, label: str) -> tuple[str, ...]:
     """Keys of a class, excluded ones as well: they would come back under their old name."""
     keys = tuple(item.key for item in state.items if item.label == label)
     if not keys:
@@ -311,7 +313,7 @@ def _of_class(state: SetState, label: str) -> tuple[str, ...]:
     return keys
 
 
-def _check_known(state: SetState, edit: Edit) -> None:
+def _check_known(state: DatasetState, edit: Edit) -> None:
     unknown = [key for change in edit.changes for key in change.keys if key not in state.by_key]
     if unknown:
         raise BadDataset(

@@ -9,7 +9,7 @@ from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from tlcore.datasets.dataset import UNLABELLED
-from tlcore.datasets.edits import Item, SetState, read_state
+from tlcore.datasets.edits import DatasetState, Item, read_state
 from tlcore.datasets.layout import Place, read_layout
 from tlcore.datasets.manifest import folder_of
 from tlcore.errors import BadDataset
@@ -20,13 +20,13 @@ _MOMENT = (1980, 1, 1, 0, 0, 0)  # of every entry: the same set gives the same b
 _READABLE = 0o100644 << 16
 
 
-def export_set(
+def export_dataset(
     name: str,
     target: Path,
     settings: Settings,
     *,
     progress: Callable[[int, int | None], None] | None = None,
-) -> SetState:
+) -> DatasetState:
     """Write the images that are used, under their labels and parts, as they came.
 
     Args:
@@ -60,7 +60,7 @@ def export_set(
     return state
 
 
-def _names(state: SetState) -> dict[str, Item]:
+def _names(state: DatasetState) -> dict[str, Item]:
     """Each image's name in the zip.
 
     Raises:

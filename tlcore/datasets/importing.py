@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Incoming, Refusal
-from tlcore.datasets.decoding import in_order
+from tlcore.datasets.decoding import decode_in_order
 from tlcore.datasets.edits import read_state
 from tlcore.datasets.image_io import FORMATS, check_size, content_id, decode_with_header
 from tlcore.datasets.layout import EXPECTED_LAYOUT, Place, read_layout
-from tlcore.datasets.locks import hold_set, publish, sweep, workplace
+from tlcore.datasets.locks import lock_dataset, publish, remove_leftovers, work_folder
 from tlcore.datasets.manifest import (
     Entry,
     Manifest,
@@ -57,7 +57,7 @@ class Taken:
 
 
 @explained_os_errors("The images could not be stored; nothing of them was kept")
-def import_set(
+def import_dataset(
     name: str,
     incoming: Iterable[Incoming],
     settings: Settings,
@@ -79,8 +79,8 @@ def import_set(
     """
     started = time.monotonic()
     check_free(name, settings)
-    sweep(settings.datasets)
-    with workplace(settings.datasets) as place:
+    remove_leftovers(settings.datasets)
+    with work_folder(settings.datasets) as place:
         entries, refusals = _take_all(incoming, place, settings, default_label, progress)
         if not entries:
             raise _nothing_usable(name, refusals)
@@ -98,7 +98,7 @@ def import_set(
 
 
 @explained_os_errors("The images could not be added; the dataset is as it was")
-def add_to_set(
+def add_to_dataset(
     name: str,
     incoming: Iterable[Incoming],
     settings: Settings,
@@ -115,7 +115,7 @@ def add_to_set(
     """
     started = time.monotonic()
     folder = folder_of(name, settings)
-    with hold_set(folder, wait=True):
+    with lock_dataset(folder, wait=True):
         before = read_manifest(folder)
         entries, refusals = _take_all(incoming, folder, settings, default_label, progress)
         if not entries:
@@ -147,7 +147,7 @@ def _take_all(
     )
     taken_in: list[Taken] = []
     refusals: list[Refusal] = []
-    with contextlib.closing(in_order(take, offered)) as results:
+    with contextlib.closing(decode_in_order(take, offered)) as results:
         for done, result in enumerate(results, start=1):
             taken_in.append(result) if isinstance(result, Taken) else refusals.append(result)
             if progress is not None:

@@ -36,7 +36,7 @@ def hold(path: Path, *, wait: bool = True) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def hold_set(folder: Path, *, wait: bool) -> Iterator[bool]:
+def lock_dataset(folder: Path, *, wait: bool) -> Iterator[bool]:
     """Hold a stored set, to change it.
 
     Raises:
@@ -59,7 +59,7 @@ def hold_set(folder: Path, *, wait: bool) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def workplace(parent: Path) -> Iterator[Path]:
+def work_folder(parent: Path) -> Iterator[Path]:
     """A new hidden folder inside `parent`, held while the block runs and removed after it.
 
     Renamed within the block, it stays under its new name.
@@ -116,7 +116,7 @@ def discard(folder: Path) -> None:
     shutil.rmtree(trash, ignore_errors=True)
 
 
-def sweep(parent: Path) -> None:
+def remove_leftovers(parent: Path) -> None:
     """Remove what dead processes left behind in `parent`; what is alive is not touched."""
     if not parent.is_dir():
         return

@@ -55,7 +55,7 @@ def taken(name: str) -> BadDataset:
     )
 
 
-def set_names(settings: Settings) -> list[str]:
+def dataset_names(settings: Settings) -> list[str]:
     """Names of all stored sets, sorted; damaged ones too."""
     if not settings.datasets.is_dir():
         return []
@@ -69,7 +69,7 @@ def folder_of(name: str, settings: Settings) -> Path:
     Raises:
         BadDataset: no set has this name; the message lists those that are there.
     """
-    names = set_names(settings)
+    names = dataset_names(settings)
     if name not in names:
         known = ", ".join(names) or "none yet: upload images, or use the sample"
         raise BadDataset(

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from tlcore.datasets.dataset import UNLABELLED, Dataset
-from tlcore.datasets.edits import Item, SetState, Version, stamp
+from tlcore.datasets.edits import DatasetState, Item, Version, stamp
 from tlcore.datasets.near_duplicates import groups, near_pairs
 from tlcore.datasets.quality import KINDS, SINGLE, VERSION, Facts, Shortage, shortages
 from tlcore.errors import DamagedFile
@@ -130,7 +130,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Checkup:
+class QualityReport:
     """What the doctor says of a set as it stands."""
 
     findings: tuple[Finding, ...]  # in the order of KINDS, then by file
@@ -151,7 +151,7 @@ class Checkup:
         return _by_kind(self.findings)
 
 
-def checkup(state: SetState, memory: Memory) -> Checkup:
+def check_quality(state: DatasetState, memory: Memory) -> QualityReport:
     """Judge a set by what is known of its images; nothing is decoded here."""
     groups = same_images(state.used, memory)
     found = [
@@ -161,7 +161,7 @@ def checkup(state: SetState, memory: Memory) -> Checkup:
     ]
     order = {kind: place for place, kind in enumerate(KINDS)}
     found.sort(key=lambda finding: (order[finding.kind], finding.files))
-    return Checkup(
+    return QualityReport(
         tuple(found),
         shortages({label: state.counts[label] for label in state.dataset.classes}),
         len(state.used),
@@ -180,7 +180,7 @@ def same_images(items: Sequence[Item], memory: Memory) -> list[list[Item]]:
     return [group for group in joined.values() if len(group) > 1]
 
 
-def _left_out(state: SetState) -> Iterator[Finding]:
+def _left_out(state: DatasetState) -> Iterator[Finding]:
     for refusal in state.refused:
         kind = refusal.kind if refusal.kind in KINDS else "unreadable"
         yield Finding(kind, (refusal.file,), (), (), refusal.reason)

@@ -12,17 +12,17 @@ from functools import lru_cache
 from pathlib import Path
 
 from tlcore.datasets.dataset import Refusal, Sample
-from tlcore.datasets.decoding import in_order
-from tlcore.datasets.edits import SetState, Version, read_state, replay, version
+from tlcore.datasets.decoding import decode_in_order
+from tlcore.datasets.edits import DatasetState, Version, read_state, replay, version
 from tlcore.datasets.image_io import FORMATS, content_id, decode_with_header, read_bytes
 from tlcore.datasets.manifest import Entry, folder_of
 from tlcore.datasets.quality import Facts, measure
 from tlcore.datasets.quality_report import (
-    Checkup,
     Fault,
     Memory,
+    QualityReport,
     Seen,
-    checkup,
+    check_quality,
     memory_version,
     read_memory,
     remember,
@@ -43,7 +43,7 @@ def examine(
     seconds: float | None = None,
     progress: Progress | None = None,
     again: bool = False,
-) -> Checkup:
+) -> QualityReport:
     """Look at what was not looked at yet, and report.
 
     Args:
@@ -59,21 +59,23 @@ def examine(
     folder = folder_of(name, settings)
     state = read_state(folder)
     _look_at_all(state, Memory({}) if again else read_memory(folder), settings, seconds, progress)
-    return checkup(state, read_memory(folder))
+    return check_quality(state, read_memory(folder))
 
 
-def known(name: str, settings: Settings) -> Checkup:
+def known(name: str, settings: Settings) -> QualityReport:
     """Report on what was looked at so far, at once; judged anew only if something has changed."""
     folder = folder_of(name, settings)
     return _known(folder, version(folder), memory_version(folder))
 
 
 @lru_cache(maxsize=8)  # values are frozen, and the versions say which state they are of
-def _known(folder: Path, state: Version, memory: Version) -> Checkup:
-    return checkup(read_state(folder), read_memory(folder))
+def _known(folder: Path, state: Version, memory: Version) -> QualityReport:
+    return check_quality(read_state(folder), read_memory(folder))
 
 
-def examine_folder(path: Path, limits: Limits, *, progress: Progress | None = None) -> Checkup:
+def examine_folder(
+    path: Path, limits: Limits, *, progress: Progress | None = None
+) -> QualityReport:
     """Report on a folder of class folders in place; nothing is written.
 
     Raises:
@@ -84,7 +86,7 @@ def examine_folder(path: Path, limits: Limits, *, progress: Progress | None = No
     entries: list[Entry] = []
     seen: dict[str, Seen] = {}
     refused: list[Refusal] = []
-    with contextlib.closing(in_order(look, dataset.samples)) as results:
+    with contextlib.closing(decode_in_order(look, dataset.samples)) as results:
         for done, (sample, result) in enumerate(zip(dataset.samples, results, strict=True), 1):
             if isinstance(result, Facts):
                 seen[result.sha256] = result
@@ -95,12 +97,12 @@ def examine_folder(path: Path, limits: Limits, *, progress: Progress | None = No
                 progress(done, len(dataset.samples))
     other = "Expected an image in a class folder. Received a file that is not."
     refused += [Refusal(file, other) for file in unused_files(path)]
-    state = SetState(path, datetime.now(UTC), replay(entries, ()), (), tuple(refused))
-    return checkup(state, Memory(seen))
+    state = DatasetState(path, datetime.now(UTC), replay(entries, ()), (), tuple(refused))
+    return check_quality(state, Memory(seen))
 
 
 def _look_at_all(
-    state: SetState,
+    state: DatasetState,
     memory: Memory,
     settings: Settings,
     seconds: float | None,
@@ -111,7 +113,7 @@ def _look_at_all(
     waiting = [entry for sha, entry in once.items() if sha not in memory.seen]
     look = functools.partial(_look, folder=state.folder, settings=settings)
     seen: list[Seen] = []
-    with contextlib.closing(in_order(look, waiting)) as results:
+    with contextlib.closing(decode_in_order(look, waiting)) as results:
         for done, one in enumerate(results, start=len(once) - len(waiting) + 1):
             seen.append(one)
             if len(seen) == _BATCH:

@@ -18,7 +18,7 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 
 from tlcore.datasets.dataset import Dataset, Incoming
 from tlcore.datasets.edits import read_state
-from tlcore.datasets.importing import Progress, import_set
+from tlcore.datasets.importing import Progress, import_dataset
 from tlcore.datasets.locks import alone
 from tlcore.settings import Settings
 
@@ -64,7 +64,7 @@ def ensure_sample(settings: Settings, *, progress: Progress | None = None) -> Da
         with alone(settings.datasets, "sample"):
             if not folder.is_dir():
                 files = sample_files()
-                return import_set(SAMPLE_NAME, files, settings, progress=progress).dataset
+                return import_dataset(SAMPLE_NAME, files, settings, progress=progress).dataset
     return read_state(folder).dataset
 
 
@@ -72,7 +72,9 @@ def sample_files() -> list[Incoming]:
     """Return every image of the sample as a file that is drawn when it is read."""
     return [
         Incoming(
-            f"{split}/{label}/{number:04}.jpg", functools.partial(draw, label, split, number), 0
+            f"{split}/{label}/{number:04}.jpg",
+            functools.partial(draw_sample, label, split, number),
+            0,
         )
         for split, count in COUNTS.items()
         for label in PAINTERS
@@ -80,7 +82,7 @@ def sample_files() -> list[Incoming]:
     ]
 
 
-def draw(label: str, split: str, number: int) -> bytes:
+def draw_sample(label: str, split: str, number: int) -> bytes:
     """Draw one image of the sample as a JPEG: 320 × 320, 400 × 300 or 300 × 400 pixels."""
     random = Random(f"{label} {split} {number}")
     image = PAINTERS[label](random, random.choice(_SIZES))

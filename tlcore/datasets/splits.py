@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample, hash_file
-from tlcore.datasets.edits import SetState, assign, read_state
+from tlcore.datasets.edits import DatasetState, assign, read_state
 from tlcore.datasets.layout import is_split_name
 from tlcore.datasets.manifest import folder_of
 from tlcore.datasets.quality_report import read_memory
@@ -205,7 +205,7 @@ def count_groups(labels: Sequence[Hashable], groups: Sequence[str]) -> dict[Hash
 
 
 @dataclass(frozen=True)
-class Division:
+class SplitPlan:
     """Shares by which a stored dataset is divided once and for all runs."""
 
     val: float = 0.2  # share of each class, above 0 and below 1
@@ -221,7 +221,7 @@ class Division:
             )
 
 
-def divide_set(name: str, division: Division, settings: Settings) -> SetState:
+def split_dataset(name: str, division: SplitPlan, settings: Settings) -> DatasetState:
     """Divide a stored dataset and store the division with it, as an edit that can be undone.
 
     Raises:
@@ -234,13 +234,13 @@ def divide_set(name: str, division: Division, settings: Settings) -> SetState:
     return assign(name, parts, words, settings)
 
 
-def forget_division(name: str, settings: Settings) -> SetState:
+def forget_split(name: str, settings: Settings) -> DatasetState:
     """Leave every image without a split: each run divides by its own seed."""
     state = read_state(folder_of(name, settings))
     return assign(name, {item.key: None for item in state.used}, "forget the parts", settings)
 
 
-def divide(samples: Sequence[Sample], division: Division) -> dict[str, str]:
+def divide(samples: Sequence[Sample], division: SplitPlan) -> dict[str, str]:
     """Return the split of each sample, by key; the order of the samples does not matter."""
     parts: dict[str, str] = {}
     if division.keep:
@@ -340,7 +340,7 @@ def _majority(labels: Iterable[Hashable]) -> Hashable:
 
 
 def _divide_class(
-    groups: list[list[Sample]], parts: dict[str, str], division: Division, order: random.Random
+    groups: list[list[Sample]], parts: dict[str, str], division: SplitPlan, order: random.Random
 ) -> None:
     have = Counter(parts[one.key] for group in groups for one in group if one.key in parts)
     total = sum(len(group) for group in groups)

@@ -13,13 +13,13 @@ from pathlib import Path
 from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.dataset import Refusal as Refusal
 from tlcore.datasets.edit_log import FILE as EDITS
-from tlcore.datasets.edits import SetState, Version, read_state, version
+from tlcore.datasets.edits import DatasetState, Version, read_state, version
 from tlcore.datasets.importing import ImportReport as ImportReport
-from tlcore.datasets.importing import add_to_set as add_to_set
-from tlcore.datasets.importing import import_set as import_set
-from tlcore.datasets.locks import discard, hold_set, publish
+from tlcore.datasets.importing import add_to_dataset as add_to_dataset
+from tlcore.datasets.importing import import_dataset as import_dataset
+from tlcore.datasets.locks import discard, lock_dataset, publish
 from tlcore.datasets.manifest import FILE as ENTRIES
-from tlcore.datasets.manifest import check_name, folder_of, set_names, taken
+from tlcore.datasets.manifest import check_name, dataset_names, folder_of, taken
 from tlcore.datasets.quality_report import memory_version, read_memory
 from tlcore.datasets.sources import read_folder as read_folder
 from tlcore.datasets.sources import unused_files as unused_files
@@ -42,7 +42,7 @@ class SetInfo:
 
 
 @dataclass(frozen=True)
-class DamagedSet:
+class DamagedDataset:
     """A stored set whose table of contents or edits cannot be read."""
 
     name: str
@@ -50,25 +50,25 @@ class DamagedSet:
     words: str  # what is wrong with it and what can be done
 
 
-def list_sets(settings: Settings) -> list[SetInfo]:
-    """All stored sets that can be read, newest first. See ``scan_sets``."""
-    return scan_sets(settings)[0]
+def list_datasets(settings: Settings) -> list[SetInfo]:
+    """All stored sets that can be read, newest first. See ``scan_datasets``."""
+    return scan_datasets(settings)[0]
 
 
-def scan_sets(settings: Settings) -> tuple[list[SetInfo], list[DamagedSet]]:
+def scan_datasets(settings: Settings) -> tuple[list[SetInfo], list[DamagedDataset]]:
     """All stored sets: those that can be read, newest first, and the damaged ones, by name.
 
     A folder in which nothing of a set lies is passed over.
     """
     sets: list[SetInfo] = []
-    damaged: list[DamagedSet] = []
-    for name in set_names(settings):
+    damaged: list[DamagedDataset] = []
+    for name in dataset_names(settings):
         folder = settings.datasets / name
         try:
             sets.append(_info(folder, version(folder)))
         except BadDataset as error:
             if holds_any(folder, (ENTRIES, EDITS, "images")):
-                damaged.append(DamagedSet(name, folder, str(error)))
+                damaged.append(DamagedDataset(name, folder, str(error)))
     return sorted(sets, key=lambda info: info.created, reverse=True), damaged
 
 
@@ -78,7 +78,7 @@ def _info(folder: Path, state: Version) -> SetInfo:
     return SetInfo(folder.name, len(read.used), read.dataset.classes, read.created, folder)
 
 
-def load_set(name: str, settings: Settings) -> Dataset:
+def load_dataset(name: str, settings: Settings) -> Dataset:
     """A stored set by its name, with all edits laid over its images, without the excluded.
 
     Its samples name the group of their near copies, as far as the doctor has seen them.
@@ -95,7 +95,7 @@ def _load(folder: Path, state: Version, memory: Version) -> Dataset:
     return read_memory(folder).grouped(read_state(folder).dataset)
 
 
-def load_state(name: str, settings: Settings) -> SetState:
+def load_state(name: str, settings: Settings) -> DatasetState:
     """A stored set by its name, with everything that is known of it; raises as `load_set`."""
     return read_state(folder_of(name, settings))
 
@@ -103,23 +103,23 @@ def load_state(name: str, settings: Settings) -> SetState:
 def open_dataset(reference: str, settings: Settings) -> Dataset:
     """A stored set by its name, or a folder read in place by its absolute path; BadDataset."""
     path = Path(reference)
-    return read_folder(path) if path.is_absolute() else load_set(reference, settings)
+    return read_folder(path) if path.is_absolute() else load_dataset(reference, settings)
 
 
-def delete_set(name: str, settings: Settings) -> None:
+def delete_dataset(name: str, settings: Settings) -> None:
     """Remove a set and its images for good.
 
     Raises:
         BadDataset: no such set, or images are being added to it.
     """
     folder = folder_of(name, settings)
-    with hold_set(folder, wait=False) as is_free:
+    with lock_dataset(folder, wait=False) as is_free:
         _check_idle(name, is_free)
         forget_thumbnails(folder, settings)
         discard(folder)
 
 
-def rename_set(name: str, new_name: str, settings: Settings) -> None:
+def rename_dataset(name: str, new_name: str, settings: Settings) -> None:
     """Give a set another name; its images stay as they are.
 
     Raises:
@@ -127,7 +127,7 @@ def rename_set(name: str, new_name: str, settings: Settings) -> None:
     """
     folder = folder_of(name, settings)
     check_name(new_name)
-    with hold_set(folder, wait=False) as is_free:
+    with lock_dataset(folder, wait=False) as is_free:
         _check_idle(name, is_free)
         if not publish(folder, folder.with_name(new_name)):
             raise taken(new_name)

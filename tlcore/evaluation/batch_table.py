@@ -17,10 +17,12 @@ import pandas as pd
 from tlcore.datasets.dataset import UNLABELLED, Sample
 from tlcore.evaluation.baselines import Baseline, learn_baseline
 from tlcore.models.imagenet import imagenet_classes, imagenet_groups
-from tlcore.models.predictions import Brief
-from tlcore.training.provenance import Parts
+from tlcore.models.predictions import BriefPrediction
+from tlcore.training.provenance import Splits
 
-Answered = Sequence[tuple[Sample, tuple[Brief, ...]]]  # ImageNet's answer first, then the heads'
+Answered = Sequence[
+    tuple[Sample, tuple[BriefPrediction, ...]]
+]  # ImageNet's answer first, then the heads'
 ROWS = 14  # ImageNet classes in the heat map; the others make one row
 OTHERS = "others"
 NO_LABEL = "no label"
@@ -49,7 +51,7 @@ def label_of(sample: Sample) -> str | None:
     return None if sample.label in ("", UNLABELLED) else sample.label
 
 
-def baseline_of(answered: Answered, parts: Parts) -> Baseline | None:
+def baseline_of(answered: Answered, parts: Splits) -> Baseline | None:
     """Count on the labelled training images among those answered; None where there are none."""
     train = [
         (row[0].index, label)
@@ -60,7 +62,7 @@ def baseline_of(answered: Answered, parts: Parts) -> Baseline | None:
 
 
 def table_of(
-    answered: Answered, heads: Sequence[Head], baseline: Baseline | None, parts: Parts
+    answered: Answered, heads: Sequence[Head], baseline: Baseline | None, parts: Splits
 ) -> pd.DataFrame:
     """Return one row an image, the greatest disagreement first.
 
@@ -96,7 +98,9 @@ def table_of(
     return frame.sort_values("disagreement", ascending=False, kind="stable")
 
 
-def _head_columns(number: int, head: Head, brief: Brief, sample: Sample) -> dict[str, object]:
+def _head_columns(
+    number: int, head: Head, brief: BriefPrediction, sample: Sample
+) -> dict[str, object]:
     answer = head.classes[brief.index]
     return {
         _column(number): answer,

@@ -26,13 +26,13 @@ import numpy.typing as npt
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import RunError
 from tlcore.evaluation.intervals import (
-    Share,
+    Proportion,
     binomial_tail,
     clopper_pearson,
     paired_difference,
-    share_of,
+    proportion_of,
 )
-from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.judged import SplitPredictions
 from tlcore.percentages import signed, signed_points
 from tlcore.text import count
 from tlcore.training.run import RunInfo
@@ -60,8 +60,8 @@ class Verdict(StrEnum):
 class Difference:
     """The accuracy of a second model less that of a first, on the same images."""
 
-    first: Share
-    second: Share
+    first: Proportion
+    second: Proportion
     gained: int  # images that the second alone gets right
     lost: int  # images that the first alone gets right
     value: float  # second − first, −1…1
@@ -162,7 +162,7 @@ def judge_counts(both: int, lost: int, gained: int, neither: int) -> Difference:
     clear = p < CHANCE and not low <= 0 <= high
     better = Verdict.BETTER if gained > lost else Verdict.WORSE
     return Difference(
-        share_of(both + lost, images), share_of(both + gained, images), gained, lost,
+        proportion_of(both + lost, images), proportion_of(both + gained, images), gained, lost,
         (gained - lost) / images, low, high, p, better if clear else Verdict.UNCLEAR,
     )  # fmt: skip
 
@@ -201,7 +201,9 @@ def _judge_predictions(first: Predictions, second: Predictions) -> Difference | 
     return judge_difference(before, after)
 
 
-def compare_runs(first: Judged, second: Judged, now: Labels | None) -> RunComparison:
+def compare_runs(
+    first: SplitPredictions, second: SplitPredictions, now: Labels | None
+) -> RunComparison:
     """Compare two runs on the images that judged both.
 
     Args:
@@ -234,7 +236,7 @@ def compare_runs(first: Judged, second: Judged, now: Labels | None) -> RunCompar
     )  # fmt: skip
 
 
-def _places(judged: Judged) -> dict[str, int]:
+def _places(judged: SplitPredictions) -> dict[str, int]:
     """Return where each image is; of copies the first."""
     places: dict[str, int] = {}
     for place, sample in enumerate(judged.samples):
@@ -243,7 +245,7 @@ def _places(judged: Judged) -> dict[str, int]:
 
 
 def _row(
-    first: Judged, second: Judged, before: int, after: int, label: str
+    first: SplitPredictions, second: SplitPredictions, before: int, after: int, label: str
 ) -> tuple[Side, bool, bool]:
     old = second.samples[after]
     sample = Sample(old.file, old.path, old.sha256, label, old.split)

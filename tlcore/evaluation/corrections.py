@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, entry_key
-from tlcore.datasets.edits import SetState, assign
+from tlcore.datasets.edits import DatasetState, assign
 from tlcore.datasets.store import load_state
 from tlcore.errors import BadDataset, DamagedFile
 from tlcore.evaluation.comparison import Labels
@@ -22,7 +22,7 @@ from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs
 
 
-def set_of(info: RunInfo, settings: Settings) -> SetState | None:
+def dataset_of(info: RunInfo, settings: Settings) -> DatasetState | None:
     """Return the stored set that a run learned from as it stands, or None.
 
     There is none for a folder read in place, nor where the set has been deleted or renamed.
@@ -37,11 +37,11 @@ def set_of(info: RunInfo, settings: Settings) -> SetState | None:
 
 def labels_now(info: RunInfo, settings: Settings) -> Labels | None:
     """Return the present label of each image used, by sha256; None without a stored set."""
-    state = set_of(info, settings)
+    state = dataset_of(info, settings)
     return None if state is None else {i.entry.sha256: i.label for i in reversed(state.used)}
 
 
-def keep_parts(info: RunInfo, state: SetState, settings: Settings) -> int:
+def keep_splits(info: RunInfo, state: DatasetState, settings: Settings) -> int:
     """Store a run's division with its set, so that the next run is judged by the same images.
 
     A division by seed goes class by class: a single new label would draw another one. A set that
@@ -126,7 +126,7 @@ def corrections_of(info: RunInfo, part: str, settings: Settings) -> Corrections:
         part: by which it is judged, one of SPLITS.
         settings: where runs and datasets lie.
     """
-    state = set_of(info, settings)
+    state = dataset_of(info, settings)
     since, excluded = ({}, 0) if state is None else corrected_since(info, state)
     earlier = (
         run
@@ -139,7 +139,7 @@ def corrections_of(info: RunInfo, part: str, settings: Settings) -> Corrections:
     return Corrections(part, judged, before, dropped, since, excluded)
 
 
-def corrected_since(info: RunInfo, state: SetState) -> tuple[dict[str, int], int]:
+def corrected_since(info: RunInfo, state: DatasetState) -> tuple[dict[str, int], int]:
     """Return how many labels of a run were changed since, by part, and how many images excluded.
 
     A class that was given another name as a whole counts as nothing.
@@ -156,7 +156,7 @@ def corrected_since(info: RunInfo, state: SetState) -> tuple[dict[str, int], int
     return relabelled, excluded
 
 
-def without_confirmed(issues: LabelIssues, state: SetState | None) -> LabelIssues:
+def without_confirmed(issues: LabelIssues, state: DatasetState | None) -> LabelIssues:
     """Return label issues without doubt where a person has confirmed the label."""
     if state is None:
         return issues

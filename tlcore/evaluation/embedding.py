@@ -11,7 +11,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.errors import RunError
 from tlcore.settings import Settings
 from tlcore.training.augmentation import Request
-from tlcore.training.features import Supply
+from tlcore.training.features import FeatureSource
 from tlcore.training.provenance import images_of
 from tlcore.training.store import load_run
 
@@ -41,7 +41,7 @@ def features(settings: Settings, run: str, *parts: str) -> Features:
     """
     found = load_run(run, settings)
     samples = [sample for part in parts for sample in images_of(found.info, part) if sample.sha256]
-    supply = Supply(found.info.config, len(found.classes), settings)
+    supply = FeatureSource(found.info.config, len(found.classes), settings)
     try:
         requests = [Request(sample) for sample in samples]
         missing = supply.missing([supply.pooled], requests)

@@ -12,8 +12,8 @@ from tlcore.errors import RunError
 from tlcore.evaluation.baselines import learn_baseline
 from tlcore.evaluation.calibration import Calibration, calibration
 from tlcore.evaluation.comparison import Difference, Right, judge_difference
-from tlcore.evaluation.intervals import Share, share_of
-from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.intervals import Proportion, proportion_of
+from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.metrics import (
     ClassFigures,
     balanced_accuracy,
@@ -34,7 +34,7 @@ class Majority:
     """What one reaches by always saying the training part's most frequent class."""
 
     label: str
-    accuracy: Share  # on the judged images
+    accuracy: Proportion  # on the judged images
     beside: Difference  # of the run beside it, on the same images
 
 
@@ -56,15 +56,15 @@ class Evaluation:
     classes: tuple[str, ...]  # in the order of the output units
     images: int  # that were judged
     unreadable: tuple[str, ...]  # files left out, as they could not be read
-    accuracy: Share
-    balanced_accuracy: Share  # mean recall of the classes with judged images
+    accuracy: Proportion
+    balanced_accuracy: Proportion  # mean recall of the classes with judged images
     macro_f1: float  # 0…1
     log_loss: float  # natural logarithm; ln(classes) for knowing nothing
     calibration: Calibration  # expected calibration error, with the bins of the diagram
     per_class: tuple[ClassFigures, ...]  # in the order of ``classes``
     matrix: tuple[tuple[int, ...], ...]  # [true][said], counts of images
     majority: Majority
-    imagenet: Share | None  # accuracy of ImageNet's classes alone; None: see its note
+    imagenet: Proportion | None  # accuracy of ImageNet's classes alone; None: see its note
     imagenet_note: str  # how it was counted, or why there is none
     beside_imagenet: Difference | None  # of the run beside it, on the same images
     two_class: TwoClass | None  # None: another number of classes, or one has no judged image
@@ -78,7 +78,9 @@ class Evaluation:
         return tuple(each.label for each in self.per_class if not each.images)
 
 
-def evaluate(judged: Judged, train: Judged, data_hash: str, *, tested: bool = True) -> Evaluation:
+def evaluate(
+    judged: SplitPredictions, train: SplitPredictions, data_hash: str, *, tested: bool = True
+) -> Evaluation:
     """Return the numbers of the judged images; the training part serves the baselines alone.
 
     Args:
@@ -106,7 +108,7 @@ def evaluate(judged: Judged, train: Judged, data_hash: str, *, tested: bool = Tr
         classes=judged.classes,
         images=len(judged),
         unreadable=judged.unreadable,
-        accuracy=share_of(int(judged.right.sum()), len(judged)),
+        accuracy=proportion_of(int(judged.right.sum()), len(judged)),
         balanced_accuracy=balanced_accuracy(figures),
         macro_f1=macro_f1(figures),
         log_loss=log_loss(judged.labels, judged.logits),
@@ -114,7 +116,7 @@ def evaluate(judged: Judged, train: Judged, data_hash: str, *, tested: bool = Tr
         per_class=figures,
         matrix=tuple(tuple(row) for row in matrix.tolist()),
         majority=_majority(judged, train),
-        imagenet=None if imagenet is None else share_of(int(imagenet.sum()), len(judged)),
+        imagenet=None if imagenet is None else proportion_of(int(imagenet.sum()), len(judged)),
         imagenet_note=_imagenet_note(labels, len(train)),
         beside_imagenet=None if imagenet is None else judge_difference(imagenet, judged.right),
         two_class=_two_class(judged, figures),
@@ -124,19 +126,19 @@ def evaluate(judged: Judged, train: Judged, data_hash: str, *, tested: bool = Tr
     )
 
 
-def _majority(judged: Judged, train: Judged) -> Majority:
+def _majority(judged: SplitPredictions, train: SplitPredictions) -> Majority:
     """Ties go to the class first in order."""
     counts = Counter(train.labels.tolist())
     most = min(counts, key=lambda index: (-counts[index], index))
     right = judged.labels == most
     return Majority(
         judged.classes[most],
-        share_of(int(right.sum()), len(judged)),
+        proportion_of(int(right.sum()), len(judged)),
         judge_difference(right, judged.right),
     )
 
 
-def _imagenet_labels(judged: Judged, train: Judged) -> list[str | None] | None:
+def _imagenet_labels(judged: SplitPredictions, train: SplitPredictions) -> list[str | None] | None:
     """Return the label that ImageNet's class stands for, of each judged image; None where
     ImageNet's network was not asked."""
     if not (judged.asked_imagenet and train.asked_imagenet):
@@ -146,7 +148,7 @@ def _imagenet_labels(judged: Judged, train: Judged) -> list[str | None] | None:
     return [baseline.label(index) for index in judged.imagenet.tolist()]
 
 
-def _equal(judged: Judged, labels: Sequence[str | None]) -> Right:
+def _equal(judged: SplitPredictions, labels: Sequence[str | None]) -> Right:
     """Return of each judged image whether that is its label."""
     truth = [judged.classes[index] for index in judged.labels.tolist()]
     return np.array([one == other for one, other in zip(labels, truth, strict=True)], np.bool_)
@@ -174,7 +176,7 @@ def no_label(images: int) -> str:
     )
 
 
-def _two_class(judged: Judged, figures: tuple[ClassFigures, ...]) -> TwoClass | None:
+def _two_class(judged: SplitPredictions, figures: tuple[ClassFigures, ...]) -> TwoClass | None:
     if len(figures) != 2 or not all(each.images for each in figures):
         return None
     found = curves(judged)
@@ -182,7 +184,7 @@ def _two_class(judged: Judged, figures: tuple[ClassFigures, ...]) -> TwoClass | 
 
 
 def _warnings(
-    judged: Judged, figures: tuple[ClassFigures, ...], *, tested: bool
+    judged: SplitPredictions, figures: tuple[ClassFigures, ...], *, tested: bool
 ) -> tuple[str, ...]:
     lines: list[str] = []
     answers = [each.label for each in figures if each.answers]

@@ -30,7 +30,7 @@ Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """A share of images with its doubt."""
 
     value: float  # 0…1
@@ -72,14 +72,14 @@ def wilson(share: float, count: float, z: float = Z) -> Bounds:
     return max(0.0, low) if share > 0 else 0.0, min(1.0, high) if share < 1 else 1.0
 
 
-def share_of(right: int, images: int) -> Share:
+def proportion_of(right: int, images: int) -> Proportion:
     """Return so many among so many images, at least one, as a share."""
     if not 0 <= right <= images or images < 1:
         raise ValueError(f"Expected 0 to {images} of at least one image. Received {right}.")
-    return Share(right / images, *wilson(right / images, images), images)
+    return Proportion(right / images, *wilson(right / images, images), images)
 
 
-def mean_of(shares: Sequence[Share]) -> Share:
+def mean_of(shares: Sequence[Proportion]) -> Proportion:
     """Return the plain mean of shares that were counted on different images, at least one.
 
     Of equally many images each, it is the share of all images, and has its interval. Else the
@@ -95,7 +95,7 @@ def mean_of(shares: Sequence[Share]) -> Share:
         below = math.hypot(*(share.value - share.low for share in shares)) / number
         above = math.hypot(*(share.high - share.value for share in shares)) / number
         low, high = min(low, value - below), max(high, value + above)
-    return Share(value, max(0.0, low), min(1.0, high), images)
+    return Proportion(value, max(0.0, low), min(1.0, high), images)
 
 
 def paired_difference(both: int, only_first: int, only_second: int, neither: int) -> Bounds:
@@ -108,15 +108,18 @@ def paired_difference(both: int, only_first: int, only_second: int, neither: int
         neither: the others; at least one image in all.
     """
     images = both + only_first + only_second + neither
-    first, second = share_of(both + only_first, images), share_of(both + only_second, images)
+    first, second = (
+        proportion_of(both + only_first, images),
+        proportion_of(both + only_second, images),
+    )
     together = _correlation(both, only_first, only_second, neither)
     return _hybrid_score(first, second, together)
 
 
-def independent_difference(first: Share, second: Share, z: float = Z) -> Bounds:
+def independent_difference(first: Proportion, second: Proportion, z: float = Z) -> Bounds:
     """Return Newcombe's interval of the second share less the first, of other images, −1…1."""
     first, second = (
-        Share(each.value, *wilson(each.value, each.images, z), each.images)
+        Proportion(each.value, *wilson(each.value, each.images, z), each.images)
         for each in (first, second)
     )
     return _hybrid_score(first, second, 0.0)
@@ -180,7 +183,7 @@ def _correlation(both: int, only_first: int, only_second: int, neither: int) -> 
     return cross / math.sqrt(margins)
 
 
-def _hybrid_score(first: Share, second: Share, together: float) -> Bounds:
+def _hybrid_score(first: Proportion, second: Proportion, together: float) -> Bounds:
     difference = second.value - first.value
     below = _joined(second.value - second.low, first.high - first.value, together)
     above = _joined(second.high - second.value, first.value - first.low, together)

@@ -17,7 +17,7 @@ UNKNOWN = -1  # ImageNet's class where that network was not asked
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class SplitPredictions:
     """The images of one part that could be read, with the answers of one run."""
 
     run: str  # its id
@@ -67,7 +67,7 @@ class Judged:
         """Whether ImageNet's answer is known for every image."""
         return bool(len(self.imagenet)) and bool((self.imagenet != UNKNOWN).all())
 
-    def take(self, places: Indices) -> Judged:
+    def take(self, places: Indices) -> SplitPredictions:
         """Return it for the images at these places alone."""
         return replace(
             self,

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.errors import RunError
-from tlcore.evaluation.intervals import Share, mean_of, share_of
-from tlcore.evaluation.judged import Indices, Judged
+from tlcore.evaluation.intervals import Proportion, mean_of, proportion_of
+from tlcore.evaluation.judged import Indices, SplitPredictions
 from tlcore.models.predictions import log_softmax
 
 Counts = npt.NDArray[np.int64]
@@ -26,8 +26,8 @@ class ClassFigures:
     label: str
     images: int  # of it among the judged ones
     answers: int  # how often it was said
-    precision: Share | None  # share of those answers that were right; None: it was never said
-    recall: Share | None  # share of its images that were recognised; None: it has none
+    precision: Proportion | None  # share of those answers that were right; None: it was never said
+    recall: Proportion | None  # share of its images that were recognised; None: it has none
     f1: float | None  # 2·right ÷ (images + answers), 0…1; None: neither images nor answers
 
 
@@ -46,15 +46,15 @@ def class_figures(matrix: Counts, labels: tuple[str, ...]) -> tuple[ClassFigures
             label,
             int(images),
             int(answers),
-            share_of(int(right), int(answers)) if answers else None,
-            share_of(int(right), int(images)) if images else None,
+            proportion_of(int(right), int(answers)) if answers else None,
+            proportion_of(int(right), int(images)) if images else None,
             2 * float(right) / float(images + answers) if images + answers else None,
         )
         for label, right, images, answers in rows
     )
 
 
-def balanced_accuracy(figures: tuple[ClassFigures, ...]) -> Share:
+def balanced_accuracy(figures: tuple[ClassFigures, ...]) -> Proportion:
     """Return the mean recall of the classes that have judged images, with its interval."""
     return mean_of([each.recall for each in figures if each.recall is not None])
 
@@ -79,7 +79,7 @@ def log_loss(labels: Counts, logits: npt.NDArray[np.float32]) -> float:
 # From a cell of the confusion matrix to the images behind it, the telling ones first.
 
 
-def cell(judged: Judged, true: int, said: int) -> Indices:
+def cell(judged: SplitPredictions, true: int, said: int) -> Indices:
     """Return the places of the images of class ``true`` that were called ``said``.
 
     Worst first: off the diagonal the surest mistakes, on it the least sure right answers. As many
@@ -89,17 +89,17 @@ def cell(judged: Judged, true: int, said: int) -> Indices:
     return _worst_first(judged, places)
 
 
-def mistakes(judged: Judged) -> Indices:
+def mistakes(judged: SplitPredictions) -> Indices:
     """Return the places of all wrong answers, the surest first."""
     return _worst_first(judged, np.flatnonzero(~judged.right))
 
 
-def best(judged: Judged) -> Indices:
+def best(judged: SplitPredictions) -> Indices:
     """Return the places of all right answers, the surest first."""
     return _worst_first(judged, np.flatnonzero(judged.right))[::-1]
 
 
-def _worst_first(judged: Judged, places: Indices) -> Indices:
+def _worst_first(judged: SplitPredictions, places: Indices) -> Indices:
     """Sort by the probability of the true class, lowest first; ties by file."""
     own = judged.probabilities[places, judged.labels[places]]
     files = np.array([judged.samples[place].file for place in places.tolist()], dtype=str)
@@ -138,13 +138,13 @@ class AtThreshold:
     misses: int  # … that are not
     false_alarms: int  # images of the first class that are called the second
     rejections: int  # … that are not
-    accuracy: Share
-    precision: Share | None  # None: nothing is called the second class
-    recall: Share | None  # None: there is no image of the second class
-    specificity: Share | None  # share of the first class that is left alone; None: it has none
+    accuracy: Proportion
+    precision: Proportion | None  # None: nothing is called the second class
+    recall: Proportion | None  # None: there is no image of the second class
+    specificity: Proportion | None  # share of the first class that is left alone; None: it has none
 
 
-def curves(judged: Judged) -> Curves:
+def curves(judged: SplitPredictions) -> Curves:
     """Return both curves of a two-class head.
 
     Raises:
@@ -173,7 +173,7 @@ def curves(judged: Judged) -> Curves:
     )
 
 
-def at_threshold(judged: Judged, threshold: float) -> AtThreshold:
+def at_threshold(judged: SplitPredictions, threshold: float) -> AtThreshold:
     """Return the figures when the second class is said from ``threshold`` (0…1) on."""
     truth, sure = _second(judged)
     called = sure >= threshold
@@ -181,17 +181,17 @@ def at_threshold(judged: Judged, threshold: float) -> AtThreshold:
     false, rejections = int((called & ~truth).sum()), int((~called & ~truth).sum())
     return AtThreshold(
         threshold, hits, misses, false, rejections,
-        share_of(hits + rejections, len(truth)),
+        proportion_of(hits + rejections, len(truth)),
         _share(hits, hits + false), _share(hits, hits + misses),
         _share(rejections, rejections + false),
     )  # fmt: skip
 
 
-def _share(right: int, images: int) -> Share | None:
-    return share_of(right, images) if images else None
+def _share(right: int, images: int) -> Proportion | None:
+    return proportion_of(right, images) if images else None
 
 
-def _second(judged: Judged) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
+def _second(judged: SplitPredictions) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
     if len(judged.classes) != 2:
         raise RunError(
             "Expected a head of two classes: only there one threshold decides. Received "

@@ -21,7 +21,7 @@ from tlcore.datasets.dataset import SPLITS, Sample, dataset_hash
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, BadDataset, RunError, StorageError, UnknownName, WeightsMissing
 from tlcore.evaluation.evaluation import Evaluation, evaluate
-from tlcore.evaluation.judged import UNKNOWN, Floats, Indices, Judged
+from tlcore.evaluation.judged import UNKNOWN, Floats, Indices, SplitPredictions
 from tlcore.models.catalog import backbone
 from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import find, with_weights
@@ -62,17 +62,17 @@ def evaluation_of(run: str, part: str, settings: Settings, ask: Ask) -> Evaluati
         ask: its network.
 
     Raises:
-        RunError, UnknownName: as ``judge``.
+        RunError, UnknownName: as ``predict_split``.
     """
-    natural = judging_part(run, settings)
-    judged = judge(run, part or natural, settings, ask)
-    train = judge(run, "train", settings, ask)
+    natural = evaluated_split(run, settings)
+    judged = predict_split(run, part or natural, settings, ask)
+    train = predict_split(run, "train", settings, ask)
     return evaluate(judged, train, dataset_hash(judged.samples), tested=natural == "test")
 
 
-def judge(
+def predict_split(
     run: str, part: str, settings: Settings, ask: Ask, done: Done = lambda behind, all_: None
-) -> Judged:
+) -> SplitPredictions:
     """Return a run's predictions for one part; ``ask`` is asked only for what is not kept yet.
 
     What has been predicted is kept even where ``done`` or ``ask`` raises: the next call goes on
@@ -100,8 +100,8 @@ def judge(
     return _judged(info, part, samples, seen, rows)
 
 
-def kept(run: str, part: str, settings: Settings) -> Judged | None:
-    """Return the predictions if none has to be asked for, else None. Raises as ``judge`` does."""
+def stored_predictions(run: str, part: str, settings: Settings) -> SplitPredictions | None:
+    """Return the predictions that are on disk, else None. Raises as ``predict_split`` does."""
     info = _with_network(run, settings)
     samples, seen = part_of(info, part, settings)
     rows = _load(info, part, _key(info, settings))
@@ -110,15 +110,15 @@ def kept(run: str, part: str, settings: Settings) -> Judged | None:
     return _judged(info, part, samples, seen, rows)
 
 
-def judging_part(run: str, settings: Settings) -> str:
+def evaluated_split(run: str, settings: Settings) -> str:
     """Return the part by which a run should be judged: "test" if it has one, else "val"."""
     samples, _ = _test(run_info(run, settings), settings)
     return "test" if samples else "val"
 
 
-def common_part(runs: Sequence[str], settings: Settings) -> str:
+def common_split(runs: Sequence[str], settings: Settings) -> str:
     """Return the part by which runs are compared: "test" if all have one, else "val"."""
-    return "test" if all(judging_part(run, settings) == "test" for run in runs) else "val"
+    return "test" if all(evaluated_split(run, settings) == "test" for run in runs) else "val"
 
 
 def imagenet_of(config: RunConfig, settings: Settings) -> ModelRef | None:
@@ -201,7 +201,7 @@ def _ask_for(samples: Sequence[Sample], ask: Ask, rows: Rows) -> None:
 
 def _judged(
     info: RunInfo, part: str, samples: Sequence[Sample], seen: int, rows: Mapping[str, Row]
-) -> Judged:
+) -> SplitPredictions:
     classes = classes_of(info)
     none: Row = (np.full(len(classes), np.nan, np.float32), UNKNOWN)
     known = [rows.get(sample.sha256, none) for sample in samples]
@@ -209,7 +209,7 @@ def _judged(
     readable = ~np.isnan(logits).any(axis=1)
     places = np.flatnonzero(readable)
     good = tuple(samples[place] for place in places.tolist())
-    return Judged(
+    return SplitPredictions(
         run=info.id,
         part=part,
         classes=classes,

@@ -19,17 +19,17 @@ import tensorflow as tf
 
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.image_io import read
-from tlcore.datasets.locks import sweep, workplace
-from tlcore.datasets.sample import PAINTERS, draw
+from tlcore.datasets.locks import remove_leftovers, work_folder
+from tlcore.datasets.sample import PAINTERS, draw_sample
 from tlcore.errors import BadImage, RunError
-from tlcore.evaluation.judged import Judged
-from tlcore.evaluation.predictions import judging_part, kept
+from tlcore.evaluation.judged import SplitPredictions
+from tlcore.evaluation.predictions import evaluated_split, stored_predictions
 from tlcore.export import predict
 from tlcore.export.bundle_card import card
 from tlcore.export.bundle_check import CHECKS, FORMATS, Check, Format, Pages, check
 from tlcore.export.progress import Progress
 from tlcore.models.catalog import backbone
-from tlcore.models.model import Network
+from tlcore.models.model import LoadedModel
 from tlcore.settings import Limits, Settings
 from tlcore.storage import check_output, explained_os_errors
 from tlcore.training.provenance import judged_by, versions
@@ -40,7 +40,7 @@ from tlcore.training.transfer_model import load_saved, load_trained
 IMAGES = 32  # that each format is compared on
 
 
-def pages_of(run: RunInfo, network: Network, folder: Path, limits: Limits) -> Pages:
+def pages_of(run: RunInfo, network: LoadedModel, folder: Path, limits: Limits) -> Pages:
     """Return the page's answers for the run's validation images, spread over its classes.
 
     Where fewer than IMAGES can be read, drawn images make up the number.
@@ -69,7 +69,7 @@ def _candidates(run: RunInfo, folder: Path) -> Iterator[Path]:
     for number in range(1, IMAGES + 1):
         for label in PAINTERS:
             path = folder / f"{label}-{number}.jpg"
-            path.write_bytes(draw(label, "train", number))
+            path.write_bytes(draw_sample(label, "train", number))
             yield path
 
 
@@ -222,10 +222,10 @@ def make_bundle(run: str, target: Path, settings: Settings, progress: Progress) 
     found = load_run(run, settings)
     check_output(target)
     steps = _Steps(progress)
-    sweep(settings.making)
+    remove_leftovers(settings.making)
     with (
         explained_os_errors(f"{target.name} could not be made"),
-        workplace(settings.making) as place,
+        work_folder(settings.making) as place,
     ):
         bundle, drawn = place / f"bundle-{run}", place / "drawn"
         bundle.mkdir()
@@ -308,13 +308,15 @@ def _keep_what_is_offered(bundle: Path, checks: Sequence[Check]) -> None:
         )
 
 
-def _kept_tests(run: str, settings: Settings) -> Judged | None:
+def _kept_tests(run: str, settings: Settings) -> SplitPredictions | None:
     """Return the run's answers on its test part, if it has one and was asked before."""
-    part = judging_part(run, settings)
-    return kept(run, part, settings) if part == "test" else None
+    part = evaluated_split(run, settings)
+    return stored_predictions(run, part, settings) if part == "test" else None
 
 
-def _write_words(run: Run, bundle: Path, checks: Sequence[Check], tested: Judged | None) -> None:
+def _write_words(
+    run: Run, bundle: Path, checks: Sequence[Check], tested: SplitPredictions | None
+) -> None:
     here = versions()
     rows = [asdict(each) | {"offered": each.offered} for each in checks]
     (bundle / CHECKS).write_text(json.dumps(rows, indent=1), encoding="utf-8")

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tlcore.evaluation.intervals import Share, share_of
-from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.intervals import Proportion, proportion_of
+from tlcore.evaluation.judged import SplitPredictions
 from tlcore.export.bundle_check import FORMATS, Check
 from tlcore.export.recipe_text import recipe
 from tlcore.percentages import percent
@@ -29,7 +29,9 @@ LIMITS = (
 )
 
 
-def card(run: Run, checks: Sequence[Check], versions: dict[str, str], tested: Judged | None) -> str:
+def card(
+    run: Run, checks: Sequence[Check], versions: dict[str, str], tested: SplitPredictions | None
+) -> str:
     """Return the card in Markdown.
 
     Args:
@@ -88,14 +90,14 @@ def _data(run: Run) -> str:
     )
 
 
-def _figures(run: Run, tested: Judged | None) -> str:
+def _figures(run: Run, tested: SplitPredictions | None) -> str:
     info, count = run.info, run.images.get("val", 0)
     lines = []
     if tested is not None:
-        right = share_of(int(tested.right.sum()), len(tested))
+        right = proportion_of(int(tested.right.sum()), len(tested))
         lines.append(f"{_accuracy('Test', right)} kept back from everything.")
     if info.val_accuracy is not None and count:
-        right = share_of(round(info.val_accuracy * count), count)
+        right = proportion_of(round(info.val_accuracy * count), count)
         chose = info.kept_epoch or info.config.patience
         chosen = " They chose the epoch that is kept." if chose else ""
         lines.append(f"{_accuracy('Validation', right)} that it has not learned from.{chosen}")
@@ -103,7 +105,7 @@ def _figures(run: Run, tested: Judged | None) -> str:
     return f"## How good it is\n\n{said}"
 
 
-def _accuracy(part: str, right: Share) -> str:
+def _accuracy(part: str, right: Proportion) -> str:
     return (
         f"{part} accuracy {percent(right.value, 1)}, 95% interval {percent(right.low, 1)} to "
         f"{percent(right.high, 1)}, {count(right.images, 'image')}"

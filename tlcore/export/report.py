@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.evaluation.metrics import best, mistakes
 from tlcore.export import report_sections as figures
@@ -48,7 +48,7 @@ def seen(material: Material, limits: Limits) -> str:
     )
 
 
-def _mixed(judged: Judged, right: list[int]) -> list[int]:
+def _mixed(judged: SplitPredictions, right: list[int]) -> list[int]:
     """The surest of each class in turn, so that one easy class does not fill the row."""
     queues = [
         [place for place in right if judged.labels[place] == index]
@@ -59,7 +59,7 @@ def _mixed(judged: Judged, right: list[int]) -> list[int]:
     return mixed[:BEST]
 
 
-def _faces(judged: Judged, places: Iterable[int], how: str, limits: Limits) -> str:
+def _faces(judged: SplitPredictions, places: Iterable[int], how: str, limits: Limits) -> str:
     tiles = []
     for place in places:
         sample = judged.samples[place]
@@ -152,7 +152,7 @@ STEPS = 4  # two are behind when all that a network has to say is known
 def write_report(
     target: Path,
     evaluation: Evaluation,
-    judged: Judged,
+    judged: SplitPredictions,
     suspects: LabelIssues | None,
     settings: Settings,
     progress: Progress,

@@ -9,7 +9,7 @@ from html import escape
 
 from tlcore import percentages
 from tlcore.evaluation.calibration import Calibration
-from tlcore.evaluation.intervals import Share
+from tlcore.evaluation.intervals import Proportion
 from tlcore.percentages import percent, probability
 from tlcore.text import count as count
 from tlcore.training.history import Epoch
@@ -32,7 +32,7 @@ def marks_percent(value: float | None) -> str:
     return NONE if value is None else exact(value, text(percentages.percent(value)))
 
 
-def share(found: Share | None, *, images: bool = True) -> str:
+def share(found: Proportion | None, *, images: bool = True) -> str:
     """Return a share with its doubt: "94% (90–97, 153 images)"."""
     if found is None:
         return NONE
@@ -91,7 +91,7 @@ class Row:
     """One bar of a comparison."""
 
     name: str
-    share: Share
+    share: Proportion
     colour: str
 
 

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from tlcore.datasets.dataset import SPLITS
 from tlcore.datasets.quality import DECIDE, KINDS
 from tlcore.evaluation.evaluation import FEW, Evaluation, named
-from tlcore.evaluation.intervals import Share, deviations, independent_difference, share_of
+from tlcore.evaluation.intervals import (
+    Proportion,
+    deviations,
+    independent_difference,
+    proportion_of,
+)
 from tlcore.evaluation.metrics import ClassFigures
 from tlcore.export.recipe_text import recipe
 from tlcore.export.report_charts import (
@@ -137,8 +142,8 @@ def _weakest(per_class: Sequence[ClassFigures]) -> str:
     return f"It recognises {', '.join(weak[:WEAK])}{more} clearly less often than the others."
 
 
-def _below(one: Share, others: Sequence[Share], tests: int) -> bool:
-    rest = share_of(sum(each.right for each in others), sum(each.images for each in others))
+def _below(one: Proportion, others: Sequence[Proportion], tests: int) -> bool:
+    rest = proportion_of(sum(each.right for each in others), sum(each.images for each in others))
     return independent_difference(one, rest, deviations(tests))[0] > 0
 
 

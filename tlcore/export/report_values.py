@@ -15,12 +15,12 @@ from PIL import Image
 from tlcore.datasets.dataset import SPLITS, Sample
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
-from tlcore.datasets.quality_report import Checkup
+from tlcore.datasets.quality_report import QualityReport
 from tlcore.datasets.quality_scan import examine, examine_folder
 from tlcore.errors import BadDataset, BadImage
-from tlcore.evaluation.corrections import Corrections, corrections_of, set_of, without_confirmed
+from tlcore.evaluation.corrections import Corrections, corrections_of, dataset_of, without_confirmed
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.export.report_charts import text
 from tlcore.settings import Limits, Settings
@@ -67,10 +67,10 @@ class Material:
     run: Run
     title: str
     evaluation: Evaluation
-    judged: Judged  # the images that the evaluation counts
+    judged: SplitPredictions  # the images that the evaluation counts
     train: tuple[Sample, ...]
     counts: dict[str, dict[str, int]]  # part → class → images, as the run divided them
-    checkup: Checkup | None  # None: the dataset is gone
+    checkup: QualityReport | None  # None: the dataset is gone
     suspects: LabelIssues | None  # None: not known
     corrections: Corrections  # labels changed after a model had answered
     facts: RunFacts  # versions, machine, seed and data hash, as the run noted them
@@ -80,7 +80,7 @@ class Material:
 def gather(
     run: Run,
     evaluation: Evaluation,
-    judged: Judged,
+    judged: SplitPredictions,
     suspects: LabelIssues | None,
     settings: Settings,
 ) -> Material:
@@ -104,7 +104,7 @@ def gather(
         train=tuple(samples["train"]),
         counts={part: _counted(found, run.classes) for part, found in samples.items() if found},
         checkup=_checkup(run.info.config.dataset, settings),
-        suspects=suspects and without_confirmed(suspects, set_of(run.info, settings)),
+        suspects=suspects and without_confirmed(suspects, dataset_of(run.info, settings)),
         corrections=corrections_of(run.info, judged.part, settings),
         facts=facts_or_none(run.info.folder),
         made=time.time(),
@@ -116,7 +116,7 @@ def _counted(samples: Sequence[Sample], classes: Sequence[str]) -> dict[str, int
     return {label: found[label] for label in classes}
 
 
-def _checkup(dataset: str, settings: Settings) -> Checkup | None:
+def _checkup(dataset: str, settings: Settings) -> QualityReport | None:
     path = Path(dataset)
     try:
         if path.is_absolute():

@@ -14,42 +14,50 @@ from pathlib import Path
 import numpy as np
 
 from tlcore.activations import render as drawing
-from tlcore.activations.channel import look_at, same_weights
-from tlcore.activations.extract import Kept, depth_of, maps_of, maps_tensor, walk_of
+from tlcore.activations.channel import inspect_channel, same_weights
+from tlcore.activations.extract import (
+    ActivationCache,
+    compute_activations,
+    layer_outputs_of,
+    statistics_pass_of,
+    to_maps,
+)
 from tlcore.activations.filters import filters_at
-from tlcore.activations.receptive_field import places as places_of
+from tlcore.activations.receptive_field import list_layers as places_of
 from tlcore.activations.receptive_field import receptive_fields
 from tlcore.activations.tiles import broken, extremes
 from tlcore.activations.values import (
-    ChannelLook,
-    Field,
+    ActivationRequest,
+    ChannelDetail,
+    DisplayOptions,
     Filters,
-    LayerNumbers,
-    Look,
+    LayerInfo,
+    LayerStatistics,
     MapPage,
-    Pair,
-    Place,
-    View,
+    MapPair,
+    ReceptiveField,
 )
 from tlcore.datasets.image_io import content_id, decode, read, read_bytes
 from tlcore.errors import BadImage
-from tlcore.inference.tasks import network
+from tlcore.inference.tasks import loaded_model
 from tlcore.models.catalog import backbone
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 
 
-def places(settings: Settings, ref: ModelRef) -> tuple[Place, ...]:
+def places(settings: Settings, ref: ModelRef) -> tuple[LayerInfo, ...]:
     """Return every layer of a network, nested models opened up."""
-    found = network(settings, ref)
-    return places_of(found.graph, walk_of(found).wiring)
+    found = loaded_model(settings, ref)
+    return places_of(found.graph, layer_outputs_of(found).wiring)
 
 
-def map_page(settings: Settings, look: Look, layer: str, view: View) -> MapPage:
+def map_page(
+    settings: Settings, look: ActivationRequest, layer: str, view: DisplayOptions
+) -> MapPage:
     """Draw one page of a layer's maps."""
     maps = maps_at(settings, look, layer)
     channels, page, pages = drawing.page_of(maps, view)
-    found = network(settings, look.ref)
+    found = loaded_model(settings, look.ref)
     return MapPage(
         layer=layer,
         tiles=drawing.tiles(maps, channels, view),
@@ -61,7 +69,13 @@ def map_page(settings: Settings, look: Look, layer: str, view: View) -> MapPage:
     )
 
 
-def pair_page(settings: Settings, left: Look, right: Look, layer: str, view: View) -> Pair:
+def pair_page(
+    settings: Settings,
+    left: ActivationRequest,
+    right: ActivationRequest,
+    layer: str,
+    view: DisplayOptions,
+) -> MapPair:
     """Draw the same channels of two looks on one scale, and their difference.
 
     The channels come in the order of the left one where these are two images, as on the large
@@ -71,8 +85,8 @@ def pair_page(settings: Settings, left: Look, right: Look, layer: str, view: Vie
     with np.errstate(over="ignore", invalid="ignore"):  # said in ``broken``
         difference = second - first
     channels, page, pages = drawing.page_of(first if left.ref == right.ref else second, view)
-    signed = View(view.layout, scale="zero", palette="signed")
-    return Pair(
+    signed = DisplayOptions(view.layout, scale="zero", palette="signed")
+    return MapPair(
         layer=layer,
         left=drawing.tiles(first, channels, view, second),
         right=drawing.tiles(second, channels, view, first),
@@ -86,33 +100,35 @@ def pair_page(settings: Settings, left: Look, right: Look, layer: str, view: Vie
     )
 
 
-def channel(settings: Settings, look: Look, layer: str, number: int) -> ChannelLook:
+def channel(settings: Settings, look: ActivationRequest, layer: str, number: int) -> ChannelDetail:
     """Look at one channel, large."""
     maps = maps_at(settings, look, layer)
     field = _fields(settings, look.ref)[layer]
-    return look_at(maps, layer, number, field, network(settings, look.ref).size)
+    return inspect_channel(maps, layer, number, field, loaded_model(settings, look.ref).size)
 
 
-def numbers(settings: Settings, look: Look) -> tuple[LayerNumbers, ...]:
+def numbers(settings: Settings, look: ActivationRequest) -> tuple[LayerStatistics, ...]:
     """Measure every spatial layer."""
-    found = network(settings, look.ref)
+    found = loaded_model(settings, look.ref)
     first = found.graph.spatial[0]  # the input: the very image that its maps are made of
-    return depth_of(found).numbers(maps_at(settings, look, first)[None])
+    return statistics_pass_of(found).numbers(maps_at(settings, look, first)[None])
 
 
-def filters(settings: Settings, ref: ModelRef, layer: str, view: View, of: int) -> Filters:
+def filters(
+    settings: Settings, ref: ModelRef, layer: str, view: DisplayOptions, of: int
+) -> Filters:
     """Draw the kernels of the convolution at or before a layer."""
-    found = network(settings, ref)
+    found = loaded_model(settings, ref)
     bgr = backbone(found.backbone).mode == "caffe"
-    return filters_at(walk_of(found).wiring, layer, view, of, bgr=bgr)
+    return filters_at(layer_outputs_of(found).wiring, layer, view, of, bgr=bgr)
 
 
-def image(settings: Settings, look: Look, layer: str, view: View) -> bytes:
+def image(settings: Settings, look: ActivationRequest, layer: str, view: DisplayOptions) -> bytes:
     """Draw one page as a PNG to keep."""
     return drawing.image(maps_at(settings, look, layer), view)
 
 
-def values(settings: Settings, look: Look, layer: str) -> bytes:
+def values(settings: Settings, look: ActivationRequest, layer: str) -> bytes:
     """Return the maps as an NPZ file's bytes: ``maps``, float32 (height, width, channels)."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, maps=maps_at(settings, look, layer))
@@ -126,7 +142,7 @@ def strongest(
 
     An image that cannot be read has NaN; the names of these are returned as well.
     """
-    found = network(settings, ref)
+    found = loaded_model(settings, ref)
     found.graph.check_spatial(layer)
     images, good, bad = [], [], []
     for place, path in enumerate(paths):
@@ -138,7 +154,9 @@ def strongest(
     channels = found.graph.outputs[layer].shape[-1]
     values = np.full((2, len(paths), channels), np.nan, np.float32)
     if images:
-        maps = maps_tensor(found, layer, lambda: found.prepare(images), "", Kept(0))
+        maps = compute_activations(
+            found, layer, lambda: found.prepare(images), "", ActivationCache(0)
+        )
         stacks = np.asarray(memoryview(maps))
         values[0, good] = stacks.max(axis=(1, 2))
         values[1, good] = stacks.mean(axis=(1, 2), dtype=np.float64)
@@ -151,9 +169,9 @@ def kept(settings: Settings) -> tuple[int, int]:
     return store.bytes, store.bound
 
 
-def maps_at(settings: Settings, look: Look, layer: str) -> Floats:
+def maps_at(settings: Settings, look: ActivationRequest, layer: str) -> Floats:
     """Return a layer's maps for an image, computed from what is kept. Not to be written to."""
-    found = network(settings, look.ref)
+    found = loaded_model(settings, look.ref)
 
     def batch() -> Floats:
         data = read_bytes(look.path, look.path.name, settings.limits)
@@ -165,25 +183,27 @@ def maps_at(settings: Settings, look: Look, layer: str) -> Floats:
         return found.prepare([decode(data, look.path.name, settings.limits)])
 
     image = (look.ref, look.sha256)
-    store = _kept(settings.activation_bytes) if look.sha256 else Kept(0)
-    return maps_of(maps_tensor(found, layer, batch, image, store))
+    store = _kept(settings.activation_bytes) if look.sha256 else ActivationCache(0)
+    return to_maps(compute_activations(found, layer, batch, image, store))
 
 
 @cache
-def _kept(bound: int) -> Kept:
-    return Kept(bound)
+def _kept(bound: int) -> ActivationCache:
+    return ActivationCache(bound)
 
 
 @lru_cache(maxsize=8)
-def _fields(settings: Settings, ref: ModelRef) -> dict[str, Field]:
-    found = network(settings, ref)
-    fields = receptive_fields(walk_of(found).wiring)
-    return {name: fields[walk_of(found).wiring.place[name]] for name in found.graph.spatial}
+def _fields(settings: Settings, ref: ModelRef) -> dict[str, ReceptiveField]:
+    found = loaded_model(settings, ref)
+    fields = receptive_fields(layer_outputs_of(found).wiring)
+    return {
+        name: fields[layer_outputs_of(found).wiring.place[name]] for name in found.graph.spatial
+    }
 
 
 @lru_cache(maxsize=256)
 def _frozen(settings: Settings, left: ModelRef, right: ModelRef, layer: str) -> bool:
     if left == right:
         return False
-    first, second = (walk_of(network(settings, ref)) for ref in (left, right))
+    first, second = (layer_outputs_of(loaded_model(settings, ref)) for ref in (left, right))
     return same_weights(first.wiring, second.wiring, layer)

@@ -20,7 +20,7 @@ from loky.process_executor import ShutdownExecutorError
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import WorkerDied
 from tlcore.export.script import script_of
-from tlcore.models.predictions import Brief, Explanation, ModelRef, Prediction, ShapePath
+from tlcore.models.predictions import BriefPrediction, Explanation, ModelRef, Prediction, ShapePath
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.cost import Cost
@@ -103,12 +103,12 @@ class Inference:
 
     def predict_many(
         self, images: Sequence[Path], refs: Sequence[ModelRef]
-    ) -> list[tuple[Brief, ...] | str]:
+    ) -> list[tuple[BriefPrediction, ...] | str]:
         """Return each image file's short answer by every network, or why it has none.
 
         Ask for a hundred or so at a time: other questions wait meanwhile.
         """
-        briefs: list[tuple[Brief, ...] | str] = self._ask("predict_many", images, refs)
+        briefs: list[tuple[BriefPrediction, ...] | str] = self._ask("predict_many", images, refs)
         return briefs
 
     def run_cost(self, config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]) -> Cost:

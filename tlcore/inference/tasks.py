@@ -18,14 +18,14 @@ from tlcore.errors import BadImage, RunError, WeightsMissing
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import UNKNOWN
 from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
-from tlcore.evaluation.predictions import Answers, evaluation_of, imagenet_of, judge
+from tlcore.evaluation.predictions import Answers, evaluation_of, imagenet_of, predict_split
 from tlcore.export.progress import Progress
 from tlcore.export.report import STEPS, write_report
 from tlcore.models.gradcam import explain as explain_class
-from tlcore.models.model import Network, load_pretrained
+from tlcore.models.model import LoadedModel, load_pretrained
 from tlcore.models.model import predict_many as answer_many
 from tlcore.models.predictions import (
-    Brief,
+    BriefPrediction,
     Explanation,
     ModelRef,
     Prediction,
@@ -51,7 +51,7 @@ def answers(settings: Settings, run: str, paths: Sequence[Path]) -> Answers:
     had in that size; each file is decoded once for both.
     """
     info = run_info(run, settings)
-    own = network(settings, info.ref)
+    own = loaded_model(settings, info.ref)
     both = [own, *_imagenet(settings, info.config)]
     logits = np.full((len(paths), len(own.labels)), np.nan, np.float32)
     first = np.full(len(paths), UNKNOWN, np.int64)
@@ -69,20 +69,20 @@ def evaluate_run(settings: Settings, run: str, part: str = "") -> Evaluation:
     return evaluation_of(run, part, settings, partial(answers, settings, run))
 
 
-def _imagenet(settings: Settings, config: RunConfig) -> list[Network]:
+def _imagenet(settings: Settings, config: RunConfig) -> list[LoadedModel]:
     """Return the network with ImageNet's classes, or none where it cannot be had."""
     ref = imagenet_of(config, settings)
-    return [] if ref is None else [network(settings, ref)]
+    return [] if ref is None else [loaded_model(settings, ref)]
 
 
 # A run's report: its network is asked what is not kept yet, then all is written down.
 
 
 def report_run(run: str, target: Path, settings: Settings, progress: Progress) -> None:
-    """Write the report of a run with a network. Raises as ``judge`` and ``write_report`` do."""
+    """Write the report of a run. Raises as ``predict_split`` and ``write_report`` do."""
     progress(0, STEPS, "Asking the network about all images")
     evaluation = evaluate_run(settings, run)
-    judged = judge(run, evaluation.part, settings, partial(answers, settings, run))
+    judged = predict_split(run, evaluation.part, settings, partial(answers, settings, run))
     progress(1, STEPS, "Looking for labels that may be wrong")
     suspects = _suspects(settings, run)
     write_report(target, evaluation, judged, suspects, settings, progress)
@@ -115,7 +115,7 @@ def _leave_with(parent: int) -> None:
 
 
 def predict(settings: Settings, path: Path, ref: ModelRef) -> Prediction:
-    loaded = network(settings, ref)
+    loaded = loaded_model(settings, ref)
     start = time.perf_counter()
     image = read(path, settings.limits)
     decoded = time.perf_counter() - start
@@ -124,21 +124,21 @@ def predict(settings: Settings, path: Path, ref: ModelRef) -> Prediction:
 
 
 def explain(settings: Settings, image: Path, ref: ModelRef, index: int, layer: str) -> Explanation:
-    return explain_class(network(settings, ref), read(image, settings.limits), index, layer)
+    return explain_class(loaded_model(settings, ref), read(image, settings.limits), index, layer)
 
 
 def shape_path(settings: Settings, ref: ModelRef, classes: int) -> ShapePath:
     if not ref.run:
-        return path_of(network(settings, ref), classes)
+        return path_of(loaded_model(settings, ref), classes)
     run = load_run(ref.run, settings)
     pooling, unfrozen = run.info.config.pooling, learned_from(run)
-    return path_of(network(settings, ref), classes, pooling=pooling, unfrozen_from=unfrozen)
+    return path_of(loaded_model(settings, ref), classes, pooling=pooling, unfrozen_from=unfrozen)
 
 
 def predict_many(
     settings: Settings, images: Sequence[Path], refs: Sequence[ModelRef]
-) -> list[tuple[Brief, ...] | str]:
-    networks = [network(settings, ref) for ref in refs]
+) -> list[tuple[BriefPrediction, ...] | str]:
+    networks = [loaded_model(settings, ref) for ref in refs]
     return [
         str(logits) if isinstance(logits, BadImage) else tuple(map(brief, map(softmax, logits)))
         for logits in answer_many(networks, images, settings.limits)
@@ -169,17 +169,17 @@ STUDIES: Mapping[str, Callable[[str, Settings], Study]] = {
 }
 
 
-def network(settings: Settings, ref: ModelRef) -> Network:
+def loaded_model(settings: Settings, ref: ModelRef) -> LoadedModel:
     """Return a loaded network; the latest ``settings.models_kept`` stay in memory."""
     return _networks(settings)(ref)
 
 
 @cache
-def _networks(settings: Settings) -> Callable[[ModelRef], Network]:
+def _networks(settings: Settings) -> Callable[[ModelRef], LoadedModel]:
     return lru_cache(maxsize=settings.models_kept)(partial(load, settings=settings))
 
 
-def load(ref: ModelRef, settings: Settings) -> Network:
+def load(ref: ModelRef, settings: Settings) -> LoadedModel:
     """Load a network of either kind."""
     if not ref.run:
         return load_pretrained(ref, settings)

@@ -32,7 +32,7 @@ Ask = Callable[[Sequence[Path]], tuple[Floats, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
-class Excited:
+class TopImage:
     """An image, and what a channel's map of it has."""
 
     sample: Sample
@@ -44,13 +44,13 @@ class Excited:
 class Best:
     """The images that excite a channel most, of those looked at so far."""
 
-    images: tuple[Excited, ...]  # by highest value, then by mean; at most BEST
+    images: tuple[TopImage, ...]  # by highest value, then by mean; at most BEST
     tied: int = 0  # images that reach the highest value of all
     readable: int = 0  # images looked at
 
 
 @dataclass(frozen=True)
-class Excitement:
+class TopImages:
     """How far it is for one set, network and layer."""
 
     folder: Path
@@ -90,13 +90,13 @@ class Excitement:
 
     def best(self, channel: int) -> Best:
         """Return what excites a channel most, so far."""
-        excited: list[Excited] = []
+        excited: list[TopImage] = []
         for part in self._here():
             samples = self.samples[part * PART :][:PART]
             path = self.folder / f"{part:05}.npy"
             try:
                 values = np.load(path, mmap_mode="r")[:, :, channel].tolist()
-                excited += [Excited(*row) for row in zip(samples, *values, strict=True)]
+                excited += [TopImage(*row) for row in zip(samples, *values, strict=True)]
             except (OSError, ValueError, EOFError, IndexError, TypeError):
                 path.unlink(missing_ok=True)  # damaged: it is computed again
         readable = [each for each in excited if each.highest == each.highest]
@@ -108,7 +108,7 @@ class Excitement:
         return sorted(int(path.stem) for path in self.folder.glob("*.npy"))
 
 
-def excitement(dataset: Dataset, ref: ModelRef, layer: str, settings: Settings) -> Excitement:
+def find_top_images(dataset: Dataset, ref: ModelRef, layer: str, settings: Settings) -> TopImages:
     """Return what there is for a set's images; another image in the set is another set."""
     once = {sample.sha256: sample for sample in dataset.samples}
     samples = tuple(once[sha] for sha in sorted(once))
@@ -117,7 +117,7 @@ def excitement(dataset: Dataset, ref: ModelRef, layer: str, settings: Settings) 
     folder = settings.activations / name
     with suppress(FileNotFoundError):
         os.utime(folder)  # used now: others are removed before it
-    return Excitement(folder, settings.exciting_bytes, samples)
+    return TopImages(folder, settings.exciting_bytes, samples)
 
 
 def make_room(kept: Path, limit: int) -> None:

@@ -17,12 +17,12 @@ import tensorflow as tf
 from PIL.Image import Image
 
 from tlcore.errors import UnknownName
-from tlcore.models.model import Network
+from tlcore.models.model import LoadedModel
 from tlcore.models.predictions import Explanation, Floats, softmax, two_sided
 from tlcore.models.summary import bottleneck
 
 
-def explain(network: Network, image: Image, index: int, layer: str = "") -> Explanation:
+def explain(network: LoadedModel, image: Image, index: int, layer: str = "") -> Explanation:
     """Return what speaks for one class in one image.
 
     Args:
@@ -73,7 +73,7 @@ def class_score(logits: Any, index: int) -> Any:
 
 
 def _maps_and_gradient(
-    network: Network, batch: Floats, index: int, layer: str
+    network: LoadedModel, batch: Floats, index: int, layer: str
 ) -> tuple[Floats, Floats, Floats]:
     model = _two_ends(network, layer)
     inputs = tf.constant(batch)
@@ -85,7 +85,7 @@ def _maps_and_gradient(
     return maps.numpy()[0], gradient.numpy()[0], logits.numpy()
 
 
-def _two_ends(network: Network, layer: str) -> keras.Model:
+def _two_ends(network: LoadedModel, layer: str) -> keras.Model:
     """The network with a second output at that layer. Raises UnknownName as ``to_spatial``."""
     graph = network.graph
     if layer not in graph.spatial:

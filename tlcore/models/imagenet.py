@@ -48,7 +48,7 @@ def imagenet_groups() -> tuple[str, ...]:
         return tuple(row["group"] for row in csv.DictReader(file))
 
 
-def masses(probabilities: Floats) -> list[Mass]:
+def group_probabilities(probabilities: Floats) -> list[Mass]:
     """Return the probability of every group, greatest first.
 
     Args:

@@ -34,7 +34,7 @@ from tlcore.settings import Limits, Settings
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class LoadedModel:
     """A loaded network with everything it needs to know to answer. Read-only."""
 
     model: keras.Model  # float32 (n, size, size, 3) → logits, or bottleneck features
@@ -103,11 +103,11 @@ class Network:
         return FeatureMaps(layer, np.asarray(maps[0]), self.source, self.note)
 
 
-def load_pretrained(ref: ModelRef, settings: Settings) -> Network:
+def load_pretrained(ref: ModelRef, settings: Settings) -> LoadedModel:
     """Build a network of the catalogue, ready to answer. Raises as ``build`` does."""
     model, note = build(ref, settings)
     wnids, labels = imagenet_classes() if ref.top else ((), ())
-    return Network(
+    return LoadedModel(
         model=model,
         backbone=ref.backbone,
         size=ref.size,
@@ -142,7 +142,7 @@ Answers = tuple[Floats, ...]  # one for each network, logits float32 (classes,)
 
 
 def predict_many(
-    networks: Sequence[Network], paths: Sequence[Path], limits: Limits
+    networks: Sequence[LoadedModel], paths: Sequence[Path], limits: Limits
 ) -> Iterator[Answers | BadImage]:
     """Yield each image's logits by every network, or why it cannot be read, in order.
 
@@ -162,7 +162,7 @@ def predict_many(
             yield from _answers(networks, [future.result() for future in current])
 
 
-def _inputs(path: Path, networks: Sequence[Network], limits: Limits) -> Inputs | BadImage:
+def _inputs(path: Path, networks: Sequence[LoadedModel], limits: Limits) -> Inputs | BadImage:
     try:
         image = read(path, limits)
     except BadImage as fault:
@@ -173,7 +173,7 @@ def _inputs(path: Path, networks: Sequence[Network], limits: Limits) -> Inputs |
 
 
 def _answers(
-    networks: Sequence[Network], decoded: Sequence[Inputs | BadImage]
+    networks: Sequence[LoadedModel], decoded: Sequence[Inputs | BadImage]
 ) -> Iterator[Answers | BadImage]:
     good = [inputs for inputs in decoded if not isinstance(inputs, BadImage)]
     by_network = [
@@ -185,7 +185,7 @@ def _answers(
         yield inputs if isinstance(inputs, BadImage) else next(rows)
 
 
-def _logits(network: Network, inputs: Sequence[Floats]) -> Floats:
+def _logits(network: LoadedModel, inputs: Sequence[Floats]) -> Floats:
     """Return (n, classes) for n at most BATCH inputs."""
     rows = max(1, -(-len(inputs) // STEP)) * STEP  # never none: oneDNN fails on an empty batch
     batch = np.zeros((rows, network.size, network.size, 3), np.float32)

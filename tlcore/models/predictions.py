@@ -203,7 +203,7 @@ def certainty(probabilities: Floats) -> Certainty:
 
 
 @dataclass(frozen=True)
-class Brief:
+class BriefPrediction:
     """The best class and how sure it is."""
 
     index: int  # of the most probable class
@@ -211,10 +211,10 @@ class Brief:
     certainty: Certainty
 
 
-def brief(probabilities: Floats) -> Brief:
+def brief(probabilities: Floats) -> BriefPrediction:
     """Return the short form of (classes,) probabilities."""
     best = int(probabilities.argmax())
-    return Brief(best, float(probabilities[best]), certainty(probabilities))
+    return BriefPrediction(best, float(probabilities[best]), certainty(probabilities))
 
 
 # Where a network looked for one class, as a value, and laid over the image. No Keras here.

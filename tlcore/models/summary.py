@@ -14,7 +14,7 @@ import tensorflow as tf
 from tlcore.models.build import POOLINGS, add_head, architecture
 from tlcore.models.catalog import backbone, units
 from tlcore.models.layers import Graph, graph
-from tlcore.models.model import Network
+from tlcore.models.model import LoadedModel
 from tlcore.models.predictions import Head, Layer, ShapePath
 
 ENDS = (
@@ -41,7 +41,7 @@ def bottleneck(opened: Graph) -> str:
 
 
 def shape_path(
-    network: Network, classes: int, *, pooling: str = "", unfrozen_from: str = ""
+    network: LoadedModel, classes: int, *, pooling: str = "", unfrozen_from: str = ""
 ) -> ShapePath:
     """Read the path of shapes from a network, pretrained (with or without top) or a run's.
 
@@ -98,7 +98,7 @@ def _head_model(shape: tuple[int, ...], classes: int, pooling: str) -> keras.Mod
     return add_head(keras.Model(features, features), classes, pooling=pooling)
 
 
-def _top(network: Network, last: str) -> tuple[Layer, ...]:
+def _top(network: LoadedModel, last: str) -> tuple[Layer, ...]:
     """The rows behind the bottleneck of the network with its top, built for it if need be."""
     whole = network.graph
     if len(network.labels) != IMAGENET:
@@ -135,7 +135,7 @@ def _learned(body: list[keras.layers.Layer], first: str) -> list[keras.layers.La
 
 
 def _timed(
-    network: Network, shape: tuple[int, ...], classes: int, pooling: str
+    network: LoadedModel, shape: tuple[int, ...], classes: int, pooling: str
 ) -> tuple[float, float]:
     """Seconds of one image through the network without its end, and through a head alone."""
     head = _head_model(shape, classes, pooling)

@@ -146,11 +146,11 @@ def hashed(
         Stopped: ``stopping()`` held before the end.
     """
     done: list[Sample] = []
-    pool, look = ThreadPoolExecutor(DECODERS), Pace(LOOK)
+    pool, augmented_copies = ThreadPoolExecutor(DECODERS), Pace(LOOK)
     try:
         for sample in pool.map(_hashed, samples):
             done.append(sample)
-            if look.due() and stopping():
+            if augmented_copies.due() and stopping():
                 raise Stopped
     finally:
         pool.shutdown(cancel_futures=True)
@@ -163,7 +163,7 @@ def _hashed(sample: Sample) -> Sample:
     return replace(sample, sha256=hash_file(sample.path))
 
 
-def look(request: Request, looking: Looking) -> ImagesPixels:
+def augmented_copies(request: Request, looking: Looking) -> ImagesPixels:
     """Return the square that the network sees, uint8 (size, size, 3), or why there is none."""
     try:
         square = fit(read(request.sample.path, looking.limits), looking.size, looking.fit)
@@ -195,7 +195,8 @@ def decoded(requests: Sequence[Request], looking: Looking, size: int) -> Iterato
         some: Iterable[Sequence[Request]],
     ) -> list[list[tuple[Request, Future[ImagesPixels]]]]:
         return [
-            [(request, pool.submit(look, request, looking)) for request in part] for part in some
+            [(request, pool.submit(augmented_copies, request, looking)) for request in part]
+            for part in some
         ]
 
     waiting = deque(submit(islice(parts, ahead)))

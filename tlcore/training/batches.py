@@ -16,8 +16,8 @@ import numpy.typing as npt
 from tlcore.datasets.dataset import Sample
 from tlcore.training.augmentation import PLAIN, Request
 from tlcore.training.config import RunConfig, check_classes, nothing_for
-from tlcore.training.feature_cache import MISSING, Floats, Shelf, here
-from tlcore.training.features import Supply
+from tlcore.training.feature_cache import MISSING, FeatureStore, Floats, here
+from tlcore.training.features import FeatureSource
 from tlcore.training.history import Stopped
 
 Positions = npt.NDArray[np.int64]
@@ -104,7 +104,7 @@ class Part:
 class Stored:
     """Values from the cache; with several views each epoch draws one for each image."""
 
-    shelf: Shelf
+    shelf: FeatureStore
     rows: npt.NDArray[np.int64]  # (views, n)
     seed: int
     stage: str
@@ -143,7 +143,7 @@ class Held:
 class Free:
     """Values computed for each epoch anew, of views that never come again."""
 
-    supply: Supply
+    supply: FeatureSource
     layer: str
     samples: Sequence[Sample]
     before: int  # epochs of earlier stages
@@ -193,7 +193,7 @@ def stored_requests(
     ]
 
 
-def layers_of(supply: Supply) -> list[str]:
+def layers_of(supply: FeatureSource) -> list[str]:
     """Return the layers whose values a run's stages read.
 
     Raises:
@@ -210,7 +210,7 @@ def views_of(config: RunConfig) -> list[int]:
     return [PLAIN, *range(config.views)]
 
 
-def train_part(supply: Supply, samples: Sequence[Sample], asked: Asked) -> Part:
+def train_part(supply: FeatureSource, samples: Sequence[Sample], asked: Asked) -> Part:
     """Return the images to learn from, without those that cannot be read."""
     config = supply.config
     shelf = supply.shelf(asked.layer)
@@ -228,7 +228,7 @@ def train_part(supply: Supply, samples: Sequence[Sample], asked: Asked) -> Part:
     return _part(source, good, asked, "training")
 
 
-def val_part(supply: Supply, samples: Sequence[Sample], asked: Asked) -> Part:
+def val_part(supply: FeatureSource, samples: Sequence[Sample], asked: Asked) -> Part:
     """Return the images to judge by, as they are, without those that cannot be read."""
     shelf = supply.shelf(asked.layer)
     rows = _rows(supply, shelf, samples, PLAIN)
@@ -238,7 +238,7 @@ def val_part(supply: Supply, samples: Sequence[Sample], asked: Asked) -> Part:
 
 
 def _rows(
-    supply: Supply, shelf: Shelf, samples: Sequence[Sample], number: int
+    supply: FeatureSource, shelf: FeatureStore, samples: Sequence[Sample], number: int
 ) -> npt.NDArray[np.int64]:
     return shelf.find(
         [Request(sample, number).id(supply.looking) if sample.sha256 else b"" for sample in samples]

@@ -236,7 +236,7 @@ def check_recipe(config: RunConfig, dataset: Dataset) -> None:
         UnknownName: the network has no layer of that name to unfreeze from.
     """
     check_class_names(dataset)
-    check_parts(*split_samples(dataset, config.val_fraction, config.seed))
+    check_splits(*split_samples(dataset, config.val_fraction, config.seed))
     row = backbone(config.backbone)
     if config.fine_tune_epochs and config.unfreeze_from not in (row.unfreeze_from, *row.blocks):
         from tlcore.models.build import architecture, cut_below
@@ -246,7 +246,7 @@ def check_recipe(config: RunConfig, dataset: Dataset) -> None:
         cut_below(base, config.unfreeze_from)
 
 
-def check_parts(train: Sequence[Sample], val: Sequence[Sample]) -> None:
+def check_splits(train: Sequence[Sample], val: Sequence[Sample]) -> None:
     """Refuse a division with nothing in a part.
 
     Raises:

@@ -23,9 +23,9 @@ from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training.augmentation import AHEAD, FORWARD, Request, decoded, hashed
 from tlcore.training.batches import layers_of, stored_requests, targets_of
-from tlcore.training.config import RunConfig, Sizes, check_parts
+from tlcore.training.config import RunConfig, Sizes, check_splits
 from tlcore.training.feature_cache import RESIDENT
-from tlcore.training.features import FLUSH_BYTES, Supply, readable
+from tlcore.training.features import FLUSH_BYTES, FeatureSource, readable
 from tlcore.training.head import Head
 from tlcore.training.loop import evaluated_at_once
 
@@ -91,9 +91,9 @@ def probe(
         WeightsMissing: the backbone's weights are not here.
     """
     labels = {sample.label for sample in [*train, *val]}
-    check_parts(train, val)
+    check_splits(train, val)
     config = replace(config, batch_size=min(config.batch_size, len(train)))
-    supply = Supply(config, len(labels), settings)
+    supply = FeatureSource(config, len(labels), settings)
     try:
         layers = layers_of(supply)
         sizes = supply.whole.sizes()
@@ -129,7 +129,9 @@ def probe(
     )
 
 
-def _seconds_an_image(supply: Supply, layers: Sequence[str], requests: Sequence[Request]) -> float:
+def _seconds_an_image(
+    supply: FeatureSource, layers: Sequence[str], requests: Sequence[Request]
+) -> float:
     """Time the decoding, and the passes behind the first, which pays for the tracing. The sum
     counts: both want all the processors there are."""
     tried = requests[:TRIED]
@@ -156,7 +158,7 @@ def _head_seconds(config: RunConfig, features: int, units: int, learned: int, ju
     return (learned * step + judged * look_at) / size
 
 
-def _tuned_seconds(supply: Supply, learned: int, judged: int, units: int) -> float:
+def _tuned_seconds(supply: FeatureSource, learned: int, judged: int, units: int) -> float:
     """Return the seconds of an epoch of the top blocks, after two steps and two looks: the first
     ones pay for the tracing. An image shows one of its views in an epoch. A large batch takes
     about as long an image as one of TRIED."""

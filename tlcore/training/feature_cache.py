@@ -26,7 +26,7 @@ import numpy.typing as npt
 from tlcore.errors import DamagedFile
 from tlcore.models.predictions import Floats as Floats
 from tlcore.storage import read_json, write_json
-from tlcore.training.feature_keys import ROW_ID, ShelfKey
+from tlcore.training.feature_keys import ROW_ID, FeatureKey
 
 
 def make_room(root: Path, allowed: int) -> None:
@@ -149,10 +149,10 @@ _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 RESIDENT = 256 * 2**20  # bytes gathered before the pages read so far are let go of
 
 
-class Shelf:
+class FeatureStore:
     """An open shelf. Values that another process adds meanwhile are seen after ``refresh``."""
 
-    def __init__(self, root: Path, key: ShelfKey, shape: tuple[int, ...]) -> None:
+    def __init__(self, root: Path, key: FeatureKey, shape: tuple[int, ...]) -> None:
         """Open or make the shelf of ``key`` below ``root``, for values of ``shape``."""
         self.folder = root / key.name
         self.shape = shape
@@ -352,11 +352,11 @@ class _About:
     shape: tuple[int, ...]
 
 
-def _about(key: ShelfKey, shape: tuple[int, ...]) -> dict[str, object]:
+def _about(key: FeatureKey, shape: tuple[int, ...]) -> dict[str, object]:
     return {"key": json.loads(key.text), "shape": shape}
 
 
-def shape_of(root: Path, key: ShelfKey) -> tuple[int, ...] | None:
+def shape_of(root: Path, key: FeatureKey) -> tuple[int, ...] | None:
     """Return the shape of a shelf's values; None where there is no such shelf, or nobody can
     tell any more."""
     try:

@@ -17,7 +17,7 @@ ARITHMETIC = 3  # counted up when the same network's values change by as much as
 
 
 @dataclass(frozen=True)
-class ShelfKey:
+class FeatureKey:
     """The network, the layer and the geometry that all values of one shelf share."""
 
     backbone: str

@@ -25,18 +25,18 @@ from tlcore.training.augmentation import FORWARD, Looking, Request, decoded
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import (
     MISSING,
+    FeatureStore,
     Floats,
-    Shelf,
     bytes_in,
     counting,
     log_damage,
     make_room,
     shape_of,
 )
-from tlcore.training.feature_keys import ShelfKey, network_id
+from tlcore.training.feature_keys import FeatureKey, network_id
 
 if TYPE_CHECKING:
-    from tlcore.training.transfer_model import Whole
+    from tlcore.training.transfer_model import TransferModel
 
 FLUSH = 256  # images after which the values are put on disk, or
 FLUSH_BYTES = 32 * 2**20  # of values
@@ -44,7 +44,7 @@ WAIT = 0.1  # s between two looks whether to stop while the network is built
 SPARE = 8  # a full cache is emptied by an eighth at least: moving what stays is work
 
 
-class Supply:
+class FeatureSource:
     """Cached values of one recipe's network, within ``settings.cache_bytes``."""
 
     def __init__(self, config: RunConfig, classes: int, settings: Settings) -> None:
@@ -53,15 +53,15 @@ class Supply:
         self.looking = Looking(
             config.backbone, config.size, config.fit, config.augment, config.seed, settings.limits
         )
-        self._shelves: dict[str, Shelf] = {}
+        self._shelves: dict[str, FeatureStore] = {}
         self._asked: set[bytes] = set()  # ids of values that no other may push out
 
     @cached_property
-    def whole(self) -> Whole:
+    def whole(self) -> TransferModel:
         """The network. Raises as ``build`` does."""
-        from tlcore.training.transfer_model import Whole  # loads TensorFlow
+        from tlcore.training.transfer_model import TransferModel  # loads TensorFlow
 
-        return Whole(self.config, self.classes, self.settings)
+        return TransferModel(self.config, self.classes, self.settings)
 
     @property
     def pooled(self) -> str:
@@ -78,7 +78,7 @@ class Supply:
         """The features that the head learns from, of one image."""
         return math.prod(self.shelf(self.pooled).shape)
 
-    def shelf(self, layer: str) -> Shelf:
+    def shelf(self, layer: str) -> FeatureStore:
         """Return the open shelf of a layer."""
         known = self._known_shelf(layer)
         return self._open(layer, self.whole.shape(layer)) if known is None else known
@@ -206,7 +206,7 @@ class Supply:
                 self.shelf(layer).append(ids, values)
         held.clear()
 
-    def _known_shelf(self, layer: str) -> Shelf | None:
+    def _known_shelf(self, layer: str) -> FeatureStore | None:
         """Return the shelf of a layer; None where there is none yet, as only the network knows
         the shape of its values."""
         if layer in self._shelves:
@@ -225,8 +225,8 @@ class Supply:
             self._shelves.pop(layer).close()
             self._open(layer, shape)
 
-    def _open(self, layer: str, shape: tuple[int, ...]) -> Shelf:
-        self._shelves[layer] = Shelf(self.settings.features, self._key(layer), shape)
+    def _open(self, layer: str, shape: tuple[int, ...]) -> FeatureStore:
+        self._shelves[layer] = FeatureStore(self.settings.features, self._key(layer), shape)
         return self._shelves[layer]
 
     def _make_room(self, layers: Sequence[str], images: int) -> None:
@@ -255,14 +255,14 @@ class Supply:
                 "Resume this one when that has ended, or allow more."
             )
 
-    def _key(self, layer: str) -> ShelfKey:
+    def _key(self, layer: str) -> FeatureKey:
         config = self.config
         if config.random_weights:
             weights = "random"
         else:
             row = backbone(config.backbone)
             weights = network_id(row, find(row, config.size, self.settings, top=False).path)
-        return ShelfKey(config.backbone, weights, layer, config.size, config.fit)
+        return FeatureKey(config.backbone, weights, layer, config.size, config.fit)
 
 
 def readable(

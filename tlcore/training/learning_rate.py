@@ -27,7 +27,7 @@ from tlcore.training.batches import (
     train_part,
 )
 from tlcore.training.config import RunConfig
-from tlcore.training.features import Supply
+from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
 from tlcore.training.loop import image_weights
 from tlcore.training.provenance import classes_of, images_of
@@ -89,7 +89,7 @@ def find_rate_for(
         RunError: the loss is no finite number from the first step on.
     """
     config = of_head(config)
-    supply = Supply(config, len(classes), settings)
+    supply = FeatureSource(config, len(classes), settings)
     try:
         samples = hashed(train)
         layers = layers_of(supply)

@@ -14,14 +14,14 @@ from tlcore.datasets.splits import check_class_names, split_samples
 from tlcore.errors import BadDataset
 from tlcore.storage import write_json
 from tlcore.training.augmentation import hashed
-from tlcore.training.config import RunConfig, check_parts
+from tlcore.training.config import RunConfig, check_splits
 from tlcore.training.records import FACTS, NOT_BEGUN, SPLIT, Row, StoredSplit, read_split
 from tlcore.training.run import RunInfo
 
-Parts = Mapping[str, str]  # an image's sha256 → "train" or "val"; others are in neither
+Splits = Mapping[str, str]  # an image's sha256 → "train" or "val"; others are in neither
 
 
-def parts_of(dataset: Dataset, run: RunInfo | None) -> Parts:
+def splits_of(dataset: Dataset, run: RunInfo | None) -> Splits:
     """Return the parts of a dataset: the run's own where it learned from it, else the division
     that a run with the default seed would make.
 
@@ -100,7 +100,7 @@ def read_or_write_split(
     check_class_names(opened)
     opened = Dataset(opened.name, hashed(opened.samples, stopping))  # copies must be known first
     train, val = split_samples(opened, config.val_fraction, config.seed)
-    check_parts(train, val)
+    check_splits(train, val)
     split = Split(opened.classes, tuple(train), tuple(val))
     write_json(
         folder / FACTS,

@@ -15,7 +15,7 @@ from tlcore.training import checkpoint
 from tlcore.training.batches import Asked, Part, layers_of, stored_requests, train_part, val_part
 from tlcore.training.checkpoint import Checkpoint
 from tlcore.training.config import RunConfig
-from tlcore.training.features import Supply
+from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
 from tlcore.training.history import BEAT, Event, Pace, Progress, Skipped, Stage, Stopped
 from tlcore.training.loop import Diverged, Learner, Loop, fit
@@ -96,14 +96,14 @@ def train(
 
 
 def _supplied(desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
-    supply = Supply(desk.config, len(desk.classes), desk.settings)
+    supply = FeatureSource(desk.config, len(desk.classes), desk.settings)
     try:
         return _stages(supply, desk, at)
     finally:
         supply.close()
 
 
-def _stages(supply: Supply, desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
+def _stages(supply: FeatureSource, desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
     """Go through what is left of the stages and save the network.
 
     Returns:
@@ -127,7 +127,9 @@ def _stages(supply: Supply, desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str
     return at, error
 
 
-def _run(learner: Learner, supply: Supply, desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
+def _run(
+    learner: Learner, supply: FeatureSource, desk: Desk, at: Checkpoint
+) -> tuple[Checkpoint, str]:
     """Go through one stage; return as ``_stages`` does."""
     config = desk.config
     head = learner.stage == "head"
@@ -152,7 +154,7 @@ def _run(learner: Learner, supply: Supply, desk: Desk, at: Checkpoint) -> tuple[
     return at, error
 
 
-def _features(supply: Supply, desk: Desk) -> None:
+def _features(supply: FeatureSource, desk: Desk) -> None:
     """Compute what the cache does not have, in one pass for all stages.
 
     Raises:
@@ -186,7 +188,7 @@ def _features(supply: Supply, desk: Desk) -> None:
     look()
 
 
-def _parts(stage: str, supply: Supply, desk: Desk, *, before: int) -> tuple[Part, Part]:
+def _parts(stage: str, supply: FeatureSource, desk: Desk, *, before: int) -> tuple[Part, Part]:
     layer = supply.pooled if stage == "head" else supply.whole.cut
     asked = Asked(layer, stage, desk.classes, desk.units, before, desk.stopping)
     return train_part(supply, desk.train, asked), val_part(supply, desk.val, asked)

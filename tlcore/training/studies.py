@@ -19,7 +19,7 @@ from tlcore.training.batches import Held, Part, Positions, targets_of
 from tlcore.training.best_epoch import best_epoch
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import Floats
-from tlcore.training.features import Supply
+from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
 from tlcore.training.loop import Loop, fit
 from tlcore.training.provenance import classes_of, images_of
@@ -53,7 +53,7 @@ def known(run: str, settings: Settings) -> Known:
     """
     found = load_run(run, settings)
     info, classes = found.info, classes_of(found.info)
-    supply = Supply(info.config, len(classes), settings)
+    supply = FeatureSource(info.config, len(classes), settings)
     try:
         parts = [_features(supply, images_of(info, part), classes) for part in ("train", "val")]
     finally:
@@ -86,7 +86,7 @@ def _epochs_of(run: Run) -> int:
 
 
 def _features(
-    supply: Supply, samples: list[Sample], classes: tuple[str, ...]
+    supply: FeatureSource, samples: list[Sample], classes: tuple[str, ...]
 ) -> tuple[Floats, npt.NDArray[np.int64], tuple[str, ...]]:
     known, values = supply.kept(samples)
     labels = np.array([classes.index(sample.label) for sample in known], np.int64)

@@ -17,7 +17,7 @@ from tlcore.errors import RunError
 from tlcore.models.build import RESCALING, add_head, build, cut_below, freeze_base, unfreeze_from
 from tlcore.models.catalog import backbone
 from tlcore.models.folding import folded
-from tlcore.models.model import Network, preprocess
+from tlcore.models.model import LoadedModel, preprocess
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.text import shorten
@@ -29,7 +29,7 @@ from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
 
 
-def load_trained(run: str, settings: Settings) -> Network:
+def load_trained(run: str, settings: Settings) -> LoadedModel:
     """Load what a run has saved, with its own size, geometry and classes.
 
     Raises:
@@ -42,7 +42,7 @@ def load_trained(run: str, settings: Settings) -> Network:
     freeze_base(model)  # it was saved so, but Keras forgets it of a Sequential within
     # For the list of layers; nothing learns here.
     unfreeze_from(model, learned_from(stored) or "pooling")
-    return Network(
+    return LoadedModel(
         model=model,
         backbone=info.config.backbone,
         size=info.config.size,
@@ -104,7 +104,7 @@ def _note(config: RunConfig, model: keras.Model) -> str:
 # The whole network of a run: backbone, frozen, with its head, and the ways through it.
 
 
-class Whole:
+class TransferModel:
     """Preprocessed pixels float32 (n, size, size, 3) → probabilities, and its parts."""
 
     def __init__(self, config: RunConfig, classes: int, settings: Settings) -> None:

@@ -47,7 +47,7 @@ def first_steps(settings: Settings) -> None:
             st.switch_page(UPLOAD.file)
 
 
-def doors() -> None:
+def page_links() -> None:
     """Four cards in the order in which one walks through them."""
     for number, (column, door) in enumerate(zip(st.columns(4), DOORS, strict=True), start=1):
         there, question, more = door

@@ -12,19 +12,24 @@ from typing import Any
 import streamlit as st
 
 from tlcore.activations.values import (
-    ChannelLook,
+    ActivationRequest,
+    ChannelDetail,
+    DisplayOptions,
     Filters,
-    LayerNumbers,
-    Look,
+    LayerInfo,
+    LayerStatistics,
     MapPage,
-    Pair,
-    Place,
-    View,
+    MapPair,
 )
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample, dataset_hash
 from tlcore.evaluation.evaluation import Evaluation, evaluate
-from tlcore.evaluation.judged import Judged
-from tlcore.evaluation.predictions import Answers, judge, judging_part, kept
+from tlcore.evaluation.judged import SplitPredictions
+from tlcore.evaluation.predictions import (
+    Answers,
+    evaluated_split,
+    predict_split,
+    stored_predictions,
+)
 from tlcore.models.predictions import Explanation, ModelRef, Prediction, ShapePath
 from tlcore.settings import Settings
 from tlcore.ui.format import count, duration
@@ -89,18 +94,20 @@ ROOM = "tlcore.inference.activation_tasks"
 PAGES = 48  # drawn pages kept; up to half a megabyte each
 
 
-def look_of(sample: Sample, ref: ModelRef) -> Look:
-    return Look(sample.path, sample.sha256, ref)
+def look_of(sample: Sample, ref: ModelRef) -> ActivationRequest:
+    return ActivationRequest(sample.path, sample.sha256, ref)
 
 
-def places(ref: ModelRef, settings: Settings) -> tuple[Place, ...]:
+def places(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:
     """Return every layer of a network."""
     with waiting(settings):
-        found: tuple[Place, ...] = _places(repr(ref), ref, settings)
+        found: tuple[LayerInfo, ...] = _places(repr(ref), ref, settings)
     return found
 
 
-def map_page(look: Look, layer: str, view: View, settings: Settings, *, then: str = "") -> MapPage:
+def map_page(
+    look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings, *, then: str = ""
+) -> MapPage:
     """Return one page of a layer's maps, drawn.
 
     Args:
@@ -114,40 +121,48 @@ def map_page(look: Look, layer: str, view: View, settings: Settings, *, then: st
     return found
 
 
-def pair_page(left: Look, right: Look, layer: str, view: View, settings: Settings) -> Pair:
+def pair_page(
+    left: ActivationRequest,
+    right: ActivationRequest,
+    layer: str,
+    view: DisplayOptions,
+    settings: Settings,
+) -> MapPair:
     """Return the same channels of two looks, and their difference."""
     asked = (left, right, layer, view)
-    found: Pair = _drawn("pair_page", repr(asked), asked, settings)
+    found: MapPair = _drawn("pair_page", repr(asked), asked, settings)
     return found
 
 
-def channel(look: Look, layer: str, number: int, settings: Settings) -> ChannelLook:
+def channel(look: ActivationRequest, layer: str, number: int, settings: Settings) -> ChannelDetail:
     """Return one channel, large; numbered from 0."""
     asked = (look, layer, number)
-    found: ChannelLook = _drawn("channel", repr(asked), asked, settings)
+    found: ChannelDetail = _drawn("channel", repr(asked), asked, settings)
     return found
 
 
-def filters(ref: ModelRef, layer: str, view: View, of: int, settings: Settings) -> Filters:
+def filters(
+    ref: ModelRef, layer: str, view: DisplayOptions, of: int, settings: Settings
+) -> Filters:
     """Return the kernels of the convolution at or before a layer, drawn."""
     asked = (ref, layer, view, of)
     found: Filters = _drawn("filters", repr(asked), asked, settings)
     return found
 
 
-def numbers(look: Look, settings: Settings) -> tuple[LayerNumbers, ...]:
+def numbers(look: ActivationRequest, settings: Settings) -> tuple[LayerStatistics, ...]:
     """Return every spatial layer in numbers."""
-    found: tuple[LayerNumbers, ...] = _drawn("numbers", repr(look), (look,), settings)
+    found: tuple[LayerStatistics, ...] = _drawn("numbers", repr(look), (look,), settings)
     return found
 
 
-def image(look: Look, layer: str, view: View, settings: Settings) -> bytes:
+def image(look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings) -> bytes:
     """Return a page as a PNG to keep. Asked when it is downloaded, and not kept."""
     found: bytes = inference(settings).ask(f"{ROOM}:image", look, layer, view)
     return found
 
 
-def values(look: Look, layer: str, settings: Settings) -> bytes:
+def values(look: ActivationRequest, layer: str, settings: Settings) -> bytes:
     """Return a layer's maps as an NPZ file. Asked when it is downloaded, and not kept."""
     found: bytes = inference(settings).ask(f"{ROOM}:values", look, layer)
     return found
@@ -175,13 +190,13 @@ def _drawn(
 # A run's answers for the page: kept ones at once, others asked for with a bar to watch.
 
 
-def judged(run: str, part: str, settings: Settings) -> Judged:
+def judged(run: str, part: str, settings: Settings) -> SplitPredictions:
     """Return a run's answers on one part.
 
     Whatever the person clicks meanwhile ends the waiting; what has been answered is kept with the
     run, so that coming back goes on from there.
     """
-    found = kept(run, part, settings)
+    found = stored_predictions(run, part, settings)
     if found is not None:
         return found
     place, start = st.empty(), time.monotonic()
@@ -201,14 +216,14 @@ def judged(run: str, part: str, settings: Settings) -> Judged:
         )
         return answers
 
-    found = judge(run, part, settings, ask, done)
+    found = predict_split(run, part, settings, ask, done)
     place.empty()
     return found
 
 
-def evaluated(run: str, part: str, settings: Settings) -> tuple[Evaluation, Judged]:
+def evaluated(run: str, part: str, settings: Settings) -> tuple[Evaluation, SplitPredictions]:
     """Return a run's numbers on one part and the answers that they come from."""
     found = judged(run, part, settings)
     train = judged(run, "train", settings)
-    tested = judging_part(run, settings) == "test"
+    tested = evaluated_split(run, settings) == "test"
     return evaluate(found, train, dataset_hash(found.samples), tested=tested), found

@@ -12,7 +12,7 @@ from tests.datasets.files import encoded, scene
 from tlcore.datasets.image_io import Header, decode
 from tlcore.datasets.near_duplicates import groups, near_pairs
 from tlcore.datasets.quality import Facts, measure, phash
-from tlcore.datasets.sample import draw
+from tlcore.datasets.sample import draw_sample
 from tlcore.settings import Limits
 
 HEADER = Header("JPEG", "RGB", False, False, False, False)
@@ -46,14 +46,14 @@ OTHERS: dict[str, Change] = {
 @pytest.mark.parametrize("name", ANEW)
 @pytest.mark.parametrize("label", ["balloon", "daisy", "mushroom", "sailboat"])
 def test_one_image_made_anew_is_found(name: str, label: str) -> None:
-    image = decode(draw(label, "train", 3), "x.jpg", Limits())
+    image = decode(draw_sample(label, "train", 3), "x.jpg", Limits())
     assert near_pairs([facts(image), facts(ANEW[name](image))]) == [(0, 1)]
 
 
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("label", ["balloon", "mushroom", "sailboat"])
 def test_another_image_is_not(name: str, label: str) -> None:
-    image = decode(draw(label, "train", 3), "x.jpg", Limits())
+    image = decode(draw_sample(label, "train", 3), "x.jpg", Limits())
     assert near_pairs([facts(image), facts(OTHERS[name](image))]) == []
 
 

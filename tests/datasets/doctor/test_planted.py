@@ -6,12 +6,12 @@ import pytest
 
 from tests.datasets.planted import CLASSES, clean, faults, planted
 from tlcore.datasets.edits import exclude
-from tlcore.datasets.importing import import_set
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality import DECIDE, KINDS
-from tlcore.datasets.quality_report import Checkup
+from tlcore.datasets.quality_report import QualityReport
 from tlcore.datasets.quality_scan import examine, known
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import load_set
+from tlcore.datasets.store import load_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import start_run
@@ -25,23 +25,23 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The planted set, imported."""
     folder = tmp_path_factory.mktemp("planted")
     settings = Settings(home=folder, keras_home=folder / "keras")
-    import_set("planted", from_uploads(planted().items()), settings)
+    import_dataset("planted", from_uploads(planted().items()), settings)
     return settings
 
 
 @pytest.fixture(scope="module")
-def found(home: Settings) -> Checkup:
+def found(home: Settings) -> QualityReport:
     return known("planted", home)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_fault_is_named_with_its_file(found: Checkup, fault: str) -> None:
+def test_every_fault_is_named_with_its_file(found: QualityReport, fault: str) -> None:
     kind, files = FAULTS[fault]
     named = {file for finding in found.by_kind[kind] for file in finding.files}
     assert set(files) <= named
 
 
-def test_nothing_else_is_said(found: Checkup) -> None:
+def test_nothing_else_is_said(found: QualityReport) -> None:
     bad = {file for _, files in FAULTS.values() for file in files}
     partners = {"train/bees/001.jpg", "train/ants/003.jpg", "train/ants/006.jpg",
                 "val/ants/000.jpg"}  # fmt: skip
@@ -51,7 +51,7 @@ def test_nothing_else_is_said(found: Checkup) -> None:
     assert not found.shortages
 
 
-def test_the_doctor_needs_no_import_to_have_looked(home: Settings, found: Checkup) -> None:
+def test_the_doctor_needs_no_import_to_have_looked(home: Settings, found: QualityReport) -> None:
     (home.datasets / "planted" / "facts.jsonl").unlink()
     assert known("planted", home).unseen == found.images
     some = examine("planted", home, seconds=0.0)
@@ -60,7 +60,7 @@ def test_the_doctor_needs_no_import_to_have_looked(home: Settings, found: Checku
 
 
 def test_what_remains_after_all_is_mended_can_be_learned_from(
-    home: Settings, found: Checkup
+    home: Settings, found: QualityReport
 ) -> None:
     drop = {
         key
@@ -80,12 +80,12 @@ def test_what_remains_after_all_is_mended_can_be_learned_from(
     told = load_run(run, home)
     assert told.info.state == "finished", told.info.error
     assert tuple(told.classes) == CLASSES
-    assert len(load_set("planted", home).samples) == after.images
+    assert len(load_dataset("planted", home).samples) == after.images
 
 
 def test_a_file_that_changed_on_disk_is_found(settings: Settings) -> None:
     files = dict(list(clean().items())[:8])
-    report = import_set("mine", from_uploads(files.items()), settings)
+    report = import_dataset("mine", from_uploads(files.items()), settings)
     sample = report.dataset.samples[0]
     sample.path.write_bytes(sample.path.read_bytes()[:500])
     assert not known("mine", settings).by_kind

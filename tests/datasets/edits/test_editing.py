@@ -12,10 +12,10 @@ import pytest
 from tests.datasets.files import jpeg
 from tlcore.datasets import edits as editing
 from tlcore.datasets.edit_log import Change, is_label
-from tlcore.datasets.edits import SetState
-from tlcore.datasets.importing import add_to_set, import_set
+from tlcore.datasets.edits import DatasetState
+from tlcore.datasets.importing import add_to_dataset, import_dataset
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import load_set, load_state
+from tlcore.datasets.store import load_dataset, load_state
 from tlcore.errors import BadDataset
 from tlcore.settings import PROJECT, Settings
 
@@ -25,11 +25,11 @@ FILES = {"ants/1.jpg": 1, "ants/2.jpg": 2, "bees/3.jpg": 3, "bees/4.jpg": 4, "fl
 @pytest.fixture
 def keys(settings: Settings) -> dict[str, str]:
     """A set "mine": file → key."""
-    import_set("mine", from_uploads((f, jpeg(n)) for f, n in FILES.items()), settings)
+    import_dataset("mine", from_uploads((f, jpeg(n)) for f, n in FILES.items()), settings)
     return {item.entry.file: item.key for item in load_state("mine", settings).items}
 
 
-Act = Callable[[dict[str, str], Settings], SetState]
+Act = Callable[[dict[str, str], Settings], DatasetState]
 ACTS: dict[str, tuple[Act, dict[str, int]]] = {
     "relabel": (
         lambda keys, s: editing.relabel("mine", [keys["ants/1.jpg"]], "bees", s),
@@ -65,7 +65,7 @@ def test_an_edit_is_seen_by_all_and_undone(
     do, counts = ACTS[act]
     after = do(keys, settings)
     assert dict(after.counts) == counts
-    assert load_set("mine", settings).counts == counts
+    assert load_dataset("mine", settings).counts == counts
     assert after.content_hash != before.content_hash
     back = editing.undo("mine", settings)
     assert dict(back.counts) == dict(before.counts)
@@ -97,7 +97,7 @@ def test_the_hash_is_of_the_state_and_not_of_the_way_there(
 
 def test_names_and_parts_are_not_in_the_hash(keys: dict[str, str], settings: Settings) -> None:
     renamed = [(f"train/{f}".replace(".jpg", "x.jpg"), jpeg(n)) for f, n in FILES.items()]
-    import_set("other", from_uploads(renamed), settings)
+    import_dataset("other", from_uploads(renamed), settings)
     mine, other = load_state("mine", settings), load_state("other", settings)
     assert mine.content_hash == other.content_hash
 
@@ -108,7 +108,7 @@ def test_what_was_done_does_not_touch_what_comes_later(
     editing.rename_class("mine", "ants", "Ameisen", settings)
     editing.delete_class("mine", "bees", settings)
     files = [("ants/9.jpg", jpeg(9)), ("bees/8.jpg", jpeg(8)), ("ants/1.jpg", jpeg(1))]
-    report = add_to_set("mine", from_uploads(files), settings)
+    report = add_to_dataset("mine", from_uploads(files), settings)
     assert report.added == 2
     assert report.dataset.counts == {"Ameisen": 2, "ants": 1, "bees": 1, "flies": 1}
 

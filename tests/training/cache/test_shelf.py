@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from tlcore.settings import PROJECT
-from tlcore.training.feature_cache import ENTRY, MISSING, Shelf, make_room, shape_of, size_of
-from tlcore.training.feature_keys import ROW_ID, ShelfKey, row_id
+from tlcore.training.feature_cache import ENTRY, MISSING, FeatureStore, make_room, shape_of, size_of
+from tlcore.training.feature_keys import ROW_ID, FeatureKey, row_id
 
-KEY = ShelfKey("net", "weights", "layer", 32, "crop")
+KEY = FeatureKey("net", "weights", "layer", 32, "crop")
 SHAPE = (2, 3)
 
 
@@ -31,15 +31,15 @@ def values(*numbers: int) -> np.ndarray:
 
 def test_values_come_back_bit_for_bit_in_the_order_asked(tmp_path: Path) -> None:
     drawn = np.random.default_rng(0).random((3, *SHAPE), np.float32)
-    Shelf(tmp_path, KEY, SHAPE).append(ids(1, 2, 3), drawn)
-    again = Shelf(tmp_path, KEY, SHAPE)
+    FeatureStore(tmp_path, KEY, SHAPE).append(ids(1, 2, 3), drawn)
+    again = FeatureStore(tmp_path, KEY, SHAPE)
     assert again.find(ids(9, 3, 1)).tolist() == [MISSING, 2, 0]
     np.testing.assert_array_equal(again.gather(np.array([2, 0])), drawn[[2, 0]])
     assert shape_of(tmp_path, KEY) == SHAPE
 
 
 def test_a_value_that_is_there_stays(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, KEY, SHAPE)
+    shelf = FeatureStore(tmp_path, KEY, SHAPE)
     shelf.append(ids(1, 2), values(1, 2))
     shelf.append(ids(2, 3), values(7, 3))
     assert shelf.gather(shelf.find(ids(1, 2, 3)))[:, 0, 0].tolist() == [1, 2, 3]
@@ -50,8 +50,8 @@ def test_whatever_differs_has_a_shelf_of_its_own(field: str, tmp_path: Path) -> 
     import dataclasses
 
     other = dataclasses.replace(KEY, **{field: 64 if field == "size" else "other"})
-    Shelf(tmp_path, KEY, SHAPE).append(ids(1), values(1))
-    assert Shelf(tmp_path, other, SHAPE).find(ids(1)).tolist() == [MISSING]
+    FeatureStore(tmp_path, KEY, SHAPE).append(ids(1), values(1))
+    assert FeatureStore(tmp_path, other, SHAPE).find(ids(1)).tolist() == [MISSING]
 
 
 def test_a_view_is_another_row() -> None:
@@ -62,16 +62,16 @@ def test_a_view_is_another_row() -> None:
 
 @pytest.mark.parametrize("torn", [b"", b"half an id"])
 def test_what_a_crash_leaves_is_not_found_and_is_written_over(tmp_path: Path, torn: bytes) -> None:
-    shelf = Shelf(tmp_path, KEY, SHAPE)
+    shelf = FeatureStore(tmp_path, KEY, SHAPE)
     shelf.append(ids(1), values(1))
     with (shelf.folder / "values").open("ab") as file:
         file.write(b"\x07" * 30)  # a row and a bit, without an id
     with (shelf.folder / "ids").open("ab") as file:
         file.write(torn)
-    again = Shelf(tmp_path, KEY, SHAPE)
+    again = FeatureStore(tmp_path, KEY, SHAPE)
     assert len(again) == 1
     again.append(ids(2), values(2))
-    assert Shelf(tmp_path, KEY, SHAPE).gather(np.array([0, 1]))[:, 0, 0].tolist() == [1, 2]
+    assert FeatureStore(tmp_path, KEY, SHAPE).gather(np.array([0, 1]))[:, 0, 0].tolist() == [1, 2]
 
 
 WRITER = """
@@ -96,7 +96,7 @@ def test_two_processes_fill_one_shelf(tmp_path: Path) -> None:
     for process in writers:
         process.communicate()
         assert process.returncode == 0
-    shelf = Shelf(tmp_path, KEY, SHAPE)
+    shelf = FeatureStore(tmp_path, KEY, SHAPE)
     assert len(shelf) == 60
     assert (shelf.folder / "ids").stat().st_size == 60 * ENTRY  # none of them twice
     assert shelf.gather(shelf.find(ids(*range(60))))[:, 0, 0].tolist() == list(range(60))
@@ -109,7 +109,7 @@ def test_a_killed_writer_leaves_only_whole_values(tmp_path: Path) -> None:
     time.sleep(0.3)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    shelf = Shelf(tmp_path, KEY, SHAPE)
+    shelf = FeatureStore(tmp_path, KEY, SHAPE)
     count = len(shelf)
     assert count > 0
     assert shelf.gather(shelf.find(ids(*range(count))))[:, 0, 0].tolist() == list(range(count))
@@ -119,7 +119,8 @@ def test_a_killed_writer_leaves_only_whole_values(tmp_path: Path) -> None:
 
 def test_the_oldest_shelves_go_first_and_open_ones_stay(tmp_path: Path) -> None:
     shelves = [
-        Shelf(tmp_path, ShelfKey("net", str(number), "l", 1, "crop"), SHAPE) for number in range(3)
+        FeatureStore(tmp_path, FeatureKey("net", str(number), "l", 1, "crop"), SHAPE)
+        for number in range(3)
     ]
     for age, shelf in enumerate(shelves):
         shelf.append(ids(1), values(1))
@@ -133,28 +134,28 @@ def test_the_oldest_shelves_go_first_and_open_ones_stay(tmp_path: Path) -> None:
 
 
 def test_the_oldest_values_of_a_shelf_go_and_those_needed_stay(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, KEY, SHAPE)
+    shelf = FeatureStore(tmp_path, KEY, SHAPE)
     shelf.append(ids(*range(10)), values(*range(10)))
     before = size_of(shelf.folder)
     assert shelf.drop(3 * shelf.bytes_of(1), set(ids(0, 2))) == shelf.bytes_of(3)
     assert before - size_of(shelf.folder) == shelf.bytes_of(3)
     assert shelf.find(ids(1, 3, 4)).tolist() == [MISSING] * 3
     left = [0, 2, *range(5, 10)]
-    for again in (shelf, Shelf(tmp_path, KEY, SHAPE)):
+    for again in (shelf, FeatureStore(tmp_path, KEY, SHAPE)):
         assert again.gather(again.find(ids(*left)))[:, 0, 0].tolist() == left
     shelf.append(ids(3), values(3))
     assert shelf.gather(shelf.find(ids(9, 3)))[:, 0, 0].tolist() == [9, 3]
     # More than may go: all but what is needed.
     again.close()
     assert shelf.drop(10**6, set(ids(9))) == shelf.bytes_of(7)
-    assert len(Shelf(tmp_path, KEY, SHAPE)) == 1
+    assert len(FeatureStore(tmp_path, KEY, SHAPE)) == 1
 
 
 def test_nothing_goes_from_under_somebody_who_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tlcore.training.feature_cache.PATIENCE", 0.0)
-    shelf, other = Shelf(tmp_path, KEY, SHAPE), Shelf(tmp_path, KEY, SHAPE)
+    shelf, other = FeatureStore(tmp_path, KEY, SHAPE), FeatureStore(tmp_path, KEY, SHAPE)
     shelf.append(ids(1), values(1))
     assert shelf.drop(1, ()) == 0
     other.close()
@@ -170,7 +171,7 @@ def test_what_a_crash_leaves_of_a_shelf_that_is_made_smaller_is_right(
     """The process ends before its first, second or third write."""
     from tlcore.training import feature_cache as module
 
-    shelf = Shelf(tmp_path, KEY, SHAPE)
+    shelf = FeatureStore(tmp_path, KEY, SHAPE)
     shelf.append(ids(*range(10)), values(*range(10)))
     left, write = ends, module._write
 
@@ -185,7 +186,7 @@ def test_what_a_crash_leaves_of_a_shelf_that_is_made_smaller_is_right(
     with pytest.raises(KeyboardInterrupt):
         shelf.drop(3 * shelf.bytes_of(1), ())
     monkeypatch.undo()
-    again = Shelf(tmp_path, KEY, SHAPE)
+    again = FeatureStore(tmp_path, KEY, SHAPE)
     here = [number for number in range(10) if again.find(ids(number))[0] != MISSING]
     assert again.gather(again.find(ids(*here)))[:, 0, 0].tolist() == here
     again.append(ids(3, 11), values(3, 11))
@@ -193,7 +194,7 @@ def test_what_a_crash_leaves_of_a_shelf_that_is_made_smaller_is_right(
 
 
 def test_a_row_that_is_missing_is_nobody_elses(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, KEY, SHAPE)
+    shelf = FeatureStore(tmp_path, KEY, SHAPE)
     shelf.append(ids(1, 2), values(1, 2))
     with pytest.raises(ValueError, match="missing one"):
         shelf.gather(shelf.find(ids(1, 3)))
@@ -218,7 +219,7 @@ def test_shelves_are_opened_and_cleared_away_at_once(tmp_path: Path) -> None:
         assert other.stdout is not None
         other.stdout.readline()
     for number in range(300):
-        shelf = Shelf(root, KEY, SHAPE)
+        shelf = FeatureStore(root, KEY, SHAPE)
         shelf.append(ids(number), values(number))
         assert shelf.gather(shelf.find(ids(number)))[0, 0, 0] == number
         assert shape_of(root, KEY) == SHAPE

@@ -10,7 +10,7 @@ import streamlit as st
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.splits import draw_stratified
 from tlcore.evaluation.calibration import Calibration, calibration
-from tlcore.models.imagenet import CLASSES, imagenet_groups, masses
+from tlcore.models.imagenet import CLASSES, group_probabilities, imagenet_groups
 from tlcore.models.predictions import ModelRef, Prediction, Ranked, certainty
 from tlcore.percentages import points, probability
 from tlcore.settings import Settings
@@ -209,7 +209,9 @@ def _groups(answer: Prediction) -> None:
     """What share falls on dogs, birds, vehicles …: classes that miss by a breed still agree."""
     if len(answer.labels) != CLASSES:
         return
-    found = [mass for mass in masses(answer.probabilities) if mass.probability >= 0.01][:GROUPS]
+    found = [
+        mass for mass in group_probabilities(answer.probabilities) if mass.probability >= 0.01
+    ][:GROUPS]
     text = " · ".join(f"{mass.group} **{probability(mass.probability)}**" for mass in found)
     st.markdown(
         text,

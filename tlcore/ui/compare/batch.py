@@ -29,12 +29,12 @@ from tlcore.evaluation.batch_table import (
     together,
 )
 from tlcore.evaluation.evaluation import no_label
-from tlcore.evaluation.intervals import share_of
+from tlcore.evaluation.intervals import proportion_of
 from tlcore.evaluation.predictions import is_unchanged
-from tlcore.models.predictions import Brief, ModelRef
+from tlcore.models.predictions import BriefPrediction, ModelRef
 from tlcore.settings import Settings
 from tlcore.text import csv_cell
-from tlcore.training.provenance import Parts, classes_of, images_of, parts_of
+from tlcore.training.provenance import Splits, classes_of, images_of, splits_of
 from tlcore.training.run import RunInfo, run_labels
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.sides import Sides
@@ -67,7 +67,9 @@ class Job:
     """What has been predicted for one dataset's images. Lives in the session; small."""
 
     dataset: str  # its name
-    briefs: dict[tuple[str, ModelRef], Brief] = field(default_factory=dict)  # by sha256 and model
+    briefs: dict[tuple[str, ModelRef], BriefPrediction] = field(
+        default_factory=dict
+    )  # by sha256 and model
     refused: dict[str, str] = field(default_factory=dict)  # why an image has none, by sha256
     question: Question | None = None  # that is being answered
     stopped: Question | None = None  # that was stopped
@@ -91,7 +93,7 @@ class Job:
             return ()
         return tuple(ref for ref in question.refs if (sample.sha256, ref) not in self.briefs)
 
-    def answered(self, question: Question) -> list[tuple[Sample, tuple[Brief, ...]]]:
+    def answered(self, question: Question) -> list[tuple[Sample, tuple[BriefPrediction, ...]]]:
         """Return the images that all these networks have answered, with their short answers."""
         return [
             (sample, tuple(self.briefs[sample.sha256, ref] for ref in question.refs))
@@ -233,7 +235,7 @@ def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
     if not sides.networks:
         return
     run = sides.runs[0] if sides.runs else None
-    parts = parts_of(dataset, run) if len(dataset.classes) > 1 else {}
+    parts = splits_of(dataset, run) if len(dataset.classes) > 1 else {}
     samples, what = _which(dataset, parts)
     refs: tuple[ModelRef, ...] = (sides.networks[0], *(info.ref for info in sides.runs))
     job, question = job_of(dataset.name), Question(what, refs, samples)
@@ -265,7 +267,7 @@ def _offer(job: Job, question: Question, missing: int, whole: int) -> None:
         st.rerun()
 
 
-def _baseline(job: Job, dataset: Dataset, imagenet: ModelRef, parts: Parts) -> Baseline | None:
+def _baseline(job: Job, dataset: Dataset, imagenet: ModelRef, parts: Splits) -> Baseline | None:
     """What ImageNet's classes stand for; None until all of the training part is answered."""
     train = [sample for sample in _once(dataset) if parts.get(sample.sha256) == "train"]
     counted = Question(TRAIN, (imagenet,), train)
@@ -283,7 +285,7 @@ def _once(dataset: Dataset) -> list[Sample]:
     return sorted(once.values(), key=lambda sample: sample.file)
 
 
-def _which(dataset: Dataset, parts: Parts) -> tuple[list[Sample], str]:
+def _which(dataset: Dataset, parts: Splits) -> tuple[list[Sample], str]:
     samples = _once(dataset)
     of_part = {TRAIN: "train", VAL: "val"}
     options = [ALL, *(of_part if parts else ()), *dataset.classes]
@@ -345,7 +347,7 @@ def _figures(frame: pd.DataFrame) -> None:
     with right:
         both = agreement(frame)
         if both.images:
-            st.metric("They agree on", share_of(both.right, both.images).short)
+            st.metric("They agree on", proportion_of(both.right, both.images).short)
             st.caption(
                 f"of {both.images:,} of {count(len(frame), 'image')}: those for which ImageNet's "
                 "class stands for one of the head's classes"
@@ -353,7 +355,7 @@ def _figures(frame: pd.DataFrame) -> None:
 
 
 def _score(title: str, score: Score, words: str = "") -> None:
-    st.metric(title, share_of(score.right, score.images).short, help=words or None)
+    st.metric(title, proportion_of(score.right, score.images).short, help=words or None)
     st.caption(
         f"of {count(score.images, 'labelled image')} of the validation part that it has not "
         "learned from"
@@ -367,7 +369,7 @@ def _further(frame: pd.DataFrame, heads: list[Head]) -> None:
         if score.images:
             st.caption(
                 f":orange[●] Head {number}, {plain(head.title)}: "
-                f"{share_of(score.right, score.images).words} of the validation part"
+                f"{proportion_of(score.right, score.images).words} of the validation part"
             )
 
 

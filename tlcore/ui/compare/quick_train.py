@@ -24,7 +24,7 @@ TOKEN = "_teach-token"
 NAMED = 5  # classes
 
 
-def teach(dataset: Dataset, ref: ModelRef | None, settings: Settings) -> None:
+def quick_train(dataset: Dataset, ref: ModelRef | None, settings: Settings) -> None:
     """Offer to teach a head on this dataset, or show how far it is."""
     run = chosen(Choice.TEACHING)
     if run and _learning(run, settings):

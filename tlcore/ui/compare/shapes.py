@@ -26,7 +26,7 @@ WORDS = {
 }
 
 
-def path_view(
+def shapes_view(
     sample: Sample,
     ref: ModelRef,
     run: RunInfo | None,

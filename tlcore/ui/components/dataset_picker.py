@@ -15,7 +15,7 @@ from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
 from tlcore.datasets.quality import ENOUGH
 from tlcore.datasets.sample import SAMPLE_NAME, dataset_title, ensure_sample
 from tlcore.datasets.splits import check_class_names
-from tlcore.datasets.store import load_set, scan_sets, thumbnail
+from tlcore.datasets.store import load_dataset, scan_datasets, thumbnail
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Settings
 from tlcore.ui.format import count, label
@@ -33,7 +33,7 @@ def set_names(settings: Settings) -> list[str]:
 
     Damaged ones come last: whoever opens one is told what is wrong with it.
     """
-    found, damaged = scan_sets(settings)
+    found, damaged = scan_datasets(settings)
     names, rest = [info.name for info in found], [one.name for one in damaged]
     sample = [] if SAMPLE_NAME in (*names, *rest) else [SAMPLE_NAME]
     return [*names, *sample, *rest]
@@ -41,7 +41,7 @@ def set_names(settings: Settings) -> list[str]:
 
 def set_select(settings: Settings, *, also: Callable[[], None] | None = None) -> str:
     """A drop-down of the sets; return the name of the one that is chosen."""
-    damaged = {one.name for one in scan_sets(settings)[1]}
+    damaged = {one.name for one in scan_datasets(settings)[1]}
     return select(
         "Dataset",
         set_names(settings),
@@ -60,7 +60,7 @@ def open_set(name: str, settings: Settings) -> Dataset:
     if name == SAMPLE_NAME and not (settings.datasets / name).is_dir():
         with st.spinner("Drawing the sample images, once …"):
             return ensure_sample(settings)
-    return load_set(name, settings)
+    return load_dataset(name, settings)
 
 
 def sheet(samples: Sequence[Sample], settings: Settings) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.edits import Item, SetState, exclude, include, relabel
+from tlcore.datasets.edits import DatasetState, Item, exclude, include, relabel
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import sheet
 from tlcore.ui.format import count, label
@@ -17,7 +17,7 @@ from tlcore.ui.widgets import distinct
 _PICKED = "_picked"  # keys of the chosen images, of whatever page
 
 
-def picking(shown: Sequence[Item], state: SetState, settings: Settings) -> None:
+def picking(shown: Sequence[Item], state: DatasetState, settings: Settings) -> None:
     """A page of thumbnails and the actions on those that are chosen."""
     chosen = picked() & state.by_key.keys()
     _actions(shown, chosen, state, settings)
@@ -52,7 +52,7 @@ def _toggle(key: str) -> None:
 
 
 def _actions(
-    shown: Sequence[Item], chosen: Collection[str], state: SetState, settings: Settings
+    shown: Sequence[Item], chosen: Collection[str], state: DatasetState, settings: Settings
 ) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pick-bar"):
         st.button(
@@ -92,7 +92,7 @@ def _done() -> None:
     st.rerun()
 
 
-def _faces(shown: Sequence[Item], state: SetState, settings: Settings) -> None:
+def _faces(shown: Sequence[Item], state: DatasetState, settings: Settings) -> None:
     """Give each button its image; the excluded are pale."""
     uri = sheet([item.sample(state.folder) for item in shown], settings)
     places = "".join(

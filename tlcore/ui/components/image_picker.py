@@ -9,7 +9,7 @@ import streamlit as st
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.image_io import content_id
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import add_to_set, import_set
+from tlcore.datasets.store import add_to_dataset, import_dataset
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import open_set, set_select, set_title, sheet
@@ -42,7 +42,7 @@ def own_images(settings: Settings) -> None:
 
 def _keep(uploads: list[tuple[str, bytes]], settings: Settings) -> None:
     renew("own")  # first: a set that refuses them must not be asked again with every click
-    keep = add_to_set if (settings.datasets / MY_IMAGES).is_dir() else import_set
+    keep = add_to_dataset if (settings.datasets / MY_IMAGES).is_dir() else import_dataset
     report = keep(MY_IMAGES, from_uploads(uploads), settings)
     for refusal in report.refused:
         st.toast(f"{plain(refusal.file)}: {plain(refusal.reason)}", icon=":material/error:")

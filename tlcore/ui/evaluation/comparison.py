@@ -9,7 +9,7 @@ import streamlit as st
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.comparison import RunComparison, Side, compare_runs
 from tlcore.evaluation.corrections import came_after, labels_now
-from tlcore.evaluation.predictions import common_part
+from tlcore.evaluation.predictions import common_split
 from tlcore.percentages import signed, signed_points
 from tlcore.settings import Settings
 from tlcore.training.run import Run, RunInfo, run_labels
@@ -25,7 +25,7 @@ from tlcore.ui.widgets import distinct
 FACES = 24  # images of a side that are shown
 
 
-def versus_view(run: Run, settings: Settings) -> None:
+def comparison_view(run: Run, settings: Settings) -> None:
     """Hold a run against an earlier or a later one."""
     others = trained_heads(settings)
     others.pop(run.info.id, None)
@@ -53,7 +53,7 @@ def versus_view(run: Run, settings: Settings) -> None:
 
 def _compare(info: RunInfo, other: RunInfo, settings: Settings) -> None:
     first, second = sorted((info, other), key=lambda each: each.id)
-    part = common_part([first.id, second.id], settings)
+    part = common_split([first.id, second.id], settings)
     labels = labels_now(second, settings)
     found = compare_runs(
         judged(first.id, part, settings), judged(second.id, part, settings), labels

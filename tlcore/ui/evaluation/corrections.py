@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from tlcore.datasets.dataset import SPLITS, Sample
-from tlcore.datasets.edits import SetState, confirm_labels, exclude, relabel, undo
+from tlcore.datasets.edits import DatasetState, confirm_labels, exclude, relabel, undo
 from tlcore.errors import DamagedFile
 from tlcore.evaluation.corrections import (
     corrected_since,
     corrections_of,
-    keep_parts,
+    dataset_of,
+    keep_splits,
     note_after,
-    set_of,
 )
 from tlcore.settings import Settings
 from tlcore.training.provenance import images_of
@@ -55,7 +55,7 @@ def repair(run: Run, chosen: Sequence[Sample], settings: Settings) -> None:
         chosen: may be empty.
         settings: where its set lies.
     """
-    state = set_of(run.info, settings)
+    state = dataset_of(run.info, settings)
     if state is None:
         _why_not(run, settings)
         return
@@ -68,7 +68,7 @@ def repair(run: Run, chosen: Sequence[Sample], settings: Settings) -> None:
     _mended(run, state, settings)
 
 
-def now(sample: Sample, state: SetState | None) -> str:
+def now(sample: Sample, state: DatasetState | None) -> str:
     """Say what has become of an image since the run, or ""."""
     item = state.by_key.get(sample.key) if state is not None else None
     if state is None:
@@ -82,7 +82,7 @@ def now(sample: Sample, state: SetState | None) -> str:
     return "label confirmed" if item.confirmed else ""
 
 
-def _actions(keys: list[str], state: SetState, settings: Settings) -> None:
+def _actions(keys: list[str], state: DatasetState, settings: Settings) -> None:
     """What a person decides; nothing is filled in, as the model may be wrong."""
     st.button(
         "The label is right" if len(keys) == 1 else f"The {len(keys):,} labels are right",
@@ -122,7 +122,7 @@ def _do(edit: Callable[..., object], *args: object) -> None:
         forget()
 
 
-def _mended(run: Run, state: SetState, settings: Settings) -> None:
+def _mended(run: Run, state: DatasetState, settings: Settings) -> None:
     """How the set differs from what the run learned from, the way back and the way on."""
     by_part, excluded = corrected_since(run.info, state)
     numbers = {
@@ -156,15 +156,15 @@ def _mended(run: Run, state: SetState, settings: Settings) -> None:
             _again(run, state, settings)
 
 
-def _confirmed(run: Run, state: SetState) -> int:
+def _confirmed(run: Run, state: DatasetState) -> int:
     """Count the images of a run whose label a person has confirmed."""
     of_run = {sample.key for part in SPLITS for sample in images_of(run.info, part)}
     return sum(item.key in of_run and item.confirmed for item in state.used)
 
 
-def _again(run: Run, state: SetState, settings: Settings) -> None:
+def _again(run: Run, state: DatasetState, settings: Settings) -> None:
     """Start the same recipe; a second click of it gets the same run."""
-    keep_parts(run.info, state, settings)
+    keep_splits(run.info, state, settings)
     token = st.session_state.setdefault(_TOKEN, secrets.token_hex(8))
     later = processes().start_run(token, run.info.config, settings)
     note_after(run_info(later, settings), run.info.id)

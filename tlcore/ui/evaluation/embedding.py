@@ -10,8 +10,8 @@ import streamlit as st
 
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample
 from tlcore.evaluation.embedding import Embedding
-from tlcore.evaluation.judged import Judged
-from tlcore.evaluation.predictions import judging_part
+from tlcore.evaluation.judged import SplitPredictions
+from tlcore.evaluation.predictions import evaluated_split
 from tlcore.percentages import percent, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
@@ -28,7 +28,7 @@ NOT_JUDGED = "not judged"  # copies of images that it learned from, and unreadab
 Said = Mapping[str, tuple[str, float]]  # an image's key → what the head says, how sure it is
 
 
-def map_view(run: Run, settings: Settings) -> None:
+def embedding_view(run: Run, settings: Settings) -> None:
     """Draw the map, and the images that are clicked or drawn round."""
     with st.spinner("Laying the images out …"):
         found = _embedding(run.info.id, run.info.data_hash, settings)
@@ -72,7 +72,7 @@ def _embedding(run: str, data: str, _settings: Settings) -> Embedding:
 def _answers(run: Run, settings: Settings) -> Said:
     """Return what the head says and how sure it is, by the image's key."""
     parts = ["train", "val"]
-    if judging_part(run.info.id, settings) == "test":
+    if evaluated_split(run.info.id, settings) == "test":
         parts.append("test")
     said: dict[str, tuple[str, float]] = {}
     for part in parts:
@@ -80,7 +80,7 @@ def _answers(run: Run, settings: Settings) -> Said:
     return said
 
 
-def _by_key(found: Judged) -> dict[str, tuple[str, float]]:
+def _by_key(found: SplitPredictions) -> dict[str, tuple[str, float]]:
     return {
         sample.key: (found.classes[answer], sure)
         for sample, answer, sure in zip(

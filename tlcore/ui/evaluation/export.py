@@ -169,7 +169,7 @@ BUNDLE = Thing(
 SCRIPTS = {".py": ("Script", "text/x-python"), ".ipynb": ("Notebook", "application/x-ipynb+json")}
 
 
-def hand_over(run: Run, settings: Settings) -> None:
+def export_view(run: Run, settings: Settings) -> None:
     """Draw the three things to hand over of a run with a network."""
     with st.container(border=True):
         st.markdown("**Report** – for whoever asked for it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tlcore.datasets.dataset import SPLIT_NAMES
-from tlcore.evaluation.corrections import set_of, without_confirmed
+from tlcore.evaluation.corrections import dataset_of, without_confirmed
 from tlcore.evaluation.label_issues import FOLDS, LabelIssue, LabelIssues
 from tlcore.percentages import probability
 from tlcore.settings import Settings
@@ -19,11 +19,11 @@ TASK = "tlcore.evaluation.label_issues:find_label_issues"
 MORE = 24  # images shown beyond those that are doubted
 
 
-def suspects_view(run: Run, settings: Settings) -> None:
+def label_issues_view(run: Run, settings: Settings) -> None:
     """Rank the labels of the training and validation part by how little a head believes them."""
     with st.spinner("Training heads that have not seen the image they judge …"):
         found = _suspects(run.info.id, run.info.data_hash, settings)
-    found = without_confirmed(found, set_of(run.info, settings))
+    found = without_confirmed(found, dataset_of(run.info, settings))
     if found.shortage:
         st.info(plain(found.shortage), icon=":material/info:")
     if not found.ranking:

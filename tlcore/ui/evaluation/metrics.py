@@ -15,10 +15,10 @@ import streamlit as st
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.calibration import Calibration
 from tlcore.evaluation.evaluation import Evaluation, no_label
-from tlcore.evaluation.intervals import Share
-from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.intervals import Proportion
+from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.metrics import AtThreshold, Curves, at_threshold, curves
-from tlcore.evaluation.predictions import judging_part
+from tlcore.evaluation.predictions import evaluated_split
 from tlcore.percentages import percent, points, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
@@ -86,7 +86,7 @@ class Named:
     """A share with its name and colour."""
 
     name: str
-    share: Share
+    share: Proportion
     colour: str
 
 
@@ -184,7 +184,7 @@ def _point(figure: go.Figure, x: float, y: float, tone: Colours) -> None:
 # How good is it? The numbers with their doubt, what they are held against, what they hide.
 
 
-def good_view(run: Run, settings: Settings) -> None:
+def metrics_view(run: Run, settings: Settings) -> None:
     """Judge a run by its test part, or by validation, and say by which."""
     part = choose_part(run, settings)
     found, judged = evaluated(run.info.id, part, settings)
@@ -205,7 +205,7 @@ def good_view(run: Run, settings: Settings) -> None:
 
 def choose_part(run: Run, settings: Settings) -> str:
     """Let the person choose between test and validation where there are both."""
-    if judging_part(run.info.id, settings) == "val":
+    if evaluated_split(run.info.id, settings) == "val":
         return "val"
     parts = ["test", "val"]
     part = st.segmented_control(
@@ -287,7 +287,7 @@ def _classes(found: Evaluation) -> None:
     )
 
 
-def _short(share: Share | None) -> str:
+def _short(share: Proportion | None) -> str:
     return "not known" if share is None else share.short
 
 
@@ -313,7 +313,7 @@ def _calibration(found: Evaluation) -> None:
         )
 
 
-def _threshold(judged: Judged) -> None:
+def _threshold(judged: SplitPredictions) -> None:
     """Where two classes part: what a threshold finds, and what it costs."""
     looked_for = label(judged.classes[1])
     st.markdown(f"**From when on is it “{plain(looked_for)}”?**")

@@ -9,9 +9,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadImage
-from tlcore.evaluation.corrections import set_of
+from tlcore.evaluation.corrections import dataset_of
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.judged import Judged
+from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.metrics import cell
 from tlcore.evaluation.predictions import imagenet_of
 from tlcore.models.predictions import ModelRef
@@ -50,7 +50,7 @@ def images(
         chosen: those that count as chosen until one is clicked.
         below: where the large image goes; without it under the thumbnails.
     """
-    state = set_of(run.info, settings)
+    state = dataset_of(run.info, settings)
     told = {sample.key: Told(words(sample), now(sample, state)) for sample in samples}
     picked = faces(place, samples, told, settings) or list(chosen)
     repair(run, picked, settings)
@@ -174,7 +174,7 @@ def _title(found: Evaluation, true: int, said: int) -> str:
     return f"**{count(number, 'image')} of {own} called {other}**, the surest mistakes first"
 
 
-def _told(judged: Judged, place: int) -> str:
+def _told(judged: SplitPredictions, place: int) -> str:
     answer = label(judged.classes[int(judged.answers[place])])
     return (
         f"Labelled {label(judged.samples[place].label)}; the head says {answer} with "

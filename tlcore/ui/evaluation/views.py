@@ -9,11 +9,11 @@ import streamlit as st
 from tlcore.evaluation.corrections import came_after
 from tlcore.settings import Settings
 from tlcore.training.run import Run
-from tlcore.ui.evaluation.comparison import versus_view
-from tlcore.ui.evaluation.embedding import map_view
-from tlcore.ui.evaluation.export import hand_over
-from tlcore.ui.evaluation.label_issues import suspects_view
-from tlcore.ui.evaluation.metrics import good_view
+from tlcore.ui.evaluation.comparison import comparison_view
+from tlcore.ui.evaluation.embedding import embedding_view
+from tlcore.ui.evaluation.export import export_view
+from tlcore.ui.evaluation.label_issues import label_issues_view
+from tlcore.ui.evaluation.metrics import metrics_view
 from tlcore.ui.evaluation.mistakes import mistakes_view
 from tlcore.ui.fine_tune.curves import run_curves
 from tlcore.ui.fine_tune.studies import run_studies
@@ -25,7 +25,7 @@ View = Callable[[Run, Settings], None]
 CURVES, AGAINST = "curves", "against"
 
 
-def review(run: Run, settings: Settings) -> None:
+def evaluation_views(run: Run, settings: Settings) -> None:
     """Let the person choose a view of a run that has ended with a network, and draw it."""
     if chosen(Choice.REVIEW) not in VIEWS:  # a run that mends another is held against it first
         choose(Choice.REVIEW, AGAINST if came_after(run.info) else CURVES)
@@ -42,10 +42,10 @@ def _curves(run: Run, settings: Settings) -> None:
 # what it is called in the address → words, what draws it
 VIEWS: Mapping[str, tuple[str, View]] = {
     CURVES: ("Curves", _curves),
-    "numbers": ("How good is it?", good_view),
+    "numbers": ("How good is it?", metrics_view),
     "mistakes": ("Mistakes", mistakes_view),
-    "suspects": ("Wrong labels?", suspects_view),
-    "map": ("Map", map_view),
-    AGAINST: ("Against another run", versus_view),
-    "hand-over": ("Hand over", hand_over),
+    "suspects": ("Wrong labels?", label_issues_view),
+    "map": ("Map", embedding_view),
+    AGAINST: ("Against another run", comparison_view),
+    "hand-over": ("Hand over", export_view),
 }

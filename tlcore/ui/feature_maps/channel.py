@@ -6,9 +6,9 @@ import math
 
 import streamlit as st
 
-from tlcore.activations.values import ChannelLook, Look
+from tlcore.activations.values import ActivationRequest, ChannelDetail
 from tlcore.datasets.dataset import Sample
-from tlcore.inference.top_images import Best, Excitement, excitement
+from tlcore.inference.top_images import Best, TopImages, find_top_images
 from tlcore.models.predictions import Layer, ModelRef
 from tlcore.percentages import percent
 from tlcore.settings import Settings
@@ -25,7 +25,7 @@ from tlcore.ui.state import Choice, choose, chosen, chosen_number
 from tlcore.ui.theme import colours, template
 
 
-def one_channel(sample: Sample, look: Look, layer: Layer, settings: Settings) -> None:
+def channel_view(sample: Sample, look: ActivationRequest, layer: Layer, settings: Settings) -> None:
     """Show the chosen channel of a layer."""
     channels = layer.output_shape[-1] or 1
     number = min(max(chosen_number(Choice.CHANNEL, 1), 1), channels)
@@ -63,7 +63,11 @@ def _number(number: int, channels: int) -> int:
 
 
 def _over(
-    found: ChannelLook, look: Look, sample: Sample, opacity: float, settings: Settings
+    found: ChannelDetail,
+    look: ActivationRequest,
+    sample: Sample,
+    opacity: float,
+    settings: Settings,
 ) -> str:
     """The map over the image, with a frame around what its strongest value sees."""
     size, fit = view_of(look.ref, settings)
@@ -79,7 +83,7 @@ def _over(
     )
 
 
-def _seen(found: ChannelLook) -> str:
+def _seen(found: ChannelDetail) -> str:
     row, column = found.strongest
     left, top, right, bottom = found.box
     if math.isinf(found.field.width):
@@ -95,7 +99,7 @@ def _seen(found: ChannelLook) -> str:
 
 def _exciting(ref: ModelRef, layer: str, number: int, settings: Settings) -> None:
     dataset = open_set(chosen(Choice.SET), settings)
-    found = excitement(dataset, ref, layer, settings)
+    found = find_top_images(dataset, ref, layer, settings)
     st.markdown(f"**What excites it most** in {plain(set_title(dataset.name))}")
     if found.complete:
         _best(found, number, settings)
@@ -119,7 +123,7 @@ def _exciting(ref: ModelRef, layer: str, number: int, settings: Settings) -> Non
 
 
 @st.fragment(run_every=0.2)
-def _working(found: Excitement, ref: ModelRef, layer: str, number: int, settings: Settings) -> None:
+def _working(found: TopImages, ref: ModelRef, layer: str, number: int, settings: Settings) -> None:
     """One part at each tick, so that the page answers in between and a stop is at once."""
     with boundary():
         found.step(
@@ -133,7 +137,7 @@ def _working(found: Excitement, ref: ModelRef, layer: str, number: int, settings
             st.rerun()
 
 
-def _best(found: Excitement, number: int, settings: Settings) -> None:
+def _best(found: TopImages, number: int, settings: Settings) -> None:
     best = found.best(number)
     if best.images:
         samples = [each.sample for each in best.images]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tlcore.activations.tiles import Layout
-from tlcore.activations.values import Look, Pair, Tiles, View
+from tlcore.activations.values import ActivationRequest, DisplayOptions, MapPair, Tiles
 from tlcore.datasets.dataset import Sample
 from tlcore.models.predictions import Layer, ModelRef
 from tlcore.percentages import percent
@@ -27,7 +27,7 @@ SIDE = Layout(4, 4)
 
 
 def before_and_after(
-    sample: Sample, look: Look, layer: Layer, view: View, settings: Settings
+    sample: Sample, look: ActivationRequest, layer: Layer, view: DisplayOptions, settings: Settings
 ) -> None:
     """The layer of the pretrained network, of a run, and what the run has changed."""
     info = _run(look, settings)
@@ -66,7 +66,9 @@ def before_and_after(
     _pages(pair, view, paging, "Blue is less after the run, orange more.")
 
 
-def two_images(sample: Sample, look: Look, layer: Layer, view: View, settings: Settings) -> None:
+def two_images(
+    sample: Sample, look: ActivationRequest, layer: Layer, view: DisplayOptions, settings: Settings
+) -> None:
     """The layer in this image and in another one of the set."""
     other = other_image(sample, settings)
     if other is None:
@@ -105,7 +107,7 @@ def other_image(sample: Sample, settings: Settings) -> Sample | None:
     return once[sha]
 
 
-def _run(look: Look, settings: Settings) -> RunInfo | None:
+def _run(look: ActivationRequest, settings: Settings) -> RunInfo | None:
     """Return the run whose change is shown; None where it has been said why there is none."""
     if look.ref.run:
         return run_info(look.ref.run, settings)
@@ -117,28 +119,28 @@ def _run(look: Look, settings: Settings) -> RunInfo | None:
     return info
 
 
-def _half(view: View, paging: str) -> View:
+def _half(view: DisplayOptions, paging: str) -> DisplayOptions:
     """Half as many tiles a side. It begins where the large page stands and has pages of its own."""
     page = int(st.session_state.get(_key(view, paging), _beginning(view))) - 1
-    return View(SIDE, view.order, view.scale, view.palette, page)
+    return DisplayOptions(SIDE, view.order, view.scale, view.palette, page)
 
 
-def _beginning(view: View) -> int:
+def _beginning(view: DisplayOptions) -> int:
     return view.page * view.layout.tiles // SIDE.tiles + 1
 
 
-def _key(view: View, paging: str) -> str:
+def _key(view: DisplayOptions, paging: str) -> str:
     return f"pair-{paging}-{view.page}-{view.layout.tiles}"
 
 
-def _pages(pair: Pair, view: View, paging: str, words: str) -> None:
+def _pages(pair: MapPair, view: DisplayOptions, paging: str, words: str) -> None:
     """Offer the other channels, and say which these are."""
     if pair.pages > 1:
         st.pagination(pair.pages, default=min(_beginning(view), pair.pages), key=_key(view, paging))
     st.caption(f"{_which(pair, view)} {words}")
 
 
-def _which(pair: Pair, view: View) -> str:
+def _which(pair: MapPair, view: DisplayOptions) -> str:
     first = pair.page * SIDE.tiles + 1
     last = first + len(pair.left.channels) - 1
     order = "" if view.order == "index" else ", in the order chosen under Drawing"
@@ -149,7 +151,7 @@ def _tiles(tiles: Tiles, name: str, words: str) -> None:
     st.html(tiles_html(tiles, name=name, words=words))
 
 
-def _said(pair: Pair) -> None:
+def _said(pair: MapPair) -> None:
     """Whether the weights are the same is one fact, how far the maps differ another."""
     if pair.frozen:
         what = "exactly 0" if pair.largest == 0 else f"{signed(pair.largest)} at most: rounding"

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import streamlit as st
 
 from tlcore.activations.tiles import Layout
-from tlcore.activations.values import Look, View
+from tlcore.activations.values import ActivationRequest, DisplayOptions
 from tlcore.settings import Settings
 from tlcore.ui.questions import image, values
 from tlcore.ui.state import Choice, choose, chosen, chosen_number
@@ -29,7 +29,7 @@ ROWS = ("2", "4", "6", "8")
 COLUMNS = ("4", "6", "8", "12", "16")
 
 
-def drawing_options() -> View:
+def drawing_options() -> DisplayOptions:
     """Let the person change rows, columns, order, scale and colours; return the view."""
     for choice, default in ((Choice.ROWS, "4"), (Choice.COLUMNS, "8")):
         if chosen(choice) not in (ROWS if choice is Choice.ROWS else COLUMNS):
@@ -40,7 +40,7 @@ def drawing_options() -> View:
     if drawer.open:  # its widgets cost time at every step, so they are there when they are seen
         with drawer:
             _options()
-    return View(
+    return DisplayOptions(
         Layout(int(chosen(Choice.ROWS)), int(chosen(Choice.COLUMNS))),
         current(Choice.ORDER, list(ORDERS)),
         current(Choice.SCALE, list(SCALES)),
@@ -72,7 +72,9 @@ def _options() -> None:
         select("Columns", COLUMNS, Choice.COLUMNS, also=_first)
 
 
-def take_away(look: Look, layer: str, view: View, settings: Settings) -> None:
+def download_options(
+    look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
+) -> None:
     """Offer the page as an image and the values as a file; drawn when they are asked for."""
     name = layer.replace("/", "-")
     drawer = st.popover(

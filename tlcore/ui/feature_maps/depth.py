@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.activations.values import ChannelLook, LayerNumbers, Place
+from tlcore.activations.values import ChannelDetail, LayerInfo, LayerStatistics
 from tlcore.percentages import percent
 from tlcore.ui.components.clickable import clickable
 from tlcore.ui.format import plain
@@ -29,7 +29,7 @@ MEASURES = {
 }
 
 
-def histogram(look: ChannelLook, tone: Colours, template: go.layout.Template) -> go.Figure:
+def histogram(look: ChannelDetail, tone: Colours, template: go.layout.Template) -> go.Figure:
     """How often each value occurs in one channel; the count's axis is logarithmic."""
     middles = [(a + b) / 2 for a, b in zip(look.edges, look.edges[1:], strict=False)]
     figure = go.Figure(layout={"template": template, "bargap": 0.05})
@@ -45,7 +45,7 @@ def histogram(look: ChannelLook, tone: Colours, template: go.layout.Template) ->
 
 
 def over_depth(
-    lines: Sequence[tuple[str, Sequence[LayerNumbers], str]],
+    lines: Sequence[tuple[str, Sequence[LayerStatistics], str]],
     measure: str,
     layer: str,
     tone: Colours,
@@ -91,7 +91,7 @@ TALL = 64  # px of the bar of the largest resolution
 LOW = 7  # px of that of a map of one pixel
 
 
-def depth_map(places: Sequence[Place], layer: str) -> None:
+def depth_map(places: Sequence[LayerInfo], layer: str) -> None:
     """Draw one bar a layer that has maps, block by block, the present one marked."""
     shown = [place for place in places if place.layer.spatial]
     names = [place.layer.name for place in shown]
@@ -108,7 +108,7 @@ def depth_map(places: Sequence[Place], layer: str) -> None:
     )
 
 
-def sees(place: Place) -> str:
+def sees(place: LayerInfo) -> str:
     """Say what one value of a layer sees of the image."""
     if math.isinf(max(place.sees)):
         return "each value sees the whole image"
@@ -122,7 +122,7 @@ def go_to(layer: str) -> None:
     choose(Choice.PAGE, "")
 
 
-def layer_table(places: Sequence[Place], layer: str) -> None:
+def layer_table(places: Sequence[LayerInfo], layer: str) -> None:
     """The list as ``summary`` has it; a row of a layer with maps goes there when clicked."""
     words = st.text_input("Find a layer", placeholder="name, type or block", key="layer-search")
     found = [place for place in places if words.lower() in _text(place).lower()]
@@ -138,13 +138,13 @@ def layer_table(places: Sequence[Place], layer: str) -> None:
     st.caption("Click the box before a row to look into that layer.")
 
 
-def go_to_row(places: Sequence[Place], rows: Sequence[int]) -> None:
+def go_to_row(places: Sequence[LayerInfo], rows: Sequence[int]) -> None:
     """Look at the layer of a row that was clicked, if it has maps."""
     if rows and places[rows[0]].layer.spatial:
         go_to(places[rows[0]].layer.name)
 
 
-def _rows(places: Sequence[Place], layer: str) -> pd.DataFrame:
+def _rows(places: Sequence[LayerInfo], layer: str) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
@@ -162,7 +162,7 @@ def _rows(places: Sequence[Place], layer: str) -> pd.DataFrame:
     )
 
 
-def _sees_short(place: Place) -> str:
+def _sees_short(place: LayerInfo) -> str:
     if not place.layer.spatial:
         return ""
     if math.isinf(max(place.sees)):
@@ -171,11 +171,11 @@ def _sees_short(place: Place) -> str:
     return f"{height:.0f} px" if height == width else f"{height:.0f} × {width:.0f} px"
 
 
-def _text(place: Place) -> str:
+def _text(place: LayerInfo) -> str:
     return f"{place.layer.name} {place.layer.type} {place.block}"
 
 
-def _bars(places: Sequence[Place]) -> str:
+def _bars(places: Sequence[LayerInfo]) -> str:
     largest = max(place.layer.output_shape[0] or 1 for place in places)
     most = max(place.layer.output_shape[2] or 1 for place in places)
     bars, last = [], 0
@@ -187,7 +187,7 @@ def _bars(places: Sequence[Place]) -> str:
     return f'<div class="depth" role="group" aria-label="Layers">{"".join(bars)}</div>'
 
 
-def _bar(place: Place, largest: int, most: int, gap: str) -> str:
+def _bar(place: LayerInfo, largest: int, most: int, gap: str) -> str:
     height, width, channels = (side or 1 for side in place.layer.output_shape)
     tall = LOW + (TALL - LOW) * math.log1p(height) / math.log1p(largest)
     dark = 0.18 + 0.82 * math.log1p(channels) / math.log1p(most)

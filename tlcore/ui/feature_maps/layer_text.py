@@ -62,6 +62,6 @@ WORDS: Mapping[str, str] = MappingProxyType(
 UNKNOWN = "A step between the layers around it; compare the page before and after it."
 
 
-def layer_words(kind: str) -> str:
+def layer_text(kind: str) -> str:
     """Return what a layer of this Keras type does."""
     return WORDS.get(kind, UNKNOWN)

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from tlcore.activations.tiles import Layout
-from tlcore.activations.values import Filters, Look, Place, View
+from tlcore.activations.values import ActivationRequest, DisplayOptions, Filters, LayerInfo
 from tlcore.datasets.dataset import Sample
 from tlcore.models.predictions import Layer
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.ui.components.clickable import clickable
-from tlcore.ui.feature_maps.channel import one_channel
+from tlcore.ui.feature_maps.channel import channel_view
 from tlcore.ui.feature_maps.comparison import before_and_after, other_image, two_images
 from tlcore.ui.feature_maps.depth import MEASURES, layer_table, over_depth
 from tlcore.ui.feature_maps.tiles import tiles_html
@@ -39,17 +39,17 @@ GREY = "Middle grey is 0, darker below, lighter above."
 
 def more(
     sample: Sample,
-    look: Look,
-    places: Sequence[Place],
+    look: ActivationRequest,
+    places: Sequence[LayerInfo],
     layer: Layer,
-    view: View,
+    view: DisplayOptions,
     settings: Settings,
 ) -> None:
     """Show what has been asked for."""
     st.space("small")
     asked = segments("More", list(MORE), Choice.MORE, words=MORE.__getitem__)
     if asked == "channel":
-        one_channel(sample, look, layer, settings)
+        channel_view(sample, look, layer, settings)
     elif asked == "layers":
         layer_table(places, layer.name)
     elif asked == "numbers":
@@ -62,7 +62,7 @@ def more(
         two_images(sample, look, layer, view, settings)
 
 
-def _numbers(sample: Sample, look: Look, layer: Layer, settings: Settings) -> None:
+def _numbers(sample: Sample, look: ActivationRequest, layer: Layer, settings: Settings) -> None:
     """The layer in numbers, over the depth of the network, beside another image."""
     mine = numbers(look, settings)
     tone = colours()
@@ -96,12 +96,12 @@ def _numbers(sample: Sample, look: Look, layer: Layer, settings: Settings) -> No
                 )
 
 
-def _filters(look: Look, layer: Layer, settings: Settings) -> None:
+def _filters(look: ActivationRequest, layer: Layer, settings: Settings) -> None:
     """The kernels of the convolution at or before the layer, page by page."""
     this = f"{look.ref}-{layer.name}"  # another network has other numbers of kernels
     paging = f"kernels-page-{this}"
     page = int(st.session_state.get(paging, 1)) - 1
-    wanted = View(KERNELS, palette="grey", page=page)
+    wanted = DisplayOptions(KERNELS, palette="grey", page=page)
     channel = max(0, chosen_number(Choice.CHANNEL, 1) - 1)
     found = filters(look.ref, layer.name, wanted, channel, settings)
     if not found.own and found.of is not None:  # the channel looked at is none of its kernels

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from tlcore.activations.values import MapPage, Place, View
+from tlcore.activations.values import DisplayOptions, LayerInfo, MapPage
 from tlcore.datasets.dataset import Sample
 from tlcore.models.catalog import BACKBONES
 from tlcore.models.predictions import Layer, ModelRef
@@ -17,9 +17,9 @@ from tlcore.ui.components.damaged import damaged_head
 from tlcore.ui.components.framing import network_view
 from tlcore.ui.components.model_picker import backbone_select, pretrained, view_of, view_options
 from tlcore.ui.components.run_picker import head_select, no_run_yet
-from tlcore.ui.feature_maps.controls import drawing_options, paging, take_away
+from tlcore.ui.feature_maps.controls import download_options, drawing_options, paging
 from tlcore.ui.feature_maps.depth import depth_map, go_to
-from tlcore.ui.feature_maps.layer_text import layer_words
+from tlcore.ui.feature_maps.layer_text import layer_text
 from tlcore.ui.feature_maps.more import more
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import count, plain, signed
@@ -53,7 +53,7 @@ def network_picker(settings: Settings) -> ModelRef | None:
 
 
 @st.fragment
-def walk(sample: Sample, ref: ModelRef, settings: Settings) -> None:
+def layer_view(sample: Sample, ref: ModelRef, settings: Settings) -> None:
     """Walk through the layers. Only this part of the page runs again with each step."""
     with boundary():
         layers = places(ref, settings)
@@ -72,12 +72,14 @@ def walk(sample: Sample, ref: ModelRef, settings: Settings) -> None:
             st.caption(f"What the network gets: {size} × {size} pixels.")
             about = st.expander("What this layer does", key="about", on_change="rerun")
             if about.open:
-                about.markdown(f"**{plain(layer.type)}.** {layer_words(layer.type)}")
-            take_away(look, layer.name, view, settings)
+                about.markdown(f"**{plain(layer.type)}.** {layer_text(layer.type)}")
+            download_options(look, layer.name, view, settings)
         more(sample, look, layers, layer, view, settings)
 
 
-def _steps(layers: Sequence[Place], ref: ModelRef, settings: Settings) -> tuple[Layer, str, View]:
+def _steps(
+    layers: Sequence[LayerInfo], ref: ModelRef, settings: Settings
+) -> tuple[Layer, str, DisplayOptions]:
     """Choose a layer, by name or one step on; an early one that shows much at first.
 
     Returns:

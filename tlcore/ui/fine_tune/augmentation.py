@@ -14,7 +14,7 @@ from PIL import Image
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
-from tlcore.training.augmentation import PLAIN, Looking, Request, hashed, look
+from tlcore.training.augmentation import PLAIN, Looking, Request, augmented_copies, hashed
 from tlcore.training.batches import FREE
 from tlcore.training.config import RunConfig
 from tlcore.ui.format import count
@@ -80,6 +80,6 @@ def sheet(
 
 
 def _tiles(sample: Sample, looking: Looking, numbers: Sequence[int]) -> list[Image.Image]:
-    seen = [look(Request(sample, number), looking) for number in (PLAIN, *numbers)]
+    seen = [augmented_copies(Request(sample, number), looking) for number in (PLAIN, *numbers)]
     pixels = [each for each in seen if not isinstance(each, BadImage)]
     return [Image.fromarray(np.asarray(each)).resize((SIDE, SIDE)) for each in pixels]

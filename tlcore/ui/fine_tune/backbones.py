@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from tlcore.evaluation.comparison import compare_validation
-from tlcore.evaluation.intervals import share_of
+from tlcore.evaluation.intervals import proportion_of
 from tlcore.models.weights import ready
 from tlcore.percentages import percent, signed_points
 from tlcore.settings import Settings
@@ -62,7 +62,7 @@ def _start(missing: dict[str, RunConfig], run: Run, settings: Settings) -> None:
     st.toast(f"{count(len(missing), 'run')} queued.")
 
 
-def board(run: Run, settings: Settings) -> None:
+def backbone_comparison(run: Run, settings: Settings) -> None:
     """Draw the board, best first; live while one of its runs works."""
     infos = [info for _, info in _board(run, settings).values() if info]
     active = any(info.active for info in infos)
@@ -111,7 +111,7 @@ def _share(info: RunInfo) -> str:
     images = info.images.get("val", 0)
     if not images:
         return percent(info.val_accuracy)
-    return share_of(round(info.val_accuracy * images), images).short
+    return proportion_of(round(info.val_accuracy * images), images).short
 
 
 def _verdict(info: RunInfo, this: RunInfo) -> str:

@@ -16,7 +16,7 @@ from tlcore.models.catalog import Backbone
 from tlcore.models.weights import find
 from tlcore.settings import Settings
 from tlcore.text import file_size
-from tlcore.training.config import RunConfig, check_parts
+from tlcore.training.config import RunConfig, check_splits
 from tlcore.training.cost import Cost
 from tlcore.ui.components.dataset_picker import (
     check_learnable,
@@ -72,7 +72,7 @@ def check(planned: Planned, settings: Settings) -> None:
         BadConfig: it does not fit into the cache, onto the disk or into memory.
         BadDataset: a part has no image.
     """
-    check_parts(planned.train, planned.val)
+    check_splits(planned.train, planned.val)
     answer = known(planned)
     if planned.tiny and not (answer and answer.done()):
         return

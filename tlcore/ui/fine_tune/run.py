@@ -20,7 +20,7 @@ from tlcore.ui.components.damaged import show_damage
 from tlcore.ui.components.dataset_picker import set_names
 from tlcore.ui.components.run_picker import propose_head
 from tlcore.ui.evaluation.corrections import corrections_line
-from tlcore.ui.evaluation.views import review
+from tlcore.ui.evaluation.views import evaluation_views
 from tlcore.ui.fine_tune.curves import run_curves
 from tlcore.ui.fine_tune.form import about
 from tlcore.ui.fine_tune.options import afresh, run_again
@@ -139,7 +139,7 @@ def _live(run: str, was_active: bool, settings: Settings) -> None:
             if found.info.active or found.info.model is None:
                 run_curves(found)
             else:
-                review(found, settings)
+                evaluation_views(found, settings)
             _ways_on(found)
             if not found.info.active:
                 run_actions(found, settings)

@@ -24,7 +24,7 @@ from tlcore.training.run import Run
 from tlcore.training.store import list_runs
 from tlcore.training.studies import Point, Rise, last_rise
 from tlcore.ui.components.charts import PLAIN_CHART
-from tlcore.ui.fine_tune.backbones import TAG, board, offer_board
+from tlcore.ui.fine_tune.backbones import TAG, backbone_comparison, offer_board
 from tlcore.ui.fine_tune.options import RATE
 from tlcore.ui.format import count
 from tlcore.ui.services import inference
@@ -246,7 +246,7 @@ def run_studies(run: Run, settings: Settings) -> None:
         st.session_state[f"study-{run.info.id}"] = asked
         if asked == BACKBONE:
             offer_board(run, settings)
-            board(run, settings)
+            backbone_comparison(run, settings)
         elif asked:
             with st.spinner("Training heads …"):
                 _draw(asked, answer_of(TASKS[asked], run.info.id, settings))

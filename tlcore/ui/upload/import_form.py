@@ -10,11 +10,11 @@ import streamlit as st
 
 from tlcore.datasets.dataset import UNLABELLED, Incoming
 from tlcore.datasets.edit_log import is_label
-from tlcore.datasets.manifest import set_names
+from tlcore.datasets.manifest import dataset_names
 from tlcore.datasets.quality import DECIDE, KINDS
 from tlcore.datasets.quality_scan import known
 from tlcore.datasets.sources import from_server_folder, from_uploads, from_zip
-from tlcore.datasets.store import ImportReport, add_to_set, import_set, list_sets
+from tlcore.datasets.store import ImportReport, add_to_dataset, import_dataset, list_datasets
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
 from tlcore.text import file_size
@@ -145,7 +145,7 @@ REPORT = "_upload-report"
 DOCTOR = "doctor"  # the view that is opened if there is something to decide about
 
 
-def bring(settings: Settings) -> None:
+def import_form(settings: Settings) -> None:
     """Take images and make a dataset of them, or add them to one.
 
     Raises:
@@ -188,7 +188,7 @@ def last_report() -> None:
 def _where_to(offer: Offer, settings: Settings) -> tuple[str, str, str]:
     """Ask which set the files go to, and which class the loose ones are of."""
     number = generation("upload")
-    known_sets = [info.name for info in list_sets(settings)]
+    known_sets = [info.name for info in list_datasets(settings)]
     left, middle, right = st.columns(3)
     into = left.selectbox(
         "Put them into",
@@ -198,7 +198,7 @@ def _where_to(offer: Offer, settings: Settings) -> tuple[str, str, str]:
     )
     name = into
     if into == NEW:
-        proposed = _free(offer.title, set_names(settings))
+        proposed = _free(offer.title, dataset_names(settings))
         name = middle.text_input("Its name", proposed, max_chars=60, key=f"name-{number}").strip()
     loose_label = ""
     if offer.loose:
@@ -225,7 +225,7 @@ def _take(offer: Offer, into: str, name: str, loose_label: str, settings: Settin
         if total and (done % 10 == 0 or done == total):
             bar.progress(done / total, text=f"{done:,} of {total:,} files read and checked")
 
-    keep = import_set if into == NEW else add_to_set
+    keep = import_dataset if into == NEW else add_to_dataset
     try:
         report = keep(name, offer.read(), settings, default_label=loose_label, progress=progress)
     finally:

@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from tlcore.datasets.edits import (
+    DatasetState,
     Item,
-    SetState,
     delete_class,
     exclude,
     include,
@@ -31,7 +31,7 @@ from tlcore.ui.widgets import distinct
 HEIGHT = 560  # px
 
 
-def table(shown: Sequence[Item], state: SetState, settings: Settings) -> None:
+def table(shown: Sequence[Item], state: DatasetState, settings: Settings) -> None:
     """Show the images of a page with what can be changed, and save it when asked."""
     before = pd.DataFrame(
         {
@@ -66,7 +66,9 @@ def table(shown: Sequence[Item], state: SetState, settings: Settings) -> None:
         st.rerun()
 
 
-def _save(before: pd.DataFrame, after: pd.DataFrame, state: SetState, settings: Settings) -> None:
+def _save(
+    before: pd.DataFrame, after: pd.DataFrame, state: DatasetState, settings: Settings
+) -> None:
     labels = after["class"][after["class"] != before["class"]]
     if len(labels):
         relabel_each(state.name, {str(key): str(new) for key, new in labels.items()}, settings)
@@ -77,7 +79,7 @@ def _save(before: pd.DataFrame, after: pd.DataFrame, state: SetState, settings: 
         include(state.name, back, settings)
 
 
-def _face(item: Item, state: SetState, settings: Settings) -> str:
+def _face(item: Item, state: DatasetState, settings: Settings) -> str:
     try:
         small = thumbnail(item.sample(state.folder), settings)
     except BadImage:
@@ -88,7 +90,7 @@ def _face(item: Item, state: SetState, settings: Settings) -> str:
 # The classes as a whole: renamed, merged, deleted.
 
 
-def edit_classes(state: SetState, settings: Settings) -> None:
+def edit_classes(state: DatasetState, settings: Settings) -> None:
     """Choose a class and what to do with all of its images, folded away."""
     if not state.counts:
         return
@@ -132,7 +134,7 @@ PARTS: Mapping[str, str | None] = MappingProxyType(
 )
 
 
-def labelling(state: SetState, settings: Settings) -> None:
+def labelling(state: DatasetState, settings: Settings) -> None:
     """The classes as a whole, and below them the images."""
     edit_classes(state, settings)
     _images(state.name, settings)
@@ -166,7 +168,7 @@ def _how_many(number: int) -> str:
     return count(number, "image") + (f", {PAGE} on a page" if number > PAGE else "")
 
 
-def _filtered(state: SetState, settings: Settings) -> Sequence[Item]:
+def _filtered(state: DatasetState, settings: Settings) -> Sequence[Item]:
     """The items that the person's filters leave, sorted by file."""
     found = known(state.name, settings).by_kind
     kinds = {KINDS[kind].title: kind for kind in KINDS if any(f.keys for f in found.get(kind, ()))}

@@ -12,7 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.edits import SetState
+from tlcore.datasets.edits import DatasetState
 from tlcore.datasets.store import thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
@@ -98,7 +98,7 @@ AVERAGED = 200  # images of a class, evenly picked, that its average is made of
 SHOWN = 12  # classes with an average
 
 
-def overview(state: SetState, settings: Settings) -> None:
+def overview(state: DatasetState, settings: Settings) -> None:
     """Classes first, then what they look like in numbers and on average."""
     dataset = state.dataset
     if not dataset.samples:
@@ -126,7 +126,7 @@ def overview(state: SetState, settings: Settings) -> None:
     _averages(state, settings)
 
 
-def _averages(state: SetState, settings: Settings) -> None:
+def _averages(state: DatasetState, settings: Settings) -> None:
     st.markdown("**The average image of each class**")
     st.caption(
         "If two averages can be told apart at a glance, so can the classes by their background "

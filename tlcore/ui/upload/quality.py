@@ -7,9 +7,9 @@ from typing import Literal
 
 import streamlit as st
 
-from tlcore.datasets.edits import SetState, exclude, relabel, settle, unsettle
+from tlcore.datasets.edits import DatasetState, exclude, relabel, settle, unsettle
 from tlcore.datasets.quality import DECIDE, HANDLED, KINDS, LEFT_OUT, Kind
-from tlcore.datasets.quality_report import Checkup, Finding
+from tlcore.datasets.quality_report import Finding, QualityReport
 from tlcore.datasets.quality_scan import examine, known
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import tiles
@@ -22,7 +22,7 @@ TOGETHER = 4  # images of one finding that are shown
 
 
 def one_by_one(
-    kind: Kind, findings: Sequence[Finding], state: SetState, settings: Settings
+    kind: Kind, findings: Sequence[Finding], state: DatasetState, settings: Settings
 ) -> None:
     """A row for each finding, a page of them at a time."""
     pages = -(-len(findings) // PAGE)
@@ -33,7 +33,7 @@ def one_by_one(
         _row(f"{kind.name}-{place}", kind, finding, state, settings)
 
 
-def _row(place: str, kind: Kind, finding: Finding, state: SetState, settings: Settings) -> None:
+def _row(place: str, kind: Kind, finding: Finding, state: DatasetState, settings: Settings) -> None:
     faces, words, buttons = st.columns([3, 5, 4], vertical_alignment="center")
     items = [state.by_key[key] for key in finding.keys]
     with faces:
@@ -75,7 +75,7 @@ NAMED = 200  # files that are listed by name
 SLICE = 0.7  # s of looking between two answers to the person
 
 
-def check(state: SetState, settings: Settings) -> None:
+def check(state: DatasetState, settings: Settings) -> None:
     """Look at what was not looked at yet, then say what was found."""
     found = known(state.name, settings)
     if found.unseen:
@@ -106,7 +106,7 @@ def _looking(name: str, settings: Settings) -> None:
         )
 
 
-def _shortages(found: Checkup) -> None:
+def _shortages(found: QualityReport) -> None:
     if not found.shortages:
         return
     with st.container(border=True, key="shortages"):
@@ -119,7 +119,7 @@ def _shortages(found: Checkup) -> None:
         )
 
 
-def _card(kind: Kind, findings: Sequence[Finding], state: SetState, settings: Settings) -> None:
+def _card(kind: Kind, findings: Sequence[Finding], state: DatasetState, settings: Settings) -> None:
     with st.container(border=True, key=f"kind-{kind.name}"):
         words, images = st.columns([7, 4], vertical_alignment="center", gap="medium")
         keys = [key for finding in findings for key in finding.keys]
@@ -142,7 +142,9 @@ def _first_names(findings: Sequence[Finding]) -> str:
     return ", ".join(names) + more
 
 
-def _actions(kind: Kind, findings: Sequence[Finding], state: SetState, settings: Settings) -> None:
+def _actions(
+    kind: Kind, findings: Sequence[Finding], state: DatasetState, settings: Settings
+) -> None:
     keys = [key for finding in findings for key in finding.keys]
     drop = [key for finding in findings for key in finding.drop]
     main: Literal["primary", "secondary"] = "primary" if kind.level == DECIDE else "secondary"
@@ -156,7 +158,7 @@ def _actions(kind: Kind, findings: Sequence[Finding], state: SetState, settings:
         st.rerun()
 
 
-def _rest(found: Checkup, state: SetState, settings: Settings) -> None:
+def _rest(found: QualityReport, state: DatasetState, settings: Settings) -> None:
     """What needs no decision, folded away."""
     left_out = [kind for kind in found.open if KINDS[kind].level == LEFT_OUT]
     handled = [kind for kind in found.open if KINDS[kind].level == HANDLED]
@@ -174,7 +176,9 @@ def _rest(found: Checkup, state: SetState, settings: Settings) -> None:
     _kept(found, state, settings)
 
 
-def _named(kind: Kind, findings: Sequence[Finding], state: SetState, settings: Settings) -> None:
+def _named(
+    kind: Kind, findings: Sequence[Finding], state: DatasetState, settings: Settings
+) -> None:
     st.markdown(f"**{kind.title}** · {len(findings):,}  \n:gray[{kind.consequence}]")
     keys = [key for finding in findings for key in finding.keys]
     if faces := [state.by_key[key].sample(state.folder) for key in keys[:FACES]]:
@@ -190,7 +194,7 @@ def _named(kind: Kind, findings: Sequence[Finding], state: SetState, settings: S
             _actions(kind, findings, state, settings)
 
 
-def _kept(found: Checkup, state: SetState, settings: Settings) -> None:
+def _kept(found: QualityReport, state: DatasetState, settings: Settings) -> None:
     settled = {
         kind: [finding for finding in findings if finding.settled]
         for kind, findings in found.by_kind.items()
@@ -209,5 +213,5 @@ def _kept(found: Checkup, state: SetState, settings: Settings) -> None:
                 st.rerun()
 
 
-def _looked_at(found: Checkup) -> str:
+def _looked_at(found: QualityReport) -> str:
     return f"Every one of the {count(found.images, 'image')} was decoded and looked at."

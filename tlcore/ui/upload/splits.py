@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.datasets.edits import SetState
+from tlcore.datasets.edits import DatasetState
 from tlcore.datasets.quality_scan import examine, known
-from tlcore.datasets.splits import Division, divide_set, forget_division
+from tlcore.datasets.splits import SplitPlan, forget_split, split_dataset
 from tlcore.settings import Settings
 from tlcore.ui.format import count
 from tlcore.ui.theme import colours, template
 from tlcore.ui.upload.overview import class_counts
 
 
-def dividing(state: SetState, settings: Settings) -> None:
+def dividing(state: DatasetState, settings: Settings) -> None:
     """Say how the set is divided, and let it be divided."""
     st.markdown(_said(state))
     if state.used:
@@ -26,7 +26,7 @@ def dividing(state: SetState, settings: Settings) -> None:
         _form(state, settings)
 
 
-def _said(state: SetState) -> str:
+def _said(state: DatasetState) -> str:
     parts = {part: sum(some.values()) for part, some in state.dataset.counts_by_split.items()}
     if set(parts) <= {None}:
         return (
@@ -44,7 +44,7 @@ def _said(state: SetState) -> str:
     return kept + rest
 
 
-def _form(state: SetState, settings: Settings) -> None:
+def _form(state: DatasetState, settings: Settings) -> None:
     first, second, third = st.columns(3)
     val = first.slider("Validation, % of each class", 5, 50, 20, 5, key="divide-val")
     test = second.slider("Test, % of each class", 0, 40, 10, 5, key="divide-test")
@@ -60,14 +60,14 @@ def _form(state: SetState, settings: Settings) -> None:
     st.caption(f"{said}Every class gives the same share, and copies never part.{together}")
     with st.container(horizontal=True, gap="small"):
         if st.button("Divide", type="primary", key="divide", disabled=done or not state.used):
-            division = Division(val / 100, test / 100, int(seed), keep=bool(keep))
+            division = SplitPlan(val / 100, test / 100, int(seed), keep=bool(keep))
             _divide(state, division, settings)
         if given and st.button("Forget the parts", key="divide-forget"):
-            forget_division(state.name, settings)
+            forget_split(state.name, settings)
             st.rerun()
 
 
-def _divide(state: SetState, division: Division, settings: Settings) -> None:
+def _divide(state: DatasetState, division: SplitPlan, settings: Settings) -> None:
     """Near copies must be known first: images that were not looked at yet are."""
     bar = st.progress(0.0, text="Looking for near copies …")
 
@@ -75,5 +75,5 @@ def _divide(state: SetState, division: Division, settings: Settings) -> None:
         bar.progress(done / max(total or 1, 1), text="Looking for near copies …")
 
     examine(state.name, settings, progress=progress)
-    divide_set(state.name, division, settings)
+    split_dataset(state.name, division, settings)
     st.rerun()

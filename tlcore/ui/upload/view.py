@@ -9,10 +9,10 @@ from types import MappingProxyType
 import streamlit as st
 
 from tlcore.datasets.dataset import UNLABELLED
-from tlcore.datasets.edits import SetState, edits_are_damaged, forget_edits, undo
+from tlcore.datasets.edits import DatasetState, edits_are_damaged, forget_edits, undo
 from tlcore.datasets.quality import DECIDE, KINDS
 from tlcore.datasets.quality_scan import known
-from tlcore.datasets.store import delete_set, load_state, rename_set
+from tlcore.datasets.store import delete_dataset, load_state, rename_dataset
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import open_set, set_select, set_title
@@ -26,7 +26,7 @@ from tlcore.ui.upload.quality import check
 from tlcore.ui.upload.splits import dividing
 from tlcore.ui.widgets import segments
 
-View = Callable[[SetState, Settings], None]
+View = Callable[[DatasetState, Settings], None]
 VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType(
     {
         "overview": ("Overview", overview),
@@ -38,7 +38,7 @@ VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType(
 PARTS = {"train": "training", "val": "validation", "test": "test", None: "not divided"}
 
 
-def data_set(settings: Settings) -> None:
+def dataset_view(settings: Settings) -> None:
     """Choose a set and look at it; of one that cannot be read, say what can be done."""
     which, buttons = st.columns([5, 4], vertical_alignment="bottom")
     with which:
@@ -69,13 +69,13 @@ def _title(view: str, to_decide: int) -> str:
     return f"{title} ({to_decide})" if view == DOCTOR and to_decide else title
 
 
-def _to_decide(state: SetState, settings: Settings) -> int:
+def _to_decide(state: DatasetState, settings: Settings) -> int:
     found = known(state.name, settings)
     open_ = sum(len(some) for kind, some in found.open.items() if KINDS[kind].level == DECIDE)
     return open_ + len(found.shortages)
 
 
-def _at_a_glance(state: SetState) -> str:
+def _at_a_glance(state: DatasetState) -> str:
     parts = state.dataset.counts_by_split
     said = [
         count(len(state.used), "image"),
@@ -97,7 +97,7 @@ def _at_a_glance(state: SetState) -> str:
     return f'<p class="glance-line">{pills}{digest}</p>'
 
 
-def _undo(state: SetState, settings: Settings) -> None:
+def _undo(state: DatasetState, settings: Settings) -> None:
     if not state.edits:
         return
     words = state.edits[-1].words
@@ -108,13 +108,13 @@ def _undo(state: SetState, settings: Settings) -> None:
         st.rerun()
 
 
-def _rename(state: SetState, settings: Settings) -> None:
+def _rename(state: DatasetState, settings: Settings) -> None:
     with st.popover("Rename", icon=":material/edit:"):
         new = st.text_input("New name", state.name, max_chars=60, key=f"rename-{state.name}")
         st.caption("Runs that learned from it remember the old name.")
         if st.button("Rename it", type="primary", key="rename") and new.strip() != state.name:
             with boundary():
-                rename_set(state.name, new.strip(), settings)
+                rename_dataset(state.name, new.strip(), settings)
                 choose(Choice.SET, new.strip())
                 st.session_state.pop(REPORT, None)
                 st.rerun()
@@ -136,7 +136,7 @@ def _delete(name: str, settings: Settings) -> None:
         st.markdown(f"Delete **{plain(set_title(name))}** and its images for good?")
         st.caption("Heads that have learned from it stay.")
         if st.button("Yes, delete it", type="primary", key="delete"):
-            delete_set(name, settings)
+            delete_dataset(name, settings)
             choose(Choice.SET, "")
             choose(Choice.ASPECT, "")
             st.session_state.pop(REPORT, None)
