@@ -20,6 +20,8 @@ ORDER = (
     "percentages",
     "settings",
     "storage",
+    "locks",
+    "jobs",
     "datasets",
     "models",
     "activations",

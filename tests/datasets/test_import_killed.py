@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from tests.datasets.files import jpeg
-from tlcore.datasets.locks import remove_leftovers
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import import_dataset, list_datasets, load_dataset
+from tlcore.locks import remove_leftovers
 from tlcore.settings import PROJECT, Settings
 
 COUNT = 40

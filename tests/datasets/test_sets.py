@@ -10,7 +10,7 @@ import pytest
 from tests.datasets.files import encoded, jpeg, scene, write_folder
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.image_io import decode
-from tlcore.datasets.locks import lock_dataset
+from tlcore.datasets.manifest import lock_dataset
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import (
     add_to_dataset,
@@ -94,7 +94,7 @@ def test_renaming_and_deleting(settings: Settings) -> None:
 
 def test_a_set_in_use_is_neither_renamed_nor_deleted(settings: Settings) -> None:
     make(settings, "mine", "ants")
-    with lock_dataset(settings.datasets / "mine", wait=False) as held:
+    with lock_dataset(settings.datasets / "mine", timeout=0) as held:
         assert held
         with pytest.raises(BadDataset, match="being added"):
             delete_dataset("mine", settings)

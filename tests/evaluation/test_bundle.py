@@ -20,10 +20,10 @@ from tests.cli.running import tlcore
 from tests.evaluation.conftest import Bundle
 from tests.evaluation.odd import odd_files, turned
 from tlcore.datasets.image_io import read
-from tlcore.datasets.locks import remove_leftovers
 from tlcore.errors import RunError, StorageError
 from tlcore.export.bundle import IMAGES, LITERT, NEEDED, make_bundle
 from tlcore.export.bundle_check import FORMATS, Pages, check, read_checks
+from tlcore.locks import remove_leftovers
 from tlcore.percentages import percent
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.provenance import versions

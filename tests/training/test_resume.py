@@ -86,13 +86,13 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from tlcore.training.history import Epoch
-from tlcore.training.locks import hold
+from tlcore.locks import acquire_lock
 from tlcore.training import fit
 from tlcore.training.worker import work
 from tlcore.settings import Settings
 fit.CHECKPOINT = float(sys.argv[3])
 folder = Path(sys.argv[1])
-lock = hold(folder / "run.lock")
+lock = acquire_lock(folder / "run.lock")
 def emit(event):
     if isinstance(event, Epoch) and event.epoch == int(sys.argv[2]):
         os.kill(os.getpid(), 9)

@@ -110,13 +110,13 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from tlcore.training.history import Progress
-from tlcore.training.locks import hold
+from tlcore.locks import acquire_lock
 from tlcore.training import supply
 from tlcore.training.worker import work
 from tlcore.settings import PROJECT, Settings
 supply.FLUSH = 8  # so that some of the values are on disk by then
 folder = Path(sys.argv[1])
-lock = hold(folder / "run.lock")
+lock = acquire_lock(folder / "run.lock")
 def emit(event):
     if isinstance(event, Progress) and event.done:
         os.kill(os.getpid(), 9)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tlcore.errors import RunError, StorageError
+from tlcore.locks import is_locked
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import EventLog, Stage
 from tlcore.training.lifecycle import create_run, delete_run, kill_run, reopen_run, stop_run
-from tlcore.training.locks import held
 from tlcore.training.run import write_notes
 from tlcore.training.status import (
     FAILED,
@@ -68,9 +68,9 @@ def test_ended_after_a_request_to_stop_is_stopped(
 
 def test_the_lock_is_held_from_the_first_moment(made: tuple[Path, int]) -> None:
     folder, lock = made
-    assert held(folder / "run.lock")
+    assert is_locked(folder / "run.lock")
     os.close(lock)
-    assert not held(folder / "run.lock")
+    assert not is_locked(folder / "run.lock")
 
 
 def test_runs_are_listed_newest_first_and_strangers_passed_over(settings: Settings) -> None:
@@ -124,7 +124,7 @@ def test_a_failing_resume_lets_go_of_the_run(
         patch.setattr("tlcore.training.lifecycle.trim", full)
         with pytest.raises(StorageError, match="disk is full"):
             reopen_run(folder.name, settings)
-    assert not held(folder / "run.lock")
+    assert not is_locked(folder / "run.lock")
     os.close(reopen_run(folder.name, settings)[1])
 
 

@@ -25,9 +25,8 @@ from tlcore.datasets.edit_log import (
     write_log,
 )
 from tlcore.datasets.edit_log import FILE as EDITS
-from tlcore.datasets.locks import lock_dataset
 from tlcore.datasets.manifest import FILE as ENTRIES
-from tlcore.datasets.manifest import Entry, folder_of, read_manifest
+from tlcore.datasets.manifest import Entry, folder_of, lock_dataset, read_manifest
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors
@@ -257,7 +256,7 @@ def assign(
 def undo(name: str, settings: Settings) -> DatasetState:
     """Take the last edit back; nothing happens to a set that has none."""
     folder = folder_of(name, settings)
-    with lock_dataset(folder, wait=True):
+    with lock_dataset(folder):
         state = read_state(folder)
         if state.edits:
             write_log(folder, state.edits[:-1])
@@ -274,7 +273,7 @@ def forget_edits(name: str, settings: Settings) -> DatasetState:
         BadDataset: no such set, or its table of contents cannot be read either.
     """
     folder = folder_of(name, settings)
-    with lock_dataset(folder, wait=True):
+    with lock_dataset(folder):
         set_log_aside(folder)
         return read_state(folder)
 
@@ -294,7 +293,7 @@ def _do(
     name: str, settings: Settings, words: str, changes: Callable[[DatasetState], Iterable[Change]]
 ) -> DatasetState:
     folder = folder_of(name, settings)
-    with lock_dataset(folder, wait=True):
+    with lock_dataset(folder):
         state = read_state(folder)
         edit = Edit.now(words, changes(state))
         _check_known(state, edit)

@@ -17,12 +17,12 @@ from tlcore.datasets.decoding import decode_in_order
 from tlcore.datasets.edits import read_state
 from tlcore.datasets.image_io import FORMATS, check_size, content_id, decode_with_header
 from tlcore.datasets.layout import EXPECTED_LAYOUT, Place, read_layout
-from tlcore.datasets.locks import lock_dataset, publish, remove_leftovers, work_folder
 from tlcore.datasets.manifest import (
     Entry,
     Manifest,
     check_free,
     folder_of,
+    lock_dataset,
     read_manifest,
     taken,
     write_manifest,
@@ -30,6 +30,7 @@ from tlcore.datasets.manifest import (
 from tlcore.datasets.quality import Facts, measure
 from tlcore.datasets.quality_report import remember
 from tlcore.errors import BadDataset, BadImage
+from tlcore.locks import publish_folder, remove_leftovers, work_folder
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, sync_files, write_file
 
@@ -87,7 +88,7 @@ def import_dataset(
         manifest = Manifest.of(entries, refused=refusals)
         write_manifest(place, manifest)
         folder = settings.datasets / name
-        if not publish(place, folder):  # another import was first
+        if not publish_folder(place, folder):  # another import was first
             raise taken(name)
     return ImportReport(
         read_state(folder).dataset,
@@ -115,7 +116,7 @@ def add_to_dataset(
     """
     started = time.monotonic()
     folder = folder_of(name, settings)
-    with lock_dataset(folder, wait=True):
+    with lock_dataset(folder):
         before = read_manifest(folder)
         entries, refusals = _take_all(incoming, folder, settings, default_label, progress)
         if not entries:

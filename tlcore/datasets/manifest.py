@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,9 +15,10 @@ from typing import Any, Self
 
 from tlcore.datasets.dataset import SPLITS, Refusal, entry_key
 from tlcore.datasets.image_io import ENDINGS
-from tlcore.errors import BadDataset, DamagedFile
+from tlcore.errors import BadDataset, DamagedFile, StorageError
+from tlcore.locks import lock_file
 from tlcore.settings import Settings
-from tlcore.storage import read_json, write_file
+from tlcore.storage import explain_os_error, is_disk_error, read_json, write_file
 from tlcore.text import shorten
 
 _LONGEST = 60  # characters; at most 240 bytes, which every file system takes
@@ -41,7 +43,7 @@ def check_name(name: str) -> str:
 def check_free(name: str, settings: Settings) -> None:
     """Refuse a name that is not allowed or that a set has already; BadDataset.
 
-    Only for an early answer: ``locks.publish`` decides.
+    Only for an early answer: ``publish_folder`` decides.
     """
     if (settings.datasets / check_name(name)).exists():
         raise taken(name)
@@ -53,6 +55,36 @@ def taken(name: str) -> BadDataset:
         f"Expected a name that no dataset has. Received {shorten(repr(name))}, which is taken. "
         "Choose another name, add to that set, or delete it first."
     )
+
+
+@contextmanager
+def lock_dataset(folder: Path, *, timeout: float | None = None) -> Iterator[bool]:
+    """Lock a stored dataset while the block changes it.
+
+    Args:
+        folder: of the dataset.
+        timeout: seconds to wait for whoever changes it now; None waits without limit.
+
+    Yields:
+        Whether it is locked; always True without a timeout.
+
+    Raises:
+        BadDataset: it has just been deleted or renamed.
+        StorageError: it may not be written, or there is no room.
+    """
+    with ExitStack() as stack:
+        try:
+            is_held = stack.enter_context(lock_file(folder / "lock", timeout=timeout))
+        except OSError as error:
+            if is_disk_error(error):
+                raise StorageError(
+                    f"The dataset {folder.name!r} cannot be changed. {explain_os_error(error)}"
+                ) from error
+            raise BadDataset(
+                f"Expected a dataset {folder.name!r} that can be changed. Received: "
+                f"{error.strerror}. Reload the list of datasets."
+            ) from error
+        yield is_held
 
 
 def dataset_names(settings: Settings) -> list[str]:

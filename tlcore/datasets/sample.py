@@ -19,8 +19,9 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 from tlcore.datasets.dataset import Dataset, Incoming
 from tlcore.datasets.edits import read_state
 from tlcore.datasets.importing import Progress, import_dataset
-from tlcore.datasets.locks import alone
+from tlcore.locks import lock_file
 from tlcore.settings import Settings
+from tlcore.storage import explained_os_errors
 
 SAMPLE_NAME = "Sample - drawn images"
 SAMPLE_TITLE = "Drawn sample"
@@ -61,7 +62,9 @@ def ensure_sample(settings: Settings, *, progress: Progress | None = None) -> Da
     """
     folder = settings.datasets / SAMPLE_NAME
     if not folder.is_dir():
-        with alone(settings.datasets, "sample"):
+        with explained_os_errors(f"Nothing can be written below {str(settings.datasets)!r}"):
+            settings.datasets.mkdir(parents=True, exist_ok=True)
+        with lock_file(settings.datasets / ".sample.lock"):
             if not folder.is_dir():
                 files = sample_files()
                 return import_dataset(SAMPLE_NAME, files, settings, progress=progress).dataset

@@ -17,15 +17,15 @@ from tlcore.datasets.edits import DatasetState, Version, read_state, version
 from tlcore.datasets.importing import ImportReport as ImportReport
 from tlcore.datasets.importing import add_to_dataset as add_to_dataset
 from tlcore.datasets.importing import import_dataset as import_dataset
-from tlcore.datasets.locks import discard, lock_dataset, publish
 from tlcore.datasets.manifest import FILE as ENTRIES
-from tlcore.datasets.manifest import check_name, dataset_names, folder_of, taken
+from tlcore.datasets.manifest import check_name, dataset_names, folder_of, lock_dataset, taken
 from tlcore.datasets.quality_report import memory_version, read_memory
 from tlcore.datasets.sources import read_folder as read_folder
 from tlcore.datasets.sources import unused_files as unused_files
 from tlcore.datasets.thumbnails import forget_thumbnails
 from tlcore.datasets.thumbnails import thumbnail as thumbnail
 from tlcore.errors import BadDataset
+from tlcore.locks import discard_folder, publish_folder
 from tlcore.settings import Settings
 from tlcore.storage import holds_any
 
@@ -113,10 +113,10 @@ def delete_dataset(name: str, settings: Settings) -> None:
         BadDataset: no such set, or images are being added to it.
     """
     folder = folder_of(name, settings)
-    with lock_dataset(folder, wait=False) as is_free:
+    with lock_dataset(folder, timeout=0) as is_free:
         _check_idle(name, is_free)
         forget_thumbnails(folder, settings)
-        discard(folder)
+        discard_folder(folder)
 
 
 def rename_dataset(name: str, new_name: str, settings: Settings) -> None:
@@ -127,9 +127,9 @@ def rename_dataset(name: str, new_name: str, settings: Settings) -> None:
     """
     folder = folder_of(name, settings)
     check_name(new_name)
-    with lock_dataset(folder, wait=False) as is_free:
+    with lock_dataset(folder, timeout=0) as is_free:
         _check_idle(name, is_free)
-        if not publish(folder, folder.with_name(new_name)):
+        if not publish_folder(folder, folder.with_name(new_name)):
             raise taken(new_name)
 
 

@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.image_io import read
-from tlcore.datasets.locks import remove_leftovers, work_folder
 from tlcore.datasets.sample import PAINTERS, draw_sample
 from tlcore.errors import BadImage, RunError
 from tlcore.evaluation.judged import SplitPredictions
@@ -28,6 +27,7 @@ from tlcore.export import predict
 from tlcore.export.bundle_card import card
 from tlcore.export.bundle_check import CHECKS, FORMATS, Check, Format, Pages, check
 from tlcore.export.progress import Progress
+from tlcore.locks import remove_leftovers, work_folder
 from tlcore.models.catalog import backbone
 from tlcore.models.model import LoadedModel
 from tlcore.settings import Limits, Settings

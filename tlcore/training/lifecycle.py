@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tlcore.errors import RunError
+from tlcore.locks import acquire_lock, is_locked
 from tlcore.models.catalog import backbone
 from tlcore.settings import PROJECT, Settings
 from tlcore.storage import explained_os_errors, sync_folder, write_json
@@ -22,13 +23,13 @@ from tlcore.training import checkpoint
 from tlcore.training.checkpoint import Checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.history import trim
-from tlcore.training.locks import GLANCE, held, hold
 from tlcore.training.records import CONFIG, EVENTS, PROCESS, check_model, read_or_note, read_process
 from tlcore.training.run import RunInfo
 from tlcore.training.status import FINISHED, outcome_of, reserve_room, set_aside
 from tlcore.training.store import folder_of, run_info, unknown
 
 _GONE = ".gone-"  # begins the name of a run's folder while it is deleted
+GLANCE = 0.2  # s within which a process that only checks the lock has released it
 HALF_MADE = 60.0  # s after which a run that is still being made has been given up
 
 
@@ -53,7 +54,7 @@ def _make_folder(config: RunConfig, settings: Settings) -> tuple[Path, int]:
     folder = settings.runs / name
     making.mkdir()
     try:
-        lock = hold(making / "run.lock")
+        lock = acquire_lock(making / "run.lock")
         with _let_go_on_error(lock):
             write_json(making / CONFIG, config.to_json())
             reserve_room(making)
@@ -76,7 +77,9 @@ def _sweep(settings: Settings) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     for folder in settings.runs.glob(".[0-9]*"):
         with suppress(OSError):
-            if time.time() - folder.stat().st_mtime > HALF_MADE and not held(folder / "run.lock"):
+            if time.time() - folder.stat().st_mtime > HALF_MADE and not is_locked(
+                folder / "run.lock"
+            ):
                 shutil.rmtree(folder)
 
 
@@ -137,7 +140,7 @@ def _hold(folder: Path, settings: Settings) -> int:
         RunError: it is at work, or has been deleted in this moment.
     """
     try:
-        return hold(folder / "run.lock", patience=GLANCE)
+        return acquire_lock(folder / "run.lock", timeout=GLANCE)
     except BlockingIOError as error:
         raise RunError(
             f"Expected a run that has ended. Received {folder.name}, which is at work. Stop it "
@@ -169,7 +172,7 @@ def kill_run(run: str, settings: Settings) -> None:
         RunError: no such run, or it lives without a process group of its own.
     """
     folder = folder_of(run, settings)
-    if not held(folder / "run.lock"):
+    if not is_locked(folder / "run.lock"):
         return
     process = read_process(folder)  # written by whoever holds the lock now
     if process is None:

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tlcore.errors import DamagedFile
+from tlcore.locks import is_locked
 from tlcore.storage import is_full, read_json_or, write_file, write_json
-from tlcore.training.locks import held
 from tlcore.training.records import CHECKPOINT, CONFIG, EARLIER, EVENTS, MODEL, OUTCOME, SPLIT
 
 QUEUED, RUNNING, FINISHED, STOPPED, FAILED = "queued", "running", "finished", "stopped", "failed"
@@ -118,9 +118,7 @@ def outcome_of(folder: Path, *, ended: bool = False) -> Outcome | None:
     Raises:
         DamagedFile: outcome.json cannot be read.
     """
-    alive = not ended and held(
-        folder / "run.lock"
-    )  # first: an outcome is written before the lock goes
+    alive = not ended and is_locked(folder / "run.lock")  # first: the outcome is written before
     written = _read(folder / OUTCOME)
     if written:
         return written

@@ -7,19 +7,19 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import TLCoreError
+from tlcore.locks import acquire_lock, is_locked
 from tlcore.settings import Settings
 from tlcore.storage import explain_os_error, is_disk_error, sync_files
 from tlcore.training.config import read_config
 from tlcore.training.history import Event, EventLog
-from tlcore.training.locks import held, turn
 from tlcore.training.recipe import train
 from tlcore.training.records import CHECKPOINT, CONFIG, EVENTS, MODEL, OUTCOME
 from tlcore.training.status import (
@@ -33,6 +33,7 @@ from tlcore.training.status import (
 )
 
 NICENESS = 10  # the page and its answers come first
+QUEUE_POLL = 0.5  # s between two looks while waiting for a turn
 LEARNED = (EVENTS, CHECKPOINT, MODEL)  # on disk before the outcome speaks of them
 TAKEN_BACK = Outcome(STOPPED, 0.0, None, "It was taken back before its turn came.")
 
@@ -49,7 +50,7 @@ def work(
     """
     start = time.time()
     try:
-        with turn(
+        with _turn(
             settings.runs / ".turns",
             settings.runs_at_once,
             may_go=lambda: _is_next(folder),
@@ -62,6 +63,36 @@ def work(
     outcome = _on_disk(folder, outcome)
     write_outcome(folder, outcome)
     return outcome
+
+
+@contextmanager
+def _turn(
+    folder: Path, places: int, *, may_go: Callable[[], bool], given_up: Callable[[], bool]
+) -> Iterator[bool]:
+    """Wait until one of ``places`` is free and ``may_go()`` holds; keep the place meanwhile.
+
+    Yields:
+        Whether there is a place: False once ``given_up()`` holds before the turn came.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = None
+    while descriptor is None and not given_up():
+        if may_go():
+            descriptor = _free_place(folder, places)
+        if descriptor is None:
+            time.sleep(QUEUE_POLL)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _free_place(folder: Path, places: int) -> int | None:
+    for place in range(places):
+        with suppress(BlockingIOError):
+            return acquire_lock(folder / f"{place}.lock")
+    return None
 
 
 def _on_disk(folder: Path, outcome: Outcome) -> Outcome:
@@ -108,7 +139,7 @@ def _is_next(folder: Path) -> bool:
     """Whether no run that came earlier still waits."""
     earlier = (other for other in folder.parent.glob("[!.]*") if other.name < folder.name)
     return not any(
-        held(other / "run.lock") and waits(other) and not (other / OUTCOME).exists()
+        is_locked(other / "run.lock") and waits(other) and not (other / OUTCOME).exists()
         for other in earlier
     )
 
