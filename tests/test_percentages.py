@@ -62,4 +62,4 @@ def test_an_interval_never_reads_as_one_value() -> None:
     assert bounds(0.897, 0.9731) == "90–97"
     assert bounds(0.9989, 0.99996) == "99.9–100.0"
     assert bounds(0.0, 0.0008) == "0.0–0.1"
-    assert proportion_of(4999, 5000).short == ">99% (99.9–100.0)"
+    assert proportion_of(4999, 5000).short_text == ">99% (99.9–100.0)"

@@ -67,11 +67,11 @@ def _compare(page: Any, found: Evaluation) -> None:
     figures = [each for each in (found.accuracy, found.balanced_accuracy)]
     shown = exact("table.figures data")
     assert shown[:3] == [*(each.value for each in figures), found.macro_f1]
-    assert found.majority.accuracy.value in shown
+    assert found.majority_baseline.accuracy.value in shown
     assert found.log_loss in shown
     assert found.calibration.error in shown
     cells = [int(each.inner_text()) for each in page.locator("#matrix td").all()]
-    assert cells == [number for row in found.matrix for number in row]
+    assert cells == [number for row in found.confusion_matrix for number in row]
     brackets = page.inner_text("table.figures")
     assert f"({found.accuracy.low * 100:.0f}–{found.accuracy.high * 100:.0f}" in brackets
 

@@ -11,7 +11,7 @@ from tlcore.datasets.edits import relabel
 from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
 from tlcore.datasets.splits import SplitPlan, split_dataset
 from tlcore.datasets.store import load_state
-from tlcore.evaluation.corrections import came_after
+from tlcore.evaluation.corrections import corrected_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import start_run
@@ -64,7 +64,7 @@ def test_from_a_mistake_to_its_repair(
     tab.page.get_by_text("Change on the validation part").wait_for()
     later = list_runs(real)[0]
     assert later.id in tab.page.url
-    assert came_after(later) == run
+    assert corrected_run(later) == run
     assert later.images == {"train": later.images["train"], "val": later.images["val"]}
     tab.page.get_by_text("Of the same").wait_for()
     assert tab.page.get_by_text("had another label before").count()

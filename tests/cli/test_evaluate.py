@@ -26,7 +26,7 @@ def test_evaluate_as_json_and_as_a_table(settings: Settings, tmp_path: Path) -> 
     assert table.returncode == 0
     assert "judged by its validation part" in table.stdout
     again = answer(settings, "runs", "evaluate", run.id, "--split", "val")  # kept: no network
-    assert msgspec.convert(again, Evaluation).accuracy.words in table.stdout
+    assert msgspec.convert(again, Evaluation).accuracy.text in table.stdout
 
 
 @pytest.mark.parametrize(

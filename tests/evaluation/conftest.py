@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.images import write_patches
-from tlcore.export.bundle_check import Check
+from tlcore.export.bundle_check import FormatCheck
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
@@ -57,19 +57,19 @@ class Bundle:
     run: str
     zip: Path
     folder: Path
-    checks: list[Check]
+    checks: list[FormatCheck]
     told: list[tuple[int, int, str]]  # what its making said
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory, finished: Finished) -> Bundle:
-    from tlcore.export.bundle import make_bundle
+    from tlcore.export.bundle import write_bundle
 
     place = tmp_path_factory.mktemp("bundle")
     told: list[tuple[int, int, str]] = []
     target = place / "bundle.zip"
     settings, run = finished.settings, finished.run
-    checks = make_bundle(run, target, settings, lambda *step: told.append(step))
+    checks = write_bundle(run, target, settings, lambda *step: told.append(step))
     with zipfile.ZipFile(target) as archive:
         archive.extractall(place)
     return Bundle(settings, run, target, place / f"bundle-{run}", checks, told)

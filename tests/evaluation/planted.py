@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tlcore.datasets.dataset import Sample
-from tlcore.evaluation.judged import UNKNOWN, SplitPredictions
+from tlcore.evaluation.judged import NOT_PREDICTED, SplitPredictions
 
 
 def judged(
@@ -30,7 +30,7 @@ def judged(
         samples,
         np.array(labels, np.int64),
         np.log(np.maximum(np.array(probabilities, np.float32), np.float32(1e-30))),
-        np.array(imagenet or [UNKNOWN] * len(labels), np.int64),
+        np.array(imagenet or [NOT_PREDICTED] * len(labels), np.int64),
     )
 
 

@@ -57,10 +57,10 @@ def test_a_breed_that_training_never_met_counts_as_its_group(run: tuple[Settings
     """The dogs count as dogs, not as birds, of which training has more."""
     settings, info = run
     found = evaluate_run(settings, info.id)
-    assert found.imagenet is not None
+    assert found.imagenet_accuracy is not None
     assert found.images == 15
-    assert found.imagenet.value >= 12 / 15  # 4 of 15 by the most frequent label
-    assert found.majority.label == "birds"
+    assert found.imagenet_accuracy.value >= 12 / 15  # 4 of 15 by the most frequent label
+    assert found.majority_baseline.label == "birds"
 
 
 def test_an_image_of_a_group_that_training_never_met_gets_no_label(

@@ -11,19 +11,19 @@ import pandas as pd
 
 from tlcore.datasets.dataset import Sample
 from tlcore.evaluation.batch_table import (
-    Head,
-    agreement,
-    baseline_of,
-    baseline_score,
-    head_score,
-    table_of,
-    together,
+    BatchHead,
+    build_batch_table,
+    compute_agreement,
+    compute_baseline_score,
+    compute_head_score,
+    count_pairs,
+    fit_batch_baseline,
 )
 from tlcore.models.predictions import BriefPrediction, Certainty
 from tlcore.ui.compare.answers import search
 
 DOG, CAT = 207, 281  # golden retriever, tabby
-HEAD = Head("first", ("cat", "dog"))
+HEAD = BatchHead("first", ("cat", "dog"))
 PARTS = {"a": "train", "b": "train", "c": "val", "d": "val"}
 
 
@@ -47,41 +47,43 @@ ROWS = answered(
 
 
 def test_agreement_scores_and_order() -> None:
-    baseline = baseline_of(ROWS, PARTS)
+    baseline = fit_batch_baseline(ROWS, PARTS)
     assert baseline is not None
     assert dict(baseline.classes) == {DOG: "dog", CAT: "cat"}
-    frame = table_of(ROWS, [HEAD], baseline, PARTS)
+    frame = build_batch_table(ROWS, [HEAD], baseline, PARTS)
     assert frame.iloc[0]["file"] == "c.jpg"  # the one on which they disagree
     assert frame.iloc[0]["disagreement"] == np.float64(0.7)
     assert frame["agree"].sum() == 3
     assert frame.iloc[0]["imagenet"] == "tabby"
     assert frame.iloc[0]["group"] == "cats, small and big"
-    base, head = baseline_score(frame), head_score(frame)
-    assert (base.right, base.images) == (1, 2)
-    assert (head.right, head.images) == (2, 2)
+    base, head = compute_baseline_score(frame), compute_head_score(frame)
+    assert (base.correct, base.images) == (1, 2)
+    assert (head.correct, head.images) == (2, 2)
 
 
 def test_no_head_is_judged_by_what_it_learned_from() -> None:
     """The second head gives what the first gives; of the two validation images it knows one."""
     rows = [(sample, (*briefs, briefs[-1])) for sample, briefs in ROWS]
-    other = Head("second", ("dog", "cat"), frozenset({"c"}))
-    frame = table_of(rows, [HEAD, other], baseline_of(ROWS, PARTS), PARTS)
+    other = BatchHead("second", ("dog", "cat"), frozenset({"c"}))
+    frame = build_batch_table(rows, [HEAD, other], fit_batch_baseline(ROWS, PARTS), PARTS)
     assert frame.set_index("file")["head 2"].tolist() == ["cat", "cat", "dog", "dog"]
-    score = head_score(frame, 2)
-    assert (score.right, score.images) == (0, 1)
-    alone = table_of(ROWS, [Head("first", ("cat", "dog"), frozenset({"d"}))], None, PARTS)
-    assert (head_score(alone).right, head_score(alone).images) == (1, 1)
+    score = compute_head_score(frame, 2)
+    assert (score.correct, score.images) == (0, 1)
+    alone = build_batch_table(
+        ROWS, [BatchHead("first", ("cat", "dog"), frozenset({"d"}))], None, PARTS
+    )
+    assert (compute_head_score(alone).correct, compute_head_score(alone).images) == (1, 1)
 
 
 def test_without_training_images_nothing_is_claimed() -> None:
     rows = ROWS[2:]
-    assert baseline_of(rows, PARTS) is None
-    frame = table_of(rows, [HEAD], None, PARTS)
+    assert fit_batch_baseline(rows, PARTS) is None
+    frame = build_batch_table(rows, [HEAD], None, PARTS)
     assert frame["agree"].isna().all()
     assert frame["disagreement"].isna().all()
-    without_head = table_of([(s, b[:1]) for s, b in rows], [], None, PARTS)
+    without_head = build_batch_table([(s, b[:1]) for s, b in rows], [], None, PARTS)
     assert "head" not in without_head
-    assert head_score(without_head).images == 0
+    assert compute_head_score(without_head).images == 0
 
 
 def test_what_nobody_can_know_is_blank() -> None:
@@ -97,7 +99,7 @@ def test_what_nobody_can_know_is_blank() -> None:
         ("h", "car", car, 0.5, 0, 0.6),
     )
     parts = {"a": "train", "b": "train", "e": "train", "h": "val"}
-    frame = table_of(rows, [HEAD], baseline_of(rows, parts), parts)
+    frame = build_batch_table(rows, [HEAD], fit_batch_baseline(rows, parts), parts)
     written = pd.read_csv(io.StringIO(frame.to_csv(index=False)), dtype=str, keep_default_na=False)
     by_file = written.set_index("file")
     columns = ["label", "head_right", "imagenet_as_label", "agree"]
@@ -108,21 +110,21 @@ def test_what_nobody_can_know_is_blank() -> None:
     assert by_file.loc["g.jpg", "disagreement"] == ""
     row = next(row for row in json.loads(frame.to_json(orient="records")) if row["file"] == "g.jpg")
     assert [row[column] for column in columns] == [None] * 4
-    assert (agreement(frame).right, agreement(frame).images) == (3, 3)
-    base, head = baseline_score(frame), head_score(frame)
-    assert (base.right, base.images, base.unlabelled) == (1, 1, 0)
+    assert (compute_agreement(frame).correct, compute_agreement(frame).images) == (3, 3)
+    base, head = compute_baseline_score(frame), compute_head_score(frame)
+    assert (base.correct, base.images, base.unlabelled) == (1, 1, 0)
     assert head.images == 0  # of cars it knows nothing
-    assert together(frame, "imagenet", "label")[1] == ["car", "cat", "dog", "no label"]
+    assert count_pairs(frame, "imagenet", "label")[1] == ["car", "cat", "dog", "no label"]
 
 
 def test_the_heat_map_counts_every_image_once() -> None:
-    frame = table_of(ROWS, [HEAD], baseline_of(ROWS, PARTS), PARTS)
-    rows, columns, counts = together(frame, "imagenet", "head")
+    frame = build_batch_table(ROWS, [HEAD], fit_batch_baseline(ROWS, PARTS), PARTS)
+    rows, columns, counts = count_pairs(frame, "imagenet", "head")
     assert rows == ["tabby", "golden retriever"]
     assert columns == ["cat", "dog"]
     assert counts.tolist() == [[2, 1], [0, 1]]
     many = pd.DataFrame({"imagenet": [f"class {n}" for n in range(20)], "head": ["x"] * 20})
-    rows, _, counts = together(many, "imagenet", "head")
+    rows, _, counts = count_pairs(many, "imagenet", "head")
     assert rows[-1] == "others"
     assert counts.sum() == 20
 

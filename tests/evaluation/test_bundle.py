@@ -21,8 +21,8 @@ from tests.evaluation.conftest import Bundle
 from tests.evaluation.odd import odd_files, turned
 from tlcore.datasets.image_io import read
 from tlcore.errors import RunError, StorageError
-from tlcore.export.bundle import IMAGES, LITERT, NEEDED, make_bundle
-from tlcore.export.bundle_check import FORMATS, Pages, check, read_checks
+from tlcore.export.bundle import IMAGES, LITERT, NEEDED, write_bundle
+from tlcore.export.bundle_check import FORMATS, ExpectedPredictions, check_format, read_checks
 from tlcore.locks import remove_leftovers
 from tlcore.percentages import percent
 from tlcore.settings import PROJECT, Settings
@@ -56,12 +56,14 @@ def test_every_format_was_compared_and_is_there(bundle: Bundle) -> None:
     assert [each.format for each in bundle.checks] == list(FORMATS)
     for each in bundle.checks:
         form = FORMATS[each.format]
-        assert each.offered, each.fault
+        assert each.included, each.error
         assert each.images == IMAGES
-        assert each.greatest is not None
-        assert each.greatest <= (form.tolerance or 0.5)
+        assert each.max_difference is not None
+        assert each.max_difference <= (form.tolerance or 0.5)
         assert (bundle.folder / form.file).exists()
-    assert [each for each in bundle.checks if each.greatest] != []  # it was measured, not assumed
+    assert [
+        each for each in bundle.checks if each.max_difference
+    ] != []  # it was measured, not assumed
     assert read_checks(bundle.zip) == bundle.checks
     assert [step for step, _, _ in bundle.told] == list(range(10))
     assert {steps for _, steps, _ in bundle.told} == {10}
@@ -80,8 +82,8 @@ def test_the_card_says_what_was_measured(bundle: Bundle) -> None:
     accuracy = percent(run.info.val_accuracy, 1)
     assert f"Validation accuracy {accuracy}, 95% interval" in card
     for each in bundle.checks:
-        assert f"{each.greatest:.1e}" in card
-        assert f"{each.agreed} of {IMAGES}" in card
+        assert f"{each.max_difference:.1e}" in card
+        assert f"{each.same_class} of {IMAGES}" in card
     assert "blocks from conv_dw_12 on" in card
     assert str(bundle.settings.home) not in card
 
@@ -100,22 +102,22 @@ def test_a_format_that_differs_or_fails_is_named_and_left_out(
     folder = tmp_path / "bundle"
     shutil.copytree(bundle.folder, folder)
     paths = odd_files(tmp_path)[:3]
-    swapped = Pages(tuple(paths), page(bundle, paths)[:, ::-1], ("blue", "green"))
-    apart = check(FORMATS["keras"], folder, swapped)
-    assert not apart.offered
-    assert "Its answers differ by up to" in apart.fault
+    swapped = ExpectedPredictions(tuple(paths), page(bundle, paths)[:, ::-1], ("blue", "green"))
+    apart = check_format(FORMATS["keras"], folder, swapped)
+    assert not apart.included
+    assert "Its answers differ by up to" in apart.error
     (folder / "model.tflite").write_bytes(b"no network")
-    broken = check(FORMATS["tflite"], folder, swapped)
-    assert not broken.offered
-    assert broken.greatest is None
-    assert "It did not answer" in broken.fault
+    broken = check_format(FORMATS["tflite"], folder, swapped)
+    assert not broken.included
+    assert broken.max_difference is None
+    assert "It did not answer" in broken.error
 
 
 def test_a_run_without_a_network_has_no_bundle(bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="Expected the id of a run"):
-        make_bundle("none", tmp_path / "a.zip", bundle.settings, lambda *step: None)
+        write_bundle("none", tmp_path / "a.zip", bundle.settings, lambda *step: None)
     with pytest.raises(StorageError, match="Expected a file in a folder that is there"):
-        make_bundle(bundle.run, tmp_path / "no" / "a.zip", bundle.settings, lambda *step: None)
+        write_bundle(bundle.run, tmp_path / "no" / "a.zip", bundle.settings, lambda *step: None)
 
 
 def test_a_full_disk_leaves_no_half_bundle(bundle: Bundle, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from tlcore.export import predict
-from tlcore.export.bundle import WRITERS, deployable
-from tlcore.export.bundle_check import Check
+from tlcore.export.bundle import WRITERS, build_deployable
+from tlcore.export.bundle_check import FormatCheck
 
 RUNTIMES = ("keras", "tensorflow", "ai_edge_litert", "tflite_runtime")
 # As if some packages were not installed.
@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pixels = keras.Input((8, 8, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(pixels)
     logits = keras.layers.Dense(2, kernel_initializer="ones")(pooled)
-    model = deployable(keras.Model(pixels, keras.layers.Activation("softmax")(logits)), "tf")
+    model = build_deployable(keras.Model(pixels, keras.layers.Activation("softmax")(logits)), "tf")
     for name in ("keras", "saved_model", "tflite"):
         WRITERS[name](model, place)
     about = {"labels": ["ant", "bee"], "size": 8, "fit": "crop", "run": "1"}
@@ -118,9 +118,9 @@ def test_a_damaged_file_of_the_bundle_is_named(folder: Path, tmp_path: Path, nam
 def test_a_difference_is_told_by_its_size(
     greatest: float, agreed: int, points: str, images: str, judge: bool
 ) -> None:
-    found = Check("tflite-int8", images=32, greatest=greatest, agreed=agreed)
+    found = FormatCheck("tflite-int8", images=32, max_difference=greatest, same_class=agreed)
     advice = " Judge it by your own images before you use it." if judge else ""
-    assert found.words == (
+    assert found.text == (
         f"The greatest difference of a probability is {points}. {images} another class.{advice}"
     )
     assert found.differs == (greatest > 0.001)

@@ -49,7 +49,7 @@ def test_sentence_interval_and_test_never_contradict_each_other() -> None:
                 assert found.p == pytest.approx(p, rel=1e-9)
                 outside = not found.low <= 0 <= found.high
                 assert (found.verdict != "no clear change") == outside == (p < 0.05)
-                assert outside == (found.beside("it").find("neither clearly") < 0)
+                assert outside == (found.sentence("it").find("neither clearly") < 0)
                 low, high = newcombe(*counts)
                 if changed:
                     exact = binomtest(changed - lost, changed).proportion_ci(method="exact")

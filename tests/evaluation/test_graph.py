@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from tlcore.export.bundle import PREPROCESSING, WRITERS, deployable
+from tlcore.export.bundle import PREPROCESSING, WRITERS, build_deployable
 from tlcore.export.bundle_check import FORMATS
 from tlcore.models.catalog import BACKBONES, MODES
 from tlcore.models.model import preprocess
@@ -43,7 +43,7 @@ def expected(trained: keras.Model, mode: str) -> np.ndarray:
 @pytest.mark.parametrize("mode", MODES)
 def test_bytes_in_probabilities_out(mode: str, units: int) -> None:
     trained = small(units)
-    model = deployable(trained, mode)
+    model = build_deployable(trained, mode)
     assert model.input.dtype == "uint8"
     answers = np.asarray(model(pixels()))
     np.testing.assert_allclose(answers, expected(trained, mode), atol=2e-6)
@@ -57,7 +57,7 @@ def test_every_mode_of_the_catalogue_is_known() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_plain_keras_loads_it_in_safe_mode(mode: str, tmp_path: Path) -> None:
-    model = deployable(small(1), mode)
+    model = build_deployable(small(1), mode)
     WRITERS["keras"](model, tmp_path)
     file = tmp_path / FORMATS["keras"].file
     loaded = keras.models.load_model(file, compile=False, safe_mode=True)
@@ -67,7 +67,7 @@ def test_plain_keras_loads_it_in_safe_mode(mode: str, tmp_path: Path) -> None:
 def test_a_reversal_of_colours_survives_every_format(tmp_path: Path) -> None:
     """Keras has no layer for it, so it is the one operation among the layers."""
     trained = small(3)
-    model = deployable(trained, "caffe")
+    model = build_deployable(trained, "caffe")
     for writer in WRITERS.values():
         writer(model, tmp_path)
     np.save(tmp_path / "pixels.npy", pixels())

@@ -12,26 +12,26 @@ from tlcore.evaluation.intervals import (
     mean_of,
     paired_difference,
     proportion_of,
-    wilson,
+    wilson_interval,
 )
 
 
 def test_wilson_on_half_of_a_hundred() -> None:
     """(p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with p = ½, n = 100, z = 1.96."""
-    low, high = wilson(0.5, 100)
+    low, high = wilson_interval(0.5, 100)
     assert low == pytest.approx(0.40383, abs=1e-5)
     assert high == pytest.approx(0.59617, abs=1e-5)
 
 
 def test_wilson_never_leaves_what_is_possible() -> None:
-    assert wilson(1.0, 10)[1] == 1.0
-    assert wilson(0.0, 10)[0] == 0.0
-    assert wilson(0.5, 0) == (0.0, 1.0)
+    assert wilson_interval(1.0, 10)[1] == 1.0
+    assert wilson_interval(0.0, 10)[0] == 0.0
+    assert wilson_interval(0.5, 0) == (0.0, 1.0)
 
 
 def test_a_share_says_its_doubt() -> None:
-    assert proportion_of(144, 153).words == "94% (89–97, 153 images)"
-    assert proportion_of(1, 1).words == "100% (21–100, 1 image)"
+    assert proportion_of(144, 153).text == "94% (89–97, 153 images)"
+    assert proportion_of(1, 1).text == "100% (21–100, 1 image)"
 
 
 @pytest.mark.parametrize(("right", "images"), [(3, 2), (-1, 2), (0, 0)])
@@ -54,7 +54,7 @@ def test_the_mean_of_two_unequal_shares_by_hand() -> None:
     one, other = proportion_of(9, 10), proportion_of(20, 40)
     found = mean_of([one, other])
     assert found.value == pytest.approx(0.7)
-    low, high = wilson(0.7, 32)
+    low, high = wilson_interval(0.7, 32)
     below = np.hypot(0.9 - one.low, 0.5 - other.low) / 2
     above = np.hypot(one.high - 0.9, other.high - 0.5) / 2
     assert found.low == pytest.approx(min(low, 0.7 - below))

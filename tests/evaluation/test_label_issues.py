@@ -16,8 +16,8 @@ from tests.images import write_patches
 from tests.training.test_train import SMALL
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.store import open_dataset
-from tlcore.evaluation.embedding import Features
-from tlcore.evaluation.label_issues import find_label_issues, rank
+from tlcore.evaluation.embedding import RunFeatures
+from tlcore.evaluation.label_issues import find_label_issues, rank_labels
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
@@ -26,14 +26,14 @@ from tlcore.training.provenance import read_or_write_split
 ENOUGH = 0.6  # of the flipped labels among the first tenth of the suspects
 
 
-def planted(labels: list[int]) -> Features:
+def planted(labels: list[int]) -> RunFeatures:
     classes = ("ants", "bees")
     samples = tuple(
         Sample(f"{place}.jpg", Path(f"{place}.jpg"), f"{place:064x}", classes[label], "train")
         for place, label in enumerate(labels)
     )
     values = np.zeros((len(labels), 1), np.float32)
-    return Features("planted", classes, samples, np.array(labels), values, 0)
+    return RunFeatures("planted", classes, samples, np.array(labels), values, 0)
 
 
 def test_the_ranking_by_hand() -> None:
@@ -42,18 +42,24 @@ def test_the_ranking_by_hand() -> None:
     Margins with thresholds taken off: 0.3 + 0.6, 0.1 + 0.4, −0.4 − 0.1, 0.1 + 0.4, −0.1 + 0.2.
     """
     probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.2, 0.8], [0.4, 0.6]])
-    found = rank(planted([0, 0, 0, 1, 1]), probabilities)
+    found = rank_labels(planted([0, 0, 0, 1, 1]), probabilities)
     assert [each.sample.file for each in found][0:2] == ["2.jpg", "4.jpg"]
     assert [each.margin for each in found] == pytest.approx([-0.5, 0.1, 0.5, 0.5, 0.9])
-    assert [each.doubted for each in found] == [True, False, False, False, False]
+    assert [each.likely_wrong for each in found] == [True, False, False, False, False]
     first = found[0]
-    assert (first.suggested, first.own, first.other) == ("bees", 0.2, 0.8)
+    assert (first.suggested, first.label_probability, first.suggested_probability) == (
+        "bees",
+        0.2,
+        0.8,
+    )
 
 
 def test_a_class_of_which_nobody_is_sure_is_not_doubted_as_a_whole() -> None:
     """Bees get 0.4 themselves, always: less than ants do, and yet as much as bees ever get."""
     probabilities = np.array([[0.95, 0.05]] * 5 + [[0.6, 0.4]] * 5)
-    assert not any(each.doubted for each in rank(planted([0] * 5 + [1] * 5), probabilities))
+    assert not any(
+        each.likely_wrong for each in rank_labels(planted([0] * 5 + [1] * 5), probabilities)
+    )
 
 
 def test_a_copy_is_never_judged_by_a_head_that_learned_from_the_other(
@@ -71,7 +77,9 @@ def test_a_copy_is_never_judged_by_a_head_that_learned_from_the_other(
     config = RunConfig(
         str(tmp_path / "set"), backbone="MobileNet-0.25", size=64, epochs=30, learning_rate=0.01
     )
-    own = [each.own for each in find_label_issues(real, _divided(real, config)).ranking]
+    own = [
+        each.label_probability for each in find_label_issues(real, _divided(real, config)).ranking
+    ]
     assert len(own) == 48
     assert np.mean(own) < 0.6  # 0.76 where the copies are in two folds
 

@@ -18,8 +18,8 @@ from tests.evaluation.made import REAL, stored, trained, write_parts
 from tests.images import write_patches
 from tests.training.test_train import SMALL
 from tlcore.datasets.geometry import fit
-from tlcore.evaluation.predictions import Answers, predict_split, stored_predictions
-from tlcore.inference.tasks import answers, evaluate_run
+from tlcore.evaluation.predictions import ImagePredictions, predict_split, stored_predictions
+from tlcore.inference.tasks import evaluate_run, predict_files
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.provenance import images_of
@@ -79,9 +79,9 @@ def asked_for(settings: Settings, info: RunInfo, part: str) -> list[str]:
     """Judge a part; return the files that the network was asked for."""
     asked: list[str] = []
 
-    def ask(paths: Sequence[Path]) -> Answers:
+    def ask(paths: Sequence[Path]) -> ImagePredictions:
         asked.extend(path.name for path in paths)
-        return answers(settings, info.id, paths)
+        return predict_files(settings, info.id, paths)
 
     predict_split(info.id, part, settings, ask)
     return asked
@@ -149,8 +149,8 @@ def test_an_interrupted_review_goes_on_from_there(
         if number == 8:
             raise KeyboardInterrupt
 
-    def ask(paths: Sequence[Path]) -> Answers:
-        return answers(home, run.id, paths)
+    def ask(paths: Sequence[Path]) -> ImagePredictions:
+        return predict_files(home, run.id, paths)
 
     with pytest.raises(KeyboardInterrupt):
         predict_split(run.id, "val", home, ask, click)

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.planted import drawn, judged
-from tlcore.evaluation.calibration import calibration
-from tlcore.evaluation.evaluation import evaluate
+from tlcore.evaluation.calibration import compute_calibration
+from tlcore.evaluation.evaluation import compute_evaluation
 from tlcore.evaluation.intervals import proportion_of
-from tlcore.evaluation.metrics import class_figures
+from tlcore.evaluation.metrics import compute_class_metrics
 from tlcore.export import report_charts as charts
 from tlcore.export import report_charts as marks
 from tlcore.export.report_sections import MATRIX, _matrix, _pairs, _weakest
@@ -61,7 +61,7 @@ def test_a_bar_is_as_long_as_its_share_and_its_interval_lies_on_it() -> None:
 
 
 def test_every_bin_is_a_dot_at_its_place() -> None:
-    drawing = charts.reliability(calibration([0.95, 0.95, 0.55], [True, True, False]))
+    drawing = charts.reliability(compute_calibration([0.95, 0.95, 0.55], [True, True, False]))
     dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', drawing)
     assert [float(x) for x, _, _ in dots] == pytest.approx([58 + 0.55 * 220, 58 + 0.95 * 220])
     assert [float(y) for _, y, _ in dots] == [14 + 220, 14]
@@ -81,12 +81,12 @@ def test_shares_are_rounded_and_exact(value: float | None, shown: str) -> None:
 def test_names_of_folders_stay_text() -> None:
     assert marks.text('<img src="x" onerror=a>') == "&lt;img src=&quot;x&quot; onerror=a&gt;"
     many = drawn(400, MATRIX + 1, seed=1)
-    assert "<td>" in _pairs(evaluate(many, drawn(60, MATRIX + 1, 2, "train"), ""))
+    assert "<td>" in _pairs(compute_evaluation(many, drawn(60, MATRIX + 1, 2, "train"), ""))
 
 
 def test_the_matrix_holds_every_count() -> None:
     found = judged([0, 0, 1, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7], [0.1, 0.9]])
-    drawing = _matrix(evaluate(found, found, ""))
+    drawing = _matrix(compute_evaluation(found, found, ""))
     assert re.findall(r"<td [^>]+>(\d+)</td>", drawing) == ["1", "1", "1", "2"]
 
 
@@ -121,4 +121,4 @@ def test_a_class_is_called_less_recognised_only_where_that_is_more_than_chance(
     for index, (hits, number) in enumerate(zip(right, images, strict=True)):
         matrix[index, (index + 1) % len(right)] += number - hits
     labels = tuple(f"class {index}" for index in range(len(right)))
-    assert _weakest(class_figures(matrix, labels)).startswith(words)
+    assert _weakest(compute_class_metrics(matrix, labels)).startswith(words)

@@ -16,23 +16,23 @@ from tlcore.datasets.store import load_state
 from tlcore.errors import RunError, UnknownName
 from tlcore.evaluation.comparison import compare_runs
 from tlcore.evaluation.corrections import (
-    came_after,
-    corrected_since,
-    dataset_of,
+    corrected_run,
+    count_changes,
+    current_labels,
     keep_splits,
-    labels_now,
-    note_after,
+    load_run_dataset,
+    save_corrected_run,
 )
-from tlcore.evaluation.embedding import embed
+from tlcore.evaluation.embedding import compute_embedding
 from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.label_issues import find_label_issues
 from tlcore.evaluation.predictions import (
-    Answers,
+    ImagePredictions,
     evaluated_split,
     predict_split,
     stored_predictions,
 )
-from tlcore.inference.tasks import answers, evaluate_run
+from tlcore.inference.tasks import evaluate_run, predict_files
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import ENTRY, make_room
@@ -56,10 +56,12 @@ def run(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
 
 
 def asked_of(settings: Settings, info: RunInfo, part: str) -> SplitPredictions:
-    return predict_split(info.id, part, settings, lambda paths: answers(settings, info.id, paths))
+    return predict_split(
+        info.id, part, settings, lambda paths: predict_files(settings, info.id, paths)
+    )
 
 
-def refuse(paths: Sequence[Path]) -> Answers:
+def refuse(paths: Sequence[Path]) -> ImagePredictions:
     raise AssertionError(f"asked again about {len(paths)} images")
 
 
@@ -78,9 +80,9 @@ def test_test_images_never_reach_a_fit(run: RunInfo, home: Settings) -> None:
 def test_evaluation_on_either_part(run: RunInfo, home: Settings) -> None:
     assert evaluated_split(run.id, home) == "test"
     found = evaluate_run(home, run.id)
-    assert (found.part, found.images) == ("test", 2 * PARTS["test"])
-    assert found.imagenet is not None
-    assert sum(map(sum, found.matrix)) == found.images
+    assert (found.split, found.images) == ("test", 2 * PARTS["test"])
+    assert found.imagenet_accuracy is not None
+    assert sum(map(sum, found.confusion_matrix)) == found.images
     by_validation = evaluate_run(home, run.id, "val")
     assert by_validation.accuracy.value == pytest.approx(run.val_accuracy)
     assert by_validation.log_loss == pytest.approx(run.val_loss, abs=1e-4)
@@ -142,10 +144,10 @@ def test_a_constant_model_on_17_to_2(real: Settings, tmp_path: Path) -> None:
     name = stored(real, write_parts(tmp_path / "files", counts), "uneven")
     run = trained(real, RunConfig(name, epochs=1, learning_rate=1e-6, **REAL))
     found = evaluate_run(real, run.id)
-    assert found.matrix == ((17, 0), (2, 0))
+    assert found.confusion_matrix == ((17, 0), (2, 0))
     assert found.accuracy.value == pytest.approx(17 / 19)
     assert found.balanced_accuracy.value == 0.5
-    assert found.accuracy == found.majority.accuracy
+    assert found.accuracy == found.majority_baseline.accuracy
     assert found.warnings[0].startswith("It says “ants” to every image")
     assert any("2 images only" in words for words in found.warnings)
 
@@ -160,24 +162,24 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
         relabel(name, [key], "ants" if truth[key] == "bees" else "bees", real)
     recipe = RunConfig(name, epochs=15, learning_rate=0.01, **REAL)
     first = trained(real, recipe)
-    suspects = find_label_issues(real, first.id).doubted
+    suspects = find_label_issues(real, first.id).issues
     assert {suspect.sample.key for suspect in suspects} == set(wrong)
     for suspect in suspects:
         assert suspect.suggested == truth[suspect.sample.key]
         relabel(name, [suspect.sample.key], suspect.suggested, real)
-    state = dataset_of(first, real)
+    state = load_run_dataset(first, real)
     assert state is not None
-    relabelled, excluded = corrected_since(first, state)
+    relabelled, excluded = count_changes(first, state)
     assert (sum(relabelled.values()), excluded) == (3, 0)
     assert keep_splits(first, state, real) == 40
     second = trained(real, recipe)
-    note_after(second, first.id)
-    assert came_after(second) == first.id
-    assert came_after(first) == ""
+    save_corrected_run(second, first.id)
+    assert corrected_run(second) == first.id
+    assert corrected_run(first) == ""
     files = [[s.file for s in images_of(info, "val")] for info in (first, second)]
     assert files[0] == files[1]
     found = compare_runs(
-        asked_of(real, first, "val"), asked_of(real, second, "val"), labels_now(second, real)
+        asked_of(real, first, "val"), asked_of(real, second, "val"), current_labels(second, real)
     )
     assert (found.images, found.left_out) == (8, 0)
     assert found.difference.value >= 0
@@ -188,33 +190,33 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
 def test_what_is_excluded_counts_no_more_and_comes_back(run: RunInfo, home: Settings) -> None:
     key = images_of(run, "val")[0].key
     exclude("insects", [key], home)
-    state = dataset_of(run, home)
+    state = load_run_dataset(run, home)
     assert state is not None
-    assert corrected_since(run, state) == ({"train": 0, "val": 0, "test": 0}, 1)
+    assert count_changes(run, state) == ({"train": 0, "val": 0, "test": 0}, 1)
     judged = asked_of(home, run, "val")
-    found = compare_runs(judged, judged, labels_now(run, home))
+    found = compare_runs(judged, judged, current_labels(run, home))
     assert (found.images, found.left_out) == (15, 1)
-    assert corrected_since(run, undo("insects", home)) == ({"train": 0, "val": 0, "test": 0}, 0)
+    assert count_changes(run, undo("insects", home)) == ({"train": 0, "val": 0, "test": 0}, 0)
 
 
 def test_a_folder_or_a_deleted_set_cannot_be_mended(run: RunInfo, home: Settings) -> None:
     (home.datasets / "insects").rename(home.datasets / ".insects")
-    assert dataset_of(run, home) is None
-    assert labels_now(run, home) is None
+    assert load_run_dataset(run, home) is None
+    assert current_labels(run, home) is None
     (home.datasets / ".insects").rename(home.datasets / "insects")
-    assert dataset_of(run, home) is not None
+    assert load_run_dataset(run, home) is not None
     folder = replace(run, config=replace(run.config, dataset="/some/folder"))
-    assert dataset_of(folder, home) is None
+    assert load_run_dataset(folder, home) is None
 
 
 def test_features_that_are_gone_are_computed_anew(run: RunInfo, home: Settings) -> None:
     find_label_issues(home, run.id)
-    before = embed(home, run.id)
-    assert len(before.samples) == before.of == 2 * sum(PARTS.values())
+    before = compute_embedding(home, run.id)
+    assert len(before.samples) == before.total == 2 * sum(PARTS.values())
     assert before.computed == 2 * PARTS["test"]  # no run has looked at these
-    assert embed(home, run.id).computed == 0
+    assert compute_embedding(home, run.id).computed == 0
     make_room(home.features, 0)
-    after = embed(home, run.id)
-    assert after.computed == after.of
+    after = compute_embedding(home, run.id)
+    assert after.computed == after.total
     np.testing.assert_allclose(after.points, before.points, atol=1e-3)
     assert {sample.split for sample in after.samples} == set(PARTS)

@@ -20,7 +20,7 @@ from tests.images import write_patches
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
 from tlcore.errors import RunError, UnknownName
-from tlcore.export.script import script_of, write_script
+from tlcore.export.script import render_script, write_script
 from tlcore.export.script_steps import ODD, PLAIN, TURNED, _reading, reading
 from tlcore.settings import Limits, Settings
 from tlcore.training.config import RunConfig
@@ -37,7 +37,7 @@ def rerun(run: str, settings: Settings, data: Path, place: Path) -> str:
 
 def rerun_notebook(run: str, settings: Settings, data: Path, place: Path) -> str:
     """The same with the cells of its notebook, one after the other."""
-    book = json.loads(script_of(run, ".ipynb", settings))
+    book = json.loads(render_script(run, ".ipynb", settings))
     code = ["".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code"]
     code[0] = code[0].replace('"images"', repr(str(data)))
     (place / "cells.py").write_text("\n\n".join(code), encoding="utf-8")
@@ -109,7 +109,7 @@ def test_real_images_to_within_one(real: Settings, shared: Path, tmp_path: Path)
 def test_it_holds_only_what_the_run_used(real: Settings, tmp_path: Path) -> None:
     data = write_patches(tmp_path / "set", classes=2)
     run = trained(RunConfig(str(data), epochs=1, **SMALL), real)
-    text = script_of(run, ".py", real)
+    text = render_script(run, ".py", real)
     ast.parse(text)
     for word in ("Dropout", "view", "sample_weight", "waited", "unfreeze", "I;16", "tlcore"):
         assert word not in text, word
@@ -124,7 +124,7 @@ def test_it_holds_only_what_the_run_used(real: Settings, tmp_path: Path) -> None
     )
     assert (called.returncode, called.stdout) == (2, "")
     assert called.stderr == "Expected the folder of the images: python script.py FOLDER\n"
-    book = json.loads(script_of(run, ".ipynb", real))
+    book = json.loads(render_script(run, ".ipynb", real))
     assert (book["nbformat"], book["nbformat_minor"]) == (4, 5)
     code = ["".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code"]
     for cell in code[1:]:
@@ -166,9 +166,9 @@ from PIL import Image, ImageOps
 
 def test_what_has_no_script_says_why(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="ending"):
-        script_of("none", ".txt", settings)
+        render_script("none", ".txt", settings)
     with pytest.raises(RunError, match="Expected the id of a run"):
-        script_of("none", ".py", settings)
+        render_script("none", ".py", settings)
     done = tlcore(settings, "runs", "script", "none", tmp_path / "a.py")
     assert done.returncode == 1
     assert "Expected the id of a run" in done.stderr

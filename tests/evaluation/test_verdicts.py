@@ -12,8 +12,8 @@ from tests.cli.running import answer, tlcore
 from tests.evaluation.coloured import Counts, coloured_run
 from tests.evaluation.planted import judged
 from tlcore.evaluation.comparison import compare_stages
-from tlcore.evaluation.evaluation import evaluate
-from tlcore.inference.tasks import evaluate_run, report_run
+from tlcore.evaluation.evaluation import compute_evaluation
+from tlcore.inference.tasks import evaluate_run, write_run_report
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
@@ -53,21 +53,21 @@ def home(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def even(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
     run = coloured_run(home, tmp_path_factory.mktemp("even") / "pets", EVEN)
-    assert evaluate_run(home, run.id).matrix == ((59, 1), (2, 58))
+    assert evaluate_run(home, run.id).confusion_matrix == ((59, 1), (2, 58))
     return run
 
 
 @pytest.fixture(scope="module")
 def few(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
     run = coloured_run(home, tmp_path_factory.mktemp("few") / "insects", FEW)
-    matrix = evaluate_run(home, run.id).matrix
+    matrix = evaluate_run(home, run.id).confusion_matrix
     assert matrix == ((30, 0, 0, 0), (15, 5, 0, 0), (0, 0, 1, 0), (0, 0, 0, 0))
     return run
 
 
 def words_of(run: RunInfo, settings: Settings, folder: Path) -> str:
     """Everything that a run's report says, as one line."""
-    report_run(run.id, folder / "report.html", settings, lambda done, steps, words: None)
+    write_run_report(run.id, folder / "report.html", settings, lambda done, steps, words: None)
     body = (folder / "report.html").read_text(encoding="utf-8").split("</style>")[1]
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
@@ -141,11 +141,13 @@ def test_a_baseline_is_judged_by_the_same_images() -> None:
         base[place] = 1 - base[place]
     answers = [[0.9, 0.1] if said == 0 else [0.1, 0.9] for said in own]
     train = judged([0, 1, 1], [[0.9, 0.1]] * 3, "train", imagenet=[7, 8, 8])
-    found = evaluate(judged(labels, answers, imagenet=[7 + said for said in base]), train, "")
-    assert found.imagenet is not None and found.beside_imagenet is not None
-    assert (found.accuracy.right, found.imagenet.right) == (117, 107)
-    assert found.imagenet.high > found.accuracy.low  # the two intervals overlap
-    assert found.beside_imagenet.beside("ImageNet alone") == (
+    found = compute_evaluation(
+        judged(labels, answers, imagenet=[7 + said for said in base]), train, ""
+    )
+    assert found.imagenet_accuracy is not None and found.imagenet_difference is not None
+    assert (found.accuracy.count, found.imagenet_accuracy.count) == (117, 107)
+    assert found.imagenet_accuracy.high > found.accuracy.low  # the two intervals overlap
+    assert found.imagenet_difference.sentence("ImageNet alone") == (
         "It is better than ImageNet alone: 117 right against 107 of the same 120 images "
         "(+8.3 points, 95% interval +1.7 to +15.3)."
     )
@@ -163,7 +165,7 @@ def test_warnings_follow_what_was_to_be_seen(
     labels: list[int], answers: list[int], first: str
 ) -> None:
     said = judged(labels, [[0.9, 0.1] if each == 0 else [0.1, 0.9] for each in answers])
-    warnings = evaluate(said, said, "").warnings
+    warnings = compute_evaluation(said, said, "").warnings
     assert warnings[0].startswith(first)
     assert len([words for words in warnings if "says" in words]) == (first[:2] == "It")
 
@@ -172,7 +174,7 @@ def test_many_small_classes_are_one_warning() -> None:
     labels = [index for index in range(30) for _ in range(3)]
     rows = [[0.9 if index == label else 0.1 / 29 for index in range(30)] for label in labels]
     said = judged(labels, rows)
-    warnings = evaluate(said, said, "").warnings
+    warnings = compute_evaluation(said, said, "").warnings
     assert warnings == (
         "30 of 30 classes are judged by fewer than 10 images each, so the figures of any one of "
         "them may be far off.",

@@ -20,9 +20,9 @@ from tests.training.test_train import SMALL
 from tlcore.datasets.edits import relabel, rename_class
 from tlcore.datasets.store import load_state
 from tlcore.errors import WorkerDied
-from tlcore.evaluation.corrections import came_after
+from tlcore.evaluation.corrections import corrected_run
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.inference.tasks import evaluate_run, report_run
+from tlcore.inference.tasks import evaluate_run, write_run_report
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch
@@ -62,7 +62,7 @@ def run(made: RunInfo, empty_workspace: Settings) -> RunInfo:
 def cells(found: Evaluation) -> dict[str, int]:
     return {
         f"{true}-{said}": number
-        for true, row in enumerate(found.matrix)
+        for true, row in enumerate(found.confusion_matrix)
         for said, number in enumerate(row)
         if number
     }
@@ -81,7 +81,7 @@ def test_the_numbers_are_the_evaluations(
         assert shown["Log loss"] == f"{found.log_loss:.2f}"
         assert shown["Macro F1"] == f"{found.macro_f1:.2f}"
         assert shown["Balanced accuracy"].startswith(f"{found.balanced_accuracy.value:.0%} (")
-        assert found.majority.beside.words in texts(at)
+        assert found.majority_baseline.beside.words in texts(at)
         assert f"of the same {found.images} images" in texts(at)
         table = at.dataframe[0].value
         assert table["Images"].tolist() == [each.images for each in found.per_class]
@@ -127,7 +127,7 @@ def test_a_cell_leads_to_its_images_and_their_repair(
     at.button(key="mend-again").click().run()
     assert started == [run.config]
     newest = list_runs(empty_workspace)[0]
-    assert came_after(newest) == run.id
+    assert corrected_run(newest) == run.id
     assert newest.id in at.query_params["run"]
 
 
@@ -206,7 +206,7 @@ def test_a_corrected_test_label_is_said_beside_the_figures(
     later = trained(empty_workspace, run.config)
     words = "1 of 14 labels was changed after seeing this model's answers"
     report = tmp_path / "report.html"
-    report_run(later.id, report, empty_workspace, lambda *_: None)
+    write_run_report(later.id, report, empty_workspace, lambda *_: None)
     assert words in html.unescape(report.read_text("utf-8"))
     told = tlcore(empty_workspace, "runs", "evaluate", later.id).stdout
     assert words in told
@@ -295,7 +295,7 @@ def test_the_map_counts_images_left_out_of_judging_apart(
     right = 0
     for part in ("train", "val", "test"):
         found = evaluate_run(empty_workspace, run.id, part)
-        right += found.accuracy.right
+        right += found.accuracy.count
     at = opened("Fine-tune", run=run.id, view="map")
     at.segmented_control(key="map-colour").set_value("Right or wrong").run()
     assert not at.exception
@@ -331,7 +331,7 @@ def test_a_review_that_was_interrupted_is_not_mixed_with_the_resumed_model(
     class Dying(lent):
         def ask(self, task: str, *args: object) -> object:
             asked.append(task)
-            if asked.count("tlcore.inference.tasks:answers") == 2:
+            if asked.count("tlcore.inference.tasks:predict_files") == 2:
                 raise WorkerDied("It was killed.")
             return super().ask(task, *args)
 

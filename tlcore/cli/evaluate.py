@@ -10,10 +10,11 @@ from typing import TextIO
 
 from tlcore.cli.options import Subparsers, add_json, write_json
 from tlcore.datasets.dataset import SPLIT_NAMES
-from tlcore.evaluation.corrections import corrections_of
-from tlcore.evaluation.evaluation import Evaluation, no_label
+from tlcore.evaluation.corrections import count_corrections
+from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
 from tlcore.evaluation.intervals import Proportion
-from tlcore.evaluation.predictions import Answers, Ask, evaluation_of
+from tlcore.evaluation.predictions import ImagePredictions, Predictor
+from tlcore.evaluation.predictions import evaluate as evaluate_run
 from tlcore.percentages import points
 from tlcore.settings import Settings
 from tlcore.training.store import run_info
@@ -32,8 +33,8 @@ def add(subparsers: Subparsers) -> None:
 
 
 def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    found = evaluation_of(args.id, args.split, settings, ask_of(args.id, settings))
-    corrections = corrections_of(run_info(args.id, settings), found.part, settings)
+    found = evaluate_run(args.id, args.split, settings, ask_of(args.id, settings))
+    corrections = count_corrections(run_info(args.id, settings), found.split, settings)
     if args.json:
         row = dataclasses.asdict(corrections) | {"sentences": corrections.sentences}
         write_json(out, dataclasses.asdict(found) | {"corrections": row})
@@ -43,39 +44,41 @@ def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     return 0
 
 
-def ask_of(run: str, settings: Settings) -> Ask:
+def ask_of(run: str, settings: Settings) -> Predictor:
     """Return a run's network, which is loaded when it is first asked."""
 
-    def ask(paths: Sequence[Path]) -> Answers:
-        from tlcore.inference.tasks import answers
+    def ask(paths: Sequence[Path]) -> ImagePredictions:
+        from tlcore.inference.tasks import predict_files
 
-        return answers(settings, run, paths)
+        return predict_files(settings, run, paths)
 
     return ask
 
 
 def _lines(found: Evaluation) -> Iterator[str]:
-    yield f"{found.run}, judged by its {SPLIT_NAMES[found.part]} part"
+    yield f"{found.run}, judged by its {SPLIT_NAMES[found.split]} part"
     rows = {
-        "accuracy": found.accuracy.words,
-        "balanced accuracy": found.balanced_accuracy.words,
+        "accuracy": found.accuracy.text,
+        "balanced accuracy": found.balanced_accuracy.text,
         "macro F1": f"{found.macro_f1:.3f}",
         "log loss": f"{found.log_loss:.3f}",
-        "calibration error": f"{points(found.calibration.error)}: {found.calibration.words}",
-        f"always “{found.majority.label}”": found.majority.accuracy.words,
-        "ImageNet alone": _share(found.imagenet),
+        "calibration error": f"{points(found.calibration.error)}: {found.calibration.advice}",
+        f"always “{found.majority_baseline.label}”": found.majority_baseline.accuracy.text,
+        "ImageNet alone": _share(found.imagenet_accuracy),
     }
     if found.imagenet_unlabelled:
-        rows["ImageNet alone"] += f"; {no_label(found.imagenet_unlabelled)}"
-    if found.two_class:
-        rows["area under ROC"] = f"{found.two_class.roc_area:.3f}"
-        rows["average precision"] = f"{found.two_class.average_precision:.3f}"
+        rows["ImageNet alone"] += f"; {unlabelled_note(found.imagenet_unlabelled)}"
+    if found.binary:
+        rows["area under ROC"] = f"{found.binary.roc_auc:.3f}"
+        rows["average precision"] = f"{found.binary.average_precision:.3f}"
     width = max(map(len, rows))
     yield from (f"{name:{width}}  {value}" for name, value in rows.items())
     yield ""
-    yield found.majority.beside.beside(f"always saying “{found.majority.label}”")
-    if found.beside_imagenet:
-        yield found.beside_imagenet.beside("ImageNet alone")
+    yield found.majority_baseline.difference.sentence(
+        f"always saying “{found.majority_baseline.label}”"
+    )
+    if found.imagenet_difference:
+        yield found.imagenet_difference.sentence("ImageNet alone")
     yield ""
     yield from _table(found)
     yield from (f"! {words}" for words in found.warnings)
@@ -84,7 +87,7 @@ def _lines(found: Evaluation) -> Iterator[str]:
 def _table(found: Evaluation) -> Iterator[str]:
     width = max(5, *(len(each.label) for each in found.per_class))
     yield f"{'class':{width}}  {'precision':28}  {'recall':28}  said as"
-    for each, row in zip(found.per_class, found.matrix, strict=True):
+    for each, row in zip(found.per_class, found.confusion_matrix, strict=True):
         said = ", ".join(
             f"{number} {name}" for name, number in zip(found.classes, row, strict=True) if number
         )
@@ -93,4 +96,4 @@ def _table(found: Evaluation) -> Iterator[str]:
 
 
 def _share(share: Proportion | None) -> str:
-    return UNKNOWN if share is None else share.words
+    return UNKNOWN if share is None else share.text

@@ -37,9 +37,9 @@ def add(actions: Subparsers) -> None:
 
 def export(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     run_info(args.id, settings)  # first: a wrong id is known at once
-    from tlcore.export.bundle import make_bundle  # loads TensorFlow
+    from tlcore.export.bundle import write_bundle  # loads TensorFlow
 
-    checks = _told(args, lambda tell: make_bundle(args.id, args.file, settings, tell))
+    checks = _told(args, lambda tell: write_bundle(args.id, args.file, settings, tell))
     if args.json:
         rows = [dataclasses.asdict(each) | {"offered": each.offered} for each in checks]
         write_json(out, {"file": args.file, "formats": rows})
@@ -65,9 +65,9 @@ def script(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 def report(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     run_info(args.id, settings)
-    from tlcore.inference.tasks import report_run  # loads TensorFlow
+    from tlcore.inference.tasks import write_run_report  # loads TensorFlow
 
-    _told(args, lambda tell: report_run(args.id, args.file, settings, tell))
+    _told(args, lambda tell: write_run_report(args.id, args.file, settings, tell))
     write_json(out, {"file": args.file}) if args.json else out.write(f"{args.file}\n")
     return 0
 

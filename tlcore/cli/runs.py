@@ -16,7 +16,7 @@ from tlcore.cli.options import Subparsers, add_json, write_json
 from tlcore.cli.train import epoch_row
 from tlcore.errors import TLCoreError
 from tlcore.evaluation.comparison import compare_runs
-from tlcore.evaluation.corrections import labels_now
+from tlcore.evaluation.corrections import current_labels
 from tlcore.evaluation.predictions import common_split, predict_split
 from tlcore.percentages import percent
 from tlcore.settings import Settings
@@ -120,11 +120,11 @@ def _verdict(earlier: str, later: str, settings: Settings) -> dict[str, Any]:
             predict_split(run, part, settings, evaluate.ask_of(run, settings))
             for run in (earlier, later)
         )
-        result = compare_runs(first, second, labels_now(run_info(later, settings), settings))
+        result = compare_runs(first, second, current_labels(run_info(later, settings), settings))
     except TLCoreError as error:
         return pair | {"error": str(error)}
     return pair | {
-        "part": result.part,
+        "part": result.split,
         "pictures": result.images,
         "left_out": result.left_out,
         "relabelled": result.relabelled,

@@ -19,7 +19,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
-class Baseline:
+class ImageNetBaseline:
     """A label for ImageNet's classes, learned by counting."""
 
     classes: Mapping[int, str]  # index of an ImageNet class that came first in training → label
@@ -31,7 +31,7 @@ class Baseline:
         return self.classes.get(index) or self.groups.get(imagenet_groups()[index])
 
 
-def learn_baseline(best: Sequence[int], labels: Sequence[str]) -> Baseline:
+def fit_imagenet_baseline(best: Sequence[int], labels: Sequence[str]) -> ImageNetBaseline:
     """Count which label each ImageNet class and group goes with; ties go to the first in order.
 
     Args:
@@ -41,7 +41,7 @@ def learn_baseline(best: Sequence[int], labels: Sequence[str]) -> Baseline:
     if not best:
         raise ValueError("Expected images of the training part to count on. Received none.")
     groups = imagenet_groups()
-    return Baseline(
+    return ImageNetBaseline(
         _majorities(zip(best, labels, strict=True)),
         _majorities((groups[index], label) for index, label in zip(best, labels, strict=True)),
         len(best),

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from tlcore.datasets.dataset import UNLABELLED, Sample
-from tlcore.evaluation.baselines import Baseline, learn_baseline
+from tlcore.evaluation.baselines import ImageNetBaseline, fit_imagenet_baseline
 from tlcore.models.imagenet import imagenet_classes, imagenet_groups
 from tlcore.models.predictions import BriefPrediction
 from tlcore.training.provenance import Splits
 
-Answered = Sequence[
+LabelledPredictions = Sequence[
     tuple[Sample, tuple[BriefPrediction, ...]]
 ]  # ImageNet's answer first, then the heads'
 ROWS = 14  # ImageNet classes in the heat map; the others make one row
@@ -29,7 +29,7 @@ NO_LABEL = "no label"
 
 
 @dataclass(frozen=True)
-class Head:
+class BatchHead:
     """A head that was asked."""
 
     title: str
@@ -41,28 +41,31 @@ class Head:
 class Score:
     """How many of the labelled validation images are right."""
 
-    right: int
+    correct: int
     images: int
     unlabelled: int = 0  # of the images, those that the baseline gives no label: not right
 
 
-def label_of(sample: Sample) -> str | None:
+def sample_label(sample: Sample) -> str | None:
     """Return an image's label; None for an image that has none."""
     return None if sample.label in ("", UNLABELLED) else sample.label
 
 
-def baseline_of(answered: Answered, parts: Splits) -> Baseline | None:
+def fit_batch_baseline(answered: LabelledPredictions, parts: Splits) -> ImageNetBaseline | None:
     """Count on the labelled training images among those answered; None where there are none."""
     train = [
         (row[0].index, label)
         for sample, row in answered
-        if parts.get(sample.sha256) == "train" and (label := label_of(sample))
+        if parts.get(sample.sha256) == "train" and (label := sample_label(sample))
     ]
-    return learn_baseline(*map(list, zip(*train, strict=True))) if train else None
+    return fit_imagenet_baseline(*map(list, zip(*train, strict=True))) if train else None
 
 
-def table_of(
-    answered: Answered, heads: Sequence[Head], baseline: Baseline | None, parts: Splits
+def build_batch_table(
+    answered: LabelledPredictions,
+    heads: Sequence[BatchHead],
+    baseline: ImageNetBaseline | None,
+    parts: Splits,
 ) -> pd.DataFrame:
     """Return one row an image, the greatest disagreement first.
 
@@ -78,7 +81,7 @@ def table_of(
     for sample, (first, *others) in answered:
         row: dict[str, Any] = {
             "file": sample.file,
-            "label": label_of(sample),
+            "label": sample_label(sample),
             "part": parts.get(sample.sha256, ""),
             "imagenet": names[first.index].replace("_", " "),
             "wnid": wnids[first.index],
@@ -99,7 +102,7 @@ def table_of(
 
 
 def _head_columns(
-    number: int, head: Head, brief: BriefPrediction, sample: Sample
+    number: int, head: BatchHead, brief: BriefPrediction, sample: Sample
 ) -> dict[str, object]:
     answer = head.classes[brief.index]
     return {
@@ -117,7 +120,7 @@ def _column(number: int, what: str = "") -> str:
     return full.replace(" ", "_") if number == 1 else full
 
 
-def _agreement(row: dict[str, Any], head: Head) -> dict[str, object]:
+def _agreement(row: dict[str, Any], head: BatchHead) -> dict[str, object]:
     """Return whether ImageNet's class and the first head agree, and how surely they do not."""
     other = row["imagenet_as_label"]
     agree = row["head"] == other if other in head.classes else None
@@ -125,20 +128,20 @@ def _agreement(row: dict[str, Any], head: Head) -> dict[str, object]:
     return {"agree": agree, "disagreement": {True: 0.0, False: sure, None: None}[agree]}
 
 
-def _right(answer: str, head: Head, sample: Sample) -> bool | None:
+def _right(answer: str, head: BatchHead, sample: Sample) -> bool | None:
     """Whether an answer is right; None where the image has no label that the head knows."""
-    label = label_of(sample)
+    label = sample_label(sample)
     return answer == label if label in head.classes else None
 
 
-def baseline_score(frame: pd.DataFrame) -> Score:
+def compute_baseline_score(frame: pd.DataFrame) -> Score:
     """Return the score of ImageNet's classes alone on the labelled validation images."""
     val = frame[(frame["part"] == "val") & frame["label"].notna()]
     right = int((val["imagenet_as_label"] == val["label"]).sum())
     return Score(right, len(val), int(val["imagenet_as_label"].isna().sum()))
 
 
-def head_score(frame: pd.DataFrame, number: int = 1) -> Score:
+def compute_head_score(frame: pd.DataFrame, number: int = 1) -> Score:
     """Return head ``number``'s score on the validation images that it has not learned from."""
     if _column(number) not in frame:
         return Score(0, 0)
@@ -146,7 +149,7 @@ def head_score(frame: pd.DataFrame, number: int = 1) -> Score:
     return _score(frame[new][_column(number, "right")])
 
 
-def agreement(frame: pd.DataFrame) -> Score:
+def compute_agreement(frame: pd.DataFrame) -> Score:
     """Return on how many images both agree, of those for which both have one of its classes."""
     return _score(frame["agree"]) if "agree" in frame else Score(0, 0)
 
@@ -156,13 +159,13 @@ def _score(right: pd.Series) -> Score:
     return Score(int(judged.astype(bool).sum()), len(judged))
 
 
-def together(
+def count_pairs(
     frame: pd.DataFrame, what: str, against: str
 ) -> tuple[list[str], list[str], np.ndarray]:
     """Count how often each of ImageNet's classes (or groups) goes with each label.
 
     Args:
-        frame: as ``table_of`` gives it.
+        frame: as ``build_batch_table`` gives it.
         what: "imagenet" or "group", the rows.
         against: "head" or "label", the columns.
 

@@ -22,14 +22,14 @@ ENOUGH = 100
 
 
 @dataclass(frozen=True)
-class Bin:
+class CalibrationBin:
     """The answers given with about the same probability: a point of the reliability diagram."""
 
     low: float  # bounds of the probability; the upper one belongs to the next bin
     high: float
     confidence: float  # mean probability of the answers in it, 0…1
     accuracy: float  # share of them that were right, 0…1
-    answers: int  # at least one
+    images: int  # at least one
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Calibration:
     error: float  # expected calibration error, 0…1
     confidence: float  # mean probability of its answers, 0…1
     accuracy: float  # share of them that were right, 0…1
-    answers: int
-    bins: tuple[Bin, ...] = ()  # those that hold answers, least sure first
+    images: int
+    bins: tuple[CalibrationBin, ...] = ()  # those that hold answers, least sure first
 
     @property
-    def words(self) -> str:
+    def advice(self) -> str:
         """One plain sentence on how far its percentages can be trusted."""
-        if self.answers < ENOUGH:
-            few = "1 image is" if self.answers == 1 else f"{self.answers} images are"
+        if self.images < ENOUGH:
+            few = "1 image is" if self.images == 1 else f"{self.images} images are"
             return (
                 f"{few} too few to tell how far its percentages can be trusted ({ENOUGH} would do)"
             )
@@ -59,7 +59,7 @@ class Calibration:
         return "it is right more often than its percentages say"
 
 
-def calibration(confidences: Sequence[float], right: Sequence[bool]) -> Calibration:
+def compute_calibration(confidences: Sequence[float], right: Sequence[bool]) -> Calibration:
     """Return the calibration of answers given with these probabilities; at least one."""
     sure, correct = np.asarray(confidences, np.float64), np.asarray(right, np.float64)
     if not len(sure) == len(correct) > 0:
@@ -69,9 +69,13 @@ def calibration(confidences: Sequence[float], right: Sequence[bool]) -> Calibrat
         )
     place = np.minimum((sure * BINS).astype(int), BINS - 1)
     bins = tuple(_bin(int(at), sure[place == at], correct[place == at]) for at in np.unique(place))
-    off = sum(each.answers * abs(each.confidence - each.accuracy) for each in bins)
+    off = sum(each.images * abs(each.confidence - each.accuracy) for each in bins)
     return Calibration(off / len(sure), float(sure.mean()), float(correct.mean()), len(sure), bins)
 
 
-def _bin(at: int, sure: npt.NDArray[np.float64], correct: npt.NDArray[np.float64]) -> Bin:
-    return Bin(at / BINS, (at + 1) / BINS, float(sure.mean()), float(correct.mean()), len(sure))
+def _bin(
+    at: int, sure: npt.NDArray[np.float64], correct: npt.NDArray[np.float64]
+) -> CalibrationBin:
+    return CalibrationBin(
+        at / BINS, (at + 1) / BINS, float(sure.mean()), float(correct.mean()), len(sure)
+    )

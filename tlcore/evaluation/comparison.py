@@ -45,7 +45,7 @@ from tlcore.training.stage_predictions import (
 CHANCE = 0.05  # p below which a difference is called more than chance
 
 Labels = Mapping[str, str]  # sha256 → the present label; what is excluded is not in it
-Right = npt.NDArray[np.bool_]  # (n,) whether each image was answered rightly
+Correctness = npt.NDArray[np.bool_]  # (n,) whether each image was answered rightly
 
 
 class Verdict(StrEnum):
@@ -71,17 +71,17 @@ class Difference:
     verdict: Verdict
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """Return it with its doubt: "+3.3 points, 95% interval −1.2 to +7.9"."""
         interval = f"{signed(self.low)} to {signed(self.high)}"
         return f"{signed_points(self.value)}, 95% interval {interval}"
 
     @property
-    def chance(self) -> str:
+    def p_text(self) -> str:
         """Return "p = 0.013"; three figures, so that 0.0497 does not read as 0.05."""
         return "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3g}"
 
-    def beside(self, name: str) -> str:
+    def sentence(self, name: str) -> str:
         """Return a sentence on the second model beside a first of this name."""
         clause = {
             Verdict.BETTER: f"better than {name}",
@@ -89,19 +89,19 @@ class Difference:
             Verdict.UNCLEAR: f"neither clearly better nor clearly worse than {name}",
         }[self.verdict]
         return (
-            f"It is {clause}: {self.second.right:,} right against {self.first.right:,} of the "
-            f"same {count(self.second.images, 'image')} ({self.words})."
+            f"It is {clause}: {self.second.count:,} right against {self.first.count:,} of the "
+            f"same {count(self.second.images, 'image')} ({self.text})."
         )
 
 
 @dataclass(frozen=True)
-class Side:
+class ChangedPrediction:
     """An image that only one of two runs gets right."""
 
     sample: Sample  # with the label by which both are judged
     before: str  # what the first run says
     after: str  # what the second run says
-    sure: float  # probability that the second run gives its own answer, 0…1
+    confidence: float  # probability that the second run gives its own answer, 0…1
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,13 @@ class RunComparison:
 
     first: str  # the runs' ids
     second: str
-    part: str
+    split: str
     images: int  # judged by both
     left_out: int  # judged by one of them only, or excluded since
     relabelled: int  # whose label has changed since the first run
     difference: Difference  # of the second run beside the first
-    gained: tuple[Side, ...]  # wrong before, right after; the surest first
-    lost: tuple[Side, ...]  # right before, wrong after; the surest first
+    gained: tuple[ChangedPrediction, ...]  # wrong before, right after; the surest first
+    lost: tuple[ChangedPrediction, ...]  # right before, wrong after; the surest first
 
     @property
     def sentence(self) -> str:
@@ -124,21 +124,21 @@ class RunComparison:
         change = self.difference
         counts = (
             f"Of the same {count(self.images, 'image')}, which neither run learned from, the "
-            f"earlier one got {change.first.right:,} right and the later one "
-            f"{change.second.right:,}: {change.gained:,} changed for the better, {change.lost:,} "
+            f"earlier one got {change.first.count:,} right and the later one "
+            f"{change.second.count:,}: {change.gained:,} changed for the better, {change.lost:,} "
             "for the worse."
         )
         if not change.gained and not change.lost:
             return f"{counts} No image changed sides."
         if change.verdict is Verdict.UNCLEAR:
-            return f"{counts} That is no clear change: it may well be chance ({change.chance})."
+            return f"{counts} That is no clear change: it may well be chance ({change.p_text})."
         return (
             f"{counts} The later run is {change.verdict}, by more than chance would explain "
-            f"({change.chance})."
+            f"({change.p_text})."
         )
 
 
-def judge_difference(first: Right, second: Right) -> Difference:
+def judge_difference(first: Correctness, second: Correctness) -> Difference:
     """Judge a second model beside a first by whether each got the same images right.
 
     Args:
@@ -227,7 +227,7 @@ def compare_runs(
     was = np.array([before for _, before, _ in rows], np.bool_)
     is_ = np.array([after for _, _, after in rows], np.bool_)
     return RunComparison(
-        first.run, second.run, second.part, len(rows),
+        first.run, second.run, second.split, len(rows),
         left_out=len(places[0].keys() | places[1].keys()) - len(rows),
         relabelled=sum(first.samples[places[0][sha]].label != labels[sha] for sha in common),
         difference=judge_difference(was, is_),
@@ -246,14 +246,14 @@ def _places(judged: SplitPredictions) -> dict[str, int]:
 
 def _row(
     first: SplitPredictions, second: SplitPredictions, before: int, after: int, label: str
-) -> tuple[Side, bool, bool]:
+) -> tuple[ChangedPrediction, bool, bool]:
     old = second.samples[after]
     sample = Sample(old.file, old.path, old.sha256, label, old.split)
-    was = first.classes[first.answers[before]]
-    is_ = second.classes[second.answers[after]]
-    side = Side(sample, was, is_, float(second.confidence[after]))
+    was = first.classes[first.predicted[before]]
+    is_ = second.classes[second.predicted[after]]
+    side = ChangedPrediction(sample, was, is_, float(second.confidence[after]))
     return side, was == label, is_ == label
 
 
-def _surest_first(sides: list[Side]) -> tuple[Side, ...]:
-    return tuple(sorted(sides, key=lambda side: (-side.sure, side.sample.file)))
+def _surest_first(sides: list[ChangedPrediction]) -> tuple[ChangedPrediction, ...]:
+    return tuple(sorted(sides, key=lambda side: (-side.confidence, side.sample.file)))

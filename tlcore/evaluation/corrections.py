@@ -22,7 +22,7 @@ from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs
 
 
-def dataset_of(info: RunInfo, settings: Settings) -> DatasetState | None:
+def load_run_dataset(info: RunInfo, settings: Settings) -> DatasetState | None:
     """Return the stored set that a run learned from as it stands, or None.
 
     There is none for a folder read in place, nor where the set has been deleted or renamed.
@@ -35,9 +35,9 @@ def dataset_of(info: RunInfo, settings: Settings) -> DatasetState | None:
         return None
 
 
-def labels_now(info: RunInfo, settings: Settings) -> Labels | None:
+def current_labels(info: RunInfo, settings: Settings) -> Labels | None:
     """Return the present label of each image used, by sha256; None without a stored set."""
-    state = dataset_of(info, settings)
+    state = load_run_dataset(info, settings)
     return None if state is None else {i.entry.sha256: i.label for i in reversed(state.used)}
 
 
@@ -59,12 +59,12 @@ def keep_splits(info: RunInfo, state: DatasetState, settings: Settings) -> int:
     return len(given)
 
 
-def note_after(later: RunInfo, earlier: str) -> None:
+def save_corrected_run(later: RunInfo, earlier: str) -> None:
     """Write down which run's mistakes led to a run."""
     write_json(later.folder / AFTER, asdict(After(earlier)))
 
 
-def came_after(info: RunInfo) -> str:
+def corrected_run(info: RunInfo) -> str:
     """Return the run whose mistakes led to this one, or ""; also where that cannot be read."""
     try:
         return read_after(info.folder).run
@@ -82,35 +82,39 @@ def came_after(info: RunInfo) -> str:
 class Corrections:
     """Labels of a run's images that differ from what they were before, or are now."""
 
-    part: str  # by which the run is judged, one of SPLITS
-    judged: int  # images of that part
-    before: int  # of them, whose label was changed after an earlier run had answered
-    dropped: int  # images of an earlier run's same part that were excluded before this run
-    since: Mapping[str, int]  # part → labels changed since this run; empty where that is not known
-    excluded: int  # images of this run excluded since, of all parts
+    split: str  # by which the run is judged, one of SPLITS
+    images: int  # images of that part
+    changed_before: int  # of them, whose label was changed after an earlier run had answered
+    excluded_before: int  # images of an earlier run's same part that were excluded before this run
+    changed_since: Mapping[
+        str, int
+    ]  # part → labels changed since this run; empty where that is not known
+    excluded_since: int  # images of this run excluded since, of all parts
 
     @property
     def relabelled(self) -> int:
         """Labels changed since this run, of all parts."""
-        return sum(self.since.values())
+        return sum(self.changed_since.values())
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What has to be said beside the figures; none where no label was changed."""
-        part, lines = SPLIT_NAMES[self.part], []
-        if self.before:
+        part, lines = SPLIT_NAMES[self.split], []
+        if self.changed_before:
             lines.append(
-                f"{self.before:,} of {count(self.judged, 'label')} {_were(self.before)} changed "
+                f"{self.changed_before:,} of {count(self.images, 'label')} {_were(self.changed_before)} changed "  # noqa: E501
                 f"after seeing this model's answers (those of an earlier run, on the {part} part): "
                 "these figures may be too good."
             )
-        if self.dropped:
+        if self.excluded_before:
             lines.append(
-                f"{count(self.dropped, 'image')} of the {part} part {_were(self.dropped)} excluded "
+                f"{count(self.excluded_before, 'image')} of the {part} part {_were(self.excluded_before)} excluded "  # noqa: E501
                 "after an earlier run had answered: these figures may be too good."
             )
         if self.relabelled:
-            where = ", ".join(f"{n:,} {SPLIT_NAMES[part]}" for part, n in self.since.items() if n)
+            where = ", ".join(
+                f"{n:,} {SPLIT_NAMES[part]}" for part, n in self.changed_since.items() if n
+            )
             lines.append(
                 f"{count(self.relabelled, 'label')} corrected since this run ({where}): these "
                 "figures go by the labels it was trained with."
@@ -118,7 +122,7 @@ class Corrections:
         return tuple(lines)
 
 
-def corrections_of(info: RunInfo, part: str, settings: Settings) -> Corrections:
+def count_corrections(info: RunInfo, part: str, settings: Settings) -> Corrections:
     """Return what was corrected before a run, after earlier answers, and since.
 
     Args:
@@ -126,8 +130,8 @@ def corrections_of(info: RunInfo, part: str, settings: Settings) -> Corrections:
         part: by which it is judged, one of SPLITS.
         settings: where runs and datasets lie.
     """
-    state = dataset_of(info, settings)
-    since, excluded = ({}, 0) if state is None else corrected_since(info, state)
+    state = load_run_dataset(info, settings)
+    since, excluded = ({}, 0) if state is None else count_changes(info, state)
     earlier = (
         run
         for run in list_runs(settings)
@@ -139,7 +143,7 @@ def corrections_of(info: RunInfo, part: str, settings: Settings) -> Corrections:
     return Corrections(part, judged, before, dropped, since, excluded)
 
 
-def corrected_since(info: RunInfo, state: DatasetState) -> tuple[dict[str, int], int]:
+def count_changes(info: RunInfo, state: DatasetState) -> tuple[dict[str, int], int]:
     """Return how many labels of a run were changed since, by part, and how many images excluded.
 
     A class that was given another name as a whole counts as nothing.
@@ -156,13 +160,13 @@ def corrected_since(info: RunInfo, state: DatasetState) -> tuple[dict[str, int],
     return relabelled, excluded
 
 
-def without_confirmed(issues: LabelIssues, state: DatasetState | None) -> LabelIssues:
+def drop_confirmed(issues: LabelIssues, state: DatasetState | None) -> LabelIssues:
     """Return label issues without doubt where a person has confirmed the label."""
     if state is None:
         return issues
     confirmed = {item.key for item in state.items if item.confirmed}
     ranking = (
-        replace(each, doubted=each.doubted and each.sample.key not in confirmed)
+        replace(each, likely_wrong=each.likely_wrong and each.sample.key not in confirmed)
         for each in issues.ranking
     )
     return replace(issues, ranking=tuple(ranking))

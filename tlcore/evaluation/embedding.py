@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Features:
+class RunFeatures:
     """The pooled features of the images that could be read."""
 
     run: str
@@ -30,7 +30,7 @@ class Features:
     computed: int  # images whose features had to be computed now; 0: all were kept
 
 
-def features(settings: Settings, run: str, *parts: str) -> Features:
+def load_features(settings: Settings, run: str, *parts: str) -> RunFeatures:
     """Return the features of these parts of a run, without any view.
 
     What the cache has lost is computed anew, which loads TensorFlow: ask the inference process.
@@ -57,7 +57,7 @@ def features(settings: Settings, run: str, *parts: str) -> Features:
             "gone. Put them back, or start a new run."
         )
     labels = np.array([found.classes.index(sample.label) for sample in good], np.int64)
-    return Features(run, found.classes, tuple(good), labels, values, len(missing))
+    return RunFeatures(run, found.classes, tuple(good), labels, values, len(missing))
 
 
 # Pooled features in two dimensions: the two directions in which they differ most.
@@ -79,26 +79,26 @@ class Embedding:
     samples: tuple[Sample, ...]  # (n,) ``split`` is the part of the run
     points: EmbeddingFloats  # (n, 2) float32, in the units of the features
     explained: tuple[float, float]  # share of the features' variance along each axis, 0…1
-    of: int  # images in all; more than n where only a part is drawn
+    total: int  # images in all; more than n where only a part is drawn
     computed: int  # images whose features were gone from the cache and computed anew
 
 
-def embed(settings: Settings, run: str) -> Embedding:
+def compute_embedding(settings: Settings, run: str) -> Embedding:
     """Return the map of a run's training and validation images, and of its test images.
 
-    Raises as ``features`` does, and RunError for fewer than three images.
+    Raises as ``load_features`` does, and RunError for fewer than three images.
     """
-    found = features(settings, run, "train", "val", "test")
+    found = load_features(settings, run, "train", "val", "test")
     number = len(found.samples)
     if number < 3:
         raise RunError(f"Expected at least 3 images for a map. Received {number}. Add images.")
     places = _some(number)
-    points, explained = principal(found.values[places])
+    points, explained = project_to_plane(found.values[places])
     samples = tuple(found.samples[place] for place in places.tolist())
     return Embedding(run, found.classes, samples, points, explained, number, found.computed)
 
 
-def principal(values: EmbeddingFloats) -> tuple[EmbeddingFloats, tuple[float, float]]:
+def project_to_plane(values: EmbeddingFloats) -> tuple[EmbeddingFloats, tuple[float, float]]:
     """Return (n, 2) points and the share of variance along each axis of (n, features) values.
 
     Each direction points to where its greatest weight is positive.

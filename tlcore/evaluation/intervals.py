@@ -39,23 +39,23 @@ class Proportion:
     images: int  # among which it was counted
 
     @property
-    def right(self) -> int:
+    def count(self) -> int:
         """How many images it is."""
         return round(self.value * self.images)
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """Return it with its doubt: "94% (90–97, 153 images)"."""
         counted = count(self.images, "image")
         return f"{percent(self.value)} ({bounds(self.low, self.high)}, {counted})"
 
     @property
-    def short(self) -> str:
+    def short_text(self) -> str:
         """Return it with its doubt alone: "94% (90–97)"."""
         return f"{percent(self.value)} ({bounds(self.low, self.high)})"
 
 
-def wilson(share: float, count: float, z: float = Z) -> Bounds:
+def wilson_interval(share: float, count: float, z: float = Z) -> Bounds:
     """Return the interval of a share seen among ``count``, each of 0…1.
 
     Args:
@@ -76,7 +76,7 @@ def proportion_of(right: int, images: int) -> Proportion:
     """Return so many among so many images, at least one, as a share."""
     if not 0 <= right <= images or images < 1:
         raise ValueError(f"Expected 0 to {images} of at least one image. Received {right}.")
-    return Proportion(right / images, *wilson(right / images, images), images)
+    return Proportion(right / images, *wilson_interval(right / images, images), images)
 
 
 def mean_of(shares: Sequence[Proportion]) -> Proportion:
@@ -90,7 +90,7 @@ def mean_of(shares: Sequence[Proportion]) -> Proportion:
     number = len(shares)
     value = math.fsum(share.value for share in shares) / number
     images = sum(share.images for share in shares)
-    low, high = wilson(value, number**2 / sum(1 / share.images for share in shares))
+    low, high = wilson_interval(value, number**2 / sum(1 / share.images for share in shares))
     if len({share.images for share in shares}) > 1:
         below = math.hypot(*(share.value - share.low for share in shares)) / number
         above = math.hypot(*(share.high - share.value for share in shares)) / number
@@ -119,7 +119,7 @@ def paired_difference(both: int, only_first: int, only_second: int, neither: int
 def independent_difference(first: Proportion, second: Proportion, z: float = Z) -> Bounds:
     """Return Newcombe's interval of the second share less the first, of other images, −1…1."""
     first, second = (
-        Proportion(each.value, *wilson(each.value, each.images, z), each.images)
+        Proportion(each.value, *wilson_interval(each.value, each.images, z), each.images)
         for each in (first, second)
     )
     return _hybrid_score(first, second, 0.0)

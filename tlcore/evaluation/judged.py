@@ -13,7 +13,7 @@ from tlcore.models.predictions import softmax
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
-UNKNOWN = -1  # ImageNet's class where that network was not asked
+NOT_PREDICTED = -1  # ImageNet's class where that network was not asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,14 +21,14 @@ class SplitPredictions:
     """The images of one part that could be read, with the answers of one run."""
 
     run: str  # its id
-    part: str  # one of SPLITS
+    split: str  # one of SPLITS
     classes: tuple[str, ...]  # in the order of the output units
     samples: tuple[Sample, ...]  # (n,) file, path, sha256 and label as the run noted them
     labels: Indices  # (n,) int64, the index of each image's class
     logits: Floats  # (n, classes) float32; of a sigmoid unit z: (0, z)
     imagenet: Indices  # (n,) int64, ImageNet's first class; UNKNOWN where it was not asked
     unreadable: tuple[str, ...] = ()  # files of the part that could not be read
-    seen: int = 0  # test images left out, as the same bytes were learned from or judged by
+    duplicates: int = 0  # test images left out, as the same bytes were learned from or judged by
 
     def __post_init__(self) -> None:
         number, classes = len(self.samples), len(self.classes)
@@ -48,14 +48,14 @@ class SplitPredictions:
         return softmax(self.logits)
 
     @cached_property
-    def answers(self) -> Indices:
+    def predicted(self) -> Indices:
         """(n,) the class that the network says; of two equal ones the first."""
         return self.logits.argmax(axis=1)
 
     @cached_property
-    def right(self) -> npt.NDArray[np.bool_]:
+    def correct(self) -> npt.NDArray[np.bool_]:
         """(n,) whether that is the image's class."""
-        return self.answers == self.labels
+        return self.predicted == self.labels
 
     @cached_property
     def confidence(self) -> Floats:
@@ -63,9 +63,9 @@ class SplitPredictions:
         return self.probabilities.max(axis=1)
 
     @property
-    def asked_imagenet(self) -> bool:
+    def has_imagenet(self) -> bool:
         """Whether ImageNet's answer is known for every image."""
-        return bool(len(self.imagenet)) and bool((self.imagenet != UNKNOWN).all())
+        return bool(len(self.imagenet)) and bool((self.imagenet != NOT_PREDICTED).all())
 
     def take(self, places: Indices) -> SplitPredictions:
         """Return it for the images at these places alone."""

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.splits import assign_folds, group_of
-from tlcore.evaluation.embedding import Features, features
+from tlcore.evaluation.embedding import RunFeatures, load_features
 from tlcore.models.catalog import units
 from tlcore.models.predictions import softmax, two_sided
 from tlcore.settings import Settings
@@ -52,10 +52,10 @@ class LabelIssue:
 
     sample: Sample  # with its label; ``split`` is its part of the run
     suggested: str  # the class that the head would give it, by its thresholds
-    own: float  # probability of the label, out of fold, 0…1
-    other: float  # probability of the suggested class, 0…1
+    label_probability: float  # probability of the label, out of fold, 0…1
+    suggested_probability: float  # probability of the suggested class, 0…1
     margin: float  # of the two with thresholds taken off; the lower, the more suspect
-    doubted: bool  # whether another class reaches its threshold
+    likely_wrong: bool  # whether another class reaches its threshold
 
 
 @dataclass(frozen=True)
@@ -83,31 +83,31 @@ class LabelIssues:
         )
 
     @property
-    def doubted(self) -> tuple[LabelIssue, ...]:
+    def issues(self) -> tuple[LabelIssue, ...]:
         """Those whose label is probably wrong, the most suspect first."""
-        return tuple(each for each in self.ranking if each.doubted)
+        return tuple(each for each in self.ranking if each.likely_wrong)
 
 
 def find_label_issues(settings: Settings, run: str) -> LabelIssues:
-    """Rank the training and validation images of a run. Raises as ``features`` does."""
-    found = features(settings, run, "train", "val")
+    """Rank the training and validation images of a run. Raises as ``load_features`` does."""
+    found = load_features(settings, run, "train", "val")
     images = _different_images(found)
     enough = [label for label, number in images.items() if number >= LEAST]
     if len(enough) < 2:
         return LabelIssues(run, (), tuple(images.items()))
     judged = _of_classes(found, enough)
-    ranking = rank(judged, out_of_fold(judged, run_info(run, settings).config))
+    ranking = rank_labels(judged, out_of_fold(judged, run_info(run, settings).config))
     return LabelIssues(run, ranking, tuple((c, n) for c, n in images.items() if n < LEAST))
 
 
-def _different_images(found: Features) -> dict[str, int]:
+def _different_images(found: RunFeatures) -> dict[str, int]:
     """Return how many images, copies counted once, each class has."""
     different = {(sample.label, sample.sha256) for sample in found.samples}
     counts = Counter(label for label, _ in different)
     return {label: counts[label] for label in found.classes}
 
 
-def _of_classes(found: Features, classes: Sequence[str]) -> Features:
+def _of_classes(found: RunFeatures, classes: Sequence[str]) -> RunFeatures:
     """Return the features of some classes alone, in the order of the run's."""
     places = [place for place, each in enumerate(found.samples) if each.label in classes]
     samples = tuple(found.samples[place] for place in places)
@@ -120,7 +120,7 @@ def _of_classes(found: Features, classes: Sequence[str]) -> Features:
     )
 
 
-def out_of_fold(found: Features, config: RunConfig) -> Doubles:
+def out_of_fold(found: RunFeatures, config: RunConfig) -> Doubles:
     """Return (n, classes) probabilities, each row by heads that have not learned from it."""
     total = np.zeros((len(found.labels), len(found.classes)))
     groups = [group_of(sample) for sample in found.samples]
@@ -134,7 +134,7 @@ def out_of_fold(found: Features, config: RunConfig) -> Doubles:
     return total / REPEATS
 
 
-def rank(found: Features, probabilities: Doubles) -> tuple[LabelIssue, ...]:
+def rank_labels(found: RunFeatures, probabilities: Doubles) -> tuple[LabelIssue, ...]:
     """Return all images, the most suspect first; ties by file."""
     labels, number = found.labels, np.arange(len(found.labels))
     own = probabilities[number, labels]
@@ -170,7 +170,7 @@ def _thresholds(labels: Indices, probabilities: Doubles) -> Doubles:
 
 
 def _answers(
-    found: Features, learn: npt.NDArray[np.bool_], out: npt.NDArray[np.bool_], config: RunConfig
+    found: RunFeatures, learn: npt.NDArray[np.bool_], out: npt.NDArray[np.bool_], config: RunConfig
 ) -> Doubles:
     """Train the run's head on some images and let it answer for others."""
     count = units(len(found.classes), config.output)
@@ -181,7 +181,7 @@ def _answers(
     return softmax(two_sided(head.logits(found.values[out]))).astype(np.float64)
 
 
-def _part(found: Features, which: npt.NDArray[np.bool_], count: int) -> Part:
+def _part(found: RunFeatures, which: npt.NDArray[np.bool_], count: int) -> Part:
     labels = found.labels[which]
     return Part(Held(found.values[which]), labels, targets_of(labels, count))
 

@@ -20,29 +20,29 @@ Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class ClassFigures:
+class ClassMetrics:
     """How well one class is told apart."""
 
     label: str
     images: int  # of it among the judged ones
-    answers: int  # how often it was said
+    predicted: int  # how often it was said
     precision: Proportion | None  # share of those answers that were right; None: it was never said
     recall: Proportion | None  # share of its images that were recognised; None: it has none
     f1: float | None  # 2·right ÷ (images + answers), 0…1; None: neither images nor answers
 
 
-def confusion(labels: Counts, answers: Counts, classes: int) -> Counts:
+def compute_confusion_matrix(labels: Counts, answers: Counts, classes: int) -> Counts:
     """Return (classes, classes) int64: row the true class, column what was said."""
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (labels, answers), 1)
     return counts
 
 
-def class_figures(matrix: Counts, labels: tuple[str, ...]) -> tuple[ClassFigures, ...]:
+def compute_class_metrics(matrix: Counts, labels: tuple[str, ...]) -> tuple[ClassMetrics, ...]:
     """Return the figures of every class of a (classes, classes) confusion matrix."""
     rows = zip(labels, matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0), strict=True)
     return tuple(
-        ClassFigures(
+        ClassMetrics(
             label,
             int(images),
             int(answers),
@@ -54,17 +54,17 @@ def class_figures(matrix: Counts, labels: tuple[str, ...]) -> tuple[ClassFigures
     )
 
 
-def balanced_accuracy(figures: tuple[ClassFigures, ...]) -> Proportion:
+def compute_balanced_accuracy(figures: tuple[ClassMetrics, ...]) -> Proportion:
     """Return the mean recall of the classes that have judged images, with its interval."""
     return mean_of([each.recall for each in figures if each.recall is not None])
 
 
-def macro_f1(figures: tuple[ClassFigures, ...]) -> float:
+def compute_macro_f1(figures: tuple[ClassMetrics, ...]) -> float:
     """Return the mean F1 of the classes that have images or were said, 0…1."""
     return float(np.mean([each.f1 for each in figures if each.f1 is not None]))
 
 
-def log_loss(labels: Counts, logits: npt.NDArray[np.float32]) -> float:
+def compute_log_loss(labels: Counts, logits: npt.NDArray[np.float32]) -> float:
     """Return the mean of −ln of the true class's probability, at least 0.
 
     From the logits: a float32 probability cannot tell 1e-9 from 0.
@@ -79,24 +79,24 @@ def log_loss(labels: Counts, logits: npt.NDArray[np.float32]) -> float:
 # From a cell of the confusion matrix to the images behind it, the telling ones first.
 
 
-def cell(judged: SplitPredictions, true: int, said: int) -> Indices:
+def list_cell(judged: SplitPredictions, true: int, said: int) -> Indices:
     """Return the places of the images of class ``true`` that were called ``said``.
 
     Worst first: off the diagonal the surest mistakes, on it the least sure right answers. As many
     as the cell of the matrix says.
     """
-    places = np.flatnonzero((judged.labels == true) & (judged.answers == said))
+    places = np.flatnonzero((judged.labels == true) & (judged.predicted == said))
     return _worst_first(judged, places)
 
 
-def mistakes(judged: SplitPredictions) -> Indices:
+def list_mistakes(judged: SplitPredictions) -> Indices:
     """Return the places of all wrong answers, the surest first."""
-    return _worst_first(judged, np.flatnonzero(~judged.right))
+    return _worst_first(judged, np.flatnonzero(~judged.correct))
 
 
-def best(judged: SplitPredictions) -> Indices:
+def list_correct(judged: SplitPredictions) -> Indices:
     """Return the places of all right answers, the surest first."""
-    return _worst_first(judged, np.flatnonzero(judged.right))[::-1]
+    return _worst_first(judged, np.flatnonzero(judged.correct))[::-1]
 
 
 def _worst_first(judged: SplitPredictions, places: Indices) -> Indices:
@@ -118,33 +118,33 @@ Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
+class ThresholdCurves:
     """Every threshold at which something changes, the highest first."""
 
     thresholds: Doubles  # (k,) distinct probabilities, falling
-    false_positives: Doubles  # (k,) share of the first class called the second, 0…1
+    false_positive_rate: Doubles  # (k,) share of the first class called the second, 0…1
     recall: Doubles  # (k,) share of the second class that is found, 0…1
     precision: Doubles  # (k,) share of what is called the second class that is it, 0…1
-    roc_area: float  # 0…1, ½ for tossing a coin
+    roc_auc: float  # 0…1, ½ for tossing a coin
     average_precision: float  # 0…1, the second class's share for tossing a coin
 
 
 @dataclass(frozen=True)
-class AtThreshold:
+class ThresholdMetrics:
     """What a threshold makes of the answers."""
 
     threshold: float
-    hits: int  # images of the second class that are called it
-    misses: int  # … that are not
-    false_alarms: int  # images of the first class that are called the second
-    rejections: int  # … that are not
+    true_positives: int  # images of the second class that are called it
+    false_negatives: int  # … that are not
+    false_positives: int  # images of the first class that are called the second
+    true_negatives: int  # … that are not
     accuracy: Proportion
     precision: Proportion | None  # None: nothing is called the second class
     recall: Proportion | None  # None: there is no image of the second class
     specificity: Proportion | None  # share of the first class that is left alone; None: it has none
 
 
-def curves(judged: SplitPredictions) -> Curves:
+def compute_curves(judged: SplitPredictions) -> ThresholdCurves:
     """Return both curves of a two-class head.
 
     Raises:
@@ -163,27 +163,27 @@ def curves(judged: SplitPredictions) -> Curves:
     called = last + 1.0
     recall, false = hits / truth.sum(), (called - hits) / (len(truth) - truth.sum())
     precision = hits / called
-    return Curves(
+    return ThresholdCurves(
         thresholds=sure[last].astype(np.float64),
-        false_positives=false,
+        false_positive_rate=false,
         recall=recall,
         precision=precision,
-        roc_area=float(np.trapezoid(np.append(0, recall), np.append(0, false))),
+        roc_auc=float(np.trapezoid(np.append(0, recall), np.append(0, false))),
         average_precision=float((np.diff(recall, prepend=0) * precision).sum()),
     )
 
 
-def at_threshold(judged: SplitPredictions, threshold: float) -> AtThreshold:
+def compute_threshold_metrics(judged: SplitPredictions, threshold: float) -> ThresholdMetrics:
     """Return the figures when the second class is said from ``threshold`` (0…1) on."""
     truth, sure = _second(judged)
     called = sure >= threshold
     hits, misses = int((called & truth).sum()), int((~called & truth).sum())
-    false, rejections = int((called & ~truth).sum()), int((~called & ~truth).sum())
-    return AtThreshold(
-        threshold, hits, misses, false, rejections,
-        proportion_of(hits + rejections, len(truth)),
+    false, true_negatives = int((called & ~truth).sum()), int((~called & ~truth).sum())
+    return ThresholdMetrics(
+        threshold, hits, misses, false, true_negatives,
+        proportion_of(hits + true_negatives, len(truth)),
         _share(hits, hits + false), _share(hits, hits + misses),
-        _share(rejections, rejections + false),
+        _share(true_negatives, true_negatives + false),
     )  # fmt: skip
 
 

@@ -20,8 +20,8 @@ import numpy as np
 from tlcore.datasets.dataset import SPLITS, Sample, dataset_hash
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, BadDataset, RunError, StorageError, UnknownName, WeightsMissing
-from tlcore.evaluation.evaluation import Evaluation, evaluate
-from tlcore.evaluation.judged import UNKNOWN, Floats, Indices, SplitPredictions
+from tlcore.evaluation.evaluation import Evaluation, compute_evaluation
+from tlcore.evaluation.judged import NOT_PREDICTED, Floats, Indices, SplitPredictions
 from tlcore.models.catalog import backbone
 from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import find, with_weights
@@ -39,20 +39,20 @@ SHA256 = 32  # bytes
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ImagePredictions:
     """What was predicted for some images, in their order."""
 
     logits: Floats  # (n, classes) float32; a row of NaN for a file that cannot be read
     imagenet: Indices  # (n,) ImageNet's first class, UNKNOWN where it was not asked
 
 
-Ask = Callable[[Sequence[Path]], Answers]  # a run's network, wherever it is loaded
-Done = Callable[[int, int], None]  # told images behind and images in all; may raise to end it
+Predictor = Callable[[Sequence[Path]], ImagePredictions]  # a run's network, wherever it is loaded
+OnProgress = Callable[[int, int], None]  # told images behind and images in all; may raise to end it
 Row = tuple[Floats, int]  # logits (classes,), ImageNet's first class
 Rows = dict[str, Row]  # by the SHA-256 of the image, hexadecimal
 
 
-def evaluation_of(run: str, part: str, settings: Settings, ask: Ask) -> Evaluation:
+def evaluate(run: str, part: str, settings: Settings, ask: Predictor) -> Evaluation:
     """Return the honest numbers of a run; ``ask`` is asked only for what is not kept yet.
 
     Args:
@@ -67,11 +67,15 @@ def evaluation_of(run: str, part: str, settings: Settings, ask: Ask) -> Evaluati
     natural = evaluated_split(run, settings)
     judged = predict_split(run, part or natural, settings, ask)
     train = predict_split(run, "train", settings, ask)
-    return evaluate(judged, train, dataset_hash(judged.samples), tested=natural == "test")
+    return compute_evaluation(judged, train, dataset_hash(judged.samples), tested=natural == "test")
 
 
 def predict_split(
-    run: str, part: str, settings: Settings, ask: Ask, done: Done = lambda behind, all_: None
+    run: str,
+    part: str,
+    settings: Settings,
+    ask: Predictor,
+    done: OnProgress = lambda behind, all_: None,
 ) -> SplitPredictions:
     """Return a run's predictions for one part; ``ask`` is asked only for what is not kept yet.
 
@@ -84,7 +88,7 @@ def predict_split(
         UnknownName: no such part.
     """
     info = _with_network(run, settings)
-    samples, seen = part_of(info, part, settings)
+    samples, seen = load_split(info, part, settings)
     key = _key(info, settings)
     rows = _load(info, part, key)
     contents = {sample.sha256: sample for sample in reversed(samples)}
@@ -103,7 +107,7 @@ def predict_split(
 def stored_predictions(run: str, part: str, settings: Settings) -> SplitPredictions | None:
     """Return the predictions that are on disk, else None. Raises as ``predict_split`` does."""
     info = _with_network(run, settings)
-    samples, seen = part_of(info, part, settings)
+    samples, seen = load_split(info, part, settings)
     rows = _load(info, part, _key(info, settings))
     if any(sample.sha256 not in rows and is_unchanged(sample) for sample in samples):
         return None
@@ -121,7 +125,7 @@ def common_split(runs: Sequence[str], settings: Settings) -> str:
     return "test" if all(evaluated_split(run, settings) == "test" for run in runs) else "val"
 
 
-def imagenet_of(config: RunConfig, settings: Settings) -> ModelRef | None:
+def imagenet_ref(config: RunConfig, settings: Settings) -> ModelRef | None:
     """Return the network that gives ImageNet's answer beside a run's: its backbone, size, geometry.
 
     None where its weights with the 1000 classes are not here, or are tied to another size.
@@ -144,7 +148,7 @@ def is_unchanged(sample: Sample) -> bool:
         return False
 
 
-def part_of(info: RunInfo, part: str, settings: Settings) -> tuple[list[Sample], int]:
+def load_split(info: RunInfo, part: str, settings: Settings) -> tuple[list[Sample], int]:
     """Return the images of a part, at least one, and how many test images were left out.
 
     A test image whose very bytes the run has seen in training or validation is no test.
@@ -189,7 +193,7 @@ def _with_network(run: str, settings: Settings) -> RunInfo:
     return info
 
 
-def _ask_for(samples: Sequence[Sample], ask: Ask, rows: Rows) -> None:
+def _ask_for(samples: Sequence[Sample], ask: Predictor, rows: Rows) -> None:
     """Add predictions to ``rows``; a file that is gone or has other bytes gets none."""
     here = [sample for sample in samples if is_unchanged(sample)]
     if not here:
@@ -203,7 +207,7 @@ def _judged(
     info: RunInfo, part: str, samples: Sequence[Sample], seen: int, rows: Mapping[str, Row]
 ) -> SplitPredictions:
     classes = classes_of(info)
-    none: Row = (np.full(len(classes), np.nan, np.float32), UNKNOWN)
+    none: Row = (np.full(len(classes), np.nan, np.float32), NOT_PREDICTED)
     known = [rows.get(sample.sha256, none) for sample in samples]
     logits = np.array([row for row, _ in known], np.float32)
     readable = ~np.isnan(logits).any(axis=1)
@@ -211,14 +215,14 @@ def _judged(
     good = tuple(samples[place] for place in places.tolist())
     return SplitPredictions(
         run=info.id,
-        part=part,
+        split=part,
         classes=classes,
         samples=good,
         labels=np.array([classes.index(sample.label) for sample in good], np.int64),
         logits=logits[places],
         imagenet=np.array([first for _, first in known], np.int64)[places],
         unreadable=tuple(samples[place].file for place in np.flatnonzero(~readable).tolist()),
-        seen=seen,
+        duplicates=seen,
     )
 
 
@@ -236,7 +240,7 @@ def _key(info: RunInfo, settings: Settings) -> str:
     config = info.config
     with explained_os_errors(f"The network of run {info.id} could not be read"):
         lines = [f"{config.backbone} {config.size} {config.fit} {weights_id(info.model)}"]
-    other = imagenet_of(config, settings)
+    other = imagenet_ref(config, settings)
     if other is not None:
         row = backbone(other.backbone)
         weights = find(row, other.size, settings, top=True).path

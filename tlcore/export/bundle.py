@@ -25,7 +25,14 @@ from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.predictions import evaluated_split, stored_predictions
 from tlcore.export import predict
 from tlcore.export.bundle_card import card
-from tlcore.export.bundle_check import CHECKS, FORMATS, Check, Format, Pages, check
+from tlcore.export.bundle_check import (
+    CHECKS,
+    FORMATS,
+    ExpectedPredictions,
+    Format,
+    FormatCheck,
+    check_format,
+)
 from tlcore.export.progress import Progress
 from tlcore.locks import remove_leftovers, work_folder
 from tlcore.models.catalog import backbone
@@ -40,7 +47,9 @@ from tlcore.training.transfer_model import load_saved, load_trained
 IMAGES = 32  # that each format is compared on
 
 
-def pages_of(run: RunInfo, network: LoadedModel, folder: Path, limits: Limits) -> Pages:
+def predict_expected(
+    run: RunInfo, network: LoadedModel, folder: Path, limits: Limits
+) -> ExpectedPredictions:
     """Return the page's answers for the run's validation images, spread over its classes.
 
     Where fewer than IMAGES can be read, drawn images make up the number.
@@ -61,7 +70,7 @@ def pages_of(run: RunInfo, network: LoadedModel, folder: Path, limits: Limits) -
         rows.append(answer.probabilities)
         if len(paths) == IMAGES:
             break
-    return Pages(tuple(paths), np.stack(rows), network.labels)
+    return ExpectedPredictions(tuple(paths), np.stack(rows), network.labels)
 
 
 def _candidates(run: RunInfo, folder: Path) -> Iterator[Path]:
@@ -92,7 +101,7 @@ _TORCH_MEAN = (0.485, 0.456, 0.406)  # red, green, blue; 0…1
 _TORCH_DEVIATION = (0.229, 0.224, 0.225)
 
 
-def deployable(trained: keras.Model, mode: str) -> keras.Model:
+def build_deployable(trained: keras.Model, mode: str) -> keras.Model:
     """Return the model uint8 (n, size, size, 3) RGB → float32 (n, classes), each row sums to 1.
 
     Args:
@@ -203,7 +212,9 @@ LITERT = "2.3.0"  # of ai-edge-litert, which reads TFLite without TensorFlow; he
 NEEDED = ("numpy", "pillow", "keras", "tensorflow")  # by predict.py, for every format
 
 
-def make_bundle(run: str, target: Path, settings: Settings, progress: Progress) -> list[Check]:
+def write_bundle(
+    run: str, target: Path, settings: Settings, progress: Progress
+) -> list[FormatCheck]:
     """Write a run's bundle as a zip, whole or not at all.
 
     Args:
@@ -232,8 +243,8 @@ def make_bundle(run: str, target: Path, settings: Settings, progress: Progress) 
         drawn.mkdir()
         steps.next("Asking the page's network")
         network = load_trained(run, settings)
-        pages = pages_of(found.info, network, drawn, settings.limits)
-        model = deployable(load_saved(found.info), backbone(found.info.config.backbone).mode)
+        pages = predict_expected(found.info, network, drawn, settings.limits)
+        model = build_deployable(load_saved(found.info), backbone(found.info.config.backbone).mode)
         _describe(found, bundle)
         checks = _formats(model, bundle, pages, steps)
         _keep_what_is_offered(bundle, checks)
@@ -255,7 +266,9 @@ class _Steps:
         self._behind += 1
 
 
-def _formats(model: keras.Model, bundle: Path, pages: Pages, steps: _Steps) -> list[Check]:
+def _formats(
+    model: keras.Model, bundle: Path, pages: ExpectedPredictions, steps: _Steps
+) -> list[FormatCheck]:
     """Write each format, and compare it while the next ones are written: both take seconds."""
     with ThreadPoolExecutor(COMPARED) as pool:
         comings = [_format(form, model, bundle, pages, pool, steps) for form in FORMATS.values()]
@@ -267,8 +280,13 @@ def _formats(model: keras.Model, bundle: Path, pages: Pages, steps: _Steps) -> l
 
 
 def _format(
-    form: Format, model: keras.Model, bundle: Path, pages: Pages, pool: Executor, steps: _Steps
-) -> Check | Callable[[], Check]:
+    form: Format,
+    model: keras.Model,
+    bundle: Path,
+    pages: ExpectedPredictions,
+    pool: Executor,
+    steps: _Steps,
+) -> FormatCheck | Callable[[], FormatCheck]:
     """Write one format and begin to compare it; what fails is named and does not stop the others.
 
     Returns:
@@ -280,8 +298,8 @@ def _format(
     except OSError:
         raise
     except Exception as error:  # converters raise whatever they like
-        return Check(form.name, fault=f"It could not be written: {str(error)[:300]}")
-    return pool.submit(check, form, bundle, pages).result
+        return FormatCheck(form.name, error=f"It could not be written: {str(error)[:300]}")
+    return pool.submit(check_format, form, bundle, pages).result
 
 
 def _describe(run: Run, bundle: Path) -> None:
@@ -292,16 +310,16 @@ def _describe(run: Run, bundle: Path) -> None:
     shutil.copyfile(predict.__file__, bundle / "predict.py")
 
 
-def _keep_what_is_offered(bundle: Path, checks: Sequence[Check]) -> None:
+def _keep_what_is_offered(bundle: Path, checks: Sequence[FormatCheck]) -> None:
     for each in checks:
         path = bundle / FORMATS[each.format].file
-        if each.offered:
+        if each.included:
             continue
         if path.is_dir():
             shutil.rmtree(path)
         path.unlink(missing_ok=True)
-    if not any(each.offered for each in checks):
-        said = " ".join(f"{FORMATS[each.format].title}: {each.fault}" for each in checks)
+    if not any(each.included for each in checks):
+        said = " ".join(f"{FORMATS[each.format].title}: {each.error}" for each in checks)
         raise RunError(
             f"Expected a format whose answers are the page's. Received none. {said} Train the run "
             "again, or send these words to whoever keeps this installation."
@@ -315,10 +333,10 @@ def _kept_tests(run: str, settings: Settings) -> SplitPredictions | None:
 
 
 def _write_words(
-    run: Run, bundle: Path, checks: Sequence[Check], tested: SplitPredictions | None
+    run: Run, bundle: Path, checks: Sequence[FormatCheck], tested: SplitPredictions | None
 ) -> None:
     here = versions()
-    rows = [asdict(each) | {"offered": each.offered} for each in checks]
+    rows = [asdict(each) | {"offered": each.included} for each in checks]
     (bundle / CHECKS).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     (bundle / "MODEL_CARD.md").write_text(card(run, checks, here, tested), encoding="utf-8")
     exact = "".join(f"{name}=={here[name]}\n" for name in NEEDED)

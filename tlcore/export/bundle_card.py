@@ -10,7 +10,7 @@ from datetime import datetime
 
 from tlcore.evaluation.intervals import Proportion, proportion_of
 from tlcore.evaluation.judged import SplitPredictions
-from tlcore.export.bundle_check import FORMATS, Check
+from tlcore.export.bundle_check import FORMATS, FormatCheck
 from tlcore.export.recipe_text import recipe
 from tlcore.percentages import percent
 from tlcore.text import count
@@ -30,7 +30,10 @@ LIMITS = (
 
 
 def card(
-    run: Run, checks: Sequence[Check], versions: dict[str, str], tested: SplitPredictions | None
+    run: Run,
+    checks: Sequence[FormatCheck],
+    versions: dict[str, str],
+    tested: SplitPredictions | None,
 ) -> str:
     """Return the card in Markdown.
 
@@ -94,7 +97,7 @@ def _figures(run: Run, tested: SplitPredictions | None) -> str:
     info, count = run.info, run.images.get("val", 0)
     lines = []
     if tested is not None:
-        right = proportion_of(int(tested.right.sum()), len(tested))
+        right = proportion_of(int(tested.correct.sum()), len(tested))
         lines.append(f"{_accuracy('Test', right)} kept back from everything.")
     if info.val_accuracy is not None and count:
         right = proportion_of(round(info.val_accuracy * count), count)
@@ -112,17 +115,17 @@ def _accuracy(part: str, right: Proportion) -> str:
     )
 
 
-def _formats(checks: Sequence[Check]) -> str:
+def _formats(checks: Sequence[FormatCheck]) -> str:
     rows = [_format_row(check) for check in checks]
     lines = [
-        f"- {FORMATS[check.format].title} is not in this bundle. {check.fault}"
+        f"- {FORMATS[check.format].title} is not in this bundle. {check.error}"
         for check in checks
-        if not check.offered
+        if not check.included
     ]
     lines += [
-        f"- {FORMATS[check.format].title}: {check.words}"
+        f"- {FORMATS[check.format].title}: {check.text}"
         for check in checks
-        if check.offered and check.differs
+        if check.included and check.differs
     ]
     return "\n\n".join(
         [
@@ -134,17 +137,17 @@ def _formats(checks: Sequence[Check]) -> str:
     )
 
 
-def _format_row(check: Check) -> tuple[str, ...]:
+def _format_row(check: FormatCheck) -> tuple[str, ...]:
     form = FORMATS[check.format]
-    if check.greatest is None:
+    if check.max_difference is None:
         return form.title, form.file, "–", "–", "–", "–"
     return (
         form.title,
-        f"`{form.file}`" if check.offered else "–",
+        f"`{form.file}`" if check.included else "–",
         f"{check.bytes / 2**20:.1f} MB",
         str(check.images),
-        f"{check.greatest:.1e}",
-        f"{check.agreed} of {check.images}",
+        f"{check.max_difference:.1e}",
+        f"{check.same_class} of {check.images}",
     )
 
 

@@ -62,7 +62,7 @@ LAST_WORDS = 300  # characters of a failure that are passed on
 
 
 @dataclass(frozen=True, eq=False)
-class Pages:
+class ExpectedPredictions:
     """What the page says of some images."""
 
     images: tuple[Path, ...]
@@ -71,41 +71,43 @@ class Pages:
 
 
 @dataclass(frozen=True)
-class Check:
+class FormatCheck:
     """What came of one format."""
 
     format: str  # a key of FORMATS
     bytes: int = 0  # of its file or folder
     images: int = 0  # that were compared
-    greatest: float | None = None  # difference of a probability; None: it gave no answer
-    agreed: int = 0  # images with the same most probable class
+    max_difference: float | None = None  # difference of a probability; None: it gave no answer
+    same_class: int = 0  # images with the same most probable class
     seconds: float = 0.0  # of the fresh process, its start included
-    fault: str = ""  # why it is not offered; "" where it is
+    error: str = ""  # why it is not offered; "" where it is
 
     @property
-    def offered(self) -> bool:
-        return not self.fault
+    def included(self) -> bool:
+        return not self.error
 
     @property
     def differs(self) -> bool:
         """Whether a person would see the difference from the page."""
-        return self.greatest is not None and (self.greatest >= SEEN or self.agreed < self.images)
+        return self.max_difference is not None and (
+            self.max_difference >= SEEN or self.same_class < self.images
+        )
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """How far its answers are from the page's; "" where it gave none."""
-        if self.greatest is None:
+        if self.max_difference is None:
             return ""
-        changed = self.images - self.agreed
+        changed = self.images - self.same_class
         images = f"{changed or 'None'} of {self.images} images get{'s' * (changed < 2)}"
-        difference = f"The greatest difference of a probability is {points(self.greatest)}."
+        difference = f"The greatest difference of a probability is {points(self.max_difference)}."
         words = f"{difference} {images} another class."
-        if changed or self.greatest >= LARGE:
+        if changed or self.max_difference >= LARGE:
             words += " Judge it by your own images before you use it."
         return words
 
 
-def check(form: Format, folder: Path, pages: Pages) -> Check:
+def check_format(form: Format, folder: Path, pages: ExpectedPredictions) -> FormatCheck:
     """Compare a format with the page.
 
     Args:
@@ -117,16 +119,16 @@ def check(form: Format, folder: Path, pages: Pages) -> Check:
     try:
         answers = _answers(form, folder, pages)
     except (ValueError, KeyError, subprocess.TimeoutExpired) as error:
-        return Check(form.name, fault=f"It did not answer: {error}")
+        return FormatCheck(form.name, error=f"It did not answer: {error}")
     apart = float(np.abs(answers - pages.probabilities).max())
-    return Check(
+    return FormatCheck(
         form.name,
-        bytes=size_of(folder / form.file),
+        bytes=measure_size(folder / form.file),
         images=len(pages.images),
-        greatest=apart,
-        agreed=int((answers.argmax(axis=1) == pages.probabilities.argmax(axis=1)).sum()),
+        max_difference=apart,
+        same_class=int((answers.argmax(axis=1) == pages.probabilities.argmax(axis=1)).sum()),
         seconds=time.perf_counter() - began,
-        fault=_judged(form, apart),
+        error=_judged(form, apart),
     )
 
 
@@ -138,7 +140,7 @@ def _judged(form: Format, apart: float) -> str:
     return ""
 
 
-def _answers(form: Format, folder: Path, pages: Pages) -> Floats:
+def _answers(form: Format, folder: Path, pages: ExpectedPredictions) -> Floats:
     """Return (images, classes) as a fresh process gives them.
 
     Raises:
@@ -162,15 +164,15 @@ def _answers(form: Format, folder: Path, pages: Pages) -> Floats:
     return np.array(rows, np.float32)
 
 
-def size_of(path: Path) -> int:
+def measure_size(path: Path) -> int:
     """Return the bytes of a file, or of all files below a folder."""
     files: Sequence[Path] = [path] if path.is_file() else list(path.rglob("*"))
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def read_checks(bundle: Path) -> list[Check]:
+def read_checks(bundle: Path) -> list[FormatCheck]:
     """Return what came of each format of a bundle that has been made."""
     with ZipFile(bundle) as archive:
         name = next(name for name in archive.namelist() if name.endswith(f"/{CHECKS}"))
         rows = json.loads(archive.read(name))
-    return [Check(**{key: row[key] for key in row if key != "offered"}) for row in rows]
+    return [FormatCheck(**{key: row[key] for key in row if key != "offered"}) for row in rows]

@@ -9,7 +9,7 @@ from pathlib import Path
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.label_issues import LabelIssues
-from tlcore.evaluation.metrics import best, mistakes
+from tlcore.evaluation.metrics import list_correct, list_mistakes
 from tlcore.export import report_sections as figures
 from tlcore.export import report_sections as opening
 from tlcore.export.progress import Progress
@@ -36,8 +36,8 @@ LIMITS = (
 def seen(material: Material, limits: Limits) -> str:
     """The surest mistakes and the surest right answers."""
     judged, how = material.judged, material.run.info.config.fit
-    wrong = mistakes(judged).tolist()
-    right = best(judged).tolist()
+    wrong = list_mistakes(judged).tolist()
+    right = list_correct(judged).tolist()
     return section(
         "Images",
         "<h3>Its surest mistakes</h3>",
@@ -63,8 +63,8 @@ def _faces(judged: SplitPredictions, places: Iterable[int], how: str, limits: Li
     tiles = []
     for place in places:
         sample = judged.samples[place]
-        said = text(judged.classes[judged.answers[place]])
-        is_ = "" if judged.right[place] else f"<br>is {text(sample.label)}"
+        said = text(judged.classes[judged.predicted[place]])
+        is_ = "" if judged.correct[place] else f"<br>is {text(sample.label)}"
         sure = text(probability(float(judged.confidence[place])))
         caption = f"said <b>{said}</b> {sure}{is_}"
         tiles.append((face(sample.path, how, limits), sample.file, caption))

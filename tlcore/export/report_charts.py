@@ -240,11 +240,11 @@ def reliability(found: Calibration) -> str:
         f'<text class=tick x="{x(v):.1f}" y="{y(0) + 16:.1f}" text-anchor="middle">{v:.0%}</text>'
         for v in (0, 0.25, 0.5, 0.75, 1)
     )
-    most = max(each.answers for each in found.bins)
+    most = max(each.images for each in found.bins)
     dots = "".join(
         f'<circle cx="{x(each.confidence):.1f}" cy="{y(each.accuracy):.1f}" '
-        f'r="{3 + 9 * math.sqrt(each.answers / most):.1f}" fill="{HEAD}" fill-opacity=".8">'
-        f"<title>{count(each.answers, 'answer')}, {text(probability(each.confidence))} sure, "
+        f'r="{3 + 9 * math.sqrt(each.images / most):.1f}" fill="{HEAD}" fill-opacity=".8">'
+        f"<title>{count(each.images, 'answer')}, {text(probability(each.confidence))} sure, "
         f"{text(percent(each.accuracy))} right</title></circle>"
         for each in found.bins
     )

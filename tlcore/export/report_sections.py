@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from tlcore.datasets.dataset import SPLITS
 from tlcore.datasets.quality import DECIDE, KINDS
-from tlcore.evaluation.evaluation import FEW, Evaluation, named
+from tlcore.evaluation.evaluation import FEW, Evaluation, quote_labels
 from tlcore.evaluation.intervals import (
     Proportion,
     deviations,
     independent_difference,
     proportion_of,
 )
-from tlcore.evaluation.metrics import ClassFigures
+from tlcore.evaluation.metrics import ClassMetrics
 from tlcore.export.recipe_text import recipe
 from tlcore.export.report_charts import (
     GREY,
@@ -56,7 +56,7 @@ WEAK = 3  # classes named as recognised less often than the others
 def head(material: Material) -> str:
     """The title, and the one number that a reader remembers."""
     found, run = material.evaluation, material.run
-    part, about = PART_WORDS[found.part]
+    part, about = PART_WORDS[found.split]
     low, high = found.accuracy.low, found.accuracy.high
     made = time.strftime("%d %B %Y", time.localtime(material.made)).lstrip("0")
     note = f"<p>{text(run.info.notes.note)}</p>" if run.info.notes.note else ""
@@ -64,7 +64,7 @@ def head(material: Material) -> str:
         f"<header><p class=kicker>Report on an image classifier · {made}</p>"
         f"<h1>{text(material.title)}</h1>{note}"
         f"<div class=headline><div class=big id=accuracy>{percent(found.accuracy.value)}</div>"
-        f"<p><b>{found.accuracy.right:,} of {count(found.images, f'{part} image')} named "
+        f"<p><b>{found.accuracy.count:,} of {count(found.images, f'{part} image')} named "
         f"rightly.</b> The 95% interval of its true accuracy on such images is "
         f"{bounds(low, high)}%. {about}</p></div></header>"
     )
@@ -89,10 +89,10 @@ def short(material: Material) -> str:
     """The answer in a few sentences, and what it is worth beside doing without."""
     found = material.evaluation
     rows = [Row("This classifier", found.accuracy, HEAD)]
-    if found.imagenet is not None:
-        rows.append(Row("ImageNet's own classes, not taught", found.imagenet, PRETRAINED))
-    always = f"Always saying “{found.majority.label}”"
-    rows.append(Row(always, found.majority.accuracy, GREY))
+    if found.imagenet_accuracy is not None:
+        rows.append(Row("ImageNet's own classes, not taught", found.imagenet_accuracy, PRETRAINED))
+    always = f"Always saying “{found.majority_baseline.label}”"
+    rows.append(Row(always, found.majority_baseline.accuracy, GREY))
     return section(
         "The answer in short",
         listed(_sentences(material)),
@@ -107,17 +107,23 @@ def short(material: Material) -> str:
 
 def _sentences(material: Material) -> list[str]:
     found = material.evaluation
-    lines = [text(found.majority.beside.beside(f"always saying “{found.majority.label}”"))]
-    if found.beside_imagenet is not None:
-        lines.append(text(found.beside_imagenet.beside("ImageNet's own classes, not taught")))
-    if len(found.classes) - len(found.unjudged) > 1:
+    lines = [
+        text(
+            found.majority_baseline.difference.sentence(
+                f"always saying “{found.majority_baseline.label}”"
+            )
+        )
+    ]
+    if found.imagenet_difference is not None:
+        lines.append(text(found.imagenet_difference.sentence("ImageNet's own classes, not taught")))
+    if len(found.classes) - len(found.classes_without_images) > 1:
         lines.append(text(_weakest(found.per_class)))
-    words = found.calibration.words
+    words = found.calibration.advice
     lines.append(text(f"{words[:1].upper()}{words[1:]}."))
     return lines
 
 
-def _weakest(per_class: Sequence[ClassFigures]) -> str:
+def _weakest(per_class: Sequence[ClassMetrics]) -> str:
     """Name the classes that are recognised less often than the others by more than chance.
 
     Each class with enough images is compared with all others together, by Newcombe's interval at
@@ -131,7 +137,7 @@ def _weakest(per_class: Sequence[ClassFigures]) -> str:
             "recognises best or worst."
         )
     weak = [
-        f"“{label}” ({recall.right:,} of {recall.images:,} images)"
+        f"“{label}” ({recall.count:,} of {recall.images:,} images)"
         for label, recall in sorted(enough.items(), key=lambda row: row[1].value)
         if _below(recall, [recalls[other] for other in recalls if other != label], len(enough))
     ]
@@ -143,7 +149,7 @@ def _weakest(per_class: Sequence[ClassFigures]) -> str:
 
 
 def _below(one: Proportion, others: Sequence[Proportion], tests: int) -> bool:
-    rest = proportion_of(sum(each.right for each in others), sum(each.images for each in others))
+    rest = proportion_of(sum(each.count for each in others), sum(each.images for each in others))
     return independent_difference(one, rest, deviations(tests))[0] > 0
 
 
@@ -221,7 +227,7 @@ def _labels(material: Material, limits: Limits) -> str:
     if material.suspects is None:
         return ""
     found = material.suspects
-    doubted, all_ = found.doubted, len(found.ranking)
+    doubted, all_ = found.issues, len(found.ranking)
     shortage = f"<p>{text(found.shortage)}</p>" if found.shortage else ""
     if not all_:
         return shortage
@@ -299,13 +305,13 @@ def numbers(material: Material) -> str:
             _classes(found),
             "numbers",
         ),
-        lead=f"{text(PART_WORDS[found.part][1])} {count(found.images, 'image')}; in brackets "
+        lead=f"{text(PART_WORDS[found.split][1])} {count(found.images, 'image')}; in brackets "
         "the 95% interval.",
     )
 
 
 def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
-    two = found.two_class
+    two = found.binary
     rows = [
         ("Accuracy", share(found.accuracy), "share of images named rightly"),
         (
@@ -320,12 +326,12 @@ def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
         ),
         (
             "Always the most frequent class",
-            share(found.majority.accuracy, images=False),
-            f"saying “{text(found.majority.label)}” to everything",
+            share(found.majority_baseline.accuracy, images=False),
+            f"saying “{text(found.majority_baseline.label)}” to everything",
         ),
         (
             "ImageNet's own classes",
-            share(found.imagenet, images=False),
+            share(found.imagenet_accuracy, images=False),
             text(found.imagenet_note),
         ),
         (
@@ -336,21 +342,21 @@ def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
         (
             "Calibration error",
             exact(found.calibration.error, text(points(found.calibration.error))),
-            f"{text(found.calibration.words)}",
+            f"{text(found.calibration.advice)}",
         ),
     ]
     if two is not None:
-        looked_for = text(two.looked_for)
+        positive_class = text(two.positive_class)
         rows += [
             (
                 "Area under the ROC curve",
-                exact(two.roc_area, f"{two.roc_area:.3f}"),
-                f"“{looked_for}” above the others; 0.5 is chance",
+                exact(two.roc_auc, f"{two.roc_auc:.3f}"),
+                f"“{positive_class}” above the others; 0.5 is chance",
             ),
             (
                 "Average precision",
                 exact(two.average_precision, f"{two.average_precision:.3f}"),
-                f"of “{looked_for}”, over all thresholds",
+                f"of “{positive_class}”, over all thresholds",
             ),
         ]
     return rows
@@ -358,9 +364,9 @@ def _rows(found: Evaluation) -> list[tuple[str, str, str]]:
 
 def _without(found: Evaluation) -> str:
     """Name the classes that no judged image shows."""
-    if not found.unjudged:
+    if not found.classes_without_images:
         return ""
-    return f", without {text(named(found.unjudged))}: no image was judged"
+    return f", without {text(quote_labels(found.classes_without_images))}: no image was judged"
 
 
 def _classes(found: Evaluation) -> list[list[str]]:
@@ -383,7 +389,7 @@ def confusions(material: Material) -> str:
     trust = figure(
         reliability(found.calibration),
         "On the dashed line it is as often right as it says it is sure; below the line it is "
-        f"surer than it should be. {text(found.calibration.words).capitalize()}.",
+        f"surer than it should be. {text(found.calibration.advice).capitalize()}.",
     )
     kind = "pair" if len(found.classes) <= BESIDE else ""
     return section("What it confuses", f'<div class="{kind}"><div>{drawn}</div>{trust}</div>')
@@ -392,11 +398,11 @@ def confusions(material: Material) -> str:
 def _matrix(found: Evaluation) -> str:
     rows = []
     for place, label in enumerate(found.classes):
-        total = sum(found.matrix[place]) or 1
+        total = sum(found.confusion_matrix[place]) or 1
         cells = "".join(
             f'<td class="{"right" if place == said else "wrong"}" '
             f'style="--share:{number / total:.3f}">{number:,}</td>'
-            for said, number in enumerate(found.matrix[place])
+            for said, number in enumerate(found.confusion_matrix[place])
         )
         rows.append(f"<tr><th scope=row>{text(label)}</th>{cells}</tr>")
     head = "".join(f"<th scope=col>{text(label)}</th>" for label in found.classes)
@@ -412,7 +418,7 @@ def _pairs(found: Evaluation) -> str:
     pairs = sorted(
         (
             (number, is_, said)
-            for is_, row in enumerate(found.matrix)
+            for is_, row in enumerate(found.confusion_matrix)
             for said, number in enumerate(row)
             if number and is_ != said
         ),

@@ -18,7 +18,12 @@ from tlcore.datasets.image_io import read
 from tlcore.datasets.quality_report import QualityReport
 from tlcore.datasets.quality_scan import examine, examine_folder
 from tlcore.errors import BadDataset, BadImage
-from tlcore.evaluation.corrections import Corrections, corrections_of, dataset_of, without_confirmed
+from tlcore.evaluation.corrections import (
+    Corrections,
+    count_corrections,
+    drop_confirmed,
+    load_run_dataset,
+)
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.label_issues import LabelIssues
@@ -94,7 +99,7 @@ def gather(
         settings: where the dataset lies.
     """
     samples = {part: images_of(run.info, part) for part in SPLITS}
-    if judged.part == "test":
+    if judged.split == "test":
         samples["test"] = list(judged.samples)
     return Material(
         run=run,
@@ -104,8 +109,8 @@ def gather(
         train=tuple(samples["train"]),
         counts={part: _counted(found, run.classes) for part, found in samples.items() if found},
         checkup=_checkup(run.info.config.dataset, settings),
-        suspects=suspects and without_confirmed(suspects, dataset_of(run.info, settings)),
-        corrections=corrections_of(run.info, judged.part, settings),
+        suspects=suspects and drop_confirmed(suspects, load_run_dataset(run.info, settings)),
+        corrections=count_corrections(run.info, judged.split, settings),
         facts=facts_or_none(run.info.folder),
         made=time.time(),
     )

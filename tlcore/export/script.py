@@ -442,7 +442,7 @@ def _settings_cell(facts: Facts, data: str) -> Cell:
 # The recipe of a script: gather the facts, write the cells, put them on paper.
 
 
-def script_of(run: str, ending: str, settings: Settings) -> str:
+def render_script(run: str, ending: str, settings: Settings) -> str:
     """Return a run as the text of a script or of a notebook.
 
     Args:
@@ -464,9 +464,9 @@ def write_script(run: str, target: Path, settings: Settings) -> None:
     """Write a run as a script or a notebook, by the file's ending, whole or not at all.
 
     Raises:
-        RunError, UnknownName: as ``script_of``; nowhere to write.
+        RunError, UnknownName: as ``render_script``; nowhere to write.
     """
-    write_output(target, script_of(run, target.suffix, settings).encode())
+    write_output(target, render_script(run, target.suffix, settings).encode())
 
 
 def _cut(config: RunConfig) -> str:

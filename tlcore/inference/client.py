@@ -19,7 +19,7 @@ from loky.process_executor import ShutdownExecutorError
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import WorkerDied
-from tlcore.export.script import script_of
+from tlcore.export.script import render_script
 from tlcore.models.predictions import BriefPrediction, Explanation, ModelRef, Prediction, ShapePath
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -29,7 +29,7 @@ from tlcore.training.learning_rate import Rates
 
 def script(settings: Settings, run: str, ending: str) -> str:
     """Return a run as the text of a script (".py") or of a notebook (".ipynb")."""
-    return script_of(run, ending, settings)
+    return render_script(run, ending, settings)
 
 
 # The page's side of the inference worker: one warm process with TensorFlow and loaded networks.

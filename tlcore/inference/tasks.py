@@ -16,9 +16,9 @@ from tlcore.datasets.dataset import Sample
 from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage, RunError, WeightsMissing
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.judged import UNKNOWN
+from tlcore.evaluation.judged import NOT_PREDICTED
 from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
-from tlcore.evaluation.predictions import Answers, evaluation_of, imagenet_of, predict_split
+from tlcore.evaluation.predictions import ImagePredictions, evaluate, imagenet_ref, predict_split
 from tlcore.export.progress import Progress
 from tlcore.export.report import STEPS, write_report
 from tlcore.models.gradcam import explain as explain_class
@@ -44,7 +44,7 @@ from tlcore.training.studies import Point, enough, folds
 from tlcore.training.transfer_model import load_trained
 
 
-def answers(settings: Settings, run: str, paths: Sequence[Path]) -> Answers:
+def predict_files(settings: Settings, run: str, paths: Sequence[Path]) -> ImagePredictions:
     """Return the logits of a run's network for these files, and ImageNet's first class of each.
 
     ImageNet is asked with the run's own backbone, size and geometry, where its 1000 classes can be
@@ -54,35 +54,35 @@ def answers(settings: Settings, run: str, paths: Sequence[Path]) -> Answers:
     own = loaded_model(settings, info.ref)
     both = [own, *_imagenet(settings, info.config)]
     logits = np.full((len(paths), len(own.labels)), np.nan, np.float32)
-    first = np.full(len(paths), UNKNOWN, np.int64)
+    first = np.full(len(paths), NOT_PREDICTED, np.int64)
     for place, told in enumerate(answer_many(both, paths, settings.limits)):
         if isinstance(told, BadImage):
             continue
         logits[place] = told[0]
         if len(told) > 1:
             first[place] = told[1].argmax()
-    return Answers(logits, first)
+    return ImagePredictions(logits, first)
 
 
 def evaluate_run(settings: Settings, run: str, part: str = "") -> Evaluation:
     """Return the honest numbers of a run, its network loaded in this process. See ``review``."""
-    return evaluation_of(run, part, settings, partial(answers, settings, run))
+    return evaluate(run, part, settings, partial(predict_files, settings, run))
 
 
 def _imagenet(settings: Settings, config: RunConfig) -> list[LoadedModel]:
     """Return the network with ImageNet's classes, or none where it cannot be had."""
-    ref = imagenet_of(config, settings)
+    ref = imagenet_ref(config, settings)
     return [] if ref is None else [loaded_model(settings, ref)]
 
 
 # A run's report: its network is asked what is not kept yet, then all is written down.
 
 
-def report_run(run: str, target: Path, settings: Settings, progress: Progress) -> None:
+def write_run_report(run: str, target: Path, settings: Settings, progress: Progress) -> None:
     """Write the report of a run. Raises as ``predict_split`` and ``write_report`` do."""
     progress(0, STEPS, "Asking the network about all images")
     evaluation = evaluate_run(settings, run)
-    judged = predict_split(run, evaluation.part, settings, partial(answers, settings, run))
+    judged = predict_split(run, evaluation.split, settings, partial(predict_files, settings, run))
     progress(1, STEPS, "Looking for labels that may be wrong")
     suspects = _suspects(settings, run)
     write_report(target, evaluation, judged, suspects, settings, progress)

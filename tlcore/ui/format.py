@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from tlcore.evaluation.intervals import Proportion, wilson
+from tlcore.evaluation.intervals import Proportion, wilson_interval
 from tlcore.percentages import percent
 from tlcore.text import count as count
 
@@ -17,7 +17,7 @@ def accuracy(share: float, images: int) -> str:
     """Return an accuracy with its doubt: "94% (90–97, 153 images)"."""
     if not images:
         return percent(share)
-    return Proportion(share, *wilson(share, images), images).words
+    return Proportion(share, *wilson_interval(share, images), images).text
 
 
 def duration(seconds: float) -> str:

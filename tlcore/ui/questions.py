@@ -22,10 +22,10 @@ from tlcore.activations.values import (
     MapPair,
 )
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample, dataset_hash
-from tlcore.evaluation.evaluation import Evaluation, evaluate
+from tlcore.evaluation.evaluation import Evaluation, compute_evaluation
 from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.predictions import (
-    Answers,
+    ImagePredictions,
     evaluated_split,
     predict_split,
     stored_predictions,
@@ -210,9 +210,9 @@ def judged(run: str, part: str, settings: Settings) -> SplitPredictions:
             words += f" · about {duration(max(1.0, left))} left"
         place.progress(behind / whole, text=f"{words} · any click stops it, nothing is lost")
 
-    def ask(paths: Sequence[Path]) -> Answers:
-        answers: Answers = inference(settings).ask(
-            "tlcore.inference.tasks:answers", run, list(paths)
+    def ask(paths: Sequence[Path]) -> ImagePredictions:
+        answers: ImagePredictions = inference(settings).ask(
+            "tlcore.inference.tasks:predict_files", run, list(paths)
         )
         return answers
 
@@ -226,4 +226,4 @@ def evaluated(run: str, part: str, settings: Settings) -> tuple[Evaluation, Spli
     found = judged(run, part, settings)
     train = judged(run, "train", settings)
     tested = evaluated_split(run, settings) == "test"
-    return evaluate(found, train, dataset_hash(found.samples), tested=tested), found
+    return compute_evaluation(found, train, dataset_hash(found.samples), tested=tested), found

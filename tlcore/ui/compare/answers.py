@@ -9,7 +9,7 @@ import streamlit as st
 
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.splits import draw_stratified
-from tlcore.evaluation.calibration import Calibration, calibration
+from tlcore.evaluation.calibration import Calibration, compute_calibration
 from tlcore.models.imagenet import CLASSES, group_probabilities, imagenet_groups
 from tlcore.models.predictions import ModelRef, Prediction, Ranked, certainty
 from tlcore.percentages import points, probability
@@ -44,12 +44,12 @@ def trust(info: RunInfo, settings: Settings) -> None:
         if found is None:
             st.caption("Not measured: its validation images are no longer here.")
             return
-        drawn, whole = found.answers, len(judged_by(info))
+        drawn, whole = found.images, len(judged_by(info))
         of = f"{drawn:,} of {whole:,} validation images"
         st.caption(
             f"On {of if drawn < whole else count(drawn, 'validation image')} it was "
             f"{probability(found.confidence)} sure on average and right on "
-            f"{accuracy(found.accuracy, drawn)}: {found.words}. Expected calibration error "
+            f"{accuracy(found.accuracy, drawn)}: {found.advice}. Expected calibration error "
             f"{points(found.error)}; nothing has been corrected."
         )
 
@@ -64,7 +64,11 @@ def _measured(ref: ModelRef, _info: RunInfo, _settings: Settings) -> Calibration
         for sample, answer in zip(samples, answers, strict=True)
         if isinstance(answer, tuple)
     ]
-    return calibration([sure for sure, _ in told], [right for _, right in told]) if told else None
+    return (
+        compute_calibration([sure for sure, _ in told], [right for _, right in told])
+        if told
+        else None
+    )
 
 
 # What the sides of the Compare page share: the heading in its colour, and the whole table.

@@ -17,18 +17,18 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.evaluation.baselines import Baseline
+from tlcore.evaluation.baselines import ImageNetBaseline
 from tlcore.evaluation.batch_table import (
-    Head,
+    BatchHead,
     Score,
-    agreement,
-    baseline_of,
-    baseline_score,
-    head_score,
-    table_of,
-    together,
+    build_batch_table,
+    compute_agreement,
+    compute_baseline_score,
+    compute_head_score,
+    count_pairs,
+    fit_batch_baseline,
 )
-from tlcore.evaluation.evaluation import no_label
+from tlcore.evaluation.evaluation import unlabelled_note
 from tlcore.evaluation.intervals import proportion_of
 from tlcore.evaluation.predictions import is_unchanged
 from tlcore.models.predictions import BriefPrediction, ModelRef
@@ -188,7 +188,7 @@ def heat_map_view(frame: pd.DataFrame) -> None:
         required=True,
         key="many-rows",
     )
-    rows, columns, counts = together(frame, what, against)
+    rows, columns, counts = count_pairs(frame, what, against)
     figure = heat_map(rows, columns, counts, colours(), template())
     st.plotly_chart(figure, theme=None, key="many-heat", config=PLAIN_CHART, alt="Heat map")
 
@@ -251,7 +251,7 @@ def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
     if answered:
         baseline = _baseline(job, dataset, refs[0], parts)
         heads = [_head(info, settings) for info in sides.runs]
-        _results(job, table_of(answered, heads, baseline, parts), heads, dataset, settings)
+        _results(job, build_batch_table(answered, heads, baseline, parts), heads, dataset, settings)
 
 
 def _offer(job: Job, question: Question, missing: int, whole: int) -> None:
@@ -267,16 +267,18 @@ def _offer(job: Job, question: Question, missing: int, whole: int) -> None:
         st.rerun()
 
 
-def _baseline(job: Job, dataset: Dataset, imagenet: ModelRef, parts: Splits) -> Baseline | None:
+def _baseline(
+    job: Job, dataset: Dataset, imagenet: ModelRef, parts: Splits
+) -> ImageNetBaseline | None:
     """What ImageNet's classes stand for; None until all of the training part is answered."""
     train = [sample for sample in _once(dataset) if parts.get(sample.sha256) == "train"]
     counted = Question(TRAIN, (imagenet,), train)
-    return None if job.missing(counted) else baseline_of(job.answered(counted), parts)
+    return None if job.missing(counted) else fit_batch_baseline(job.answered(counted), parts)
 
 
-def _head(info: RunInfo, settings: Settings) -> Head:
+def _head(info: RunInfo, settings: Settings) -> BatchHead:
     learned = frozenset(sample.sha256 for sample in images_of(info, "train"))
-    return Head(run_labels(list_runs(settings))[info.id], classes_of(info), learned)
+    return BatchHead(run_labels(list_runs(settings))[info.id], classes_of(info), learned)
 
 
 def _once(dataset: Dataset) -> list[Sample]:
@@ -303,7 +305,7 @@ def _which(dataset: Dataset, parts: Splits) -> tuple[list[Sample], str]:
 
 
 def _results(
-    job: Job, frame: pd.DataFrame, heads: list[Head], dataset: Dataset, settings: Settings
+    job: Job, frame: pd.DataFrame, heads: list[BatchHead], dataset: Dataset, settings: Settings
 ) -> None:
     if job.asked:
         st.caption(
@@ -319,7 +321,7 @@ def _results(
 
 def _figures(frame: pd.DataFrame) -> None:
     """The baseline beside the head, each with its doubt, and how often they agree."""
-    base, head = baseline_score(frame), head_score(frame)
+    base, head = compute_baseline_score(frame), compute_head_score(frame)
     left, middle, right = st.columns(3, gap="medium")
     with left:
         if base.images and frame["imagenet_as_label"].notna().any():
@@ -331,7 +333,7 @@ def _figures(frame: pd.DataFrame) -> None:
                 "…); judged on the validation part.",
             )
             if base.unlabelled:
-                st.caption(f"{no_label(base.unlabelled)}.")
+                st.caption(f"{unlabelled_note(base.unlabelled)}.")
         elif frame["label"].isna().all():
             st.caption("These images have no label: nobody can know which answers are right.")
         else:
@@ -345,9 +347,9 @@ def _figures(frame: pd.DataFrame) -> None:
                 "not know their classes."
             )
     with right:
-        both = agreement(frame)
+        both = compute_agreement(frame)
         if both.images:
-            st.metric("They agree on", proportion_of(both.right, both.images).short)
+            st.metric("They agree on", proportion_of(both.correct, both.images).short_text)
             st.caption(
                 f"of {both.images:,} of {count(len(frame), 'image')}: those for which ImageNet's "
                 "class stands for one of the head's classes"
@@ -355,21 +357,21 @@ def _figures(frame: pd.DataFrame) -> None:
 
 
 def _score(title: str, score: Score, words: str = "") -> None:
-    st.metric(title, proportion_of(score.right, score.images).short, help=words or None)
+    st.metric(title, proportion_of(score.correct, score.images).short_text, help=words or None)
     st.caption(
         f"of {count(score.images, 'labelled image')} of the validation part that it has not "
         "learned from"
     )
 
 
-def _further(frame: pd.DataFrame, heads: list[Head]) -> None:
+def _further(frame: pd.DataFrame, heads: list[BatchHead]) -> None:
     """The other heads' accuracies, where there are several."""
     for number, head in enumerate(heads[1:], start=2):
-        score = head_score(frame, number)
+        score = compute_head_score(frame, number)
         if score.images:
             st.caption(
                 f":orange[●] Head {number}, {plain(head.title)}: "
-                f"{proportion_of(score.right, score.images).words} of the validation part"
+                f"{proportion_of(score.correct, score.images).text} of the validation part"
             )
 
 

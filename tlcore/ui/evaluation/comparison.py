@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from tlcore.datasets.dataset import SPLIT_NAMES
-from tlcore.evaluation.comparison import RunComparison, Side, compare_runs
-from tlcore.evaluation.corrections import came_after, labels_now
+from tlcore.evaluation.comparison import ChangedPrediction, RunComparison, compare_runs
+from tlcore.evaluation.corrections import corrected_run, current_labels
 from tlcore.evaluation.predictions import common_split
 from tlcore.percentages import signed, signed_points
 from tlcore.settings import Settings
@@ -36,7 +36,7 @@ def comparison_view(run: Run, settings: Settings) -> None:
             icon=":material/compare_arrows:",
         )
         return
-    before = came_after(run.info)
+    before = corrected_run(run.info)
     same = [run_ for run_, info in others.items() if info.config.dataset == run.info.config.dataset]
     options = list(dict.fromkeys([*([before] if before in others else []), *same, *others]))
     labels = run_labels(list_runs(settings))
@@ -54,7 +54,7 @@ def comparison_view(run: Run, settings: Settings) -> None:
 def _compare(info: RunInfo, other: RunInfo, settings: Settings) -> None:
     first, second = sorted((info, other), key=lambda each: each.id)
     part = common_split([first.id, second.id], settings)
-    labels = labels_now(second, settings)
+    labels = current_labels(second, settings)
     found = compare_runs(
         judged(first.id, part, settings), judged(second.id, part, settings), labels
     )
@@ -96,7 +96,7 @@ def _differing(found: RunComparison) -> str:
     return words
 
 
-def _sides(title: str, sides: Sequence[Side], key: str, settings: Settings) -> None:
+def _sides(title: str, sides: Sequence[ChangedPrediction], key: str, settings: Settings) -> None:
     if not sides:
         return
     st.markdown(f"**{title}: {count(len(sides), 'image')}**")

@@ -11,11 +11,11 @@ from tlcore.datasets.dataset import SPLITS, Sample
 from tlcore.datasets.edits import DatasetState, confirm_labels, exclude, relabel, undo
 from tlcore.errors import DamagedFile
 from tlcore.evaluation.corrections import (
-    corrected_since,
-    corrections_of,
-    dataset_of,
+    count_changes,
+    count_corrections,
     keep_splits,
-    note_after,
+    load_run_dataset,
+    save_corrected_run,
 )
 from tlcore.settings import Settings
 from tlcore.training.provenance import images_of
@@ -33,7 +33,7 @@ from tlcore.ui.widgets import distinct
 def corrections_line(info: RunInfo, part: str, settings: Settings) -> None:
     """Say which labels were changed after a model had answered; nothing where none was."""
     try:
-        corrections = corrections_of(info, part, settings)
+        corrections = count_corrections(info, part, settings)
     except DamagedFile:  # its images are not known, which the run's page says
         return
     for words in corrections.sentences:
@@ -55,7 +55,7 @@ def repair(run: Run, chosen: Sequence[Sample], settings: Settings) -> None:
         chosen: may be empty.
         settings: where its set lies.
     """
-    state = dataset_of(run.info, settings)
+    state = load_run_dataset(run.info, settings)
     if state is None:
         _why_not(run, settings)
         return
@@ -124,7 +124,7 @@ def _do(edit: Callable[..., object], *args: object) -> None:
 
 def _mended(run: Run, state: DatasetState, settings: Settings) -> None:
     """How the set differs from what the run learned from, the way back and the way on."""
-    by_part, excluded = corrected_since(run.info, state)
+    by_part, excluded = count_changes(run.info, state)
     numbers = {
         "relabelled": sum(by_part.values()),
         "excluded": excluded,
@@ -167,7 +167,7 @@ def _again(run: Run, state: DatasetState, settings: Settings) -> None:
     keep_splits(run.info, state, settings)
     token = st.session_state.setdefault(_TOKEN, secrets.token_hex(8))
     later = processes().start_run(token, run.info.config, settings)
-    note_after(run_info(later, settings), run.info.id)
+    save_corrected_run(run_info(later, settings), run.info.id)
     st.session_state.pop(_TOKEN)
     choose(Choice.WATCHED, later)
     choose(Choice.REVIEW, "")

@@ -65,7 +65,9 @@ def embedding_view(run: Run, settings: Settings) -> None:
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _embedding(run: str, data: str, _settings: Settings) -> Embedding:
-    found: Embedding = inference(_settings).ask("tlcore.evaluation.embedding:embed", run)
+    found: Embedding = inference(_settings).ask(
+        "tlcore.evaluation.embedding:compute_embedding", run
+    )
     return found
 
 
@@ -84,7 +86,7 @@ def _by_key(found: SplitPredictions) -> dict[str, tuple[str, float]]:
     return {
         sample.key: (found.classes[answer], sure)
         for sample, answer, sure in zip(
-            found.samples, found.answers.tolist(), found.confidence.tolist(), strict=True
+            found.samples, found.predicted.tolist(), found.confidence.tolist(), strict=True
         )
     }
 
@@ -176,8 +178,8 @@ def _how(found: Embedding) -> str:
         "Principal components of the frozen network's pooled features: images that lie "
         f"together look alike to it. {count(len(found.samples), 'image')}"
     )
-    if found.of > len(found.samples):
-        words += f" of {found.of:,}, drawn at random"
+    if found.total > len(found.samples):
+        words += f" of {found.total:,}, drawn at random"
     if found.computed:
         words += f"; {found.computed:,} were not in the feature cache and were computed for it"
     return f"{words}."

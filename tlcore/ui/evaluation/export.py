@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from tlcore.export.bundle_check import FORMATS, Check, read_checks
+from tlcore.export.bundle_check import FORMATS, FormatCheck, read_checks
 from tlcore.export.progress import DONE, FAILED, RUNNING, Making, read_making, write_making
 from tlcore.percentages import points
 from tlcore.settings import Settings
@@ -205,8 +205,10 @@ def _formats(bundle: Path) -> None:
         {
             "Format": FORMATS[each.format].title,
             "Size": file_size(each.bytes) if each.bytes else "–",
-            "Greatest difference": "–" if each.greatest is None else points(each.greatest),
-            "Same class": f"{each.agreed} of {each.images}" if each.images else "–",
+            "Greatest difference": "–"
+            if each.max_difference is None
+            else points(each.max_difference),
+            "Same class": f"{each.same_class} of {each.images}" if each.images else "–",
             "For": FORMATS[each.format].use,
         }
         for each in checks
@@ -218,14 +220,14 @@ def _formats(bundle: Path) -> None:
     )
     for each in checks:
         title = FORMATS[each.format].title
-        if not each.offered:
-            st.warning(f"{title} is not in it. {plain(each.fault)}", icon=":material/warning:")
+        if not each.included:
+            st.warning(f"{title} is not in it. {plain(each.error)}", icon=":material/warning:")
         elif each.differs:
-            st.warning(f"{title}: {each.words}", icon=":material/difference:")
+            st.warning(f"{title}: {each.text}", icon=":material/difference:")
 
 
 @st.cache_data(show_spinner=False, max_entries=50)
-def _checks(bundle: str, changed: int) -> list[Check]:
+def _checks(bundle: str, changed: int) -> list[FormatCheck]:
     return read_checks(Path(bundle))
 
 

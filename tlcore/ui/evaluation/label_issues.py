@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tlcore.datasets.dataset import SPLIT_NAMES
-from tlcore.evaluation.corrections import dataset_of, without_confirmed
+from tlcore.evaluation.corrections import drop_confirmed, load_run_dataset
 from tlcore.evaluation.label_issues import FOLDS, LabelIssue, LabelIssues
 from tlcore.percentages import probability
 from tlcore.settings import Settings
@@ -23,7 +23,7 @@ def label_issues_view(run: Run, settings: Settings) -> None:
     """Rank the labels of the training and validation part by how little a head believes them."""
     with st.spinner("Training heads that have not seen the image they judge …"):
         found = _suspects(run.info.id, run.info.data_hash, settings)
-    found = without_confirmed(found, dataset_of(run.info, settings))
+    found = drop_confirmed(found, load_run_dataset(run.info, settings))
     if found.shortage:
         st.info(plain(found.shortage), icon=":material/info:")
     if not found.ranking:
@@ -35,7 +35,7 @@ def label_issues_view(run: Run, settings: Settings) -> None:
         label_visibility="collapsed",
     )  # fmt: skip
     ranking = [each for each in found.ranking if each.sample.split == part]
-    doubted = [each for each in ranking if each.doubted]
+    doubted = [each for each in ranking if each.likely_wrong]
     _said(doubted, ranking, found)
     more = st.toggle(f"Show the next {MORE} as well", key="suspects-more", value=not doubted)
     shown = ranking[: len(doubted) + MORE] if more else doubted
@@ -72,6 +72,7 @@ def _said(doubted: list[LabelIssue], ranking: list[LabelIssue], found: LabelIssu
 def _told(each: LabelIssue) -> str:
     own, other = label(each.sample.label), label(each.suggested)
     return (
-        f"Labelled {own}; unseen, the head gives {own} {probability(each.own)} and {other} "
-        f"{probability(each.other)}"
+        f"Labelled {own}; unseen, the head gives {own} "
+        f"{probability(each.label_probability)} and {other} "
+        f"{probability(each.suggested_probability)}"
     )

@@ -14,10 +14,15 @@ import streamlit as st
 
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.calibration import Calibration
-from tlcore.evaluation.evaluation import Evaluation, no_label
+from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
 from tlcore.evaluation.intervals import Proportion
 from tlcore.evaluation.judged import SplitPredictions
-from tlcore.evaluation.metrics import AtThreshold, Curves, at_threshold, curves
+from tlcore.evaluation.metrics import (
+    ThresholdCurves,
+    ThresholdMetrics,
+    compute_curves,
+    compute_threshold_metrics,
+)
 from tlcore.evaluation.predictions import evaluated_split
 from tlcore.percentages import percent, points, probability
 from tlcore.settings import Settings
@@ -34,7 +39,7 @@ MOST = 16  # classes drawn: those with the most mistakes
 
 def drawn_classes(found: Evaluation) -> list[int]:
     """Return the indices of the classes that are drawn, in order."""
-    counts = np.array(found.matrix)
+    counts = np.array(found.confusion_matrix)
     wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
     most = np.argsort(-wrong, kind="stable")[:MOST]
     return sorted(most.tolist())
@@ -60,9 +65,9 @@ def matrix_html(found: Evaluation, chosen: tuple[int, int] | None) -> str:
 
 
 def _cell(found: Evaluation, true: int, said: int, chosen: tuple[int, int] | None) -> str:
-    number = found.matrix[true][said]
+    number = found.confusion_matrix[true][said]
     kind = "right" if true == said else "wrong"
-    whole = max(1, sum(found.matrix[true]))
+    whole = max(1, sum(found.confusion_matrix[true]))
     if not number:
         return f'<td class="{kind} none">0</td>'
     words = f"{number} of {label(found.classes[true])} called {label(found.classes[said])}"
@@ -103,7 +108,7 @@ def shares(rows: Sequence[Named], tone: Colours, template: go.layout.Template) -
             x=[share.value], y=[place], mode="markers", marker={"size": 13, "color": row.colour},
             hovertext=f"{row.name}<br>{share.value:.4%}", hoverinfo="text", cliponaxis=False,
         )  # fmt: skip
-        for x, text, where in ((0, row.name, "right"), (1, f"<b>{share.words}</b>", "left")):
+        for x, text, where in ((0, row.name, "right"), (1, f"<b>{share.text}</b>", "left")):
             figure.add_scatter(
                 x=[x], y=[place - 0.36], mode="text", text=[text], hoverinfo="skip",
                 textposition=f"middle {where}", cliponaxis=False,
@@ -121,15 +126,15 @@ def reliability(found: Calibration, tone: Colours, template: go.layout.Template)
         x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip",
         line={"color": tone.frozen, "dash": "dot", "width": 1.5},
     )  # fmt: skip
-    most = max(each.answers for each in found.bins)
+    most = max(each.images for each in found.bins)
     figure.add_scatter(
         x=[each.confidence for each in found.bins],
         y=[each.accuracy for each in found.bins],
         mode="lines+markers",
         line={"color": tone.head, "width": 2},
-        marker={"size": [7 + 15 * (each.answers / most) ** 0.5 for each in found.bins]},
+        marker={"size": [7 + 15 * (each.images / most) ** 0.5 for each in found.bins]},
         hovertext=[
-            f"{count(each.answers, 'answer')}<br>{probability(each.confidence)} sure, "
+            f"{count(each.images, 'answer')}<br>{probability(each.confidence)} sure, "
             f"{percent(each.accuracy)} right"
             for each in found.bins
         ],
@@ -139,17 +144,19 @@ def reliability(found: Calibration, tone: Colours, template: go.layout.Template)
     return figure
 
 
-def roc(found: Curves, at: AtThreshold, tone: Colours, template: go.layout.Template) -> go.Figure:
+def roc(
+    found: ThresholdCurves, at: ThresholdMetrics, tone: Colours, template: go.layout.Template
+) -> go.Figure:
     """What is found over what is called so by mistake, with the chosen threshold marked."""
     figure = _square(tone, template, "false alarms", "found")
-    _line(figure, [0, *found.false_positives], [0, *found.recall], tone)
+    _line(figure, [0, *found.false_positive_rate], [0, *found.recall], tone)
     if at.recall and at.specificity:
         _point(figure, 1 - at.specificity.value, at.recall.value, tone)
     return figure
 
 
 def precision_recall(
-    found: Curves, at: AtThreshold, tone: Colours, template: go.layout.Template
+    found: ThresholdCurves, at: ThresholdMetrics, tone: Colours, template: go.layout.Template
 ) -> go.Figure:
     """How much of what is called so is so, over what is found."""
     figure = _square(tone, template, "found (recall)", "right of those called so (precision)")
@@ -199,7 +206,7 @@ def metrics_view(run: Run, settings: Settings) -> None:
         _figures(found)
     _classes(found)
     _calibration(found)
-    if found.two_class is not None:
+    if found.binary is not None:
         _threshold(judged)
 
 
@@ -224,29 +231,29 @@ def _against(found: Evaluation) -> None:
     """The head on one scale with what one reaches without it."""
     tone = colours()
     rows = [Named("this head", found.accuracy, tone.head)]
-    if found.imagenet is not None:
-        rows.append(Named("ImageNet alone", found.imagenet, tone.pretrained))
-    majority = f"“{label(found.majority.label)}”"
-    rows.append(Named(f"always {majority}", found.majority.accuracy, tone.frozen))
+    if found.imagenet_accuracy is not None:
+        rows.append(Named("ImageNet alone", found.imagenet_accuracy, tone.pretrained))
+    majority = f"“{label(found.majority_baseline.label)}”"
+    rows.append(Named(f"always {majority}", found.majority_baseline.accuracy, tone.frozen))
     st.markdown(
-        f"**Accuracy on the {SPLIT_NAMES[found.part]} part**",
+        f"**Accuracy on the {SPLIT_NAMES[found.split]} part**",
         help=f"The range holds the true figure with 95% confidence. {found.imagenet_note} "
         "The last row always says the training part's most frequent class.",
     )
-    chart(shares(rows, tone, template()), "shares", f"Accuracy {found.accuracy.words}")
-    st.markdown(plain(found.majority.beside.beside(f"always saying {majority}")))
-    if found.beside_imagenet is not None:
-        st.markdown(plain(found.beside_imagenet.beside("ImageNet alone")))
-    if found.imagenet is None:
+    chart(shares(rows, tone, template()), "shares", f"Accuracy {found.accuracy.text}")
+    st.markdown(plain(found.majority_baseline.difference.sentence(f"always saying {majority}")))
+    if found.imagenet_difference is not None:
+        st.markdown(plain(found.imagenet_difference.sentence("ImageNet alone")))
+    if found.imagenet_accuracy is None:
         st.caption(f"ImageNet alone: {found.imagenet_note[0].lower()}{found.imagenet_note[1:]}")
     if found.imagenet_unlabelled:
-        st.caption(f"ImageNet alone: {no_label(found.imagenet_unlabelled)}.")
+        st.caption(f"ImageNet alone: {unlabelled_note(found.imagenet_unlabelled)}.")
 
 
 def _figures(found: Evaluation) -> None:
     st.metric(
         "Balanced accuracy",
-        found.balanced_accuracy.short,
+        found.balanced_accuracy.short_text,
         help="The mean over the classes of the share that is recognised: a rare class counts as "
         "much as a frequent one. In brackets its 95% interval. Classes without a judged image "
         "are left out.",
@@ -288,7 +295,7 @@ def _classes(found: Evaluation) -> None:
 
 
 def _short(share: Proportion | None) -> str:
-    return "not known" if share is None else share.short
+    return "not known" if share is None else share.short_text
 
 
 def _calibration(found: Evaluation) -> None:
@@ -309,32 +316,34 @@ def _calibration(found: Evaluation) -> None:
         )
         st.write(
             f"It was {probability(known.confidence)} sure on average and right on "
-            f"{found.accuracy.words}: {known.words}."
+            f"{found.accuracy.text}: {known.advice}."
         )
 
 
 def _threshold(judged: SplitPredictions) -> None:
     """Where two classes part: what a threshold finds, and what it costs."""
-    looked_for = label(judged.classes[1])
-    st.markdown(f"**From when on is it “{plain(looked_for)}”?**")
+    positive_class = label(judged.classes[1])
+    st.markdown(f"**From when on is it “{plain(positive_class)}”?**")
     value = st.slider(
         "Threshold",
         0,
         100,
         50,
         format="%d%%",
-        key=f"threshold-{judged.run}-{judged.part}",
-        help=f"An image is called “{looked_for}” from this probability on.",
+        key=f"threshold-{judged.run}-{judged.split}",
+        help=f"An image is called “{positive_class}” from this probability on.",
     )
-    at, found = at_threshold(judged, value / 100), curves(judged)
+    at, found = compute_threshold_metrics(judged, value / 100), compute_curves(judged)
     first, second, third = st.columns(3)
-    first.metric(f"{looked_for} found", _short(at.recall), help=f"Missed: {at.misses:,}.")
+    first.metric(
+        f"{positive_class} found", _short(at.recall), help=f"Missed: {at.false_negatives:,}."
+    )
     second.metric("Right of those called so", _short(at.precision))
-    third.metric("False alarms", f"{at.false_alarms:,}", help="Images of the other class.")
+    third.metric("False alarms", f"{at.false_positives:,}", help="Images of the other class.")
     left, right = st.columns(2, gap="large")
     tone, look = colours(), template()
     with left:
-        st.caption(f"ROC curve, area {found.roc_area:.3f}")
+        st.caption(f"ROC curve, area {found.roc_auc:.3f}")
         chart(roc(found, at, tone, look), "roc", "ROC curve")
     with right:
         st.caption(f"Precision and recall, average precision {found.average_precision:.3f}")

@@ -9,11 +9,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadImage
-from tlcore.evaluation.corrections import dataset_of
+from tlcore.evaluation.corrections import load_run_dataset
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import SplitPredictions
-from tlcore.evaluation.metrics import cell
-from tlcore.evaluation.predictions import imagenet_of
+from tlcore.evaluation.metrics import list_cell
+from tlcore.evaluation.predictions import imagenet_ref
 from tlcore.models.predictions import ModelRef
 from tlcore.percentages import probability
 from tlcore.settings import Settings
@@ -50,7 +50,7 @@ def images(
         chosen: those that count as chosen until one is clicked.
         below: where the large image goes; without it under the thumbnails.
     """
-    state = dataset_of(run.info, settings)
+    state = load_run_dataset(run.info, settings)
     told = {sample.key: Told(words(sample), now(sample, state)) for sample in samples}
     picked = faces(place, samples, told, settings) or list(chosen)
     repair(run, picked, settings)
@@ -85,7 +85,7 @@ def large(run: Run, sample: Sample, told: str, settings: Settings) -> None:
 def _both(run: Run, sample: Sample, settings: Settings) -> None:
     look = look_options()
     left, right = st.columns(2, gap="large")
-    ref: ModelRef | None = imagenet_of(run.info.config, settings)
+    ref: ModelRef | None = imagenet_ref(run.info.config, settings)
     with left:
         st.html('<p class="side pretrained">ImageNet</p>')
         if ref is None:
@@ -110,10 +110,12 @@ def mistakes_view(run: Run, settings: Settings) -> None:
     below = st.container()
     with right:
         st.markdown(_title(found, true, said))
-        here = {judged.samples[place].key: place for place in cell(judged, true, said).tolist()}
+        here = {
+            judged.samples[place].key: place for place in list_cell(judged, true, said).tolist()
+        }
         images(
             run,
-            f"{run.info.id}-{judged.part}-{true}-{said}",
+            f"{run.info.id}-{judged.split}-{true}-{said}",
             [judged.samples[place] for place in here.values()],
             lambda sample: _told(judged, here[sample.key]),
             settings,
@@ -140,7 +142,7 @@ def _cell_select(found: Evaluation, key: str) -> tuple[int, int]:
     """The cells that hold images as a list, mistakes first: the same choice by keyboard."""
     cells = {
         f"{true}-{said}": (true, said)
-        for true, row in enumerate(found.matrix)
+        for true, row in enumerate(found.confusion_matrix)
         for said, number in enumerate(row)
         if number
     }
@@ -157,17 +159,17 @@ def _cell_select(found: Evaluation, key: str) -> tuple[int, int]:
 
 
 def _order(found: Evaluation, true: int, said: int) -> tuple[bool, int]:
-    return true == said, -found.matrix[true][said]
+    return true == said, -found.confusion_matrix[true][said]
 
 
 def _words(found: Evaluation, true: int, said: int) -> str:
     own, other = label(found.classes[true]), label(found.classes[said])
     how = "and recognised" if true == said else f"and called {other}"
-    return f"{own} {how}: {found.matrix[true][said]:,}"
+    return f"{own} {how}: {found.confusion_matrix[true][said]:,}"
 
 
 def _title(found: Evaluation, true: int, said: int) -> str:
-    number = found.matrix[true][said]
+    number = found.confusion_matrix[true][said]
     own, other = plain(label(found.classes[true])), plain(label(found.classes[said]))
     if true == said:
         return f"**{count(number, 'image')} of {own} recognised**, the least sure first"
@@ -175,7 +177,7 @@ def _title(found: Evaluation, true: int, said: int) -> str:
 
 
 def _told(judged: SplitPredictions, place: int) -> str:
-    answer = label(judged.classes[int(judged.answers[place])])
+    answer = label(judged.classes[int(judged.predicted[place])])
     return (
         f"Labelled {label(judged.samples[place].label)}; the head says {answer} with "
         f"{probability(float(judged.confidence[place]))}"

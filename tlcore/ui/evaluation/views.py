@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from tlcore.evaluation.corrections import came_after
+from tlcore.evaluation.corrections import corrected_run
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.evaluation.comparison import comparison_view
@@ -28,7 +28,7 @@ CURVES, AGAINST = "curves", "against"
 def evaluation_views(run: Run, settings: Settings) -> None:
     """Let the person choose a view of a run that has ended with a network, and draw it."""
     if chosen(Choice.REVIEW) not in VIEWS:  # a run that mends another is held against it first
-        choose(Choice.REVIEW, AGAINST if came_after(run.info) else CURVES)
+        choose(Choice.REVIEW, AGAINST if corrected_run(run.info) else CURVES)
     view = segments("View", list(VIEWS), Choice.REVIEW, words=lambda name: VIEWS[name][0])
     with st.container(key=f"review-{view}"), boundary():  # what is below stays within reach
         VIEWS[view][1](run, settings)

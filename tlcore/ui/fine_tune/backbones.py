@@ -111,7 +111,7 @@ def _share(info: RunInfo) -> str:
     images = info.images.get("val", 0)
     if not images:
         return percent(info.val_accuracy)
-    return proportion_of(round(info.val_accuracy * images), images).short
+    return proportion_of(round(info.val_accuracy * images), images).short_text
 
 
 def _verdict(info: RunInfo, this: RunInfo) -> str:

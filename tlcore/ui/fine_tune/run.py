@@ -290,8 +290,8 @@ def _top_blocks(run: Run) -> None:
         return
     counts = (
         f"of the same {count(change.second.images, 'validation image')} the head alone had "
-        f"{change.first.right:,} right, with them it is {change.second.right:,} "
-        f"({change.words}; {change.chance})."
+        f"{change.first.count:,} right, with them it is {change.second.count:,} "
+        f"({change.text}; {change.p_text})."
     )
     if change.verdict is Verdict.WORSE:
         st.warning(
