@@ -12,7 +12,7 @@ from tests.benchmarks import ours
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
 from tlcore.datasets.sources import read_folder
-from tlcore.training.augmentation import FORWARD, Request, hashed
+from tlcore.training.augmentation import FORWARD, ImageCopy, hash_samples
 from tlcore.training.config import RunConfig
 from tlcore.training.features import FeatureSource
 
@@ -20,7 +20,7 @@ ROUNDS = 3
 
 
 def main(folder: Path) -> None:
-    samples = hashed(read_folder(folder).samples)
+    samples = hash_samples(read_folder(folder).samples)
     whole_batches = len(samples) // FORWARD * FORWARD
     samples = samples[:whole_batches]
     config = RunConfig(str(folder.resolve()), size=160)
@@ -40,7 +40,7 @@ def main(folder: Path) -> None:
             supply.__dict__["whole"] = network  # built and traced before the clock starts
             supply.compute(
                 ["pooling-avg"],
-                [Request(sample) for sample in samples],
+                [ImageCopy(sample) for sample in samples],
                 done=lambda _: None,
                 skipped=lambda *_: None,
             )

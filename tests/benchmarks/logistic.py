@@ -19,14 +19,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in a run, for both
 import numpy as np
 
 from tlcore.training import checkpoint
-from tlcore.training.batches import Part, Stored, targets_of
+from tlcore.training.batches import CachedFeatures, SplitData, encode_targets
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import FeatureStore
 from tlcore.training.feature_keys import FeatureKey
 from tlcore.training.head import Head
 from tlcore.training.history import EventLog, history, read_events
-from tlcore.training.loop import Loop, fit
-from tlcore.training.recipe import beginning
+from tlcore.training.loop import FitOptions, fit
+from tlcore.training.recipe import initial_checkpoint
 
 IMAGES, JUDGED, FEATURES, EPOCHS, BATCH, RATE = 2000, 400, 1280, 200, 32, 1e-3
 ROUNDS = 5
@@ -58,23 +58,23 @@ def ours(values: np.ndarray, labels: np.ndarray, folder: Path) -> float:
     """The real stage: values (IMAGES + JUDGED, FEATURES), the first to learn from."""
     shelf = FeatureStore(folder, FeatureKey("benchmark", "", "pooling-avg", 0, "crop"), (FEATURES,))
     shelf.append([number.to_bytes(32, "big") for number in range(len(values))], values)
-    rows, targets = np.arange(len(values)), targets_of(labels, 1)
+    rows, targets = np.arange(len(values)), encode_targets(labels, 1)
     train, val = (
-        Part(Stored(shelf, rows[None, part], 0, "head"), labels[part], targets[part])
+        SplitData(CachedFeatures(shelf, rows[None, part], 0, "head"), labels[part], targets[part])
         for part in (slice(IMAGES), slice(IMAGES, None))
     )
     config = RunConfig("none", epochs=EPOCHS, batch_size=BATCH, learning_rate=RATE)
     log = EventLog(folder / "events.jsonl")
-    loop = Loop(
+    loop = FitOptions(
         config,
         EPOCHS,
         RATE,
         emit=log.write,
         stopping=(folder / "stop").exists,
-        save=lambda reached: checkpoint.save(folder / checkpoint.FILE, reached),
+        save=lambda reached: checkpoint.save_checkpoint(folder / checkpoint.FILE, reached),
     )
     began = time.perf_counter()
-    fit(Head(config, FEATURES, 1), train, val, loop, beginning(config))
+    fit(Head(config, FEATURES, 1), train, val, loop, initial_checkpoint(config))
     took = time.perf_counter() - began
     log.close()
     shelf.close()

@@ -28,11 +28,11 @@ from tlcore.percentages import percent
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.provenance import versions
 from tlcore.training.store import load_run
-from tlcore.training.transfer_model import load_trained
+from tlcore.training.transfer_model import load_run_model
 
 
 def page(bundle: Bundle, paths: list[Path]) -> np.ndarray:
-    network = load_trained(bundle.run, bundle.settings)
+    network = load_run_model(bundle.run, bundle.settings)
     limits = bundle.settings.limits
     return np.stack([network.predict(read(path, limits)).probabilities for path in paths])
 

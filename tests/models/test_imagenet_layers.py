@@ -24,7 +24,7 @@ from tlcore.models.model import load_pretrained
 from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import file_name
 from tlcore.settings import Settings
-from tlcore.training.feature_keys import network_id, weights_id
+from tlcore.training.feature_keys import hash_network, hash_weights
 
 WIDE = ("MobileNetV2-", "MobileNet-")  # of these the narrowest alone: one function builds all
 ROWS = [
@@ -99,5 +99,5 @@ def test_the_summary_lists_what_imagenets_network_has(settings: Settings) -> Non
 def test_features_kept_of_the_network_without_that_layer_are_not_taken(tmp_path: Path) -> None:
     path = tmp_path / "weights.h5"
     path.write_bytes(b"weights")
-    assert network_id(BACKBONES["MobileNetV2"], path) == weights_id(path)
-    assert network_id(BACKBONES["EfficientNetB0"], path) != weights_id(path)
+    assert hash_network(BACKBONES["MobileNetV2"], path) == hash_weights(path)
+    assert hash_network(BACKBONES["EfficientNetB0"], path) != hash_weights(path)

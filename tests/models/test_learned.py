@@ -19,7 +19,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, EventLog
 from tlcore.training.lifecycle import create_run
 from tlcore.training.status import FINISHED, STOPPED
-from tlcore.training.transfer_model import TransferModel, load_trained
+from tlcore.training.transfer_model import TransferModel, load_run_model
 
 
 @pytest.mark.parametrize("fine_tuned", [True, False], ids=["fine-tuned", "head alone"])
@@ -39,7 +39,7 @@ def test_the_list_says_what_learned(fine_tuned: bool, settings: Settings, tmp_pa
     learned = {row.name for row in rows.values() if row.trainable and row.parameters}
     body = {"conv_pw_12", "conv_dw_13", "conv_pw_13"} if fine_tuned else set()
     assert learned == body | {"dense_1", "logits"}
-    model = load_trained(folder.name, settings).model
+    model = load_run_model(folder.name, settings).model
     changed = {weight.path.split("/")[0] for weight in model.trainable_weights}
     assert changed == learned
     normalised = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
@@ -82,5 +82,5 @@ def test_what_learned_inside_a_nested_model_is_said(settings: Settings) -> None:
     assert rows[block].trainable
     assert rows[inner].trainable
     assert not rows[inner.replace("_2", "_1")].trainable
-    model = load_trained(folder.name, settings).model
+    model = load_run_model(folder.name, settings).model
     assert sorted(tuple(weight.shape) for weight in model.trainable_weights) == trained

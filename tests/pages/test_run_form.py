@@ -20,7 +20,7 @@ from tlcore.inference.client import Inference
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.cost import Cost
-from tlcore.training.learning_rate import Rates
+from tlcore.training.learning_rate import LearningRateScan
 from tlcore.training.lifecycle import create_run
 from tlcore.training.status import Outcome, write_outcome
 from tlcore.training.store import list_runs
@@ -168,9 +168,11 @@ def test_a_rate_is_found_for_the_recipe_of_the_form_and_goes_into_it(
     ended(RunConfig(SAMPLE_NAME, epochs=3, optimizer="sgd", size=160, batch_size=4), workspace)
     asked: list[tuple[RunConfig, int]] = []
 
-    def find_rate(_: Inference, config: RunConfig, classes: object, train: list[object]) -> Rates:
+    def find_rate(
+        _: Inference, config: RunConfig, classes: object, train: list[object]
+    ) -> LearningRateScan:
         asked.append((config, len(train)))
-        return Rates((1e-4, 1e-2, 1.0), (0.7, 0.2, 3.0), 0.0123, computed=160)
+        return LearningRateScan((1e-4, 1e-2, 1.0), (0.7, 0.2, 3.0), 0.0123, computed=160)
 
     monkeypatch.setattr(Inference, "find_rate", find_rate)
     at = form(opened)

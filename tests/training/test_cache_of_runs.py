@@ -15,8 +15,8 @@ from tests.images import write_patches
 from tests.training.test_train import SMALL, run
 from tlcore.datasets.sources import read_folder
 from tlcore.settings import Settings
-from tlcore.training.augmentation import hashed
-from tlcore.training.batches import Asked, Stored, stored_requests, train_part
+from tlcore.training.augmentation import hash_samples
+from tlcore.training.batches import CachedFeatures, StageSpec, build_training_data, list_copies
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import ENTRY, bytes_in
 from tlcore.training.feature_keys import ROW_ID
@@ -41,7 +41,7 @@ def test_one_shelf_stays_within_the_bound_and_the_oldest_go_first(
         assert load_run(folder.name, bounded).skipped == ()
     ids = b"".join(path.read_bytes() for path in bounded.features.glob("*/ids"))
     here = [
-        sum(bytes.fromhex(s.sha256) in ids for s in hashed(read_folder(tmp_path / n).samples))
+        sum(bytes.fromhex(s.sha256) in ids for s in hash_samples(read_folder(tmp_path / n).samples))
         for n in "0123"
     ]
     assert here[0] == 0
@@ -162,19 +162,19 @@ def test_a_image_whose_view_cannot_be_made_is_left_out(
     gone: str, settings: Settings, tmp_path: Path
 ) -> None:
     """Its plain value is kept from an earlier run, so that only the view needs the file."""
-    samples = hashed(read_folder(write_patches(tmp_path / "set", classes=2, each=4)).samples)
+    samples = hash_samples(read_folder(write_patches(tmp_path / "set", classes=2, each=4)).samples)
     config = RunConfig("set", **SMALL)
     layers = ["pooling-avg"]
     named: list[str] = []
     for views in (0, 2):
         wanted = replace(config, views=views, augment=("rotate",))
         supply = FeatureSource(wanted, 2, settings)
-        missing = supply.missing(layers, stored_requests(wanted, samples, ()))
+        missing = supply.missing(layers, list_copies(wanted, samples, ()))
         supply.compute(
             layers, missing, done=lambda _: None, skipped=lambda file, _: named.append(file)
         )
-        asked = Asked(layers[0], "head", ("blue", "green"), 1, 0, lambda: False)
-        part = train_part(supply, samples, asked)
+        asked = StageSpec(layers[0], "head", ("blue", "green"), 1, 0, lambda: False)
+        part = build_training_data(supply, samples, asked)
         if not views:
             assert len(part) == len(samples)
             supply.close()
@@ -182,7 +182,7 @@ def test_a_image_whose_view_cannot_be_made_is_left_out(
             bad.path.unlink() if gone == "deleted" else bad.path.write_bytes(b"\x89PNG torn")
     assert set(named) == {samples[2].file}
     assert len(part) == len(samples) - 1
-    assert isinstance(part.source, Stored)
+    assert isinstance(part.source, CachedFeatures)
     assert (part.source.rows >= 0).all()
     shown = np.concatenate(list(part.source.batches(np.arange(len(part)), 4, 0)))
     assert len(shown) == len(part)

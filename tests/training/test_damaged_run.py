@@ -16,7 +16,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import reopen_run
 from tlcore.training.status import DAMAGED, FINISHED
 from tlcore.training.store import load_run, run_info
-from tlcore.training.transfer_model import load_trained
+from tlcore.training.transfer_model import load_run_model
 from tlcore.training.worker import work
 
 
@@ -27,7 +27,7 @@ def test_resume_writes_a_lost_end_and_a_lost_network_again(
     data = write_patches(tmp_path / "set", classes=2)
     _, folder = run(settings, RunConfig(str(data), epochs=3, learning_rate=0.01, **SMALL))
     image = read(data / "green" / "03.png", settings.limits)
-    before, answer = load_run(folder.name, settings), load_trained(folder.name, settings)
+    before, answer = load_run(folder.name, settings), load_run_model(folder.name, settings)
     whole = (folder / file).read_bytes()
     (folder / file).write_bytes(whole[: len(whole) // 2])
 
@@ -45,7 +45,7 @@ def test_resume_writes_a_lost_end_and_a_lost_network_again(
     assert after.info.state == FINISHED
     assert after.info.val_accuracy == before.info.val_accuracy
     assert after.history == before.history  # nothing was learned again
-    again = load_trained(folder.name, settings)
+    again = load_run_model(folder.name, settings)
     np.testing.assert_allclose(
         again.predict(image).probabilities, answer.predict(image).probabilities, atol=1e-6
     )

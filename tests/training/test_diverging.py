@@ -18,13 +18,13 @@ from tests.training.test_train import REAL, run
 from tlcore.cli.options import write_json
 from tlcore.errors import RunError
 from tlcore.settings import Settings
-from tlcore.training.batches import Held, Part, Positions, targets_of
+from tlcore.training.batches import FeatureArray, Positions, SplitData, encode_targets
 from tlcore.training.config import RunConfig
 from tlcore.training.head import Head
 from tlcore.training.history import Epoch
-from tlcore.training.learning_rate import STEPS, sweep
-from tlcore.training.loop import Diverged, Loop, fit
-from tlcore.training.recipe import beginning
+from tlcore.training.learning_rate import STEPS, scan_learning_rates
+from tlcore.training.loop import Diverged, FitOptions, fit
+from tlcore.training.recipe import initial_checkpoint
 from tlcore.training.status import FAILED
 from tlcore.training.store import load_run
 
@@ -58,8 +58,8 @@ def test_the_finder_of_rates_stops_where_the_loss_is_no_number(size: float) -> N
     values = np.random.default_rng(0).normal(0, size, (20, 6)).astype(np.float32)
     labels = np.arange(20) % 2
     config = RunConfig("set", optimizer="sgd", hidden=(4, 4))
-    part = Part(Held(values), labels, targets_of(labels, 1))
-    found = sweep(Head(config, 6, 1), part, config)
+    part = SplitData(FeatureArray(values), labels, encode_targets(labels, 1))
+    found = scan_learning_rates(Head(config, 6, 1), part, config)
     assert 0 < len(found.rates) < STEPS
     assert all(math.isfinite(loss) for loss in found.losses)
     assert found.suggested < found.rates[-1]
@@ -69,11 +69,15 @@ def test_the_finder_of_rates_says_where_there_is_no_finite_loss_at_all() -> None
     values, labels = np.full((4, 6), np.nan, np.float32), np.arange(4) % 2
     with pytest.raises(RunError, match="loss of nan in the first step"):
         config = RunConfig("set")
-        sweep(Head(config, 6, 1), Part(Held(values), labels, targets_of(labels, 1)), config)
+        scan_learning_rates(
+            Head(config, 6, 1),
+            SplitData(FeatureArray(values), labels, encode_targets(labels, 1)),
+            config,
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Spoiled(Held):
+class Spoiled(FeatureArray):
     """Values of which one is no number in the epoch ``bad``."""
 
     bad: int = 0
@@ -87,10 +91,10 @@ class Spoiled(Held):
 def test_the_learner_is_set_back_to_what_it_knew(patience: int, bad: int) -> None:
     draw = np.random.default_rng(0)
     values, labels = draw.random((20, 6), np.float32), np.arange(20) % 2
-    targets = targets_of(labels, 1)
+    targets = encode_targets(labels, 1)
     config = RunConfig("set", epochs=4, batch_size=4, patience=patience)
     told: list[Epoch] = []
-    loop = Loop(
+    loop = FitOptions(
         config,
         config.epochs,
         config.learning_rate,
@@ -99,16 +103,22 @@ def test_the_learner_is_set_back_to_what_it_knew(patience: int, bad: int) -> Non
         lambda _: None,
         keep_best=bool(patience),
     )
-    train = Part(Spoiled(values, bad), labels, targets)
-    val = Part(Held(values), labels, targets)
+    train = SplitData(Spoiled(values, bad), labels, targets)
+    val = SplitData(FeatureArray(values), labels, targets)
     head = Head(config, 6, 1)
     with pytest.raises(Diverged, match=f"in epoch {bad + 1}") as ended:
-        fit(head, train, val, loop, beginning(config))
+        fit(head, train, val, loop, initial_checkpoint(config))
     assert len(told) == ended.value.at.event == bad
     other = Head(config, 6, 1)
     if bad:
         shorter = dataclasses.replace(loop, epochs=bad)
-        fit(other, Part(Held(values), labels, targets), val, shorter, beginning(config))
+        fit(
+            other,
+            SplitData(FeatureArray(values), labels, targets),
+            val,
+            shorter,
+            initial_checkpoint(config),
+        )
     for ours, theirs in zip(head.weights, other.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from tlcore.training.batches import class_weights, targets_of
+from tlcore.training.batches import compute_class_weights, encode_targets
 from tlcore.training.config import RunConfig
-from tlcore.training.head import MOMENTUM, Head, rate_at
+from tlcore.training.head import MOMENTUM, Head, learning_rate_at
 
 IMAGES, FEATURES, BATCH, EPOCHS = 60, 12, 16, 4
 OPTIMIZERS = {
@@ -55,10 +55,10 @@ def test_it_learns_what_plain_keras_learns(classes: int, options: dict[str, obje
     labels = draw.integers(0, classes, IMAGES)
     labels[: IMAGES // 2] = 0  # uneven
     units = 1 if classes == 2 and config.output == "sigmoid" else classes
-    targets = targets_of(labels, units)
+    targets = encode_targets(labels, units)
     head = Head(config, FEATURES, units)
     theirs = plain(config, head.weights, units)
-    weights = class_weights(labels, classes) if config.balance == "weights" else None
+    weights = compute_class_weights(labels, classes) if config.balance == "weights" else None
     kept = theirs.fit(
         values,
         targets,
@@ -73,7 +73,7 @@ def test_it_learns_what_plain_keras_learns(classes: int, options: dict[str, obje
         loss = right = 0.0
         for step in range(steps):
             batch = slice(step * BATCH, (step + 1) * BATCH)
-            rate = rate_at(epoch * steps + step, EPOCHS * steps, 0.02, config.schedule)
+            rate = learning_rate_at(epoch * steps + step, EPOCHS * steps, 0.02, config.schedule)
             heavy = None if weights is None else weights[labels][batch]
             score = head.step(values[batch], targets[batch], heavy, rate)
             loss, right = loss + score.loss, right + score.correct

@@ -26,10 +26,10 @@ from tlcore.training.best_epoch import turn
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, EventLog
 from tlcore.training.lifecycle import create_run, reopen_run
-from tlcore.training.recipe import beginning
+from tlcore.training.recipe import initial_checkpoint
 from tlcore.training.status import FINISHED, STOPPED, Outcome, write_outcome
 from tlcore.training.store import load_run
-from tlcore.training.transfer_model import load_trained
+from tlcore.training.transfer_model import load_run_model
 
 
 def write_contradicted(folder: Path) -> Path:
@@ -46,7 +46,7 @@ def write_contradicted(folder: Path) -> Path:
 
 def loss_of(folder: Path, settings: Settings) -> float:
     """The saved network's mean log loss on the run's validation images, by hand."""
-    network = load_trained(folder.name, settings)
+    network = load_run_model(folder.name, settings)
     split = json.loads((folder / "split.json").read_text())
     answers = [network.predict(read(Path(row["path"]), settings.limits)) for row in split["val"]]
     right = [split["classes"].index(row["label"]) for row in split["val"]]
@@ -154,10 +154,10 @@ def test_what_was_learned_on_another_efficientnet_is_not_gone_on_with(settings: 
     folder, lock = create_run(config, settings)
     values = {"weights": np.zeros(3, np.float32)}
     reached = checkpoint.Checkpoint("head", 2, 2, 1.0, values, {}, 0.5, 0.9, 0, version=1)
-    checkpoint.save(folder / checkpoint.FILE, reached)
+    checkpoint.save_checkpoint(folder / checkpoint.FILE, reached)
     write_outcome(folder, Outcome(STOPPED, 1.0, 0.9, epochs=2))
     os.close(lock)
     with pytest.raises(RunError, match="Run it again"):
         reopen_run(folder.name, settings)
     assert load_run(folder.name, settings).info.state == STOPPED
-    assert beginning(config).version == checkpoint.VERSION
+    assert initial_checkpoint(config).version == checkpoint.VERSION

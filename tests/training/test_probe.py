@@ -18,7 +18,7 @@ from tlcore.errors import BadConfig, BadDataset, TLCoreError, UnknownName
 from tlcore.settings import Settings
 from tlcore.training import cost as module
 from tlcore.training.config import RunConfig, Sizes
-from tlcore.training.cost import Cost, memory_of, probe
+from tlcore.training.cost import Cost, estimate_cost, memory_of
 from tlcore.training.feature_cache import ENTRY
 
 Parts = tuple[list[Sample], list[Sample]]
@@ -31,22 +31,22 @@ def parts(settings: Settings, tmp_path: Path) -> Parts:
 
 
 def cost(settings: Settings, parts: Parts, **options: Any) -> Cost:
-    return probe(RunConfig("set", **(SMALL | options)), *parts, settings)
+    return estimate_cost(RunConfig("set", **(SMALL | options)), *parts, settings)
 
 
 def test_the_total_is_the_sum_of_all_that_a_run_does(settings: Settings, parts: Parts) -> None:
     short = cost(settings, parts, epochs=1)
     assert short.missing == 16
     assert short.total_seconds > short.feature_seconds > 0
-    assert short.tuned_seconds == 0
+    assert short.fine_tune_seconds == 0
     assert short.disk == 16 * (256 * 4 + ENTRY)
     long = cost(settings, parts, epochs=1000)
     assert long.total_seconds > short.total_seconds - short.feature_seconds
     tuned = cost(settings, parts, epochs=1, fine_tune_epochs=100)
-    assert tuned.total_seconds > tuned.feature_seconds + 100 * tuned.tuned_seconds
+    assert tuned.total_seconds > tuned.feature_seconds + 100 * tuned.fine_tune_seconds
     free = cost(settings, parts, epochs=50, fine_tune_epochs=50, free_augmentation=True)
-    assert free.total_seconds > 50 * free.epoch_seconds + 50 * free.tuned_seconds
-    assert free.tuned_seconds > free.epoch_seconds > 0
+    assert free.total_seconds > 50 * free.epoch_seconds + 50 * free.fine_tune_seconds
+    assert free.fine_tune_seconds > free.epoch_seconds > 0
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,16 @@ from tlcore.models.build import build
 from tlcore.models.model import preprocess
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
-from tlcore.training.batches import ORDER, generator
+from tlcore.training.batches import ORDER, random_numbers
 from tlcore.training.config import RunConfig
-from tlcore.training.learning_rate import CALM, HIGHEST, LOWEST, STEPS, find_rate, find_rate_for
+from tlcore.training.learning_rate import (
+    CALM,
+    HIGHEST,
+    LOWEST,
+    STEPS,
+    find_learning_rate,
+    find_learning_rate_for,
+)
 
 RECIPE = REAL | {"optimizer": "adam", "balance": "weights", "seed": 3}
 
@@ -50,7 +57,7 @@ def plain_keras(config: RunConfig, train: Sequence[Sample], settings: Settings) 
     head.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
     losses, calm, step, epoch = [], 0.0, 0, 0
     while step < STEPS:
-        order = generator(config.seed, "head", epoch, ORDER).permutation(len(labels))
+        order = random_numbers(config.seed, "head", epoch, ORDER).permutation(len(labels))
         for start in range(0, len(order), config.batch_size):
             at = order[start : start + config.batch_size]
             head.optimizer.learning_rate.assign(LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1)))
@@ -74,16 +81,18 @@ def test_a_rate_is_found_as_plain_keras_would_with_the_recipe_that_is_asked_abou
     config = RunConfig(data, epochs=5, learning_rate=0.01, **RECIPE)
     dataset = open_dataset(data, real)
     train, _ = split_samples(dataset, config.val_fraction, config.seed)
-    found = find_rate_for(config, dataset.classes, train, real)
+    found = find_learning_rate_for(config, dataset.classes, train, real)
     assert found.computed <= len(train)
     np.testing.assert_allclose(found.losses, plain_keras(config, train, real), rtol=2e-3)
-    assert find_rate(folder.name, real).losses != found.losses  # that run's own recipe
+    assert find_learning_rate(folder.name, real).losses != found.losses  # that run's own recipe
     for change in ({"balance": "sampling"}, {"balance": "none"}, {"label_smoothing": 0.2},
                    {"dropout": 0.4}, {"hidden": (8,)}, {"batch_size": 3}):  # fmt: skip
-        changed = find_rate_for(replace(config, **change), dataset.classes, train, real)
+        changed = find_learning_rate_for(replace(config, **change), dataset.classes, train, real)
         assert changed.losses != found.losses, change
         assert changed.computed == 0  # the features are there by now
-    smaller = find_rate_for(replace(config, size=96), dataset.classes, train, real)
+    smaller = find_learning_rate_for(replace(config, size=96), dataset.classes, train, real)
     assert smaller.computed == len(train)
     same = replace(config, epochs=9, learning_rate=1e-4, fine_tune_learning_rate=0.0, patience=3)
-    assert find_rate_for(same, dataset.classes, train, real).losses == pytest.approx(found.losses)
+    assert find_learning_rate_for(same, dataset.classes, train, real).losses == pytest.approx(
+        found.losses
+    )

@@ -19,7 +19,7 @@ from tests.training.test_resume import figures, resume, train, weights_hash
 from tlcore.models.build import architecture
 from tlcore.models.catalog import backbone
 from tlcore.settings import PROJECT, Settings
-from tlcore.training.batches import class_weights, epoch_order, generator, views_of_epoch
+from tlcore.training.batches import compute_class_weights, draw_copies, draw_order, random_numbers
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, Event, Progress, Stage
 from tlcore.training.lifecycle import create_run, reopen_run
@@ -201,7 +201,7 @@ def _there_if_stop(exists: Callable[[Path], bool]) -> Callable[..., bool]:
 @pytest.mark.parametrize("counts", [(30, 6, 3), (5, 5), (1, 17)])
 def test_an_even_order_shows_every_class_as_often(counts: tuple[int, ...]) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)
-    order = epoch_order(labels, generator(0, "head", 3, 0), even=True)
+    order = draw_order(labels, random_numbers(0, "head", 3, 0), even=True)
     assert len(order) == len(labels)
     shown = np.bincount(labels[order], minlength=len(counts))
     assert shown.max() - shown.min() <= len(counts)
@@ -211,21 +211,21 @@ def test_an_even_order_shows_every_class_as_often(counts: tuple[int, ...]) -> No
             assert times.max() <= 1
         else:
             assert times.max() - times.min() <= 2
-    again = epoch_order(labels, generator(0, "head", 3, 0), even=True)
+    again = draw_order(labels, random_numbers(0, "head", 3, 0), even=True)
     assert (order == again).all()
-    assert (order != epoch_order(labels, generator(0, "head", 4, 0), even=True)).any()
-    plain = epoch_order(labels, generator(0, "head", 3, 0), even=False)
+    assert (order != draw_order(labels, random_numbers(0, "head", 4, 0), even=True)).any()
+    plain = draw_order(labels, random_numbers(0, "head", 3, 0), even=False)
     assert sorted(plain.tolist()) == list(range(len(labels)))
 
 
 def test_views_of_an_epoch_are_drawn_from_all() -> None:
-    shown = np.stack([views_of_epoch(50, 3, generator(0, "head", e, 3)) for e in range(40)])
+    shown = np.stack([draw_copies(50, 3, random_numbers(0, "head", e, 3)) for e in range(40)])
     assert set(shown.ravel().tolist()) == {0, 1, 2}
     assert all(len(set(shown[:, image].tolist())) == 3 for image in range(50))
 
 
 def test_class_weights_make_every_class_weigh_the_same() -> None:
     labels = np.repeat([0, 1, 3], [6, 3, 1])  # none of the class 2
-    weights = class_weights(labels, 4)
+    weights = compute_class_weights(labels, 4)
     sums = [weights[labels[labels == label]].sum() for label in (0, 1, 3)]
     assert sums == pytest.approx([10 / 3] * 3)

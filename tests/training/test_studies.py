@@ -19,12 +19,18 @@ from tlcore.errors import RunError
 from tlcore.settings import Settings
 from tlcore.training import studies as known_module
 from tlcore.training.config import RunConfig
-from tlcore.training.cost import probe
+from tlcore.training.cost import estimate_cost
 from tlcore.training.feature_cache import make_room
-from tlcore.training.learning_rate import find_rate
+from tlcore.training.learning_rate import find_learning_rate
 from tlcore.training.lifecycle import create_run
 from tlcore.training.store import load_run
-from tlcore.training.studies import _point, enough, folds, known, last_rise
+from tlcore.training.studies import (
+    _point,
+    compute_learning_curve,
+    cross_validate,
+    judge_last_images,
+    load_run_features,
+)
 from tlcore.training.worker import work
 
 
@@ -34,15 +40,15 @@ def test_the_questions(real: Settings, tmp_path: Path) -> None:
     folder, lock = create_run(config, real)
     work(folder, real)
     os.close(lock)
-    points = enough(folder.name, real)
+    points = compute_learning_curve(folder.name, real)
     assert [point.images for point in points] == [2, 4, 8, 10]
     assert all(point.low <= point.accuracy <= point.high for point in points)
     assert points[-1].accuracy > 0.9
-    assert points == enough(folder.name, real)
-    found = folds(folder.name, real)
+    assert points == compute_learning_curve(folder.name, real)
+    found = cross_validate(folder.name, real)
     assert len(found) == 5
     assert min(found) > 0.8
-    rates = find_rate(folder.name, real)
+    rates = find_learning_rate(folder.name, real)
     fall = rates.losses[0] - min(rates.losses)
     at = rates.rates.index(rates.suggested)
     assert rates.losses[at] <= rates.losses[0] - fall / 2 < rates.losses[at - 1]
@@ -51,16 +57,16 @@ def test_the_questions(real: Settings, tmp_path: Path) -> None:
     from tlcore.datasets.store import open_dataset
 
     train, val = split_samples(open_dataset(str(data), real))
-    known = probe(config, train, val, real)
-    assert (known.missing, known.tuned_seconds) == (0, 0.0)
-    tuned = probe(replace(config, fine_tune_epochs=1), train, val, real)
-    assert tuned.tuned_seconds > 0
+    load_run_features = estimate_cost(config, train, val, real)
+    assert (load_run_features.missing, load_run_features.fine_tune_seconds) == (0, 0.0)
+    tuned = estimate_cost(replace(config, fine_tune_epochs=1), train, val, real)
+    assert tuned.fine_tune_seconds > 0
     assert tuned.missing == len(train) + len(val)  # the values at the cut are not there yet
     wider = RunConfig(str(data), views=2, **REAL)
-    assert probe(wider, train, val, real).missing == 2 * len(train)
+    assert estimate_cost(wider, train, val, real).missing == 2 * len(train)
     make_room(real.features, 0)
     with pytest.raises(RunError, match="cleared away"):
-        enough(folder.name, real)
+        compute_learning_curve(folder.name, real)
 
 
 @pytest.mark.parametrize(("each", "parts"), [(2, 2), (3, 3), (7, 5)])
@@ -70,7 +76,7 @@ def test_small_sets_are_divided_into_fewer_parts(
     data = write_patches(tmp_path / "set", classes=2, each=each)
     shutil.copy(data / "blue" / "00.png", data / "blue" / "copy.png")
     _, folder = run(settings, RunConfig(str(data), epochs=1, **SMALL))
-    assert len(folds(folder.name, settings)) == parts
+    assert len(cross_validate(folder.name, settings)) == parts
 
 
 def test_one_image_and_its_copy_are_too_few_to_divide(settings: Settings, tmp_path: Path) -> None:
@@ -80,9 +86,9 @@ def test_one_image_and_its_copy_are_too_few_to_divide(settings: Settings, tmp_pa
     _, folder = run(settings, RunConfig(str(tmp_path), epochs=1, **SMALL))
     assert (val / "blue" / "00.png").read_bytes() == (data / "blue" / "00.png").read_bytes()
     with pytest.raises(RunError, match="all different"):
-        folds(folder.name, settings)
+        cross_validate(folder.name, settings)
     with pytest.raises(RunError, match="new to validation"):
-        enough(folder.name, settings)
+        compute_learning_curve(folder.name, settings)
 
 
 def test_a_run_that_was_merely_short_does_not_want_more_images(
@@ -91,11 +97,11 @@ def test_a_run_that_was_merely_short_does_not_want_more_images(
     """Three colours need no more than two images each, but some steps to be told apart."""
     data = write_patches(tmp_path / "set", each=40)
     _, folder = run(real, RunConfig(str(data), epochs=2, learning_rate=0.001, **REAL))
-    points = enough(folder.name, real)
+    points = compute_learning_curve(folder.name, real)
     assert [point.images for point in points] == [2, 4, 8, 16, 32]
     assert points[-1].accuracy > 0.9
     assert points[0].accuracy > points[-1].accuracy - 0.05
-    rise = last_rise(points)
+    rise = judge_last_images(points)
     assert rise is not None
     assert (rise.before.images, rise.after.images, rise.clear) == (16, 32, False)
 
@@ -114,10 +120,10 @@ def test_a_rise_is_clear_where_draws_and_images_leave_no_doubt(
     before: list[float], after: list[float], judged: int, clear: bool
 ) -> None:
     points = [_point(20, before, judged), _point(40, after, judged), _point(45, after, judged)]
-    rise = last_rise(points)
+    rise = judge_last_images(points)
     assert rise is not None
     assert (rise.before.images, rise.clear) == (20, clear)
-    assert last_rise(points[1:]) is None
+    assert judge_last_images(points[1:]) is None
 
 
 def test_copies_under_other_names_and_labels_stay_on_one_side_of_a_run(
@@ -167,7 +173,7 @@ def test_heads_learn_as_long_as_the_runs_own_but_no_longer_than_allowed(
     _, folder = run(settings, RunConfig(str(data), patience=patience, **recipe))
     history = load_run(folder.name, settings).history
     best = min(history, key=lambda epoch: epoch.val_loss).epoch
-    found = known(folder.name, settings)
+    found = load_run_features(folder.name, settings)
     assert found.epochs == best
     learned: list[int] = []
     fit = known_module.fit
@@ -177,11 +183,11 @@ def test_heads_learn_as_long_as_the_runs_own_but_no_longer_than_allowed(
         return fit(*args)
 
     monkeypatch.setattr(known_module, "fit", count)
-    folds(folder.name, settings)
+    cross_validate(folder.name, settings)
     assert learned == [found.epochs] * 5
     learned.clear()
     monkeypatch.setattr(known_module, "WORK", 1.0)
-    folds(folder.name, settings)
+    cross_validate(folder.name, settings)
     assert learned == [1] * 5
 
 

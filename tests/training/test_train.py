@@ -22,7 +22,7 @@ from tlcore.training.history import Epoch, Event, Progress, Stage
 from tlcore.training.lifecycle import create_run
 from tlcore.training.status import FAILED, FINISHED, STOPPED
 from tlcore.training.store import load_run
-from tlcore.training.transfer_model import load_trained
+from tlcore.training.transfer_model import load_run_model
 from tlcore.training.worker import work
 
 SMALL = {"backbone": "MobileNet-0.25", "size": 32, "random_weights": True, "batch_size": 4}
@@ -46,7 +46,7 @@ def test_a_head_learns_and_answers(real: Settings, tmp_path: Path) -> None:
     assert {epoch.stage for epoch in found.history} == {"head"}
     assert found.info.val_accuracy == 1.0
     assert found.classes == ("blue", "green", "red")
-    network = load_trained(folder.name, real)
+    network = load_run_model(folder.name, real)
     answer = network.predict(read(data / "green" / "03.png", real.limits))
     assert answer.ranking(1)[0].label == "green"
     assert answer.source == "run"
@@ -55,7 +55,7 @@ def test_a_head_learns_and_answers(real: Settings, tmp_path: Path) -> None:
 def test_validation_figures_are_those_of_the_saved_network(real: Settings, tmp_path: Path) -> None:
     data = write_patches(tmp_path / "set", each=10)
     _, folder = run(real, RunConfig(str(data), epochs=2, fine_tune_epochs=1, **REAL))
-    network = load_trained(folder.name, real)
+    network = load_run_model(folder.name, real)
     split = json.loads((folder / "split.json").read_text())
     right, losses = [], []
     for row in split["val"]:
@@ -148,7 +148,7 @@ def test_stop_ends_within_a_batch_and_keeps_the_network(settings: Settings, tmp_
     assert state == STOPPED
     assert all(isinstance(event, Progress) for event in after_stop)
     assert len(load_run(folder.name, settings).history) == 3
-    assert load_trained(folder.name, settings).labels == ("blue", "green", "red")
+    assert load_run_model(folder.name, settings).labels == ("blue", "green", "red")
 
 
 @pytest.mark.parametrize("stage", ["features", "head"])
@@ -164,7 +164,7 @@ def test_stop_before_the_first_epoch_leaves_no_network(
     state, folder = run(settings, RunConfig(str(data), **SMALL), emit)
     assert state == STOPPED
     with pytest.raises(RunError, match="is stopped and has none"):
-        load_trained(folder.name, settings)
+        load_run_model(folder.name, settings)
 
 
 def test_an_unreadable_image_is_named_and_the_rest_learned(

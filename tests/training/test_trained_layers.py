@@ -17,7 +17,7 @@ from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.status import FINISHED
-from tlcore.training.transfer_model import load_trained
+from tlcore.training.transfer_model import load_run_model
 
 CUT = "conv_dw_12"  # the first layer that learns
 
@@ -29,7 +29,7 @@ def fine_tuned(settings: Settings, folder: Path) -> keras.Model:
     )
     state, where = run(settings, recipe)
     assert state == FINISHED
-    return load_trained(where.name, settings).model
+    return load_run_model(where.name, settings).model
 
 
 @pytest.mark.parametrize("nested", [False, True], ids=["flat", "nested"])

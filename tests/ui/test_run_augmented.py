@@ -13,7 +13,7 @@ from tests.images import write_patches
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.sources import read_folder
 from tlcore.settings import Settings
-from tlcore.training.augmentation import Looking, Request, augmented_copies, hashed
+from tlcore.training.augmentation import ImageCopy, InputSpec, hash_samples, load_pixels
 from tlcore.training.config import RunConfig
 from tlcore.ui.fine_tune.augmentation import GAP, SIDE, seen_views, sheet, spread
 
@@ -42,8 +42,8 @@ def test_images_come_from_all_over_the_set() -> None:
 def test_each_tile_is_what_the_network_will_see(
     tmp_path: Path, settings: Settings, numbers: tuple[int, ...], across: int
 ) -> None:
-    samples = hashed(read_folder(write_patches(tmp_path / "set", classes=2)).samples[:8])
-    looking = Looking("MobileNet-0.25", SIDE, "crop", ("flip", "rotate"), 3, settings.limits)
+    samples = hash_samples(read_folder(write_patches(tmp_path / "set", classes=2)).samples[:8])
+    looking = InputSpec("MobileNet-0.25", SIDE, "crop", ("flip", "rotate"), 3, settings.limits)
     shas = tuple(sample.sha256 for sample in samples)
     drawn = Image.open(io.BytesIO(sheet(shas, looking, numbers, samples)))
     groups = across // (1 + len(numbers))
@@ -51,7 +51,7 @@ def test_each_tile_is_what_the_network_will_see(
     for place, number in enumerate(numbers, start=1):
         left = place * (SIDE + GAP)
         tile = np.asarray(drawn.convert("RGB").crop((left, 0, left + SIDE, SIDE)), np.float64)
-        expected = augmented_copies(Request(samples[0], number), looking)
+        expected = load_pixels(ImageCopy(samples[0], number), looking)
         assert np.abs(tile - np.asarray(expected)).mean() < 8  # it is kept with some loss
-        other = augmented_copies(Request(samples[7], number), looking)
+        other = load_pixels(ImageCopy(samples[7], number), looking)
         assert np.abs(tile - np.asarray(other)).mean() > 12

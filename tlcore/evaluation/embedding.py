@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import RunError
 from tlcore.settings import Settings
-from tlcore.training.augmentation import Request
+from tlcore.training.augmentation import ImageCopy
 from tlcore.training.features import FeatureSource
 from tlcore.training.provenance import images_of
 from tlcore.training.store import load_run
@@ -43,7 +43,7 @@ def load_features(settings: Settings, run: str, *parts: str) -> RunFeatures:
     samples = [sample for part in parts for sample in images_of(found.info, part) if sample.sha256]
     supply = FeatureSource(found.info.config, len(found.classes), settings)
     try:
-        requests = [Request(sample) for sample in samples]
+        requests = [ImageCopy(sample) for sample in samples]
         missing = supply.missing([supply.pooled], requests)
         supply.compute(
             [supply.pooled], missing, done=lambda _: None, skipped=lambda file, reason: None

@@ -30,11 +30,11 @@ from tlcore.evaluation.embedding import RunFeatures, load_features
 from tlcore.models.catalog import units
 from tlcore.models.predictions import softmax, two_sided
 from tlcore.settings import Settings
-from tlcore.training.batches import Held, Part, targets_of
+from tlcore.training.batches import FeatureArray, SplitData, encode_targets
 from tlcore.training.config import RunConfig
 from tlcore.training.head import Head
-from tlcore.training.loop import Loop, fit
-from tlcore.training.recipe import beginning
+from tlcore.training.loop import FitOptions, fit
+from tlcore.training.recipe import initial_checkpoint
 from tlcore.training.store import run_info
 
 FOLDS = 5
@@ -177,15 +177,15 @@ def _answers(
     config = replace(config, epochs=config.epochs or 10, patience=0)
     head = Head(config, found.values.shape[1], count)
     parts = [_part(found, which, count) for which in (learn, out)]
-    fit(head, parts[0], parts[1], _loop(config), beginning(config))
+    fit(head, parts[0], parts[1], _loop(config), initial_checkpoint(config))
     return softmax(two_sided(head.logits(found.values[out]))).astype(np.float64)
 
 
-def _part(found: RunFeatures, which: npt.NDArray[np.bool_], count: int) -> Part:
+def _part(found: RunFeatures, which: npt.NDArray[np.bool_], count: int) -> SplitData:
     labels = found.labels[which]
-    return Part(Held(found.values[which]), labels, targets_of(labels, count))
+    return SplitData(FeatureArray(found.values[which]), labels, encode_targets(labels, count))
 
 
-def _loop(config: RunConfig) -> Loop:
+def _loop(config: RunConfig) -> FitOptions:
     quiet: Callable[[object], None] = lambda _: None  # noqa: E731
-    return Loop(config, config.epochs, config.learning_rate, quiet, lambda: False, quiet)
+    return FitOptions(config, config.epochs, config.learning_rate, quiet, lambda: False, quiet)

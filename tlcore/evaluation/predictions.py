@@ -27,9 +27,9 @@ from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import find, with_weights
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, write_file
-from tlcore.training.augmentation import hashed
+from tlcore.training.augmentation import hash_samples
 from tlcore.training.config import RunConfig
-from tlcore.training.feature_keys import network_id, weights_id
+from tlcore.training.feature_keys import hash_network, hash_weights
 from tlcore.training.provenance import classes_of, images_of, noted_test
 from tlcore.training.run import RunInfo
 from tlcore.training.store import run_info
@@ -180,7 +180,7 @@ def _set_aside(info: RunInfo, settings: Settings) -> Sequence[Sample]:
     except BadDataset:  # the set is gone
         return ()
     classes = set(classes_of(info))
-    return hashed([s for s in samples if s.split == "test" and s.label in classes])
+    return hash_samples([s for s in samples if s.split == "test" and s.label in classes])
 
 
 def _with_network(run: str, settings: Settings) -> RunInfo:
@@ -239,12 +239,12 @@ def _key(info: RunInfo, settings: Settings) -> str:
     assert info.model is not None
     config = info.config
     with explained_os_errors(f"The network of run {info.id} could not be read"):
-        lines = [f"{config.backbone} {config.size} {config.fit} {weights_id(info.model)}"]
+        lines = [f"{config.backbone} {config.size} {config.fit} {hash_weights(info.model)}"]
     other = imagenet_ref(config, settings)
     if other is not None:
         row = backbone(other.backbone)
         weights = find(row, other.size, settings, top=True).path
-        lines.append(f"{other.backbone} {other.size} {other.fit} {network_id(row, weights)}")
+        lines.append(f"{other.backbone} {other.size} {other.fit} {hash_network(row, weights)}")
     return "\n".join(lines)
 
 

@@ -42,7 +42,7 @@ from tlcore.storage import check_output, explained_os_errors
 from tlcore.training.provenance import judged_by, versions
 from tlcore.training.run import Run, RunInfo
 from tlcore.training.store import load_run
-from tlcore.training.transfer_model import load_saved, load_trained
+from tlcore.training.transfer_model import load_run_model, load_saved_model
 
 IMAGES = 32  # that each format is compared on
 
@@ -242,9 +242,11 @@ def write_bundle(
         bundle.mkdir()
         drawn.mkdir()
         steps.next("Asking the page's network")
-        network = load_trained(run, settings)
+        network = load_run_model(run, settings)
         pages = predict_expected(found.info, network, drawn, settings.limits)
-        model = build_deployable(load_saved(found.info), backbone(found.info.config.backbone).mode)
+        model = build_deployable(
+            load_saved_model(found.info), backbone(found.info.config.backbone).mode
+        )
         _describe(found, bundle)
         checks = _formats(model, bundle, pages, steps)
         _keep_what_is_offered(bundle, checks)

@@ -25,7 +25,7 @@ from tlcore.export.script_steps import (
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.storage import write_output
-from tlcore.training.batches import FREE, MASKS, ORDER, STAGES, START, VIEWS
+from tlcore.training.batches import COPIES, FIRST_FRESH_COPY, MASKS, ORDER, STAGES, START
 from tlcore.training.config import RunConfig
 from tlcore.training.head import MOMENTUM
 from tlcore.training.run import run_title
@@ -140,7 +140,7 @@ _MASKS = f"""\
                 layer.seed_generator.state.assign(draw.integers(0, 2**31, 2).astype("uint32"))"""
 
 _PICK = f"""\
-        pick = random(stage, epoch, {VIEWS}).integers(0, len(x_train), len(y_train))
+        pick = random(stage, epoch, {COPIES}).integers(0, len(x_train), len(y_train))
         x = x_train[pick, np.arange(len(y_train))]  # each image in one of its views"""
 
 
@@ -261,7 +261,7 @@ def _learned(facts: Facts) -> str:
 def _inputs(facts: Facts, output: str, before: int) -> str:
     config = facts.config
     if config.free_augmentation:
-        number = f"{FREE + before} + epoch"
+        number = f"{FIRST_FRESH_COPY + before} + epoch"
         train = f"lambda epoch: values({output}, train_paths, train_names, {number})"
     elif config.views:
         train = (

@@ -328,7 +328,7 @@ def views_cell(facts: Facts) -> Cell | None:
         "\n\n\n".join(
             [
                 f"KINDS = {facts.config.augment!r}\nPixels = np.ndarray\n{constants}",
-                *(source(each) for each in (augment.view, augment._moved, augment._lit)),
+                *(source(each) for each in (augment.augment, augment._moved, augment._lit)),
             ]
         ),
     )

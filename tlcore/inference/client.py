@@ -24,7 +24,7 @@ from tlcore.models.predictions import BriefPrediction, Explanation, ModelRef, Pr
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.cost import Cost
-from tlcore.training.learning_rate import Rates
+from tlcore.training.learning_rate import LearningRateScan
 
 
 def script(settings: Settings, run: str, ending: str) -> str:
@@ -118,10 +118,10 @@ class Inference:
 
     def find_rate(
         self, config: RunConfig, classes: Sequence[str], train: Sequence[Sample]
-    ) -> Rates:
+    ) -> LearningRateScan:
         """Return the learning rate that suits the head of a recipe. Other questions wait
         meanwhile: seconds where the features are there, else as long as computing them takes."""
-        rates: Rates = self._ask("find_rate_of", config, classes, train)
+        rates: LearningRateScan = self._ask("find_rate_of", config, classes, train)
         return rates
 
     def study(self, name: str, run: str) -> object:

@@ -37,11 +37,15 @@ from tlcore.models.summary import shape_path as path_of
 from tlcore.settings import Settings
 from tlcore.training.best_epoch import learned_from
 from tlcore.training.config import RunConfig
-from tlcore.training.cost import Cost, probe
-from tlcore.training.learning_rate import Rates, find_rate, find_rate_for
+from tlcore.training.cost import Cost, estimate_cost
+from tlcore.training.learning_rate import (
+    LearningRateScan,
+    find_learning_rate,
+    find_learning_rate_for,
+)
 from tlcore.training.store import load_run, run_info
-from tlcore.training.studies import Point, enough, folds
-from tlcore.training.transfer_model import load_trained
+from tlcore.training.studies import LearningCurvePoint, compute_learning_curve, cross_validate
+from tlcore.training.transfer_model import load_run_model
 
 
 def predict_files(settings: Settings, run: str, paths: Sequence[Path]) -> ImagePredictions:
@@ -148,24 +152,24 @@ def predict_many(
 def run_cost(
     settings: Settings, config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]
 ) -> Cost:
-    return probe(config, train, val, settings)
+    return estimate_cost(config, train, val, settings)
 
 
 def find_rate_of(
     settings: Settings, config: RunConfig, classes: Sequence[str], train: Sequence[Sample]
-) -> Rates:
-    return find_rate_for(config, classes, train, settings)
+) -> LearningRateScan:
+    return find_learning_rate_for(config, classes, train, settings)
 
 
 def study(settings: Settings, name: str, run: str) -> Study:
     return STUDIES[name](run, settings)
 
 
-Study = tuple[Point, ...] | tuple[float, ...] | Rates
+Study = tuple[LearningCurvePoint, ...] | tuple[float, ...] | LearningRateScan
 STUDIES: Mapping[str, Callable[[str, Settings], Study]] = {
-    "enough": enough,
-    "folds": folds,
-    "find_rate": find_rate,
+    "enough": compute_learning_curve,
+    "folds": cross_validate,
+    "find_rate": find_learning_rate,
 }
 
 
@@ -183,4 +187,4 @@ def load(ref: ModelRef, settings: Settings) -> LoadedModel:
     """Load a network of either kind."""
     if not ref.run:
         return load_pretrained(ref, settings)
-    return load_trained(ref.run, settings)
+    return load_run_model(ref.run, settings)

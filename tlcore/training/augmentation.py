@@ -35,12 +35,12 @@ ANGLE = 15.0  # degrees
 LIGHT = 0.2  # share of brightness, and of contrast
 
 
-def view_name(kinds: Sequence[str], seed: int, number: int) -> str:
+def copy_name(kinds: Sequence[str], seed: int, number: int) -> str:
     """Return what a view is, for the cache."""
     return f"{VERSION}:{'+'.join(sorted(kinds))}:{seed}:{number}"
 
 
-def view(pixels: Pixels, kinds: Sequence[str], *, sha256: str, seed: int, number: int) -> Pixels:
+def augment(pixels: Pixels, kinds: Sequence[str], *, sha256: str, seed: int, number: int) -> Pixels:
     """Draw one view of an image.
 
     Args:
@@ -103,13 +103,13 @@ def _lit(pixels: Pixels, light: float, contrast: float) -> Pixels:
 # Images a pass through the network. On one pair of cores 8 were 12% to 36% faster than 32 (its
 # caches hold the activations of so many), on a newer pair 32 are 20% faster than 8: in between.
 FORWARD = 16
-PLAIN = -1  # the number of the view that is the image itself
+ORIGINAL = -1  # the number of the view that is the image itself
 DECODERS = 2  # threads; Pillow lets go of Python's lock while it decodes
 AHEAD = 64 * 2**20  # bytes of decoded images that may wait for the network
 
 
 @dataclass(frozen=True)
-class Looking:
+class InputSpec:
     """How a file becomes a network's input."""
 
     backbone: str
@@ -121,23 +121,23 @@ class Looking:
 
 
 @dataclass(frozen=True)
-class Request:
+class ImageCopy:
     """One image in one view."""
 
     sample: Sample  # with its hash
-    view: int = PLAIN
+    number: int = ORIGINAL
 
-    def id(self, looking: Looking) -> bytes:
-        plain = self.view == PLAIN
-        name = "" if plain else view_name(looking.augment, looking.seed, self.view)
+    def id(self, looking: InputSpec) -> bytes:
+        plain = self.number == ORIGINAL
+        name = "" if plain else copy_name(looking.augment, looking.seed, self.number)
         return row_id(self.sample.sha256, name)
 
 
 ImagesPixels = npt.NDArray[np.uint8] | BadImage
-Batches = Iterator[list[tuple[Request, ImagesPixels]]]
+Batches = Iterator[list[tuple[ImageCopy, ImagesPixels]]]
 
 
-def hashed(
+def hash_samples(
     samples: Sequence[Sample], stopping: Callable[[], bool] = lambda: False
 ) -> tuple[Sample, ...]:
     """Return the samples with the hash of their bytes; "" stays where a file cannot be read.
@@ -146,11 +146,11 @@ def hashed(
         Stopped: ``stopping()`` held before the end.
     """
     done: list[Sample] = []
-    pool, augmented_copies = ThreadPoolExecutor(DECODERS), Pace(LOOK)
+    pool, load_pixels = ThreadPoolExecutor(DECODERS), Pace(LOOK)
     try:
         for sample in pool.map(_hashed, samples):
             done.append(sample)
-            if augmented_copies.due() and stopping():
+            if load_pixels.due() and stopping():
                 raise Stopped
     finally:
         pool.shutdown(cancel_futures=True)
@@ -163,25 +163,27 @@ def _hashed(sample: Sample) -> Sample:
     return replace(sample, sha256=hash_file(sample.path))
 
 
-def augmented_copies(request: Request, looking: Looking) -> ImagesPixels:
+def load_pixels(request: ImageCopy, looking: InputSpec) -> ImagesPixels:
     """Return the square that the network sees, uint8 (size, size, 3), or why there is none."""
     try:
         square = fit(read(request.sample.path, looking.limits), looking.size, looking.fit)
     except BadImage as fault:
         return fault
-    if request.view == PLAIN:
+    if request.number == ORIGINAL:
         return square
-    return view(
+    return augment(
         square,
         looking.augment,
         sha256=request.sample.sha256,
         seed=looking.seed,
-        number=request.view,
+        number=request.number,
     )
 
 
 @contextmanager
-def decoded(requests: Sequence[Request], looking: Looking, size: int) -> Iterator[Batches]:
+def decode_batches(
+    requests: Sequence[ImageCopy], looking: InputSpec, size: int
+) -> Iterator[Batches]:
     """Decode ``size`` at a time, ahead of the caller by as many as AHEAD bytes hold.
 
     It begins at once, so that a network can be imported and built meanwhile; what nobody has
@@ -192,10 +194,10 @@ def decoded(requests: Sequence[Request], looking: Looking, size: int) -> Iterato
     pool = ThreadPoolExecutor(DECODERS)
 
     def submit(
-        some: Iterable[Sequence[Request]],
-    ) -> list[list[tuple[Request, Future[ImagesPixels]]]]:
+        some: Iterable[Sequence[ImageCopy]],
+    ) -> list[list[tuple[ImageCopy, Future[ImagesPixels]]]]:
         return [
-            [(request, pool.submit(augmented_copies, request, looking)) for request in part]
+            [(request, pool.submit(load_pixels, request, looking)) for request in part]
             for part in some
         ]
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
-from tlcore.training.augmentation import PLAIN, Request
+from tlcore.training.augmentation import ORIGINAL, ImageCopy
 from tlcore.training.config import RunConfig, check_classes, nothing_for
 from tlcore.training.feature_cache import MISSING, FeatureStore, Floats, here
 from tlcore.training.features import FeatureSource
@@ -23,15 +23,15 @@ from tlcore.training.history import Stopped
 Positions = npt.NDArray[np.int64]
 
 STAGES = {"head": 1, "fine-tune": 2}  # part of the seed: never renumber
-ORDER, MASKS, START, VIEWS = range(4)  # what the numbers are for
+ORDER, MASKS, START, COPIES = range(4)  # what the numbers are for
 
 
-def generator(seed: int, stage: str, epoch: int, what: int) -> np.random.Generator:
+def random_numbers(seed: int, stage: str, epoch: int, what: int) -> np.random.Generator:
     """Return the random numbers of one purpose in one epoch (0-based)."""
     return np.random.default_rng([seed, STAGES[stage], epoch, what])
 
 
-def epoch_order(
+def draw_order(
     labels: npt.NDArray[np.int64], draw: np.random.Generator, *, even: bool
 ) -> Positions:
     """Return the positions of an epoch's images in the order in which they come.
@@ -59,13 +59,13 @@ def _repeated(positions: Positions, count: int, draw: np.random.Generator) -> Po
     return np.concatenate([draw.permutation(positions) for _ in range(rounds)])[:count]
 
 
-def class_weights(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float32]:
+def compute_class_weights(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float32]:
     """Return what an image of each class weighs so that all classes weigh the same, mean 1."""
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
 
 
-def views_of_epoch(images: int, views: int, draw: np.random.Generator) -> Positions:
+def draw_copies(images: int, views: int, draw: np.random.Generator) -> Positions:
     """Return which of its stored views each image shows in this epoch."""
     return draw.integers(0, views, images)
 
@@ -73,7 +73,7 @@ def views_of_epoch(images: int, views: int, draw: np.random.Generator) -> Positi
 # What a stage learns from and is judged by, batch by batch in the order of an epoch.
 
 
-FREE = 1000  # number of the first view that is drawn freely; stored ones count from 0
+FIRST_FRESH_COPY = 1000  # number of the first view that is drawn freely; stored ones count from 0
 
 
 class Source(Protocol):
@@ -88,7 +88,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class SplitData:
     """The images of one part, with their targets."""
 
     source: Source
@@ -101,7 +101,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class CachedFeatures:
     """Values from the cache; with several views each epoch draws one for each image."""
 
     shelf: FeatureStore
@@ -116,8 +116,8 @@ class Stored:
     def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
         rows = self.rows[0]
         if len(self.rows) > 1:
-            draw = generator(self.seed, self.stage, epoch, VIEWS)
-            rows = self.rows[views_of_epoch(len(rows), len(self.rows), draw), np.arange(len(rows))]
+            draw = random_numbers(self.seed, self.stage, epoch, COPIES)
+            rows = self.rows[draw_copies(len(rows), len(self.rows), draw), np.arange(len(rows))]
         rows = rows[order]
         here(rows)
         for start in range(0, len(order), size):
@@ -125,7 +125,7 @@ class Stored:
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class FeatureArray:
     """Values that are in memory."""
 
     values: Floats  # (n, …)
@@ -140,7 +140,7 @@ class Held:
 
 
 @dataclass(frozen=True, eq=False)
-class Free:
+class FreshFeatures:
     """Values computed for each epoch anew, of views that never come again."""
 
     supply: FeatureSource
@@ -154,8 +154,8 @@ class Free:
         return self.supply.shelf(self.layer).row_bytes
 
     def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
-        number = FREE + self.before + epoch
-        requests = [Request(self.samples[at], number) for at in order.tolist()]
+        number = FIRST_FRESH_COPY + self.before + epoch
+        requests = [ImageCopy(self.samples[at], number) for at in order.tolist()]
         held = np.zeros((0, *self.supply.shelf(self.layer).shape), np.float32)
         for values in self.supply.fresh(self.layer, requests):
             held = np.concatenate([held, values])
@@ -169,7 +169,7 @@ class Free:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class StageSpec:
     """What a stage needs of both parts."""
 
     layer: str
@@ -180,20 +180,20 @@ class Asked:
     stopping: Callable[[], bool]
 
 
-def stored_requests(
+def list_copies(
     config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]
-) -> list[Request]:
+) -> list[ImageCopy]:
     """Return all that a run reads from the cache."""
     learned = [] if config.free_augmentation else views_of(config)
     return [
-        *(Request(sample, number) for number in learned for sample in train),
-        *(Request(sample) for sample in val),
+        *(ImageCopy(sample, number) for number in learned for sample in train),
+        *(ImageCopy(sample) for sample in val),
         # Free views need none of it, but unreadable images must be known before they are drawn.
-        *(Request(sample) for sample in train if config.free_augmentation),
+        *(ImageCopy(sample) for sample in train if config.free_augmentation),
     ]
 
 
-def layers_of(supply: FeatureSource) -> list[str]:
+def list_layers(supply: FeatureSource) -> list[str]:
     """Return the layers whose values a run's stages read.
 
     Raises:
@@ -207,33 +207,37 @@ def layers_of(supply: FeatureSource) -> list[str]:
 
 def views_of(config: RunConfig) -> list[int]:
     """Return the numbers of the views that are stored of each image to learn from."""
-    return [PLAIN, *range(config.views)]
+    return [ORIGINAL, *range(config.views)]
 
 
-def train_part(supply: FeatureSource, samples: Sequence[Sample], asked: Asked) -> Part:
+def build_training_data(
+    supply: FeatureSource, samples: Sequence[Sample], asked: StageSpec
+) -> SplitData:
     """Return the images to learn from, without those that cannot be read."""
     config = supply.config
     shelf = supply.shelf(asked.layer)
     rows = [_rows(supply, shelf, samples, number) for number in (
-        [PLAIN] if config.free_augmentation else views_of(config)
+        [ORIGINAL] if config.free_augmentation else views_of(config)
     )]  # fmt: skip
     kept = np.flatnonzero((np.stack(rows) != MISSING).all(axis=0))
     good = [samples[place] for place in kept.tolist()]
     check_classes(asked.classes, good)
     source: Source
     if config.free_augmentation:
-        source = Free(supply, asked.layer, good, asked.before, asked.stopping)
+        source = FreshFeatures(supply, asked.layer, good, asked.before, asked.stopping)
     else:
-        source = Stored(shelf, np.stack(rows)[:, kept], config.seed, asked.stage)
+        source = CachedFeatures(shelf, np.stack(rows)[:, kept], config.seed, asked.stage)
     return _part(source, good, asked, "training")
 
 
-def val_part(supply: FeatureSource, samples: Sequence[Sample], asked: Asked) -> Part:
+def build_validation_data(
+    supply: FeatureSource, samples: Sequence[Sample], asked: StageSpec
+) -> SplitData:
     """Return the images to judge by, as they are, without those that cannot be read."""
     shelf = supply.shelf(asked.layer)
-    rows = _rows(supply, shelf, samples, PLAIN)
+    rows = _rows(supply, shelf, samples, ORIGINAL)
     kept = np.flatnonzero(rows != MISSING)
-    source = Stored(shelf, rows[None, kept], supply.config.seed, asked.stage)
+    source = CachedFeatures(shelf, rows[None, kept], supply.config.seed, asked.stage)
     return _part(source, [samples[place] for place in kept.tolist()], asked, "validation")
 
 
@@ -241,20 +245,23 @@ def _rows(
     supply: FeatureSource, shelf: FeatureStore, samples: Sequence[Sample], number: int
 ) -> npt.NDArray[np.int64]:
     return shelf.find(
-        [Request(sample, number).id(supply.looking) if sample.sha256 else b"" for sample in samples]
+        [
+            ImageCopy(sample, number).id(supply.looking) if sample.sha256 else b""
+            for sample in samples
+        ]
     )
 
 
-def _part(source: Source, samples: Sequence[Sample], asked: Asked, name: str) -> Part:
+def _part(source: Source, samples: Sequence[Sample], asked: StageSpec, name: str) -> SplitData:
     if not samples:
         raise nothing_for(name)
     index = {label: place for place, label in enumerate(asked.classes)}
     labels = np.array([index[sample.label] for sample in samples], np.int64)
     hashes = tuple(sample.sha256 for sample in samples)
-    return Part(source, labels, targets_of(labels, asked.units), hashes)
+    return SplitData(source, labels, encode_targets(labels, asked.units), hashes)
 
 
-def targets_of(labels: npt.NDArray[np.int64], units: int) -> Floats:
+def encode_targets(labels: npt.NDArray[np.int64], units: int) -> Floats:
     """Return (n, units): the class itself for one unit, one-hot for more."""
     if units == 1:
         return labels[:, None].astype(np.float32)

@@ -38,12 +38,12 @@ class Checkpoint:
     version: int = 1  # of the code that began the run, see VERSION
 
 
-def weights_of(state: State) -> State:
+def select_weights(state: State) -> State:
     """Return a learner's state without what its optimizer remembers: enough to answer."""
     return {name: value for name, value in state.items() if not name.startswith(OPTIMIZER)}
 
 
-def save(path: Path, checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     meta = json.dumps(asdict(replace(checkpoint, state={}, best={})))
     arrays = checkpoint.state | {BEST + name: value for name, value in checkpoint.best.items()}
     temporary = path.with_name(f".{path.name}")
@@ -52,7 +52,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     temporary.replace(path)
 
 
-def load(path: Path) -> Checkpoint | None:
+def load_checkpoint(path: Path) -> Checkpoint | None:
     """Return the last checkpoint, or None where there is none.
 
     Raises:

@@ -21,13 +21,13 @@ from tlcore.errors import BadConfig
 from tlcore.models.catalog import units
 from tlcore.settings import Settings
 from tlcore.text import file_size
-from tlcore.training.augmentation import AHEAD, FORWARD, Request, decoded, hashed
-from tlcore.training.batches import layers_of, stored_requests, targets_of
+from tlcore.training.augmentation import AHEAD, FORWARD, ImageCopy, decode_batches, hash_samples
+from tlcore.training.batches import encode_targets, list_copies, list_layers
 from tlcore.training.config import RunConfig, Sizes, check_splits
 from tlcore.training.feature_cache import RESIDENT
-from tlcore.training.features import FLUSH_BYTES, FeatureSource, readable
+from tlcore.training.features import FLUSH_BYTES, FeatureSource, select_readable
 from tlcore.training.head import Head
-from tlcore.training.loop import evaluated_at_once
+from tlcore.training.loop import evaluation_batch_size
 
 BASE = 600 * 2**20  # bytes of a process with TensorFlow and nothing in it
 FLOAT = 4  # bytes
@@ -53,7 +53,7 @@ def memory_of(config: RunConfig, sizes: Sizes, features: int, units: int, stored
     step = looked = 0
     if config.fine_tune_epochs:
         step = STEP * config.batch_size * sizes.top_activations + LEARNED * sizes.top_weights
-        looked = PASS * evaluated_at_once(FLOAT * sizes.cut) * sizes.top_largest
+        looked = PASS * evaluation_batch_size(FLOAT * sizes.cut) * sizes.top_largest
     most = max(FLOAT * forward + AHEAD + FLUSH_BYTES, FLOAT * step, FLOAT * looked)
     return BASE + FLOAT * (NETWORK * sizes.weights + head) + most + min(stored, RESIDENT)
 
@@ -71,7 +71,9 @@ class Cost:
 
     feature_seconds: float  # until all values are in the cache
     epoch_seconds: float  # of the head, beyond these; with free augmentation the network runs
-    tuned_seconds: float  # of an epoch of the top blocks, its validation included; 0 without them
+    fine_tune_seconds: (
+        float  # of an epoch of the top blocks, its validation included; 0 without them
+    )
     missing: int  # images and views that the cache does not have
     disk: int  # bytes that the cache will grow by
     memory: int  # bytes resident at most, roughly
@@ -79,7 +81,7 @@ class Cost:
     head_seconds: float = 0.0  # of an epoch of the head, the network's share left out
 
 
-def probe(
+def estimate_cost(
     config: RunConfig, train: Sequence[Sample], val: Sequence[Sample], settings: Settings
 ) -> Cost:
     """Try some images and say what the whole run will need.
@@ -95,12 +97,12 @@ def probe(
     config = replace(config, batch_size=min(config.batch_size, len(train)))
     supply = FeatureSource(config, len(labels), settings)
     try:
-        layers = layers_of(supply)
+        layers = list_layers(supply)
         sizes = supply.whole.sizes()
-        requests = stored_requests(config, hashed(train), hashed(val))
+        requests = list_copies(config, hash_samples(train), hash_samples(val))
         missing = len(supply.missing(layers, requests))
         a_row = sum(supply.shelf(layer).bytes_of(1) for layer in layers)
-        features, count = supply.inputs_of_head, units(len(labels), config.output)
+        features, count = supply.head_inputs, units(len(labels), config.output)
         disk, stored = missing * a_row, len(requests) * a_row
         memory = memory_of(config, sizes, features, count, stored)
         _refuse(disk, memory, stored, settings)  # before anything is tried that cannot fit
@@ -117,7 +119,7 @@ def probe(
     return Cost(
         feature_seconds=missing * an_image,
         epoch_seconds=free,
-        tuned_seconds=tuned,
+        fine_tune_seconds=tuned,
         missing=missing,
         disk=disk,
         memory=memory,
@@ -130,14 +132,14 @@ def probe(
 
 
 def _seconds_an_image(
-    supply: FeatureSource, layers: Sequence[str], requests: Sequence[Request]
+    supply: FeatureSource, layers: Sequence[str], requests: Sequence[ImageCopy]
 ) -> float:
     """Time the decoding, and the passes behind the first, which pays for the tracing. The sum
     counts: both want all the processors there are."""
     tried = requests[:TRIED]
     began = time.perf_counter()
-    with decoded(tried, supply.looking, FORWARD) as batches:
-        read = [readable(batch, lambda *_: None)[1] for batch in batches]
+    with decode_batches(tried, supply.looking, FORWARD) as batches:
+        read = [select_readable(batch, lambda *_: None)[1] for batch in batches]
     decoding = (time.perf_counter() - began) / len(tried)
     passes = [pixels for pixels in read if len(pixels)]
     for pixels in passes[:1]:
@@ -152,7 +154,7 @@ def _head_seconds(config: RunConfig, features: int, units: int, learned: int, ju
     """Return the seconds of an epoch of the head on values that are there, after two tries."""
     head, size = Head(config, features, units), config.batch_size
     batch = np.zeros((size, features), np.float32)
-    targets = targets_of(np.zeros(size, np.int64), units)
+    targets = encode_targets(np.zeros(size, np.int64), units)
     step = _second(lambda: head.step(batch, targets, None, config.learning_rate))
     look_at = _second(lambda: head.evaluate(batch, targets))
     return (learned * step + judged * look_at) / size
@@ -162,14 +164,14 @@ def _tuned_seconds(supply: FeatureSource, learned: int, judged: int, units: int)
     """Return the seconds of an epoch of the top blocks, after two steps and two looks: the first
     ones pay for the tracing. An image shows one of its views in an epoch. A large batch takes
     about as long an image as one of TRIED."""
-    from tlcore.training.fine_tune import Top
+    from tlcore.training.fine_tune import TopBlocks
 
     config = supply.config
-    top = Top(supply.whole.top(), config)
+    top = TopBlocks(supply.whole.top(), config)
     batch = np.zeros(
         (min(config.batch_size, TRIED), *supply.whole.shape(supply.whole.cut)), np.float32
     )
-    targets = targets_of(np.zeros(len(batch), np.int64), units)
+    targets = encode_targets(np.zeros(len(batch), np.int64), units)
     rate = config.fine_tune_learning_rate
     step = _second(lambda: top.step(batch, targets, None, rate))
     look_at = _second(lambda: top.evaluate(batch, targets))

@@ -49,12 +49,12 @@ def row_id(sha256: str, view: str) -> bytes:
     return hashlib.sha256(f"{sha256}|{view}".encode()).digest()
 
 
-def network_id(row: Backbone, path: Path) -> str:
+def hash_network(row: Backbone, path: Path) -> str:
     """Return what an ImageNet network is known by: its weight file, and how it is built for it."""
-    return " ".join([weights_id(path), *(f"{factor:.6f}" for factor in row.imagenet_scale)])
+    return " ".join([hash_weights(path), *(f"{factor:.6f}" for factor in row.imagenet_scale)])
 
 
-def weights_id(path: Path) -> str:
+def hash_weights(path: Path) -> str:
     """Return the sha256 of a weight file, read once for each state of the file."""
     facts = path.stat()
     return _digest(path, facts.st_mtime_ns, facts.st_size)

@@ -21,7 +21,7 @@ from tlcore.models.catalog import backbone
 from tlcore.models.weights import find
 from tlcore.settings import Settings
 from tlcore.text import file_size
-from tlcore.training.augmentation import FORWARD, Looking, Request, decoded
+from tlcore.training.augmentation import FORWARD, ImageCopy, InputSpec, decode_batches
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import (
     MISSING,
@@ -33,7 +33,7 @@ from tlcore.training.feature_cache import (
     make_room,
     shape_of,
 )
-from tlcore.training.feature_keys import FeatureKey, network_id
+from tlcore.training.feature_keys import FeatureKey, hash_network
 
 if TYPE_CHECKING:
     from tlcore.training.transfer_model import TransferModel
@@ -50,7 +50,7 @@ class FeatureSource:
     def __init__(self, config: RunConfig, classes: int, settings: Settings) -> None:
         self.config, self.settings = config, settings
         self.classes = classes
-        self.looking = Looking(
+        self.looking = InputSpec(
             config.backbone, config.size, config.fit, config.augment, config.seed, settings.limits
         )
         self._shelves: dict[str, FeatureStore] = {}
@@ -74,7 +74,7 @@ class FeatureSource:
         return self.whole.cut
 
     @property
-    def inputs_of_head(self) -> int:
+    def head_inputs(self) -> int:
         """The features that the head learns from, of one image."""
         return math.prod(self.shelf(self.pooled).shape)
 
@@ -107,7 +107,7 @@ class FeatureSource:
             waiting()
         ready.result()
 
-    def missing(self, layers: Sequence[str], requests: Sequence[Request]) -> list[Request]:
+    def missing(self, layers: Sequence[str], requests: Sequence[ImageCopy]) -> list[ImageCopy]:
         """Return those that some of the layers have no value of, each once.
 
         Whatever was asked for stays in the cache while this supply is open.
@@ -127,7 +127,7 @@ class FeatureSource:
     def compute(
         self,
         layers: Sequence[str],
-        requests: Sequence[Request],
+        requests: Sequence[ImageCopy],
         *,
         done: Callable[[int], None],
         skipped: Callable[[str, str], None],
@@ -148,7 +148,9 @@ class FeatureSource:
             return
         held: list[tuple[list[bytes], list[Floats]]] = []
         behind = 0
-        with decoded(requests, self.looking, FORWARD) as batches:  # while the network is built
+        with decode_batches(
+            requests, self.looking, FORWARD
+        ) as batches:  # while the network is built
             self.prepare(lambda: done(0), layers)
             for layer in layers:
                 self._reopen_if_other_shape(layer)
@@ -158,7 +160,7 @@ class FeatureSource:
             flush = min(FLUSH, max(FORWARD, FLUSH_BYTES // image_bytes))
             try:
                 for batch in batches:
-                    good, pixels = readable(batch, skipped)
+                    good, pixels = select_readable(batch, skipped)
                     if good:
                         ids = [request.id(self.looking) for request in good]
                         held.append((ids, self.whole.forward(pixels, layers)))
@@ -174,21 +176,21 @@ class FeatureSource:
         view, and those, (n, features), flat."""
         hashed = [sample for sample in samples if sample.sha256]
         shelf = self.shelf(self.pooled)
-        rows = shelf.find([Request(sample).id(self.looking) for sample in hashed])
+        rows = shelf.find([ImageCopy(sample).id(self.looking) for sample in hashed])
         here = np.flatnonzero(rows != MISSING)
         values = shelf.gather(rows[here]).reshape(len(here), math.prod(shelf.shape))
         return [hashed[place] for place in here.tolist()], values
 
-    def fresh(self, layer: str, requests: Sequence[Request]) -> Iterator[Floats]:
+    def fresh(self, layer: str, requests: Sequence[ImageCopy]) -> Iterator[Floats]:
         """Compute values that are used once, some at a time, and keep none of them. All files
         were read before.
 
         Raises:
             BadImage: one of them cannot be read any more.
         """
-        with decoded(requests, self.looking, FORWARD) as batches:
+        with decode_batches(requests, self.looking, FORWARD) as batches:
             for batch in batches:
-                yield self.whole.forward(readable(batch, _refuse)[1], [layer])[0]
+                yield self.whole.forward(select_readable(batch, _refuse)[1], [layer])[0]
 
     def close(self) -> None:
         for shelf in self._shelves.values():
@@ -261,15 +263,15 @@ class FeatureSource:
             weights = "random"
         else:
             row = backbone(config.backbone)
-            weights = network_id(row, find(row, config.size, self.settings, top=False).path)
+            weights = hash_network(row, find(row, config.size, self.settings, top=False).path)
         return FeatureKey(config.backbone, weights, layer, config.size, config.fit)
 
 
-def readable(
-    batch: Sequence[tuple[Request, np.ndarray | BadImage]], skipped: Callable[[str, str], None]
-) -> tuple[list[Request], np.ndarray]:
+def select_readable(
+    batch: Sequence[tuple[ImageCopy, np.ndarray | BadImage]], skipped: Callable[[str, str], None]
+) -> tuple[list[ImageCopy], np.ndarray]:
     """Return the images that could be read, and name the others."""
-    good: list[Request] = []
+    good: list[ImageCopy] = []
     squares: list[np.ndarray] = []
     for request, pixels in batch:
         if isinstance(pixels, BadImage):

@@ -15,10 +15,10 @@ import numpy as np
 import tensorflow as tf
 
 from tlcore.models.predictions import Floats
-from tlcore.training.batches import MASKS, generator
+from tlcore.training.batches import MASKS, random_numbers
 from tlcore.training.checkpoint import State
 from tlcore.training.config import RunConfig
-from tlcore.training.head import MOMENTUM, Score, correct
+from tlcore.training.head import MOMENTUM, BatchMetrics, count_correct
 
 OPTIMIZERS: Mapping[str, Any] = MappingProxyType(
     {
@@ -29,7 +29,7 @@ OPTIMIZERS: Mapping[str, Any] = MappingProxyType(
 )
 
 
-class Top:
+class TopBlocks:
     """A learner (see ``fit``): activations at the cut → logits."""
 
     stage = "fine-tune"
@@ -53,20 +53,26 @@ class Top:
         self._forward = tf.function(self._answer, input_signature=[inputs])
 
     def begin_epoch(self, epoch: int) -> None:
-        draw = generator(self.config.seed, self.stage, epoch, MASKS)
+        draw = random_numbers(self.config.seed, self.stage, epoch, MASKS)
         for layer in self._dropouts:
             layer.seed_generator.state.assign(draw.integers(0, 2**31, 2).astype(np.uint32))
 
-    def step(self, inputs: Floats, targets: Floats, weights: Floats | None, rate: float) -> Score:
+    def step(
+        self, inputs: Floats, targets: Floats, weights: Floats | None, rate: float
+    ) -> BatchMetrics:
         self.optimizer.learning_rate.assign(rate)
         weighed = np.ones(len(inputs), np.float32) if weights is None else weights
         loss, logits = self._step(inputs, targets, weighed)
-        return Score(float(loss) * len(inputs), correct(logits.numpy(), targets), len(inputs))
+        return BatchMetrics(
+            float(loss) * len(inputs), count_correct(logits.numpy(), targets), len(inputs)
+        )
 
-    def evaluate(self, inputs: Floats, targets: Floats) -> Score:
+    def evaluate(self, inputs: Floats, targets: Floats) -> BatchMetrics:
         logits = self.logits(inputs)
         losses = self._loss(targets, logits)
-        return Score(float(losses) * len(inputs), correct(logits, targets), len(inputs))
+        return BatchMetrics(
+            float(losses) * len(inputs), count_correct(logits, targets), len(inputs)
+        )
 
     def logits(self, inputs: Floats) -> Floats:
         """Return (n, units)."""

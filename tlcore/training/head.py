@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from tlcore.models.predictions import Floats as Floats
-from tlcore.training.batches import MASKS, START, generator
+from tlcore.training.batches import MASKS, START, random_numbers
 from tlcore.training.checkpoint import State
 from tlcore.training.config import RunConfig
 
@@ -83,7 +83,7 @@ OPTIMIZERS: Mapping[str, type[Adam] | type[RMSprop] | type[SGD]] = MappingProxyT
 )
 
 
-def rate_at(step: int, steps: int, rate: float, schedule: str) -> float:
+def learning_rate_at(step: int, steps: int, rate: float, schedule: str) -> float:
     """Return the learning rate of a step (0-based) among a stage's ``steps``."""
     if schedule == "cosine":
         return rate * 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -108,7 +108,7 @@ HIGHEST_POWER = np.float32(80)  # e to the power of more overflows soon; 1 / (1 
 
 
 @dataclass(frozen=True)
-class Score:
+class BatchMetrics:
     """Sums over a batch."""
 
     loss: float  # mean loss × images
@@ -134,27 +134,35 @@ class Head:
         self.weights = _views(self._flat, sides)
         self._gradients = _views(self._gradient, sides)
         self.optimizer: Optimizer = OPTIMIZERS[config.optimizer]([self._flat])
-        self._draw = generator(config.seed, self.stage, 0, MASKS)
+        self._draw = random_numbers(config.seed, self.stage, 0, MASKS)
 
     def begin_epoch(self, epoch: int) -> None:
-        self._draw = generator(self.config.seed, self.stage, epoch, MASKS)
+        self._draw = random_numbers(self.config.seed, self.stage, epoch, MASKS)
 
-    def step(self, inputs: Floats, targets: Floats, weights: Floats | None, rate: float) -> Score:
+    def step(
+        self, inputs: Floats, targets: Floats, weights: Floats | None, rate: float
+    ) -> BatchMetrics:
         """Learn from one batch: inputs (n, features), targets (n, units), weights (n,)."""
         layers, masks, logits = self._forward(inputs, learning=True)
-        soft = smooth(targets, self.config.label_smoothing)
-        losses, gradient = losses_and_gradient(logits, soft)
+        soft = smooth_labels(targets, self.config.label_smoothing)
+        losses, gradient = compute_losses_and_gradient(logits, soft)
         if weights is not None:
             losses, gradient = losses * weights, gradient * weights[:, None]
         gradient /= np.float32(len(inputs))
         self._backward(layers, masks, gradient)
         self.optimizer.update([self._flat], [self._gradient], rate)
-        return Score(float(np.add.reduce(losses)), correct(logits, targets), len(inputs))
+        return BatchMetrics(
+            float(np.add.reduce(losses)), count_correct(logits, targets), len(inputs)
+        )
 
-    def evaluate(self, inputs: Floats, targets: Floats) -> Score:
+    def evaluate(self, inputs: Floats, targets: Floats) -> BatchMetrics:
         _, _, logits = self._forward(inputs, learning=False)
-        losses, _ = losses_and_gradient(logits, smooth(targets, self.config.label_smoothing))
-        return Score(float(np.add.reduce(losses)), correct(logits, targets), len(inputs))
+        losses, _ = compute_losses_and_gradient(
+            logits, smooth_labels(targets, self.config.label_smoothing)
+        )
+        return BatchMetrics(
+            float(np.add.reduce(losses)), count_correct(logits, targets), len(inputs)
+        )
 
     def logits(self, inputs: Floats) -> Floats:
         """Return (n, units)."""
@@ -209,14 +217,14 @@ class Head:
                 gradient = gradient * (layers[i] > 0)  # past the relu; dropped ones are zero anyway
 
 
-def smooth(targets: Floats, share: float) -> Floats:
+def smooth_labels(targets: Floats, share: float) -> Floats:
     """Take ``share`` of the certainty off the targets and spread it over all classes."""
     if not share:
         return targets
     return targets * np.float32(1 - share) + np.float32(share / max(2, targets.shape[1]))
 
 
-def losses_and_gradient(logits: Floats, targets: Floats) -> tuple[Floats, Floats]:
+def compute_losses_and_gradient(logits: Floats, targets: Floats) -> tuple[Floats, Floats]:
     """Return each image's cross-entropy (n,) and its gradient by the logits (n, units)."""
     if logits.shape[1] == 1:
         losses = np.logaddexp(logits, ZERO) - logits * targets
@@ -232,7 +240,7 @@ def losses_and_gradient(logits: Floats, targets: Floats) -> tuple[Floats, Floats
     return losses, powers / sums - targets
 
 
-def correct(logits: Floats, targets: Floats) -> float:
+def count_correct(logits: Floats, targets: Floats) -> float:
     """Return how many rows say what the targets say."""
     if logits.shape[1] == 1:
         return float(np.count_nonzero((logits > ZERO) == (targets > HALF)))
@@ -241,7 +249,7 @@ def correct(logits: Floats, targets: Floats) -> float:
 
 def _start(sides: Sequence[int], seed: int) -> list[Floats]:
     """Uniform as Glorot and Bengio (2010) have it, the last layer zero."""
-    draw = generator(seed, "head", 0, START)
+    draw = random_numbers(seed, "head", 0, START)
     weights: list[Floats] = []
     for i, (before, behind) in enumerate(pairwise(sides)):
         limit = np.sqrt(6 / (before + behind)) if i < len(sides) - 2 else 0.0

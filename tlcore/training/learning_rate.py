@@ -14,22 +14,22 @@ from tlcore.errors import RunError
 from tlcore.models.catalog import units
 from tlcore.models.predictions import Floats
 from tlcore.settings import Settings
-from tlcore.training.augmentation import hashed
+from tlcore.training.augmentation import hash_samples
 from tlcore.training.batches import (
     ORDER,
-    Asked,
-    Part,
     Positions,
-    epoch_order,
-    generator,
-    layers_of,
-    stored_requests,
-    train_part,
+    SplitData,
+    StageSpec,
+    build_training_data,
+    draw_order,
+    list_copies,
+    list_layers,
+    random_numbers,
 )
 from tlcore.training.config import RunConfig
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
-from tlcore.training.loop import image_weights
+from tlcore.training.loop import compute_sample_weights
 from tlcore.training.provenance import classes_of, images_of
 from tlcore.training.store import run_info
 
@@ -38,7 +38,7 @@ CALM = 0.9  # share of the smoothed loss that each step keeps
 
 
 @dataclass(frozen=True)
-class Rates:
+class LearningRateScan:
     """The smoothed loss while the learning rate grows from step to step."""
 
     rates: tuple[float, ...]
@@ -47,7 +47,7 @@ class Rates:
     computed: int = 0  # images and views whose features had to be computed for it
 
 
-def of_head(config: RunConfig) -> RunConfig:
+def select_head_recipe(config: RunConfig) -> RunConfig:
     """Return what the head's rate depends on: the recipe without rates, epochs and later stages."""
     return replace(
         config,
@@ -60,16 +60,16 @@ def of_head(config: RunConfig) -> RunConfig:
     )
 
 
-def find_rate(run: str, settings: Settings) -> Rates:
-    """Return the rate that suits a run's own recipe and images. Raises as ``find_rate_for``."""
+def find_learning_rate(run: str, settings: Settings) -> LearningRateScan:
+    """Scan the rates for a run's own recipe and images; errors as ``find_learning_rate_for``."""
     info = run_info(run, settings)
     train = images_of(info, "train")
-    return find_rate_for(info.config, classes_of(info), train, settings)
+    return find_learning_rate_for(info.config, classes_of(info), train, settings)
 
 
-def find_rate_for(
+def find_learning_rate_for(
     config: RunConfig, classes: Sequence[str], train: Sequence[Sample], settings: Settings
-) -> Rates:
+) -> LearningRateScan:
     """Let the learning rate grow from step to step until the loss explodes (Smith, "Cyclical
     Learning Rates for Training Neural Networks", 2017, section 3.3).
 
@@ -78,7 +78,7 @@ def find_rate_for(
     does not have are computed and kept.
 
     Args:
-        config: the recipe; what ``of_head`` leaves out has no influence.
+        config: the recipe; what ``select_head_recipe`` leaves out has no influence.
         classes: in the order of the output units.
         train: the images to learn from.
         settings: where weights and the feature cache lie.
@@ -88,25 +88,25 @@ def find_rate_for(
         WeightsMissing: something has to be computed and the backbone's weights are not here.
         RunError: the loss is no finite number from the first step on.
     """
-    config = of_head(config)
+    config = select_head_recipe(config)
     supply = FeatureSource(config, len(classes), settings)
     try:
-        samples = hashed(train)
-        layers = layers_of(supply)
-        missing = supply.missing(layers, stored_requests(config, samples, ()))
+        samples = hash_samples(train)
+        layers = list_layers(supply)
+        missing = supply.missing(layers, list_copies(config, samples, ()))
         supply.compute(layers, missing, done=lambda _: None, skipped=lambda file, reason: None)
         outputs = units(len(classes), config.output)
-        asked = Asked(supply.pooled, "head", tuple(classes), outputs, 0, lambda: False)
-        part = train_part(supply, samples, asked)
-        head = Head(config, supply.inputs_of_head, outputs)
-        return replace(sweep(head, part, config), computed=len(missing))
+        asked = StageSpec(supply.pooled, "head", tuple(classes), outputs, 0, lambda: False)
+        part = build_training_data(supply, samples, asked)
+        head = Head(config, supply.head_inputs, outputs)
+        return replace(scan_learning_rates(head, part, config), computed=len(missing))
     finally:
         supply.close()
 
 
-def sweep(head: Head, train: Part, config: RunConfig) -> Rates:
-    """Do what ``find_rate_for`` does, on features that are there."""
-    weights = image_weights(train, config)
+def scan_learning_rates(head: Head, train: SplitData, config: RunConfig) -> LearningRateScan:
+    """Do what ``find_learning_rate_for`` does, on features that are there."""
+    weights = compute_sample_weights(train, config)
     rates: list[float] = []
     losses: list[float] = []
     calm, loss = 0.0, math.nan
@@ -134,15 +134,15 @@ def sweep(head: Head, train: Part, config: RunConfig) -> Rates:
     # validation loss after ten epochs.
     middle = (losses[0] + min(losses)) / 2
     suggested = rates[int(np.argmax(np.array(losses) <= middle))]
-    return Rates(tuple(rates), tuple(losses), suggested)
+    return LearningRateScan(tuple(rates), tuple(losses), suggested)
 
 
-def _batches(head: Head, train: Part, config: RunConfig) -> Iterator[tuple[Floats, Positions]]:
+def _batches(head: Head, train: SplitData, config: RunConfig) -> Iterator[tuple[Floats, Positions]]:
     """Yield features and positions of batch after batch, epoch after epoch, as a run has them."""
     for epoch in count():
         head.begin_epoch(epoch)
-        draw = generator(config.seed, head.stage, epoch, ORDER)
-        order = epoch_order(train.labels, draw, even=config.balance == "sampling")
+        draw = random_numbers(config.seed, head.stage, epoch, ORDER)
+        order = draw_order(train.labels, draw, even=config.balance == "sampling")
         source = train.source.batches(order, config.batch_size, epoch)
         for number, inputs in enumerate(source):
             yield inputs, order[number * config.batch_size :][: config.batch_size]

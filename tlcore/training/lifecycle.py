@@ -106,7 +106,7 @@ def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
                 f"Expected a run that was stopped or has failed. Received {run}, which has "
                 "finished. Run it again with more epochs."
             )
-        reached = checkpoint.load(folder / checkpoint.FILE)
+        reached = checkpoint.load_checkpoint(folder / checkpoint.FILE)
         _check_network(run_info(run, settings), reached)
         with explained_os_errors("The run could not be resumed"):
             reserve_room(folder)  # before anything of it is changed

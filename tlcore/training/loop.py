@@ -12,10 +12,16 @@ import numpy as np
 
 from tlcore.errors import RunError
 from tlcore.models.predictions import Floats
-from tlcore.training.batches import ORDER, Part, class_weights, epoch_order, generator
-from tlcore.training.checkpoint import Checkpoint, State, weights_of
+from tlcore.training.batches import (
+    ORDER,
+    SplitData,
+    compute_class_weights,
+    draw_order,
+    random_numbers,
+)
+from tlcore.training.checkpoint import Checkpoint, State, select_weights
 from tlcore.training.config import RunConfig
-from tlcore.training.head import Score, rate_at
+from tlcore.training.head import BatchMetrics, learning_rate_at
 from tlcore.training.history import BEAT, LOOK, Epoch, Event, Pace, Progress, Stopped
 
 CHECKPOINT = 2.0  # s at least between two checkpoints on disk
@@ -31,10 +37,12 @@ class Learner(Protocol):
     def begin_epoch(self, epoch: int) -> None:
         """Begin an epoch (0-based): its random numbers depend on nothing else."""
 
-    def step(self, inputs: Floats, targets: Floats, weights: Floats | None, rate: float) -> Score:
+    def step(
+        self, inputs: Floats, targets: Floats, weights: Floats | None, rate: float
+    ) -> BatchMetrics:
         """Learn from one batch."""
 
-    def evaluate(self, inputs: Floats, targets: Floats) -> Score:
+    def evaluate(self, inputs: Floats, targets: Floats) -> BatchMetrics:
         """Judge one batch; nothing is learned."""
 
     def logits(self, inputs: Floats) -> Floats:
@@ -48,7 +56,7 @@ class Learner(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Loop:
+class FitOptions:
     """What a stage needs beside its learner and its images."""
 
     config: RunConfig
@@ -79,7 +87,9 @@ class _NotFinite(Exception):
         self.loss = loss
 
 
-def fit(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint) -> Checkpoint:
+def fit(
+    learner: Learner, train: SplitData, val: SplitData, loop: FitOptions, at: Checkpoint
+) -> Checkpoint:
     """Let a learner go through a stage from a checkpoint on; return where it has come to.
 
     An epoch in which the run is asked to stop is not counted: the learner is set back to the end
@@ -96,7 +106,7 @@ def fit(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint) ->
     else:
         at = replace(at, state=learner.state())
     if loop.keep_best and at.event and not at.best:  # what the stage before ended with
-        at = replace(at, best=weights_of(at.state), best_epoch=at.best_epoch or at.event)
+        at = replace(at, best=select_weights(at.state), best_epoch=at.best_epoch or at.event)
     save = Pace(CHECKPOINT, at_once=False)
     while not at.over and at.epoch < loop.epochs:
         try:
@@ -123,7 +133,7 @@ def _kept(at: Checkpoint) -> State:
     return at.best or at.state
 
 
-def _after(learner: Learner, at: Checkpoint, figures: Epoch, loop: Loop) -> Checkpoint:
+def _after(learner: Learner, at: Checkpoint, figures: Epoch, loop: FitOptions) -> Checkpoint:
     """Return the checkpoint at the end of an epoch. Raises _NotFinite."""
     patience = loop.config.patience
     state = learner.state()
@@ -136,7 +146,7 @@ def _after(learner: Learner, at: Checkpoint, figures: Epoch, loop: Loop) -> Chec
         event=figures.epoch,
         seconds=at.seconds + figures.seconds,
         state=state,
-        best=(weights_of(state) if better else at.best) if loop.keep_best else {},
+        best=(select_weights(state) if better else at.best) if loop.keep_best else {},
         best_loss=figures.val_loss if better else at.best_loss,
         best_accuracy=figures.val_accuracy if better else at.best_accuracy,
         best_epoch=figures.epoch if better else at.best_epoch,
@@ -145,7 +155,9 @@ def _after(learner: Learner, at: Checkpoint, figures: Epoch, loop: Loop) -> Chec
     return replace(at, over=at.epoch == loop.epochs or bool(patience and at.waited >= patience))
 
 
-def _epoch(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint) -> Epoch:
+def _epoch(
+    learner: Learner, train: SplitData, val: SplitData, loop: FitOptions, at: Checkpoint
+) -> Epoch:
     """Go through one epoch and judge it. Raises Stopped and _NotFinite."""
     began = time.perf_counter()
     with np.errstate(all="ignore"):  # what overflows ends as a loss that is not finite
@@ -167,19 +179,19 @@ def _epoch(learner: Learner, train: Part, val: Part, loop: Loop, at: Checkpoint)
     )
 
 
-def _learn(learner: Learner, train: Part, loop: Loop, at: Checkpoint) -> Score:
+def _learn(learner: Learner, train: SplitData, loop: FitOptions, at: Checkpoint) -> BatchMetrics:
     """Make an epoch's steps; return the sums over them. Raises Stopped and _NotFinite."""
     config = loop.config
-    draw = generator(config.seed, learner.stage, at.epoch, ORDER)
-    order = epoch_order(train.labels, draw, even=config.balance == "sampling")
-    weights = image_weights(train, config)
+    draw = random_numbers(config.seed, learner.stage, at.epoch, ORDER)
+    order = draw_order(train.labels, draw, even=config.balance == "sampling")
+    weights = compute_sample_weights(train, config)
     size, steps = config.batch_size, -(-len(order) // config.batch_size)
     learner.begin_epoch(at.epoch)
     loss, correct, look, beat = 0.0, 0.0, Pace(LOOK), Pace(BEAT, at_once=False)
     for step, inputs in enumerate(train.source.batches(order, size, at.epoch)):
         batch = order[step * size : (step + 1) * size]
         done = at.epoch * steps + step
-        rate = rate_at(done, loop.epochs * steps, loop.rate, config.schedule)
+        rate = learning_rate_at(done, loop.epochs * steps, loop.rate, config.schedule)
         weighed = None if weights is None else weights[batch]
         score = learner.step(inputs, train.targets.take(batch, axis=0), weighed, rate)
         loss, correct = loss + score.loss, correct + score.correct
@@ -190,13 +202,15 @@ def _learn(learner: Learner, train: Part, loop: Loop, at: Checkpoint) -> Score:
                 raise Stopped
             if beat.due():
                 loop.emit(Progress(learner.stage, done + 1))
-    return Score(loss, correct, len(order))
+    return BatchMetrics(loss, correct, len(order))
 
 
-def evaluate(learner: Learner, part: Part, stopping: Callable[[], bool] = lambda: False) -> Score:
+def evaluate(
+    learner: Learner, part: SplitData, stopping: Callable[[], bool] = lambda: False
+) -> BatchMetrics:
     """Judge a learner by a part. Raises Stopped if the run is asked to stop meanwhile."""
-    total, look = Score(0.0, 0.0, 0), Pace(LOOK)
-    size = evaluated_at_once(part.source.image_bytes)
+    total, look = BatchMetrics(0.0, 0.0, 0), Pace(LOOK)
+    size = evaluation_batch_size(part.source.image_bytes)
     for place, inputs in enumerate(part.source.batches(np.arange(len(part)), size, 0)):
         targets = part.targets[place * size : (place + 1) * size]
         total = _add(total, learner.evaluate(inputs, targets))
@@ -205,17 +219,19 @@ def evaluate(learner: Learner, part: Part, stopping: Callable[[], bool] = lambda
     return total
 
 
-def evaluated_at_once(image_bytes: int) -> int:
+def evaluation_batch_size(image_bytes: int) -> int:
     """Return how many images are judged at a time, whose values take so many bytes each."""
     return max(1, min(EVALUATED, EVALUATED_BYTES // max(1, image_bytes)))
 
 
-def image_weights(train: Part, config: RunConfig) -> Any:
+def compute_sample_weights(train: SplitData, config: RunConfig) -> Any:
     """Return what each image weighs, or None where all weigh the same."""
     if config.balance != "weights":
         return None
-    return class_weights(train.labels, int(train.labels.max()) + 1)[train.labels]
+    return compute_class_weights(train.labels, int(train.labels.max()) + 1)[train.labels]
 
 
-def _add(one: Score, other: Score) -> Score:
-    return Score(one.loss + other.loss, one.correct + other.correct, one.images + other.images)
+def _add(one: BatchMetrics, other: BatchMetrics) -> BatchMetrics:
+    return BatchMetrics(
+        one.loss + other.loss, one.correct + other.correct, one.images + other.images
+    )

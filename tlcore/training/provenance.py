@@ -13,7 +13,7 @@ from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
 from tlcore.datasets.splits import check_class_names, split_samples
 from tlcore.errors import BadDataset
 from tlcore.storage import write_json
-from tlcore.training.augmentation import hashed
+from tlcore.training.augmentation import hash_samples
 from tlcore.training.config import RunConfig, check_splits
 from tlcore.training.records import FACTS, NOT_BEGUN, SPLIT, Row, StoredSplit, read_split
 from tlcore.training.run import RunInfo
@@ -98,7 +98,9 @@ def read_or_write_split(
         return _unchanged(stored, stopping)
     opened = dataset()
     check_class_names(opened)
-    opened = Dataset(opened.name, hashed(opened.samples, stopping))  # copies must be known first
+    opened = Dataset(
+        opened.name, hash_samples(opened.samples, stopping)
+    )  # copies must be known first
     train, val = split_samples(opened, config.val_fraction, config.seed)
     check_splits(train, val)
     split = Split(opened.classes, tuple(train), tuple(val))
@@ -161,7 +163,7 @@ def _rows(samples: Sequence[Sample]) -> list[dict[str, str]]:
 
 def _unchanged(stored: StoredSplit, stopping: Callable[[], bool]) -> Split:
     train, val = _samples(stored.train, "train"), _samples(stored.val, "val")
-    now = hashed([*train, *val], stopping)
+    now = hash_samples([*train, *val], stopping)
     for sample, row in zip(now, [*stored.train, *stored.val], strict=True):
         if sample.sha256 != row.sha256:
             raise BadDataset(

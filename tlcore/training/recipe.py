@@ -12,20 +12,27 @@ from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.models.catalog import units
 from tlcore.settings import Settings
 from tlcore.training import checkpoint
-from tlcore.training.batches import Asked, Part, layers_of, stored_requests, train_part, val_part
+from tlcore.training.batches import (
+    SplitData,
+    StageSpec,
+    build_training_data,
+    build_validation_data,
+    list_copies,
+    list_layers,
+)
 from tlcore.training.checkpoint import Checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
 from tlcore.training.history import BEAT, Event, Pace, Progress, Skipped, Stage, Stopped
-from tlcore.training.loop import Diverged, Learner, Loop, fit
+from tlcore.training.loop import Diverged, FitOptions, Learner, fit
 from tlcore.training.provenance import read_or_write_split
 from tlcore.training.stage_predictions import save_stage_predictions
 from tlcore.training.status import FAILED, FINISHED, STOPPED, Outcome
 
 
 @dataclass(frozen=True, eq=False)
-class Desk:
+class RunContext:
     """What the stages of one run share."""
 
     config: RunConfig
@@ -46,7 +53,7 @@ class Desk:
 # The recipe of a run: features → head → top blocks, with everything it does written down.
 
 
-def train(
+def train_run(
     folder: Path,
     config: RunConfig,
     dataset: Callable[[], Dataset],
@@ -74,11 +81,13 @@ def train(
     """
     start = time.perf_counter()
     stopping = (folder / "stop").exists
-    at = checkpoint.load(folder / checkpoint.FILE) or beginning(config)
+    at = checkpoint.load_checkpoint(folder / checkpoint.FILE) or initial_checkpoint(config)
     saved, error = False, ""
     try:
         split = read_or_write_split(folder, config, dataset, stopping)
-        desk = Desk(config, settings, folder, split.classes, split.train, split.val, emit, stopping)
+        desk = RunContext(
+            config, settings, folder, split.classes, split.train, split.val, emit, stopping
+        )
         at, error = _supplied(desk, at)
         saved = True
     except Stopped:
@@ -95,7 +104,7 @@ def train(
     )
 
 
-def _supplied(desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
+def _supplied(desk: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
     supply = FeatureSource(desk.config, len(desk.classes), desk.settings)
     try:
         return _stages(supply, desk, at)
@@ -103,7 +112,7 @@ def _supplied(desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
         supply.close()
 
 
-def _stages(supply: FeatureSource, desk: Desk, at: Checkpoint) -> tuple[Checkpoint, str]:
+def _stages(supply: FeatureSource, desk: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
     """Go through what is left of the stages and save the network.
 
     Returns:
@@ -111,7 +120,7 @@ def _stages(supply: FeatureSource, desk: Desk, at: Checkpoint) -> tuple[Checkpoi
     """
     config, error = desk.config, ""
     _features(supply, desk)
-    head = Head(config, supply.inputs_of_head, desk.units)
+    head = Head(config, supply.head_inputs, desk.units)
     if at.stage == "head":
         if config.epochs:
             at, error = _run(head, supply, desk, at)
@@ -119,34 +128,34 @@ def _stages(supply: FeatureSource, desk: Desk, at: Checkpoint) -> tuple[Checkpoi
     if config.fine_tune_epochs and at.stage == "head" and at.over and not desk.stopping():
         at = _fresh(at, "fine-tune")
     if at.stage == "fine-tune":
-        from tlcore.training.fine_tune import Top
+        from tlcore.training.fine_tune import TopBlocks
 
-        at, error = _run(Top(supply.whole.top(), config), supply, desk, at)
+        at, error = _run(TopBlocks(supply.whole.top(), config), supply, desk, at)
     if at.event:  # what never learned anything is not offered
         supply.whole.save(desk.folder)
     return at, error
 
 
 def _run(
-    learner: Learner, supply: FeatureSource, desk: Desk, at: Checkpoint
+    learner: Learner, supply: FeatureSource, desk: RunContext, at: Checkpoint
 ) -> tuple[Checkpoint, str]:
     """Go through one stage; return as ``_stages`` does."""
     config = desk.config
     head = learner.stage == "head"
-    train, val = _parts(learner.stage, supply, desk, before=at.event - at.epoch)
-    loop = Loop(
+    train_run, val = _parts(learner.stage, supply, desk, before=at.event - at.epoch)
+    loop = FitOptions(
         config,
         epochs=config.epochs if head else config.fine_tune_epochs,
         rate=config.learning_rate if head else config.fine_tune_learning_rate,
         emit=desk.emit,
         stopping=desk.stopping,
-        save=lambda reached: checkpoint.save(desk.folder / checkpoint.FILE, reached),
+        save=lambda reached: checkpoint.save_checkpoint(desk.folder / checkpoint.FILE, reached),
         keep_best=True,
     )
-    steps = -(-len(train) // config.batch_size)
+    steps = -(-len(train_run) // config.batch_size)
     desk.emit(Stage(learner.stage, loop.epochs * steps))
     try:
-        at, error = fit(learner, train, val, loop, at), ""
+        at, error = fit(learner, train_run, val, loop, at), ""
     except Diverged as diverged:
         at, error = diverged.at, str(diverged)
     if at.event:
@@ -154,7 +163,7 @@ def _run(
     return at, error
 
 
-def _features(supply: FeatureSource, desk: Desk) -> None:
+def _features(supply: FeatureSource, desk: RunContext) -> None:
     """Compute what the cache does not have, in one pass for all stages.
 
     Raises:
@@ -168,8 +177,8 @@ def _features(supply: FeatureSource, desk: Desk) -> None:
     config = desk.config
     if config.fine_tune_epochs:  # where it can be cut, only the network knows
         supply.prepare(look)
-    layers = layers_of(supply)
-    requests = supply.missing(layers, stored_requests(config, desk.train, desk.val))
+    layers = list_layers(supply)
+    requests = supply.missing(layers, list_copies(config, desk.train, desk.val))
     desk.emit(Stage("features", len(requests)))
     beat = Pace(BEAT)
     named: set[str] = set()
@@ -188,10 +197,14 @@ def _features(supply: FeatureSource, desk: Desk) -> None:
     look()
 
 
-def _parts(stage: str, supply: FeatureSource, desk: Desk, *, before: int) -> tuple[Part, Part]:
+def _parts(
+    stage: str, supply: FeatureSource, desk: RunContext, *, before: int
+) -> tuple[SplitData, SplitData]:
     layer = supply.pooled if stage == "head" else supply.whole.cut
-    asked = Asked(layer, stage, desk.classes, desk.units, before, desk.stopping)
-    return train_part(supply, desk.train, asked), val_part(supply, desk.val, asked)
+    asked = StageSpec(layer, stage, desk.classes, desk.units, before, desk.stopping)
+    return build_training_data(supply, desk.train, asked), build_validation_data(
+        supply, desk.val, asked
+    )
 
 
 def _stages_of(config: RunConfig) -> list[str]:
@@ -199,7 +212,7 @@ def _stages_of(config: RunConfig) -> list[str]:
     return [stage for stage, epochs in planned if epochs]
 
 
-def beginning(config: RunConfig) -> Checkpoint:
+def initial_checkpoint(config: RunConfig) -> Checkpoint:
     """Return the checkpoint before a run's first epoch."""
     over = not config.epochs
     return Checkpoint("head", 0, 0, 0.0, {}, {}, math.inf, 0.0, 0, over, version=checkpoint.VERSION)

@@ -16,15 +16,15 @@ import numpy as np
 
 from tlcore.models.predictions import Floats
 from tlcore.storage import write_file
-from tlcore.training.batches import Part
-from tlcore.training.loop import Learner, evaluated_at_once
+from tlcore.training.batches import SplitData
+from tlcore.training.loop import Learner, evaluation_batch_size
 
 Predictions = Mapping[str, tuple[int, int]]  # sha256 → index of the label, of the predicted class
 
 
-def save_stage_predictions(folder: Path, learner: Learner, part: Part) -> None:
+def save_stage_predictions(folder: Path, learner: Learner, part: SplitData) -> None:
     """Predict the images of a part that knows their hashes, and keep the classes."""
-    size = evaluated_at_once(part.source.image_bytes)
+    size = evaluation_batch_size(part.source.image_bytes)
     batches = part.source.batches(np.arange(len(part)), size, 0)
     predicted = np.concatenate([_classes(learner.logits(inputs)) for inputs in batches])
     file = io.BytesIO()

@@ -15,15 +15,15 @@ from tlcore.datasets.splits import assign_folds, count_groups, draw_subset, grou
 from tlcore.errors import RunError
 from tlcore.models.catalog import units
 from tlcore.settings import Settings
-from tlcore.training.batches import Held, Part, Positions, targets_of
+from tlcore.training.batches import FeatureArray, Positions, SplitData, encode_targets
 from tlcore.training.best_epoch import best_epoch
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import Floats
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
-from tlcore.training.loop import Loop, fit
+from tlcore.training.loop import FitOptions, fit
 from tlcore.training.provenance import classes_of, images_of
-from tlcore.training.recipe import beginning
+from tlcore.training.recipe import initial_checkpoint
 from tlcore.training.run import Run
 from tlcore.training.store import load_run
 
@@ -32,7 +32,7 @@ OVERHEAD = 20_000  # what an image costs beside the arithmetic, in weights
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class RunFeatures:
     """A run's cached features with their classes."""
 
     config: RunConfig
@@ -45,7 +45,7 @@ class Known:
     groups: tuple[str, ...] = ()  # of the images, of train and then of val: no study parts one
 
 
-def known(run: str, settings: Settings) -> Known:
+def load_run_features(run: str, settings: Settings) -> RunFeatures:
     """Return the features that a run has left in the cache.
 
     Raises:
@@ -64,7 +64,7 @@ def known(run: str, settings: Settings) -> Known:
             f"Expected run {run} with its features in the cache. Received none: they were cleared "
             "away, or it never had a head. Run it again."
         )
-    return Known(
+    return RunFeatures(
         info.config,
         train,
         train_labels,
@@ -88,12 +88,12 @@ def _epochs_of(run: Run) -> int:
 def _features(
     supply: FeatureSource, samples: list[Sample], classes: tuple[str, ...]
 ) -> tuple[Floats, npt.NDArray[np.int64], tuple[str, ...]]:
-    known, values = supply.kept(samples)
-    labels = np.array([classes.index(sample.label) for sample in known], np.int64)
-    return values, labels, tuple(group_of(sample) for sample in known)
+    load_run_features, values = supply.kept(samples)
+    labels = np.array([classes.index(sample.label) for sample in load_run_features], np.int64)
+    return values, labels, tuple(group_of(sample) for sample in load_run_features)
 
 
-def within(data: Known, images: int) -> Known:
+def within(data: RunFeatures, images: int) -> RunFeatures:
     """Let the heads of a study learn no longer than WORK allows.
 
     Args:
@@ -106,23 +106,27 @@ def within(data: Known, images: int) -> Known:
     return replace(data, epochs=max(1, min(data.epochs, most)))
 
 
-def accuracy(data: Known, subset: Positions, repeat: int) -> float:
+def accuracy(data: RunFeatures, subset: Positions, repeat: int) -> float:
     seed = (data.config.seed + repeat) % 2**31
     config = replace(data.config, epochs=data.epochs, seed=seed, patience=0)
     labels = data.train_labels[subset]
-    train = Part(Held(data.train[subset]), labels, targets_of(labels, units_of(data)))
-    val = Part(Held(data.val), data.val_labels, targets_of(data.val_labels, units_of(data)))
-    loop = Loop(
+    train = SplitData(
+        FeatureArray(data.train[subset]), labels, encode_targets(labels, units_of(data))
+    )
+    val = SplitData(
+        FeatureArray(data.val), data.val_labels, encode_targets(data.val_labels, units_of(data))
+    )
+    loop = FitOptions(
         config, config.epochs, config.learning_rate, lambda _: None, lambda: False, lambda _: None
     )
-    return fit(head_of(data, config), train, val, loop, beginning(config)).best_accuracy
+    return fit(head_of(data, config), train, val, loop, initial_checkpoint(config)).best_accuracy
 
 
-def head_of(data: Known, config: RunConfig) -> Head:
+def head_of(data: RunFeatures, config: RunConfig) -> Head:
     return Head(config, data.train[0].size, units_of(data))
 
 
-def units_of(data: Known) -> int:
+def units_of(data: RunFeatures) -> int:
     return units(data.classes, data.config.output)
 
 
@@ -143,7 +147,7 @@ T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31,
 
 
 @dataclass(frozen=True)
-class Point:
+class LearningCurvePoint:
     """Accuracy with so many images of each class.
 
     The interval adds up what is uncertain: which images were drawn (Student's, of the mean) and
@@ -159,15 +163,15 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Rise:
+class Improvement:
     """What the last of the images, about half of them, have brought."""
 
-    before: Point  # with two thirds of the images at most
-    after: Point
+    before: LearningCurvePoint  # with two thirds of the images at most
+    after: LearningCurvePoint
     clear: bool  # more than chance would bring
 
 
-def enough(run: str, settings: Settings) -> tuple[Point, ...]:
+def compute_learning_curve(run: str, settings: Settings) -> tuple[LearningCurvePoint, ...]:
     """Return the accuracy on validation over the number of images to learn from.
 
     Subsets are drawn class by class, REPEATS times for each number; numbers double up to all
@@ -177,9 +181,9 @@ def enough(run: str, settings: Settings) -> tuple[Point, ...]:
     most, see above.
 
     Raises:
-        RunError: as ``known``, or a class has fewer than FEWEST images to learn from.
+        RunError: as ``load_run_features``, or a class has fewer than FEWEST images to learn from.
     """
-    data = known(run, settings)
+    data = load_run_features(run, settings)
     learned = len(data.train)
     judged_by = set(data.groups[learned:])
     places = [at for at in range(learned) if data.groups[at] not in judged_by]
@@ -202,7 +206,7 @@ def enough(run: str, settings: Settings) -> tuple[Point, ...]:
     return tuple(points)
 
 
-def last_rise(points: Sequence[Point]) -> Rise | None:
+def judge_last_images(points: Sequence[LearningCurvePoint]) -> Improvement | None:
     """Judge what the last of the images have brought; None where there are too few points.
 
     The mean difference of nested subsets is held against its own 95% interval (Student's, of the
@@ -217,10 +221,10 @@ def last_rise(points: Sequence[Point]) -> Rise | None:
     gain = float(gains.mean())
     drawn = T_95[len(gains)] * float(gains.std(ddof=1)) / math.sqrt(len(gains))
     judged = Z_95 * math.sqrt(max(gain, 0.0) / after.judged)
-    return Rise(before, after, gain > math.hypot(drawn, judged))
+    return Improvement(before, after, gain > math.hypot(drawn, judged))
 
 
-def _learn_as_long(data: Known, subset: Positions, repeat: int) -> float:
+def _learn_as_long(data: RunFeatures, subset: Positions, repeat: int) -> float:
     """Train on a subset with as many steps as the run made on all; return the accuracy.
 
     A pass goes through the subset as often as it fits into all images, so that batches are full.
@@ -232,28 +236,28 @@ def _learn_as_long(data: Known, subset: Positions, repeat: int) -> float:
     return accuracy(replace(data, epochs=epochs), whole, repeat)
 
 
-def _point(images: int, found: list[float], judged: int) -> Point:
+def _point(images: int, found: list[float], judged: int) -> LearningCurvePoint:
     mean = float(np.mean(found))
     drawn = T_95[len(found)] * float(np.std(found, ddof=1)) / math.sqrt(len(found))
     near = (mean * judged + 2) / (judged + 4)  # two more of each: never quite sure
     half = math.hypot(drawn, Z_95 * math.sqrt(near * (1 - near) / (judged + 4)))
     low, high = max(0.0, mean - half), min(1.0, mean + half)
-    return Point(images, mean, low, high, tuple(found), judged)
+    return LearningCurvePoint(images, mean, low, high, tuple(found), judged)
 
 
 # How much does the head depend on the division? Cross-validation.
 
 
-def folds(run: str, settings: Settings, k: int = 5) -> tuple[float, ...]:
+def cross_validate(run: str, settings: Settings, k: int = 5) -> tuple[float, ...]:
     """Return the accuracy on each of ``k`` stratified parts, learned from the others.
 
     There are fewer parts where a class has fewer than ``k`` images. Copies of an image are in
     one part, and the parts are equally large. Takes a minute at most, see above.
 
     Raises:
-        RunError: as ``known``, or a class has not two different images.
+        RunError: as ``load_run_features``, or a class has not two different images.
     """
-    data = known(run, settings)
+    data = load_run_features(run, settings)
     values = np.concatenate([data.train, data.val])
     labels = np.concatenate([data.train_labels, data.val_labels])
     counts = count_groups(labels.tolist(), data.groups)

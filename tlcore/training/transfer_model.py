@@ -29,7 +29,7 @@ from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
 
 
-def load_trained(run: str, settings: Settings) -> LoadedModel:
+def load_run_model(run: str, settings: Settings) -> LoadedModel:
     """Load what a run has saved, with its own size, geometry and classes.
 
     Raises:
@@ -37,7 +37,7 @@ def load_trained(run: str, settings: Settings) -> LoadedModel:
     """
     stored = load_run(run, settings)
     info = stored.info
-    saved = load_saved(info)
+    saved = load_saved_model(info)
     model = keras.Model(saved.input, saved.get_layer("logits").output)
     freeze_base(model)  # it was saved so, but Keras forgets it of a Sequential within
     # For the list of layers; nothing learns here.
@@ -54,7 +54,7 @@ def load_trained(run: str, settings: Settings) -> LoadedModel:
     )
 
 
-def load_saved(info: RunInfo) -> keras.Model:
+def load_saved_model(info: RunInfo) -> keras.Model:
     """Load a run's model.keras as it was saved; code in it is never executed.
 
     Raises:

@@ -20,7 +20,7 @@ from tlcore.settings import Settings
 from tlcore.storage import explain_os_error, is_disk_error, sync_files
 from tlcore.training.config import read_config
 from tlcore.training.history import Event, EventLog
-from tlcore.training.recipe import train
+from tlcore.training.recipe import train_run
 from tlcore.training.records import CHECKPOINT, CONFIG, EVENTS, MODEL, OUTCOME
 from tlcore.training.status import (
     FAILED,
@@ -128,7 +128,7 @@ def _work(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> Ou
 
     config = read_config(folder / CONFIG)
     try:
-        return train(
+        return train_run(
             folder, config, lambda: open_dataset(config.dataset, settings), settings, emit=note
         )
     finally:

@@ -14,8 +14,8 @@ from PIL import Image
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
-from tlcore.training.augmentation import PLAIN, Looking, Request, augmented_copies, hashed
-from tlcore.training.batches import FREE
+from tlcore.training.augmentation import ORIGINAL, ImageCopy, InputSpec, hash_samples, load_pixels
+from tlcore.training.batches import FIRST_FRESH_COPY
 from tlcore.training.config import RunConfig
 from tlcore.ui.format import count
 
@@ -32,8 +32,8 @@ def augmented(place: Any, config: RunConfig, train: Sequence[Sample], settings: 
         return
     numbers = seen_views(config)
     wanted = max(IMAGES, math.ceil(FEWEST / len(numbers)))
-    some = hashed(spread(train, wanted))
-    shown = Looking(
+    some = hash_samples(spread(train, wanted))
+    shown = InputSpec(
         config.backbone, config.size, config.fit, config.augment, config.seed, settings.limits
     )
     place.image(sheet(tuple(sample.sha256 for sample in some), shown, numbers, some))
@@ -48,7 +48,7 @@ def augmented(place: Any, config: RunConfig, train: Sequence[Sample], settings: 
 def seen_views(config: RunConfig) -> tuple[int, ...]:
     """Return the numbers of the views that are shown: the first that the run will use."""
     if config.free_augmentation:
-        return tuple(range(FREE, FREE + AT_ONCE))
+        return tuple(range(FIRST_FRESH_COPY, FIRST_FRESH_COPY + AT_ONCE))
     return tuple(range(min(config.views, AT_ONCE)))
 
 
@@ -60,7 +60,7 @@ def spread(samples: Sequence[Sample], number: int) -> list[Sample]:
 
 @st.cache_data(show_spinner=False, max_entries=20)
 def sheet(
-    shas: tuple[str, ...], looking: Looking, numbers: tuple[int, ...], _samples: Sequence[Sample]
+    shas: tuple[str, ...], looking: InputSpec, numbers: tuple[int, ...], _samples: Sequence[Sample]
 ) -> bytes:
     """Draw all tiles as one WebP, an image and its views never torn apart by a row's end."""
     groups = [_tiles(sample, looking, numbers) for sample in _samples]
@@ -79,7 +79,7 @@ def sheet(
     return buffer.getvalue()
 
 
-def _tiles(sample: Sample, looking: Looking, numbers: Sequence[int]) -> list[Image.Image]:
-    seen = [augmented_copies(Request(sample, number), looking) for number in (PLAIN, *numbers)]
+def _tiles(sample: Sample, looking: InputSpec, numbers: Sequence[int]) -> list[Image.Image]:
+    seen = [load_pixels(ImageCopy(sample, number), looking) for number in (ORIGINAL, *numbers)]
     pixels = [each for each in seen if not isinstance(each, BadImage)]
     return [Image.fromarray(np.asarray(each)).resize((SIDE, SIDE)) for each in pixels]

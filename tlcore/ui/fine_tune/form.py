@@ -133,7 +133,7 @@ def _say(answer: Future[Cost], planned: Planned) -> None:
         f"{duration(seconds)} for each epoch {of}"
         for seconds, of in (
             (cost.epoch_seconds + cost.head_seconds, "of the head"),
-            (cost.tuned_seconds, "of the top"),
+            (cost.fine_tune_seconds, "of the top"),
         )
         if seconds >= NOTICED
     ]

@@ -19,10 +19,10 @@ from tlcore.percentages import percent, points
 from tlcore.settings import Settings
 from tlcore.training.config import OPTIMIZERS, RunConfig
 from tlcore.training.cost import Cost
-from tlcore.training.learning_rate import Rates, of_head
+from tlcore.training.learning_rate import LearningRateScan, select_head_recipe
 from tlcore.training.run import Run
 from tlcore.training.store import list_runs
-from tlcore.training.studies import Point, Rise, last_rise
+from tlcore.training.studies import Improvement, LearningCurvePoint, judge_last_images
 from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.fine_tune.backbones import TAG, backbone_comparison, offer_board
 from tlcore.ui.fine_tune.options import RATE
@@ -170,7 +170,7 @@ def offer_rate(planned: Planned, classes: Sequence[str], settings: Settings) -> 
 
     Once another recipe is chosen, the answer for the one before it is gone.
     """
-    recipe = f"{of_head(planned.config)}, {classes}, {images_of(planned)}"
+    recipe = f"{select_head_recipe(planned.config)}, {classes}, {images_of(planned)}"
     if st.button(
         "Find a learning rate",
         icon=":material/troubleshoot:",
@@ -196,7 +196,9 @@ def _show(recipe: str, planned: Planned, classes: Sequence[str], settings: Setti
 
 
 @st.cache_data(show_spinner=False, max_entries=50)
-def _rates(recipe: str, _planned: Planned, _classes: Sequence[str], _settings: Settings) -> Rates:
+def _rates(
+    recipe: str, _planned: Planned, _classes: Sequence[str], _settings: Settings
+) -> LearningRateScan:
     """Work it out, once for each recipe."""
     return inference(_settings).find_rate(_planned.config, _classes, _planned.train)
 
@@ -259,7 +261,7 @@ def answer_of(task: str, run: str, _settings: Settings) -> object:
 
 
 def _draw(asked: str, found: object) -> None:
-    if isinstance(found, Rates):
+    if isinstance(found, LearningRateScan):
         draw_rates(found, "study-rate")
     elif asked == ENOUGH and isinstance(found, tuple):
         _points(found)
@@ -276,7 +278,7 @@ def _draw(asked: str, found: object) -> None:
                        "for more, and for a spread that means much.")  # fmt: skip
 
 
-def draw_rates(found: Rates, key: str) -> None:
+def draw_rates(found: LearningRateScan, key: str) -> None:
     """Draw the loss over the learning rate, with the rate that is suggested."""
     figure = _figure(found.rates, found.losses, "learning rate", "loss")
     figure.update_xaxes(type="log", exponentformat="power")
@@ -285,7 +287,7 @@ def draw_rates(found: Rates, key: str) -> None:
     st.caption(f"About {found.suggested:.1g} would be a good rate.")
 
 
-def _points(points: tuple[Point, ...]) -> None:
+def _points(points: tuple[LearningCurvePoint, ...]) -> None:
     x = [point.images for point in points]
     figure = _figure(x, [point.accuracy for point in points], "images of each class", "accuracy")
     figure.data[0].error_y = {
@@ -299,11 +301,11 @@ def _points(points: tuple[Point, ...]) -> None:
     figure.update_yaxes(tickformat=".0%", range=[min(0.5, lowest), 1.01])
     st.plotly_chart(figure, theme=None, key="study-enough", config=PLAIN_CHART)
     st.caption("Mean of five draws with its 95% interval, judged by the validation images.")
-    if rise := last_rise(points):
+    if rise := judge_last_images(points):
         st.markdown(_rise_words(rise))
 
 
-def _rise_words(rise: Rise) -> str:
+def _rise_words(rise: Improvement) -> str:
     before, after = rise.before, rise.after
     steps = f"from {before.images:,} to {after.images:,} images of each class"
     figures = f"({percent(before.accuracy)} to {percent(after.accuracy)})"
