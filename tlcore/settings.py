@@ -119,9 +119,9 @@ class Settings:
         return self.home / "making"
 
     @property
-    def downloads(self) -> Path:
-        """The logs of weight downloads that a page has started."""
-        return self.home / "downloads"
+    def jobs(self) -> Path:
+        """A folder for each job that a page has started: downloads, reports, exports."""
+        return self.home / "jobs"
 
 
 def _count(environ: Mapping[str, str], name: str, default: int) -> int:

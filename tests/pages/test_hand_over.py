@@ -8,9 +8,10 @@ import pytest
 
 from tests.evaluation.conftest import trained
 from tests.images import write_patches
+from tests.job_files import write_job
 from tests.pages.conftest import Opened
 from tests.runs_on_disk import write_network
-from tlcore.export.progress import FAILED, RUNNING, Making, write_making
+from tlcore.locks import lock_file
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 
@@ -36,20 +37,23 @@ def test_nothing_is_made_before_it_is_asked_for(run: Path, opened: Opened) -> No
     assert not list(run.glob("*.zip")) + list(run.glob("*.html"))
 
 
-def test_one_that_is_being_made_shows_how_far_it_is(run: Path, opened: Opened) -> None:
-    write_making(run / "export-progress.json", Making(RUNNING, 3, 10, "Writing SavedModel"))
-    at = opened("Fine-tune", run=run.name, view="hand-over")
-    assert not at.exception
-    assert [bar.proto.text for bar in at.get("progress")] == ["Writing SavedModel …"]
-    assert "Make the bundle" not in labels(at)
+def test_one_that_is_being_made_shows_how_far_it_is(
+    run: Path, empty_workspace: Settings, opened: Opened
+) -> None:
+    folder = write_job(empty_workspace, f"{run.name}-export", "running", 3, 10, "Writing LiteRT")
+    with lock_file(folder / "job.lock"):
+        at = opened("Fine-tune", run=run.name, view="hand-over")
+        assert not at.exception
+        assert [bar.proto.text for bar in at.get("progress")] == ["Writing LiteRT …"]
+        assert "Make the bundle" not in labels(at)
 
 
-def test_a_failure_is_said_and_can_be_tried_again(run: Path, opened: Opened) -> None:
-    write_making(
-        run / "export-progress.json", Making(FAILED, words="Expected room. Received none.")
-    )
+def test_a_failure_is_said_and_can_be_tried_again(
+    run: Path, empty_workspace: Settings, opened: Opened
+) -> None:
+    write_job(empty_workspace, f"{run.name}-export", "failed", 3, 10, "The disk is full.")
     at = opened("Fine-tune", run=run.name, view="hand-over")
-    assert any("Expected room" in error.value for error in at.error)
+    assert any("The disk is full" in error.value for error in at.error)
     assert "Make the bundle" in labels(at)
 
 

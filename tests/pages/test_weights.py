@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import pytest
 
+from tests.job_files import write_job
 from tests.pages.conftest import Opened, texts
 from tests.weight_files import write_stand_in
+from tlcore.locks import lock_file
 from tlcore.models.catalog import BACKBONES
-from tlcore.models.weights import Download, write_download
 from tlcore.settings import Settings
-from tlcore.ui import services
+from tlcore.ui.components import weights
 
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The commands that were to be started; none is."""
-    asked: list[list[str]] = []
+    """The arguments of the commands that were to be started; none is."""
+    started: list[list[str]] = []
     monkeypatch.setattr(
-        services.Processes, "start", lambda self, name, command, settings: asked.append(command)
+        weights, "start_job", lambda folder, arguments, settings: started.append(arguments)
     )
-    monkeypatch.setattr(services.Processes, "works", lambda self, name: bool(asked))
-    return asked
+    return started
 
 
 def test_home_names_what_is_here(opened: Opened, real_workspace: Settings) -> None:
@@ -44,17 +44,17 @@ def test_download_starts_one_process_and_shows_how_far_it_is(
     at.button(key="offer-MobileNetV2").click().run()
     assert not at.exception
     assert len(commands) == 1
-    assert commands[0][1:6] == ["-m", "tlcore", "weights", "fetch", "MobileNetV2"]
-    write_download(workspace.downloads / "MobileNetV2.json", Download("running", 7 << 20, 14 << 20))
-    at.run()
-    assert "7.0 MB of 14 MB" in str(at.get("progress")[0].proto)
+    assert commands[0] == ["weights", "fetch", "MobileNetV2"]
+    folder = write_job(workspace, "weights-MobileNetV2", "running", 7 << 20, 14 << 20, "x.h5")
+    with lock_file(folder / "job.lock"):
+        at.run()
+        assert "7.0 MB of 14 MB" in str(at.get("progress")[0].proto)
 
 
 def test_a_failed_download_says_why_and_can_be_tried_again(
     opened: Opened, workspace: Settings
 ) -> None:
-    place = workspace.downloads / "MobileNetV2.json"
-    write_download(place, Download("failed", 0, None, "The network does not answer."))
+    write_job(workspace, "weights-MobileNetV2", "failed", 0, None, "The network does not answer.")
     at = opened("Compare")
     assert "The network does not answer." in texts(at)
     assert at.button(key="offer-MobileNetV2")
@@ -92,4 +92,4 @@ def test_a_file_that_was_cut_short_is_named_and_can_be_downloaded_again(
     if name == "Home":
         assert "None is on this machine yet" in texts(at)
     next(button for button in at.button if button.label == "Download again").click().run()
-    assert commands[0][1:6] == ["-m", "tlcore", "weights", "fetch", "MobileNetV2"]
+    assert commands[0] == ["weights", "fetch", "MobileNetV2"]

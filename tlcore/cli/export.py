@@ -8,13 +8,11 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TextIO
 
 from tlcore.cli.options import Subparsers, add_json, output_file, write_json
-from tlcore.errors import TLCoreError
-from tlcore.export.progress import DONE, FAILED, RUNNING, Making, write_making
 from tlcore.export.script import write_script
+from tlcore.jobs import JobReport
 from tlcore.settings import Settings
 from tlcore.training.store import run_info
 
@@ -36,10 +34,13 @@ def add(actions: Subparsers) -> None:
 
 
 def export(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    run_info(args.id, settings)  # first: a wrong id is known at once
-    from tlcore.export.bundle import write_bundle  # loads TensorFlow
+    def make(tell: Callable[[int, int, str], None]) -> Any:
+        run_info(args.id, settings)  # first: a wrong id is refused before TensorFlow is loaded
+        from tlcore.export.bundle import write_bundle
 
-    checks = _told(args, lambda tell: write_bundle(args.id, args.file, settings, tell))
+        return write_bundle(args.id, args.file, settings, tell)
+
+    checks = _told(args, make)
     if args.json:
         rows = [dataclasses.asdict(each) | {"offered": each.offered} for each in checks]
         write_json(out, {"file": args.file, "formats": rows})
@@ -64,30 +65,23 @@ def script(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 
 def report(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    run_info(args.id, settings)
-    from tlcore.inference.tasks import write_run_report  # loads TensorFlow
+    def make(tell: Callable[[int, int, str], None]) -> None:
+        run_info(args.id, settings)
+        from tlcore.inference.tasks import write_run_report  # loads TensorFlow
 
-    _told(args, lambda tell: write_run_report(args.id, args.file, settings, tell))
+        write_run_report(args.id, args.file, settings, tell)
+
+    _told(args, make)
     write_json(out, {"file": args.file}) if args.json else out.write(f"{args.file}\n")
     return 0
 
 
 def _told(args: argparse.Namespace, make: Callable[[Callable[[int, int, str], None]], Any]) -> Any:
-    """Make something and say how far it is: on standard error, and in a file if one is named."""
+    """Make something and report its progress on standard error and in the progress file."""
+    with JobReport(args.progress_file) as report:
 
-    def write(making: Making) -> None:
-        with suppress(OSError):  # on a full disk the file matters, not how far it is
-            if args.progress_file:
-                write_making(args.progress_file, making)
+        def tell(done: int, steps: int, words: str) -> None:
+            sys.stderr.write(f"{done}/{steps} {words} …\n")
+            report(done, steps, words)
 
-    def tell(done: int, steps: int, words: str) -> None:
-        sys.stderr.write(f"{done}/{steps} {words} …\n")
-        write(Making(RUNNING, done, steps, words))
-
-    try:
-        made = make(tell)
-    except TLCoreError as error:
-        write(Making(FAILED, words=str(error)))
-        raise
-    write(Making(DONE, 1, 1))
-    return made
+        return make(tell)

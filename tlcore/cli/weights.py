@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import suppress
-from pathlib import Path
+from functools import partial
 from typing import Any, TextIO
 
 from tlcore.cli.options import Subparsers, add_json, add_size, output_file, size_of, write_json
-from tlcore.errors import TLCoreError
+from tlcore.jobs import JobReport
 from tlcore.models.catalog import backbone
-from tlcore.models.weights import Download, Ready, file_name, ready, write_download
+from tlcore.models.weights import Ready, file_name, ready
 from tlcore.settings import Settings
 
 
@@ -67,36 +66,18 @@ def fetch_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> 
     from tlcore.models.download import fetch
 
     paths = []
-    for name in args.names:
-        row = backbone(name)
-        size = row.check_size(size_of(args, name), top=False)
-        for top in (True, False):
-            report = _Report(args.progress_file, file_name(row, size, top=top))
-            try:
-                paths.append(fetch(row, size, settings, top=top, progress=report))
-            except TLCoreError as error:
-                report.end("failed", str(error))
-                raise
-    report.end("done")
+    with JobReport(args.progress_file) as report:
+        for name in args.names:
+            row = backbone(name)
+            size = row.check_size(size_of(args, name), top=False)
+            for top in (True, False):
+                progress = partial(_report_bytes, report, file_name(row, size, top=top))
+                paths.append(fetch(row, size, settings, top=top, progress=progress))
     write_json(out, paths) if args.json else out.writelines(f"{path}\n" for path in paths)
     return 0
 
 
-class _Report:
-    """Tells how far a download is: on standard error, and in a file if one is named."""
-
-    def __init__(self, path: Path | None, file: str) -> None:
-        self.path, self.file = path, file
-        self.done = 0
-        self.total: int | None = None
-
-    def __call__(self, done: int, total: int | None) -> None:
-        self.done, self.total = done, total
-        of = f" of {total / 1e6:.1f}" if total else ""
-        sys.stderr.write(f"{self.file}: {done / 1e6:.1f}{of} MB\n")
-        self.end("running")
-
-    def end(self, state: str, error: str = "") -> None:
-        with suppress(OSError):  # on a full disk the download matters, not how far it is
-            if self.path:
-                write_download(self.path, Download(state, self.done, self.total, error))
+def _report_bytes(report: JobReport, file: str, done: int, total: int | None) -> None:
+    of = f" of {total / 1e6:.1f}" if total else ""
+    sys.stderr.write(f"{file}: {done / 1e6:.1f}{of} MB\n")
+    report(done, total, file)

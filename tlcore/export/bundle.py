@@ -33,7 +33,7 @@ from tlcore.export.bundle_check import (
     FormatCheck,
     check_format,
 )
-from tlcore.export.progress import Progress
+from tlcore.jobs import Progress
 from tlcore.locks import remove_leftovers, work_folder
 from tlcore.models.catalog import backbone
 from tlcore.models.model import LoadedModel

@@ -12,9 +12,9 @@ from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.evaluation.metrics import list_correct, list_mistakes
 from tlcore.export import report_sections as figures
 from tlcore.export import report_sections as opening
-from tlcore.export.progress import Progress
 from tlcore.export.report_charts import listed, not_shown, section, table, text
 from tlcore.export.report_values import Material, face, gather, tiled
+from tlcore.jobs import Progress
 from tlcore.percentages import probability
 from tlcore.settings import Limits, Settings
 from tlcore.storage import write_output

@@ -19,8 +19,8 @@ from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import NOT_PREDICTED
 from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
 from tlcore.evaluation.predictions import ImagePredictions, evaluate, imagenet_ref, predict_split
-from tlcore.export.progress import Progress
 from tlcore.export.report import STEPS, write_report
+from tlcore.jobs import Progress
 from tlcore.models.gradcam import explain as explain_class
 from tlcore.models.model import LoadedModel, load_pretrained
 from tlcore.models.model import predict_many as answer_many

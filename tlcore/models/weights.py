@@ -8,15 +8,14 @@ is only ever built from a path. The layout of the folder is Keras' own.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from tlcore.errors import DamagedFile, WeightsDamaged, WeightsMissing
+from tlcore.errors import WeightsDamaged, WeightsMissing
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
-from tlcore.storage import read_json_or, write_json
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SUPERBLOCK = 64  # bytes of the file that are looked at
@@ -200,30 +199,3 @@ def _fault_of_size(size: int, backbone: Backbone, *, top: bool) -> str:
     if low <= size <= high:
         return ""
     return f"it has {size:,} bytes, where {low:,} to {high:,} are to be expected"
-
-
-# How far a download of weights is, as a small file that a page can read.
-
-
-@dataclass(frozen=True)
-class Download:
-    """The state of one download."""
-
-    state: str  # "running", "done" or "failed"
-    done: int  # bytes of the current file
-    total: int | None  # bytes of the current file, where the server tells
-    error: str = ""
-
-
-def write_download(path: Path, download: Download) -> None:
-    """Replace the file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, asdict(download), durable=False)
-
-
-def read_download(path: Path) -> Download | None:
-    """Return the state last written, or None before there is one."""
-    try:
-        return read_json_or(path, Download, None)
-    except DamagedFile as error:
-        return Download("failed", 0, None, f"{error} Start it again.")

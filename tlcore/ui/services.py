@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import threading
 
 import streamlit as st
 
 from tlcore.inference.client import Inference
-from tlcore.settings import PROJECT, Settings
+from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import resume_run, start_run
 
@@ -25,7 +24,6 @@ class Processes:
         self._lock = threading.Lock()
         self._alive: dict[str, subprocess.Popen[bytes]] = {}
         self._runs: dict[str, str] = {}  # token → run id
-        self._started: set[str] = set()  # every name that has been started
 
     def start_run(self, token: str, config: RunConfig, settings: Settings) -> str:
         """Start a run, once for each token, and return its id; one that was deleted anew."""
@@ -38,32 +36,6 @@ class Processes:
         """Let a run go on that ended before its time. Raises as the launcher does."""
         with self._lock:
             _, self._alive[f"resumed {run}"] = resume_run(run, settings)
-
-    def start(self, name: str, command: list[str], settings: Settings) -> None:
-        """Start a command under a name, unless the one of that name still works."""
-        with self._lock:
-            if self._works(name):
-                return
-            self._started.add(name)
-            self._alive[name] = subprocess.Popen(
-                command,
-                cwd=PROJECT,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=_environment(settings),
-                start_new_session=True,
-            )
-
-    def works(self, name: str) -> bool:
-        """Whether the process of that name, started by this server, still works."""
-        with self._lock:
-            return self._works(name)
-
-    def has_ended(self, name: str) -> bool:
-        """Whether this server has started a process of that name, and it is gone."""
-        with self._lock:
-            return name in self._started and not self._works(name)
 
     def reap(self) -> None:
         """Let go of the processes that have ended."""
@@ -79,10 +51,6 @@ class Processes:
             return True
         del self._alive[name]
         return False
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    return {**os.environ, **settings.to_environment()}
 
 
 @st.cache_resource(show_spinner=False)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
 from tlcore.errors import WeightsDamaged, WeightsMissing
+from tlcore.jobs import FAILED, Job, read_job, start_job
 from tlcore.models.catalog import Backbone
-from tlcore.models.weights import Download, Ready, read_download, ready, write_download
+from tlcore.models.weights import Ready, ready
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.ui.format import count, plain
-from tlcore.ui.services import processes
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import set_flag
 from tlcore.ui.widgets import distinct
 
-_ENDED = "The download ended without a word. Look whether the disk is full, then try it again."
 AGAIN = "Download again"
-SILENT = 60.0  # s without a sign after which a download that we did not start counts as ended
 
 
 def weights_overview(settings: Settings) -> None:
@@ -62,7 +57,7 @@ def _fetch_one(missing: list[Ready], settings: Settings) -> None:
         label_visibility="collapsed",
     )
     for row in missing:
-        if row.backbone.name == name or _is_active(_state(row.backbone, settings)):
+        if row.backbone.name == name or is_downloading(row.backbone, settings):
             download_button(row.backbone, settings, key="list")
     st.caption(
         f"Into {plain(str(settings.weights))}; in a terminal: "
@@ -113,22 +108,21 @@ def download_button(
     row: Backbone, settings: Settings, *, key: str, words: str = "Download"
 ) -> None:
     """A button that downloads a backbone's weights, and the progress while it does."""
-    active = _is_active(_state(row, settings))
+    active = is_downloading(row, settings)
     every = 1.0 if active else None
     st.fragment(_download, run_every=every)(row, settings, key=key, words=words, was_active=active)
 
 
 def _download(row: Backbone, settings: Settings, *, key: str, words: str, was_active: bool) -> None:
     with boundary():
-        state = _state(row, settings)
-        if _is_active(state) != was_active:
+        job = read_job(_job_folder(row, settings))
+        if (job is not None and job.is_running) != was_active:
             st.rerun()
-        if state and _is_active(state):
-            share = min(1.0, state.done / state.total) if state.total else 0.0
-            st.progress(share, text=f"{row.name}: {_how_far(state)}")
+        if job is not None and job.is_running:
+            st.progress(job.fraction, text=f"{row.name}: {_how_far(job)}")
             return
-        if state and state.state == "failed":
-            st.caption(f":material/error: {plain(state.error)}")
+        if job is not None and job.status == FAILED:
+            st.caption(f":material/error: {plain(job.message)}")
         if st.button(words, key=f"{key}-{row.name}", icon=":material/download:"):
             start_download(row, settings)
             st.rerun()
@@ -136,38 +130,20 @@ def _download(row: Backbone, settings: Settings, *, key: str, words: str, was_ac
 
 def start_download(row: Backbone, settings: Settings) -> None:
     """Fetch both weight files of a backbone in a process of its own."""
-    place = _place(row, settings)
-    write_download(place, Download("running", 0, None))
-    command = ["-m", "tlcore", "weights", "fetch", row.name, "--progress-file", str(place)]
-    processes().start(_process(row), [sys.executable, *command], settings)
+    start_job(_job_folder(row, settings), ["weights", "fetch", row.name], settings)
 
 
-def _state(row: Backbone, settings: Settings) -> Download | None:
-    """How far a download is; one whose process has gone without a word has failed."""
-    place = _place(row, settings)
-    gone = processes().has_ended(_process(row))  # first: it writes its last word before it goes
-    state = read_download(place)
-    if state is None or state.state != "running":
-        return state
-    silent = not processes().works(_process(row)) and time.time() - place.stat().st_mtime > SILENT
-    if gone or silent:
-        return replace(state, state="failed", error=_ENDED)
-    return state
+def is_downloading(row: Backbone, settings: Settings) -> bool:
+    """Whether the weight files of a backbone are being fetched."""
+    job = read_job(_job_folder(row, settings))
+    return job is not None and job.is_running
 
 
-def _how_far(state: Download) -> str:
-    if not state.done:
+def _how_far(job: Job) -> str:
+    if not job.done:
         return "connecting …"
-    return file_size(state.done) + (f" of {file_size(state.total)}" if state.total else "")
+    return file_size(job.done) + (f" of {file_size(job.total)}" if job.total else "")
 
 
-def _is_active(state: Download | None) -> bool:
-    return state is not None and state.state == "running"
-
-
-def _place(row: Backbone, settings: Settings) -> Path:
-    return settings.downloads / f"{row.name}.json"
-
-
-def _process(row: Backbone) -> str:
-    return f"weights {row.name}"
+def _job_folder(row: Backbone, settings: Settings) -> Path:
+    return settings.jobs / f"weights-{row.name}"

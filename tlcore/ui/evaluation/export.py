@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,16 +11,14 @@ import pandas as pd
 import streamlit as st
 
 from tlcore.export.bundle_check import FORMATS, FormatCheck, read_checks
-from tlcore.export.progress import DONE, FAILED, RUNNING, Making, read_making, write_making
+from tlcore.jobs import FAILED, read_job, start_job
 from tlcore.percentages import points
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training.run import Run, RunInfo
 from tlcore.ui.format import plain
-from tlcore.ui.services import inference, processes
+from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
-
-SILENT = 600.0  # s without a sign after which one that this server did not start counts as ended
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,8 @@ def made_here(
         settings: where it lies.
         about: draws what is worth knowing of the file, below its download.
     """
-    active = _is_active(_state(thing, info))
+    job = read_job(_job_folder(thing, info, settings))
+    active = job is not None and job.is_running
     every = 1.0 if active else None
     st.fragment(_draw, run_every=every)(thing, info, settings, about, was_active=active)
 
@@ -62,14 +59,15 @@ def _draw(
     was_active: bool,
 ) -> None:
     with boundary():
-        state = _state(thing, info)
-        if _is_active(state) != was_active:
+        job = read_job(_job_folder(thing, info, settings))
+        is_running = job is not None and job.is_running
+        if is_running != was_active:
             st.rerun()
-        if state is not None and state.state == RUNNING:
-            st.progress(state.done / state.steps, text=f"{state.words} …")
+        if job is not None and is_running:
+            st.progress(job.fraction, text=f"{job.message} …")
             return
-        if state is not None and state.state == FAILED:
-            st.error(plain(state.words), icon=":material/error:")
+        if job is not None and job.status == FAILED:
+            st.error(plain(job.message), icon=":material/error:")
         target = info.folder / thing.file
         here = _is_fresh(target, info)
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -102,28 +100,8 @@ def _take(thing: Thing, target: Path, info: RunInfo) -> None:
 
 
 def _start(thing: Thing, info: RunInfo, settings: Settings) -> None:
-    place = _place(thing, info)
-    write_making(place, Making(RUNNING, words="Starting"))
-    words = ["runs", thing.command, info.id, str(info.folder / thing.file)]
-    command = [sys.executable, "-m", "tlcore", *words, "--progress-file", str(place)]
-    processes().start(_process(thing, info), command, settings)
-
-
-def _state(thing: Thing, info: RunInfo) -> Making | None:
-    """How far it is; what ended without a last word has failed."""
-    place = _place(thing, info)
-    gone = processes().has_ended(_process(thing, info))  # first: its last word comes before its end
-    state = read_making(place)
-    if state is None or state.state != RUNNING:
-        return state
-    works = processes().works(_process(thing, info))
-    if gone or (not works and time.time() - place.stat().st_mtime > SILENT):
-        return Making(
-            FAILED,
-            words="Expected it to be finished. Received its end without a word: the process was "
-            "killed, or memory or the disk was full. Nothing else is affected; try it again.",
-        )
-    return state
+    arguments = ["runs", thing.command, info.id, str(info.folder / thing.file)]
+    start_job(_job_folder(thing, info, settings), arguments, settings)
 
 
 def _is_fresh(target: Path, info: RunInfo) -> bool:
@@ -135,16 +113,8 @@ def _is_fresh(target: Path, info: RunInfo) -> bool:
     )
 
 
-def _is_active(state: Making | None) -> bool:
-    return state is not None and state.state not in (DONE, FAILED)
-
-
-def _place(thing: Thing, info: RunInfo) -> Path:
-    return info.folder / f"{thing.command}-progress.json"
-
-
-def _process(thing: Thing, info: RunInfo) -> str:
-    return f"{thing.command} {info.id}"
+def _job_folder(thing: Thing, info: RunInfo, settings: Settings) -> Path:
+    return settings.jobs / f"{info.id}-{thing.command}"
 
 
 # What can be given to others of a run: a report, the network itself, the run as a script.
