@@ -67,7 +67,10 @@ def test_a_run_that_never_began_is_resumed_with_its_own_recipe(
 ) -> None:
     data = write_patches(tmp_path / "set", classes=2, each=4)
     folder, lock = create_run(
-        RunConfig(str(data), "MobileNet-0.25", 32, epochs=2, views=1, random_weights=True), settings
+        RunConfig(
+            str(data), "MobileNet-0.25", 32, epochs=2, augmented_copies=1, random_weights=True
+        ),
+        settings,
     )
     os.close(lock)  # as if it had been killed
     found = answer(settings, "train", "--resume", folder.name)

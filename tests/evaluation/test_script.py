@@ -73,18 +73,20 @@ def agrees(printed: str, run: str, settings: Settings) -> None:
 
 RECIPES = {
     "hidden layers, dropout, cosine, random weights": {
-        "epochs": 4, "hidden": (8, 6), "dropout": 0.3, "schedule": "cosine",
+        "epochs": 4, "hidden_units": (8, 6), "dropout": 0.3, "learning_rate_schedule": "cosine",
         "label_smoothing": 0.1, "random_weights": True, "pooling": "max",
     },
     "fine-tuning with dropout and patience": {
         "epochs": 3, "fine_tune_epochs": 3, "dropout": 0.2, "patience": 1, "optimizer": "rmsprop",
     },
     "stored views, weights, three classes": {
-        "epochs": 3, "views": 2, "balance": "weights", "fine_tune_epochs": 1, "classes": 3,
+        "epochs": 3, "augmented_copies": 2, "class_weights": "balanced",
+        "fine_tune_epochs": 1, "classes": 3,
     },
     "free views, sampling, softmax, padding": {
-        "epochs": 2, "fine_tune_epochs": 1, "free_augmentation": True, "balance": "sampling",
-        "output": "softmax", "optimizer": "sgd", "fit": "pad",
+        "epochs": 2, "fine_tune_epochs": 1, "on_the_fly_augmentation": True,
+        "class_weights": "oversampling",
+        "classifier_activation": "softmax", "optimizer": "sgd", "fit": "pad",
     },
 }  # fmt: skip
 

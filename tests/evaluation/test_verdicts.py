@@ -190,7 +190,11 @@ def test_both_stages_keep_what_they_predict_of_the_same_images(
         "train": {"cats": {"red": 6, "green": 6}, "dogs": {"blue": 6, "white": 6}},
         "val": {"cats": {"red": 6, "white": 5}, "dogs": {"blue": 7, "green": 3}},
     }
-    options = {"output": output, "fine_tune_epochs": 1, "fine_tune_learning_rate": 0.001}
+    options = {
+        "classifier_activation": output,
+        "fine_tune_epochs": 1,
+        "fine_tune_learning_rate": 0.001,
+    }
     run = coloured_run(home, tmp_path / "pets", counts, **options)
     head, tuned = load_run(run.id, home).history[-2:]
     assert (head.stage, tuned.stage) == ("head", "fine-tune")

@@ -30,7 +30,7 @@ def test_the_list_says_what_learned(fine_tuned: bool, settings: Settings, tmp_pa
         epochs=int(not fine_tuned),  # on random weights a head's epoch may be the best one
         fine_tune_epochs=int(fine_tuned),
         unfreeze_from="conv_pw_12",
-        hidden=(4,),
+        hidden_units=(4,),
         **SMALL,
     )
     state, folder = run(settings, recipe)

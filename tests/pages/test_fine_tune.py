@@ -104,21 +104,21 @@ def test_a_rate_that_makes_the_network_forget_is_refused(
     fields["Fine-tuning epochs"].set_value(2).run()
     next(n for n in at.number_input if n.label == "Its learning rate").set_value(0.05)
     next(b for b in at.button if b.label == "Start learning").click().run()
-    assert "learning rate for fine-tuning" in at.error[0].value
+    assert "Fine-tuning learning rate" in at.error[0].value
     assert started == []
 
 
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("Epochs", 99_999, "Expected epochs from 0 to 1000"),
-        ("Batch size", 5000, "Expected a batch size from 1 to 1024"),
-        ("Dropout", 1.0, "Expected a dropout from 0 to 0.9"),
-        ("Seed", -1, "Expected a seed from 0"),
-        ("Share to judge by", 1.0, "Expected a validation share"),
-        ("Learning rate", 2.0, "Expected a learning rate from"),
-        ("Label smoothing", -0.1, "Expected a label smoothing"),
-        ("Stop early after", -1, "Expected a patience"),
+        ("Epochs", 99_999, "Expected Epochs from 0 to 1000"),
+        ("Batch size", 5000, "Expected Batch size from 1 to 1024"),
+        ("Dropout", 1.0, "Expected Dropout from 0 to 0.9"),
+        ("Seed", -1, "Expected Seed from 0"),
+        ("Validation split", 1.0, "Expected Validation split"),
+        ("Learning rate", 2.0, "Expected Learning rate from"),
+        ("Label smoothing", -0.1, "Expected Label smoothing"),
+        ("Early stopping", -1, "Expected Early stopping"),
     ],
 )
 def test_what_is_out_of_range_is_refused_and_starts_nothing(
@@ -213,7 +213,7 @@ def test_what_the_top_blocks_did_is_judged_by_the_same_images(
     captions = " ".join(element.value for element in at.caption)
     assert (warning in warnings) if warning else ("worse" not in warnings)
     assert caption in captions
-    assert "Stop early after" not in warnings  # the best epoch is kept without it
+    assert "Early stopping" not in warnings  # the best epoch is kept without it
     assert f"with them it is {before - lost + gained}" in warnings + captions
 
 

@@ -31,10 +31,10 @@ from tlcore.ui.fine_tune.studies import Planned, probes
 UNUSUAL = RunConfig(
     dataset=SAMPLE_NAME, backbone="MobileNet-0.25", size=96, fit="pad", pooling="max", epochs=7,
     fine_tune_epochs=3, unfreeze_from="conv_pw_12", batch_size=5, learning_rate=0.00123,
-    fine_tune_learning_rate=0.000021, dropout=0.25, val_fraction=0.4, seed=11,
-    random_weights=True, hidden=(12, 6), output="softmax", label_smoothing=0.1,
-    balance="weights", optimizer="sgd", schedule="cosine", patience=4,
-    augment=("flip", "rotate"), views=3,
+    fine_tune_learning_rate=0.000021, dropout=0.25, validation_split=0.4, seed=11,
+    random_weights=True, hidden_units=(12, 6), classifier_activation="softmax", label_smoothing=0.1,
+    class_weights="balanced", optimizer="sgd", learning_rate_schedule="cosine", patience=4,
+    augmentations=("flip", "rotate"), augmented_copies=3,
 )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def answer(settings: Settings, work: Callable[[], Cost], **options: Any) -> None
     """Let the cost of a run on the sample be known."""
     config = RunConfig(SAMPLE_NAME, random_weights=True, **options)
     train, val = split_samples(
-        load_dataset(SAMPLE_NAME, settings), config.val_fraction, config.seed
+        load_dataset(SAMPLE_NAME, settings), config.validation_split, config.seed
     )
     probes().ask(Planned(config, train, val, "").key, work).exception()
 
@@ -176,12 +176,12 @@ def test_a_rate_is_found_for_the_recipe_of_the_form_and_goes_into_it(
 
     monkeypatch.setattr(Inference, "find_rate", find_rate)
     at = form(opened)
-    next(box for box in at.selectbox if box.label == "Uneven classes").set_value("weights")
+    next(box for box in at.selectbox if box.label == "Class weights").set_value("balanced")
     press(at.run(), "Find a learning rate")
     assert not at.exception
     config, images = asked[0]
     assert (config.optimizer, config.size, config.batch_size) == ("adam", 224, 16)
-    assert (config.balance, config.random_weights, images) == ("weights", True, 160)
+    assert (config.class_weights, config.random_weights, images) == ("balanced", True, 160)
     assert "MobileNetV2 at 224 × 224, Adam, 16 images a batch, class weights" in texts(at)
     assert "160 features computed for it" in texts(at)
     next(box for box in at.selectbox if box.label == "Optimizer").set_value("sgd").run()

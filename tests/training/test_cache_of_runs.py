@@ -167,7 +167,7 @@ def test_a_image_whose_view_cannot_be_made_is_left_out(
     layers = ["pooling-avg"]
     named: list[str] = []
     for views in (0, 2):
-        wanted = replace(config, views=views, augment=("rotate",))
+        wanted = replace(config, augmented_copies=views, augmentations=("rotate",))
         supply = FeatureSource(wanted, 2, settings)
         missing = supply.missing(layers, list_copies(wanted, samples, ()))
         supply.compute(

@@ -27,7 +27,9 @@ def test_the_top_blocks_learn_gently_unless_told_otherwise(head: float, top: flo
 
 
 def test_json_there_and_back(tmp_path: Path) -> None:
-    config = RunConfig("set", size=160, pooling="max", seed=7, hidden=(8, 4), views=2)
+    config = RunConfig(
+        "set", size=160, pooling="max", seed=7, hidden_units=(8, 4), augmented_copies=2
+    )
     write_json(tmp_path / "config.json", config.to_json())
     assert read_config(tmp_path / "config.json") == config
 
@@ -48,9 +50,9 @@ def test_json_refused(text: str, tmp_path: Path) -> None:
         {"learning_rate": 0.01, "fine_tune_learning_rate": 0.001},
         {"dropout": 0.0},
         {"epochs": 0, "fine_tune_epochs": 1},
-        {"hidden": (64, 32), "label_smoothing": 0.1, "balance": "sampling"},
-        {"views": 4, "augment": ("flip",)},
-        {"free_augmentation": True},
+        {"hidden_units": (64, 32), "label_smoothing": 0.1, "class_weights": "oversampling"},
+        {"augmented_copies": 4, "augmentations": ("flip",)},
+        {"on_the_fly_augmentation": True},
     ],
 )
 def test_accepted(options: dict[str, Any]) -> None:
@@ -65,23 +67,23 @@ def test_accepted(options: dict[str, Any]) -> None:
         {"fit": "stretch"},
         {"pooling": "mean"},
         {"epochs": 0},
-        {"hidden": (0,)},
-        {"hidden": (8,) * 5},
-        {"output": "tanh"},
+        {"hidden_units": (0,)},
+        {"hidden_units": (8,) * 5},
+        {"classifier_activation": "tanh"},
         {"label_smoothing": 0.6},
-        {"balance": "fair"},
+        {"class_weights": "fair"},
         {"optimizer": "lion"},
-        {"schedule": "step"},
+        {"learning_rate_schedule": "step"},
         {"patience": -1},
-        {"augment": ("melt",)},
-        {"augment": (), "views": 1},
-        {"views": 1, "free_augmentation": True},
+        {"augmentations": ("melt",)},
+        {"augmentations": (), "augmented_copies": 1},
+        {"augmented_copies": 1, "on_the_fly_augmentation": True},
         {"batch_size": 0},
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
         {"learning_rate": 0.01, "fine_tune_learning_rate": 0.0011},
         {"dropout": 1.0},
-        {"val_fraction": 0.0},
+        {"validation_split": 0.0},
         {"seed": -1},
     ],
 )

@@ -38,7 +38,7 @@ def test_a_run_whose_loss_explodes_fails_with_its_reason(
     hidden: tuple[int, ...], kept: int, real: Settings, tmp_path: Path
 ) -> None:
     data = write_patches(tmp_path / "set")
-    state, folder = run(real, RunConfig(str(data), hidden=hidden, **STEEP))
+    state, folder = run(real, RunConfig(str(data), hidden_units=hidden, **STEEP))
     found = load_run(folder.name, real)
     assert state == FAILED
     assert f"Received nan in epoch {kept + 1} (head)" in found.info.error
@@ -57,7 +57,7 @@ def test_a_run_whose_loss_explodes_fails_with_its_reason(
 def test_the_finder_of_rates_stops_where_the_loss_is_no_number(size: float) -> None:
     values = np.random.default_rng(0).normal(0, size, (20, 6)).astype(np.float32)
     labels = np.arange(20) % 2
-    config = RunConfig("set", optimizer="sgd", hidden=(4, 4))
+    config = RunConfig("set", optimizer="sgd", hidden_units=(4, 4))
     part = SplitData(FeatureArray(values), labels, encode_targets(labels, 1))
     found = scan_learning_rates(Head(config, 6, 1), part, config)
     assert 0 < len(found.rates) < STEPS

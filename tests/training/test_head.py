@@ -19,13 +19,13 @@ OPTIMIZERS = {
 
 
 def plain(config: RunConfig, start: list[np.ndarray], units: int) -> keras.Model:
-    layers = [keras.layers.Dense(width, activation="relu") for width in config.hidden]
+    layers = [keras.layers.Dense(width, activation="relu") for width in config.hidden_units]
     model = keras.Sequential([keras.Input((FEATURES,)), *layers, keras.layers.Dense(units)])
     model.set_weights(start)
     kind = keras.losses.BinaryCrossentropy if units == 1 else keras.losses.CategoricalCrossentropy
     steps = EPOCHS * -(-IMAGES // BATCH)
     rate: object = config.learning_rate
-    if config.schedule == "cosine":
+    if config.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     right = (
         keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
@@ -41,11 +41,22 @@ def plain(config: RunConfig, start: list[np.ndarray], units: int) -> keras.Model
     ("classes", "options"),
     [
         (2, {}),
-        (3, {"hidden": (8, 5)}),
+        (3, {"hidden_units": (8, 5)}),
         (2, {"optimizer": "rmsprop", "label_smoothing": 0.2}),
-        (3, {"optimizer": "sgd", "schedule": "cosine", "label_smoothing": 0.1, "hidden": (6,)}),
-        (3, {"balance": "weights", "schedule": "cosine"}),
-        (2, {"output": "softmax", "balance": "weights", "hidden": (4,)}),
+        (
+            3,
+            {
+                "optimizer": "sgd",
+                "learning_rate_schedule": "cosine",
+                "label_smoothing": 0.1,
+                "hidden_units": (6,),
+            },
+        ),
+        (3, {"class_weights": "balanced", "learning_rate_schedule": "cosine"}),
+        (
+            2,
+            {"classifier_activation": "softmax", "class_weights": "balanced", "hidden_units": (4,)},
+        ),
     ],
 )
 def test_it_learns_what_plain_keras_learns(classes: int, options: dict[str, object]) -> None:
@@ -54,11 +65,11 @@ def test_it_learns_what_plain_keras_learns(classes: int, options: dict[str, obje
     values = draw.normal(size=(IMAGES, FEATURES)).astype(np.float32)
     labels = draw.integers(0, classes, IMAGES)
     labels[: IMAGES // 2] = 0  # uneven
-    units = 1 if classes == 2 and config.output == "sigmoid" else classes
+    units = 1 if classes == 2 and config.classifier_activation == "sigmoid" else classes
     targets = encode_targets(labels, units)
     head = Head(config, FEATURES, units)
     theirs = plain(config, head.weights, units)
-    weights = compute_class_weights(labels, classes) if config.balance == "weights" else None
+    weights = compute_class_weights(labels, classes) if config.class_weights == "balanced" else None
     kept = theirs.fit(
         values,
         targets,
@@ -73,7 +84,9 @@ def test_it_learns_what_plain_keras_learns(classes: int, options: dict[str, obje
         loss = right = 0.0
         for step in range(steps):
             batch = slice(step * BATCH, (step + 1) * BATCH)
-            rate = learning_rate_at(epoch * steps + step, EPOCHS * steps, 0.02, config.schedule)
+            rate = learning_rate_at(
+                epoch * steps + step, EPOCHS * steps, 0.02, config.learning_rate_schedule
+            )
             heavy = None if weights is None else weights[labels][batch]
             score = head.step(values[batch], targets[batch], heavy, rate)
             loss, right = loss + score.loss, right + score.correct

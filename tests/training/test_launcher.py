@@ -35,7 +35,7 @@ def start(
         """A long run sends every image through the network in every epoch: it takes minutes."""
         config = RunConfig(
             str(data), "MobileNet-0.25", 32, epochs=epochs, random_weights=True, batch_size=4,
-            augment=("flip",), free_augmentation=epochs == LONG,
+            augmentations=("flip",), on_the_fly_augmentation=epochs == LONG,
         )  # fmt: skip
         run, process = start_run(config, settings)
         started.append(process)

@@ -17,8 +17,8 @@ from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, BadDataset, TLCoreError, UnknownName
 from tlcore.settings import Settings
 from tlcore.training import cost as module
-from tlcore.training.config import RunConfig, Sizes
-from tlcore.training.cost import Cost, estimate_cost, memory_of
+from tlcore.training.config import RunConfig
+from tlcore.training.cost import Cost, Sizes, estimate_cost, memory_of
 from tlcore.training.feature_cache import ENTRY
 
 Parts = tuple[list[Sample], list[Sample]]
@@ -44,7 +44,7 @@ def test_the_total_is_the_sum_of_all_that_a_run_does(settings: Settings, parts: 
     assert long.total_seconds > short.total_seconds - short.feature_seconds
     tuned = cost(settings, parts, epochs=1, fine_tune_epochs=100)
     assert tuned.total_seconds > tuned.feature_seconds + 100 * tuned.fine_tune_seconds
-    free = cost(settings, parts, epochs=50, fine_tune_epochs=50, free_augmentation=True)
+    free = cost(settings, parts, epochs=50, fine_tune_epochs=50, on_the_fly_augmentation=True)
     assert free.total_seconds > 50 * free.epoch_seconds + 50 * free.fine_tune_seconds
     assert free.fine_tune_seconds > free.epoch_seconds > 0
 
@@ -110,5 +110,5 @@ def test_the_memory_grows_with_what_is_held_at_once() -> None:
     assert small > 3 * 2**30  # as it is judged, too, in this network
     head = memory_of(replace(config, fine_tune_epochs=0), vgg, 512, 1, 0)
     assert head < small
-    deep = memory_of(replace(config, fine_tune_epochs=0, hidden=(4096,)), vgg, 25_088, 1, 0)
+    deep = memory_of(replace(config, fine_tune_epochs=0, hidden_units=(4096,)), vgg, 25_088, 1, 0)
     assert deep - head >= 4 * 10 * 25_088 * 4096 - 2**20

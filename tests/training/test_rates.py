@@ -32,7 +32,7 @@ from tlcore.training.learning_rate import (
     find_learning_rate_for,
 )
 
-RECIPE = REAL | {"optimizer": "adam", "balance": "weights", "seed": 3}
+RECIPE = REAL | {"optimizer": "adam", "class_weights": "balanced", "seed": 3}
 
 
 def uneven(folder: Path) -> Path:
@@ -76,17 +76,18 @@ def test_a_rate_is_found_as_plain_keras_would_with_the_recipe_that_is_asked_abou
     real: Settings, tmp_path: Path
 ) -> None:
     data = str(uneven(tmp_path / "set"))
-    other = {"optimizer": "sgd", "balance": "none", "seed": 0, "batch_size": 8}
+    other = {"optimizer": "sgd", "class_weights": "none", "seed": 0, "batch_size": 8}
     _, folder = run(real, RunConfig(data, epochs=1, **RECIPE | other))  # an earlier run's recipe
     config = RunConfig(data, epochs=5, learning_rate=0.01, **RECIPE)
     dataset = open_dataset(data, real)
-    train, _ = split_samples(dataset, config.val_fraction, config.seed)
+    train, _ = split_samples(dataset, config.validation_split, config.seed)
     found = find_learning_rate_for(config, dataset.classes, train, real)
     assert found.computed <= len(train)
     np.testing.assert_allclose(found.losses, plain_keras(config, train, real), rtol=2e-3)
     assert find_learning_rate(folder.name, real).losses != found.losses  # that run's own recipe
-    for change in ({"balance": "sampling"}, {"balance": "none"}, {"label_smoothing": 0.2},
-                   {"dropout": 0.4}, {"hidden": (8,)}, {"batch_size": 3}):  # fmt: skip
+    for change in ({"class_weights": "oversampling"}, {"class_weights": "none"},
+                   {"label_smoothing": 0.2}, {"dropout": 0.4}, {"hidden_units": (8,)},
+                   {"batch_size": 3}):  # fmt: skip
         changed = find_learning_rate_for(replace(config, **change), dataset.classes, train, real)
         assert changed.losses != found.losses, change
         assert changed.computed == 0  # the features are there by now

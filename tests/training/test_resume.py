@@ -25,7 +25,7 @@ from tlcore.training.status import FINISHED, STOPPED
 from tlcore.training.store import load_run
 from tlcore.training.worker import work
 
-RECIPE = REAL | {"epochs": 4, "fine_tune_epochs": 3, "dropout": 0.3, "hidden": (8,)}
+RECIPE = REAL | {"epochs": 4, "fine_tune_epochs": 3, "dropout": 0.3, "hidden_units": (8,)}
 
 
 def train(settings: Settings, config: RunConfig, emit=lambda _: None) -> Path:
@@ -147,7 +147,9 @@ def test_another_seed_gives_another_history(whole: tuple[Settings, Path, Path]) 
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"free_augmentation": True}, {"views": 1}], ids=["cached", "free", "views"]
+    "options",
+    [{}, {"on_the_fly_augmentation": True}, {"augmented_copies": 1}],
+    ids=["cached", "free", "views"],
 )
 def test_batch_normalization_is_bit_identical_after_every_path(
     whole: tuple[Settings, Path, Path], options: dict[str, object]

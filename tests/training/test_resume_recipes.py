@@ -36,15 +36,15 @@ SMALL: dict[str, Any] = {
     "fine_tune_epochs": 2,
     "learning_rate": 0.02,
     "dropout": 0.2,
-    "hidden": (4,),
+    "hidden_units": (4,),
 }
 RECIPES = {
-    "views": {"views": 2},
-    "free": {"free_augmentation": True},
+    "augmented_copies": {"augmented_copies": 2},
+    "free": {"on_the_fly_augmentation": True},
     "patience": {"patience": 2, "epochs": 6, "learning_rate": 0.2},
-    "cosine": {"schedule": "cosine"},
-    "rmsprop": {"optimizer": "rmsprop", "balance": "weights"},
-    "sgd": {"optimizer": "sgd", "balance": "sampling"},
+    "cosine": {"learning_rate_schedule": "cosine"},
+    "rmsprop": {"optimizer": "rmsprop", "class_weights": "balanced"},
+    "sgd": {"optimizer": "sgd", "class_weights": "oversampling"},
 }
 
 
@@ -147,7 +147,7 @@ def test_killed_while_features_are_computed_and_resumed(home: tuple[Settings, Pa
 def test_stop_in_free_augmentation_comes_between_two_passes(home: tuple[Settings, Path]) -> None:
     """A batch holds all images: none of its steps is made any more."""
     settings, data = home
-    recipe = SMALL | {"free_augmentation": True, "batch_size": 1024, "fine_tune_epochs": 0}
+    recipe = SMALL | {"on_the_fly_augmentation": True, "batch_size": 1024, "fine_tune_epochs": 0}
     passes: list[int] = []
 
     from tlcore.training.transfer_model import TransferModel

@@ -62,7 +62,7 @@ def test_the_questions(real: Settings, tmp_path: Path) -> None:
     tuned = estimate_cost(replace(config, fine_tune_epochs=1), train, val, real)
     assert tuned.fine_tune_seconds > 0
     assert tuned.missing == len(train) + len(val)  # the values at the cut are not there yet
-    wider = RunConfig(str(data), views=2, **REAL)
+    wider = RunConfig(str(data), augmented_copies=2, **REAL)
     assert estimate_cost(wider, train, val, real).missing == 2 * len(train)
     make_room(real.features, 0)
     with pytest.raises(RunError, match="cleared away"):
@@ -169,7 +169,7 @@ def test_heads_learn_as_long_as_the_runs_own_but_no_longer_than_allowed(
     patience: int, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = write_patches(tmp_path / "set", classes=2, each=6)
-    recipe = SMALL | {"epochs": 12, "learning_rate": 0.5, "hidden": (8,)}
+    recipe = SMALL | {"epochs": 12, "learning_rate": 0.5, "hidden_units": (8,)}
     _, folder = run(settings, RunConfig(str(data), patience=patience, **recipe))
     history = load_run(folder.name, settings).history
     best = min(history, key=lambda epoch: epoch.val_loss).epoch

@@ -21,9 +21,9 @@ from tlcore.ui.fine_tune.augmentation import GAP, SIDE, seen_views, sheet, sprea
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (RunConfig("set", views=1), (0,)),
-        (RunConfig("set", views=32), (0, 1, 2, 3)),
-        (RunConfig("set", free_augmentation=True), (1000, 1001, 1002, 1003)),
+        (RunConfig("set", augmented_copies=1), (0,)),
+        (RunConfig("set", augmented_copies=32), (0, 1, 2, 3)),
+        (RunConfig("set", on_the_fly_augmentation=True), (1000, 1001, 1002, 1003)),
     ],
 )
 def test_the_first_views_that_the_run_will_use(

@@ -76,7 +76,7 @@ def test_what_has_not_begun_can_be_dropped_and_asked_again() -> None:
     [
         ({}, 900, True),
         ({}, 1000, False),
-        ({"views": 4}, 300, False),
+        ({"augmented_copies": 4}, 300, False),
         ({"pooling": "flatten"}, 10, False),
         ({"fine_tune_epochs": 1}, 10, False),
     ],
@@ -87,8 +87,8 @@ def test_what_fits_for_certain(options: dict[str, Any], images: int, tiny: bool)
 
 def test_only_what_costs_something_makes_another_question() -> None:
     base = planned()
-    assert planned(learning_rate=0.1, dropout=0.5, balance="weights").key == base.key
-    for options in ({"epochs": 11}, {"size": 96}, {"views": 2}, {"pooling": "max"}):
+    assert planned(learning_rate=0.1, dropout=0.5, class_weights="balanced").key == base.key
+    for options in ({"epochs": 11}, {"size": 96}, {"augmented_copies": 2}, {"pooling": "max"}):
         assert planned(**options).key != base.key
     assert planned(images=11).key != base.key
 
@@ -101,6 +101,10 @@ def test_what_a_image_takes() -> None:
 
 
 def test_a_plan_without_augmentation_has_a_free_one_beside_it() -> None:
-    free = freely(planned(augment=(), fine_tune_epochs=3)).config
-    assert (free.free_augmentation, free.views, free.fine_tune_epochs) == (True, 0, 0)
-    assert free.augment
+    free = freely(planned(augmentations=(), fine_tune_epochs=3)).config
+    assert (free.on_the_fly_augmentation, free.augmented_copies, free.fine_tune_epochs) == (
+        True,
+        0,
+        0,
+    )
+    assert free.augmentations

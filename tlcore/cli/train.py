@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from tlcore.cli.options import (
     Subparsers,
@@ -25,16 +24,7 @@ from tlcore.cli.options import (
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig
 from tlcore.settings import Settings
-from tlcore.training.config import (
-    AUGMENTATIONS,
-    BALANCES,
-    OPTIMIZERS,
-    OUTPUTS,
-    POOLINGS,
-    SCHEDULES,
-    RunConfig,
-    check_recipe,
-)
+from tlcore.training.config import OPTIONS, Kind, Option, RunConfig, check_recipe
 from tlcore.training.history import STAGES, Epoch, Event, Skipped, Stage
 from tlcore.training.lifecycle import create_run, reopen_run
 from tlcore.training.status import FAILED
@@ -53,45 +43,53 @@ def add(subparsers: Subparsers) -> None:
     add_size(parser)
     add_fit(parser)
     add_random_weights(parser)
-    default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
-    parser.add_argument("--pooling", choices=list(POOLINGS), default=default["pooling"])
-    parser.add_argument("--unfreeze-from", metavar="LAYER", default="")
-    parser.add_argument("--resume", metavar="ID", default="", help="go on with a run that was "
-                        "stopped or killed; its recipe stays as it is")  # fmt: skip
-    for option, known in CHOICES.items():
-        chosen = default[option]
-        parser.add_argument(f"--{option}", choices=list(known), default=chosen, help=f"({chosen})")
-    parser.add_argument("--hidden", type=_counts, default=(), metavar="UNITS[,UNITS]",
-                        help="dense layers before the last")  # fmt: skip
-    parser.add_argument("--augment", type=_names, default=default["augment"], metavar="KINDS",
-                        help=f"for the views: {','.join(AUGMENTATIONS)}")  # fmt: skip
-    parser.add_argument("--free-augmentation", action="store_true", help="fresh views in each "
-                        "epoch; the network runs each time")  # fmt: skip
-    for option, read in OPTIONS.items():
-        name = option.replace("-", "_")
-        metavar = "INT" if read is whole else "FLOAT"
-        parser.add_argument(f"--{option}", type=read, default=default[name], metavar=metavar)
+    parser.add_argument("--resume", metavar="ID", default="", help="continue a run that was "
+                        "stopped or killed, with its own options")  # fmt: skip
+    for option in _own_options():
+        _add_option(parser, option)
     add_json(parser)
 
 
-OPTIONS: dict[str, Callable[[str], float]] = {
-    "epochs": whole,
-    "fine-tune-epochs": whole,
-    "batch-size": whole,
-    "learning-rate": decimal,
-    "fine-tune-learning-rate": decimal,
-    "dropout": decimal,
-    "val-fraction": decimal,
-    "seed": whole,
-    "label-smoothing": decimal,
-    "patience": whole,
-    "views": whole,
+SHARED = ("size", "fit", "random_weights")  # options that other commands have as well
+
+
+def _own_options() -> list[Option]:
+    return [option for option in OPTIONS.values() if option.name not in SHARED]
+
+
+def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    """Add one training option, described as on the Fine-tune page."""
+    help_text = option.explanation.replace("%", "%%")
+    if option.kind == "bool":
+        parser.add_argument(option.flag, action="store_true", help=help_text)
+        return
+    keywords: dict[str, Any] = {"choices": list(option.choices)}
+    if option.kind != "choice":
+        keywords = {"type": READERS[option.kind], "metavar": METAVARS[option.kind]}
+    parser.add_argument(option.flag, default=option.default, help=help_text, **keywords)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(whole(part) for part in _names(text))
+
+
+READERS: dict[Kind, Callable[[str], Any]] = {
+    "int": whole,
+    "float": decimal,
+    "text": str,
+    "ints": _counts,
+    "choices": _names,
 }
-CHOICES = {
-    "output": OUTPUTS,
-    "optimizer": OPTIMIZERS,
-    "schedule": SCHEDULES,
-    "balance": BALANCES,
+METAVARS: dict[Kind, str] = {
+    "int": "INT",
+    "float": "FLOAT",
+    "text": "LAYER",
+    "ints": "INT[,INT]",
+    "choices": "KIND[,KIND]",
 }
 
 
@@ -144,23 +142,9 @@ def _config(args: argparse.Namespace) -> RunConfig:
         backbone=args.backbone,
         size=args.size or 0,
         fit=args.fit,
-        pooling=args.pooling,
-        unfreeze_from=args.unfreeze_from,
         random_weights=args.random_weights,
-        hidden=args.hidden,
-        augment=args.augment,
-        free_augmentation=args.free_augmentation,
-        **{name: getattr(args, name) for name in CHOICES},
-        **{name: getattr(args, name) for name in (key.replace("-", "_") for key in OPTIONS)},
+        **{option.name: getattr(args, option.name) for option in _own_options()},
     )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _counts(text: str) -> tuple[int, ...]:
-    return tuple(whole(part) for part in _names(text))
 
 
 def _stop_on_interrupt(folder: Path) -> None:

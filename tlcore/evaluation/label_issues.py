@@ -173,7 +173,7 @@ def _answers(
     found: RunFeatures, learn: npt.NDArray[np.bool_], out: npt.NDArray[np.bool_], config: RunConfig
 ) -> Doubles:
     """Train the run's head on some images and let it answer for others."""
-    count = units(len(found.classes), config.output)
+    count = units(len(found.classes), config.classifier_activation)
     config = replace(config, epochs=config.epochs or 10, patience=0)
     head = Head(config, found.values.shape[1], count)
     parts = [_part(found, which, count) for which in (learn, out)]

@@ -7,8 +7,9 @@ from tlcore.models.catalog import MODES, backbone
 from tlcore.text import count
 from tlcore.training.config import (
     AUGMENTATIONS,
-    BALANCES,
+    CLASS_WEIGHTS,
     OPTIMIZERS,
+    OPTIONS,
     POOLINGS,
     SCHEDULES,
     RunConfig,
@@ -29,7 +30,7 @@ def recipe(run: Run) -> list[Row]:
         ("Learning", _learning(run)),
         *_kept(run),
         *_extras(config),
-        ("Seed", str(config.seed)),
+        (OPTIONS["seed"].label, str(config.seed)),
     ]
 
 
@@ -39,7 +40,7 @@ def _network(config: RunConfig) -> str:
 
 
 def _head(config: RunConfig) -> str:
-    layers = [f"dense {units}, relu" for units in config.hidden]
+    layers = [f"dense {units}, relu" for units in config.hidden_units]
     pooling = f"Pooling ({POOLINGS[config.pooling]})"
     return ", then ".join([pooling, *layers, "a dense layer that answers"]) + "."
 
@@ -71,18 +72,22 @@ def _kept(run: Run) -> list[Row]:
 
 
 def _extras(config: RunConfig) -> list[Row]:
-    kinds = "; ".join(AUGMENTATIONS[kind] for kind in config.augment)
-    stored = f"{count(config.views, 'changed view')} of each image: {kinds}."
-    rows = (
-        (config.schedule != "constant", "Schedule", f"The rate {SCHEDULES[config.schedule]}."),
-        (config.dropout, "Dropout", f"{config.dropout:g} before each dense layer."),
-        (config.label_smoothing, "Label smoothing", f"{config.label_smoothing:g}."),
-        (config.balance != "none", "Balance", BALANCES[config.balance].capitalize() + "."),
-        (config.patience, "Early stopping", _patience(config)),
-        (config.views, "Augmentation", stored),
-        (config.free_augmentation, "Augmentation", f"A fresh view in each epoch: {kinds}."),
-    )
-    return [(name, words) for used, name, words in rows if used]
+    """Return the other options that were used, each under its label."""
+    kinds = "; ".join(AUGMENTATIONS[kind] for kind in config.augmentations)
+    copies = f"{count(config.augmented_copies, 'copy', 'copies')} of each image: {kinds}."
+    schedule, weights = config.learning_rate_schedule, config.class_weights
+    texts = {
+        "learning_rate_schedule": schedule != "constant" and f"{SCHEDULES[schedule]}.",
+        "dropout": config.dropout and f"{config.dropout:g} before each dense layer.",
+        "label_smoothing": config.label_smoothing and f"{config.label_smoothing:g}.",
+        "class_weights": weights != "none" and f"{CLASS_WEIGHTS[weights]}.",
+        "patience": config.patience and _patience(config),
+        "augmented_copies": config.augmented_copies and copies,
+        "on_the_fly_augmentation": config.on_the_fly_augmentation and f"{kinds}.",
+    }
+    return [
+        (OPTIONS[name].label, text[0].upper() + text[1:]) for name, text in texts.items() if text
+    ]
 
 
 def _patience(config: RunConfig) -> str:

@@ -67,7 +67,7 @@ def targets_cell(facts: Facts) -> Cell:
             (one, f"loss = keras.losses.BinaryCrossentropy(from_logits=True{soft})"),
             (not one, f"loss = keras.losses.CategoricalCrossentropy(from_logits=True{soft})"),
             (
-                config.balance == "weights",
+                config.class_weights == "balanced",
                 "# Every class counts the same: images of rare classes weigh more.\n"
                 "counts = np.bincount(train_labels)\n"
                 "weights = len(train_labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))\n"
@@ -90,24 +90,27 @@ def epochs_cell(facts: Facts) -> Cell:
     if config.patience:
         words += f" After {config.patience} epochs without a lower one a stage ends."
     code = joined(
-        (config.balance == "sampling", _SAMPLING + "\n"),
+        (config.class_weights == "oversampling", _SAMPLING + "\n"),
         (True, f"def learn(model, stage, x_train, x_val, epochs, rate{_best(best)}):"),
-        (config.schedule == "cosine", _cosine(facts)),
+        (config.learning_rate_schedule == "cosine", _cosine(facts)),
         (True, _compile(facts)),
         (best, "    kept = model.get_weights()"),
         (config.patience, "    waited = 0"),
         (True, "    for epoch in range(epochs):"),
         (
-            config.balance != "sampling",
+            config.class_weights != "oversampling",
             f"        order = random(stage, epoch, {ORDER}).permutation(len(y_train))",
         ),
         (
-            config.balance == "sampling",
+            config.class_weights == "oversampling",
             f"        order = even_order(random(stage, epoch, {ORDER}))",
         ),
         (drops(facts), _MASKS),
-        (config.views, _PICK),
-        (config.free_augmentation, "        x = x_train(epoch)  # views that never come again"),
+        (config.augmented_copies, _PICK),
+        (
+            config.on_the_fly_augmentation,
+            "        x = x_train(epoch)  # views that never come again",
+        ),
         (True, _fit(facts)),
         (best, _better(config.patience)),
         (best, "    model.set_weights(kept)\n    return best_loss"),
@@ -189,8 +192,10 @@ def _compile(facts: Facts) -> str:
 
 def _fit(facts: Facts) -> str:
     config = facts.config
-    x = "x" if config.views or config.free_augmentation else "x_train"
-    weights = "            sample_weight=weights[order],\n" if config.balance == "weights" else ""
+    x = "x" if config.augmented_copies or config.on_the_fly_augmentation else "x_train"
+    weights = (
+        "            sample_weight=weights[order],\n" if config.class_weights == "balanced" else ""
+    )
     return (
         f"        {'fitted = ' if facts.keeps_best else ''}model.fit(\n"
         f"            {x}[order],\n            y_train[order],\n{weights}"
@@ -207,7 +212,7 @@ def head_cell(facts: Facts) -> Cell:
     """The dense layers, and their stage."""
     config = facts.config
     dropout = ["Dropout()"] if config.dropout else []
-    dense = [f'keras.layers.Dense({units}, activation="relu")' for units in config.hidden]
+    dense = [f'keras.layers.Dense({units}, activation="relu")' for units in config.hidden_units]
     last = f'keras.layers.Dense({facts.units}, kernel_initializer="zeros", name="logits")'
     layers = [layer for each in (*dense, last) for layer in (*dropout, each)]
     listed = "".join(f"    {layer},\n" for layer in layers)
@@ -221,7 +226,7 @@ def head_cell(facts: Facts) -> Cell:
         (drops(facts), _DROPOUT.replace("RATE", str(config.dropout)) + "\n"),
         (True, f"layers = [\n{listed}]"),
         (True, "head = keras.Sequential([keras.Input(pooled.shape[1:]), *layers])"),
-        (config.hidden, _START),
+        (config.hidden_units, _START),
         (facts.done["head"], _learned(facts)),
     )
     return Cell("The head", words, code)
@@ -260,13 +265,13 @@ def _learned(facts: Facts) -> str:
 
 def _inputs(facts: Facts, output: str, before: int) -> str:
     config = facts.config
-    if config.free_augmentation:
+    if config.on_the_fly_augmentation:
         number = f"{FIRST_FRESH_COPY + before} + epoch"
         train = f"lambda epoch: values({output}, train_paths, train_names, {number})"
-    elif config.views:
+    elif config.augmented_copies:
         train = (
             f"np.stack(\n    [values({output}, train_paths, train_names, number) "
-            f"for number in (None, *range({config.views}))]\n)"
+            f"for number in (None, *range({config.augmented_copies}))]\n)"
         )
     else:
         train = f"values({output}, train_paths)"

@@ -52,7 +52,7 @@ class Facts:
 
     @property
     def units(self) -> int:
-        return units(len(self.classes), self.config.output)
+        return units(len(self.classes), self.config.classifier_activation)
 
     @property
     def judged(self) -> int:
@@ -251,7 +251,7 @@ val_paths, _, val_labels = find(VAL)""",
 
 def drawn(facts: Facts) -> bool:
     """Whether the run learned from views."""
-    return bool(facts.config.views or facts.config.free_augmentation)
+    return bool(facts.config.augmented_copies or facts.config.on_the_fly_augmentation)
 
 
 def _digits(facts: Facts) -> int:
@@ -327,7 +327,7 @@ def views_cell(facts: Facts) -> Cell | None:
         "seed, the view's number and the image's content, so the views are the run's own.",
         "\n\n\n".join(
             [
-                f"KINDS = {facts.config.augment!r}\nPixels = np.ndarray\n{constants}",
+                f"KINDS = {facts.config.augmentations!r}\nPixels = np.ndarray\n{constants}",
                 *(source(each) for each in (augment.augment, augment._moved, augment._lit)),
             ]
         ),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
 from tlcore.training.augmentation import ORIGINAL, ImageCopy
-from tlcore.training.config import RunConfig, check_classes, nothing_for
+from tlcore.training.config import RunConfig, check_classes, empty_split_error
 from tlcore.training.feature_cache import MISSING, FeatureStore, Floats, here
 from tlcore.training.features import FeatureSource
 from tlcore.training.history import Stopped
@@ -184,12 +184,12 @@ def list_copies(
     config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]
 ) -> list[ImageCopy]:
     """Return all that a run reads from the cache."""
-    learned = [] if config.free_augmentation else views_of(config)
+    learned = [] if config.on_the_fly_augmentation else views_of(config)
     return [
         *(ImageCopy(sample, number) for number in learned for sample in train),
         *(ImageCopy(sample) for sample in val),
         # Free views need none of it, but unreadable images must be known before they are drawn.
-        *(ImageCopy(sample) for sample in train if config.free_augmentation),
+        *(ImageCopy(sample) for sample in train if config.on_the_fly_augmentation),
     ]
 
 
@@ -207,7 +207,7 @@ def list_layers(supply: FeatureSource) -> list[str]:
 
 def views_of(config: RunConfig) -> list[int]:
     """Return the numbers of the views that are stored of each image to learn from."""
-    return [ORIGINAL, *range(config.views)]
+    return [ORIGINAL, *range(config.augmented_copies)]
 
 
 def build_training_data(
@@ -217,13 +217,13 @@ def build_training_data(
     config = supply.config
     shelf = supply.shelf(asked.layer)
     rows = [_rows(supply, shelf, samples, number) for number in (
-        [ORIGINAL] if config.free_augmentation else views_of(config)
+        [ORIGINAL] if config.on_the_fly_augmentation else views_of(config)
     )]  # fmt: skip
     kept = np.flatnonzero((np.stack(rows) != MISSING).all(axis=0))
     good = [samples[place] for place in kept.tolist()]
     check_classes(asked.classes, good)
     source: Source
-    if config.free_augmentation:
+    if config.on_the_fly_augmentation:
         source = FreshFeatures(supply, asked.layer, good, asked.before, asked.stopping)
     else:
         source = CachedFeatures(shelf, np.stack(rows)[:, kept], config.seed, asked.stage)
@@ -254,7 +254,7 @@ def _rows(
 
 def _part(source: Source, samples: Sequence[Sample], asked: StageSpec, name: str) -> SplitData:
     if not samples:
-        raise nothing_for(name)
+        raise empty_split_error(name)
     index = {label: place for place, label in enumerate(asked.classes)}
     labels = np.array([index[sample.label] for sample in samples], np.int64)
     hashes = tuple(sample.sha256 for sample in samples)

@@ -1,13 +1,18 @@
-"""The tables a recipe chooses from: a name, and what it means in one sentence for a person."""
+"""The configuration of a training run and the one table of its options.
+
+``RunConfig`` has the name, type and default of every option. ``OPTIONS`` describes each of them
+once: label, help, choices or range. The form, the command line, the check of a configuration and
+the recipe in a report all read that table.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,225 +23,284 @@ from tlcore.errors import BadConfig, BadDataset, DamagedFile, UnknownName
 from tlcore.models.catalog import DEFAULT, backbone
 from tlcore.storage import read_json
 
-POOLINGS: Mapping[str, str] = MappingProxyType(
+Choices = Mapping[str, str]  # value → what it means, one sentence for a person
+POOLINGS: Choices = MappingProxyType(
     {
-        "avg": "average of each map",
-        "max": "maximum of each map",
-        "flatten": "none, all values",
+        "avg": "average of each feature map",
+        "max": "maximum of each feature map",
+        "flatten": "no pooling, all values",
     }
 )
-OUTPUTS: Mapping[str, str] = MappingProxyType(
+ACTIVATIONS: Choices = MappingProxyType(
     {
         "sigmoid": "one sigmoid unit for two classes, a softmax for more",
         "softmax": "a softmax with a unit for each class",
     }
 )
-OPTIMIZERS: Mapping[str, str] = MappingProxyType(
+OPTIMIZERS: Choices = MappingProxyType(
     {
-        "adam": "Adam: each weight has a step of its own; a safe choice",
-        "rmsprop": "RMSprop: the same without momentum, as older recipes have it",
-        "sgd": "SGD with momentum 0.9: one step for all; wants a higher rate",
+        "adam": "Adam: each weight has a step size of its own; a safe choice",
+        "rmsprop": "RMSprop: like Adam without momentum, used by older guides",
+        "sgd": "SGD with momentum 0.9: one step size for all; needs a higher learning rate",
     }
 )
-SCHEDULES: Mapping[str, str] = MappingProxyType(
+SCHEDULES: Choices = MappingProxyType(
     {
-        "constant": "the same rate throughout",
-        "cosine": "falls to zero along a cosine, stage by stage",
+        "constant": "the same learning rate throughout",
+        "cosine": "falls to zero along a cosine in each stage",
     }
 )
-BALANCES: Mapping[str, str] = MappingProxyType(
+CLASS_WEIGHTS: Choices = MappingProxyType(
     {
         "none": "every image counts the same",
-        "weights": "every class counts the same: images of rare classes weigh more",
-        "sampling": "every class comes as often: images of rare classes are repeated",
+        "balanced": "every class counts the same: images of rare classes weigh more",
+        "oversampling": "every class is drawn equally often: images of rare classes are repeated",
     }
 )
-AUGMENTATIONS: Mapping[str, str] = MappingProxyType(
+AUGMENTATIONS: Choices = MappingProxyType(
     {
         "flip": "mirrored left to right, every second time",
         "shift": "shifted by up to a tenth, enlarged by up to a fifth",
-        "rotate": "turned by up to 15 degrees",
+        "rotate": "rotated by up to 15 degrees",
         "light": "brightness and contrast changed by up to a fifth",
     }
 )
-
-
-# What a person asks of a training run, checked when made, and as JSON.
-
-
-HIGHEST_FINE_TUNE_SHARE = 0.1  # of the head's learning rate
-GENTLE = 1e-4
 MAX_EPOCHS = 1000
-MAX_HIDDEN = 4  # dense layers before the last
-MAX_VIEWS = 32
+MAX_HIDDEN_LAYERS = 4
+MAX_COPIES = 32
+MAX_FINE_TUNE_RATIO = 0.1  # of fine-tuning's learning rate to the head's
+MAX_DEFAULT_FINE_TUNE_RATE = 1e-4  # more than this harms pretrained layers
 
 
-def gentle(learning_rate: float) -> float:
-    """Return the top blocks' learning rate where none is given: a twentieth of the head's, but no
-    more than a pretrained layer bears (a head may want a hundred times as much)."""
-    return min(learning_rate / 20, GENTLE)
+def default_fine_tune_rate(learning_rate: float) -> float:
+    """Return the learning rate of fine-tuning where none is chosen: a twentieth of the head's,
+    at most ``MAX_DEFAULT_FINE_TUNE_RATE``."""
+    return min(learning_rate / 20, MAX_DEFAULT_FINE_TUNE_RATE)
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One run's recipe. ``size`` 0 and ``unfreeze_from`` "" stand for the backbone's own."""
+    """The options of one run, checked when made. ``OPTIONS`` says what each means.
 
-    dataset: str  # a stored set's name, or the absolute path of a folder of class folders
+    ``size`` 0 and ``unfreeze_from`` "" are replaced by the backbone's own,
+    ``fine_tune_learning_rate`` 0 by ``default_fine_tune_rate``.
+
+    Raises:
+        BadConfig: a number is out of its range, or two options exclude each other.
+        UnknownName: the backbone or a choice does not exist.
+    """
+
+    dataset: str  # name of a stored dataset, or absolute path of a folder of class folders
     backbone: str = DEFAULT
-    size: int = 0  # side of the network's input, pixels
-    fit: str = "crop"  # geometry, a key of FITS
-    pooling: str = "avg"  # a key of POOLINGS
-    epochs: int = 10  # of the head, the base frozen; 0 leaves the stage out
-    fine_tune_epochs: int = 0  # after them, with the top blocks unfrozen
-    unfreeze_from: str = ""  # first layer of the base that learns then
+    size: int = 0  # side of the input, pixels
+    fit: str = "crop"
+    pooling: str = "avg"
+    epochs: int = 10
+    fine_tune_epochs: int = 0
+    unfreeze_from: str = ""
     batch_size: int = 16
-    learning_rate: float = 1e-3  # of the head
-    fine_tune_learning_rate: float = 0.0  # 0: ``gentle`` of learning_rate
-    dropout: float = 0.0  # before each dense layer
-    val_fraction: float = 0.2  # where the dataset brings no validation part
+    learning_rate: float = 1e-3
+    fine_tune_learning_rate: float = 0.0
+    dropout: float = 0.0
+    validation_split: float = 0.2
     seed: int = 0
-    random_weights: bool = False  # go on without ImageNet's weights
-    hidden: tuple[int, ...] = ()  # units of dense layers before the last, relu
-    output: str = "sigmoid"  # a key of OUTPUTS
-    label_smoothing: float = 0.0  # share of the certainty taken off the labels
-    balance: str = "none"  # a key of BALANCES
-    optimizer: str = "adam"  # a key of OPTIMIZERS
-    schedule: str = "constant"  # of the learning rate, a key of SCHEDULES
-    patience: int = 0  # epochs without a lower validation loss before a stage ends; 0: never
-    augment: tuple[str, ...] = tuple(AUGMENTATIONS)  # used with views or free_augmentation
-    views: int = 0  # augmented views stored for each image; 0: the images as they are
-    free_augmentation: bool = False  # a fresh view in each epoch; the network runs each time
+    random_weights: bool = False
+    hidden_units: tuple[int, ...] = ()
+    classifier_activation: str = "sigmoid"
+    label_smoothing: float = 0.0
+    class_weights: str = "none"
+    optimizer: str = "adam"
+    learning_rate_schedule: str = "constant"
+    patience: int = 0
+    augmentations: tuple[str, ...] = tuple(AUGMENTATIONS)
+    augmented_copies: int = 0
+    on_the_fly_augmentation: bool = False
 
     def __post_init__(self) -> None:
         row = backbone(self.backbone)
-        _set(self, "size", row.check_size(self.size or row.size, top=False))
-        _set(self, "unfreeze_from", self.unfreeze_from or row.unfreeze_from)
-        _set(
-            self,
-            "fine_tune_learning_rate",
-            self.fine_tune_learning_rate or gentle(self.learning_rate),
-        )
-        _set(self, "hidden", tuple(self.hidden))
-        _set(self, "augment", tuple(self.augment))
-        self._check_names()
-        self._check_numbers()
+        self._set("size", row.check_size(self.size or row.size, top=False))
+        self._set("unfreeze_from", self.unfreeze_from or row.unfreeze_from)
+        rate = self.fine_tune_learning_rate or default_fine_tune_rate(self.learning_rate)
+        self._set("fine_tune_learning_rate", rate)
+        self._set("hidden_units", tuple(self.hidden_units))
+        self._set("augmentations", tuple(self.augmentations))
+        for option in OPTIONS.values():
+            option.check(getattr(self, option.name))
+        self._check_together()
 
-    def _check_names(self) -> None:
-        _known("way to fit an image", self.fit, FITS)
-        _known("pooling", self.pooling, POOLINGS)
-        _known("output", self.output, OUTPUTS)
-        _known("balance", self.balance, BALANCES)
-        _known("optimizer", self.optimizer, OPTIMIZERS)
-        _known("schedule", self.schedule, SCHEDULES)
-        for name in self.augment:
-            _known("kind of augmentation", name, AUGMENTATIONS)
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # frozen for everyone but its own making
 
-    def _check_numbers(self) -> None:
-        _within("epochs", self.epochs, 0, MAX_EPOCHS)
-        _within("fine-tuning epochs", self.fine_tune_epochs, 0, MAX_EPOCHS)
-        _within("epochs in all", self.epochs + self.fine_tune_epochs, 1, 2 * MAX_EPOCHS)
-        _within("a batch size", self.batch_size, 1, 1024)
-        _within("a learning rate", self.learning_rate, 1e-7, 1.0)
-        _within(
-            "a learning rate for fine-tuning",
-            self.fine_tune_learning_rate,
-            1e-9,
-            self.learning_rate * HIGHEST_FINE_TUNE_SHARE * (1 + 1e-9),
-        )
-        _within("a dropout", self.dropout, 0.0, 0.9)
-        _within("a validation share", self.val_fraction, 0.05, 0.9)
-        _within("a seed", self.seed, 0, 2**31 - 1)
-        _within("a number of dense layers before the last", len(self.hidden), 0, MAX_HIDDEN)
-        for units in self.hidden:
-            _within("units of a dense layer", units, 1, 4096)
-        _within("a label smoothing", self.label_smoothing, 0.0, 0.5)
-        _within("a patience", self.patience, 0, MAX_EPOCHS)
-        _within("views an image", self.views, 0, MAX_VIEWS)
-        if (self.views or self.free_augmentation) and not self.augment:
+    def _check_together(self) -> None:
+        """Refuse options that are each in their range and do not go together."""
+        _check_range("epochs in all", self.epochs + self.fine_tune_epochs, 1, 2 * MAX_EPOCHS)
+        most = self.learning_rate * MAX_FINE_TUNE_RATIO
+        name = OPTIONS["fine_tune_learning_rate"].label
+        _check_range(name, self.fine_tune_learning_rate, 0, most * (1 + 1e-9))
+        _check_range("layers of hidden units", len(self.hidden_units), 0, MAX_HIDDEN_LAYERS)
+        if self.augmented_copies and self.on_the_fly_augmentation:
+            raise BadConfig(
+                "Expected augmented copies or on-the-fly augmentation. Received both. Choose one "
+                "of them."
+            )
+        if (self.augmented_copies or self.on_the_fly_augmentation) and not self.augmentations:
             raise BadConfig(
                 f"Expected a kind of augmentation ({', '.join(AUGMENTATIONS)}). Received none. "
-                "Choose one, or leave augmentation out."
-            )
-        if self.views and self.free_augmentation:
-            raise BadConfig(
-                "Expected stored views or free augmentation. Received both. Choose one of them."
+                "Choose one, or switch augmentation off."
             )
 
     def to_json(self) -> dict[str, Any]:
+        """Return all options as plain values, for config.json."""
         return dataclasses.asdict(self)
 
 
-def read_config(path: Path) -> RunConfig:
-    """Read a config.json, which holds what ``to_json`` gave.
+Kind = Literal["int", "float", "bool", "text", "choice", "ints", "choices"]
 
-    A setting that is not known is refused: a run that is resumed without it would be another run.
+
+@dataclass(frozen=True)
+class Option:
+    """One training option: how pages, the command line and reports name and check it."""
+
+    name: str  # of the field of RunConfig
+    label: str  # as a page shows it
+    help: str  # one or two sentences for a person
+    kind: Kind  # "ints" and "choices" are tuples
+    choices: Choices = field(default_factory=dict)  # of "choice" and "choices"
+    low: float = 0  # range of a number, both ends allowed
+    high: float = 0
+    advanced: bool = True  # folded away on the page
+    needs: tuple[str, ...] = ()  # it has an effect only where one of these options is set
+
+    @property
+    def flag(self) -> str:
+        """The option on the command line: "--batch-size"."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def default(self) -> Any:
+        """The default of ``RunConfig``; 0 and "" may stand for the backbone's own."""
+        return RunConfig.__dataclass_fields__[self.name].default
+
+    @property
+    def explanation(self) -> str:
+        """The help with all choices, for a tooltip."""
+        choices = [f"{value}: {meaning}." for value, meaning in self.choices.items()]
+        return " ".join([self.help, *choices])
+
+    def applies(self, config: RunConfig) -> bool:
+        """Whether the option has an effect in this configuration."""
+        return not self.needs or any(getattr(config, name) for name in self.needs)
+
+    def check(self, value: Any) -> None:
+        """Refuse a value outside the range or the choices.
+
+        Raises:
+            BadConfig: the number is out of its range.
+            UnknownName: there is no such choice.
+        """
+        for each in value if self.kind in ("ints", "choices") else (value,):
+            if self.choices and each not in self.choices:
+                raise UnknownName.of(f"value of {self.label}", each, self.choices)
+            if self.high:
+                _check_range(self.label, each, self.low, self.high)
+
+
+_FINE_TUNING = ("fine_tune_epochs",)
+_AUGMENTATION = ("augmented_copies", "on_the_fly_augmentation")
+_TABLE = (
+    Option("epochs", "Epochs", "Passes through all training images while the backbone is frozen. "
+           "0: no training of the head alone.", "int", high=MAX_EPOCHS, advanced=False),
+    Option("size", "Input size", "Side of the square input in pixels. Smaller is faster, larger "
+           "shows more detail.", "int", advanced=False),
+    Option("fine_tune_epochs", "Fine-tuning epochs", "Epochs after that with the top blocks "
+           "unfrozen; BatchNormalization stays frozen. 0: the head alone.", "int",
+           high=MAX_EPOCHS, advanced=False),
+    Option("fine_tune_learning_rate", "Fine-tuning learning rate", "0: a twentieth of the "
+           "head's, at most 1e-4. Never more than a tenth of the head's: pretrained features "
+           "would be lost.", "float", low=1e-9, high=1.0, needs=_FINE_TUNING),
+    Option("unfreeze_from", "Unfreeze from", "The first layer that is trained when fine-tuning; "
+           "the cut is at the boundary of its block.", "text", needs=_FINE_TUNING),
+    Option("pooling", "Pooling", "How the feature maps become one row of numbers.", "choice",
+           POOLINGS),
+    Option("hidden_units", "Hidden units", "Units of each dense layer before the last, for "
+           "instance 128 64. None is often enough.", "ints", low=1, high=4096),
+    Option("dropout", "Dropout", "Share of the inputs of each dense layer that training sets to "
+           "0.", "float", high=0.9),
+    Option("classifier_activation", "Classifier activation", "Activation of the last layer.",
+           "choice", ACTIVATIONS),
+    Option("batch_size", "Batch size", "Images in each step.", "int", low=1, high=1024),
+    Option("learning_rate", "Learning rate", "Step size at which the head is trained.", "float",
+           low=1e-7, high=1.0),
+    Option("optimizer", "Optimizer", "How a gradient becomes a step.", "choice", OPTIMIZERS),
+    Option("learning_rate_schedule", "Learning-rate schedule", "The learning rate over time.",
+           "choice", SCHEDULES),
+    Option("label_smoothing", "Label smoothing", "Probability taken from each label and spread "
+           "over all classes; helps where some labels are wrong.", "float", high=0.5),
+    Option("class_weights", "Class weights", "What is done about classes of unequal size.",
+           "choice", CLASS_WEIGHTS),
+    Option("patience", "Early stopping", "Epochs without a lower validation loss after which a "
+           "stage ends (patience). 0: never. The weights of the best epoch are kept in any case.",
+           "int", high=MAX_EPOCHS),
+    Option("validation_split", "Validation split", "Share of the images for validation, where "
+           "the dataset has no validation split of its own.", "float", low=0.05, high=0.9),
+    Option("seed", "Seed", "The same seed gives the same split and the same run, bit for bit.",
+           "int", high=2**31 - 1),
+    Option("augmented_copies", "Augmented copies", "Changed copies of each training image, "
+           "whose features are computed once. 0: none.", "int", high=MAX_COPIES),
+    Option("on_the_fly_augmentation", "On-the-fly augmentation", "Changes every training image "
+           "anew in each epoch; the backbone runs each time.", "bool"),
+    Option("augmentations", "Augmentation", "How the images are changed.", "choices",
+           AUGMENTATIONS, needs=_AUGMENTATION),
+    Option("fit", "Fit", "How an image becomes square.", "choice",
+           MappingProxyType({name: fit.description for name, fit in FITS.items()})),
+    Option("random_weights", "Random weights", "Starts without ImageNet's weights.", "bool"),
+)  # fmt: skip
+OPTIONS: Mapping[str, Option] = MappingProxyType({option.name: option for option in _TABLE})
+
+
+def _check_range(what: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise BadConfig(f"Expected {what} from {low:g} to {high:g}. Received {value:g}.")
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read a config.json that holds what ``RunConfig.to_json`` returned.
+
+    An unknown option is refused: a run resumed without it would be another run.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DamagedFile: it cannot be read, or has a setting or a value that is not known.
+        DamagedFile: it cannot be read, or has an unknown option or value.
     """
-    settings = read_json(path, dict[str, Any], newest=1)
-    settings.pop("version", None)
-    unknown = settings.keys() - {field.name for field in dataclasses.fields(RunConfig)}
+    options = read_json(path, dict[str, Any], newest=1)
+    options.pop("version", None)
+    unknown = options.keys() - {each.name for each in dataclasses.fields(RunConfig)}
     if unknown:
-        raise DamagedFile(path, f"this program does not know its setting {min(unknown)!r}")
+        raise DamagedFile(path, f"this program does not know its option {min(unknown)!r}")
     try:
-        return msgspec.convert(settings, RunConfig)
+        return msgspec.convert(options, RunConfig)
     except (msgspec.ValidationError, BadConfig, UnknownName) as error:
         raise DamagedFile(path, str(error).rstrip(".")) from error
 
 
-def differences(configs: Iterable[RunConfig]) -> dict[str, tuple[Any, ...]]:
-    """Return the fields in which the configurations differ, with the value of each."""
+def list_differences(configs: Iterable[RunConfig]) -> dict[str, tuple[Any, ...]]:
+    """Return the options in which configurations differ, with the value of each."""
     rows = [config.to_json() for config in configs]
     columns = {name: tuple(row[name] for row in rows) for name in (rows[0] if rows else ())}
     return {name: values for name, values in columns.items() if len(set(values)) > 1}
 
 
-def _set(config: RunConfig, name: str, value: object) -> None:
-    object.__setattr__(config, name, value)  # frozen for everyone but its own making
-
-
-def _known(what: str, name: str, known: Any) -> None:
-    if name not in known:
-        raise UnknownName.of(what, name, known)
-
-
-def _within(what: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise BadConfig(f"Expected {what} from {low:g} to {high:g}. Received {value:g}.")
-
-
-# How large a network is, for counting what a run will need.
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Numbers of one network, in floats; activations are those of one image."""
-
-    weights: int  # of all
-    largest: int  # activations of its largest layer
-    top_weights: int = 0  # above the cut
-    top_largest: int = 0
-    top_activations: int = 0  # of all layers above the cut
-    cut: int = 0  # of the layer at the cut itself
-
-
-# What is refused before anything is computed: it would fail, or learn nothing, minutes later.
-
-
 def check_recipe(config: RunConfig, dataset: Dataset) -> None:
-    """Refuse a run that cannot be trained, before there is one.
+    """Refuse a run that cannot be trained, before its folder is made.
 
-    Only a layer to unfreeze from that is none of the backbone's ``blocks`` has to be looked for
-    in the network, which loads TensorFlow.
+    Loads TensorFlow only for a layer to unfreeze from that is not in the catalog.
 
     Raises:
-        BadDataset: a part or a class has no images, or a class has the name of a split.
-        UnknownName: the network has no layer of that name to unfreeze from.
+        BadDataset: a split or a class has no images, or a class has the name of a split.
+        UnknownName: the backbone has no layer of that name to unfreeze from.
     """
     check_class_names(dataset)
-    check_splits(*split_samples(dataset, config.val_fraction, config.seed))
+    check_splits(*split_samples(dataset, config.validation_split, config.seed))
     row = backbone(config.backbone)
     if config.fine_tune_epochs and config.unfreeze_from not in (row.unfreeze_from, *row.blocks):
         from tlcore.models.build import architecture, cut_below
@@ -247,25 +311,26 @@ def check_recipe(config: RunConfig, dataset: Dataset) -> None:
 
 
 def check_splits(train: Sequence[Sample], val: Sequence[Sample]) -> None:
-    """Refuse a division with nothing in a part.
+    """Refuse an empty training or validation split.
 
     Raises:
-        BadDataset: no image to learn from, or none to judge by.
+        BadDataset: naming it.
     """
-    for name, samples in (("training", train), ("validation", val)):
+    for split, samples in (("training", train), ("validation", val)):
         if not samples:
-            raise nothing_for(name)
+            raise empty_split_error(split)
 
 
-def nothing_for(part: str) -> BadDataset:
+def empty_split_error(split: str) -> BadDataset:
+    """Return the error of a split without a readable image; ``split`` in words: "training"."""
     return BadDataset(
-        f"Expected images for {part}. Received none that can be read. Add images: each "
-        "class needs at least two, one to train on and one to judge by."
+        f"Expected images for {split}. Received none that can be read. Add images: each class "
+        "needs at least two, one for training and one for validation."
     )
 
 
 def check_classes(classes: Iterable[str], readable: Sequence[Sample]) -> None:
-    """Refuse to learn with a class of which no image is left.
+    """Refuse training with a class of which no image can be read.
 
     Raises:
         BadDataset: naming such classes.
@@ -273,6 +338,6 @@ def check_classes(classes: Iterable[str], readable: Sequence[Sample]) -> None:
     empty = sorted(set(classes) - {sample.label for sample in readable})
     if empty:
         raise BadDataset(
-            f"Expected an image to learn from in every class. Received none that can be read of "
+            f"Expected a training image in every class. Received none that can be read of "
             f"{', '.join(empty)}. Add images, or leave the class out."
         )

@@ -23,7 +23,7 @@ from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training.augmentation import AHEAD, FORWARD, ImageCopy, decode_batches, hash_samples
 from tlcore.training.batches import encode_targets, list_copies, list_layers
-from tlcore.training.config import RunConfig, Sizes, check_splits
+from tlcore.training.config import RunConfig, check_splits
 from tlcore.training.feature_cache import RESIDENT
 from tlcore.training.features import FLUSH_BYTES, FeatureSource, select_readable
 from tlcore.training.head import Head
@@ -37,6 +37,18 @@ NETWORK = 4  # times the weights: as read, as used, as folded, as saved
 LEARNED = 10  # times those that learn: gradient, two moments, and thrice that in checkpoints
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of one network, in floats; activations are those of one image."""
+
+    weights: int  # of all layers
+    largest: int  # activations of its largest layer
+    top_weights: int = 0  # above the cut
+    top_largest: int = 0
+    top_activations: int = 0  # of all layers above the cut
+    cut: int = 0  # of the layer at the cut itself
+
+
 def memory_of(config: RunConfig, sizes: Sizes, features: int, units: int, stored: int) -> int:
     """Return the bytes that a run will need at most, roughly.
 
@@ -47,7 +59,7 @@ def memory_of(config: RunConfig, sizes: Sizes, features: int, units: int, stored
         units: outputs of the head.
         stored: bytes of all values it learns from, which are mapped, not read as a whole.
     """
-    sides = [features, *config.hidden, units]
+    sides = [features, *config.hidden_units, units]
     head = LEARNED * sum(before * behind for before, behind in pairwise(sides))
     forward = PASS * FORWARD * sizes.largest
     step = looked = 0
@@ -102,14 +114,14 @@ def estimate_cost(
         requests = list_copies(config, hash_samples(train), hash_samples(val))
         missing = len(supply.missing(layers, requests))
         a_row = sum(supply.shelf(layer).bytes_of(1) for layer in layers)
-        features, count = supply.head_inputs, units(len(labels), config.output)
+        features, count = supply.head_inputs, units(len(labels), config.classifier_activation)
         disk, stored = missing * a_row, len(requests) * a_row
         memory = memory_of(config, sizes, features, count, stored)
         _refuse(disk, memory, stored, settings)  # before anything is tried that cannot fit
         an_image = 0.0
-        if missing or config.free_augmentation:
+        if missing or config.on_the_fly_augmentation:
             an_image = _seconds_an_image(supply, layers, requests)
-        free = len(train) * an_image if config.free_augmentation else 0.0
+        free = len(train) * an_image if config.on_the_fly_augmentation else 0.0
         head = _head_seconds(config, features, count, len(train), len(val))
         tuned = 0.0
         if config.fine_tune_epochs:

@@ -51,7 +51,12 @@ class FeatureSource:
         self.config, self.settings = config, settings
         self.classes = classes
         self.looking = InputSpec(
-            config.backbone, config.size, config.fit, config.augment, config.seed, settings.limits
+            config.backbone,
+            config.size,
+            config.fit,
+            config.augmentations,
+            config.seed,
+            settings.limits,
         )
         self._shelves: dict[str, FeatureStore] = {}
         self._asked: set[bytes] = set()  # ids of values that no other may push out

@@ -127,7 +127,7 @@ class Head:
         The last layer starts at zero, as in ``add_head``; those before it need a random start.
         """
         self.config = config
-        sides = [features, *config.hidden, units]
+        sides = [features, *config.hidden_units, units]
         # One vector for all weights, so that the optimizer's arithmetic is done once a step.
         self._flat = np.concatenate([each.ravel() for each in _start(sides, config.seed)])
         self._gradient = np.empty_like(self._flat)

@@ -55,7 +55,7 @@ def select_head_recipe(config: RunConfig) -> RunConfig:
         fine_tune_epochs=0,
         learning_rate=1e-3,
         fine_tune_learning_rate=0.0,
-        schedule="constant",
+        learning_rate_schedule="constant",
         patience=0,
     )
 
@@ -95,7 +95,7 @@ def find_learning_rate_for(
         layers = list_layers(supply)
         missing = supply.missing(layers, list_copies(config, samples, ()))
         supply.compute(layers, missing, done=lambda _: None, skipped=lambda file, reason: None)
-        outputs = units(len(classes), config.output)
+        outputs = units(len(classes), config.classifier_activation)
         asked = StageSpec(supply.pooled, "head", tuple(classes), outputs, 0, lambda: False)
         part = build_training_data(supply, samples, asked)
         head = Head(config, supply.head_inputs, outputs)
@@ -142,7 +142,7 @@ def _batches(head: Head, train: SplitData, config: RunConfig) -> Iterator[tuple[
     for epoch in count():
         head.begin_epoch(epoch)
         draw = random_numbers(config.seed, head.stage, epoch, ORDER)
-        order = draw_order(train.labels, draw, even=config.balance == "sampling")
+        order = draw_order(train.labels, draw, even=config.class_weights == "oversampling")
         source = train.source.batches(order, config.batch_size, epoch)
         for number, inputs in enumerate(source):
             yield inputs, order[number * config.batch_size :][: config.batch_size]

@@ -183,7 +183,7 @@ def _learn(learner: Learner, train: SplitData, loop: FitOptions, at: Checkpoint)
     """Make an epoch's steps; return the sums over them. Raises Stopped and _NotFinite."""
     config = loop.config
     draw = random_numbers(config.seed, learner.stage, at.epoch, ORDER)
-    order = draw_order(train.labels, draw, even=config.balance == "sampling")
+    order = draw_order(train.labels, draw, even=config.class_weights == "oversampling")
     weights = compute_sample_weights(train, config)
     size, steps = config.batch_size, -(-len(order) // config.batch_size)
     learner.begin_epoch(at.epoch)
@@ -191,7 +191,7 @@ def _learn(learner: Learner, train: SplitData, loop: FitOptions, at: Checkpoint)
     for step, inputs in enumerate(train.source.batches(order, size, at.epoch)):
         batch = order[step * size : (step + 1) * size]
         done = at.epoch * steps + step
-        rate = learning_rate_at(done, loop.epochs * steps, loop.rate, config.schedule)
+        rate = learning_rate_at(done, loop.epochs * steps, loop.rate, config.learning_rate_schedule)
         weighed = None if weights is None else weights[batch]
         score = learner.step(inputs, train.targets.take(batch, axis=0), weighed, rate)
         loss, correct = loss + score.loss, correct + score.correct
@@ -226,7 +226,7 @@ def evaluation_batch_size(image_bytes: int) -> int:
 
 def compute_sample_weights(train: SplitData, config: RunConfig) -> Any:
     """Return what each image weighs, or None where all weigh the same."""
-    if config.balance != "weights":
+    if config.class_weights != "balanced":
         return None
     return compute_class_weights(train.labels, int(train.labels.max()) + 1)[train.labels]
 

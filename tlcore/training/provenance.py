@@ -101,7 +101,7 @@ def read_or_write_split(
     opened = Dataset(
         opened.name, hash_samples(opened.samples, stopping)
     )  # copies must be known first
-    train, val = split_samples(opened, config.val_fraction, config.seed)
+    train, val = split_samples(opened, config.validation_split, config.seed)
     check_splits(train, val)
     split = Split(opened.classes, tuple(train), tuple(val))
     write_json(

@@ -47,7 +47,7 @@ class RunContext:
     @property
     def units(self) -> int:
         """Units of the last dense layer."""
-        return units(len(self.classes), self.config.output)
+        return units(len(self.classes), self.config.classifier_activation)
 
 
 # The recipe of a run: features → head → top blocks, with everything it does written down.

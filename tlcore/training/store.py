@@ -37,7 +37,7 @@ from tlcore.errors import DamagedFile, RunError, UnsafePath
 from tlcore.settings import Settings
 from tlcore.storage import child_path, holds_any
 from tlcore.text import csv_text, shorten
-from tlcore.training.config import differences, read_config
+from tlcore.training.config import list_differences, read_config
 from tlcore.training.history import Event, damaged_lines, read_events
 from tlcore.training.records import (
     CONFIG,
@@ -300,7 +300,7 @@ def comparison(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
     infos = [run.info for run in runs]
     rows: dict[str, tuple[Any, ...]] = {
         name: tuple(_plain(value) for value in values)
-        for name, values in differences(info.config for info in infos).items()
+        for name, values in list_differences(info.config for info in infos).items()
     }
     if len({info.data_hash for info in infos}) > 1:
         rows["data_hash"] = tuple(info.data_hash[:12] for info in infos)

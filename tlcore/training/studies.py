@@ -100,7 +100,7 @@ def within(data: RunFeatures, images: int) -> RunFeatures:
         data: with the epochs that the run's own head took.
         images: that all heads of the study together see in an epoch.
     """
-    sides = [data.train[0].size, *data.config.hidden, units_of(data)]
+    sides = [data.train[0].size, *data.config.hidden_units, units_of(data)]
     weights = sum(before * behind for before, behind in pairwise(sides))
     most = int(WORK / (images * (weights + OVERHEAD)))
     return replace(data, epochs=max(1, min(data.epochs, most)))
@@ -127,7 +127,7 @@ def head_of(data: RunFeatures, config: RunConfig) -> Head:
 
 
 def units_of(data: RunFeatures) -> int:
-    return units(data.classes, data.config.output)
+    return units(data.classes, data.config.classifier_activation)
 
 
 def too_few(wanted: int, of: str, received: int) -> RunError:

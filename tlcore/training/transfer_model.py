@@ -23,7 +23,8 @@ from tlcore.settings import Settings
 from tlcore.text import shorten
 from tlcore.training.augmentation import FORWARD
 from tlcore.training.best_epoch import learned_from
-from tlcore.training.config import RunConfig, Sizes
+from tlcore.training.config import RunConfig
+from tlcore.training.cost import Sizes
 from tlcore.training.records import MODEL
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
@@ -117,8 +118,8 @@ class TransferModel:
             classes,
             pooling=config.pooling,
             dropout=config.dropout,
-            hidden=config.hidden,
-            output=config.output,
+            hidden=config.hidden_units,
+            output=config.classifier_activation,
             seed=config.seed,
         )
         freeze_base(self.base)

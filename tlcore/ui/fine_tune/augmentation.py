@@ -28,18 +28,18 @@ SIDE, GAP = 128, 6  # px
 
 def augmented(place: Any, config: RunConfig, train: Sequence[Sample], settings: Settings) -> None:
     """Show some images with the views that the run will really learn from."""
-    if not (config.views or config.free_augmentation) or not train:
+    if not (config.augmented_copies or config.on_the_fly_augmentation) or not train:
         return
     numbers = seen_views(config)
     wanted = max(IMAGES, math.ceil(FEWEST / len(numbers)))
     some = hash_samples(spread(train, wanted))
     shown = InputSpec(
-        config.backbone, config.size, config.fit, config.augment, config.seed, settings.limits
+        config.backbone, config.size, config.fit, config.augmentations, config.seed, settings.limits
     )
     place.image(sheet(tuple(sample.sha256 for sample in some), shown, numbers, some))
     what = (
         f"as the first {count(len(numbers), 'epoch')} will see it"
-        if config.free_augmentation
+        if config.on_the_fly_augmentation
         else f"{count(len(numbers), 'of its stored views', 'of its stored views')}"
     )
     place.caption(f"An image as it is, then {what}; so for {count(len(some), 'image')}.")
@@ -47,9 +47,9 @@ def augmented(place: Any, config: RunConfig, train: Sequence[Sample], settings: 
 
 def seen_views(config: RunConfig) -> tuple[int, ...]:
     """Return the numbers of the views that are shown: the first that the run will use."""
-    if config.free_augmentation:
+    if config.on_the_fly_augmentation:
         return tuple(range(FIRST_FRESH_COPY, FIRST_FRESH_COPY + AT_ONCE))
-    return tuple(range(min(config.views, AT_ONCE)))
+    return tuple(range(min(config.augmented_copies, AT_ONCE)))
 
 
 def spread(samples: Sequence[Sample], number: int) -> list[Sample]:

@@ -84,7 +84,7 @@ def ways(place: Any, planned: Planned) -> None:
     """Say what each augmentation would cost, before one is chosen."""
     pace = _pace(planned)
     train, val = len(planned.train), len(planned.val)
-    views = planned.config.views or int(st.session_state.get(VIEWS_BEFORE, 4))
+    views = planned.config.augmented_copies or int(st.session_state.get(VIEWS_BEFORE, 4))
     epochs = planned.config.epochs + planned.config.fine_tune_epochs
 
     def took(images: int) -> str:
@@ -254,9 +254,9 @@ def _recipe(
             dataset=dataset.name,
             backbone=row.name,
             random_weights=random,
-            **{**filled.options, "hidden": units(filled.options["hidden"])},
+            **{**filled.options, "hidden_units": units(filled.options["hidden_units"])},
         )
-        train, val = split_samples(dataset, config.val_fraction, config.seed)
+        train, val = split_samples(dataset, config.validation_split, config.seed)
         planned = Planned(config, train, val, newest_ended(settings))
         _say_what_it_learns(dataset, config, numbers)
         ways(filled.asked.below_ways, planned)
@@ -304,7 +304,7 @@ def _fields(row: Backbone) -> Filled:
 
 
 def _say_what_it_learns(dataset: Dataset, config: RunConfig, place: Any) -> None:
-    train, val = split_samples(dataset, config.val_fraction, config.seed)
+    train, val = split_samples(dataset, config.validation_split, config.seed)
     place.caption(
         f"{count(len(dataset.classes), 'class', 'classes')}, {len(train):,} images to learn "
         f"from and {len(val):,} to judge by."

@@ -14,15 +14,16 @@ from tlcore.errors import BadConfig
 from tlcore.models.catalog import Backbone
 from tlcore.text import shorten, whole_number
 from tlcore.training.config import (
+    ACTIVATIONS,
     AUGMENTATIONS,
-    BALANCES,
-    MAX_VIEWS,
+    CLASS_WEIGHTS,
+    MAX_COPIES,
     OPTIMIZERS,
-    OUTPUTS,
+    OPTIONS,
     POOLINGS,
     SCHEDULES,
     RunConfig,
-    gentle,
+    default_fine_tune_rate,
 )
 from tlcore.ui.components.framing import fit_help, fit_title
 from tlcore.ui.format import count
@@ -104,15 +105,26 @@ def _head(before: RunConfig) -> Options:
     left, right = st.columns(2)
     pooling = _choice(left, "Pooling", POOLINGS, before.pooling,
                       "How a stack of maps becomes one row of numbers.")  # fmt: skip
-    output = _choice(right, "Output", OUTPUTS, before.output, "The units of the last layer.")
+    output = _choice(
+        right,
+        OPTIONS["classifier_activation"].label,
+        ACTIVATIONS,
+        before.classifier_activation,
+        "The units of the last layer.",
+    )
     hidden = left.text_input(
-        "Dense layers", " ".join(map(str, before.hidden)), placeholder="none",
+        "Dense layers", " ".join(map(str, before.hidden_units)), placeholder="none",
         help="Units of each layer before the last, for instance 128 64. None is often enough.",
     )  # fmt: skip
     dropout = right.number_input(
         "Dropout", value=before.dropout, step=0.05, help="Share of features left out."
     )
-    return {"pooling": pooling, "output": output, "hidden": hidden, "dropout": dropout}
+    return {
+        "pooling": pooling,
+        "classifier_activation": output,
+        "hidden_units": hidden,
+        "dropout": dropout,
+    }
 
 
 def _learning(before: RunConfig) -> Options:
@@ -126,14 +138,19 @@ def _learning(before: RunConfig) -> Options:
             help="Of the head.",
         ),
         "optimizer": _choice(left, "Optimizer", OPTIMIZERS, before.optimizer, ""),
-        "schedule": _choice(right, "Course of the rate", SCHEDULES, before.schedule, ""),
+        "learning_rate_schedule": _choice(
+            right, OPTIONS["learning_rate_schedule"].label, SCHEDULES,
+            before.learning_rate_schedule, "",
+        ),
         "label_smoothing": left.number_input(
             "Label smoothing", value=before.label_smoothing, step=0.05,
             help="How much certainty is taken off the labels; helps where some are wrong.",
         ),
-        "balance": _choice(right, "Uneven classes", BALANCES, before.balance, ""),
+        "class_weights": _choice(
+            right, OPTIONS["class_weights"].label, CLASS_WEIGHTS, before.class_weights, ""
+        ),
         "patience": left.number_input(
-            "Stop early after", value=before.patience,
+            OPTIONS["patience"].label, value=before.patience,
             help="Epochs without a lower validation loss. 0: never. The weights of the epoch with "
             "the lowest are kept in any case.",
         ),
@@ -141,8 +158,8 @@ def _learning(before: RunConfig) -> Options:
             "Seed", value=before.seed,
             help="The same seed gives the same split and the same run, bit for bit.",
         ),
-        "val_fraction": left.number_input(
-            "Share to judge by", value=before.val_fraction, step=0.05,
+        "validation_split": left.number_input(
+            OPTIONS["validation_split"].label, value=before.validation_split, step=0.05,
             help="Of the images, where the dataset brings no validation part of its own.",
         ),
     }  # fmt: skip
@@ -155,7 +172,9 @@ def _rate(before: RunConfig) -> float:
 
 def _images(before: RunConfig) -> tuple[Options, Any]:
     st.markdown("**Augmentation**", help="Changed images, so that it learns what matters.")
-    now = FREE if before.free_augmentation else STORED if before.views else NO_VIEWS
+    now = (
+        FREE if before.on_the_fly_augmentation else STORED if before.augmented_copies else NO_VIEWS
+    )
     way = st.radio(
         "Augmentation", list(VIEWS), index=list(VIEWS).index(now), label_visibility="collapsed",
         format_func=distinct(VIEWS, VIEWS.__getitem__),
@@ -163,19 +182,20 @@ def _images(before: RunConfig) -> tuple[Options, Any]:
     below_ways = st.container()
     left, right = st.columns(2)
     views = left.number_input(
-        "Stored views", 1, MAX_VIEWS, before.views or 4, key=VIEWS_BEFORE, disabled=way != STORED,
+        "Stored views", 1, MAX_COPIES, before.augmented_copies or 4, key=VIEWS_BEFORE,
+        disabled=way != STORED,
         help="Of each image, beside itself.",
     )  # fmt: skip
     fit = right.selectbox("Fit", list(FITS), index=list(FITS).index(before.fit),
                           format_func=distinct(FITS, fit_title), help=fit_help())  # fmt: skip
     kinds = st.multiselect(
-        "Changed how", list(AUGMENTATIONS), list(before.augment),
+        "Changed how", list(AUGMENTATIONS), list(before.augmentations),
         help=". ".join(f"{name}: {words}" for name, words in AUGMENTATIONS.items()),
     )  # fmt: skip
     options = {
-        "views": views if way == STORED else 0,
-        "free_augmentation": way == FREE,
-        "augment": tuple(kinds),
+        "augmented_copies": views if way == STORED else 0,
+        "on_the_fly_augmentation": way == FREE,
+        "augmentations": tuple(kinds),
         "fit": fit,
     }
     return options, below_ways
@@ -187,7 +207,9 @@ def _fine_tuning(row: Backbone, before: RunConfig) -> Options:
     epochs = left.number_input(
         "Fine-tuning epochs", value=before.fine_tune_epochs, help="0: the head alone."
     )
-    own = not math.isclose(before.fine_tune_learning_rate, gentle(before.learning_rate))
+    own = not math.isclose(
+        before.fine_tune_learning_rate, default_fine_tune_rate(before.learning_rate)
+    )
     rate = right.number_input(
         "Its learning rate",
         value=before.fine_tune_learning_rate if own else 0.0,

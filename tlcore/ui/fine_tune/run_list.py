@@ -226,9 +226,9 @@ def _show_refusal() -> None:
 def _recipe(config: RunConfig) -> list[str]:
     """Return what sets a recipe apart at a glance, beside what the label says."""
     said = []
-    if config.views:
-        said.append(count(config.views, "stored view"))
-    if config.free_augmentation:
+    if config.augmented_copies:
+        said.append(count(config.augmented_copies, "stored view"))
+    if config.on_the_fly_augmentation:
         said.append("fresh views")
     return said
 

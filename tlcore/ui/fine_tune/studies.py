@@ -55,7 +55,7 @@ class Planned:
     def tiny(self) -> bool:
         """Whether it fits for certain, so that nobody has to wait for a probe."""
         config = self.config
-        rows = len(self.train) * (1 + config.views) + len(self.val)
+        rows = len(self.train) * (1 + config.augmented_copies) + len(self.val)
         return rows <= TINY and config.pooling != "flatten" and not config.fine_tune_epochs
 
 
@@ -125,7 +125,7 @@ def seconds_an_image(cost: Cost, planned: Planned) -> float | None:
     """Return what an image takes through the network, or None where none had to be tried."""
     if cost.missing:
         return cost.feature_seconds / cost.missing
-    if planned.config.free_augmentation and planned.train:
+    if planned.config.on_the_fly_augmentation and planned.train:
         return cost.epoch_seconds / len(planned.train)
     return None
 
@@ -133,9 +133,9 @@ def seconds_an_image(cost: Cost, planned: Planned) -> float | None:
 def freely(planned: Planned) -> Planned:
     """Return a run whose cost tells how long an image takes, whatever the cache has."""
     config = planned.config
-    kinds = config.augment or RunConfig(dataset="").augment
-    free = replace(config, views=0, free_augmentation=True, augment=kinds, fine_tune_epochs=0,
-                   epochs=1)  # fmt: skip
+    kinds = config.augmentations or RunConfig(dataset="").augmentations
+    free = replace(config, augmented_copies=0, on_the_fly_augmentation=True, augmentations=kinds,
+                   fine_tune_epochs=0, epochs=1)  # fmt: skip
     return replace(planned, config=free)
 
 
@@ -150,9 +150,9 @@ def _plain(config: RunConfig) -> RunConfig:
         config,
         learning_rate=1e-3,
         fine_tune_learning_rate=0.0,
-        schedule="constant",
+        learning_rate_schedule="constant",
         label_smoothing=0.0,
-        balance="none",
+        class_weights="none",
         patience=0,
         dropout=0.0,
     )
@@ -206,10 +206,10 @@ def _rates(
 def _words(config: RunConfig) -> str:
     """Name the recipe that was tried."""
     optimizer = OPTIMIZERS[config.optimizer].partition(":")[0]
-    balance = {"weights": ", class weights", "sampling": ", oversampling"}
+    balance = {"balanced": ", class weights", "oversampling": ", oversampling"}
     return (
         f"{config.backbone} at {config.size} × {config.size}, {optimizer}, "
-        f"{config.batch_size} images a batch{balance.get(config.balance, '')}"
+        f"{config.batch_size} images a batch{balance.get(config.class_weights, '')}"
     )
 
 
