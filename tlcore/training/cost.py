@@ -23,7 +23,7 @@ from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training.augmentation import AHEAD, FORWARD, ImageCopy, decode_batches, hash_samples
 from tlcore.training.batches import encode_targets, list_copies, list_layers
-from tlcore.training.config import RunConfig, check_splits
+from tlcore.training.config import RunConfig, Sizes, check_splits
 from tlcore.training.feature_cache import RESIDENT
 from tlcore.training.features import FLUSH_BYTES, FeatureSource, select_readable
 from tlcore.training.head import Head
@@ -35,18 +35,6 @@ PASS = 3  # times the largest activations: what goes in, what comes out, what is
 STEP = 2  # times all activations above the cut: themselves and their gradients
 NETWORK = 4  # times the weights: as read, as used, as folded, as saved
 LEARNED = 10  # times those that learn: gradient, two moments, and thrice that in checkpoints
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Numbers of one network, in floats; activations are those of one image."""
-
-    weights: int  # of all layers
-    largest: int  # activations of its largest layer
-    top_weights: int = 0  # above the cut
-    top_largest: int = 0
-    top_activations: int = 0  # of all layers above the cut
-    cut: int = 0  # of the layer at the cut itself
 
 
 def memory_of(config: RunConfig, sizes: Sizes, features: int, units: int, stored: int) -> int:

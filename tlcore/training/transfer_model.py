@@ -23,8 +23,7 @@ from tlcore.settings import Settings
 from tlcore.text import shorten
 from tlcore.training.augmentation import FORWARD
 from tlcore.training.best_epoch import learned_from
-from tlcore.training.config import RunConfig
-from tlcore.training.cost import Sizes
+from tlcore.training.config import RunConfig, Sizes
 from tlcore.training.records import MODEL
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
