@@ -18,7 +18,7 @@ from tlcore.errors import BadConfig, BadDataset, TLCoreError, UnknownName
 from tlcore.settings import Settings
 from tlcore.training import cost as module
 from tlcore.training.config import RunConfig, Sizes
-from tlcore.training.cost import Cost, Sizes, estimate_cost, memory_of
+from tlcore.training.cost import Cost, estimate_cost, memory_of
 from tlcore.training.feature_cache import ENTRY
 
 Parts = tuple[list[Sample], list[Sample]]
