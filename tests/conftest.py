@@ -17,6 +17,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SHARED = PROJECT.parent / "shared"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all", action="store_true", help="every backbone, not one of each kind of preprocessing"
+    )
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Real weights and images beside the project; what needs them is skipped without."""

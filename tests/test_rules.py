@@ -35,7 +35,7 @@ ORDER = (
 SIDE_BY_SIDE = {("ui", "cli"), ("cli", "ui")}  # two adapters: neither imports the other
 # The modules that import Keras or TensorFlow at their top: all else can stay in the web server.
 KERAS = {
-    "models": {"build", "download", "gradcam", "layers", "model", "summary", "folding"},
+    "models": {"build", "download", "layers", "model", "summary", "folding"},
     "activations": {"extract"},
     "training": {"fine_tune", "transfer_model"},
     "export": {"bundle", "predict"},

@@ -38,7 +38,7 @@ from tlcore.settings import Settings
 ROUNDS = 9
 LAYERS = 12  # looked at for each backbone, evenly over its depth
 LOOKED = 0.2  # s that a person looks at a layer before going on: a quick one
-PAGE = "tlcore.inference.activation_tasks:map_page"
+PAGE = "tlcore.inference.activation_tasks:draw_maps"
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024
 
 
@@ -63,14 +63,14 @@ def usable(name: str, settings: Settings) -> ModelRef:
     """ImageNet's weights where they are here, else random ones: as fast."""
     ref = ModelRef(name, 224, top=False)
     try:
-        tasks.loaded_model(settings, ref)
+        tasks.load_model(ref, settings)
         return ref
     except WeightsMissing:
         return ModelRef(name, 224, random=True, top=False)
 
 
 def speed(ref: ModelRef, photos: list[Path], settings: Settings, inference: Inference) -> None:
-    network = tasks.loaded_model(settings, ref)
+    network = tasks.load_model(ref, settings)
     spatial = network.graph.spatial[1:]
     say(f"\n{ref.backbone}, {ref.size} px, {len(spatial)} spatial layers")
     say(f"{'':34}{'in this process':>42}{'as the page asks':>21}")
@@ -109,7 +109,7 @@ def one_layer(
 ) -> tuple[float, float, float, float]:
     """Return ms, the least of all rounds, the steps of a round one after the other: bare pass
     (decoding, preprocessing, compiled sub-model), drawing, first look, look at the next layer."""
-    network = tasks.loaded_model(settings, ref)
+    network = tasks.load_model(ref, settings)
     part = keras.Model(network.graph.input, network.graph.outputs[layer])
     signature = tf.TensorSpec((1, ref.size, ref.size, 3), tf.float32)
     compiled = tf.function(lambda batch: part(batch, training=False)).get_concrete_function(
@@ -126,10 +126,10 @@ def one_layer(
             ).numpy()[0]
         )
         draw, _ = timed(lambda maps=maps: drawing.tiles(maps, drawing.page_of(maps, view)[0], view))
-        activations._kept.cache_clear()
+        activations._cache.cache_clear()
         look = ActivationRequest(path, sha, ref)
-        first, _ = timed(lambda look=look: activations.map_page(settings, look, layer, view))
-        after, _ = timed(lambda look=look: activations.map_page(settings, look, following, view))
+        first, _ = timed(lambda look=look: activations.draw_maps(look, layer, view, settings))
+        after, _ = timed(lambda look=look: activations.draw_maps(look, following, view, settings))
         if number:  # the first round compiles
             rounds.append([bare, draw, first, after])
     return tuple(min(column) for column in zip(*rounds, strict=True))
@@ -149,7 +149,7 @@ def as_the_page_asks(
             unseen.write_bytes(path.read_bytes() + f"{layer} {number}".encode())
             look = ActivationRequest(unseen, content_id(unseen.read_bytes()), ref)
             first, _ = timed(lambda look=look: inference.ask(PAGE, look, layer, DisplayOptions()))
-            inference.ahead(PAGE, look, following, DisplayOptions())
+            inference.ask_ahead(PAGE, look, following, DisplayOptions())
             time.sleep(LOOKED)
             after, _ = timed(
                 lambda look=look: inference.ask(PAGE, look, following, DisplayOptions())
@@ -167,7 +167,7 @@ def timed(do: Callable[[], object]) -> tuple[float, object]:
 
 
 def memory(refs: list[ModelRef], photos: list[Path], settings: Settings, switches: int) -> None:
-    activations._kept.cache_clear()
+    activations._cache.cache_clear()
     generator = np.random.default_rng(0)
     looks = [
         ActivationRequest(path, content_id(path.read_bytes()), ref)
@@ -177,12 +177,12 @@ def memory(refs: list[ModelRef], photos: list[Path], settings: Settings, switche
     sizes = []
     for number in range(3 * switches):
         look = looks[generator.integers(len(looks))]
-        spatial = tasks.loaded_model(settings, look.ref).graph.spatial
+        spatial = tasks.load_model(look.ref, settings).graph.spatial
         layer = spatial[generator.integers(len(spatial))]
-        activations.map_page(settings, look, layer, DisplayOptions())
+        activations.draw_maps(look, layer, DisplayOptions(), settings)
         sizes.append(resident())
         if number == 0 or (number + 1) % (switches // 2) == 0:
-            kept, bound = activations.kept(settings)
+            kept, bound = activations.cache_usage(settings)
             held = f"{kept / 2**20:.0f} of {bound / 2**20:.0f} MB of maps kept"
             say(f"{number + 1:5} switches: {sizes[-1]:6.0f} MB resident, {held}")
     plateau = statistics.median(sizes[switches : 2 * switches])

@@ -39,7 +39,7 @@ def main() -> None:
     for number in range(args.switches):
         ref = ModelRef(NAMES[number % len(NAMES)], 160, random=True)
         file = files[number % len(files)]
-        answer = inference.predict(file, ref)
+        answer = inference.ask("predict", file, [ref])[0]
         if number % 2:
             inference.explain(file, ref, answer.ranking(1)[0].index)
         switches.append(resident(inference.process_id))
@@ -60,7 +60,7 @@ def many(inference: Inference, files: list[Path], count: int) -> list[float]:
     wanted = iter(cycle(files))
     found = []
     for _ in range(-(-count // CHUNK)):
-        inference.predict_many(list(islice(wanted, CHUNK)), [ref])
+        inference.ask("predict_batch", list(islice(wanted, CHUNK)), [ref])
         found.append(resident(inference.process_id))
     return found
 

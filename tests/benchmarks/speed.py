@@ -27,7 +27,7 @@ from PIL import Image
 
 from tlcore.datasets.image_io import read
 from tlcore.inference.client import Inference
-from tlcore.models.model import BATCH, LoadedModel, load_pretrained, predict_many
+from tlcore.models.model import BATCH, LoadedModel, compute_logits, load_pretrained
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 
@@ -72,7 +72,7 @@ def singles(
     ways: dict[str, Callable[[Path], Any]] = {
         "bare": bare,
         "core": lambda path: network.predict(read(path, settings.limits)),
-        "worker": lambda path: inference.predict(path, ref),
+        "worker": lambda path: inference.ask("predict", path, [ref])[0],
     }
     for call in ways.values():
         for path in files[:WARM]:
@@ -95,7 +95,7 @@ def batches(
 ) -> dict[str, Any]:
     """A thousand images: ours beside tf.data with TensorFlow's own decoder, and with Pillow."""
     ways: dict[str, Callable[[], int]] = {
-        "ours": lambda: sum(1 for _ in predict_many([network], files, settings.limits)),
+        "ours": lambda: sum(1 for _ in compute_logits([network], files, settings.limits)),
         "tf.data": lambda: _run(network, _tensorflow_decoder(network, files)),
         "tf.data with Pillow": lambda: _run(network, _pillow_decoder(network, files)),
     }

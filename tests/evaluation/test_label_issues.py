@@ -78,7 +78,7 @@ def test_a_copy_is_never_judged_by_a_head_that_learned_from_the_other(
         str(tmp_path / "set"), backbone="MobileNet-0.25", size=64, epochs=30, learning_rate=0.01
     )
     own = [
-        each.label_probability for each in find_label_issues(real, _divided(real, config)).ranking
+        each.label_probability for each in find_label_issues(_divided(real, config), real).ranking
     ]
     assert len(own) == 48
     assert np.mean(own) < 0.6  # 0.76 where the copies are in two folds
@@ -94,7 +94,7 @@ def test_flipped_labels_of_ants_and_bees_come_first(
         flipped = _linked(source, folder, seed)
         run = _divided(real, RunConfig(str(folder)))
         ranking = [
-            each for each in find_label_issues(real, run).ranking if each.sample.split == "train"
+            each for each in find_label_issues(run, real).ranking if each.sample.split == "train"
         ]
         first = {each.sample.path.name for each in ranking[: len(ranking) // 10]}
         assert len(first & flipped) >= ENOUGH * len(flipped)
@@ -132,7 +132,7 @@ def test_a_class_with_too_few_images_is_left_out_by_name(
         (data / "red" / f"{number:02}.png").unlink()
     shutil.copy(data / "red" / "00.png", data / "red" / "copy.png")
     run = trained(settings, RunConfig(str(data), epochs=2, **SMALL))
-    found = find_label_issues(settings, run.id)
+    found = find_label_issues(run.id, settings)
     assert {each.sample.label for each in found.ranking} == {"blue", "green"}
     assert {each.suggested for each in found.ranking} == {"blue", "green"}
     assert found.left_out == (("red", 2),)

@@ -81,7 +81,7 @@ def asked_for(settings: Settings, info: RunInfo, part: str) -> list[str]:
 
     def ask(paths: Sequence[Path]) -> ImagePredictions:
         asked.extend(path.name for path in paths)
-        return predict_files(settings, info.id, paths)
+        return predict_files(info.id, paths, settings)
 
     predict_split(info.id, part, settings, ask)
     return asked
@@ -150,7 +150,7 @@ def test_an_interrupted_review_goes_on_from_there(
             raise KeyboardInterrupt
 
     def ask(paths: Sequence[Path]) -> ImagePredictions:
-        return predict_files(home, run.id, paths)
+        return predict_files(run.id, paths, home)
 
     with pytest.raises(KeyboardInterrupt):
         predict_split(run.id, "val", home, ask, click)

@@ -57,7 +57,7 @@ def run(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
 
 def asked_of(settings: Settings, info: RunInfo, part: str) -> SplitPredictions:
     return predict_split(
-        info.id, part, settings, lambda paths: predict_files(settings, info.id, paths)
+        info.id, part, settings, lambda paths: predict_files(info.id, paths, settings)
     )
 
 
@@ -162,7 +162,7 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
         relabel(name, [key], "ants" if truth[key] == "bees" else "bees", real)
     recipe = RunConfig(name, epochs=15, learning_rate=0.01, **REAL)
     first = trained(real, recipe)
-    suspects = find_label_issues(real, first.id).issues
+    suspects = find_label_issues(first.id, real).issues
     assert {suspect.sample.key for suspect in suspects} == set(wrong)
     for suspect in suspects:
         assert suspect.suggested == truth[suspect.sample.key]
@@ -210,13 +210,13 @@ def test_a_folder_or_a_deleted_set_cannot_be_mended(run: RunInfo, home: Settings
 
 
 def test_features_that_are_gone_are_computed_anew(run: RunInfo, home: Settings) -> None:
-    find_label_issues(home, run.id)
-    before = compute_embedding(home, run.id)
+    find_label_issues(run.id, home)
+    before = compute_embedding(run.id, home)
     assert len(before.samples) == before.total == 2 * sum(PARTS.values())
     assert before.computed == 2 * PARTS["test"]  # no run has looked at these
-    assert compute_embedding(home, run.id).computed == 0
+    assert compute_embedding(run.id, home).computed == 0
     make_room(home.features, 0)
-    after = compute_embedding(home, run.id)
+    after = compute_embedding(run.id, home)
     assert after.computed == after.total
     np.testing.assert_allclose(after.points, before.points, atol=1e-3)
     assert {sample.split for sample in after.samples} == set(PARTS)

@@ -19,7 +19,7 @@ from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.image_io import content_id
 from tlcore.errors import BadImage, UnknownName
 from tlcore.inference import activation_tasks as activations
-from tlcore.inference.tasks import loaded_model
+from tlcore.inference.tasks import load_model
 from tlcore.inference.top_images import find_top_images
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
@@ -84,10 +84,10 @@ def test_maps_of_a_photograph_are_those_of_plain_keras(
     every = 1
     for this in asked:
         for name in list(expected)[1::every]:
-            maps = activations.maps_at(settings, this, name)
+            maps = activations.compute_maps(this, name, settings)
             np.testing.assert_allclose(maps, expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
         every = 9  # what is not kept is computed from the start each time
-    assert activations.kept(settings)[0] > 0
+    assert activations.cache_usage(settings)[0] > 0
 
 
 def test_frozen_layers_differ_by_exactly_nothing_and_learned_ones_do(
@@ -97,7 +97,7 @@ def test_frozen_layers_differ_by_exactly_nothing_and_learned_ones_do(
     before, after = look(photo, BEFORE), look(photo, trained)
 
     def pair(layer: str) -> MapPair:
-        return activations.pair_page(settings, before, after, layer, PAGE)
+        return activations.draw_comparison(before, after, layer, PAGE, settings)
 
     for layer in ("conv1", "conv_pw_6", "conv_pw_12_relu"):
         found = pair(layer)
@@ -105,7 +105,7 @@ def test_frozen_layers_differ_by_exactly_nothing_and_learned_ones_do(
         assert found.left.png == found.right.png
         assert set(levels(found.difference).ravel()) == {128}  # 0, in the middle
     found = pair("conv_dw_13")
-    learned = activations.maps_at(settings, after, "conv_dw_13")
+    learned = activations.compute_maps(after, "conv_dw_13", settings)
     difference = learned - expected["conv_dw_13"]
     assert not found.frozen
     assert found.largest == pytest.approx(np.abs(difference).max(), abs=1e-5)
@@ -128,10 +128,10 @@ def test_two_images_come_in_the_order_of_the_first(here: tuple[Settings, Path]) 
     other = photo.parent / "other.png"
     Image.new("RGB", (80, 80), (200, 30, 30)).save(other)
     view = DisplayOptions(Layout(2, 4), order="max")
-    pair = activations.pair_page(
-        settings, look(photo, BEFORE), look(other, BEFORE), "conv_pw_3", view
+    pair = activations.draw_comparison(
+        look(photo, BEFORE), look(other, BEFORE), "conv_pw_3", view, settings
     )
-    alone = activations.map_page(settings, look(photo, BEFORE), "conv_pw_3", view)
+    alone = activations.draw_maps(look(photo, BEFORE), "conv_pw_3", view, settings)
     assert pair.left.channels == pair.right.channels == alone.tiles.channels
     assert not pair.frozen
 
@@ -145,7 +145,7 @@ def test_a_layer_in_numbers_is_numpys(
     here: tuple[Settings, Path], expected: dict[str, np.ndarray]
 ) -> None:
     settings, photo = here
-    rows = activations.numbers(settings, look(photo, BEFORE))
+    rows = activations.measure_layers(look(photo, BEFORE), settings)
     spatial = {name: maps for name, maps in expected.items() if maps.ndim == 3}
     assert [row.name for row in rows][1:] == list(spatial)[1:]  # Keras counts its inputs up
     for row, maps in zip(rows, spatial.values(), strict=True):
@@ -168,9 +168,9 @@ def test_what_excites_a_channel_most_has_its_highest_values(here: tuple[Settings
     layer = "conv_pw_5_relu"
     found = find_top_images(dataset, BEFORE, layer, settings)
     while not found.complete:
-        found.step(lambda paths: activations.strongest(settings, paths, BEFORE, layer))
+        found.step(lambda paths: activations.measure_images(paths, BEFORE, layer, settings))
     maps = {
-        sample.sha256: activations.maps_at(settings, look(sample.path, BEFORE), layer)
+        sample.sha256: activations.compute_maps(look(sample.path, BEFORE), layer, settings)
         for sample in found.samples
     }
     for channel in (0, 7, 63):
@@ -182,11 +182,11 @@ def test_what_excites_a_channel_most_has_its_highest_values(here: tuple[Settings
         for each in best.images:
             assert each.mean == pytest.approx(float(rows[each.sample.sha256].mean()), abs=1e-4)
         assert best.tied == sum(row.max() == wanted[0][0] for row in rows.values())
-    rows, bad = activations.strongest(settings, [folder / "broken.png"], BEFORE, layer)
+    rows, bad = activations.measure_images([folder / "broken.png"], BEFORE, layer, settings)
     assert np.isnan(rows).all()
     assert bad == ("broken.png",)
     with pytest.raises(UnknownName, match="Received 'conv99'"):
-        activations.strongest(settings, [photo], BEFORE, "conv99")
+        activations.measure_images([photo], BEFORE, "conv99", settings)
 
 
 def test_what_is_taken_away_is_what_is_shown(
@@ -194,10 +194,10 @@ def test_what_is_taken_away_is_what_is_shown(
 ) -> None:
     settings, photo = here
     this, layer = look(photo, BEFORE), "conv_pw_4_relu"
-    with np.load(io.BytesIO(activations.values(settings, this, layer))) as file:
+    with np.load(io.BytesIO(activations.export_maps(this, layer, settings))) as file:
         np.testing.assert_allclose(file["maps"], expected[layer], rtol=1e-5, atol=1e-5)
         assert file["maps"].dtype == np.float32
-    png = activations.image(settings, this, layer, DisplayOptions(Layout(1, 2), page=1))
+    png = activations.render_png(this, layer, DisplayOptions(Layout(1, 2), page=1), settings)
     kept = np.asarray(Image.open(io.BytesIO(png)))
     maps = expected[layer][:, :, 2]  # the first of the second page
     zoom = TILE // maps.shape[1]
@@ -212,8 +212,8 @@ def test_a_image_that_was_exchanged_is_said(here: tuple[Settings, Path]) -> None
     Image.new("RGB", (80, 80)).save(other)
     this = ActivationRequest(other, content_id(photo.read_bytes()) + "0", BEFORE)
     for ask in (
-        lambda: activations.numbers(settings, this),
-        lambda: activations.maps_at(settings, this, "conv1"),
+        lambda: activations.measure_layers(this, settings),
+        lambda: activations.compute_maps(this, "conv1", settings),
     ):
         with pytest.raises(BadImage, match="Expected the image as it came"):
             ask()
@@ -223,24 +223,24 @@ def test_maps_that_run_over_are_drawn_counted_and_compared(here: tuple[Settings,
     """Weights that a training has sent to infinity: no question may end in a traceback."""
     settings, photo = here
     wild = ModelRef("MobileNet-0.25", 32, "squash", random=True, top=False)
-    layer = loaded_model(settings, wild).graph.layers["conv_pw_2_bn"]
+    layer = load_model(wild, settings).graph.layers["conv_pw_2_bn"]
     gamma, *others = layer.get_weights()
     gamma[:4] = (np.nan, np.inf, 3e38, -3e38)
     layer.set_weights([gamma, *others])
     this = look(photo, wild)
     for scale in ("channel", "layer"):
-        page = activations.map_page(
-            settings, this, "conv_pw_2_bn", DisplayOptions(PAGE.layout, scale=scale)
+        page = activations.draw_maps(
+            this, "conv_pw_2_bn", DisplayOptions(PAGE.layout, scale=scale), settings
         )
         assert page.tiles.broken[0] == 1
         assert page.tiles.broken[4:] == (0,) * 4
         assert np.isfinite((page.tiles.lows, page.tiles.highs)).all()
     for channel in range(5):
-        found = activations.channel(settings, this, "conv_pw_2_bn", channel)
+        found = activations.inspect_channel(this, "conv_pw_2_bn", channel, settings)
         assert np.isfinite((found.low, found.high, found.mean)).all()
-    assert activations.channel(settings, this, "conv_pw_2_bn", 0).broken == 1
-    pair = activations.pair_page(settings, this, this, "conv_pw_2_bn", PAGE)
+    assert activations.inspect_channel(this, "conv_pw_2_bn", 0, settings).broken == 1
+    pair = activations.draw_comparison(this, this, "conv_pw_2_bn", PAGE, settings)
     assert 0 < pair.broken < 1
     assert pair.largest == 0
-    assert len(activations.numbers(settings, this)) > 10
-    assert activations.image(settings, this, "conv_pw_3", PAGE)
+    assert len(activations.measure_layers(this, settings)) > 10
+    assert activations.render_png(this, "conv_pw_3", PAGE, settings)

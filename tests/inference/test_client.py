@@ -55,7 +55,7 @@ def alive(process_id: int) -> bool:
 def test_an_answer_from_the_process_is_the_cores_answer(
     inference: Inference, settings: Settings, photos: list[Path]
 ) -> None:
-    told = inference.predict(photos[0], SMALL)
+    told = inference.ask("predict", photos[0], [SMALL])[0]
     own = load_pretrained(SMALL, settings).predict(read(photos[0], settings.limits))
     np.testing.assert_allclose(told.logits, own.logits, atol=1e-5)
     assert inference.warm
@@ -67,13 +67,13 @@ def test_one_process_serves_all_questions_and_goes_on_close(
     process = inference.process_id
     look = ActivationRequest(photos[0], "", SMALL)
     pages = [
-        inference.ask(f"{MAPS}:map_page", look, "conv_pw_1_relu", DisplayOptions(page=page))
+        inference.ask(f"{MAPS}:draw_maps", look, "conv_pw_1_relu", DisplayOptions(page=page))
         for page in (0, 99)
     ]
     assert pages[0].channels == 16
     assert pages[1].page == 0  # past the end: the last page
     assert inference.process_id == process
-    assert len(inference.ask(f"{MAPS}:places", SMALL)) > 20
+    assert len(inference.ask(f"{MAPS}:list_layers", SMALL)) > 20
     inference.close()
     assert not alive(process)
 
@@ -82,9 +82,9 @@ def test_what_was_foreseen_is_there_when_it_is_asked(
     inference: Inference, photos: list[Path]
 ) -> None:
     look = ActivationRequest(photos[0], "", SMALL)
-    question = (f"{MAPS}:map_page", look, "conv_pw_2_relu", DisplayOptions())
+    question = (f"{MAPS}:draw_maps", look, "conv_pw_2_relu", DisplayOptions())
     for _ in range(2):  # the second time it is under way already
-        inference.ahead(*question)
+        inference.ask_ahead(*question)
     assert len(inference._ahead) == 1
     answer = inference._ahead[0][1]
     assert inference.ask(*question) is answer.result()
@@ -96,10 +96,10 @@ def test_what_was_foreseen_wrongly_costs_nothing_but_itself(
     inference: Inference, photos: list[Path]
 ) -> None:
     look = ActivationRequest(photos[0], "", SMALL)
-    inference.ahead(f"{MAPS}:map_page", look, "conv99", DisplayOptions())
-    assert inference.predict(photos[0], SMALL).size == 64
+    inference.ask_ahead(f"{MAPS}:draw_maps", look, "conv99", DisplayOptions())
+    assert inference.ask("predict", photos[0], [SMALL])[0].size == 64
     with pytest.raises(UnknownName, match="Received 'conv99'"):
-        inference.ask(f"{MAPS}:map_page", look, "conv99", DisplayOptions())
+        inference.ask(f"{MAPS}:draw_maps", look, "conv99", DisplayOptions())
 
 
 def test_killed_while_it_works_ahead_the_question_is_answered(
@@ -107,12 +107,12 @@ def test_killed_while_it_works_ahead_the_question_is_answered(
 ) -> None:
     process = inference.process_id
     question = (
-        f"{MAPS}:map_page",
+        f"{MAPS}:draw_maps",
         ActivationRequest(photos[0], "", SLOW),
         "conv2_block1_0_bn",
         DisplayOptions(),
     )
-    inference.ahead(*question)
+    inference.ask_ahead(*question)
     os.kill(process, signal.SIGKILL)
     assert inference.ask(*question).channels == 64
     assert inference.process_id != process
@@ -122,22 +122,26 @@ def test_errors_of_the_core_arrive_as_they_are(
     inference: Inference, tmp_path: Path, photos: list[Path]
 ) -> None:
     with pytest.raises(BadImage, match=r"nothing\.jpg"):
-        inference.predict(tmp_path / "nothing.jpg", SMALL)
-    with pytest.raises(WeightsMissing, match="weights fetch"):
-        inference.predict(photos[0], ModelRef("ResNet50", 224))
+        inference.ask("predict", tmp_path / "nothing.jpg", [SMALL])[0]
+    missing, here = inference.ask("predict", photos[0], [ModelRef("ResNet50", 224), SMALL])
+    assert isinstance(missing, WeightsMissing)
+    assert "weights fetch" in str(missing)
+    assert here.size == 64  # one model's error leaves the others' predictions
     with pytest.raises(UnknownName, match="Received 'conv99'"):
         inference.ask(
-            f"{MAPS}:map_page", ActivationRequest(photos[0], "", SMALL), "conv99", DisplayOptions()
+            f"{MAPS}:draw_maps", ActivationRequest(photos[0], "", SMALL), "conv99", DisplayOptions()
         )
 
 
 def test_killed_between_two_questions_the_next_one_is_answered(
     inference: Inference, photos: list[Path]
 ) -> None:
-    first = inference.predict(photos[0], SMALL)
+    first = inference.ask("predict", photos[0], [SMALL])[0]
     killed = inference.process_id
     os.kill(killed, signal.SIGKILL)
-    np.testing.assert_array_equal(inference.predict(photos[0], SMALL).logits, first.logits)
+    np.testing.assert_array_equal(
+        inference.ask("predict", photos[0], [SMALL])[0].logits, first.logits
+    )
     assert inference.process_id != killed
 
 
@@ -147,7 +151,7 @@ def test_killed_in_the_middle_of_a_question_it_is_asked_again(
     process = inference.process_id
     timer = threading.Timer(0.3, os.kill, (process, signal.SIGKILL))  # while the network is built
     timer.start()
-    inference.predict(photos[0], SLOW)
+    inference.ask("predict", photos[0], [SLOW])[0]
     timer.join()
     assert inference.process_id != process
 
@@ -166,11 +170,11 @@ def test_killed_each_time_it_says_so_and_recovers(inference: Inference, photos: 
     process = inference.process_id
     killer = threading.Thread(target=kill_whatever_comes)
     killer.start()
-    with pytest.raises(WorkerDied, match="Expected an answer"):
-        inference.predict(photos[0], SLOW)
+    with pytest.raises(WorkerDied, match="ended twice"):
+        inference.ask("predict", photos[0], [SLOW])[0]
     over.set()
     killer.join()
-    assert inference.predict(photos[0], SMALL).size == 64
+    assert inference.ask("predict", photos[0], [SMALL])[0].size == 64
     assert inference.process_id != process
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.models.conftest import Loaded
 from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage
-from tlcore.models.model import load_pretrained, predict_many
+from tlcore.models.model import compute_logits, load_pretrained
 from tlcore.models.predictions import ModelRef, brief
 from tlcore.settings import Limits, Settings
 
@@ -29,7 +29,7 @@ def alone(loaded: Loaded, photos: list[Path]) -> list[list[np.ndarray]]:
 def test_batch_equals_singles(
     count: int, loaded: Loaded, photos: list[Path], alone: list[list[np.ndarray]]
 ) -> None:
-    answers = list(predict_many([loaded(ref) for ref in REFS], photos[:count], Limits()))
+    answers = list(compute_logits([loaded(ref) for ref in REFS], photos[:count], Limits()))
     assert len(answers) == count
     for both, expected in zip(answers, alone, strict=False):
         assert not isinstance(both, BadImage)
@@ -43,12 +43,12 @@ def test_what_cannot_be_read_keeps_its_place(
     bad = tmp_path / "no image.jpg"
     bad.write_text("nothing")
     network = load_pretrained(ModelRef("MobileNet-0.25", 64, random=True), settings)
-    first, second, third = predict_many([network], [photos[0], bad, photos[1]], Limits())
+    first, second, third = compute_logits([network], [photos[0], bad, photos[1]], Limits())
     assert isinstance(second, BadImage)
     assert "no image.jpg" in str(second)
     assert not isinstance(first, BadImage)
     assert not isinstance(third, BadImage)
-    [only] = predict_many([network], [bad], Limits())
+    [only] = compute_logits([network], [bad], Limits())
     assert isinstance(only, BadImage)
 
 

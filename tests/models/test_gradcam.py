@@ -12,7 +12,7 @@ from PIL import Image
 
 from tlcore.errors import UnknownName
 from tlcore.models.build import add_head
-from tlcore.models.gradcam import combine, explain
+from tlcore.models.gradcam import weigh_maps
 from tlcore.models.model import LoadedModel, preprocess
 from tlcore.models.predictions import Explanation, enlarge, overlay
 
@@ -89,7 +89,7 @@ def test_a_softmax_head(build: object, index: int) -> None:
     expected = reference(
         base, lambda maps: dense(tf.reduce_mean(maps, (1, 2))), net.prepare([IMAGE]), 1.0, index
     )
-    found = explain(net, IMAGE, index)
+    found = net.explain(IMAGE, index)
     assert found.layer.endswith("conv_pw_13_relu") or found.layer == "mobilenet_0.25_64"
     np.testing.assert_allclose(found.cam, expected, atol=1e-4)
     assert found.label == f"class {index}"
@@ -108,9 +108,9 @@ def test_a_sigmoid_unit_speaks_for_both_classes(build: object, index: int, sign:
         sign,
         0,
     )
-    found = explain(net, IMAGE, index)
+    found = net.explain(IMAGE, index)
     np.testing.assert_allclose(found.cam, expected, atol=1e-4)
-    both = [explain(net, IMAGE, place).probability for place in (0, 1)]
+    both = [net.explain(IMAGE, place).probability for place in (0, 1)]
     assert sum(both) == pytest.approx(1)
 
 
@@ -124,7 +124,7 @@ def test_imagenets_own_head_at_any_layer(layer: str) -> None:
     lower = keras.Model(model.input, model.get_layer(name).output)
     upper = keras.Model(model.get_layer(name).output, model.output)
     expected = reference(lower, upper, net.prepare([IMAGE]), 1.0, 207)
-    found = explain(net, IMAGE, 207, layer)
+    found = net.explain(IMAGE, 207, layer)
     assert found.layer == name
     np.testing.assert_allclose(found.cam, expected, atol=1e-4)
     assert found.heat.max() == (pytest.approx(1) if expected.max() > 0 else 0)
@@ -135,7 +135,7 @@ def test_by_hand() -> None:
     maps[0, :, 0], maps[0, :, 1] = [1, 2], [4, 0]
     gradient = np.zeros((1, 2, 2), np.float32)
     gradient[0, :, 0], gradient[0, :, 1] = [1, 3], [-1, 0]  # means 2 and -0.5
-    assert combine(maps, gradient).tolist() == [[0.0, 4.0]]  # 2·1 − ½·4 = 0, 2·2 − 0 = 4
+    assert weigh_maps(maps, gradient).tolist() == [[0.0, 4.0]]  # 2·1 − ½·4 = 0, 2·2 − 0 = 4
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_by_hand() -> None:
 )  # fmt: skip
 def test_what_cannot_be_explained_is_said(index: int, layer: str, said: str) -> None:
     with pytest.raises(UnknownName, match=said):
-        explain(network(flat_head(3), 3), IMAGE, index, layer)
+        network(flat_head(3), 3).explain(IMAGE, index, layer)
 
 
 def test_the_pixels_are_keras_own_input() -> None:

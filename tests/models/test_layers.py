@@ -133,7 +133,7 @@ def test_maps_of_a_photograph_equal_plain_keras_at_every_layer(
         np.testing.assert_allclose(maps, expected, atol=1e-5, err_msg=name)
     for name, expected in list(zip(names, wanted, strict=True))[::19]:  # each its own sub-model
         np.testing.assert_allclose(
-            network.feature_maps(image, name).maps, expected[0], atol=1e-5, err_msg=name
+            network.activations(image, name).maps, expected[0], atol=1e-5, err_msg=name
         )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.images import write_patches
 from tests.training.test_train import SMALL, run
-from tlcore.inference.activation_tasks import places
+from tlcore.inference.activation_tasks import list_layers
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_json
@@ -35,7 +35,9 @@ def test_the_list_says_what_learned(fine_tuned: bool, settings: Settings, tmp_pa
     )
     state, folder = run(settings, recipe)
     assert state == FINISHED
-    rows = {place.layer.name: place.layer for place in places(settings, ModelRef(run=folder.name))}
+    rows = {
+        place.layer.name: place.layer for place in list_layers(ModelRef(run=folder.name), settings)
+    }
     learned = {row.name for row in rows.values() if row.trainable and row.parameters}
     body = {"conv_pw_12", "conv_dw_13", "conv_pw_13"} if fine_tuned else set()
     assert learned == body | {"dense_1", "logits"}
@@ -58,7 +60,7 @@ def test_a_run_stopped_before_fine_tuning_has_learned_its_head_alone(
 
     state, folder = run(settings, recipe, stop_after_the_head)
     assert state == STOPPED
-    rows = [place.layer for place in places(settings, ModelRef(run=folder.name))]
+    rows = [place.layer for place in list_layers(ModelRef(run=folder.name), settings)]
     assert [row.name for row in rows if row.trainable and row.parameters] == ["logits"]
 
 
@@ -77,7 +79,9 @@ def test_what_learned_inside_a_nested_model_is_said(settings: Settings) -> None:
     epoch = Epoch(1, "fine-tune", 0.5, 0.5, 0.5, 0.5, 1.0)
     with closing(EventLog(folder / "events.jsonl")) as log:
         log.write(epoch)
-    rows = {place.layer.name: place.layer for place in places(settings, ModelRef(run=folder.name))}
+    rows = {
+        place.layer.name: place.layer for place in list_layers(ModelRef(run=folder.name), settings)
+    }
     inner = f"{block}/convnext_tiny_downsampling_conv_2"
     assert rows[block].trainable
     assert rows[inner].trainable

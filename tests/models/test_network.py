@@ -13,7 +13,7 @@ from tlcore.datasets.image_io import read
 from tlcore.models.build import preprocessing
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.model import load_pretrained, preprocess
-from tlcore.models.predictions import ModelRef, softmax, two_sided
+from tlcore.models.predictions import ModelRef, expand_sigmoid, softmax
 from tlcore.settings import Limits, Settings
 
 
@@ -25,7 +25,7 @@ def test_softmax_by_hand() -> None:
 
 
 def test_a_sigmoid_unit_as_two_classes() -> None:
-    both = softmax(two_sided(np.array([[np.log(3)]], np.float32)))
+    both = softmax(expand_sigmoid(np.array([[np.log(3)]], np.float32)))
     np.testing.assert_allclose(both, [[0.25, 0.75]], atol=1e-7)  # σ(log 3) = 3/4
 
 

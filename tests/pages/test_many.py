@@ -45,9 +45,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     questions: list[tuple[int, int]] = []
 
     class Counting(services.Inference):
-        def predict_many(self, images, refs):
-            questions.append((len(images), len(refs)))
-            return super().predict_many(images, refs)
+        def ask(self, task, *arguments):
+            if task == "predict_batch":
+                questions.append(tuple(map(len, arguments)))
+            return super().ask(task, *arguments)
 
     monkeypatch.setattr(services, "Inference", Counting)
     return questions

@@ -64,6 +64,21 @@ def answer(settings: Settings, work: Callable[[], Cost], **options: Any) -> None
     probes().ask(Planned(config, train, val, "").key, work).exception()
 
 
+COST = "tlcore.training.cost:estimate_cost"
+
+
+def replace_task(
+    monkeypatch: pytest.MonkeyPatch, name: str, function: Callable[..., object]
+) -> None:
+    """Let a function of the test stand in for one task of the inference process."""
+    real = Inference.ask
+
+    def ask(self: Inference, task: str, *arguments: object) -> object:
+        return function(*arguments) if task == name else real(self, task, *arguments)
+
+    monkeypatch.setattr(Inference, "ask", ask)
+
+
 def cost(**values: float) -> Cost:
     whole: dict[str, Any] = {field.name: values.get(field.name, 0) for field in fields(Cost)}
     return Cost(**whole)
@@ -95,7 +110,7 @@ def test_what_cannot_fit_is_said_and_not_started(
     at = form(opened)
     answer(workspace, lambda: refuse())
     assert "Expected room" in at.run().error[0].value
-    monkeypatch.setattr(Inference, "run_cost", refuse)  # nobody had asked for this one yet
+    replace_task(monkeypatch, COST, refuse)  # nobody had asked for this one yet
     next(box for box in at.selectbox if box.label == "Pooling").set_value("flatten").run()
     assert not at.error
     press(at, "Start learning")
@@ -106,7 +121,7 @@ def test_what_cannot_fit_is_said_and_not_started(
 def test_a_small_run_starts_without_waiting_for_its_cost(
     opened: Opened, workspace: Settings, started: list[RunConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Inference, "run_cost", lambda *_: pytest.fail("asked"))
+    replace_task(monkeypatch, COST, lambda *_: pytest.fail("asked"))
     press(form(opened), "Start learning")
     assert len(started) == 1
 
@@ -127,7 +142,7 @@ def test_augmented_images_can_be_looked_at_before_the_start(
 def test_run_again_repeats_all_of_it(
     opened: Opened, workspace: Settings, started: list[RunConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Inference, "run_cost", lambda *_: cost())  # it fits
+    replace_task(monkeypatch, COST, lambda *_: cost())  # it fits
     run = ended(UNUSUAL, workspace)
     at = opened("Fine-tune", run=run)
     press(at, "Run again")
@@ -168,13 +183,11 @@ def test_a_rate_is_found_for_the_recipe_of_the_form_and_goes_into_it(
     ended(RunConfig(SAMPLE_NAME, epochs=3, optimizer="sgd", size=160, batch_size=4), workspace)
     asked: list[tuple[RunConfig, int]] = []
 
-    def find_rate(
-        _: Inference, config: RunConfig, classes: object, train: list[object]
-    ) -> LearningRateScan:
+    def find_rate(config: RunConfig, classes: object, train: list[object]) -> LearningRateScan:
         asked.append((config, len(train)))
         return LearningRateScan((1e-4, 1e-2, 1.0), (0.7, 0.2, 3.0), 0.0123, computed=160)
 
-    monkeypatch.setattr(Inference, "find_rate", find_rate)
+    replace_task(monkeypatch, "tlcore.training.learning_rate:find_learning_rate_for", find_rate)
     at = form(opened)
     next(box for box in at.selectbox if box.label == "Class weights").set_value("balanced")
     press(at.run(), "Find a learning rate")

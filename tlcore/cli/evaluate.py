@@ -50,7 +50,7 @@ def ask_of(run: str, settings: Settings) -> Predictor:
     def ask(paths: Sequence[Path]) -> ImagePredictions:
         from tlcore.inference.tasks import predict_files
 
-        return predict_files(settings, run, paths)
+        return predict_files(run, paths, settings)
 
     return ask
 

@@ -75,14 +75,14 @@ def add(subparsers: Subparsers) -> None:
 
 def features(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from tlcore.datasets.image_io import read
-    from tlcore.inference.tasks import loaded_model
+    from tlcore.inference.tasks import load_model
 
     ref = _ref(args, settings)
     image = read(args.image, settings.limits)
-    found = loaded_model(settings, ref).feature_maps(image, args.layer)
+    found = load_model(ref, settings).activations(image, args.layer)
     maps = found.maps
     if args.compare_run:
-        run = loaded_model(settings, ModelRef(run=args.compare_run)).feature_maps(image, args.layer)
+        run = load_model(ModelRef(run=args.compare_run), settings).activations(image, args.layer)
         with np.errstate(over="ignore", invalid="ignore"):  # told as not finite
             maps = run.maps - maps
     only = _within(args.channels, maps.shape[2])

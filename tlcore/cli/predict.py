@@ -60,14 +60,13 @@ def add(subparsers: Subparsers) -> None:
 
 def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from tlcore.datasets.image_io import read
-    from tlcore.inference.tasks import loaded_model
-    from tlcore.models.gradcam import explain
+    from tlcore.inference.tasks import load_model
 
     if args.top < 1:
         raise BadConfig(f"Expected --top to be at least 1. Received {args.top}.")
     if args.wanted and not args.explain:
         raise BadConfig("Expected --explain FILE.png with --class. Received --class alone.")
-    networks = [(name, loaded_model(settings, ref)) for name, ref in _refs(args)]
+    networks = [(name, load_model(ref, settings)) for name, ref in _refs(args)]
     answers: list[dict[str, Any]] = []
     looks: list[list[Explanation]] = []
     images: list[Image] = []
@@ -83,7 +82,7 @@ def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             images.append(image)
             looks.append(
                 [
-                    explain(loaded, image, class_index(answer, args.wanted))
+                    loaded.explain(image, class_index(answer, args.wanted))
                     for (_, loaded), (_, answer) in zip(networks, told, strict=True)
                 ]
             )

@@ -83,7 +83,7 @@ class Embedding:
     computed: int  # images whose features were gone from the cache and computed anew
 
 
-def compute_embedding(settings: Settings, run: str) -> Embedding:
+def compute_embedding(run: str, settings: Settings) -> Embedding:
     """Return the map of a run's training and validation images, and of its test images.
 
     Raises as ``load_features`` does, and RunError for fewer than three images.

@@ -28,7 +28,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.datasets.splits import assign_folds, group_of
 from tlcore.evaluation.embedding import RunFeatures, load_features
 from tlcore.models.catalog import units
-from tlcore.models.predictions import softmax, two_sided
+from tlcore.models.predictions import expand_sigmoid, softmax
 from tlcore.settings import Settings
 from tlcore.training.batches import FeatureArray, SplitData, encode_targets
 from tlcore.training.config import RunConfig
@@ -88,7 +88,7 @@ class LabelIssues:
         return tuple(each for each in self.ranking if each.likely_wrong)
 
 
-def find_label_issues(settings: Settings, run: str) -> LabelIssues:
+def find_label_issues(run: str, settings: Settings) -> LabelIssues:
     """Rank the training and validation images of a run. Raises as ``load_features`` does."""
     found = load_features(settings, run, "train", "val")
     images = _different_images(found)
@@ -178,7 +178,7 @@ def _answers(
     head = Head(config, found.values.shape[1], count)
     parts = [_part(found, which, count) for which in (learn, out)]
     fit(head, parts[0], parts[1], _loop(config), initial_checkpoint(config))
-    return softmax(two_sided(head.logits(found.values[out]))).astype(np.float64)
+    return softmax(expand_sigmoid(head.logits(found.values[out]))).astype(np.float64)
 
 
 def _part(found: RunFeatures, which: npt.NDArray[np.bool_], count: int) -> SplitData:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tlcore.activations import channel as channels
+from tlcore.activations import receptive_field
 from tlcore.activations import render as drawing
-from tlcore.activations.channel import inspect_channel, same_weights
+from tlcore.activations.channel import same_weights
 from tlcore.activations.extract import (
     ActivationCache,
     compute_activations,
@@ -23,7 +25,6 @@ from tlcore.activations.extract import (
     to_maps,
 )
 from tlcore.activations.filters import filters_at
-from tlcore.activations.receptive_field import list_layers as places_of
 from tlcore.activations.receptive_field import receptive_fields
 from tlcore.activations.tiles import broken, extremes
 from tlcore.activations.values import (
@@ -39,28 +40,28 @@ from tlcore.activations.values import (
 )
 from tlcore.datasets.image_io import content_id, decode, read, read_bytes
 from tlcore.errors import BadImage
-from tlcore.inference.tasks import loaded_model
+from tlcore.inference.tasks import load_model
 from tlcore.models.catalog import backbone
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 
 
-def places(settings: Settings, ref: ModelRef) -> tuple[LayerInfo, ...]:
+def list_layers(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:
     """Return every layer of a network, nested models opened up."""
-    found = loaded_model(settings, ref)
-    return places_of(found.graph, layer_outputs_of(found).wiring)
+    found = load_model(ref, settings)
+    return receptive_field.list_layers(found.graph, layer_outputs_of(found).wiring)
 
 
-def map_page(
-    settings: Settings, look: ActivationRequest, layer: str, view: DisplayOptions
+def draw_maps(
+    look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
 ) -> MapPage:
     """Draw one page of a layer's maps."""
-    maps = maps_at(settings, look, layer)
-    channels, page, pages = drawing.page_of(maps, view)
-    found = loaded_model(settings, look.ref)
+    maps = compute_maps(look, layer, settings)
+    shown, page, pages = drawing.page_of(maps, view)
+    found = load_model(look.ref, settings)
     return MapPage(
         layer=layer,
-        tiles=drawing.tiles(maps, channels, view),
+        tiles=drawing.tiles(maps, shown, view),
         channels=maps.shape[2],
         pages=pages,
         page=page,
@@ -69,80 +70,84 @@ def map_page(
     )
 
 
-def pair_page(
-    settings: Settings,
+def draw_comparison(
     left: ActivationRequest,
     right: ActivationRequest,
     layer: str,
     view: DisplayOptions,
+    settings: Settings,
 ) -> MapPair:
     """Draw the same channels of two looks on one scale, and their difference.
 
     The channels come in the order of the left one where these are two images, as on the large
     page, and in that of the right one where these are two networks: what has learned comes first.
     """
-    first, second = maps_at(settings, left, layer), maps_at(settings, right, layer)
+    first, second = compute_maps(left, layer, settings), compute_maps(right, layer, settings)
     with np.errstate(over="ignore", invalid="ignore"):  # said in ``broken``
         difference = second - first
-    channels, page, pages = drawing.page_of(first if left.ref == right.ref else second, view)
+    shown, page, pages = drawing.page_of(first if left.ref == right.ref else second, view)
     signed = DisplayOptions(view.layout, scale="zero", palette="signed")
     return MapPair(
         layer=layer,
-        left=drawing.tiles(first, channels, view, second),
-        right=drawing.tiles(second, channels, view, first),
-        difference=drawing.tiles(difference, channels, signed),
+        left=drawing.tiles(first, shown, view, second),
+        right=drawing.tiles(second, shown, view, first),
+        difference=drawing.tiles(difference, shown, signed),
         largest=float(np.abs(extremes(difference)).max()),
         broken=float(broken(difference).mean()),
-        frozen=_frozen(settings, left.ref, right.ref, layer),
+        frozen=_frozen(left.ref, right.ref, layer, settings),
         channels=second.shape[2],
         pages=pages,
         page=page,
     )
 
 
-def channel(settings: Settings, look: ActivationRequest, layer: str, number: int) -> ChannelDetail:
+def inspect_channel(
+    look: ActivationRequest, layer: str, number: int, settings: Settings
+) -> ChannelDetail:
     """Look at one channel, large."""
-    maps = maps_at(settings, look, layer)
-    field = _fields(settings, look.ref)[layer]
-    return inspect_channel(maps, layer, number, field, loaded_model(settings, look.ref).size)
+    maps = compute_maps(look, layer, settings)
+    field = _fields(look.ref, settings)[layer]
+    return channels.inspect_channel(maps, layer, number, field, load_model(look.ref, settings).size)
 
 
-def numbers(settings: Settings, look: ActivationRequest) -> tuple[LayerStatistics, ...]:
+def measure_layers(look: ActivationRequest, settings: Settings) -> tuple[LayerStatistics, ...]:
     """Measure every spatial layer."""
-    found = loaded_model(settings, look.ref)
+    found = load_model(look.ref, settings)
     first = found.graph.spatial[0]  # the input: the very image that its maps are made of
-    return statistics_pass_of(found).numbers(maps_at(settings, look, first)[None])
+    return statistics_pass_of(found).numbers(compute_maps(look, first, settings)[None])
 
 
-def filters(
-    settings: Settings, ref: ModelRef, layer: str, view: DisplayOptions, of: int
+def draw_filters(
+    ref: ModelRef, layer: str, view: DisplayOptions, of: int, settings: Settings
 ) -> Filters:
     """Draw the kernels of the convolution at or before a layer."""
-    found = loaded_model(settings, ref)
+    found = load_model(ref, settings)
     bgr = backbone(found.backbone).mode == "caffe"
     return filters_at(layer_outputs_of(found).wiring, layer, view, of, bgr=bgr)
 
 
-def image(settings: Settings, look: ActivationRequest, layer: str, view: DisplayOptions) -> bytes:
+def render_png(
+    look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
+) -> bytes:
     """Draw one page as a PNG to keep."""
-    return drawing.image(maps_at(settings, look, layer), view)
+    return drawing.image(compute_maps(look, layer, settings), view)
 
 
-def values(settings: Settings, look: ActivationRequest, layer: str) -> bytes:
+def export_maps(look: ActivationRequest, layer: str, settings: Settings) -> bytes:
     """Return the maps as an NPZ file's bytes: ``maps``, float32 (height, width, channels)."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, maps=maps_at(settings, look, layer))
+    np.savez_compressed(buffer, maps=compute_maps(look, layer, settings))
     return buffer.getvalue()
 
 
-def strongest(
-    settings: Settings, paths: Sequence[Path], ref: ModelRef, layer: str
+def measure_images(
+    paths: Sequence[Path], ref: ModelRef, layer: str, settings: Settings
 ) -> tuple[Floats, tuple[str, ...]]:
     """Return each channel's highest and mean value in each image, float32 (2, n, channels).
 
     An image that cannot be read has NaN; the names of these are returned as well.
     """
-    found = loaded_model(settings, ref)
+    found = load_model(ref, settings)
     found.graph.check_spatial(layer)
     images, good, bad = [], [], []
     for place, path in enumerate(paths):
@@ -163,15 +168,15 @@ def strongest(
     return values, tuple(bad)
 
 
-def kept(settings: Settings) -> tuple[int, int]:
+def cache_usage(settings: Settings) -> tuple[int, int]:
     """Return how many bytes of maps are kept in this process, and the bound."""
-    store = _kept(settings.activation_bytes)
+    store = _cache(settings.activation_bytes)
     return store.bytes, store.bound
 
 
-def maps_at(settings: Settings, look: ActivationRequest, layer: str) -> Floats:
+def compute_maps(look: ActivationRequest, layer: str, settings: Settings) -> Floats:
     """Return a layer's maps for an image, computed from what is kept. Not to be written to."""
-    found = loaded_model(settings, look.ref)
+    found = load_model(look.ref, settings)
 
     def batch() -> Floats:
         data = read_bytes(look.path, look.path.name, settings.limits)
@@ -183,18 +188,18 @@ def maps_at(settings: Settings, look: ActivationRequest, layer: str) -> Floats:
         return found.prepare([decode(data, look.path.name, settings.limits)])
 
     image = (look.ref, look.sha256)
-    store = _kept(settings.activation_bytes) if look.sha256 else ActivationCache(0)
+    store = _cache(settings.activation_bytes) if look.sha256 else ActivationCache(0)
     return to_maps(compute_activations(found, layer, batch, image, store))
 
 
 @cache
-def _kept(bound: int) -> ActivationCache:
+def _cache(bound: int) -> ActivationCache:
     return ActivationCache(bound)
 
 
 @lru_cache(maxsize=8)
-def _fields(settings: Settings, ref: ModelRef) -> dict[str, ReceptiveField]:
-    found = loaded_model(settings, ref)
+def _fields(ref: ModelRef, settings: Settings) -> dict[str, ReceptiveField]:
+    found = load_model(ref, settings)
     fields = receptive_fields(layer_outputs_of(found).wiring)
     return {
         name: fields[layer_outputs_of(found).wiring.place[name]] for name in found.graph.spatial
@@ -202,8 +207,8 @@ def _fields(settings: Settings, ref: ModelRef) -> dict[str, ReceptiveField]:
 
 
 @lru_cache(maxsize=256)
-def _frozen(settings: Settings, left: ModelRef, right: ModelRef, layer: str) -> bool:
+def _frozen(left: ModelRef, right: ModelRef, layer: str, settings: Settings) -> bool:
     if left == right:
         return False
-    first, second = (layer_outputs_of(loaded_model(settings, ref)) for ref in (left, right))
+    first, second = (layer_outputs_of(load_model(ref, settings)) for ref in (left, right))
     return same_weights(first.wiring, second.wiring, layer)

@@ -1,29 +1,32 @@
-"""Asking a run's network, and ImageNet's beside it, about a whole part."""
+"""What the inference worker does for a page: predictions, explanations, whole splits.
+
+A page sends the name of a function of this module, or "module:function" of another one, with its
+arguments; see ``client``. Loaded models stay in this process.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from PIL.Image import Image
 
-from tlcore.datasets.dataset import Sample
 from tlcore.datasets.image_io import read
-from tlcore.errors import BadImage, RunError, WeightsMissing
+from tlcore.errors import BadImage, RunError, TLCoreError, WeightsMissing
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.judged import NOT_PREDICTED
 from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
 from tlcore.evaluation.predictions import ImagePredictions, evaluate, imagenet_ref, predict_split
 from tlcore.export.report import STEPS, write_report
 from tlcore.jobs import Progress
-from tlcore.models.gradcam import explain as explain_class
-from tlcore.models.model import LoadedModel, load_pretrained
-from tlcore.models.model import predict_many as answer_many
+from tlcore.models.model import LoadedModel, compute_logits, load_pretrained
 from tlcore.models.predictions import (
     BriefPrediction,
     Explanation,
@@ -33,158 +36,184 @@ from tlcore.models.predictions import (
     brief,
     softmax,
 )
-from tlcore.models.summary import shape_path as path_of
-from tlcore.settings import Settings
+from tlcore.models.summary import shape_path
+from tlcore.settings import Limits, Settings
 from tlcore.training.best_epoch import learned_from
 from tlcore.training.config import RunConfig
-from tlcore.training.cost import Cost, estimate_cost
-from tlcore.training.learning_rate import (
-    LearningRateScan,
-    find_learning_rate,
-    find_learning_rate_for,
-)
 from tlcore.training.store import load_run, run_info
-from tlcore.training.studies import LearningCurvePoint, compute_learning_curve, cross_validate
 from tlcore.training.transfer_model import load_run_model
 
+Result = TypeVar("Result")
+ExplanationRequest = tuple[ModelRef, int, str]  # model, class index, layer ("" for the last one)
 
-def predict_files(settings: Settings, run: str, paths: Sequence[Path]) -> ImagePredictions:
-    """Return the logits of a run's network for these files, and ImageNet's first class of each.
 
-    ImageNet is asked with the run's own backbone, size and geometry, where its 1000 classes can be
-    had in that size; each file is decoded once for both.
+def start_worker(parent: int, settings: Settings) -> int:
+    """Return this process's id, once TensorFlow is loaded; from now on it ends with ``parent``.
+
+    A server that is killed cannot end its worker, which would wait for ever.
+    """
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return os.getpid()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
+
+
+def predict(
+    image: Path, refs: Sequence[ModelRef], settings: Settings
+) -> tuple[Prediction | TLCoreError, ...]:
+    """Return each model's prediction for one image file, which is decoded once.
+
+    Where a model cannot be loaded, its error stands in the place of its prediction.
+
+    Raises:
+        BadImage: the file cannot be read.
+    """
+    start = time.perf_counter()
+    pixels = _read_image(image, settings)
+    decode = time.perf_counter() - start
+
+    def predict_one(model: LoadedModel) -> Prediction:
+        prediction = model.predict(pixels)
+        return replace(prediction, seconds=replace(prediction.seconds, decode=decode))
+
+    return tuple(_or_error(ref, predict_one, settings) for ref in refs)
+
+
+def explain(
+    image: Path, requests: Sequence[ExplanationRequest], settings: Settings
+) -> tuple[Explanation | TLCoreError, ...]:
+    """Return a Grad-CAM map for each request about one image file, which is decoded once.
+
+    Raises as ``predict``; other errors stand in the place of the map.
+    """
+    pixels = _read_image(image, settings)
+
+    def explain_one(index: int, layer: str, model: LoadedModel) -> Explanation:
+        return model.explain(pixels, index, layer)
+
+    return tuple(
+        _or_error(ref, partial(explain_one, index, layer), settings)
+        for ref, index, layer in requests
+    )
+
+
+def _or_error(
+    ref: ModelRef, use: Callable[[LoadedModel], Result], settings: Settings
+) -> Result | TLCoreError:
+    try:
+        return use(load_model(ref, settings))
+    except TLCoreError as error:
+        return error
+
+
+def _read_image(path: Path, settings: Settings) -> Image:
+    """Decode an image file, or return the one decoded last: a page has several requests for it."""
+    try:
+        state = path.stat()
+    except OSError:
+        return read(path, settings.limits)  # says what is wrong
+    return _decoded(path, state.st_mtime_ns, state.st_size, settings.limits)
+
+
+@lru_cache(maxsize=1)
+def _decoded(path: Path, changed: int, size: int, limits: Limits) -> Image:
+    return read(path, limits)
+
+
+def predict_batch(
+    images: Sequence[Path], refs: Sequence[ModelRef], settings: Settings
+) -> list[tuple[BriefPrediction, ...] | str]:
+    """Return the short predictions of several models for each image file, or why there is none.
+
+    Ask for a hundred or so at a time: other tasks wait meanwhile.
+    """
+    models = [load_model(ref, settings) for ref in refs]
+    return [
+        str(logits) if isinstance(logits, BadImage) else tuple(map(brief, map(softmax, logits)))
+        for logits in compute_logits(models, images, settings.limits)
+    ]
+
+
+def compute_shape_path(ref: ModelRef, classes: int, settings: Settings) -> ShapePath:
+    """Return the shapes from image to prediction, with a head of so many classes."""
+    model = load_model(ref, settings)
+    if not ref.run:
+        return shape_path(model, classes)
+    run = load_run(ref.run, settings)
+    return shape_path(
+        model, classes, pooling=run.info.config.pooling, unfrozen_from=learned_from(run)
+    )
+
+
+def predict_files(run: str, paths: Sequence[Path], settings: Settings) -> ImagePredictions:
+    """Return the logits of a run's model for these files, and ImageNet's first class of each.
+
+    ImageNet's model has the run's backbone, size and geometry, where its 1000 classes can be
+    had at that size; each file is decoded once for both.
     """
     info = run_info(run, settings)
-    own = loaded_model(settings, info.ref)
-    both = [own, *_imagenet(settings, info.config)]
+    own = load_model(info.ref, settings)
+    both = [own, *_imagenet_model(info.config, settings)]
     logits = np.full((len(paths), len(own.labels)), np.nan, np.float32)
     first = np.full(len(paths), NOT_PREDICTED, np.int64)
-    for place, told in enumerate(answer_many(both, paths, settings.limits)):
-        if isinstance(told, BadImage):
+    for place, row in enumerate(compute_logits(both, paths, settings.limits)):
+        if isinstance(row, BadImage):
             continue
-        logits[place] = told[0]
-        if len(told) > 1:
-            first[place] = told[1].argmax()
+        logits[place] = row[0]
+        if len(row) > 1:
+            first[place] = row[1].argmax()
     return ImagePredictions(logits, first)
 
 
-def evaluate_run(settings: Settings, run: str, part: str = "") -> Evaluation:
-    """Return the honest numbers of a run, its network loaded in this process. See ``review``."""
-    return evaluate(run, part, settings, partial(predict_files, settings, run))
-
-
-def _imagenet(settings: Settings, config: RunConfig) -> list[LoadedModel]:
-    """Return the network with ImageNet's classes, or none where it cannot be had."""
+def _imagenet_model(config: RunConfig, settings: Settings) -> list[LoadedModel]:
+    """Return the model with ImageNet's classes, or none where it cannot be had."""
     ref = imagenet_ref(config, settings)
-    return [] if ref is None else [loaded_model(settings, ref)]
+    return [] if ref is None else [load_model(ref, settings)]
 
 
-# A run's report: its network is asked what is not kept yet, then all is written down.
+def evaluate_run(settings: Settings, run: str, part: str = "") -> Evaluation:
+    """Return the evaluation of a run, its model loaded in this process."""
+    return evaluate(run, part, settings, partial(predict_files, run, settings=settings))
 
 
 def write_run_report(run: str, target: Path, settings: Settings, progress: Progress) -> None:
     """Write the report of a run. Raises as ``predict_split`` and ``write_report`` do."""
     progress(0, STEPS, "Asking the network about all images")
     evaluation = evaluate_run(settings, run)
-    judged = predict_split(run, evaluation.split, settings, partial(predict_files, settings, run))
+    ask = partial(predict_files, run, settings=settings)
+    judged = predict_split(run, evaluation.split, settings, ask)
     progress(1, STEPS, "Looking for labels that may be wrong")
-    suspects = _suspects(settings, run)
-    write_report(target, evaluation, judged, suspects, settings, progress)
+    write_report(target, evaluation, judged, _label_issues(run, settings), settings, progress)
 
 
-def _suspects(settings: Settings, run: str) -> LabelIssues | None:
-    """Return the doubted labels; None where the features are gone and cannot be had again."""
+def _label_issues(run: str, settings: Settings) -> LabelIssues | None:
+    """Return a run's label issues; None where the features are gone and cannot be computed."""
     try:
-        return find_label_issues(settings, run)
+        return find_label_issues(run, settings)
     except (RunError, WeightsMissing):
         return None
 
 
-# What the inference worker can be asked: each takes the settings first and returns a value.
+def load_model(ref: ModelRef, settings: Settings) -> LoadedModel:
+    """Return a model ready to predict; the latest ``settings.models_kept`` stay in memory.
 
-
-def wake(settings: Settings, parent: int) -> int:
-    """Return this process's id, once TensorFlow is loaded; from now on it ends with ``parent``.
-
-    A server that is killed cannot take its worker down, and the worker would wait for ever.
+    Raises:
+        UnknownName, BadConfig, WeightsMissing: as ``load_pretrained``.
+        RunError: as ``load_run_model``.
     """
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-    return os.getpid()
-
-
-def _leave_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(0)
-
-
-def predict(settings: Settings, path: Path, ref: ModelRef) -> Prediction:
-    loaded = loaded_model(settings, ref)
-    start = time.perf_counter()
-    image = read(path, settings.limits)
-    decoded = time.perf_counter() - start
-    answer = loaded.predict(image)
-    return replace(answer, seconds=replace(answer.seconds, decode=decoded))
-
-
-def explain(settings: Settings, image: Path, ref: ModelRef, index: int, layer: str) -> Explanation:
-    return explain_class(loaded_model(settings, ref), read(image, settings.limits), index, layer)
-
-
-def shape_path(settings: Settings, ref: ModelRef, classes: int) -> ShapePath:
-    if not ref.run:
-        return path_of(loaded_model(settings, ref), classes)
-    run = load_run(ref.run, settings)
-    pooling, unfrozen = run.info.config.pooling, learned_from(run)
-    return path_of(loaded_model(settings, ref), classes, pooling=pooling, unfrozen_from=unfrozen)
-
-
-def predict_many(
-    settings: Settings, images: Sequence[Path], refs: Sequence[ModelRef]
-) -> list[tuple[BriefPrediction, ...] | str]:
-    networks = [loaded_model(settings, ref) for ref in refs]
-    return [
-        str(logits) if isinstance(logits, BadImage) else tuple(map(brief, map(softmax, logits)))
-        for logits in answer_many(networks, images, settings.limits)
-    ]
-
-
-def run_cost(
-    settings: Settings, config: RunConfig, train: Sequence[Sample], val: Sequence[Sample]
-) -> Cost:
-    return estimate_cost(config, train, val, settings)
-
-
-def find_rate_of(
-    settings: Settings, config: RunConfig, classes: Sequence[str], train: Sequence[Sample]
-) -> LearningRateScan:
-    return find_learning_rate_for(config, classes, train, settings)
-
-
-def study(settings: Settings, name: str, run: str) -> Study:
-    return STUDIES[name](run, settings)
-
-
-Study = tuple[LearningCurvePoint, ...] | tuple[float, ...] | LearningRateScan
-STUDIES: Mapping[str, Callable[[str, Settings], Study]] = {
-    "enough": compute_learning_curve,
-    "folds": cross_validate,
-    "find_rate": find_learning_rate,
-}
-
-
-def loaded_model(settings: Settings, ref: ModelRef) -> LoadedModel:
-    """Return a loaded network; the latest ``settings.models_kept`` stay in memory."""
-    return _networks(settings)(ref)
+    return _models(settings)(ref)
 
 
 @cache
-def _networks(settings: Settings) -> Callable[[ModelRef], LoadedModel]:
-    return lru_cache(maxsize=settings.models_kept)(partial(load, settings=settings))
+def _models(settings: Settings) -> Callable[[ModelRef], LoadedModel]:
+    return lru_cache(maxsize=settings.models_kept)(partial(_load, settings=settings))
 
 
-def load(ref: ModelRef, settings: Settings) -> LoadedModel:
-    """Load a network of either kind."""
-    if not ref.run:
-        return load_pretrained(ref, settings)
-    return load_run_model(ref.run, settings)
+def _load(ref: ModelRef, settings: Settings) -> LoadedModel:
+    if ref.run:
+        return load_run_model(ref.run, settings)
+    return load_pretrained(ref, settings)

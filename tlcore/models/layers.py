@@ -137,10 +137,36 @@ class Graph:
         self.check_spatial(name)
         return self.to(name)
 
+    def to_ends(self, name: str) -> keras.Model:
+        """Return the network that ends at that layer and at its own end. Raises as to_spatial."""
+        self.check_spatial(name)
+        return keras.Model(self.input, [self.outputs[name], list(self.outputs.values())[-1]])
+
     def check_spatial(self, name: str) -> None:
         """Raise UnknownName unless there is such a layer and its output is a stack of maps."""
         if name not in self.spatial:
             raise UnknownName.of("layer with a spatial output", name, self.spatial)
+
+
+ENDS = (
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.Flatten,
+)
+
+
+def bottleneck_layer(opened: Graph) -> str:
+    """Return the layer whose maps a head, or ImageNet's top, begins with.
+
+    It is the one before the last global pooling or flattening (a squeeze-and-excitation block
+    pools too, but earlier); of a network that ends in maps, its last.
+    """
+    names = list(opened.outputs)
+    ends = [place for place, name in enumerate(names) if isinstance(opened.layers[name], ENDS)]
+    spatial = set(opened.spatial)
+    if not ends or names[-1] in spatial:
+        return [name for name in names if name in spatial][-1]
+    return [name for name in names[: ends[-1]] if name in spatial][-1]
 
 
 def graph(model: keras.Model) -> Graph:

@@ -1,4 +1,4 @@
-"""A network ready to answer: from images to logits, probabilities and feature maps."""
+"""A model ready to predict: images in, predictions, activations and explanations out."""
 
 from __future__ import annotations
 
@@ -11,26 +11,34 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
-from PIL.Image import Image
+from PIL import ImageOps
+from PIL.Image import Image, fromarray
 
+from tlcore.datasets.colour import to_rgb
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
-from tlcore.errors import BadImage
+from tlcore.errors import BadImage, UnknownName
 from tlcore.models.build import build, preprocessing
 from tlcore.models.catalog import backbone
+from tlcore.models.gradcam import compute_cam
 from tlcore.models.imagenet import imagenet_classes
-from tlcore.models.layers import Graph, graph
+from tlcore.models.layers import Graph, bottleneck_layer, graph, summarize
 from tlcore.models.predictions import (
+    Explanation,
     FeatureMaps,
     Floats,
     ModelRef,
     Prediction,
     Seconds,
+    Summary,
+    expand_sigmoid,
     softmax,
-    two_sided,
 )
 from tlcore.settings import Limits, Settings
+
+ImageSource = str | Path | Image | npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,17 +73,26 @@ class LoadedModel:
         return graph(self.model)
 
     def prepare(self, images: Sequence[Image]) -> Floats:
-        """Return the network's input, float32 (n, size, size, 3), in its own range."""
+        """Return the model's input, float32 (n, size, size, 3), in its own range."""
         pixels = np.stack([fit(image, self.size, self.fit) for image in images])
         return preprocess(pixels, self.backbone)
 
-    def predict(self, image: Image) -> Prediction:
-        """Answer for one image of any size, mode RGB."""
-        forward = self.forward
+    def predict(self, image: ImageSource) -> Prediction:
+        """Predict one image: a file's path, a PIL image or uint8 pixels (height, width, 3), RGB.
+
+        For many files and several models at once see ``compute_logits``.
+
+        Raises:
+            BadImage: it cannot be read.
+        """
         start = time.perf_counter()
-        batch = self.prepare([image])
+        opened = open_image(image)
+        decoded = time.perf_counter()
+        forward = self.forward
+        compiled = time.perf_counter()
+        batch = self.prepare([opened])
         prepared = time.perf_counter()
-        logits = two_sided(forward(batch).numpy())[0]
+        logits = expand_sigmoid(forward(batch).numpy())[0]
         done = time.perf_counter()
         return Prediction(
             probabilities=softmax(logits),
@@ -86,21 +103,62 @@ class LoadedModel:
             note=self.note,
             size=self.size,
             fit=self.fit,
-            seconds=Seconds(prepare=prepared - start, network=done - prepared),
+            seconds=Seconds(
+                decode=decoded - start, prepare=prepared - compiled, network=done - prepared
+            ),
         )
 
-    def feature_maps(self, image: Image, layer: str) -> FeatureMaps:
-        """Return what a layer with a spatial output makes of one image, for keeps.
+    def activations(self, image: ImageSource, layer: str) -> FeatureMaps:
+        """Return what a layer with a spatial output computes for one image.
 
-        These are plain Keras' own values, to the bit. A look that must be quick goes through
-        ``activations.extract``, where TensorFlow fuses convolution and normalisation: the same to
-        about one part in a million.
+        These are plain Keras' own values, to the bit. ``activations.extract`` is faster: there
+        TensorFlow fuses convolution and normalisation, equal to about one part in a million.
 
         Raises:
-            UnknownName: no such layer, or its output is no stack of maps.
+            UnknownName: no such layer, or its output is not (height, width, channels).
+            BadImage: the image cannot be read.
         """
-        maps = self.graph.to_spatial(layer)(self.prepare([image]), training=False)
+        model = self.graph.to_spatial(layer)
+        maps = model(self.prepare([open_image(image)]), training=False)
         return FeatureMaps(layer, np.asarray(maps[0]), self.source, self.note)
+
+    def explain(self, image: ImageSource, index: int | None = None, layer: str = "") -> Explanation:
+        """Return a Grad-CAM map: the places of an image that speak for a class.
+
+        Args:
+            image: as for ``predict``.
+            index: of the class; the most probable one by default.
+            layer: any with a spatial output; the last one by default.
+
+        Raises:
+            UnknownName: no such class, or no such layer with a spatial output.
+            BadImage: the image cannot be read.
+        """
+        start = time.perf_counter()
+        batch = self.prepare([open_image(image)])
+        if index is None:
+            index = int(expand_sigmoid(self.forward(batch).numpy())[0].argmax())
+        if not 0 <= index < len(self.labels):
+            raise UnknownName.of("class", str(index), self.labels)
+        name = layer or bottleneck_layer(self.graph)
+        cam, logits = compute_cam(self.graph.to_ends(name), batch, index)
+        return Explanation(
+            cam=cam,
+            index=index,
+            label=self.labels[index],
+            wnid=self.wnids[index] if self.wnids else "",
+            probability=float(softmax(expand_sigmoid(logits))[0, index]),
+            layer=name,
+            source=self.source,
+            note=self.note,
+            size=self.size,
+            fit=self.fit,
+            seconds=time.perf_counter() - start,
+        )
+
+    def summary(self) -> Summary:
+        """Return the model's layers and parameters, as ``model.summary()`` of Keras has them."""
+        return summarize(self.model)
 
 
 def load_pretrained(ref: ModelRef, settings: Settings) -> LoadedModel:
@@ -117,6 +175,24 @@ def load_pretrained(ref: ModelRef, settings: Settings) -> LoadedModel:
         source="random" if ref.random else "imagenet",
         note=note,
     )
+
+
+def open_image(image: ImageSource) -> Image:
+    """Return an upright RGB image of any size; a PIL image of mode RGB as it is.
+
+    Raises:
+        BadImage: the file cannot be read, or pixels are not uint8 (height, width, 3).
+    """
+    if isinstance(image, Image):
+        return to_rgb(ImageOps.exif_transpose(image))
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise BadImage(
+                "Expected pixels uint8 (height, width, 3), RGB. Received "
+                f"{image.dtype} {image.shape}."
+            )
+        return fromarray(image)
+    return read(Path(image), Limits())
 
 
 def preprocess(pixels: np.ndarray, name: str) -> Floats:
@@ -141,7 +217,7 @@ Inputs = tuple[Floats, ...]  # one for each network, (size, size, 3) in its own 
 Answers = tuple[Floats, ...]  # one for each network, logits float32 (classes,)
 
 
-def predict_many(
+def compute_logits(
     networks: Sequence[LoadedModel], paths: Sequence[Path], limits: Limits
 ) -> Iterator[Answers | BadImage]:
     """Yield each image's logits by every network, or why it cannot be read, in order.
@@ -191,4 +267,4 @@ def _logits(network: LoadedModel, inputs: Sequence[Floats]) -> Floats:
     batch = np.zeros((rows, network.size, network.size, 3), np.float32)
     for place, pixels in enumerate(inputs):
         batch[place] = pixels
-    return two_sided(network.forward(batch).numpy()[: len(inputs)])
+    return expand_sigmoid(network.forward(batch).numpy()[: len(inputs)])

@@ -122,7 +122,7 @@ class FeatureMaps:
 # From logits to probabilities. No Keras here.
 
 
-def two_sided(logits: Floats) -> Floats:
+def expand_sigmoid(logits: Floats) -> Floats:
     """Return (n, classes) logits; a sigmoid unit z becomes (0, z), whose softmax is the same."""
     if logits.shape[1] > 1:
         return logits

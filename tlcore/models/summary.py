@@ -13,31 +13,12 @@ import tensorflow as tf
 
 from tlcore.models.build import POOLINGS, add_head, architecture
 from tlcore.models.catalog import backbone, units
-from tlcore.models.layers import Graph, graph
+from tlcore.models.layers import bottleneck_layer, graph
 from tlcore.models.model import LoadedModel
 from tlcore.models.predictions import Head, Layer, ShapePath
 
-ENDS = (
-    keras.layers.GlobalAveragePooling2D,
-    keras.layers.GlobalMaxPooling2D,
-    keras.layers.Flatten,
-)
 IMAGENET = 1000  # classes of a network with its top
 TIMES = 5  # forward passes that are timed
-
-
-def bottleneck(opened: Graph) -> str:
-    """Return the layer whose maps a head, or ImageNet's top, begins with.
-
-    It is the one before the last global pooling or flattening (a squeeze-and-excitation block
-    pools too, but earlier); of a network that ends in maps, its last.
-    """
-    names = list(opened.outputs)
-    ends = [place for place, name in enumerate(names) if isinstance(opened.layers[name], ENDS)]
-    spatial = set(opened.spatial)
-    if not ends or names[-1] in spatial:
-        return [name for name in names if name in spatial][-1]
-    return [name for name in names[: ends[-1]] if name in spatial][-1]
 
 
 def shape_path(
@@ -52,7 +33,7 @@ def shape_path(
         unfrozen_from: first layer of the body that the run has fine-tuned; "" for none.
     """
     opened = network.graph
-    last = bottleneck(opened)
+    last = bottleneck_layer(opened)
     names = list(opened.outputs)
     body = [opened.layers[name] for name in names[: names.index(last) + 1]]
     shape = _shape(opened.outputs[last])
@@ -106,7 +87,7 @@ def _top(network: LoadedModel, last: str) -> tuple[Layer, ...]:
         if not row.any_size_with_top and network.size != row.size:
             return ()  # with its top this network takes no other size than its own
         whole = graph(architecture(row, network.size, top=True))
-        last = bottleneck(whole)
+        last = bottleneck_layer(whole)
     names = list(whole.outputs)
     return tuple(
         Layer(

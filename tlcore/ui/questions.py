@@ -22,6 +22,7 @@ from tlcore.activations.values import (
     MapPair,
 )
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample, dataset_hash
+from tlcore.errors import TLCoreError
 from tlcore.evaluation.evaluation import Evaluation, compute_evaluation
 from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.predictions import (
@@ -60,7 +61,10 @@ def shape_path(ref: ModelRef, classes: int, settings: Settings) -> ShapePath:
 
 @st.cache_data(show_spinner=False, max_entries=KEPT)
 def _predict(sha: str, ref: ModelRef, _sample: Sample, _settings: Settings) -> Prediction:
-    return inference(_settings).predict(_sample.path, ref)
+    found: Prediction | TLCoreError = inference(_settings).ask("predict", _sample.path, [ref])[0]
+    if isinstance(found, TLCoreError):
+        raise found
+    return found
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
@@ -72,12 +76,17 @@ def _explain(
     _sample: Sample,
     _settings: Settings,
 ) -> Explanation:
-    return inference(_settings).explain(_sample.path, ref, index, layer)
+    found: Explanation | TLCoreError
+    [found] = inference(_settings).ask("explain", _sample.path, [(ref, index, layer)])
+    if isinstance(found, TLCoreError):
+        raise found
+    return found
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _shape_path(ref: ModelRef, classes: int, _settings: Settings) -> ShapePath:
-    return inference(_settings).shape_path(ref, classes)
+    path: ShapePath = inference(_settings).ask("compute_shape_path", ref, classes)
+    return path
 
 
 def waiting(settings: Settings) -> AbstractContextManager[None]:
@@ -117,7 +126,7 @@ def map_page(
     asked = (look, layer, view)
     following = (look, then, replace(view, page=0)) if then else None
     with waiting(settings):
-        found: MapPage = _drawn("map_page", repr(asked), asked, settings, following)
+        found: MapPage = _drawn("draw_maps", repr(asked), asked, settings, following)
     return found
 
 
@@ -130,14 +139,14 @@ def pair_page(
 ) -> MapPair:
     """Return the same channels of two looks, and their difference."""
     asked = (left, right, layer, view)
-    found: MapPair = _drawn("pair_page", repr(asked), asked, settings)
+    found: MapPair = _drawn("draw_comparison", repr(asked), asked, settings)
     return found
 
 
 def channel(look: ActivationRequest, layer: str, number: int, settings: Settings) -> ChannelDetail:
     """Return one channel, large; numbered from 0."""
     asked = (look, layer, number)
-    found: ChannelDetail = _drawn("channel", repr(asked), asked, settings)
+    found: ChannelDetail = _drawn("inspect_channel", repr(asked), asked, settings)
     return found
 
 
@@ -146,31 +155,31 @@ def filters(
 ) -> Filters:
     """Return the kernels of the convolution at or before a layer, drawn."""
     asked = (ref, layer, view, of)
-    found: Filters = _drawn("filters", repr(asked), asked, settings)
+    found: Filters = _drawn("draw_filters", repr(asked), asked, settings)
     return found
 
 
 def numbers(look: ActivationRequest, settings: Settings) -> tuple[LayerStatistics, ...]:
     """Return every spatial layer in numbers."""
-    found: tuple[LayerStatistics, ...] = _drawn("numbers", repr(look), (look,), settings)
+    found: tuple[LayerStatistics, ...] = _drawn("measure_layers", repr(look), (look,), settings)
     return found
 
 
 def image(look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings) -> bytes:
     """Return a page as a PNG to keep. Asked when it is downloaded, and not kept."""
-    found: bytes = inference(settings).ask(f"{ROOM}:image", look, layer, view)
+    found: bytes = inference(settings).ask(f"{ROOM}:render_png", look, layer, view)
     return found
 
 
 def values(look: ActivationRequest, layer: str, settings: Settings) -> bytes:
     """Return a layer's maps as an NPZ file. Asked when it is downloaded, and not kept."""
-    found: bytes = inference(settings).ask(f"{ROOM}:values", look, layer)
+    found: bytes = inference(settings).ask(f"{ROOM}:export_maps", look, layer)
     return found
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _places(key: str, _ref: ModelRef, _settings: Settings) -> Any:
-    return inference(_settings).ask(f"{ROOM}:places", _ref)
+    return inference(_settings).ask(f"{ROOM}:list_layers", _ref)
 
 
 @st.cache_data(show_spinner=False, max_entries=PAGES)
@@ -183,7 +192,7 @@ def _drawn(
 ) -> Any:
     answer = inference(_settings).ask(f"{ROOM}:{task}", *_asked)
     if _following:
-        inference(_settings).ahead(f"{ROOM}:{task}", *_following)
+        inference(_settings).ask_ahead(f"{ROOM}:{task}", *_following)
     return answer
 
 

@@ -58,7 +58,7 @@ def trust(info: RunInfo, settings: Settings) -> None:
 def _measured(ref: ModelRef, _info: RunInfo, _settings: Settings) -> Calibration | None:
     samples = draw_stratified(judged_by(_info), MOST, _info.config.seed)
     classes = load_run(ref.run, _settings).classes
-    answers = inference(_settings).predict_many([s.path for s in samples], [ref])
+    answers = inference(_settings).ask("predict_batch", [s.path for s in samples], [ref])
     told = [
         (answer[0].probability, classes[answer[0].index] == sample.label)
         for sample, answer in zip(samples, answers, strict=True)

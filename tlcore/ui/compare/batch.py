@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -140,7 +141,7 @@ def _ask_next(job: Job, question: Question, settings: Settings) -> None:
     part = [sample for sample in missing if job.lacking(sample, question) == lacking][: job.chunk]
     here = [sample for sample in part if is_unchanged(sample)]
     began = time.monotonic()
-    rows = inference(settings).predict_many([s.path for s in here], lacking) if here else []
+    rows = _predict([s.path for s in here], lacking, settings) if here else []
     job.seconds += time.monotonic() - began
     job.asked += len(here)
     for sample in set(part) - set(here):
@@ -153,6 +154,14 @@ def _ask_next(job: Job, question: Question, settings: Settings) -> None:
             job.refused[sample.sha256] = row
         else:
             job.briefs |= {(sample.sha256, r): b for r, b in zip(lacking, row, strict=True)}
+
+
+def _predict(
+    paths: Sequence[Path], refs: Sequence[ModelRef], settings: Settings
+) -> list[tuple[BriefPrediction, ...] | str]:
+    rows: list[tuple[BriefPrediction, ...] | str]
+    rows = inference(settings).ask("predict_batch", paths, refs)
+    return rows
 
 
 def _stop(job: Job) -> None:

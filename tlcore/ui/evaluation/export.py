@@ -210,7 +210,7 @@ def _scripts(info: RunInfo, settings: Settings) -> None:
         for ending, (words, mime) in SCRIPTS.items():
             st.download_button(
                 words,
-                partial(worker.ask, "tlcore.inference.client:script", info.id, ending),
+                partial(worker.ask, "tlcore.export.script:render_script", info.id, ending),
                 f"{info.id}{ending}",
                 mime,
                 key=f"take{ending}",

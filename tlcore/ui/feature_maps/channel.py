@@ -127,7 +127,7 @@ def _working(found: TopImages, ref: ModelRef, layer: str, number: int, settings:
     """One part at each tick, so that the page answers in between and a stop is at once."""
     with boundary():
         found.step(
-            lambda paths: inference(settings).ask(f"{ROOM}:strongest", list(paths), ref, layer)
+            lambda paths: inference(settings).ask(f"{ROOM}:measure_images", list(paths), ref, layer)
         )
         st.progress(found.done / len(found.samples), f"{found.done} of {len(found.samples)} images")
         stopped = st.button("Stop", icon=":material/stop:", key="excite-stop")

@@ -114,7 +114,12 @@ def ask(planned: Planned, settings: Settings) -> Future[Cost]:
     """Ask for a run's cost; what this session asked before and has not begun is dropped."""
     client, config = inference(settings), _plain(planned.config)
     before = st.session_state.get(MINE)
-    asked = probes().ask(planned.key, lambda: client.run_cost(config, planned.train, planned.val))
+    asked = probes().ask(
+        planned.key,
+        lambda: client.ask(
+            "tlcore.training.cost:estimate_cost", config, planned.train, planned.val
+        ),
+    )
     if isinstance(before, Future) and before is not asked:
         before.cancel()
     st.session_state[MINE] = asked
@@ -200,7 +205,11 @@ def _rates(
     recipe: str, _planned: Planned, _classes: Sequence[str], _settings: Settings
 ) -> LearningRateScan:
     """Work it out, once for each recipe."""
-    return inference(_settings).find_rate(_planned.config, _classes, _planned.train)
+    task = "tlcore.training.learning_rate:find_learning_rate_for"
+    found: LearningRateScan = inference(_settings).ask(
+        task, _planned.config, _classes, _planned.train
+    )
+    return found
 
 
 def _words(config: RunConfig) -> str:
@@ -223,7 +232,11 @@ def _use(rate: float) -> None:
 
 ENOUGH, FOLDS, STUDIES_RATE = "Enough images?", "How sure is it?", "Which learning rate?"
 BACKBONE = "Which backbone?"
-TASKS = {ENOUGH: "enough", FOLDS: "folds", STUDIES_RATE: "find_rate"}
+TASKS = {
+    ENOUGH: "tlcore.training.studies:compute_learning_curve",
+    FOLDS: "tlcore.training.studies:cross_validate",
+    STUDIES_RATE: "tlcore.training.learning_rate:find_learning_rate",
+}
 HELP = {
     ENOUGH: "Accuracy with fewer images, five times each, all with the same number of steps. "
     "Still rising: bring more.",
@@ -257,7 +270,7 @@ def run_studies(run: Run, settings: Settings) -> None:
 @st.cache_data(show_spinner=False, max_entries=50)
 def answer_of(task: str, run: str, _settings: Settings) -> object:
     """Return the answer of one of the studies for a run; it is worked out once."""
-    return inference(_settings).study(task, run)
+    return inference(_settings).ask(task, run)
 
 
 def _draw(asked: str, found: object) -> None:
