@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from tlcore.ui.shell import COMPARE, TUNE, UPLOAD, boundary, next_steps, page
+from tlcore.ui.shell import COMPARE, FINE_TUNE, UPLOAD, boundary, next_steps, page
 from tlcore.ui.upload.import_form import import_form, last_report
 from tlcore.ui.upload.view import dataset_view
 
@@ -12,4 +12,4 @@ with page(UPLOAD) as settings:
     last_report()
     st.subheader("Your datasets", anchor=False)
     dataset_view(settings)
-    next_steps(COMPARE, TUNE)
+    next_steps(COMPARE, FINE_TUNE)

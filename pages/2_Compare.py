@@ -1,4 +1,4 @@
-"""One image, two minds: ImageNet's 1000 classes beside the classes of a head of one's own."""
+"""What ImageNet's network and a head of one's own predict for the same image."""
 
 import streamlit as st
 
@@ -8,18 +8,18 @@ from tlcore.ui.compare.gradcam import look_options, why_heads, why_networks
 from tlcore.ui.compare.quick_train import quick_train
 from tlcore.ui.compare.shapes import shapes_view
 from tlcore.ui.compare.sides import VIEWS, Sides, left_side, right_side
-from tlcore.ui.components.dataset_picker import open_set
+from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import show_seen
 from tlcore.ui.components.image_picker import image_picker
-from tlcore.ui.shell import COMPARE, MAPS, TUNE, boundary, next_steps, page
+from tlcore.ui.shell import COMPARE, FEATURE_MAPS, FINE_TUNE, boundary, next_steps, page
 from tlcore.ui.state import Choice, chosen
 from tlcore.ui.theme import colours
 from tlcore.ui.widgets import segments
 
 with page(COMPARE) as settings:
     sample = image_picker(settings)
-    dataset = open_set(chosen(Choice.SET), settings)
-    view = segments("What to see", list(VIEWS), Choice.VIEW, words=lambda name: VIEWS[name])
+    dataset = open_dataset(chosen(Choice.DATASET), settings)
+    view = segments("What to see", list(VIEWS), Choice.COMPARE_VIEW, words=lambda name: VIEWS[name])
     image, left, right = st.columns([4, 5, 5], gap="medium")
 
     networks, runs, answers = [], [], []
@@ -55,4 +55,4 @@ with page(COMPARE) as settings:
             shapes_view(sample, networks[0], head, len(dataset.classes), settings)
         if answers:
             table(answers[0])
-    next_steps(MAPS, TUNE)
+    next_steps(FEATURE_MAPS, FINE_TUNE)

@@ -2,10 +2,10 @@
 
 from tlcore.ui.components.image_picker import image_picker
 from tlcore.ui.feature_maps.view import layer_view, network_picker
-from tlcore.ui.shell import COMPARE, MAPS, TUNE, next_steps, page
+from tlcore.ui.shell import COMPARE, FEATURE_MAPS, FINE_TUNE, next_steps, page
 
-with page(MAPS) as settings:
+with page(FEATURE_MAPS) as settings:
     sample = image_picker(settings)
     if ref := network_picker(settings):
         layer_view(sample, ref, settings)
-    next_steps(COMPARE, TUNE)
+    next_steps(COMPARE, FINE_TUNE)

@@ -3,11 +3,11 @@
 from tlcore.ui.fine_tune.form import run_form
 from tlcore.ui.fine_tune.run import run_view
 from tlcore.ui.fine_tune.run_list import other_runs
-from tlcore.ui.shell import TUNE, boundary, page
+from tlcore.ui.shell import FINE_TUNE, boundary, page
 from tlcore.ui.state import Choice, chosen
 
-with page(TUNE) as settings:
-    watched = chosen(Choice.WATCHED)
+with page(FINE_TUNE) as settings:
+    watched = chosen(Choice.RUN)
     with boundary():
         if watched:
             run_view(watched, settings)

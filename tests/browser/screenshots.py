@@ -44,9 +44,9 @@ def _look(server: Server, run: str) -> None:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         tab = Tab(browser.new_context(viewport=SIZE, color_scheme="light").new_page(), server)
         for name, path in {
-            "upload": f"/Upload?set={SAMPLE_NAME}",
-            "compare": f"/Compare?set={SAMPLE_NAME}&run={run}",
-            "feature_maps": f"/Feature_maps?set={SAMPLE_NAME}",
+            "upload": f"/Upload?dataset={SAMPLE_NAME}",
+            "compare": f"/Compare?dataset={SAMPLE_NAME}&run={run}",
+            "feature_maps": f"/Feature_maps?dataset={SAMPLE_NAME}",
             "fine_tune": f"/Fine_tune?run={run}",
         }.items():
             tab.open(path)

@@ -52,7 +52,7 @@ def test_a_batch_stops_a_row_opens_its_image_and_the_camera_brings_one(
 ) -> None:
     """398 images are more than one can answer before Stop is clicked."""
     import_dataset("insects", from_folder(shared / "datasets" / "hymenoptera"), real)
-    tab.open("/Compare?set=insects&view=many")
+    tab.open("/Compare?dataset=insects&view=many")
     tab.page.get_by_role("button", name="Answer 398 images").click()
     tab.page.get_by_text("of 398 images · about").wait_for()  # the first chunk has come back
     main = tab.page.get_by_test_id("stMainBlockContainer")

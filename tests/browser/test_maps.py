@@ -9,7 +9,7 @@ from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
 from tlcore.settings import Settings
 
 BASE = "/Feature_maps?backbone=MobileNet-0.25&size=128"
-START = f"/Feature_maps?set={SAMPLE_NAME}"
+START = f"/Feature_maps?dataset={SAMPLE_NAME}"
 
 
 def test_keys_clicks_and_a_link_lead_through_the_layers(tab: Tab, real: Settings) -> None:

@@ -38,7 +38,7 @@ def test_the_opened_run_stays_through_views_datasets_and_pages(
 ) -> None:
     page = tab.page
     for run in runs:
-        tab.open(f"/Compare?set={PATCHES.replace(' ', '+')}&backbone=MobileNet-0.25&run={run}")
+        tab.open(f"/Compare?dataset={PATCHES.replace(' ', '+')}&backbone=MobileNet-0.25&run={run}")
         page.get_by_text("ahead of the next").nth(1).wait_for()
         page.get_by_role("combobox", name="Run").first.click()
         options = page.get_by_role("option").all_inner_texts()
@@ -56,7 +56,7 @@ def test_the_opened_run_stays_through_views_datasets_and_pages(
         tab.choose("Dataset", OTHER)
         assert f"run={run}" in page.url
         page.get_by_text("This head knows only blue and green.").wait_for()
-        tab.open(f"/Feature_maps?set={PATCHES.replace(' ', '+')}&run={run}&network=head")
+        tab.open(f"/Feature_maps?dataset={PATCHES.replace(' ', '+')}&run={run}&network=head")
         page.get_by_text("channels, each").wait_for()
         before = page.url
         page.keyboard.press("n")

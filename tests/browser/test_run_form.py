@@ -15,7 +15,7 @@ from tlcore.training.store import run_info
 
 def test_from_the_cost_to_a_rate_that_was_found(tab: Tab, real: Settings, tmp_path: Path) -> None:
     import_dataset("priced", from_folder(write_patches(tmp_path / "set")), real)
-    tab.open("/Fine_tune?set=priced")
+    tab.open("/Fine_tune?dataset=priced")
     tab.choose("Dataset", "priced")
     tab.choose("Backbone", "MobileNet-0.25")
     tab.choose("Input size", "96 × 96")

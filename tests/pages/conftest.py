@@ -20,6 +20,7 @@ from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
 from tlcore.ui import services
+from tlcore.ui.state import LOADED
 
 PAGES = {
     "Home": "app.py",
@@ -133,6 +134,7 @@ def opened() -> Opened:
         at = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=90)
         if PAGES[name] != "app.py":
             at.switch_page(PAGES[name])
+        at.session_state[LOADED] = True  # as after the first page: the address is written
         for key, value in query.items():
             at.query_params[key] = value
         return at.run()

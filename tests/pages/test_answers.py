@@ -35,7 +35,7 @@ def test_the_network_recognises_the_sample(opened: Opened, lasting_workspace: Se
 
 def test_more_bars_another_size_and_geometry(opened: Opened, lasting_workspace: Settings) -> None:
     at = opened("Compare")
-    at.slider(key="select-top").set_value(12).run()
+    at.slider(key="select-top_classes").set_value(12).run()
     at.selectbox(key="select-size").set_value("160").run()
     names, _ = bars(at)
     assert len(names) == 12

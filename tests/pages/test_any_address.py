@@ -49,7 +49,7 @@ def test_a_page_opens_whatever_its_address_says(
 ) -> None:
     """What is looked at, by itself; then everything else at once, with the run's own network."""
     address = PAGES[name].address
-    good = {query: value for query, value in (("set", SET), ("run", run)) if query in address}
+    good = {query: value for query, value in (("dataset", SET), ("run", run)) if query in address}
     for query in good:
         at = opened(name, **good | {query: value})
         assert not at.exception, (query, at.exception)
@@ -64,8 +64,8 @@ def test_a_page_opens_whatever_its_address_says(
 
 
 def test_more_than_there_is_of_anything_is_the_last(opened: Opened, run: str) -> None:
-    most = dict.fromkeys(("page", "channel", "k"), "9" * 18)
-    at = opened("Feature maps", set=SET, run=run, network="head", **most)
+    most = dict.fromkeys(("page", "channel", "top"), "9" * 18)
+    at = opened("Feature maps", dataset=SET, run=run, network="head", **most)
     assert not at.exception
     assert not at.error
     assert "data-pick" in maps_of(at)

@@ -55,7 +55,7 @@ def charts(at: AppTest) -> list[list[str]]:
 
 
 def test_both_answers_the_threshold_and_the_path(opened: Opened, run: str) -> None:
-    at = opened("Compare", set=SET, run=run, k="7")
+    at = opened("Compare", dataset=SET, run=run, top="7")
     assert not at.exception
     imagenet, head = charts(at)
     assert len(imagenet) == 7
@@ -68,21 +68,21 @@ def test_both_answers_the_threshold_and_the_path(opened: Opened, run: str) -> No
 
 
 def test_switching_the_pooling_shows_what_it_costs(opened: Opened, run: str) -> None:
-    at = opened("Compare", set=SET, run=run)
+    at = opened("Compare", dataset=SET, run=run)
     assert "1,281 parameters" in html_of(at)  # 1280 weights and a bias of one sigmoid unit
     at.button_group(key="select-pooling").set_value("flatten").run()
     assert f"{7 * 7 * 1280 + 1:,} parameters" in html_of(at)
-    at.button_group(key="select-path").set_value("head").run()
+    at.button_group(key="select-shapes_of").set_value("head").run()
     assert "1 × 1 × 256" in html_of(at)  # the run's own network at 32 pixels
 
 
 def test_a_link_restores_the_reason_of_a_class(opened: Opened, run: str) -> None:
     address = {"set": SET, "run": run, "view": "why", "backbone": "MobileNet-0.5", "size": "160"}
-    at = opened("Compare", **address, **{"class": "207", "own": "0"})
+    at = opened("Compare", **address, **{"class": "207", "head_class": "0"})
     assert not at.exception
     assert at.selectbox(key="select-backbone").value == "MobileNet-0.5"
     assert at.selectbox(key="select-class").value == "207"
-    assert at.selectbox(key="select-own_class").value == "0"
+    assert at.selectbox(key="select-head_class").value == "0"
     assert "golden retriever" in texts(at)
     assert texts(at).count("Grad-CAM of") == 2
     assert "5 × 5 places" in texts(at)
@@ -92,7 +92,7 @@ def test_a_link_restores_the_reason_of_a_class(opened: Opened, run: str) -> None
 
 
 def test_two_backbones_at_once(opened: Opened, run: str) -> None:
-    at = opened("Compare", set=SET, run=run, second="MobileNet-0.25")
+    at = opened("Compare", dataset=SET, run=run, second="MobileNet-0.25")
     assert not at.exception
     assert len(charts(at)) == 3
 
@@ -119,7 +119,7 @@ def test_its_percentages_are_measured_on_a_fair_draw(
 
 
 def test_many_images_from_start_to_table(opened: Opened, run: str) -> None:
-    at = opened("Compare", set=SET, run=run, view="many")
+    at = opened("Compare", dataset=SET, run=run, view="many")
     at.button(key="many-start").click().run()
     assert not at.exception
     for _ in range(3):
@@ -135,7 +135,9 @@ def test_many_images_from_start_to_table(opened: Opened, run: str) -> None:
     assert len(at.get("download_button")) == 2
 
 
-@pytest.mark.parametrize("query", ["view", "k", "class", "own", "second", "also", "size", "fit"])
+@pytest.mark.parametrize(
+    "query", ["view", "top", "class", "head_class", "second", "heads", "size", "fit"]
+)
 def test_a_link_to_what_is_not_offered_opens(
     query: str, opened: Opened, workspace: Settings
 ) -> None:

@@ -264,9 +264,9 @@ def test_every_view_of_a_damaged_dataset_says_what_is_wrong_and_stays_with_it(
     broken = damaged.find(file, rotated(file, SET_FILES.index(file) + SET_VIEWS.index(view)))
     at = look(view, damaged.settings, opened, monkeypatch, FINISHED, broken.name)
     if view == "Fine-tune":  # its address does not name the dataset
-        at.selectbox(key="select-set").set_value(broken.name).run()
+        at.selectbox(key="select-dataset").set_value(broken.name).run()
         assert not at.exception
-    assert at.selectbox(key="select-set").value == broken.name
+    assert at.selectbox(key="select-dataset").value == broken.name
     if is_named(file, broken.kind):
         assert file in texts(at).replace("\\", "")
         assert view == "Fine-tune" or broken.name in at.query_params["set"]
@@ -307,7 +307,7 @@ def test_a_large_split_that_is_damaged_within_silences_its_own_run_alone(
     rows["train"] = rows["train"] * 100 + [{"file": "without a label"}]
     split.write_text(json.dumps(rows), encoding="utf-8")
     for page in ("Compare", "Fine-tune"):
-        at = opened(page, set=DATASET, run=STOPPED)
+        at = opened(page, dataset=DATASET, run=STOPPED)
         assert not at.exception
         assert "split.json" in texts(at)
         assert STOPPED in at.query_params["run"]
@@ -322,8 +322,8 @@ def test_a_dataset_goes_back_to_the_labels_it_came_with(
     settings = use(Settings(home=unpack(tmp_path / "home"), keras_home=tmp_path), monkeypatch)
     edits = settings.datasets / DATASET / "edits.json"
     edits.write_bytes(b"")
-    at = opened("Upload", set=DATASET)
-    assert "damaged" in at.selectbox(key="select-set").options[-1]
+    at = opened("Upload", dataset=DATASET)
+    assert "damaged" in at.selectbox(key="select-dataset").options[-1]
     at.button(key="forget-edits").click().run()
     assert not at.exception
     assert not at.error
@@ -341,7 +341,7 @@ def test_a_damaged_run_and_a_damaged_dataset_can_be_deleted(
     at = opened("Fine-tune")
     at.button(key=f"delete-{FINISHED}").click().run()
     assert not (settings.runs / FINISHED).exists()
-    at = opened("Upload", set=DATASET)
+    at = opened("Upload", dataset=DATASET)
     at.button(key="delete").click().run()
     assert not at.exception
     assert not (settings.datasets / DATASET).exists()

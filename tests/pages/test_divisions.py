@@ -33,7 +33,7 @@ def test_a_zip_as_downloaded_is_two_classes_with_their_splits(
     assert "2 classes" in shown
     assert "1 without label" in shown
     assert f"data {load_state(newest.name, workspace).content_hash[:8]}" in shown
-    form = opened("Fine-tune", set=newest.name)
+    form = opened("Fine-tune", dataset=newest.name)
     assert "2 classes, 12 images to learn from and 4 to judge by." in texts(form)
 
 
@@ -44,7 +44,7 @@ def test_classes_that_are_splits_are_refused_before_anything_is_learned(
              for n in range(3)}  # fmt: skip
     source = ("vehicles.zip", zipped(files).getvalue(), "application/zip")
     assert not bring(opened("Upload"), source).exception
-    form = opened("Fine-tune", set=list_datasets(workspace)[0].name)
+    form = opened("Fine-tune", dataset=list_datasets(workspace)[0].name)
     assert "classes with the name of a split: train." in texts(form).replace("\\", "")
     assert not any(button.label == "Start learning" for button in form.button)
 

@@ -59,8 +59,8 @@ def test_a_first_visitor_needs_no_images(opened: Opened, empty_workspace: Settin
     at = opened("Home")
     at.button[0].click().run()
     assert not at.exception
-    assert at.title[0].value == "One image, two minds"
-    assert at.selectbox(key="select-set").value == SAMPLE_NAME
+    assert at.title[0].value == "Compare"
+    assert at.selectbox(key="select-dataset").value == SAMPLE_NAME
     assert "1 of 208" in texts(at)
 
 

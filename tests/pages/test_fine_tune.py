@@ -64,7 +64,7 @@ def test_the_form_says_what_it_learns_from(opened: Opened, workspace: Settings) 
 def test_a_set_of_one_class_is_refused_with_a_way_on(opened: Opened, workspace: Settings) -> None:
     import_dataset("lonely", from_uploads([jpeg(1)[:2]]), workspace)
     at = opened("Fine-tune")
-    at.selectbox(key="select-set").set_value("lonely").run()
+    at.selectbox(key="select-dataset").set_value("lonely").run()
     assert not at.exception
     assert "at least two classes" in at.error[0].value
 

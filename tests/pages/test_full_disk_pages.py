@@ -43,8 +43,8 @@ def test_what_cannot_be_stored_is_said_and_changes_nothing(
 ) -> None:
     cause = "The disk is full. Free some space" if fault is fill else "The disk is read-only."
     upload = opened("Upload")
-    label = opened("Upload", set=SAMPLE_NAME, view="label")
-    tune = opened("Fine-tune", set=SAMPLE_NAME)
+    label = opened("Upload", dataset=SAMPLE_NAME, view="label")
+    tune = opened("Fine-tune", dataset=SAMPLE_NAME)
     tune.button(key="random-MobileNetV2").click().run()
     before = load_dataset(SAMPLE_NAME, settings_there)
     fault(disk)

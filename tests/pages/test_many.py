@@ -72,7 +72,7 @@ def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
     opened: Opened, run: str, real_workspace: Settings, asked: list[tuple[int, int]], tmp_path: Path
 ) -> None:
     """One session: each change asks for just what is new; no old label, no old model is shown."""
-    at = answered(opened("Compare", set=SET, run=run, **MANY))
+    at = answered(opened("Compare", dataset=SET, run=run, **MANY))
     assert asked == [(16, 2)]
     before = rows(at, "head_probability")
     at.run()
@@ -117,7 +117,7 @@ def test_images_without_label_are_not_wrong(
     for photo in photos[:4]:
         shutil.copy(photo, tmp_path / "loose")
     import_dataset("Loose", from_folder(tmp_path / "loose"), real_workspace)
-    at = answered(opened("Compare", set="Loose", run=run, **MANY))
+    at = answered(opened("Compare", dataset="Loose", run=run, **MANY))
     for column in ("label", "head_right", "agree", "disagreement"):
         assert at.dataframe[0].value[column].isna().all(), column
     assert "They agree on" not in [metric.label for metric in at.metric]
@@ -131,7 +131,7 @@ def test_a_head_is_not_judged_by_images_that_it_learned_from_in_another_dataset(
         (tmp_path / "copy" / sample.label).mkdir(parents=True, exist_ok=True)
         shutil.copy(sample.path, tmp_path / "copy" / sample.label)
     import_dataset("Copy", from_folder(tmp_path / "copy"), real_workspace)
-    at = answered(opened("Compare", set="Copy", run=run, **MANY))
+    at = answered(opened("Compare", dataset="Copy", run=run, **MANY))
     assert [metric.label for metric in at.metric if "Your own head" in metric.label] == []
     assert "it has learned from these images" in texts(at)
     assert all(rows(at, "head_learned_from_it").values())

@@ -184,7 +184,7 @@ def test_a_image_with_a_name_like_html(
     for number, file in enumerate((name, "b.jpg")):
         (tmp_path / "odd" / "a" / file).write_bytes(image(number))
     import_dataset("odd", from_folder(tmp_path / "odd"), lasting_workspace)
-    at = sound(opened("Feature maps", set="odd", layer="conv_pw_3", more="images", **ASKED))
+    at = sound(opened("Feature maps", dataset="odd", layer="conv_pw_3", more="images", **ASKED))
     shown = html_of(at)
     assert "maps-first" in shown
     assert "maps-second" in shown

@@ -104,23 +104,23 @@ def by_plain_keras(home: Home, run: str, samples: list[Path]) -> np.ndarray:
 
 def test_the_newest_of_four_equal_runs_stays_chosen(opened: Opened, home: Home) -> None:
     newest = home.runs[-1]
-    at = opened("Compare", set=PATCHES, run=newest, **QUICK)
+    at = opened("Compare", dataset=PATCHES, run=newest, **QUICK)
     assert not at.exception
     box = at.selectbox(key="select-head")
     assert len(set(box.options)) == RUNS
     at.run()
     assert run_of(at) == newest
-    at.button_group(key="select-view").set_value("many").run()
+    at.button_group(key="select-compare_view").set_value("many").run()
     assert run_of(at) == newest
-    at.selectbox(key="select-set").set_value(INSECTS).run()
+    at.selectbox(key="select-dataset").set_value(INSECTS).run()
     assert run_of(at) == newest
-    at.selectbox(key="select-set").set_value(PATCHES).run()
+    at.selectbox(key="select-dataset").set_value(PATCHES).run()
     assert run_of(at) == newest
 
 
 @pytest.mark.parametrize("place", range(RUNS))
 def test_each_of_four_equal_runs_can_be_chosen(opened: Opened, home: Home, place: int) -> None:
-    at = opened("Compare", set=PATCHES, **QUICK)
+    at = opened("Compare", dataset=PATCHES, **QUICK)
     assert run_of(at) == home.runs[-1]  # the newest
     at.selectbox(key="select-head").set_value(home.runs[place]).run()
     assert run_of(at) == home.runs[place]
@@ -128,7 +128,7 @@ def test_each_of_four_equal_runs_can_be_chosen(opened: Opened, home: Home, place
 
 def test_the_table_of_answers_is_the_chosen_runs(opened: Opened, home: Home) -> None:
     chosen = home.runs[-1]
-    at = opened("Compare", set=PATCHES, run=chosen, view="many", backbone="MobileNet-0.25")
+    at = opened("Compare", dataset=PATCHES, run=chosen, view="many", backbone="MobileNet-0.25")
     at.button(key="many-start").click().run()
     for _ in range(3):
         at.run()
@@ -145,7 +145,7 @@ def test_the_table_of_answers_is_the_chosen_runs(opened: Opened, home: Home) -> 
 
 def test_walking_through_layers_keeps_the_run(opened: Opened, home: Home) -> None:
     newest = home.runs[-1]
-    at = opened("Feature maps", set=PATCHES, run=newest, network="head", **QUICK)
+    at = opened("Feature maps", dataset=PATCHES, run=newest, network="head", **QUICK)
     at.button(key="next-layer").click().run()
     assert not at.exception
     at.button(key="next-layer").click().run()
@@ -153,25 +153,25 @@ def test_walking_through_layers_keeps_the_run(opened: Opened, home: Home) -> Non
 
 
 def test_further_heads_are_those_that_were_clicked(opened: Opened, home: Home) -> None:
-    at = opened("Compare", set=PATCHES, run=home.runs[0], **QUICK)
-    at.multiselect(key="select-also").set_value([home.runs[2]]).run()
+    at = opened("Compare", dataset=PATCHES, run=home.runs[0], **QUICK)
+    at.multiselect(key="select-more_heads").set_value([home.runs[2]]).run()
     assert not at.exception
-    assert named(at, "also") == home.runs[2]
+    assert named(at, "heads") == home.runs[2]
 
 
 def test_a_dataset_without_a_head_of_its_own_is_answered_by_none(
     opened: Opened, home: Home
 ) -> None:
-    at = opened("Compare", set=INSECTS, **QUICK)
+    at = opened("Compare", dataset=INSECTS, **QUICK)
     assert not at.exception
     assert "No head of your own yet for “Insects”" in texts(at)
     assert any(button.label == "Teach it these 2 classes" for button in at.button)
     assert run_of(at) == ""
     assert len(at.get("plotly_chart")) == 1  # ImageNet's answer alone
-    at = opened("Compare", set=PATCHES, **QUICK)
-    at.selectbox(key="select-set").set_value(INSECTS).run()
+    at = opened("Compare", dataset=PATCHES, **QUICK)
+    at.selectbox(key="select-dataset").set_value(INSECTS).run()
     assert run_of(at) == ""
-    at = opened("Feature maps", set=INSECTS, network="head", **QUICK)
+    at = opened("Feature maps", dataset=INSECTS, network="head", **QUICK)
     assert "No run of your own yet on this dataset" in texts(at)
 
 
@@ -180,29 +180,29 @@ def test_the_newest_run_of_this_dataset_answers_not_the_newest_of_all(
 ) -> None:
     own = trained(own_home.settings, INSECTS, 2)
     later = trained(own_home.settings, PATCHES, 9)
-    at = opened("Compare", set=INSECTS, **QUICK)
+    at = opened("Compare", dataset=INSECTS, **QUICK)
     assert run_of(at) == own
-    at.selectbox(key="select-set").set_value(PATCHES).run()
+    at.selectbox(key="select-dataset").set_value(PATCHES).run()
     assert run_of(at) == later
 
 
 def test_a_head_of_other_classes_says_so_and_is_not_judged(opened: Opened, home: Home) -> None:
-    at = opened("Compare", set=PATCHES, run=home.runs[0], **QUICK)
+    at = opened("Compare", dataset=PATCHES, run=home.runs[0], **QUICK)
     assert texts(at).count("ahead of the next") == 2
-    at.selectbox(key="select-set").set_value(INSECTS).run()
-    for page in (at, opened("Compare", set=INSECTS, run=home.runs[0], **QUICK)):
+    at.selectbox(key="select-dataset").set_value(INSECTS).run()
+    for page in (at, opened("Compare", dataset=INSECTS, run=home.runs[0], **QUICK)):
         assert run_of(page) == home.runs[0]
         assert "This head knows only blue and green." in texts(page)
         assert texts(page).count("ahead of the next") == 1  # ImageNet's alone
         assert "At this threshold it says" not in texts(page)
     for view in ("why", "many"):
-        at = opened("Compare", set=INSECTS, run=home.runs[0], view=view, **QUICK)
+        at = opened("Compare", dataset=INSECTS, run=home.runs[0], view=view, **QUICK)
         assert "This head knows only blue and green." in texts(at)
 
 
 def test_a_renamed_dataset_keeps_its_head(opened: Opened, own_home: Home) -> None:
     rename_dataset(PATCHES, "Colours", own_home.settings)
-    assert run_of(opened("Compare", set="Colours", **QUICK)) == own_home.runs[-1]
+    assert run_of(opened("Compare", dataset="Colours", **QUICK)) == own_home.runs[-1]
 
 
 def test_ones_own_image_is_answered_by_the_head_that_answered_before(
@@ -210,13 +210,13 @@ def test_ones_own_image_is_answered_by_the_head_that_answered_before(
 ) -> None:
     file = next(iter(load_dataset(PATCHES, own_home.settings).samples)).path
     import_dataset(MY_IMAGES, from_uploads([("mine.png", file.read_bytes())]), own_home.settings)
-    at = opened("Compare", set=PATCHES, **QUICK)
+    at = opened("Compare", dataset=PATCHES, **QUICK)
     at.selectbox(key="select-head").set_value(own_home.runs[1]).run()
-    at.selectbox(key="select-set").set_value(MY_IMAGES).run()
+    at.selectbox(key="select-dataset").set_value(MY_IMAGES).run()
     assert run_of(at) == own_home.runs[1]
     assert texts(at).count("ahead of the next") == 2  # nothing says that it cannot know it
-    at = opened("Compare", set=PATCHES, **QUICK)
-    at.selectbox(key="select-set").set_value(MY_IMAGES).run()
+    at = opened("Compare", dataset=PATCHES, **QUICK)
+    at.selectbox(key="select-dataset").set_value(MY_IMAGES).run()
     assert run_of(at) == own_home.runs[-1]
 
 
@@ -273,11 +273,11 @@ def test_two_datasets_of_one_title_are_two_options(
 ) -> None:
     import_dataset(name, from_folder(write_patches(tmp_path / "patches", classes=2)), workspace)
     at = opened("Upload")
-    box = at.selectbox(key="select-set")
+    box = at.selectbox(key="select-dataset")
     assert len({" ".join(each.split()) for each in box.options}) == len(box.options) == 2
     for other in ("Sample - drawn images", name):
-        at.selectbox(key="select-set").set_value(other).run()
-        assert named(at, "set") == other
+        at.selectbox(key="select-dataset").set_value(other).run()
+        assert named(at, "dataset") == other
 
 
 def test_classes_that_read_alike_are_told_apart(
@@ -290,8 +290,8 @@ def test_classes_that_read_alike_are_told_apart(
     import_dataset("Birds", from_folder(folder), empty_workspace)
     rename_class("Birds", "All", "All classes", empty_workspace)
     for name in ("great_owl", "great owl", "All classes"):
-        at = opened("Compare", set="Birds")
-        at.selectbox(key="select-label").set_value(name).run()
+        at = opened("Compare", dataset="Birds")
+        at.selectbox(key="select-class_filter").set_value(name).run()
         assert not at.exception
         assert f"**{name.replace('_', ' ')}**" in texts(at)
         chosen = load_dataset("Birds", empty_workspace).samples

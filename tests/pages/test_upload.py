@@ -76,7 +76,7 @@ def test_the_uploader_is_empty_afterwards_and_the_set_survives_a_reload(
     at = bring(opened("Upload"), jpeg(1), name="mine")
     assert at.file_uploader(key="upload-1").value == []
     again = opened("Upload")
-    assert again.selectbox(key="select-set").value == "mine"
+    assert again.selectbox(key="select-dataset").value == "mine"
     assert not again.success
 
 

@@ -30,7 +30,7 @@ def mine(workspace: Settings) -> str:
 
 
 def view(opened: Opened, name: str) -> AppTest:
-    at = opened("Upload", set="mine", view=name)
+    at = opened("Upload", dataset="mine", view=name)
     assert not at.exception
     return at
 
@@ -166,7 +166,7 @@ def test_a_set_is_renamed(opened: Opened, workspace: Settings, mine: str) -> Non
     at.text_input(key="rename-mine").set_value("yours")
     press(at, "rename")
     assert "yours" in [info.name for info in list_datasets(workspace)]
-    assert at.selectbox(key="select-set").value == "yours"
+    assert at.selectbox(key="select-dataset").value == "yours"
 
 
 def test_all_excluded_is_said_and_nothing_breaks(
@@ -178,7 +178,7 @@ def test_all_excluded_is_said_and_nothing_breaks(
     assert load_dataset(mine, workspace).samples == ()
     for name in ("overview", "doctor", "label", "divide"):
         view(opened, name)
-    at = opened("Compare", set="mine")
+    at = opened("Compare", dataset="mine")
     assert not at.exception
     assert "all are excluded" in at.error[0].value
 
@@ -187,14 +187,14 @@ def test_a_folder_on_the_server_only_where_it_is_allowed(
     opened: Opened, workspace: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     at = opened("Upload")
-    assert at.segmented_control(key="select-way").options == [
+    assert at.segmented_control(key="select-import_source").options == [
         "Files or a zip", "A folder", "The camera",
     ]  # fmt: skip
     folder = write_folder(tmp_path / "open", {"garden/a/1.jpg": jpeg(1), "garden/b/2.jpg": jpeg(2)})
     allowed = replace(workspace, server_folders=(folder,))
     monkeypatch.setenv("TLCORE_SERVER_FOLDERS", allowed.to_environment()["TLCORE_SERVER_FOLDERS"])
     at = opened("Upload")
-    at.segmented_control(key="select-way").set_value("server").run()
+    at.segmented_control(key="select-import_source").set_value("server").run()
     at.text_input(key="server-0").set_value("../").run()
     assert "Expected a folder inside" in at.error[0].value
     at.text_input(key="server-0").set_value("garden").run()
@@ -206,5 +206,5 @@ def test_a_folder_on_the_server_only_where_it_is_allowed(
 def test_the_other_ways_are_offered(opened: Opened, workspace: Settings) -> None:
     at = opened("Upload")
     for way in ("folder", "camera"):
-        at.segmented_control(key="select-way").set_value(way).run()
+        at.segmented_control(key="select-import_source").set_value(way).run()
         assert not at.exception

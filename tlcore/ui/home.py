@@ -6,15 +6,15 @@ import streamlit as st
 
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.settings import Settings
-from tlcore.ui.components.dataset_picker import open_set
-from tlcore.ui.shell import COMPARE, MAPS, TUNE, UPLOAD
+from tlcore.ui.components.dataset_picker import open_dataset
+from tlcore.ui.shell import COMPARE, FEATURE_MAPS, FINE_TUNE, UPLOAD
 from tlcore.ui.state import Choice, choose
 
 DOORS = (
     (UPLOAD, "Which images do you bring?", "Photos or a zip of class folders."),
     (COMPARE, "What does it see, and what does yours?", "1000 classes beside your own few."),
-    (MAPS, "What happens inside?", "Any layer, on your own image."),
-    (TUNE, "How do you teach it your classes?", "A new head, in about half a minute."),
+    (FEATURE_MAPS, "What happens inside?", "Any layer, on your own image."),
+    (FINE_TUNE, "How do you teach it your classes?", "A new head, in about half a minute."),
 )
 
 
@@ -38,10 +38,10 @@ def first_steps(settings: Settings) -> None:
     st.html(GLANCE)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Try it with the sample", type="primary", icon=":material/play_arrow:"):
-            open_set(SAMPLE_NAME, settings)
-            for choice in (Choice.IMAGE, Choice.LABEL, Choice.STRIP):
+            open_dataset(SAMPLE_NAME, settings)
+            for choice in (Choice.IMAGE, Choice.CLASS_FILTER, Choice.STRIP_PAGE):
                 choose(choice, "")
-            choose(Choice.SET, SAMPLE_NAME)
+            choose(Choice.DATASET, SAMPLE_NAME)
             st.switch_page(COMPARE.file)
         if st.button("Bring your own images", icon=UPLOAD.icon):
             st.switch_page(UPLOAD.file)

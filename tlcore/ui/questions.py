@@ -103,11 +103,11 @@ ROOM = "tlcore.inference.activation_tasks"
 PAGES = 48  # drawn pages kept; up to half a megabyte each
 
 
-def look_of(sample: Sample, ref: ModelRef) -> ActivationRequest:
+def activation_request(sample: Sample, ref: ModelRef) -> ActivationRequest:
     return ActivationRequest(sample.path, sample.sha256, ref)
 
 
-def places(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:
+def list_layers(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:
     """Return every layer of a network."""
     with waiting(settings):
         found: tuple[LayerInfo, ...] = _places(repr(ref), ref, settings)
@@ -159,19 +159,21 @@ def filters(
     return found
 
 
-def numbers(look: ActivationRequest, settings: Settings) -> tuple[LayerStatistics, ...]:
+def layer_statistics(look: ActivationRequest, settings: Settings) -> tuple[LayerStatistics, ...]:
     """Return every spatial layer in numbers."""
     found: tuple[LayerStatistics, ...] = _drawn("measure_layers", repr(look), (look,), settings)
     return found
 
 
-def image(look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings) -> bytes:
+def map_image(
+    look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
+) -> bytes:
     """Return a page as a PNG to keep. Asked when it is downloaded, and not kept."""
     found: bytes = inference(settings).ask(f"{ROOM}:render_png", look, layer, view)
     return found
 
 
-def values(look: ActivationRequest, layer: str, settings: Settings) -> bytes:
+def map_values(look: ActivationRequest, layer: str, settings: Settings) -> bytes:
     """Return a layer's maps as an NPZ file. Asked when it is downloaded, and not kept."""
     found: bytes = inference(settings).ask(f"{ROOM}:export_maps", look, layer)
     return found
@@ -199,7 +201,7 @@ def _drawn(
 # A run's answers for the page: kept ones at once, others asked for with a bar to watch.
 
 
-def judged(run: str, part: str, settings: Settings) -> SplitPredictions:
+def predict_run_split(run: str, part: str, settings: Settings) -> SplitPredictions:
     """Return a run's answers on one part.
 
     Whatever the person clicks meanwhile ends the waiting; what has been answered is kept with the
@@ -213,7 +215,7 @@ def judged(run: str, part: str, settings: Settings) -> SplitPredictions:
 
     def done(behind: int, whole: int) -> None:
         began.append(behind)
-        words = f"Answering the {SPLIT_NAMES[part]} part: {behind:,} of {count(whole, 'image')}"
+        words = f"Answering the {SPLIT_NAMES[part]} part: {behind:,} of {count(whole, 'map_image')}"
         if behind > began[0]:
             left = (time.monotonic() - start) * (whole - behind) / (behind - began[0])
             words += f" · about {duration(max(1.0, left))} left"
@@ -230,9 +232,9 @@ def judged(run: str, part: str, settings: Settings) -> SplitPredictions:
     return found
 
 
-def evaluated(run: str, part: str, settings: Settings) -> tuple[Evaluation, SplitPredictions]:
+def evaluate_run(run: str, part: str, settings: Settings) -> tuple[Evaluation, SplitPredictions]:
     """Return a run's numbers on one part and the answers that they come from."""
-    found = judged(run, part, settings)
-    train = judged(run, "train", settings)
+    found = predict_run_split(run, part, settings)
+    train = predict_run_split(run, "train", settings)
     tested = evaluated_split(run, settings) == "test"
     return compute_evaluation(found, train, dataset_hash(found.samples), tested=tested), found

@@ -15,11 +15,11 @@ from tlcore.settings import Settings
 from tlcore.storage import explain_os_error
 from tlcore.ui.format import plain
 from tlcore.ui.services import inference, processes
-from tlcore.ui.state import Address, Choice, read_address, write_address
+from tlcore.ui.state import LOADED, Address, Choice, read_address, write_address
 from tlcore.ui.theme import apply_style, icon
 
 _log = logging.getLogger(__name__)
-PRODUCT = "Transfer learning, seen"
+PRODUCT = "Transfer Learning Lab"
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Page:
     address: Address = field(default_factory=dict)
 
 
-_IMAGE = {"set": Choice.SET, "image": Choice.IMAGE, "backbone": Choice.BACKBONE}
+_IMAGE = {"dataset": Choice.DATASET, "image": Choice.IMAGE, "backbone": Choice.BACKBONE}
 HOME = Page(
     "app.py",
     "Home",
     PRODUCT,
-    "A network that has learned from a million images, and what it takes to teach it yours.",
+    "See what a pretrained network recognises in your images, and train it on your own classes.",
     ":material/home:",
 )
 UPLOAD = Page(
@@ -48,28 +48,28 @@ UPLOAD = Page(
     "Upload",
     "Which images do you bring?",
     ":material/add_photo_alternate:",
-    {"set": Choice.SET, "view": Choice.ASPECT},
+    {"dataset": Choice.DATASET, "view": Choice.DATASET_VIEW},
 )
 COMPARE = Page(
     "pages/2_Compare.py",
     "Compare",
-    "One image, two minds",
-    "What does the ImageNet network see in your image, and what does your own head make of it?",
+    "Compare",
+    "What does ImageNet's network see, and what does yours?",
     ":material/compare:",
     {
         **_IMAGE,
         "run": Choice.HEAD,
         "size": Choice.SIZE,
         "fit": Choice.FIT,
-        "k": Choice.TOP,
-        "view": Choice.VIEW,
+        "top": Choice.TOP_CLASSES,
+        "view": Choice.COMPARE_VIEW,
         "class": Choice.CLASS,
-        "own": Choice.OWN_CLASS,
-        "second": Choice.SECOND,
-        "also": Choice.ALSO,
+        "head_class": Choice.HEAD_CLASS,
+        "second": Choice.SECOND_BACKBONE,
+        "heads": Choice.MORE_HEADS,
     },
 )
-MAPS = Page(
+FEATURE_MAPS = Page(
     "pages/3_Feature_maps.py",
     "Feature maps",
     "Feature maps",
@@ -89,20 +89,20 @@ MAPS = Page(
         "colours": Choice.PALETTE,
         "rows": Choice.ROWS,
         "columns": Choice.COLUMNS,
-        "more": Choice.MORE,
-        "other": Choice.OTHER,
+        "more": Choice.MAPS_VIEW,
+        "other": Choice.OTHER_IMAGE,
     },
 )
-TUNE = Page(
+FINE_TUNE = Page(
     "pages/4_Fine_tune.py",
     "Fine-tune",
     "Fine-tune",
-    "How do you teach it your own classes?",
+    "How do you teach it?",
     ":material/school:",
-    {"run": Choice.WATCHED, "view": Choice.REVIEW},
+    {"run": Choice.RUN, "view": Choice.RUN_VIEW},
 )
 PAGES: Mapping[str, Page] = MappingProxyType(
-    {page.name: page for page in (HOME, UPLOAD, COMPARE, MAPS, TUNE)}
+    {page.name: page for page in (HOME, UPLOAD, COMPARE, FEATURE_MAPS, FINE_TUNE)}
 )
 
 
@@ -123,6 +123,7 @@ def page(this: Page) -> Iterator[Settings]:
         inference(settings).warm_up()
         yield settings
         write_address(this.address)
+        st.session_state[LOADED] = True
 
 
 @contextmanager

@@ -1,14 +1,14 @@
-"""What a person has chosen, kept for the session and readable in the page's address.
+"""What a person has chosen: kept for the session, and written to the page's address.
 
-A choice is a text; "" stands for none. Widgets show a choice and change it; they are never its
-home, so that it outlives the page on which the widget stands.
+A choice is a text; "" stands for none. Widgets show a choice and change it. The choice outlives the
+page on which the widget stands.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 
 import streamlit as st
 
@@ -18,14 +18,14 @@ from tlcore.text import whole_number
 class Choice(StrEnum):
     """What can be chosen."""
 
-    SET = "set"  # a dataset's name
-    IMAGE = "image"  # an image's sha256
-    LABEL = "label"  # the class to which the strip of images is narrowed
+    DATASET = "dataset"  # its name
+    IMAGE = "image"  # its sha256
+    CLASS_FILTER = "class_filter"  # the class to which the strip of images is narrowed
     HEAD = "head"  # id of the run whose head answers
-    WATCHED = "watched"  # id of the run that is looked at on the Fine-tune page
-    REVIEW = "review"  # which view of a run that has ended
+    RUN = "run"  # id of the run that the Fine-tune page shows
+    RUN_VIEW = "run_view"  # view of a run that has ended
     BACKBONE = "backbone"
-    SIZE = "size"  # of the network's input, pixels
+    SIZE = "size"  # of the model's input, pixels
     FIT = "fit"  # geometry
     NETWORK = "network"  # "pretrained" or "head": whose feature maps
     LAYER = "layer"
@@ -35,90 +35,110 @@ class Choice(StrEnum):
     PALETTE = "palette"
     ROWS = "rows"  # tiles of a page of maps, down …
     COLUMNS = "columns"  # … and across
-    PAGE = "page"  # which page of maps, from 1
-    MORE = "more"  # what is shown below the maps
-    OTHER = "other"  # sha256 of the image beside the first
-    TOP = "top"  # bars shown
-    VIEW = "view"  # of the Compare page: answers, why, or many images
-    SECOND = "second"  # a second backbone beside the first
-    ALSO = "also"  # ids of further runs beside the first, with commas
+    PAGE = "page"  # of the maps, from 1
+    MAPS_VIEW = "maps_view"  # what is shown below the maps
+    OTHER_IMAGE = "other_image"  # sha256 of the image beside the first
+    TOP_CLASSES = "top_classes"  # bars shown
+    COMPARE_VIEW = "compare_view"  # answers, why, or many images
+    SECOND_BACKBONE = "second_backbone"  # beside the first
+    MORE_HEADS = "more_heads"  # ids of further runs beside the first, with commas
     CLASS = "class"  # index of the ImageNet class that is explained; "best" for the first
-    OWN_CLASS = "own_class"  # the same of a head of one's own
+    HEAD_CLASS = "head_class"  # the same for the head
     POOLING = "pooling"  # shown on the path of shapes
-    PATH = "path"  # whose path of shapes: "pretrained" or "head"
-    TEACHING = "teaching"  # id of the run that was started on the Compare page
-    ASPECT = "aspect"  # what of a dataset is looked at on the Upload page
-    WAY = "way"  # in which images are brought
-    STRIP = "strip"  # page of the strip of thumbnails, from 0
+    SHAPES_OF = "shapes_of"  # whose path of shapes: "pretrained" or "head"
+    QUICK_RUN = "quick_run"  # id of the run that was started on the Compare page
+    DATASET_VIEW = "dataset_view"  # view of a dataset on the Upload page
+    IMPORT_SOURCE = "import_source"  # files, folder, camera, or a folder on the server
+    STRIP_PAGE = "strip_page"  # page of the strip of thumbnails, from 0
 
 
-STEPS = (Choice.WATCHED, Choice.REVIEW)  # where the browser's way back leads back from
-# Not written down: each name that is added to the address is a step back for the browser.
-UNSAID: Mapping[Choice, str] = MappingProxyType({Choice.REVIEW: "curves"})
-Address = Mapping[str, Choice]  # name in the address → choice
+# Back returns from these to the page without them; from everything else it leaves the page.
+STEPS = (Choice.RUN,)
+Address = Mapping[str, Choice]  # parameter of the address → choice
+
+# Key of the session: whether its first page has been drawn. Before that the script below may not
+# run yet, so that nothing is written.
+LOADED = "_loaded"
+
+# Streamlit adds a history entry for every change of the address (bind="query-params" does too
+# where a value is set by the program). Only a step deserves one; other changes replace the entry.
+_REPLACE = """<script>
+window.tlcoreSteps = STEPS;
+if (!window.tlcorePush) {
+  window.tlcorePush = history.pushState.bind(history);
+  history.pushState = (state, title, url) => {
+    const to = new URL(url, location.href), from = new URL(location.href);
+    const stays = to.pathname === from.pathname && window.tlcoreSteps.every(
+      (name) => to.searchParams.get(name) === from.searchParams.get(name));
+    if (stays) history.replaceState(state, title, url);
+    else window.tlcorePush(state, title, url);
+  };
+}
+</script>"""
 
 
 def chosen(choice: Choice) -> str:
+    """Return what is chosen, "" for nothing."""
     return str(st.session_state.get(_slot(choice), ""))
 
 
 def choose(choice: Choice, value: str | int) -> None:
+    """Set a choice; "" clears it."""
     st.session_state[_slot(choice)] = str(value)
 
 
 def chosen_number(choice: Choice, default: int) -> int:
-    """Return a choice as a whole number; the default where it is none."""
+    """Return a choice as a whole number, the default where it is none."""
     number = whole_number(chosen(choice))
     return default if number is None else number
 
 
 def read_address(address: Address) -> None:
-    """Take over what the address says, unless it is what this session wrote there itself.
+    """Take over the address, unless this session wrote it itself.
 
     Where a step has gone from this page's address, the browser went back.
     """
-    asked = {name: st.query_params[name] for name in address if name in st.query_params}
+    steps = [name for name, choice in address.items() if choice in STEPS]
+    script = _REPLACE.replace("STEPS", json.dumps(steps), 1)
+    st.html(script, unsafe_allow_javascript=True)
+    received = {name: st.query_params[name] for name in address if name in st.query_params}
     written = st.session_state.get("_address", {})
     if st.session_state.get("_address_of") == tuple(address):
-        for name in written:
-            if name not in asked and address[name] in STEPS:
+        for name in steps:
+            if name in written and name not in received:
                 choose(address[name], "")
-    if asked and asked != written:
-        st.session_state["_address"] = asked
-        for name, value in asked.items():
+    if received and received != written:
+        st.session_state["_address"] = received
+        for name, value in received.items():
             choose(address[name], value)
 
 
 def write_address(address: Address) -> None:
-    """Make the address say what is chosen, so that it can be kept or sent to somebody."""
-    said = {
-        name: value
-        for name, choice in address.items()
-        if (value := chosen(choice)) and value != UNSAID.get(choice)
-    }
-    st.session_state["_address"], st.session_state["_address_of"] = said, tuple(address)
-    if {name: st.query_params[name] for name in address if name in st.query_params} != said:
-        for name in address:
-            if name in said:
-                st.query_params[name] = said[name]
-            elif name in st.query_params:
-                del st.query_params[name]
+    """Write what is chosen to the address in one update, so that it can be sent to somebody."""
+    values = {name: value for name, choice in address.items() if (value := chosen(choice))}
+    st.session_state["_address"], st.session_state["_address_of"] = values, tuple(address)
+    if st.session_state.get(LOADED):
+        others = {name: st.query_params[name] for name in st.query_params if name not in address}
+        st.query_params.from_dict(others | values)
 
 
 def generation(what: str) -> int:
-    """A number to put into a widget's key; ``renew`` makes a fresh widget of it."""
+    """Return a number for a widget's key; ``renew`` makes a fresh widget of it."""
     return int(st.session_state.get(f"_generation_{what}", 0))
 
 
 def renew(what: str) -> None:
+    """Let a widget whose key holds ``generation(what)`` start empty."""
     st.session_state[f"_generation_{what}"] = generation(what) + 1
 
 
 def flag(what: str) -> bool:
+    """Return whether a flag of this session is set."""
     return bool(st.session_state.get(f"_flag_{what}", False))
 
 
 def set_flag(what: str, value: bool = True) -> None:
+    """Set or clear a flag of this session."""
     st.session_state[f"_flag_{what}"] = value
 
 

@@ -78,7 +78,7 @@ def _template(tone: Colours) -> go.layout.Template:
 
 @cache
 def icon() -> Image.Image:
-    """The product's sign: one image, two minds. Drawn, so that it needs no network."""
+    """Draw the product's icon, a disc for each network; drawn, so that it needs no network."""
     sign = Image.new("RGBA", (128, 128))
     pen = ImageDraw.Draw(sign)
     pen.ellipse((4, 24, 84, 104), fill=LIGHT.pretrained)

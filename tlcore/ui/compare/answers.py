@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from tlcore.datasets.dataset import Sample
+from tlcore.datasets.sample import dataset_title
 from tlcore.datasets.splits import draw_stratified
 from tlcore.evaluation.calibration import Calibration, compute_calibration
 from tlcore.models.imagenet import CLASSES, group_probabilities, imagenet_groups
@@ -18,7 +19,6 @@ from tlcore.training.provenance import judged_by
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
 from tlcore.ui.components.charts import PLAIN_CHART, bars, many_bars
-from tlcore.ui.components.dataset_picker import set_title
 from tlcore.ui.components.framing import fit_title
 from tlcore.ui.components.model_picker import TOP
 from tlcore.ui.components.run_picker import further_title, is_foreign
@@ -173,7 +173,7 @@ def _answer(key: str, answer: Prediction, colour: str, whose: str, *, judged: bo
     """The bars of an answer, and in words how sure it is where it can know the right one."""
     if judged:
         _certainty(answer)
-    shown = min(max(chosen_number(Choice.TOP, TOP), 1), len(answer.labels))
+    shown = min(max(chosen_number(Choice.TOP_CLASSES, TOP), 1), len(answer.labels))
     _bars(key, answer.ranking(shown), colour, f"Bars of the {whose}")
     if answer.source == "imagenet":
         _groups(answer)
@@ -233,7 +233,7 @@ def _threshold(answer: Prediction, info: RunInfo) -> None:
 
 
 def _trained_on(info: RunInfo, settings: Settings) -> str:
-    name = plain(set_title(info.config.dataset))
+    name = plain(dataset_title(info.config.dataset))
     if info.val_accuracy is None:
         return f"Learned from “{name}”."
     images = load_run(info.id, settings).images.get("val", 0)

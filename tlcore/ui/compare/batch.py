@@ -18,6 +18,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.sample import dataset_title
 from tlcore.evaluation.baselines import ImageNetBaseline
 from tlcore.evaluation.batch_table import (
     BatchHead,
@@ -40,7 +41,7 @@ from tlcore.training.run import RunInfo, run_labels
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.sides import Sides
 from tlcore.ui.components.charts import PLAIN_CHART
-from tlcore.ui.components.dataset_picker import set_title, tiles
+from tlcore.ui.components.dataset_picker import tiles
 from tlcore.ui.format import count, duration, label, plain
 from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
@@ -301,7 +302,7 @@ def _which(dataset: Dataset, parts: Splits) -> tuple[list[Sample], str]:
     of_part = {TRAIN: "train", VAL: "val"}
     options = [ALL, *(of_part if parts else ()), *dataset.classes]
     what = st.selectbox(
-        f"Which images of “{set_title(dataset.name)}”",
+        f"Which images of “{dataset_title(dataset.name)}”",
         options,
         format_func=distinct(options, lambda name: WORDS.get(name) or label(name)),
         key=f"many-what-{dataset.name}",

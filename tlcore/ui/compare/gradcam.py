@@ -17,7 +17,7 @@ from tlcore.training.run import RunInfo
 from tlcore.ui.components.framing import square
 from tlcore.ui.components.run_picker import further_title
 from tlcore.ui.format import duration, label, plain
-from tlcore.ui.questions import explain, places, predict
+from tlcore.ui.questions import explain, list_layers, predict
 from tlcore.ui.state import Choice
 from tlcore.ui.widgets import select
 
@@ -71,7 +71,7 @@ def why_heads(sample: Sample, runs: list[RunInfo], look: Look, settings: Setting
         ref = info.ref
         answer = predict(sample, ref, settings)
         if not place:
-            chosen = _class("Its reason for", answer, Choice.OWN_CLASS)
+            chosen = _class("Its reason for", answer, Choice.HEAD_CLASS)
         else:
             further_title(info, sample, settings)
         _draw(sample, ref, _index(chosen, answer), f"why-head-{place}", look, settings)
@@ -117,7 +117,7 @@ def _draw(
 def _layer(ref: ModelRef, key: str, settings: Settings) -> str:
     """The layer that is looked at, folded away; "" for the last one."""
     with st.popover("Layer", icon=":material/layers:", type="tertiary"):
-        names = [place.layer.name for place in places(ref, settings) if place.layer.spatial]
+        names = [place.layer.name for place in list_layers(ref, settings) if place.layer.spatial]
         picked = st.selectbox(
             "Look at the maps of",
             [LAST, *reversed(names)],

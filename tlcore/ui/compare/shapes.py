@@ -70,7 +70,7 @@ def _whose(ref: ModelRef, run: RunInfo | None) -> ModelRef:
         "pretrained": f":blue[●] {ref.backbone}, {ref.size} px",
         "head": f":orange[●] Your run: {run.config.backbone}, {run.config.size} px",
     }
-    whose = segments("Whose path", list(titles), Choice.PATH, words=lambda key: titles[key])
+    whose = segments("Whose path", list(titles), Choice.SHAPES_OF, words=lambda key: titles[key])
     return run.ref if whose == "head" else ref
 
 

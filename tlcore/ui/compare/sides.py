@@ -16,9 +16,9 @@ from tlcore.settings import Settings
 from tlcore.training.run import RunInfo, run_labels
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.answers import side_title
-from tlcore.ui.components.damaged import damaged_head
-from tlcore.ui.components.model_picker import backbone_select, pretrained, view_options
-from tlcore.ui.components.run_picker import head_select, trained_heads
+from tlcore.ui.components.damaged import show_damaged_head
+from tlcore.ui.components.model_picker import pretrained, select_backbone, view_options
+from tlcore.ui.components.run_picker import select_head, trained_heads
 from tlcore.ui.components.weights import offer_weights
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.widgets import distinct, select
@@ -48,7 +48,7 @@ def left_side(
 ) -> tuple[Backbone, int, str, list[ModelRef]]:
     """Choose the backbone, in ``options`` its size and geometry, in ``more`` a second one."""
     side_title("ImageNet's network", "pretrained", "1000 classes")
-    row = backbone_select(settings)
+    row = select_backbone(settings)
     with options:
         size, how = view_options(row, top=True, bars=True)
     with more:
@@ -63,7 +63,7 @@ def left_side(
 def right_side(more: Any, settings: Settings) -> list[RunInfo]:
     """Choose the head, and in ``more`` further ones."""
     side_title("Your own head", "head")
-    first = None if damaged_head(settings) else head_select(settings)
+    first = None if show_damaged_head(settings) else select_head(settings)
     if first is None:
         return []
     others = trained_heads(settings)
@@ -89,13 +89,13 @@ def _second(first: Backbone, settings: Settings) -> Backbone | None:
     names = [name for name in names if name != first.name]
     if not names:
         return None
-    if chosen(Choice.SECOND) not in names:
-        choose(Choice.SECOND, NONE)
+    if chosen(Choice.SECOND_BACKBONE) not in names:
+        choose(Choice.SECOND_BACKBONE, NONE)
     with st.popover("A second network", icon=":material/add:", type="tertiary"):
         name = select(
             "Second backbone",
             [NONE, *names],
-            Choice.SECOND,
+            Choice.SECOND_BACKBONE,
             words=lambda name: "no other" if name == NONE else name,
             help="Its answer stands under the first one's, at its own default size.",
         )
@@ -107,12 +107,12 @@ def _also(others: Mapping[str, RunInfo], settings: Settings) -> list[RunInfo]:
     if not others:
         return []
     labels = run_labels(list_runs(settings))
-    wanted = [run for run in chosen(Choice.ALSO).split(",") if run in others][:MOST_RUNS]
-    key = "select-also"
+    wanted = [run for run in chosen(Choice.MORE_HEADS).split(",") if run in others][:MOST_RUNS]
+    key = "select-more_heads"
     st.session_state[key] = wanted
 
     def take_over() -> None:
-        choose(Choice.ALSO, ",".join(st.session_state[key]))
+        choose(Choice.MORE_HEADS, ",".join(st.session_state[key]))
 
     with st.popover("Further heads", icon=":material/add:", type="tertiary"):
         st.multiselect(
@@ -123,5 +123,5 @@ def _also(others: Mapping[str, RunInfo], settings: Settings) -> list[RunInfo]:
             max_selections=MOST_RUNS,
             on_change=take_over,
         )
-    choose(Choice.ALSO, ",".join(wanted))
+    choose(Choice.MORE_HEADS, ",".join(wanted))
     return [others[run] for run in wanted]

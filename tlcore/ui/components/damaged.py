@@ -19,7 +19,7 @@ def show_damage(damage: Iterable[Damage]) -> None:
         st.caption(f":material/warning: {plain(each.words)}")
 
 
-def damaged_head(settings: Settings) -> bool:
+def show_damaged_head(settings: Settings) -> bool:
     """Whether the run that was asked for cannot answer, as it is damaged; that is shown then.
 
     No other run answers in its place until the person chooses one.

@@ -25,10 +25,9 @@ from tlcore.ui.widgets import select
 SIDE = 160  # px of a thumbnail as it is sent: sharp on a screen of double density
 EMPTY = (128, 128, 128)  # in the place of an image that has gone
 CLASSES = 12  # shown with images
-set_title = dataset_title
 
 
-def set_names(settings: Settings) -> list[str]:
+def list_dataset_names(settings: Settings) -> list[str]:
     """Names of the sets that can be chosen, newest first; the sample always, made or not.
 
     Damaged ones come last: whoever opens one is told what is wrong with it.
@@ -39,19 +38,21 @@ def set_names(settings: Settings) -> list[str]:
     return [*names, *sample, *rest]
 
 
-def set_select(settings: Settings, *, also: Callable[[], None] | None = None) -> str:
+def select_dataset(settings: Settings, *, also: Callable[[], None] | None = None) -> str:
     """A drop-down of the sets; return the name of the one that is chosen."""
     damaged = {one.name for one in scan_datasets(settings)[1]}
     return select(
         "Dataset",
-        set_names(settings),
-        Choice.SET,
-        words=lambda name: f"{set_title(name)} (damaged)" if name in damaged else set_title(name),
+        list_dataset_names(settings),
+        Choice.DATASET,
+        words=lambda name: (
+            f"{dataset_title(name)} (damaged)" if name in damaged else dataset_title(name)
+        ),
         also=also,
     )
 
 
-def open_set(name: str, settings: Settings) -> Dataset:
+def open_dataset(name: str, settings: Settings) -> Dataset:
     """Return a stored set; the sample is made when it is first asked for.
 
     Raises:

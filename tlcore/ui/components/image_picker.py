@@ -8,11 +8,12 @@ import streamlit as st
 
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.image_io import content_id
+from tlcore.datasets.sample import dataset_title
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import add_to_dataset, import_dataset
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
-from tlcore.ui.components.dataset_picker import open_set, set_select, set_title, sheet
+from tlcore.ui.components.dataset_picker import open_dataset, select_dataset, sheet
 from tlcore.ui.format import label, plain
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, generation, renew
@@ -48,10 +49,10 @@ def _keep(uploads: list[tuple[str, bytes]], settings: Settings) -> None:
         st.toast(f"{plain(refusal.file)}: {plain(refusal.reason)}", icon=":material/error:")
     here = {sample.sha256 for sample in report.dataset.samples}
     usable = [sha for _, data in uploads if (sha := content_id(data)) in here]
-    choose(Choice.SET, MY_IMAGES)
-    choose(Choice.LABEL, "")
+    choose(Choice.DATASET, MY_IMAGES)
+    choose(Choice.CLASS_FILTER, "")
     choose(Choice.IMAGE, usable[0] if usable else "")
-    choose(Choice.STRIP, "")
+    choose(Choice.STRIP_PAGE, "")
     st.rerun()
 
 
@@ -71,12 +72,12 @@ def image_picker(settings: Settings) -> Sample:
     with st.container(border=True, gap="small", key="image"):
         left, right = st.columns([5, 7], vertical_alignment="bottom", gap="small")
         with left:
-            name = set_select(settings, also=_from_the_start)
-        dataset = open_set(name, settings)
+            name = select_dataset(settings, also=_from_the_start)
+        dataset = open_dataset(name, settings)
         if not dataset.samples:
             raise BadDataset(
-                f"Expected images in {set_title(name)!r}. Received none: all are excluded. Take "
-                "some back on the Upload page, or choose another set."
+                f"Expected images in {dataset_title(name)!r}. Received none: all are excluded. "
+                "Take some back on the Upload page, or choose another set."
             )
         with right, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             samples = _of_one_class(dataset)
@@ -87,12 +88,12 @@ def image_picker(settings: Settings) -> Sample:
 def _of_one_class(dataset: Dataset) -> Sequence[Sample]:
     """Let the person narrow the strip to a class; a chosen image outside it widens it again."""
     options = [ALL, *dataset.classes]
-    if chosen(Choice.LABEL) not in options:
-        choose(Choice.LABEL, ALL)
+    if chosen(Choice.CLASS_FILTER) not in options:
+        choose(Choice.CLASS_FILTER, ALL)
     only = select(
         "Class",
         options,
-        Choice.LABEL,
+        Choice.CLASS_FILTER,
         words=lambda name: label(name) or "All classes",
         also=_from_the_start,
     )
@@ -105,7 +106,7 @@ def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:
     ids = [sample.sha256 for sample in samples]
     place = ids.index(current(Choice.IMAGE, ids))
     pages = -(-len(samples) // STRIP)
-    page = min(chosen_number(Choice.STRIP, place // STRIP), pages - 1)
+    page = min(chosen_number(Choice.STRIP_PAGE, place // STRIP), pages - 1)
     first = page * STRIP
     shown = samples[first : first + STRIP]
     _faces(shown, settings)
@@ -163,18 +164,18 @@ def _turn(words: str, icon: str, to: int, pages: int) -> None:
         type="tertiary",
         disabled=not 0 <= to < pages,
         on_click=choose,
-        args=(Choice.STRIP, to),
+        args=(Choice.STRIP_PAGE, to),
     )
 
 
 def _pick(sha: str, page: int) -> None:
     choose(Choice.IMAGE, sha)
-    choose(Choice.STRIP, page)
+    choose(Choice.STRIP_PAGE, page)
 
 
 def _from_the_start() -> None:
     choose(Choice.IMAGE, "")
-    choose(Choice.STRIP, "")
+    choose(Choice.STRIP_PAGE, "")
 
 
 def _faces(samples: Sequence[Sample], settings: Settings) -> None:

@@ -21,7 +21,7 @@ TOP = 5  # bars shown until told otherwise
 MOST = 1000
 
 
-def backbone_select(settings: Settings) -> Backbone:
+def select_backbone(settings: Settings) -> Backbone:
     """Choose a backbone, those whose weights are here first."""
     here = {row.backbone.name for row in ready(settings) if row.top or row.no_top}
     names = sorted(BACKBONES, key=lambda name: (name not in here, name != DEFAULT))
@@ -52,7 +52,7 @@ def view_options(row: Backbone, *, top: bool, bars: bool) -> tuple[int, str]:
         st.caption("How the image becomes a square", help=fit_help())
         how = segments("Fit", list(FITS), Choice.FIT, words=fit_title)
         if bars:
-            slide("Classes shown", 1, MOST, Choice.TOP, TOP)
+            slide("Classes shown", 1, MOST, Choice.TOP_CLASSES, TOP)
     return int(size), how
 
 

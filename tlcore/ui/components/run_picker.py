@@ -9,14 +9,15 @@ from pathlib import Path
 import streamlit as st
 
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
+from tlcore.datasets.sample import dataset_title
 from tlcore.errors import DamagedFile
 from tlcore.settings import Settings
 from tlcore.training.records import read_split
 from tlcore.training.run import RunInfo, run_labels
 from tlcore.training.store import list_runs
-from tlcore.ui.components.dataset_picker import open_set, set_title
+from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.format import label, plain
-from tlcore.ui.shell import TUNE
+from tlcore.ui.shell import FINE_TUNE
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.widgets import select
 
@@ -31,7 +32,7 @@ def trained_heads(settings: Settings) -> dict[str, RunInfo]:
     return {info.id: info for info in runs if info.model and not info.active}
 
 
-def head_select(settings: Settings) -> RunInfo | None:
+def select_head(settings: Settings) -> RunInfo | None:
     """Choose among the runs that have a network.
 
     At first it is the newest that has learned the dataset that is open. What a person chose, in
@@ -46,14 +47,14 @@ def head_select(settings: Settings) -> RunInfo | None:
     infos = trained_heads(settings)
     if not infos:
         return None
-    dataset = open_set(chosen(Choice.SET), settings)
+    dataset = open_dataset(chosen(Choice.DATASET), settings)
     own = _best(infos.values(), dataset)
     if chosen(Choice.HEAD) in ("", st.session_state.get(_PROPOSED)):
         propose_head(_proposed(own, dataset, infos))
     asked = chosen(Choice.HEAD)
     labels = run_labels(runs)
     options = _own_first(own, dataset, infos.values())
-    nobody = f"None has learned “{set_title(dataset.name)}”"
+    nobody = f"None has learned “{dataset_title(dataset.name)}”"
     run = select(
         "Run",
         options,
@@ -66,15 +67,15 @@ def head_select(settings: Settings) -> RunInfo | None:
     if run == NOBODY:
         return None
     if has_foreign_classes(infos[run], dataset):
-        st.caption(f":material/info: {knows_only(infos[run])}")
+        st.caption(f":material/info: {describe_classes(infos[run])}")
     return infos[run]
 
 
-def no_run_yet(then: str) -> None:
+def show_no_run(then: str) -> None:
     """Say that no head of this dataset can answer, and what there will be once one can."""
     with st.container(border=True):
         st.markdown(f"**No run of your own yet on this dataset.** After one, {then}.")
-        st.page_link(TUNE.file, label="Fine-tune a head", icon=TUNE.icon)
+        st.page_link(FINE_TUNE.file, label="Fine-tune a head", icon=FINE_TUNE.icon)
 
 
 def propose_head(run: str) -> None:
@@ -83,7 +84,7 @@ def propose_head(run: str) -> None:
     choose(Choice.HEAD, run)
 
 
-def knows_only(info: RunInfo) -> str:
+def describe_classes(info: RunInfo) -> str:
     """Return "This head knows only cats and dogs.", for Markdown."""
     names = [plain(label(name)) for name in learned_classes(info)]
     if not names:
@@ -143,4 +144,4 @@ def further_title(info: RunInfo, sample: Sample, settings: Settings) -> None:
     """The heading of a head beside the first, and what it cannot know of this image."""
     st.markdown(f"**{plain(run_labels(list_runs(settings))[info.id])}**")
     if is_foreign(info, sample):
-        st.caption(f":material/info: {knows_only(info)}")
+        st.caption(f":material/info: {describe_classes(info)}")

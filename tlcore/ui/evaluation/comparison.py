@@ -18,7 +18,7 @@ from tlcore.ui.components.dataset_picker import tiles
 from tlcore.ui.components.run_picker import trained_heads
 from tlcore.ui.evaluation.metrics import Named, chart, shares
 from tlcore.ui.format import count, label, plain
-from tlcore.ui.questions import judged
+from tlcore.ui.questions import predict_run_split
 from tlcore.ui.theme import colours, template
 from tlcore.ui.widgets import distinct
 
@@ -56,7 +56,9 @@ def _compare(info: RunInfo, other: RunInfo, settings: Settings) -> None:
     part = common_split([first.id, second.id], settings)
     labels = current_labels(second, settings)
     found = compare_runs(
-        judged(first.id, part, settings), judged(second.id, part, settings), labels
+        predict_run_split(first.id, part, settings),
+        predict_run_split(second.id, part, settings),
+        labels,
     )
     change = found.difference
     st.markdown(plain(found.sentence))

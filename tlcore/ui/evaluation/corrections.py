@@ -9,6 +9,7 @@ import streamlit as st
 
 from tlcore.datasets.dataset import SPLITS, Sample
 from tlcore.datasets.edits import DatasetState, confirm_labels, exclude, relabel, undo
+from tlcore.datasets.sample import dataset_title
 from tlcore.errors import DamagedFile
 from tlcore.evaluation.corrections import (
     count_changes,
@@ -21,7 +22,7 @@ from tlcore.settings import Settings
 from tlcore.training.provenance import images_of
 from tlcore.training.run import Run, RunInfo
 from tlcore.training.store import run_info
-from tlcore.ui.components.dataset_picker import set_names, set_title
+from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.image_grid import forget
 from tlcore.ui.format import count, label, plain
 from tlcore.ui.services import processes
@@ -169,8 +170,8 @@ def _again(run: Run, state: DatasetState, settings: Settings) -> None:
     later = processes().start_run(token, run.info.config, settings)
     save_corrected_run(run_info(later, settings), run.info.id)
     st.session_state.pop(_TOKEN)
-    choose(Choice.WATCHED, later)
-    choose(Choice.REVIEW, "")
+    choose(Choice.RUN, later)
+    choose(Choice.RUN_VIEW, "")
     forget()
     st.rerun()
 
@@ -183,15 +184,16 @@ def _why_not(run: Run, settings: Settings) -> None:
             "changed here. Bring the folder as a dataset on the Upload page (or with "
             f"`python -m tlcore dataset import {name}`) and run it on that."
         )
-    elif name in set_names(settings):
+    elif name in list_dataset_names(settings):
         words = (
-            f"The dataset “{plain(set_title(name))}” is damaged, so nothing can be mended until "
-            "it can be read again. The Upload page says what is wrong with it and what can be done."
+            f"The dataset “{plain(dataset_title(name))}” is damaged, so nothing can be mended "
+            "until it can be read again. The Upload page says what is wrong with it and what can "
+            "be done."
         )
     else:
         words = (
-            f"The dataset “{plain(set_title(name))}” is no longer here, so nothing can be mended."
-            " What the run noted of its images is shown as far as their files are left."
+            f"The dataset “{plain(dataset_title(name))}” is no longer here, so nothing can be "
+            "mended. What the run noted of its images is shown as far as their files are left."
         )
     st.info(words, icon=":material/edit_off:")
     st.page_link(UPLOAD.file, label="Bring it on the Upload page", icon=UPLOAD.icon)

@@ -18,7 +18,7 @@ from tlcore.training.run import Run
 from tlcore.ui.components.charts import MANY, PLAIN_CHART
 from tlcore.ui.evaluation.mistakes import images
 from tlcore.ui.format import count, label
-from tlcore.ui.questions import judged
+from tlcore.ui.questions import predict_run_split
 from tlcore.ui.services import inference
 from tlcore.ui.theme import Colours, colours, template
 
@@ -78,7 +78,7 @@ def _answers(run: Run, settings: Settings) -> Said:
         parts.append("test")
     said: dict[str, tuple[str, float]] = {}
     for part in parts:
-        said |= _by_key(judged(run.info.id, part, settings))
+        said |= _by_key(predict_run_split(run.info.id, part, settings))
     return said
 
 

@@ -30,7 +30,7 @@ from tlcore.training.run import Run
 from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.evaluation.corrections import corrections_line
 from tlcore.ui.format import count, label, plain
-from tlcore.ui.questions import evaluated
+from tlcore.ui.questions import evaluate_run
 from tlcore.ui.theme import Colours, colours, template
 from tlcore.ui.widgets import distinct
 
@@ -194,7 +194,7 @@ def _point(figure: go.Figure, x: float, y: float, tone: Colours) -> None:
 def metrics_view(run: Run, settings: Settings) -> None:
     """Judge a run by its test part, or by validation, and say by which."""
     part = choose_part(run, settings)
-    found, judged = evaluated(run.info.id, part, settings)
+    found, judged = evaluate_run(run.info.id, part, settings)
     if part == "test":  # of validation it stands beside the accuracy above
         corrections_line(run.info, part, settings)
     for words in found.warnings:

@@ -25,7 +25,7 @@ from tlcore.ui.components.image_grid import Told, faces
 from tlcore.ui.evaluation.corrections import now, repair
 from tlcore.ui.evaluation.metrics import MOST, choose_part, matrix_html
 from tlcore.ui.format import count, label, plain
-from tlcore.ui.questions import evaluated
+from tlcore.ui.questions import evaluate_run
 from tlcore.ui.widgets import distinct
 
 
@@ -103,7 +103,7 @@ def _both(run: Run, sample: Sample, settings: Settings) -> None:
 def mistakes_view(run: Run, settings: Settings) -> None:
     """The matrix, the cell that is looked at, its images and what can be done with them."""
     part = choose_part(run, settings)
-    found, judged = evaluated(run.info.id, part, settings)
+    found, judged = evaluate_run(run.info.id, part, settings)
     left, right = st.columns([5, 7], gap="large")
     with left:
         true, said = _matrix(found, f"cell-{run.info.id}-{part}")

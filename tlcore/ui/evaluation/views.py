@@ -27,9 +27,9 @@ CURVES, AGAINST = "curves", "against"
 
 def evaluation_views(run: Run, settings: Settings) -> None:
     """Let the person choose a view of a run that has ended with a network, and draw it."""
-    if chosen(Choice.REVIEW) not in VIEWS:  # a run that mends another is held against it first
-        choose(Choice.REVIEW, AGAINST if corrected_run(run.info) else CURVES)
-    view = segments("View", list(VIEWS), Choice.REVIEW, words=lambda name: VIEWS[name][0])
+    if chosen(Choice.RUN_VIEW) not in VIEWS:  # a run that mends another is held against it first
+        choose(Choice.RUN_VIEW, AGAINST if corrected_run(run.info) else CURVES)
+    view = segments("View", list(VIEWS), Choice.RUN_VIEW, words=lambda name: VIEWS[name][0])
     with st.container(key=f"review-{view}"), boundary():  # what is below stays within reach
         VIEWS[view][1](run, settings)
 

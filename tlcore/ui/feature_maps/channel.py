@@ -8,11 +8,12 @@ import streamlit as st
 
 from tlcore.activations.values import ActivationRequest, ChannelDetail
 from tlcore.datasets.dataset import Sample
+from tlcore.datasets.sample import dataset_title
 from tlcore.inference.top_images import Best, TopImages, find_top_images
 from tlcore.models.predictions import Layer, ModelRef
 from tlcore.percentages import percent
 from tlcore.settings import Settings
-from tlcore.ui.components.dataset_picker import open_set, set_title, tiles
+from tlcore.ui.components.dataset_picker import open_dataset, tiles
 from tlcore.ui.components.framing import network_view
 from tlcore.ui.components.model_picker import view_of
 from tlcore.ui.feature_maps.depth import histogram
@@ -98,9 +99,9 @@ def _seen(found: ChannelDetail) -> str:
 
 
 def _exciting(ref: ModelRef, layer: str, number: int, settings: Settings) -> None:
-    dataset = open_set(chosen(Choice.SET), settings)
+    dataset = open_dataset(chosen(Choice.DATASET), settings)
     found = find_top_images(dataset, ref, layer, settings)
-    st.markdown(f"**What excites it most** in {plain(set_title(dataset.name))}")
+    st.markdown(f"**What excites it most** in {plain(dataset_title(dataset.name))}")
     if found.complete:
         _best(found, number, settings)
         return

@@ -12,14 +12,14 @@ from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo, run_labels
 from tlcore.training.store import list_runs, run_info
-from tlcore.ui.components.damaged import damaged_head
-from tlcore.ui.components.dataset_picker import open_set
+from tlcore.ui.components.damaged import show_damaged_head
+from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import network_view
 from tlcore.ui.components.model_picker import view_of
-from tlcore.ui.components.run_picker import head_select, no_run_yet
+from tlcore.ui.components.run_picker import select_head, show_no_run
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import label, plain, signed
-from tlcore.ui.questions import look_of, pair_page, places
+from tlcore.ui.questions import activation_request, list_layers, pair_page
 from tlcore.ui.state import Choice, chosen
 from tlcore.ui.widgets import select
 
@@ -41,7 +41,7 @@ def before_and_after(
             icon=":material/info:",
         )
         return
-    if layer.name not in {place.layer.name for place in places(info.ref, settings)}:
+    if layer.name not in {place.layer.name for place in list_layers(info.ref, settings)}:
         st.info(
             f"{plain(layer.name)} belongs to the top that answers for ImageNet. A run has a head "
             "of its own in its place; choose an earlier layer to compare.",
@@ -49,7 +49,7 @@ def before_and_after(
         )
         return
     before = ModelRef(config.backbone, config.size, config.fit, config.random_weights, top=False)
-    sides = look_of(sample, before), look_of(sample, info.ref)
+    sides = activation_request(sample, before), activation_request(sample, info.ref)
     paging = f"before-{layer.name}-{layer.output_shape[-1]}"
     pair = pair_page(*sides, layer.name, _half(view, paging), settings)
     _said(pair)
@@ -76,7 +76,7 @@ def two_images(
         return
     paging = f"images-{layer.name}-{layer.output_shape[-1]}-{sample.sha256[:8]}"
     asked = _half(view, paging)
-    pair = pair_page(look, look_of(other, look.ref), layer.name, asked, settings)
+    pair = pair_page(look, activation_request(other, look.ref), layer.name, asked, settings)
     size, fit = view_of(look.ref, settings)
     sides = ((sample, pair.left, "first"), (other, pair.right, "second"))
     for column, (shown, tiles, name) in zip(st.columns(2, gap="medium"), sides, strict=True):
@@ -93,7 +93,7 @@ def two_images(
 
 def other_image(sample: Sample, settings: Settings) -> Sample | None:
     """Choose a second image of the set; at first the next one of another class."""
-    once = {found.sha256: found for found in open_set(chosen(Choice.SET), settings).samples}
+    once = {found.sha256: found for found in open_dataset(chosen(Choice.DATASET), settings).samples}
     once.pop(sample.sha256, None)
     if not once:
         return None
@@ -101,7 +101,7 @@ def other_image(sample: Sample, settings: Settings) -> Sample | None:
     sha = select(
         "Compared with",
         [found.sha256 for found in order],
-        Choice.OTHER,
+        Choice.OTHER_IMAGE,
         words=lambda sha: f"{label(once[sha].label)} · {once[sha].file.rsplit('/', 1)[-1]}",
     )
     return once[sha]
@@ -111,11 +111,11 @@ def _run(look: ActivationRequest, settings: Settings) -> RunInfo | None:
     """Return the run whose change is shown; None where it has been said why there is none."""
     if look.ref.run:
         return run_info(look.ref.run, settings)
-    if damaged_head(settings):
+    if show_damaged_head(settings):
         return None
-    info = head_select(settings)
+    info = select_head(settings)
     if info is None:
-        no_run_yet("what it has changed is shown here")
+        show_no_run("what it has changed is shown here")
     return info
 
 

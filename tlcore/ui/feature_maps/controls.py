@@ -10,7 +10,7 @@ import streamlit as st
 from tlcore.activations.tiles import Layout
 from tlcore.activations.values import ActivationRequest, DisplayOptions
 from tlcore.settings import Settings
-from tlcore.ui.questions import image, values
+from tlcore.ui.questions import map_image, map_values
 from tlcore.ui.state import Choice, choose, chosen, chosen_number
 from tlcore.ui.widgets import current, segments, select
 
@@ -85,7 +85,7 @@ def download_options(
     with drawer:
         st.download_button(
             "This page as PNG",
-            data=lambda: image(look, layer, view, settings),
+            data=lambda: map_image(look, layer, view, settings),
             file_name=f"{name}.png",
             mime="image/png",
             on_click="ignore",
@@ -93,7 +93,7 @@ def download_options(
         )
         st.download_button(
             "All values as NPZ",
-            data=lambda: values(look, layer, settings),
+            data=lambda: map_values(look, layer, settings),
             file_name=f"{name}.npz",
             mime="application/octet-stream",
             on_click="ignore",

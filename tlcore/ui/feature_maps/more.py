@@ -19,7 +19,7 @@ from tlcore.ui.feature_maps.comparison import before_and_after, other_image, two
 from tlcore.ui.feature_maps.depth import MEASURES, layer_table, over_depth
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import label, signed
-from tlcore.ui.questions import filters, look_of, numbers
+from tlcore.ui.questions import activation_request, filters, layer_statistics
 from tlcore.ui.state import Choice, choose, chosen_number
 from tlcore.ui.theme import colours, template
 from tlcore.ui.widgets import segments
@@ -47,7 +47,7 @@ def more(
 ) -> None:
     """Show what has been asked for."""
     st.space("small")
-    asked = segments("More", list(MORE), Choice.MORE, words=MORE.__getitem__)
+    asked = segments("More", list(MORE), Choice.MAPS_VIEW, words=MORE.__getitem__)
     if asked == "channel":
         channel_view(sample, look, layer, settings)
     elif asked == "layers":
@@ -64,12 +64,12 @@ def more(
 
 def _numbers(sample: Sample, look: ActivationRequest, layer: Layer, settings: Settings) -> None:
     """The layer in numbers, over the depth of the network, beside another image."""
-    mine = numbers(look, settings)
+    mine = layer_statistics(look, settings)
     tone = colours()
     lines = [(label(sample.label), mine, tone.pretrained)]
     other = other_image(sample, settings)
     if other is not None:
-        theirs = numbers(look_of(other, look.ref), settings)
+        theirs = layer_statistics(activation_request(other, look.ref), settings)
         lines.insert(0, (f"{label(other.label)} (other)", theirs, tone.frozen))  # below
     row = next((row for row in mine if row.name == layer.name), None)
     if row:

@@ -13,18 +13,18 @@ from tlcore.models.predictions import Layer, ModelRef
 from tlcore.settings import Settings
 from tlcore.training.store import run_info
 from tlcore.ui.components.clickable import clickable
-from tlcore.ui.components.damaged import damaged_head
+from tlcore.ui.components.damaged import show_damaged_head
 from tlcore.ui.components.framing import network_view
-from tlcore.ui.components.model_picker import backbone_select, pretrained, view_of, view_options
-from tlcore.ui.components.run_picker import head_select, no_run_yet
+from tlcore.ui.components.model_picker import pretrained, select_backbone, view_of, view_options
+from tlcore.ui.components.run_picker import select_head, show_no_run
 from tlcore.ui.feature_maps.controls import download_options, drawing_options, paging
 from tlcore.ui.feature_maps.depth import depth_map, go_to
 from tlcore.ui.feature_maps.layer_text import layer_text
 from tlcore.ui.feature_maps.more import more
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import count, plain, signed
-from tlcore.ui.questions import look_of, map_page, places
-from tlcore.ui.shell import MAPS, boundary
+from tlcore.ui.questions import activation_request, list_layers, map_page
+from tlcore.ui.shell import FEATURE_MAPS, boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, write_address
 from tlcore.ui.widgets import segments, select
 
@@ -38,15 +38,15 @@ def network_picker(settings: Settings) -> ModelRef | None:
     with whose:
         if _whose() == "head":
             with which:
-                if damaged_head(settings):
+                if show_damaged_head(settings):
                     return None
-                info = head_select(settings)
+                info = select_head(settings)
             if info is None:
-                no_run_yet("its layers can be seen here")
+                show_no_run("its layers can be seen here")
                 return None
             return info.ref
     with which:
-        row = backbone_select(settings)
+        row = select_backbone(settings)
     with options:
         size, how = view_options(row, top=False, bars=False)
     return pretrained(row, size, how, settings)
@@ -56,10 +56,10 @@ def network_picker(settings: Settings) -> ModelRef | None:
 def layer_view(sample: Sample, ref: ModelRef, settings: Settings) -> None:
     """Walk through the layers. Only this part of the page runs again with each step."""
     with boundary():
-        layers = places(ref, settings)
+        layers = list_layers(ref, settings)
         layer, following, view = _steps(layers, ref, settings)
-        write_address(MAPS.address)
-        look = look_of(sample, ref)
+        write_address(FEATURE_MAPS.address)
+        look = activation_request(sample, ref)
         page = map_page(look, layer.name, view, settings, then=following)
         with st.container(key="walk"):
             image, maps = st.columns([2, 7], gap="medium")
@@ -129,8 +129,8 @@ def _grid(page: MapPage) -> None:
 
 def _open_channel(number: str) -> None:
     choose(Choice.CHANNEL, number)
-    if chosen(Choice.MORE) != "filters":  # there it is the kernel that makes this map
-        choose(Choice.MORE, "channel")
+    if chosen(Choice.MAPS_VIEW) != "filters":  # there it is the kernel that makes this map
+        choose(Choice.MAPS_VIEW, "channel")
 
 
 def _whose() -> str:

@@ -21,11 +21,11 @@ from tlcore.training.cost import Cost
 from tlcore.ui.components.dataset_picker import (
     check_learnable,
     classes_with_tiles,
-    open_set,
-    set_names,
-    set_select,
+    list_dataset_names,
+    open_dataset,
+    select_dataset,
 )
-from tlcore.ui.components.model_picker import backbone_select, sizes_of
+from tlcore.ui.components.model_picker import select_backbone, sizes_of
 from tlcore.ui.components.weights import offer_weights, random_badge
 from tlcore.ui.fine_tune.augmentation import augmented
 from tlcore.ui.fine_tune.options import (
@@ -205,15 +205,15 @@ def run_form(settings: Settings) -> None:
     _say_what_is_not_the_same(settings)
     what, how = st.columns(2, gap="large")
     with what:
-        name = set_select(settings)
-        dataset = open_set(name, settings)
+        name = select_dataset(settings)
+        dataset = open_dataset(name, settings)
         check_learnable(dataset)
         numbers = st.empty()
         _say_what_it_learns(dataset, DEFAULTS, numbers)
         classes_with_tiles(dataset, settings, key="learn", side=60, rows=1, shown=8)
         st.page_link(UPLOAD.file, label="Bring other images", icon=UPLOAD.icon)
     with how:
-        row = backbone_select(settings)
+        row = select_backbone(settings)
         random = _without_weights(row, settings)
         if random is not None:
             _recipe(dataset, row, random, numbers, settings)
@@ -221,7 +221,7 @@ def run_form(settings: Settings) -> None:
 
 def _say_what_is_not_the_same(settings: Settings) -> None:
     again = asked_again()
-    if again and again.dataset not in set_names(settings):
+    if again and again.dataset not in list_dataset_names(settings):
         st.warning(
             f"That run learned from “{plain(again.dataset)}”, which is no stored dataset (any "
             "more): a folder read in place, or deleted. All else is filled in. Choose a dataset, "
@@ -316,5 +316,5 @@ def _start(config: RunConfig, settings: Settings) -> None:
     token = st.session_state.setdefault(TOKEN, secrets.token_hex(8))
     run = processes().start_run(token, config, settings)
     st.session_state[TOKEN] = secrets.token_hex(8)
-    choose(Choice.WATCHED, run)
+    choose(Choice.RUN, run)
     st.rerun()

@@ -17,7 +17,7 @@ from tlcore.training.run import LONGEST_NAME, LONGEST_NOTE, Run, RunInfo, run_la
 from tlcore.training.status import FAILED, QUEUED, STOPPED
 from tlcore.training.store import as_csv, list_runs, load_run, log_tail, run_info
 from tlcore.ui.components.damaged import show_damage
-from tlcore.ui.components.dataset_picker import set_names
+from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.run_picker import propose_head
 from tlcore.ui.evaluation.corrections import corrections_line
 from tlcore.ui.evaluation.views import evaluation_views
@@ -27,7 +27,7 @@ from tlcore.ui.fine_tune.options import afresh, run_again
 from tlcore.ui.fine_tune.run_list import as_json, chip
 from tlcore.ui.format import accuracy, count, duration, plain
 from tlcore.ui.services import processes
-from tlcore.ui.shell import COMPARE, MAPS, boundary
+from tlcore.ui.shell import COMPARE, FEATURE_MAPS, boundary
 from tlcore.ui.state import Choice, choose
 
 
@@ -54,17 +54,17 @@ def run_actions(run: Run, settings: Settings) -> None:
             st.write("Its network, its curves and its notes will be gone for good.")
             if st.button("Delete this run", type="primary"):
                 delete_run(info.id, settings)
-                choose(Choice.WATCHED, "")
+                choose(Choice.RUN, "")
                 st.rerun()
 
 
 def _again(run: Run, settings: Settings) -> None:
     config = run.info.config
     run_again(config)
-    if config.dataset in set_names(settings):  # if not, the form says so
-        choose(Choice.SET, config.dataset)
+    if config.dataset in list_dataset_names(settings):  # if not, the form says so
+        choose(Choice.DATASET, config.dataset)
     choose(Choice.BACKBONE, config.backbone)
-    choose(Choice.WATCHED, "")
+    choose(Choice.RUN, "")
 
 
 def name_and_note(info: RunInfo) -> None:
@@ -121,7 +121,7 @@ def run_view(run: str, settings: Settings) -> None:
 
 
 def _new_run() -> None:
-    choose(Choice.WATCHED, "")
+    choose(Choice.RUN, "")
     afresh()
 
 
@@ -314,8 +314,8 @@ def _ways_on(run: Run) -> None:
             COMPARE.file, label="See this head in Compare", icon=COMPARE.icon, query_params=params
         )
         st.page_link(
-            MAPS.file,
+            FEATURE_MAPS.file,
             label="See its feature maps",
-            icon=MAPS.icon,
+            icon=FEATURE_MAPS.icon,
             query_params={**params, "network": "head"},
         )

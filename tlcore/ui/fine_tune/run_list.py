@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
+from tlcore.datasets.sample import dataset_title
 from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors
@@ -29,10 +30,9 @@ from tlcore.training.store import (
 )
 from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.components.damaged import show_damage
-from tlcore.ui.components.dataset_picker import set_title
 from tlcore.ui.fine_tune.curves import lost, overlay
 from tlcore.ui.format import accuracy, ago, count, duration, label, plain
-from tlcore.ui.shell import TUNE, boundary, show_error
+from tlcore.ui.shell import FINE_TUNE, boundary, show_error
 from tlcore.ui.theme import colours, template
 from tlcore.ui.widgets import distinct
 
@@ -65,13 +65,13 @@ def recent_runs(settings: Settings) -> None:
     infos = newest_first(*scan_runs(settings))
     if not infos:
         st.caption("None yet. The first takes about half a minute on the sample.")
-        st.page_link(TUNE.file, label="Teach it your classes", icon=TUNE.icon)
+        st.page_link(FINE_TUNE.file, label="Teach it your classes", icon=FINE_TUNE.icon)
         return
     labels = run_labels(infos)
     for info in infos[:RECENT]:
         _row(info, labels[info.id], settings)
     if len(infos) > RECENT:
-        st.page_link(TUNE.file, label=f"All {len(infos)} runs", icon=TUNE.icon)
+        st.page_link(FINE_TUNE.file, label=f"All {len(infos)} runs", icon=FINE_TUNE.icon)
 
 
 def other_runs(watched: str, settings: Settings) -> None:
@@ -141,7 +141,7 @@ def _searched(info: Listed) -> str:
     if isinstance(info, DamagedRun):
         return info.id
     notes, config = info.notes, info.config
-    parts = (notes.name, *notes.tags, notes.note, set_title(config.dataset), config.backbone)
+    parts = (notes.name, *notes.tags, notes.note, dataset_title(config.dataset), config.backbone)
     return " ".join((*parts, info.id)).lower()
 
 
@@ -167,7 +167,7 @@ def _row(info: Listed, label: str, settings: Settings, *, deletable: bool = Fals
         return
     with st.container(border=True, gap="xsmall", key=f"run-{info.id}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.page_link(TUNE.file, label=f"**{plain(label)}**", query_params={"run": info.id})
+            st.page_link(FINE_TUNE.file, label=f"**{plain(label)}**", query_params={"run": info.id})
             chip(info.state)
             for tag in info.notes.tags:
                 st.badge(plain(tag), color="gray")

@@ -46,7 +46,9 @@ def choose_way(settings: Settings) -> Offer | None:
     }
     if settings.server_folders:
         ways["server"] = ("A folder on the server", _server)
-    way = segments("How do you bring them?", list(ways), Choice.WAY, words=lambda w: ways[w][0])
+    way = segments(
+        "How do you bring them?", list(ways), Choice.IMPORT_SOURCE, words=lambda w: ways[w][0]
+    )
     return ways[way][1](settings)
 
 
@@ -232,10 +234,10 @@ def _take(offer: Offer, into: str, name: str, loose_label: str, settings: Settin
         bar.empty()
     st.session_state[REPORT] = report
     renew("upload")
-    for choice in (Choice.IMAGE, Choice.LABEL, Choice.STRIP):
+    for choice in (Choice.IMAGE, Choice.CLASS_FILTER, Choice.STRIP_PAGE):
         choose(choice, "")
-    choose(Choice.SET, report.dataset.name)
-    choose(Choice.ASPECT, DOCTOR if _to_decide(report.dataset.name, settings) else "")
+    choose(Choice.DATASET, report.dataset.name)
+    choose(Choice.DATASET_VIEW, DOCTOR if _to_decide(report.dataset.name, settings) else "")
     st.rerun()
 
 

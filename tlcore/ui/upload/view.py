@@ -12,10 +12,11 @@ from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.edits import DatasetState, edits_are_damaged, forget_edits, undo
 from tlcore.datasets.quality import DECIDE, KINDS
 from tlcore.datasets.quality_scan import known
+from tlcore.datasets.sample import dataset_title
 from tlcore.datasets.store import delete_dataset, load_state, rename_dataset
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
-from tlcore.ui.components.dataset_picker import open_set, set_select, set_title
+from tlcore.ui.components.dataset_picker import open_dataset, select_dataset
 from tlcore.ui.format import count, plain
 from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.state import Choice, choose
@@ -42,10 +43,10 @@ def dataset_view(settings: Settings) -> None:
     """Choose a set and look at it; of one that cannot be read, say what can be done."""
     which, buttons = st.columns([5, 4], vertical_alignment="bottom")
     with which:
-        name = set_select(settings)
+        name = select_dataset(settings)
     row = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")
     try:
-        open_set(name, settings)  # draws the sample if need be
+        open_dataset(name, settings)  # draws the sample if need be
         state = load_state(name, settings)
     except BadDataset as error:
         show_error(error)
@@ -59,7 +60,9 @@ def dataset_view(settings: Settings) -> None:
         _delete(name, settings)
     to_decide = _to_decide(state, settings)
     st.html(_at_a_glance(state))
-    view = segments("View", list(VIEWS), Choice.ASPECT, words=lambda view: _title(view, to_decide))
+    view = segments(
+        "View", list(VIEWS), Choice.DATASET_VIEW, words=lambda view: _title(view, to_decide)
+    )
     with boundary():
         VIEWS[view][1](state, settings)
 
@@ -115,7 +118,7 @@ def _rename(state: DatasetState, settings: Settings) -> None:
         if st.button("Rename it", type="primary", key="rename") and new.strip() != state.name:
             with boundary():
                 rename_dataset(state.name, new.strip(), settings)
-                choose(Choice.SET, new.strip())
+                choose(Choice.DATASET, new.strip())
                 st.session_state.pop(REPORT, None)
                 st.rerun()
 
@@ -133,11 +136,11 @@ def _forget_edits(name: str, settings: Settings) -> None:
 
 def _delete(name: str, settings: Settings) -> None:
     with st.popover("Delete", icon=":material/delete:"):
-        st.markdown(f"Delete **{plain(set_title(name))}** and its images for good?")
+        st.markdown(f"Delete **{plain(dataset_title(name))}** and its images for good?")
         st.caption("Heads that have learned from it stay.")
         if st.button("Yes, delete it", type="primary", key="delete"):
             delete_dataset(name, settings)
-            choose(Choice.SET, "")
-            choose(Choice.ASPECT, "")
+            choose(Choice.DATASET, "")
+            choose(Choice.DATASET_VIEW, "")
             st.session_state.pop(REPORT, None)
             st.rerun()

@@ -43,7 +43,7 @@ def test_a_thumbnail_chooses_its_image(opened: Opened, workspace: Settings) -> N
 
 def test_a_class_narrows_the_strip(opened: Opened, workspace: Settings) -> None:
     at = opened("Compare")
-    at.selectbox(key="select-label").set_value("sailboat").run()
+    at.selectbox(key="select-class_filter").set_value("sailboat").run()
     assert "sailboat" in shown(at)
     assert "1 of 52" in shown(at)
 
@@ -59,8 +59,8 @@ def test_a_link_restores_set_and_image(opened: Opened, workspace: Settings) -> N
     uploads = [jpeg(number)[:2] for number in (1, 2, 3)]
     import_dataset("mine", from_uploads(uploads), workspace)
     third = load_dataset("mine", workspace).samples[2]
-    at = opened("Compare", set="mine", image=third.sha256)
-    assert at.selectbox(key="select-set").value == "mine"
+    at = opened("Compare", dataset="mine", image=third.sha256)
+    assert at.selectbox(key="select-dataset").value == "mine"
     assert "3 of 3" in shown(at)
     assert third.sha256 in at.query_params["image"]
 
@@ -69,7 +69,7 @@ def test_the_same_image_twice_does_not_stop_the_walk(opened: Opened, workspace: 
     name, data, _ = jpeg(1)
     uploads = [("a.jpg", data), ("b.jpg", data), (name, jpeg(2)[1])]
     import_dataset("mine", from_uploads(uploads), workspace)
-    at = opened("Compare", set="mine")
+    at = opened("Compare", dataset="mine")
     assert "1 of 2" in shown(at)
     at.button(key="next").click().run()
     assert "2 of 2" in shown(at)
@@ -82,7 +82,7 @@ def test_a_fresh_image_goes_to_my_images_and_is_chosen(
     at = opened(page)
     at.file_uploader(key="own-0").set_value([jpeg(7)]).run()
     assert not at.exception
-    assert at.selectbox(key="select-set").value == MY_IMAGES
+    assert at.selectbox(key="select-dataset").value == MY_IMAGES
     assert "daisy 7.jpg" in shown(at)
     at.file_uploader(key="own-1").set_value([jpeg(8)]).run()
     assert "daisy 8.jpg" in shown(at)
@@ -93,7 +93,7 @@ def test_a_fresh_file_that_is_no_image_is_refused_once(opened: Opened, workspace
     at = opened("Compare")
     at.file_uploader(key="own-0").set_value([("a.txt", b"words", "text/plain")]).run()
     assert "Expected at least one usable image" in at.error[0].value
-    assert at.selectbox(key="select-set").value == SAMPLE_NAME
+    assert at.selectbox(key="select-dataset").value == SAMPLE_NAME
     at.run()
     assert not at.error
     assert "1 of 208" in texts(at)
