@@ -13,7 +13,7 @@ from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, EventLog, Stage
 from tlcore.training.lifecycle import create_run
-from tlcore.training.status import FINISHED, Outcome, write_outcome
+from tlcore.training.status import FINISHED, FinalStatus, write_final_status
 
 EPOCHS = 200
 
@@ -49,7 +49,7 @@ def _write(number: int, settings: Settings) -> str:
         share = 1 - 0.5 / (1 + epoch / (8 + number)) + wave / 4
         log.write(Epoch(epoch, "head", loss, share, loss * 1.1, share * 0.98, 0.1))
     log.close()
-    write_json(folder / "facts.json", {"data_hash": "0" * 64, "pictures": {"val": 48}})
-    write_outcome(folder, Outcome(FINISHED, 12.0, 0.9, val_loss=0.3, epochs=EPOCHS))
+    write_json(folder / "provenance.json", {"data_hash": "0" * 64, "images": {"val": 48}})
+    write_final_status(folder, FinalStatus(FINISHED, 12.0, 0.9, val_loss=0.3, epochs=EPOCHS))
     os.close(lock)
     return folder.name

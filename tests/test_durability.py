@@ -88,9 +88,9 @@ CASES = {
         "import shutil\n"
         "from tlcore.training.worker import work\n"
         "folder = settings.runs / {run!r}\n"
-        "(folder / 'outcome.json').unlink(); (folder / 'stop').touch()\n"
+        "(folder / 'status.json').unlink(); (folder / 'stop').touch()\n"
         "work(folder, settings)",
-        ("runs/{run}/outcome.json", "runs/{run}/events.jsonl", "runs/{run}/model.keras"),
+        ("runs/{run}/status.json", "runs/{run}/events.jsonl", "runs/{run}/model.keras"),
     ),
 }
 

@@ -16,10 +16,10 @@ from tlcore.datasets.store import import_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, Event
-from tlcore.training.lifecycle import create_run, reopen_run, start_run
+from tlcore.training.lifecycle import create_run, prepare_resume, start_run
 from tlcore.training.status import FAILED, FINISHED
 from tlcore.training.store import list_runs, load_run
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 
 SMALL = {"backbone": "MobileNet-0.25", "size": 32, "random_weights": True, "batch_size": 4}
 SET = "patches"
@@ -38,16 +38,16 @@ def trained(
 ) -> str:
     folder, lock = create_run(config, settings)
     try:
-        work(folder, settings, emit=emit)
+        execute_run(folder, settings, emit=emit)
     finally:
         os.close(lock)
     return folder.name
 
 
 def resumed(run: str, settings: Settings) -> None:
-    folder, lock = reopen_run(run, settings)
+    folder, lock = prepare_resume(run, settings)
     try:
-        work(folder, settings)
+        execute_run(folder, settings)
     finally:
         os.close(lock)
 
@@ -64,7 +64,7 @@ def test_a_run_whose_disk_fills_up_says_so_and_goes_on_when_there_is_room(
 
     run = trained(small, config, fill_in_epoch_3)
     info = load_run(run, small).info
-    assert info.state == FAILED
+    assert info.status == FAILED
     assert info.error.startswith("The run could not save its files. The disk is full.")
     assert "Resume it: it goes on from its last checkpoint." in info.error
     assert "memory" not in info.error
@@ -76,7 +76,7 @@ def test_a_run_whose_disk_fills_up_says_so_and_goes_on_when_there_is_room(
     free(disk)
     resumed(run, small)
     found = load_run(run, small)
-    assert (found.info.state, found.info.error) == (FINISHED, "")
+    assert (found.info.status, found.info.error) == (FINISHED, "")
     assert [epoch.val_loss for epoch in found.history] == [epoch.val_loss for epoch in whole]
     assert not [path for path in found.info.folder.iterdir() if path.name.startswith(".")]
 
@@ -89,7 +89,7 @@ def test_a_run_whose_disk_becomes_read_only_says_so(small: Settings, disk: Path)
     with pytest.raises(OSError, match="Read-only"):
         trained(small, RunConfig(SET, epochs=2, **SMALL), lock_the_disk)
     [info] = list_runs(small)
-    assert info.state == FAILED
+    assert info.status == FAILED
     assert info.error.startswith("The disk is read-only, so that the run could not save anything.")
 
 

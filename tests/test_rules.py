@@ -21,6 +21,7 @@ ORDER = (
     "settings",
     "storage",
     "locks",
+    "migration",
     "jobs",
     "datasets",
     "models",

@@ -14,7 +14,7 @@ import pytest
 from tests.old_workspace import DATASET, FINISHED, STOPPED, unpack
 from tests.pages.test_damage import call, said
 from tlcore.settings import Settings
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 
 NOBODY = 65534
 
@@ -62,7 +62,7 @@ def test_a_run_that_may_not_be_read_is_listed_and_hides_no_other(
     with locked(path):
         rows = {row["id"]: row for row in json.loads(call(theirs, "runs", "--json"))}
     assert set(rows) == {FINISHED, STOPPED}
-    assert rows[STOPPED]["state"] == "stopped"
+    assert rows[STOPPED]["status"] == "stopped"
     assert rows[FINISHED].keys() == rows[STOPPED].keys()
     words = " ".join(rows[FINISHED]["damage"])
     assert ("Permission denied" in words) == (file != "run.lock")
@@ -89,9 +89,9 @@ def test_a_run_does_not_wait_for_one_that_may_not_be_read(theirs: Settings) -> N
     config = (theirs.runs / STOPPED / "config.json").read_bytes()
     (later / "config.json").write_bytes(config)
     later.chmod(0o777)
-    (theirs.runs / ".turns").mkdir(exist_ok=True)
-    (theirs.runs / ".turns").chmod(0o777)
+    (theirs.runs / ".queue").mkdir(exist_ok=True)
+    (theirs.runs / ".queue").chmod(0o777)
     with locked(theirs.runs / FINISHED):
-        outcome = work(later, theirs)
+        outcome = execute_run(later, theirs)
     assert "Permission" not in outcome.error
     assert "weight" in outcome.error

@@ -29,7 +29,7 @@ from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import delete_run, stop_run
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run_info
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_only_what_is_listed_is_a_run(run: str, workspace: Settings) -> None:
     for folder in (workspace.home, workspace.runs, workspace.runs / ".hidden"):
         folder.mkdir(exist_ok=True)
         write_json(folder / "config.json", RunConfig(DATASET).to_json())
-    for do in (run_info, stop_run, delete_run):
+    for do in (load_run_info, stop_run, delete_run):
         with pytest.raises(RunError, match="Expected the id of a run"):
             do(run, workspace)
     assert not (workspace.home / "stop").exists()
@@ -110,7 +110,7 @@ def test_what_excites_channels_fills_no_more_than_its_limit(workspace: Settings)
         computed.append(1)
         return np.zeros((16, 1000), np.float32), ()
 
-    settings = replace(workspace, exciting_bytes=2 * 3 * 16 * 1000 * 4 + 1000)
+    settings = replace(workspace, top_images_bytes=2 * 3 * 16 * 1000 * 4 + 1000)
 
     def look(layer: str) -> int:
         """Return the parts that had to be computed."""
@@ -126,5 +126,5 @@ def test_what_excites_channels_fills_no_more_than_its_limit(workspace: Settings)
     assert look("fourth") == 3
     assert look("third") == 0
     assert look("first") == 3
-    size = sum(path.stat().st_size for path in settings.activations.rglob("*.npy"))
-    assert size <= settings.exciting_bytes
+    size = sum(path.stat().st_size for path in settings.top_images.rglob("*.npy"))
+    assert size <= settings.top_images_bytes

@@ -15,6 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is first i
 
 from tlcore.cli import dataset, features, predict, runs, summary, train, weights
 from tlcore.errors import TLCoreError
+from tlcore.migration import migrate
 from tlcore.settings import Settings
 from tlcore.storage import explain_os_error
 
@@ -26,7 +27,9 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     out = _claim_standard_output()
     try:
-        status: int = args.run(args, Settings.from_environment(), out)
+        settings = Settings.from_environment()
+        migrate(settings)
+        status: int = args.run(args, settings, out)
         out.flush()
     except TLCoreError as error:
         sys.stderr.write(f"{error}\n")

@@ -54,7 +54,7 @@ class Settings:
     runs_at_once: int = 1
     server_folders: tuple[Path, ...] = ()
     cache_bytes: int = 10 * 2**30
-    exciting_bytes: int = 512 * 2**20  # of `activations`; the longest unused goes first
+    top_images_bytes: int = 512 * 2**20  # of `activations`; the longest unused goes first
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
@@ -99,9 +99,9 @@ class Settings:
         return self.home / "runs"
 
     @property
-    def activations(self) -> Path:
+    def top_images(self) -> Path:
         """What excites each layer most, by dataset and network; can be deleted at any time."""
-        return self.home / "activations"
+        return self.home / "top_images"
 
     @property
     def features(self) -> Path:
@@ -114,9 +114,9 @@ class Settings:
         return self.keras_home / "models"
 
     @property
-    def making(self) -> Path:
+    def work(self) -> Path:
         """Where something is put together before it is handed out; swept of what is left over."""
-        return self.home / "making"
+        return self.home / "work"
 
     @property
     def jobs(self) -> Path:

@@ -24,7 +24,7 @@ from tests.browser.conftest import FLAGS, Server
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import start_run, stop_run
-from tlcore.training.store import load_run, run_info
+from tlcore.training.store import load_run, load_run_info
 
 # In the page itself, so that looking at one page does not wait for another: when each number of
 # points was first on the chart, in ms since 1970.
@@ -100,7 +100,7 @@ def stopped(config: RunConfig, stage: str, settings: Settings) -> float:
         now = load_run(run, settings)
         if sum(epoch.stage == stage for epoch in now.history) > 1:
             break
-        if not run_info(run, settings).active:
+        if not load_run_info(run, settings).active:
             raise SystemExit(f"The run ended before it could be stopped: {now.info.error}")
         time.sleep(0.05)
     began = time.perf_counter()

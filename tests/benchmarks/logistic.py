@@ -24,7 +24,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import FeatureStore
 from tlcore.training.feature_keys import FeatureKey
 from tlcore.training.head import Head
-from tlcore.training.history import EventLog, history, read_events
+from tlcore.training.history import EventLog, list_epochs, read_events
 from tlcore.training.loop import FitOptions, fit
 from tlcore.training.recipe import initial_checkpoint
 
@@ -78,7 +78,7 @@ def ours(values: np.ndarray, labels: np.ndarray, folder: Path) -> float:
     took = time.perf_counter() - began
     log.close()
     shelf.close()
-    assert len(history(read_events(folder / "events.jsonl"))) == EPOCHS
+    assert len(list_epochs(read_events(folder / "events.jsonl"))) == EPOCHS
     assert (folder / checkpoint.FILE).exists()
     return took
 

@@ -15,7 +15,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch
 from tlcore.training.lifecycle import create_run
 from tlcore.training.store import load_run
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def empty_home() -> Iterator[Settings]:
 def run(config: RunConfig, settings: Settings) -> Took:
     folder, lock = create_run(config, settings)
     began, clock = time.perf_counter(), time.time()
-    outcome = work(folder, settings)
+    outcome = execute_run(folder, settings)
     seconds = time.perf_counter() - began
     os.close(lock)
     if outcome.error:

@@ -18,7 +18,7 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.run import RunInfo
 from tlcore.training.status import FINISHED
-from tlcore.training.store import list_runs, load_run, run_info
+from tlcore.training.store import list_runs, load_run, load_run_info
 
 RECIPE = RunConfig(
     "patches", backbone="MobileNet-0.25", size=64, epochs=3, learning_rate=0.01, seed=7,
@@ -39,9 +39,9 @@ def test_run_again_with_all_of_its_recipe(tab: Tab, real: Settings, first: str) 
     tab.page.get_by_role("button", name="Start learning").click()
     tab.page.wait_for_url("**run=*")
     again = tab.page.url.split("run=")[1].split("&")[0]
-    until(lambda: run_info(again, real).state == FINISHED)
+    until(lambda: load_run_info(again, real).status == FINISHED)
     assert again != first
-    assert run_info(again, real).config == RECIPE
+    assert load_run_info(again, real).config == RECIPE
     assert tab.errors == []
 
 
@@ -57,7 +57,7 @@ def test_the_same_head_on_every_backbone(tab: Tab, real: Settings, first: str) -
     count = "1 head" if len(others) == 1 else f"{len(others)} heads"
     assert board() == []  # not before it has been said what it takes
     tab.press(f"Train {count}")
-    until(lambda: len(board()) == len(others) and all(i.state == FINISHED for i in board()))
+    until(lambda: len(board()) == len(others) and all(i.status == FINISHED for i in board()))
     assert {info.config.backbone for info in board()} == others
     assert {info.config.epochs for info in board()} == {RECIPE.epochs}
     tab.page.get_by_text("leaderboard", exact=True).nth(len(others) - 1).wait_for()
@@ -73,7 +73,7 @@ def test_the_same_head_on_every_backbone(tab: Tab, real: Settings, first: str) -
     row.wait_for(state="detached")
     tab.press("Which backbone?")
     tab.press("Train 1 head")  # only what is missing is trained again
-    until(lambda: len(board()) == len(others) and all(i.state == FINISHED for i in board()))
+    until(lambda: len(board()) == len(others) and all(i.status == FINISHED for i in board()))
     assert tab.errors == []
 
 

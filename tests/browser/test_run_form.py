@@ -10,7 +10,7 @@ from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder
 from tlcore.settings import Settings
 from tlcore.training.status import FINISHED
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run_info
 
 
 def test_from_the_cost_to_a_rate_that_was_found(tab: Tab, real: Settings, tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_from_the_cost_to_a_rate_that_was_found(tab: Tab, real: Settings, tmp_pa
     tab.page.get_by_role("button", name="Start learning").click()
     tab.page.wait_for_url("**run=*")
     run = tab.page.url.split("run=")[1].split("&")[0]
-    until(lambda: run_info(run, real).state == FINISHED)
+    until(lambda: load_run_info(run, real).status == FINISHED)
     tab.settle()
 
     tab.page.go_back()  # to the form, and on to the run again

@@ -19,7 +19,7 @@ from tlcore.cli.options import output_file
 from tlcore.settings import Settings
 from tlcore.text import csv_text
 from tlcore.training.run import write_notes
-from tlcore.training.store import as_csv, list_runs, table
+from tlcore.training.store import format_csv, list_runs, tabulate_runs
 
 SMALL = ("--backbone", "MobileNet-0.25", "--size", "32", "--random-weights")
 NASTY = ("", "٣", "nan", "9" * 400, "9" * 5000, "x" * 1000, "\udcff")
@@ -166,7 +166,7 @@ def test_a_run_whose_checkpoint_is_damaged_stays_as_it_is(place: Place) -> None:
     """Every kind of damage is said, and the history is not cut."""
     settings = place.settings
     killed = answer(settings, "train", place.data, *SMALL, "--epochs", "2")["run"]
-    (settings.runs / killed / "outcome.json").unlink()
+    (settings.runs / killed / "status.json").unlink()
     good = (settings.runs / killed / "checkpoint.npz").read_bytes()
     empty_zip, pickle = b"PK\x05\x06" + bytes(18), b"\x80\x04N."
     damages = (b"", good[: len(good) // 2], b"garbage" * 100, pickle, empty_zip)
@@ -180,7 +180,7 @@ def test_a_run_whose_checkpoint_is_damaged_stays_as_it_is(place: Place) -> None:
         folders = (settings.runs / run, settings.runs / killed)
         one, other = ((folder / "events.jsonl").read_bytes() for folder in folders)
         assert other.startswith(one)
-        assert not (folders[0] / "waiting").exists()
+        assert not (folders[0] / "queued").exists()
     assert told[-1][0] == 0  # the whole one goes on
 
 
@@ -233,7 +233,7 @@ def test_no_cell_of_a_table_is_a_formula(place: Place, tmp_path: Path) -> None:
 
 def test_no_cell_of_the_list_of_runs_is_a_formula(place: Place) -> None:
     write_notes(place.settings.runs / place.run, "=HYPERLINK(1)", "-2+3", ("@a", "b"))
-    rows = list(csv.DictReader(as_csv(table(list_runs(place.settings))).splitlines()))
+    rows = list(csv.DictReader(format_csv(tabulate_runs(list_runs(place.settings))).splitlines()))
     row = next(row for row in rows if row["id"] == place.run)
     assert (row["name"], row["note"], row["tags"]) == ("'=HYPERLINK(1)", "'-2+3", "'@a b")
     assert float(row["val_loss"]) > 0

@@ -58,7 +58,7 @@ def test_predict_with_two_backbones_writes_a_table_and_where_they_looked(
 def test_train_show_predict_and_features_of_a_run(settings: Settings, tmp_path: Path) -> None:
     data = write_patches(tmp_path / "set", classes=2)
     trained = answer(settings, "train", data, *SMALL, "--epochs", "3", "--fine-tune-epochs", "1")
-    assert trained["state"] == "finished"
+    assert trained["status"] == "finished"
     assert [row["epoch"] for row in trained["history"]] == [1, 2, 3, 4]
     assert set(trained["history"][0]) == {
         "epoch", "stage", "loss", "accuracy", "val_loss", "val_accuracy", "seconds",
@@ -66,7 +66,7 @@ def test_train_show_predict_and_features_of_a_run(settings: Settings, tmp_path: 
     assert trained["val_accuracy"] == trained["history"][-1]["val_accuracy"]
 
     shown = answer(settings, "runs", "show", trained["run"])
-    assert set(shown) >= {"id", "state", "folder", "config", "history", "error"}
+    assert set(shown) >= {"id", "status", "folder", "config", "history", "error"}
     assert shown["history"] == trained["history"]
     assert (Path(shown["folder"]) / "model.keras").exists()
     assert [row["id"] for row in answer(settings, "runs")] == [trained["run"]]

@@ -14,7 +14,7 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import ENTRY
 from tlcore.training.lifecycle import create_run
-from tlcore.training.status import Outcome, write_outcome
+from tlcore.training.status import FinalStatus, write_final_status
 from tlcore.training.store import list_runs
 
 
@@ -23,7 +23,7 @@ def two(settings: Settings) -> list[str]:
     made = []
     for rate in (0.001, 0.01):
         folder, lock = create_run(RunConfig("set", learning_rate=rate), settings)
-        write_outcome(folder, Outcome("finished", 2.0, 0.5 + rate, epochs=10))
+        write_final_status(folder, FinalStatus("finished", 2.0, 0.5 + rate, epochs=10))
         os.close(lock)
         made.append(folder.name)
     return made
@@ -74,7 +74,7 @@ def test_a_run_that_never_began_is_resumed_with_its_own_recipe(
     )
     os.close(lock)  # as if it had been killed
     found = answer(settings, "train", "--resume", folder.name)
-    assert (found["run"], found["state"]) == (folder.name, "finished")
+    assert (found["run"], found["status"]) == (folder.name, "finished")
     assert [epoch["epoch"] for epoch in found["history"]] == [1, 2]
     (ids,) = settings.features.glob("*/ids")
     assert len(ids.read_bytes()) == (2 * 6 + 2) * ENTRY  # each to learn from twice

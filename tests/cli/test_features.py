@@ -22,7 +22,7 @@ from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 
 SMALL = ("--backbone", "MobileNet-0.25", "--size", "64")
 LAYER = ("--layer", "conv_pw_13")
@@ -50,7 +50,7 @@ def runs(place: tuple[Settings, Path]) -> tuple[str, str]:
     for recipe, train in ((RECIPE, True), (replace(RECIPE, size=32), False)):
         folder, lock = create_run(replace(recipe, dataset=str(data)), settings)
         if train:
-            assert work(folder, settings).state == "finished"
+            assert execute_run(folder, settings).status == "finished"
         os.close(lock)
         made.append(folder.name)
     return made[0], made[1]

@@ -135,7 +135,7 @@ def test_one_data_set_has_one_hash_everywhere(settings: Settings, tmp_path: Path
         hashes.add(answer(settings, "runs", "show", run.name)["data_hash"])
     assert hashes == {made["hash"]}
     # A run from before noted the hash of two parts, in another form: it is worked out anew.
-    facts = run / "facts.json"
+    facts = run / "provenance.json"
     noted = json.loads(facts.read_text())
     del noted["dataset_hash"]
     facts.write_text(json.dumps(noted | {"data_hash": "0" * 64}))

@@ -15,17 +15,17 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
 from tlcore.training.status import FINISHED
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 
 
 def trained(config: RunConfig, settings: Settings) -> str:
     """Train a run here and now; return its id."""
     folder, lock = create_run(config, settings)
     try:
-        outcome = work(folder, settings)
+        outcome = execute_run(folder, settings)
     finally:
         os.close(lock)
-    assert outcome.state == FINISHED, outcome.error
+    assert outcome.status == FINISHED, outcome.error
     return folder.name
 
 

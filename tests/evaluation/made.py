@@ -14,8 +14,8 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
 from tlcore.training.run import RunInfo
-from tlcore.training.store import run_info
-from tlcore.training.worker import work
+from tlcore.training.store import load_run_info
+from tlcore.training.worker import execute_run
 
 REAL = {"backbone": "MobileNet-0.25", "size": 64, "batch_size": 4}
 PARTS = {"train": 12, "val": 8, "test": 8}  # images of each class
@@ -48,6 +48,6 @@ def stored(settings: Settings, folder: Path, name: str = "insects") -> str:
 
 def trained(settings: Settings, config: RunConfig) -> RunInfo:
     folder, lock = create_run(config, settings)
-    work(folder, settings)
+    execute_run(folder, settings)
     os.close(lock)
-    return run_info(folder.name, settings)
+    return load_run_info(folder.name, settings)

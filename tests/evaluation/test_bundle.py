@@ -26,7 +26,7 @@ from tlcore.export.bundle_check import FORMATS, ExpectedPredictions, check_forma
 from tlcore.locks import remove_leftovers
 from tlcore.percentages import percent
 from tlcore.settings import PROJECT, Settings
-from tlcore.training.provenance import versions
+from tlcore.training.provenance import list_versions
 from tlcore.training.store import load_run
 from tlcore.training.transfer_model import load_run_model
 
@@ -70,7 +70,7 @@ def test_every_format_was_compared_and_is_there(bundle: Bundle) -> None:
 
 
 def test_nothing_is_left_where_it_was_put_together(bundle: Bundle) -> None:
-    left = [path for path in bundle.settings.making.iterdir() if not path.name.startswith(".lock")]
+    left = [path for path in bundle.settings.work.iterdir() if not path.name.startswith(".lock")]
     assert left == []
     assert [path.name for path in bundle.zip.parent.glob(".*")] == []
 
@@ -89,7 +89,7 @@ def test_the_card_says_what_was_measured(bundle: Bundle) -> None:
 
 
 def test_the_requirements_are_exact(bundle: Bundle) -> None:
-    here = versions()
+    here = list_versions()
     lines = (bundle.folder / "requirements.txt").read_text(encoding="utf-8").split()
     assert lines == [f"{name}=={here[name]}" for name in NEEDED]
     small = (bundle.folder / "requirements-tflite.txt").read_text(encoding="utf-8").split()
@@ -157,7 +157,7 @@ def test_a_killed_conversion_leaves_no_half_bundle(bundle: Bundle, tmp_path: Pat
     process.kill()
     process.wait()
     assert [path.name for path in tmp_path.iterdir()] == ["progress.json"]
-    making = bundle.settings.making
+    making = bundle.settings.work
     assert list(making.glob(".import-*")) != []
     remove_leftovers(making)  # as the next one does
     assert list(making.glob(".import-*")) == []

@@ -22,9 +22,9 @@ from tlcore.evaluation.predictions import ImagePredictions, predict_split, store
 from tlcore.inference.tasks import evaluate_run, predict_files
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.provenance import images_of
+from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run_info
 
 COUNTS = {part: {"ants": 6, "bees": 4} for part in ("train", "val", "test")}
 
@@ -116,7 +116,7 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_predictions_are_computed_again(damage: str, run: RunInfo, home: Settings) -> None:
     sound = evaluate_run(home, run.id)
-    DAMAGE[damage](run.folder / "answers-test.npz")
+    DAMAGE[damage](run.folder / "predictions-test.npz")
     assert evaluate_run(home, run.id) == sound
     assert asked_for(home, run, "test") == []
 
@@ -141,7 +141,7 @@ def test_an_interrupted_review_goes_on_from_there(
     run: RunInfo, home: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tlcore.evaluation.predictions.CHUNK", 4)
-    (run.folder / "answers-val.npz").unlink(missing_ok=True)
+    (run.folder / "predictions-val.npz").unlink(missing_ok=True)
     behind: list[int] = []
 
     def click(number: int, _: int) -> None:
@@ -163,9 +163,9 @@ def test_an_interrupted_review_goes_on_from_there(
 def test_an_image_that_comes_back_counts_again(run: RunInfo, home: Settings) -> None:
     """One that is gone, or another in its place, is left out by name as long as that lasts."""
     whole = evaluate_run(home, run.id, "val")
-    first, second = images_of(run_info(run.id, home), "val")[:2]
+    first, second = list_samples(load_run_info(run.id, home), "val")[:2]
     own = first.path.read_bytes()
-    (run.folder / "answers-val.npz").unlink()
+    (run.folder / "predictions-val.npz").unlink()
     first.path.write_bytes(second.path.read_bytes())
     away = second.path.rename(second.path.with_suffix(".away"))
     found = evaluate_run(home, run.id, "val")
@@ -183,6 +183,6 @@ def test_a_disk_that_takes_nothing_leaves_the_numbers(
         raise OSError(28, "No space left on device")
 
     whole = evaluate_run(home, run.id, "val")
-    (run.folder / "answers-val.npz").unlink()
+    (run.folder / "predictions-val.npz").unlink()
     monkeypatch.setattr("tlcore.evaluation.predictions.write_file", full)
     assert evaluate_run(home, run.id, "val") == whole

@@ -37,7 +37,7 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import ENTRY, make_room
 from tlcore.training.feature_keys import ROW_ID
-from tlcore.training.provenance import images_of
+from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
 
 EVEN = {part: {"ants": number, "bees": number} for part, number in PARTS.items()}
@@ -67,7 +67,7 @@ def refuse(paths: Sequence[Path]) -> ImagePredictions:
 
 def test_test_images_never_reach_a_fit(run: RunInfo, home: Settings) -> None:
     """By hash: the run's parts do not meet, and what the fit read from holds no test image."""
-    parts = {part: {s.sha256 for s in images_of(run, part)} for part in PARTS}
+    parts = {part: {s.sha256 for s in list_samples(run, part)} for part in PARTS}
     assert {part: len(hashes) for part, hashes in parts.items()} == {
         part: 2 * number for part, number in PARTS.items()
     }
@@ -96,7 +96,7 @@ def test_answers_are_asked_again_when_the_network_or_the_file_has_changed(
 ) -> None:
     asked_of(home, run, "val")
     assert stored_predictions(run.id, "val", home) is not None
-    file = run.folder / "answers-val.npz"
+    file = run.folder / "predictions-val.npz"
     file.write_bytes(file.read_bytes()[:100])  # torn
     assert stored_predictions(run.id, "val", home) is None
     asked_of(home, run, "val")
@@ -109,8 +109,8 @@ def test_answers_are_asked_again_when_the_network_or_the_file_has_changed(
 
 
 def test_an_unreadable_image_is_named_and_does_not_count(run: RunInfo, home: Settings) -> None:
-    gone = images_of(run, "test")[3]
-    (run.folder / "answers-test.npz").unlink(missing_ok=True)
+    gone = list_samples(run, "test")[3]
+    (run.folder / "predictions-test.npz").unlink(missing_ok=True)
     elsewhere = gone.path.rename(gone.path.with_suffix(".away"))
     found = evaluate_run(home, run.id)
     elsewhere.rename(gone.path)
@@ -176,7 +176,7 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
     save_corrected_run(second, first.id)
     assert corrected_run(second) == first.id
     assert corrected_run(first) == ""
-    files = [[s.file for s in images_of(info, "val")] for info in (first, second)]
+    files = [[s.file for s in list_samples(info, "val")] for info in (first, second)]
     assert files[0] == files[1]
     found = compare_runs(
         asked_of(real, first, "val"), asked_of(real, second, "val"), current_labels(second, real)
@@ -188,7 +188,7 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
 
 
 def test_what_is_excluded_counts_no_more_and_comes_back(run: RunInfo, home: Settings) -> None:
-    key = images_of(run, "val")[0].key
+    key = list_samples(run, "val")[0].key
     exclude("insects", [key], home)
     state = load_run_dataset(run, home)
     assert state is not None

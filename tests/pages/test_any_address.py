@@ -14,7 +14,7 @@ from tlcore.datasets.store import import_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 from tlcore.ui.shell import PAGES
 
 SET = "patches"
@@ -30,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str]:
     small = {"backbone": "MobileNet-0.25", "size": 64, "random_weights": True}
     folder, lock = create_run(RunConfig(SET, epochs=1, **small), settings)  # type: ignore[arg-type]
     try:
-        assert work(folder, settings).state == "finished"
+        assert execute_run(folder, settings).status == "finished"
     finally:
         os.close(lock)
     return settings, folder.name

@@ -18,9 +18,9 @@ from tlcore.datasets.store import import_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
-from tlcore.training.provenance import judged_by
-from tlcore.training.store import run_info
-from tlcore.training.worker import work
+from tlcore.training.provenance import list_validation_samples
+from tlcore.training.store import load_run_info
+from tlcore.training.worker import execute_run
 
 SET = "Patches"
 
@@ -33,7 +33,7 @@ def trained(lasting: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
     config = RunConfig(dataset=SET, backbone="MobileNet-0.25", size=32, epochs=2)
     folder, lock = create_run(config, lasting)
     try:
-        assert work(folder, lasting).state == "finished"
+        assert execute_run(folder, lasting).status == "finished"
     finally:
         os.close(lock)
     return folder.name
@@ -105,14 +105,16 @@ def test_its_percentages_are_measured_on_a_fair_draw(
     write_patches(tmp_path / "many" / "val", each=400, side=8)
     config = RunConfig(str(tmp_path / "many"), backbone="MobileNet-0.25", size=32, epochs=2)
     folder, lock = create_run(config, lasting_workspace)
-    assert work(folder, lasting_workspace).state == "finished"
+    assert execute_run(folder, lasting_workspace).status == "finished"
     os.close(lock)
     at = opened("Compare", run=folder.name)
     at.session_state[f"trust-{folder.name}"] = True
     at.run()
     assert not at.exception
     assert "On 500 of 1,200 validation images" in texts(at)
-    drawn = draw_stratified(judged_by(run_info(folder.name, lasting_workspace)), 500, 0)
+    drawn = draw_stratified(
+        list_validation_samples(load_run_info(folder.name, lasting_workspace)), 500, 0
+    )
     counts = Counter(sample.label for sample in drawn)
     assert set(counts) == {"blue", "green", "red"}
     assert all(count in (166, 167) for count in counts.values())

@@ -33,12 +33,12 @@ from tlcore.settings import Settings
 
 TEXT_KINDS = ("extra key", "newer version", "not UTF-8")  # only of files that hold text
 KINDS = ("missing", "empty", "truncated", "garbage", "wrong type", "unreadable", "brackets")
-JSON_OF_RUN = ("config.json", "split.json", "facts.json", "notes.json", "outcome.json",
-               "after.json", "process.json")  # fmt: skip
-RUN_FILES = (*JSON_OF_RUN, "events.jsonl", "checkpoint.npz", "model.keras", "answers-val.npz",
+JSON_OF_RUN = ("config.json", "split.json", "provenance.json", "notes.json", "status.json",
+               "parent_run.json", "process.json")  # fmt: skip
+RUN_FILES = (*JSON_OF_RUN, "events.jsonl", "checkpoint.npz", "model.keras", "predictions-val.npz",
              "worker.log")  # fmt: skip
 # What the head's answers do not depend on: one copy of the run has all of these damaged.
-BESIDE = ("after.json", "process.json", "checkpoint.npz", "answers-val.npz", "worker.log")
+BESIDE = ("parent_run.json", "process.json", "checkpoint.npz", "predictions-val.npz", "worker.log")
 SEVERAL = "several"
 SET_FILES = ("set.json", "edits.json", "facts.jsonl", "image")
 REVIEW = ("curves", "numbers", "mistakes", "suspects", "map", "against", "hand-over")
@@ -67,7 +67,14 @@ def kinds_of(file: str) -> tuple[str, ...]:
 
 def is_named(file: str, kind: str) -> bool:
     """Whether the damage costs something, so that the file has to be named."""
-    if file in (SEVERAL, "answers-val.npz", "checkpoint.npz", "worker.log", "facts.jsonl", "image"):
+    if file in (
+        SEVERAL,
+        "predictions-val.npz",
+        "checkpoint.npz",
+        "worker.log",
+        "facts.jsonl",
+        "image",
+    ):
         return False  # computed again, not needed any more, or said image by image
     if kind == "missing":
         return file in ("config.json", "split.json", "events.jsonl", "model.keras", "set.json")
@@ -133,7 +140,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Damaged:
     settings = Settings(home=unpack(place / "home"), keras_home=place / "keras")
     call(settings, "runs", "evaluate", FINISHED, "--split", "val")  # answers are kept from now on
     run, dataset = settings.runs / FINISHED, settings.datasets / DATASET
-    (run / "after.json").write_text('{"run": ""}', encoding="utf-8")
+    (run / "parent_run.json").write_text('{"run": ""}', encoding="utf-8")
     (run / "process.json").write_text('{"group": 4194303}', encoding="utf-8")
     (run / "worker.log").write_text("It began.\n", encoding="utf-8")
     return Damaged(settings, tuple(_runs(run)), tuple(_sets(dataset)))
@@ -199,7 +206,7 @@ def test_everything_damaged_is_listed_with_its_file(damaged: Damaged) -> None:
     assert sets[DATASET] == ""
 
 
-SAID_WHEN_OPENED = ("events.jsonl", "after.json", "process.json")  # lists do not read them
+SAID_WHEN_OPENED = ("events.jsonl", "parent_run.json", "process.json")  # lists do not read them
 
 
 @pytest.mark.parametrize("file", RUN_FILES)

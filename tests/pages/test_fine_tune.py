@@ -25,8 +25,8 @@ from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, EventLog, Progress, Stage
 from tlcore.training.lifecycle import create_run, delete_run
-from tlcore.training.status import Outcome, write_outcome
-from tlcore.training.store import list_runs, run_info
+from tlcore.training.status import FinalStatus, write_final_status
+from tlcore.training.store import list_runs, load_run_info
 from tlcore.ui import services
 
 CONFIG = RunConfig(dataset=SAMPLE_NAME, size=96, epochs=3, fine_tune_epochs=2)
@@ -174,14 +174,14 @@ def test_a_waiting_run_says_so(opened: Opened, working: Path) -> None:
     at = opened("Fine-tune", run=working.name)
     assert "Waiting for its turn" in progress(at)
     assert not at.exception
-    assert "waiting" in texts(at)
+    assert "queued" in texts(at)
 
 
 def test_a_finished_run_gives_its_accuracy_with_doubt(opened: Opened, workspace: Settings) -> None:
     folder, lock = create_run(CONFIG, workspace)
     epochs(folder, 3)
     write_network(folder)
-    write_outcome(folder, Outcome("finished", 12.0, 0.75))
+    write_final_status(folder, FinalStatus("finished", 12.0, 0.75))
     os.close(lock)
     at = opened("Fine-tune", run=folder.name)
     assert at.metric[0].value == "75% (61–85, 48 images)"
@@ -222,7 +222,9 @@ def test_a_head_that_is_kept_alone_is_not_said_to_have_top_blocks(
 ) -> None:
     """No epoch of the second stage had a lower validation loss than the first epoch."""
     run = two_stages(workspace, 148, 0, 0, 0)
-    write_outcome(run_info(run, workspace).folder, Outcome("finished", 12.0, 0.97, kept_epoch=1))
+    write_final_status(
+        load_run_info(run, workspace).folder, FinalStatus("finished", 12.0, 0.97, best_epoch=1)
+    )
     at = opened("Fine-tune", run=run)
     assert not at.exception
     captions = " ".join(element.value for element in at.caption)
@@ -233,7 +235,7 @@ def test_a_head_that_is_kept_alone_is_not_said_to_have_top_blocks(
 def keep_predictions(folder: Path, stage: str, right: np.ndarray) -> None:
     """Leave what a stage predicted for images of class 1."""
     np.savez(
-        folder / f"validation-{stage}.npz",
+        folder / f"stage_predictions-{stage}.npz",
         sha256=[f"{number:064x}" for number in range(len(right))],
         labels=np.ones(len(right), int),
         predicted=right.astype(int),
@@ -253,9 +255,9 @@ def two_stages(workspace: Settings, before: int, lost: int, gained: int, patienc
     log.close()
     keep_predictions(folder, "head", right)
     keep_predictions(folder, "fine-tune", now)
-    write_json(folder / "facts.json", {"pictures": {"train": 600, "val": 153}})
+    write_json(folder / "provenance.json", {"images": {"train": 600, "val": 153}})
     write_network(folder)
-    write_outcome(folder, Outcome("finished", 12.0, float(now.mean())))
+    write_final_status(folder, FinalStatus("finished", 12.0, float(now.mean())))
     os.close(lock)
     return folder.name
 
@@ -265,7 +267,7 @@ def test_the_board_judges_each_backbone_by_the_same_images(
 ) -> None:
     """148 and 140 of 153: the intervals overlap, but of 10 that changed sides 9 were lost."""
     this = two_stages(lasting_workspace, 148, 0, 0, 0)
-    recipe = run_info(this, lasting_workspace).config
+    recipe = load_run_info(this, lasting_workspace).config
     config = replace(
         recipe, backbone="MobileNet-0.25", size=0, unfreeze_from="", fine_tune_epochs=0,
         fine_tune_learning_rate=0.0,
@@ -273,8 +275,8 @@ def test_the_board_judges_each_backbone_by_the_same_images(
     folder, lock = create_run(config, lasting_workspace)
     right = (np.arange(153) >= 9) & (np.arange(153) <= 148)
     keep_predictions(folder, "head", right)
-    write_json(folder / "facts.json", {"pictures": {"train": 600, "val": 153}})
-    write_outcome(folder, Outcome("finished", 12.0, float(right.mean())))
+    write_json(folder / "provenance.json", {"images": {"train": 600, "val": 153}})
+    write_final_status(folder, FinalStatus("finished", 12.0, float(right.mean())))
     os.close(lock)
     at = opened("Fine-tune", run=this)
     next(button for button in at.button if button.label == "Which backbone?").click().run()
@@ -290,7 +292,7 @@ def test_without_the_predictions_of_both_stages_nothing_is_claimed(
 ) -> None:
     """A run made before they were kept, or one of whose files is damaged."""
     run = two_stages(workspace, 148, 40, 0, 0)
-    file = run_info(run, workspace).folder / "validation-head.npz"
+    file = load_run_info(run, workspace).folder / "stage_predictions-head.npz"
     file.unlink() if content is None else file.write_bytes(content)
     at = opened("Fine-tune", run=run)
     assert not at.exception
@@ -305,13 +307,15 @@ def test_a_run_says_after_which_epoch_its_validation_loss_has_turned(
     for number, loss in enumerate((0.4, 0.26, 0.61), 1):
         log.write(Epoch(number, "head", 0.1, 0.9, loss, 0.9, 0.5))
     log.close()
-    write_json(folder / "facts.json", {"pictures": {"train": 100, "val": 40}})
+    write_json(folder / "provenance.json", {"images": {"train": 100, "val": 40}})
     turned = (
         "Validation loss was lowest after epoch 2 (0.26) and rose after it, to 0.61 after epoch 3."
     )
     kept = "The weights of epoch 2 are kept"
     assert f"{turned} {kept} so far." in texts(opened("Fine-tune", run=folder.name))
-    write_outcome(folder, Outcome("finished", 12.0, 0.9, val_loss=0.26, epochs=3, kept_epoch=2))
+    write_final_status(
+        folder, FinalStatus("finished", 12.0, 0.9, val_loss=0.26, epochs=3, best_epoch=2)
+    )
     os.close(lock)
     assert f"{kept}." in texts(opened("Fine-tune", run=folder.name))
 
@@ -323,7 +327,7 @@ def test_a_killed_worker_shows_a_failed_run_and_its_log(
     epochs(folder, 1)
     (folder / "worker.log").write_text("first line\nlast words\n", encoding="utf-8")
     os.close(lock)  # what the system does for a process that is gone
-    assert run_info(folder.name, workspace).state == "failed"
+    assert load_run_info(folder.name, workspace).status == "failed"
     at = opened("Fine-tune", run=folder.name)
     assert "ended without a word" in at.error[0].value
     assert "last words" in at.code[0].value
@@ -340,7 +344,7 @@ def test_an_unknown_run_leaves_a_way_back(opened: Opened, workspace: Settings) -
 def test_home_lists_the_newest_runs(opened: Opened, workspace: Settings) -> None:
     folder, lock = create_run(CONFIG, workspace)
     epochs(folder, 3)
-    write_outcome(folder, Outcome("finished", 12.0, 0.75))
+    write_final_status(folder, FinalStatus("finished", 12.0, 0.75))
     os.close(lock)
     at = opened("Home")
     assert "75% (61–85, 48 images)" in texts(at)
@@ -358,14 +362,14 @@ def test_a_stopped_run_can_go_on_be_named_and_be_deleted(
     monkeypatch.setattr(services, "resume_run", resume)
     folder, lock = create_run(CONFIG, workspace)
     epochs(folder, 2)
-    write_outcome(folder, Outcome("stopped", 12.0, 0.75))
+    write_final_status(folder, FinalStatus("stopped", 12.0, 0.75))
     os.close(lock)
     at = opened("Fine-tune", run=folder.name)
     next(button for button in at.button if button.label == "Resume").click().run()
     assert resumed == [folder.name]
     next(field for field in at.text_input if field.label == "Name").set_value("first try")
     next(button for button in at.button if button.label == "Keep").click().run()
-    assert run_info(folder.name, workspace).notes.name == "first try"
+    assert load_run_info(folder.name, workspace).notes.name == "first try"
     next(button for button in at.button if button.label == "Run again").click().run()
     at.button(key="random-MobileNetV2").click().run()
     assert not at.exception
@@ -382,7 +386,7 @@ def test_a_run_is_named_while_it_works(opened: Opened, working: Path, workspace:
     next(field for field in at.text_input if field.label == "Name").set_value("night run")
     next(button for button in at.button if button.label == "Keep").click().run()
     assert not at.exception
-    assert run_info(working.name, workspace).notes.name == "night run"
+    assert load_run_info(working.name, workspace).notes.name == "night run"
     assert "night run" in texts(at)
 
 
@@ -399,7 +403,7 @@ def test_runs_are_laid_over_each_other(opened: Opened, workspace: Settings) -> N
     for seed in range(2):
         folder, lock = create_run(RunConfig(SAMPLE_NAME, seed=seed), workspace)
         epochs(folder, 3)
-        write_outcome(folder, Outcome("finished", 12.0, 0.75))
+        write_final_status(folder, FinalStatus("finished", 12.0, 0.75))
         os.close(lock)
     at = opened("Fine-tune")
     box = at.multiselect(key="compare-runs")
@@ -425,7 +429,7 @@ def test_a_run_that_diverged_is_drawn_without_what_it_lost(
     drawn = {line["name"]: line["y"] for line in lines_of(at)}
     assert drawn["training loss"] == [0.7, None]
     assert drawn["validation accuracy"] == [0.75, 0.5]
-    write_outcome(working, Outcome("finished", 2.0, 0.5, val_loss=loss, epochs=2))
+    write_final_status(working, FinalStatus("finished", 2.0, 0.5, val_loss=loss, epochs=2))
     os.close(create_run(CONFIG, workspace)[1])
     at = opened("Fine-tune")
     at.multiselect(key="compare-runs").set_value([working.name]).run()

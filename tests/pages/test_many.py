@@ -17,10 +17,10 @@ from tlcore.datasets.store import add_to_dataset, import_dataset, load_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch
-from tlcore.training.lifecycle import create_run, reopen_run
-from tlcore.training.provenance import images_of
-from tlcore.training.store import run_info
-from tlcore.training.worker import work
+from tlcore.training.lifecycle import create_run, prepare_resume
+from tlcore.training.provenance import list_samples
+from tlcore.training.store import load_run_info
+from tlcore.training.worker import execute_run
 from tlcore.ui import services
 
 SET = "Patches"
@@ -34,7 +34,7 @@ def run(real_workspace: Settings, tmp_path: Path) -> str:
     import_dataset(SET, from_folder(write_patches(tmp_path / "patches", classes=2)), real_workspace)
     folder, lock = create_run(CONFIG, real_workspace)
     stop = lambda event: (folder / "stop").touch() if isinstance(event, Epoch) else None  # noqa: E731
-    assert work(folder, real_workspace, emit=stop).state == "stopped"
+    assert execute_run(folder, real_workspace, emit=stop).status == "stopped"
     os.close(lock)
     return folder.name
 
@@ -98,8 +98,8 @@ def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
     assert "blue/new.png" in rows(at, "label")
     assert asked == [(16, 2), (1, 2)]
 
-    folder, lock = reopen_run(run, real_workspace)
-    assert work(folder, real_workspace).state == "finished"
+    folder, lock = prepare_resume(run, real_workspace)
+    assert execute_run(folder, real_workspace).status == "finished"
     os.close(lock)
     at.run()
     assert at.button(key="many-start").label == "Answer 16 images"  # the old model's are not shown
@@ -127,7 +127,7 @@ def test_images_without_label_are_not_wrong(
 def test_a_head_is_not_judged_by_images_that_it_learned_from_in_another_dataset(
     opened: Opened, run: str, real_workspace: Settings, tmp_path: Path
 ) -> None:
-    for sample in images_of(run_info(run, real_workspace), "train"):
+    for sample in list_samples(load_run_info(run, real_workspace), "train"):
         (tmp_path / "copy" / sample.label).mkdir(parents=True, exist_ok=True)
         shutil.copy(sample.path, tmp_path / "copy" / sample.label)
     import_dataset("Copy", from_folder(tmp_path / "copy"), real_workspace)

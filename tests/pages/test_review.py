@@ -26,10 +26,10 @@ from tlcore.inference.tasks import evaluate_run, write_run_report
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch
-from tlcore.training.lifecycle import create_run, reopen_run
+from tlcore.training.lifecycle import create_run, prepare_resume
 from tlcore.training.run import RunInfo
-from tlcore.training.store import list_runs, run_info
-from tlcore.training.worker import work
+from tlcore.training.store import list_runs, load_run_info
+from tlcore.training.worker import execute_run
 from tlcore.ui import services
 from tlcore.ui.format import plain
 
@@ -56,7 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
 def run(made: RunInfo, empty_workspace: Settings) -> RunInfo:
     """It, in a home of its own."""
     shutil.copytree(made.folder.parents[1], empty_workspace.home)
-    return run_info(made.id, empty_workspace)
+    return load_run_info(made.id, empty_workspace)
 
 
 def cells(found: Evaluation) -> dict[str, int]:
@@ -324,7 +324,7 @@ def test_a_review_that_was_interrupted_is_not_mixed_with_the_resumed_model(
     config = RunConfig(name, epochs=8, learning_rate=0.003, **REAL)
     folder, lock = create_run(config, real_workspace)
     stopping = lambda event: (folder / "stop").touch() if isinstance(event, Epoch) else None  # noqa: E731
-    assert work(folder, real_workspace, emit=stopping).state == "stopped"
+    assert execute_run(folder, real_workspace, emit=stopping).status == "stopped"
     os.close(lock)
     lent, asked = services.Inference, []
 
@@ -338,13 +338,13 @@ def test_a_review_that_was_interrupted_is_not_mixed_with_the_resumed_model(
     monkeypatch.setattr(services, "Inference", Dying)
     at = opened("Fine-tune", run=folder.name, view="numbers")
     assert "It was killed." in texts(at)
-    before = run_info(folder.name, real_workspace).val_loss
-    folder, lock = reopen_run(folder.name, real_workspace)
-    assert work(folder, real_workspace).state == "finished"
+    before = load_run_info(folder.name, real_workspace).val_loss
+    folder, lock = prepare_resume(folder.name, real_workspace)
+    assert execute_run(folder, real_workspace).status == "finished"
     os.close(lock)
     at.run()
     assert not at.exception
-    after = run_info(folder.name, real_workspace).val_loss
+    after = load_run_info(folder.name, real_workspace).val_loss
     shown = {metric.label: metric.value for metric in at.metric}
     assert shown["Log loss"] == f"{after:.2f}" != f"{before:.2f}"
     questions = len(asked)

@@ -26,9 +26,9 @@ from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
 from tlcore.training.run import write_notes
-from tlcore.training.status import Outcome, write_outcome
-from tlcore.training.store import run_info
-from tlcore.training.worker import work
+from tlcore.training.status import FinalStatus, write_final_status
+from tlcore.training.store import load_run_info
+from tlcore.training.worker import execute_run
 from tlcore.ui.components.image_picker import MY_IMAGES
 
 PATCHES, INSECTS = "Patches", "Insects"
@@ -42,7 +42,7 @@ def trained(settings: Settings, dataset: str, epochs: int) -> str:
     config = RunConfig(dataset, epochs=epochs, learning_rate=0.01, **SMALL)
     folder, lock = create_run(config, settings)
     try:
-        assert work(folder, settings).state == "finished"
+        assert execute_run(folder, settings).status == "finished"
     finally:
         os.close(lock)
     return folder.name
@@ -64,7 +64,7 @@ def made(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
     counts = {"train": {"ants": 4, "bees": 4}}
     import_dataset(INSECTS, from_folder(write_parts(place / "insects", counts)), settings)
     runs = tuple(trained(settings, PATCHES, epochs) for epochs in range(2, RUNS + 2))
-    assert {run_info(run, settings).val_accuracy for run in runs} == {1.0}
+    assert {load_run_info(run, settings).val_accuracy for run in runs} == {1.0}
     return Home(settings, runs)
 
 
@@ -226,8 +226,8 @@ UNESCAPED = {ord("\\"): None, ord("\u2060"): None}  # what keeps Markdown from r
 def listed(settings: Settings, run: str, accuracy: float, name: str = "", **options: object) -> str:
     """A run as the list knows it, with an id of its own; its id."""
     folder, lock = create_run(RunConfig(PATCHES, **options), settings)
-    write_json(folder / "facts.json", {"data_hash": "f" * 64, "pictures": {"val": 48}})
-    write_outcome(folder, Outcome("finished", 2.0, accuracy, val_loss=0.1, epochs=2))
+    write_json(folder / "provenance.json", {"data_hash": "f" * 64, "images": {"val": 48}})
+    write_final_status(folder, FinalStatus("finished", 2.0, accuracy, val_loss=0.1, epochs=2))
     write_notes(folder, name, "", [])
     os.close(lock)
     folder.rename(folder.with_name(run))
@@ -244,7 +244,7 @@ def test_a_label_says_what_tells_runs_apart(opened: Opened, empty_workspace: Set
     listed(settings, "20261126-060100-000001", 0.92, random_weights=True)
     listed(settings, "20261126-060200-000001", 0.92, name="night  shift")
     mended = listed(settings, "20261126-060300-000001", 0.92)
-    write_json(settings.runs / mended / "after.json", {"run": "20261126-054700-000001"})
+    write_json(settings.runs / mended / "parent_run.json", {"run": "20261126-054700-000001"})
     at = opened("Fine-tune")
     links = [link.proto for link in at.get("page_link")]
     shown = {

@@ -22,7 +22,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.cost import Cost
 from tlcore.training.learning_rate import LearningRateScan
 from tlcore.training.lifecycle import create_run
-from tlcore.training.status import Outcome, write_outcome
+from tlcore.training.status import FinalStatus, write_final_status
 from tlcore.training.store import list_runs
 from tlcore.ui.fine_tune.options import RATE
 from tlcore.ui.fine_tune.studies import Planned, probes
@@ -50,7 +50,7 @@ def press(at: AppTest, words: str) -> AppTest:
 def ended(config: RunConfig, settings: Settings, state: str = "finished") -> str:
     folder, lock = create_run(config, settings)
     write_network(folder)
-    write_outcome(folder, Outcome(state, 12.0, 0.75, val_loss=0.5, epochs=3))
+    write_final_status(folder, FinalStatus(state, 12.0, 0.75, val_loss=0.5, epochs=3))
     os.close(lock)
     return folder.name
 

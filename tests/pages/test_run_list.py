@@ -17,7 +17,7 @@ from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
 from tlcore.training.run import write_notes
-from tlcore.training.status import Outcome, write_outcome
+from tlcore.training.status import FinalStatus, write_final_status
 from tlcore.training.store import list_runs
 from tlcore.ui.fine_tune import run_list as listing
 
@@ -29,8 +29,8 @@ def made(
 ) -> Path:
     backbone = "ResNet50" if name == "beta" else "MobileNetV2"
     folder, lock = create_run(RunConfig(SAMPLE_NAME, backbone=backbone), settings)
-    write_json(folder / "facts.json", {"data_hash": "f" * 64, "pictures": {"val": 48}})
-    write_outcome(folder, Outcome("finished", seconds, accuracy, val_loss=loss, epochs=7))
+    write_json(folder / "provenance.json", {"data_hash": "f" * 64, "images": {"val": 48}})
+    write_final_status(folder, FinalStatus("finished", seconds, accuracy, val_loss=loss, epochs=7))
     write_notes(folder, name, LONG if name == "alpha" else "", [tag] if tag else [])
     os.close(lock)
     return folder

@@ -69,7 +69,7 @@ def test_two_runs_at_once_fill_one_cache(settings: Settings, tmp_path: Path) -> 
     ]
     for name, process in started:
         assert process.wait(120) == 0
-        assert load_run(name, both).info.state == FINISHED
+        assert load_run(name, both).info.status == FINISHED
     one, other = (
         [(e.loss, e.val_loss) for e in load_run(name, both).history] for name, _ in started
     )

@@ -13,14 +13,14 @@ from tests.training.test_train import SMALL, run
 from tlcore.datasets.image_io import read
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.lifecycle import reopen_run
+from tlcore.training.lifecycle import prepare_resume
 from tlcore.training.status import DAMAGED, FINISHED
-from tlcore.training.store import load_run, run_info
+from tlcore.training.store import load_run, load_run_info
 from tlcore.training.transfer_model import load_run_model
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 
 
-@pytest.mark.parametrize(("file", "state"), [("outcome.json", DAMAGED), ("model.keras", FINISHED)])
+@pytest.mark.parametrize(("file", "state"), [("status.json", DAMAGED), ("model.keras", FINISHED)])
 def test_resume_writes_a_lost_end_and_a_lost_network_again(
     file: str, state: str, settings: Settings, tmp_path: Path
 ) -> None:
@@ -31,18 +31,18 @@ def test_resume_writes_a_lost_end_and_a_lost_network_again(
     whole = (folder / file).read_bytes()
     (folder / file).write_bytes(whole[: len(whole) // 2])
 
-    info = run_info(folder.name, settings)
-    assert (info.state, info.resumable) == (state, True)
+    info = load_run_info(folder.name, settings)
+    assert (info.status, info.resumable) == (state, True)
     [found] = info.damage
     assert file in found.words
     assert "Resume" in found.words
 
-    _, lock = reopen_run(folder.name, settings)
-    work(folder, settings)
+    _, lock = prepare_resume(folder.name, settings)
+    execute_run(folder, settings)
     os.close(lock)
     after = load_run(folder.name, settings)
     assert after.damage == ()
-    assert after.info.state == FINISHED
+    assert after.info.status == FINISHED
     assert after.info.val_accuracy == before.info.val_accuracy
     assert after.history == before.history  # nothing was learned again
     again = load_run_model(folder.name, settings)

@@ -11,9 +11,9 @@ from tlcore.training.history import (
     Progress,
     Skipped,
     Stage,
-    history,
+    list_epochs,
     read_events,
-    trim,
+    trim_events,
 )
 
 EPOCH = Epoch(1, "head", 0.5, 0.75, 0.4, 0.8, 0.1)
@@ -26,7 +26,7 @@ def test_events_come_back_as_written(tmp_path: Path) -> None:
         log.write(event)
     assert read_events(tmp_path / "events.jsonl") == events  # on disk before it is closed
     log.close()
-    assert history(events) == (EPOCH,)
+    assert list_epochs(events) == (EPOCH,)
 
 
 def test_a_torn_last_line_is_not_yet(tmp_path: Path) -> None:
@@ -57,14 +57,14 @@ def test_what_is_appended_is_read_and_what_was_taken_back_is_gone(tmp_path: Path
     assert len(read_events(path)) == 1
     for number in (1, 2, 3):
         log.write(dataclasses.replace(EPOCH, epoch=number))
-        assert [epoch.epoch for epoch in history(read_events(path))] == [*range(1, number + 1)]
+        assert [epoch.epoch for epoch in list_epochs(read_events(path))] == [*range(1, number + 1)]
     log.close()
-    trim(path, 1)  # the run goes on from its first epoch
-    assert [epoch.epoch for epoch in history(read_events(path))] == [1]
+    trim_events(path, 1)  # the run goes on from its first epoch
+    assert [epoch.epoch for epoch in list_epochs(read_events(path))] == [1]
     log = EventLog(path)
     for number in (2, 3, 4):  # longer than what had been read
         log.write(dataclasses.replace(EPOCH, epoch=number, loss=9.0))
     log.close()
-    assert [epoch.epoch for epoch in history(read_events(path))] == [1, 2, 3, 4]
+    assert [epoch.epoch for epoch in list_epochs(read_events(path))] == [1, 2, 3, 4]
     path.unlink()
     assert read_events(path) == []

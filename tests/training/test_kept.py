@@ -22,12 +22,12 @@ from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training import checkpoint
-from tlcore.training.best_epoch import turn
+from tlcore.training.best_epoch import describe_overfitting
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, EventLog
-from tlcore.training.lifecycle import create_run, reopen_run
+from tlcore.training.lifecycle import create_run, prepare_resume
 from tlcore.training.recipe import initial_checkpoint
-from tlcore.training.status import FINISHED, STOPPED, Outcome, write_outcome
+from tlcore.training.status import FINISHED, STOPPED, FinalStatus, write_final_status
 from tlcore.training.store import load_run
 from tlcore.training.transfer_model import load_run_model
 
@@ -70,15 +70,15 @@ def test_the_network_is_the_one_with_the_lowest_validation_loss(
     assert loss_of(folder, real) == pytest.approx(best.val_loss, rel=1e-4)
     info = found.info
     assert (info.val_loss, info.val_accuracy) == (best.val_loss, best.val_accuracy)
-    assert info.kept_epoch == best.epoch
-    assert turn(found) == (
+    assert info.best_epoch == best.epoch
+    assert describe_overfitting(found) == (
         f"Validation loss was lowest after epoch {best.epoch} ({best.val_loss:.3g}), before the "
         f"top blocks were trained, and rose after it, to {losses[-1]:.3g} after epoch 14. "
         f"The weights of epoch {best.epoch} are kept."
     )
     write_run_report(folder.name, tmp_path / "report.html", real, lambda *_: None)
     report = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert turn(found) in report
+    assert describe_overfitting(found) in report
     assert f"Those of epoch {best.epoch}, where the validation loss was lowest." in report
     untouched, _ = build(ModelRef("MobileNet-0.25", 64, top=False), real)
     trained = keras.models.load_model(folder / "model.keras", compile=False)
@@ -99,11 +99,11 @@ def written(
     for number, loss in enumerate(losses, 1):
         log.write(Epoch(number, "head", 0.1, 0.9, loss, 0.9, 0.1))
     log.close()
-    write_json(folder / "facts.json", {"pictures": {"train": 40, "val": 40}})
+    write_json(folder / "provenance.json", {"images": {"train": 40, "val": 40}})
     (folder / "model.keras").touch()
     if ended:
-        outcome = Outcome(FINISHED, 1.0, 0.9, val_loss=0.3, epochs=len(losses), kept_epoch=kept)
-        write_outcome(folder, outcome)
+        outcome = FinalStatus(FINISHED, 1.0, 0.9, val_loss=0.3, epochs=len(losses), best_epoch=kept)
+        write_final_status(folder, outcome)
         os.close(lock)
     return folder.name
 
@@ -145,7 +145,7 @@ LOWEST = "Validation loss was lowest after epoch 2 (0.26)"
 def test_a_run_says_after_which_epoch_its_loss_has_turned(
     losses: list[float], options: dict[str, int], words: str, settings: Settings
 ) -> None:
-    assert turn(load_run(written(settings, losses, **options), settings)) == words
+    assert describe_overfitting(load_run(written(settings, losses, **options), settings)) == words
 
 
 def test_what_was_learned_on_another_efficientnet_is_not_gone_on_with(settings: Settings) -> None:
@@ -155,9 +155,9 @@ def test_what_was_learned_on_another_efficientnet_is_not_gone_on_with(settings: 
     values = {"weights": np.zeros(3, np.float32)}
     reached = checkpoint.Checkpoint("head", 2, 2, 1.0, values, {}, 0.5, 0.9, 0, version=1)
     checkpoint.save_checkpoint(folder / checkpoint.FILE, reached)
-    write_outcome(folder, Outcome(STOPPED, 1.0, 0.9, epochs=2))
+    write_final_status(folder, FinalStatus(STOPPED, 1.0, 0.9, epochs=2))
     os.close(lock)
     with pytest.raises(RunError, match="Run it again"):
-        reopen_run(folder.name, settings)
-    assert load_run(folder.name, settings).info.state == STOPPED
+        prepare_resume(folder.name, settings)
+    assert load_run(folder.name, settings).info.status == STOPPED
     assert initial_checkpoint(config).version == checkpoint.VERSION

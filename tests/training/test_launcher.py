@@ -18,7 +18,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.history import Progress
 from tlcore.training.lifecycle import kill_run, resume_run, start_run, stop_run
 from tlcore.training.status import FAILED, FINISHED, QUEUED, RUNNING, STOPPED
-from tlcore.training.store import load_run, log_tail, run_info
+from tlcore.training.store import load_run, load_run_info, read_log_tail
 
 LONG = 1000  # epochs
 PATIENCE = 120.0  # s; far more than any step needs, so that a slow machine does not fail a test
@@ -61,20 +61,20 @@ def test_a_run_is_stopped_while_tensorflow_is_imported(start, settings: Settings
     stop_run(run, settings)
     assert process.wait(PATIENCE) == 0
     stopped = load_run(run, settings)
-    assert (stopped.info.state, stopped.info.error) == (STOPPED, "")
+    assert (stopped.info.status, stopped.info.error) == (STOPPED, "")
     assert not any(isinstance(e, Progress) and e.done for e in stopped.events)
     resumed, process = resume_run(run, settings)
     assert process.wait(PATIENCE) == 0
-    assert run_info(resumed, settings).state == FINISHED
+    assert load_run_info(resumed, settings).status == FINISHED
 
 
 def test_a_run_finishes_in_its_own_process(start, settings: Settings) -> None:
     run, process = start(epochs=2)
-    assert run_info(run, settings).state in (QUEUED, RUNNING)
+    assert load_run_info(run, settings).status in (QUEUED, RUNNING)
     assert process.wait(PATIENCE) == 0
     assert os.getsid(0) != process.pid
     found = load_run(run, settings)
-    assert found.info.state == FINISHED
+    assert found.info.status == FINISHED
     assert len(found.history) == 2
     assert found.info.model is not None
 
@@ -85,17 +85,19 @@ def test_a_killed_process_is_a_failed_run_with_its_reason_and_log(
     run, process = start(epochs=LONG)
     wait_for(lambda: len(load_run(run, settings).history) > 1)
     os.kill(process.pid, signal.SIGKILL)
-    wait_for(lambda: run_info(run, settings).state == FAILED)  # unreaped, and yet known as dead
-    assert "killed" in run_info(run, settings).error
+    wait_for(
+        lambda: load_run_info(run, settings).status == FAILED
+    )  # unreaped, and yet known as dead
+    assert "killed" in load_run_info(run, settings).error
     assert len(load_run(run, settings).history) > 1
-    assert isinstance(log_tail(run_info(run, settings).folder), str)
+    assert isinstance(read_log_tail(load_run_info(run, settings).folder), str)
     process.wait()
 
 
 def test_a_killed_process_before_its_first_event_is_a_failed_run(start, settings: Settings) -> None:
     run, process = start(epochs=1)
     os.kill(process.pid, signal.SIGKILL)
-    wait_for(lambda: run_info(run, settings).state == FAILED)
+    wait_for(lambda: load_run_info(run, settings).status == FAILED)
     process.wait()
 
 
@@ -104,20 +106,20 @@ def test_stop_and_the_next_in_the_queue_comes_up(start, settings: Settings) -> N
     second, _ = start(epochs=1)
     third, third_process = start(epochs=1)
     wait_for(lambda: len(load_run(first, settings).history) > 1)
-    assert run_info(second, settings).state == QUEUED
+    assert load_run_info(second, settings).status == QUEUED
     stop_run(third, settings)
     assert third_process.wait(PATIENCE) == 0
-    assert "taken back" in run_info(third, settings).error
+    assert "taken back" in load_run_info(third, settings).error
     stop_run(first, settings)
-    wait_for(lambda: run_info(first, settings).state == STOPPED)
-    assert run_info(first, settings).model is not None
-    wait_for(lambda: run_info(second, settings).state == FINISHED)
+    wait_for(lambda: load_run_info(first, settings).status == STOPPED)
+    assert load_run_info(first, settings).model is not None
+    wait_for(lambda: load_run_info(second, settings).status == FINISHED)
 
 
 def test_end_now_ends_it(start, settings: Settings) -> None:
     run, process = start(epochs=LONG)
-    wait_for(lambda: run_info(run, settings).state == RUNNING)
+    wait_for(lambda: load_run_info(run, settings).status == RUNNING)
     stop_run(run, settings)
     kill_run(run, settings)
     assert process.wait(PATIENCE) is not None
-    assert run_info(run, settings).state == STOPPED
+    assert load_run_info(run, settings).status == STOPPED

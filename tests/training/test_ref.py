@@ -10,21 +10,23 @@ from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run_info
 
 
 def test_what_a_resumed_run_writes_is_another_network(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, keras_home=tmp_path)
     folder, lock = create_run(RunConfig("garden"), settings)
     os.close(lock)
-    assert run_info(folder.name, settings).ref == ModelRef(run=folder.name)  # nothing to ask yet
+    assert load_run_info(folder.name, settings).ref == ModelRef(
+        run=folder.name
+    )  # nothing to ask yet
     network = folder / "model.keras"
     write_network(folder)
     os.utime(network, ns=(1, 1_000))
-    first = run_info(folder.name, settings).ref
+    first = load_run_info(folder.name, settings).ref
     write_network(folder)
     os.utime(network, ns=(1, 2_000))
-    second = run_info(folder.name, settings).ref
+    second = load_run_info(folder.name, settings).ref
     assert (first.run, first.weights) == (folder.name, "1000")
     assert second != first
-    assert second == run_info(folder.name, settings).ref
+    assert second == load_run_info(folder.name, settings).ref

@@ -20,17 +20,17 @@ from tlcore.errors import RunError
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, Event, Progress
-from tlcore.training.lifecycle import create_run, reopen_run
+from tlcore.training.lifecycle import create_run, prepare_resume
 from tlcore.training.status import FINISHED, STOPPED
 from tlcore.training.store import load_run
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 
 RECIPE = REAL | {"epochs": 4, "fine_tune_epochs": 3, "dropout": 0.3, "hidden_units": (8,)}
 
 
 def train(settings: Settings, config: RunConfig, emit=lambda _: None) -> Path:
     folder, lock = create_run(config, settings)
-    work(folder, settings, emit=emit)
+    execute_run(folder, settings, emit=emit)
     os.close(lock)
     return folder
 
@@ -48,8 +48,8 @@ def weights_hash(folder: Path) -> str:
 
 
 def resume(folder: Path, settings: Settings) -> None:
-    folder, lock = reopen_run(folder.name, settings)
-    assert work(folder, settings).state == FINISHED
+    folder, lock = prepare_resume(folder.name, settings)
+    assert execute_run(folder, settings).status == FINISHED
     os.close(lock)
 
 
@@ -74,7 +74,7 @@ def test_after_stop(whole: tuple[Settings, Path, Path], epoch: int) -> None:
             (newest / "stop").touch()
 
     folder = train(settings, RunConfig(str(data), **RECIPE), emit)
-    assert load_run(folder.name, settings).info.state == STOPPED
+    assert load_run(folder.name, settings).info.status == STOPPED
     assert all(isinstance(event, Progress) for event in after)
     assert len(figures(folder, settings)) == epoch
     resume(folder, settings)
@@ -177,9 +177,9 @@ def test_a_finished_run_and_one_at_work_are_not_resumed(
 ) -> None:
     settings, data, folder = whole
     with pytest.raises(RunError, match="has finished"):
-        reopen_run(folder.name, settings)
+        prepare_resume(folder.name, settings)
     working, lock = create_run(RunConfig(str(data)), settings)
     with pytest.raises(RunError, match="at work"):
-        reopen_run(working.name, settings)
+        prepare_resume(working.name, settings)
     os.close(lock)
     shutil.rmtree(working)

@@ -22,10 +22,10 @@ from tlcore.settings import PROJECT, Settings
 from tlcore.training.batches import compute_class_weights, draw_copies, draw_order, random_numbers
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, Event, Progress, Stage
-from tlcore.training.lifecycle import create_run, reopen_run
+from tlcore.training.lifecycle import create_run, prepare_resume
 from tlcore.training.status import STOPPED
 from tlcore.training.store import load_run
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 
 SMALL: dict[str, Any] = {
     "backbone": "MobileNet-0.25",
@@ -88,14 +88,14 @@ def test_stopped_in_each_stage_and_resumed(name: str, home: tuple[Settings, Path
     cold = Settings(home=settings.home / name, keras_home=settings.keras_home)
     in_features = stopper(cold, lambda event: isinstance(event, Progress))
     folder = train(cold, config, in_features)
-    assert load_run(folder.name, cold).info.state == STOPPED
+    assert load_run(folder.name, cold).info.status == STOPPED
     assert figures(folder, cold) == []
     for when in (
         lambda event: isinstance(event, Epoch) and event.epoch == 2,
         lambda event: isinstance(event, Stage) and event.stage == "fine-tune",
     ):
-        _, lock = reopen_run(folder.name, cold)
-        assert work(folder, cold, emit=stopper(cold, when)).state == STOPPED
+        _, lock = prepare_resume(folder.name, cold)
+        assert execute_run(folder, cold, emit=stopper(cold, when)).status == STOPPED
         os.close(lock)
     resume(folder, cold)
     assert figures(folder, cold) == figures(whole, settings)
@@ -164,7 +164,7 @@ def test_stop_in_free_augmentation_comes_between_two_passes(home: tuple[Settings
         patch.setattr("tlcore.training.transfer_model.TransferModel", Counted)
         folder = train(settings, RunConfig(str(data), **recipe))
     run = load_run(folder.name, settings)
-    assert run.info.state == STOPPED
+    assert run.info.status == STOPPED
     assert run.history == ()
     assert len(passes) == 1  # one of two passes of the epoch
 
@@ -182,7 +182,7 @@ def test_stop_while_files_are_read_leaves_a_run_that_begins_anew(
         patch.setattr("tlcore.training.history.Pace.due", stopped)
         patch.setattr("pathlib.Path.exists", _there_if_stop(Path.exists))
         folder = train(settings, config)
-    assert load_run(folder.name, settings).info.state == STOPPED
+    assert load_run(folder.name, settings).info.status == STOPPED
     assert not (folder / "split.json").exists()
     resume(folder, settings)
     assert len(figures(folder, settings)) == config.epochs

@@ -14,7 +14,7 @@ from tlcore.locks import is_locked
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import EventLog, Stage
-from tlcore.training.lifecycle import create_run, delete_run, kill_run, reopen_run, stop_run
+from tlcore.training.lifecycle import create_run, delete_run, kill_run, prepare_resume, stop_run
 from tlcore.training.run import write_notes
 from tlcore.training.status import (
     FAILED,
@@ -22,11 +22,11 @@ from tlcore.training.status import (
     QUEUED,
     RUNNING,
     STOPPED,
-    Outcome,
-    write_outcome,
+    FinalStatus,
+    write_final_status,
 )
-from tlcore.training.store import list_runs, load_run, run_info
-from tlcore.training.worker import work
+from tlcore.training.store import list_runs, load_run, load_run_info
+from tlcore.training.worker import execute_run
 
 
 @pytest.fixture
@@ -36,15 +36,15 @@ def made(settings: Settings) -> tuple[Path, int]:
 
 def test_states_in_the_order_of_a_life(made: tuple[Path, int], settings: Settings) -> None:
     folder, lock = made
-    assert run_info(folder.name, settings).state == QUEUED
+    assert load_run_info(folder.name, settings).status == QUEUED
     log = EventLog(folder / "events.jsonl")
     log.write(Stage("features", 10))
     log.close()
-    assert run_info(folder.name, settings).state == RUNNING
-    write_outcome(folder, Outcome(FINISHED, 1.0, 0.9))
+    assert load_run_info(folder.name, settings).status == RUNNING
+    write_final_status(folder, FinalStatus(FINISHED, 1.0, 0.9))
     os.close(lock)
-    info = run_info(folder.name, settings)
-    assert (info.state, info.val_accuracy, info.error) == (FINISHED, 0.9, "")
+    info = load_run_info(folder.name, settings)
+    assert (info.status, info.val_accuracy, info.error) == (FINISHED, 0.9, "")
 
 
 def test_a_free_lock_without_an_outcome_is_a_failure(
@@ -52,8 +52,8 @@ def test_a_free_lock_without_an_outcome_is_a_failure(
 ) -> None:
     folder, lock = made
     os.close(lock)
-    info = run_info(folder.name, settings)
-    assert info.state == FAILED
+    info = load_run_info(folder.name, settings)
+    assert info.status == FAILED
     assert "without a word" in info.error
 
 
@@ -63,7 +63,7 @@ def test_ended_after_a_request_to_stop_is_stopped(
     folder, lock = made
     stop_run(folder.name, settings)
     os.close(lock)
-    assert run_info(folder.name, settings).state == STOPPED
+    assert load_run_info(folder.name, settings).status == STOPPED
 
 
 def test_the_lock_is_held_from_the_first_moment(made: tuple[Path, int]) -> None:
@@ -121,11 +121,11 @@ def test_a_failing_resume_lets_go_of_the_run(
         raise OSError(errno.ENOSPC, "full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tlcore.training.lifecycle.trim", full)
+        patch.setattr("tlcore.training.lifecycle.trim_events", full)
         with pytest.raises(StorageError, match="disk is full"):
-            reopen_run(folder.name, settings)
+            prepare_resume(folder.name, settings)
     assert not is_locked(folder / "run.lock")
-    os.close(reopen_run(folder.name, settings)[1])
+    os.close(prepare_resume(folder.name, settings)[1])
 
 
 @pytest.mark.parametrize("stop", [True, False], ids=["taken back", "fails"])
@@ -133,17 +133,17 @@ def test_a_resumed_run_that_gets_nowhere_keeps_its_figures(
     stop: bool, made: tuple[Path, int], settings: Settings
 ) -> None:
     folder, lock = made
-    write_outcome(folder, Outcome(STOPPED, 50.0, 0.8, "", 0.4, 3))
+    write_final_status(folder, FinalStatus(STOPPED, 50.0, 0.8, "", 0.4, 3))
     (folder / "model.keras").touch()
     os.close(lock)
     for times in (1, 2):  # resumed twice
-        _, lock = reopen_run(folder.name, settings)
+        _, lock = prepare_resume(folder.name, settings)
         if stop:
             (folder / "stop").touch()
-        work(folder, settings)  # there is no such dataset
+        execute_run(folder, settings)  # there is no such dataset
         os.close(lock)
-        info = run_info(folder.name, settings)
-        assert info.state == (STOPPED if stop else FAILED)
+        info = load_run_info(folder.name, settings)
+        assert info.status == (STOPPED if stop else FAILED)
         assert (info.val_accuracy, info.val_loss, info.epochs) == (0.8, 0.4, 3)
         assert info.seconds is not None
         assert 50 <= info.seconds < 50 + 5 * times
@@ -154,11 +154,11 @@ def test_the_duration_of_a_killed_run_does_not_grow_with_what_is_noted(
 ) -> None:
     folder, lock = made
     os.close(lock)
-    before = run_info(folder.name, settings).seconds
+    before = load_run_info(folder.name, settings).seconds
     write_notes(folder, "name", "", [])
     for path in (folder / "notes.json", folder / "run.lock"):
         os.utime(path, (2e9, 2e9))
-    assert run_info(folder.name, settings).seconds == before
+    assert load_run_info(folder.name, settings).seconds == before
 
 
 def test_only_a_worker_of_its_own_is_ended(made: tuple[Path, int], settings: Settings) -> None:
@@ -169,6 +169,6 @@ def test_only_a_worker_of_its_own_is_ended(made: tuple[Path, int], settings: Set
     kill_run(folder.name, settings)
     os.close(lock)
     kill_run(folder.name, settings)  # has ended: nothing to do
-    _, lock = reopen_run(folder.name, settings)
+    _, lock = prepare_resume(folder.name, settings)
     assert not (folder / "process.json").exists()  # another's, by now
     os.close(lock)

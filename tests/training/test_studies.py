@@ -31,14 +31,14 @@ from tlcore.training.studies import (
     judge_last_images,
     load_run_features,
 )
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 
 
 def test_the_questions(real: Settings, tmp_path: Path) -> None:
     data = write_patches(tmp_path / "set", each=12)
     config = RunConfig(str(data), epochs=20, learning_rate=0.01, **REAL)
     folder, lock = create_run(config, real)
-    work(folder, real)
+    execute_run(folder, real)
     os.close(lock)
     points = compute_learning_curve(folder.name, real)
     assert [point.images for point in points] == [2, 4, 8, 10]

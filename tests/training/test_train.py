@@ -23,7 +23,7 @@ from tlcore.training.lifecycle import create_run
 from tlcore.training.status import FAILED, FINISHED, STOPPED
 from tlcore.training.store import load_run
 from tlcore.training.transfer_model import load_run_model
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 
 SMALL = {"backbone": "MobileNet-0.25", "size": 32, "random_weights": True, "batch_size": 4}
 REAL = {"backbone": "MobileNet-0.25", "size": 64, "batch_size": 4}
@@ -32,7 +32,7 @@ REAL = {"backbone": "MobileNet-0.25", "size": 64, "batch_size": 4}
 def run(settings: Settings, config: RunConfig, emit=lambda _: None) -> tuple[str, Path]:
     folder, lock = create_run(config, settings)
     try:
-        return work(folder, settings, emit=emit).state, folder
+        return execute_run(folder, settings, emit=emit).status, folder
     finally:
         os.close(lock)
 

@@ -17,7 +17,7 @@ from tlcore.evaluation.predictions import ImagePredictions, Predictor
 from tlcore.evaluation.predictions import evaluate as evaluate_run
 from tlcore.percentages import points
 from tlcore.settings import Settings
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run_info
 
 UNKNOWN = "not known"
 
@@ -34,7 +34,7 @@ def add(subparsers: Subparsers) -> None:
 
 def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     found = evaluate_run(args.id, args.split, settings, ask_of(args.id, settings))
-    corrections = count_corrections(run_info(args.id, settings), found.split, settings)
+    corrections = count_corrections(load_run_info(args.id, settings), found.split, settings)
     if args.json:
         row = dataclasses.asdict(corrections) | {"sentences": corrections.sentences}
         write_json(out, dataclasses.asdict(found) | {"corrections": row})

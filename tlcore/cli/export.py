@@ -14,7 +14,7 @@ from tlcore.cli.options import Subparsers, add_json, output_file, write_json
 from tlcore.export.script import write_script
 from tlcore.jobs import JobReport
 from tlcore.settings import Settings
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run_info
 
 
 def add(actions: Subparsers) -> None:
@@ -35,7 +35,7 @@ def add(actions: Subparsers) -> None:
 
 def export(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     def make(tell: Callable[[int, int, str], None]) -> Any:
-        run_info(args.id, settings)  # first: a wrong id is refused before TensorFlow is loaded
+        load_run_info(args.id, settings)  # first: a wrong id is refused before TensorFlow is loaded
         from tlcore.export.bundle import write_bundle
 
         return write_bundle(args.id, args.file, settings, tell)
@@ -66,7 +66,7 @@ def script(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 def report(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     def make(tell: Callable[[int, int, str], None]) -> None:
-        run_info(args.id, settings)
+        load_run_info(args.id, settings)
         from tlcore.inference.tasks import write_run_report  # loads TensorFlow
 
         write_run_report(args.id, args.file, settings, tell)

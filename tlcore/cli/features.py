@@ -29,7 +29,7 @@ from tlcore.models.predictions import FeatureMaps, Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_output
 from tlcore.text import shorten, whole_number
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run_info
 
 MOST_CHANNELS = 100_000  # no network has as many: a slip of the keyboard fills no memory
 OWN = ("backbone", "size", "fit", "random_weights")  # of a run: what its maps depend on
@@ -137,7 +137,7 @@ def _ref(args: argparse.Namespace, settings: Settings) -> ModelRef:
     """Return whose maps are wanted, or those from which the compared run's are to differ."""
     if args.compare_run:
         _check_own(args, settings)
-        config = run_info(args.compare_run, settings).config
+        config = load_run_info(args.compare_run, settings).config
         own = ModelRef(config.backbone, config.size, config.fit, config.random_weights, top=False)
         return ModelRef(run=args.run_id) if args.run_id else own
     if args.run_id:
@@ -149,8 +149,8 @@ def _ref(args: argparse.Namespace, settings: Settings) -> ModelRef:
 
 def _check_own(args: argparse.Namespace, settings: Settings) -> None:
     """Raise BadConfig where two networks would differ by more than what the run has learned."""
-    config = run_info(args.compare_run, settings).config
-    other = run_info(args.run_id, settings).config if args.run_id else args
+    config = load_run_info(args.compare_run, settings).config
+    other = load_run_info(args.run_id, settings).config if args.run_id else args
     for name in OWN:
         ours, theirs = getattr(config, name), getattr(other, name)
         said = args.run_id or theirs  # an option that was not given is the run's own

@@ -25,11 +25,17 @@ from tlcore.training.lifecycle import stop_run
 from tlcore.training.records import Damage, DamagedRun
 from tlcore.training.run import RunInfo
 from tlcore.training.status import DAMAGED
-from tlcore.training.store import comparison, load_run, newest_first, run_info, scan_runs
+from tlcore.training.store import (
+    compare_configurations,
+    load_run,
+    load_run_info,
+    scan_runs,
+    sort_newest_first,
+)
 
 # of a run as JSON; those of a run whose settings cannot be read are null
-FIELDS = ("id", "state", "folder", "config", "created", "seconds", "val_accuracy", "val_loss",
-          "epochs", "kept_epoch", "data_hash", "notes", "error", "damage")  # fmt: skip
+FIELDS = ("id", "status", "folder", "config", "created", "seconds", "val_accuracy", "val_loss",
+          "epochs", "best_epoch", "data_hash", "notes", "error", "damage")  # fmt: skip
 
 
 def add(subparsers: Subparsers) -> None:
@@ -52,7 +58,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def list_all(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    runs = newest_first(*scan_runs(settings))
+    runs = sort_newest_first(*scan_runs(settings))
     if args.json:
         write_json(out, [_row(run) for run in runs])
         return 0
@@ -87,7 +93,7 @@ def compare(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
     Then the verdict on each beside the first, by the images that judged both.
     """
-    table = comparison([load_run(run, settings) for run in args.ids])
+    table = compare_configurations([load_run(run, settings) for run in args.ids])
     if args.json:
         verdicts = [_verdict(*pair, settings) for pair in _pairs(args.ids)]
         write_json(out, {"runs": args.ids, "differences": table, "verdicts": verdicts})
@@ -120,7 +126,9 @@ def _verdict(earlier: str, later: str, settings: Settings) -> dict[str, Any]:
             predict_split(run, part, settings, evaluate.ask_of(run, settings))
             for run in (earlier, later)
         )
-        result = compare_runs(first, second, current_labels(run_info(later, settings), settings))
+        result = compare_runs(
+            first, second, current_labels(load_run_info(later, settings), settings)
+        )
     except TLCoreError as error:
         return pair | {"error": str(error)}
     return pair | {
@@ -137,11 +145,11 @@ def _verdict(earlier: str, later: str, settings: Settings) -> dict[str, Any]:
 
 def stop(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     stop_run(args.id, settings)
-    info = run_info(args.id, settings)
+    info = load_run_info(args.id, settings)
     if args.json:
         write_json(out, _row(info))
     else:
-        out.write(f"{info.id} {info.state}\n")
+        out.write(f"{info.id} {info.status}\n")
     return 0
 
 
@@ -155,7 +163,7 @@ def _words(damage: Iterable[Damage]) -> list[str]:
 
 def _row(info: RunInfo | DamagedRun) -> dict[str, Any]:
     if isinstance(info, DamagedRun):
-        row = {"id": info.id, "state": DAMAGED, "folder": info.folder, "created": info.created}
+        row = {"id": info.id, "status": DAMAGED, "folder": info.folder, "created": info.created}
         return dict.fromkeys(FIELDS) | row | {"damage": _words([info.damage])}
     return {name: getattr(info, name) for name in FIELDS} | {"damage": _words(info.damage)}
 
@@ -165,7 +173,7 @@ def _line(info: RunInfo | DamagedRun) -> str:
     if isinstance(info, DamagedRun):
         return f"{info.id}  {when}  {DAMAGED}\n"
     accuracy = "" if info.val_accuracy is None else percent(info.val_accuracy, 1)
-    return f"{info.id}  {when}  {info.state:9} {info.config.backbone:18} {accuracy:>7}\n"
+    return f"{info.id}  {when}  {info.status:9} {info.config.backbone:18} {accuracy:>7}\n"
 
 
 def _short(value: Any) -> str:

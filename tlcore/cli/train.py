@@ -26,10 +26,10 @@ from tlcore.errors import BadConfig
 from tlcore.settings import Settings
 from tlcore.training.config import OPTIONS, Kind, Option, RunConfig, check_recipe
 from tlcore.training.history import STAGES, Epoch, Event, Skipped, Stage
-from tlcore.training.lifecycle import create_run, reopen_run
+from tlcore.training.lifecycle import create_run, prepare_resume
 from tlcore.training.status import FAILED
 from tlcore.training.store import load_run
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 
 EPOCH_FIELDS = ("epoch", "stage", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 
@@ -96,10 +96,10 @@ METAVARS: dict[Kind, str] = {
 def train(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     if bool(args.resume) == bool(args.dataset):
         raise BadConfig("Expected either FOLDER or --resume ID. Received both or none of them.")
-    folder, lock = reopen_run(args.resume, settings) if args.resume else _create(args, settings)
+    folder, lock = prepare_resume(args.resume, settings) if args.resume else _create(args, settings)
     try:
         _stop_on_interrupt(folder)
-        outcome = work(folder, settings, emit=_tell)
+        outcome = execute_run(folder, settings, emit=_tell)
     finally:
         os.close(lock)
     run = load_run(folder.name, settings)
@@ -110,17 +110,17 @@ def train(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             out,
             {
                 "run": folder.name,
-                "state": outcome.state,
+                "status": outcome.status,
                 "history": [epoch_row(epoch) for epoch in run.history],
                 "val_accuracy": outcome.val_accuracy,
-                "kept_epoch": outcome.kept_epoch,
+                "best_epoch": outcome.best_epoch,
                 "seconds": outcome.seconds,
                 "error": outcome.error,
             },
         )
     else:
-        out.write(f"{folder.name} {outcome.state} {folder}\n")
-    return 1 if outcome.state == FAILED else 0
+        out.write(f"{folder.name} {outcome.status} {folder}\n")
+    return 1 if outcome.status == FAILED else 0
 
 
 def _create(args: argparse.Namespace, settings: Settings) -> tuple[Path, int]:

@@ -38,7 +38,7 @@ from tlcore.text import count
 from tlcore.training.run import RunInfo
 from tlcore.training.stage_predictions import (
     Predictions,
-    load_last_predictions,
+    load_model_predictions,
     load_stage_predictions,
 )
 
@@ -187,7 +187,7 @@ def compare_validation(first: RunInfo, second: RunInfo) -> Difference | None:
 
     None for runs that have no such images in common, or have not kept what they predicted.
     """
-    return _judge_predictions(*(load_last_predictions(info.folder) for info in (first, second)))
+    return _judge_predictions(*(load_model_predictions(info.folder) for info in (first, second)))
 
 
 def _judge_predictions(first: Predictions, second: Predictions) -> Difference | None:

@@ -16,8 +16,8 @@ from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.text import count
-from tlcore.training.provenance import classes_of, images_of
-from tlcore.training.records import AFTER, After, read_after, read_split
+from tlcore.training.provenance import list_samples, read_classes
+from tlcore.training.records import PARENT_RUN, After, read_after, read_split
 from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs
 
@@ -52,7 +52,7 @@ def keep_splits(info: RunInfo, state: DatasetState, settings: Settings) -> int:
     """
     if any(item.split == "val" for item in state.used):
         return 0
-    parts = {s.key: part for part in ("train", "val") for s in images_of(info, part)}
+    parts = {s.key: part for part in ("train", "val") for s in list_samples(info, part)}
     given = {i.key: parts[i.key] for i in state.used if i.key in parts and i.split != parts[i.key]}
     if given:
         assign(state.name, dict(given), f"keep the parts of run {info.id}", settings)
@@ -61,7 +61,7 @@ def keep_splits(info: RunInfo, state: DatasetState, settings: Settings) -> int:
 
 def save_corrected_run(later: RunInfo, earlier: str) -> None:
     """Write down which run's mistakes led to a run."""
-    write_json(later.folder / AFTER, asdict(After(earlier)))
+    write_json(later.folder / PARENT_RUN, asdict(After(earlier)))
 
 
 def corrected_run(info: RunInfo) -> str:
@@ -139,7 +139,7 @@ def count_corrections(info: RunInfo, part: str, settings: Settings) -> Correctio
     )
     folders = tuple(run.folder for run in earlier if run.model)
     before, dropped = _before(info.folder, folders, part)
-    judged = len(images_of(info, part))
+    judged = len(list_samples(info, part))
     return Corrections(part, judged, before, dropped, since, excluded)
 
 
@@ -148,10 +148,10 @@ def count_changes(info: RunInfo, state: DatasetState) -> tuple[dict[str, int], i
 
     A class that was given another name as a whole counts as nothing.
     """
-    then, now = set(classes_of(info)), set(state.counts)
+    then, now = set(read_classes(info)), set(state.counts)
     relabelled, excluded = dict.fromkeys(SPLITS, 0), 0
     for part in SPLITS:
-        for sample in images_of(info, part):
+        for sample in list_samples(info, part):
             item = state.by_key.get(sample.key)
             if item is None or item.excluded:
                 excluded += 1

@@ -12,7 +12,7 @@ from tlcore.errors import RunError
 from tlcore.settings import Settings
 from tlcore.training.augmentation import ImageCopy
 from tlcore.training.features import FeatureSource
-from tlcore.training.provenance import images_of
+from tlcore.training.provenance import list_samples
 from tlcore.training.store import load_run
 
 Floats = npt.NDArray[np.float32]
@@ -40,7 +40,9 @@ def load_features(settings: Settings, run: str, *parts: str) -> RunFeatures:
         WeightsMissing: something has to be computed and the backbone's weights are gone.
     """
     found = load_run(run, settings)
-    samples = [sample for part in parts for sample in images_of(found.info, part) if sample.sha256]
+    samples = [
+        sample for part in parts for sample in list_samples(found.info, part) if sample.sha256
+    ]
     supply = FeatureSource(found.info.config, len(found.classes), settings)
     try:
         requests = [ImageCopy(sample) for sample in samples]

@@ -35,7 +35,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.head import Head
 from tlcore.training.loop import FitOptions, fit
 from tlcore.training.recipe import initial_checkpoint
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run_info
 
 FOLDS = 5
 LEAST = 10  # different images of a class, below which its labels are not judged
@@ -96,7 +96,7 @@ def find_label_issues(run: str, settings: Settings) -> LabelIssues:
     if len(enough) < 2:
         return LabelIssues(run, (), tuple(images.items()))
     judged = _of_classes(found, enough)
-    ranking = rank_labels(judged, out_of_fold(judged, run_info(run, settings).config))
+    ranking = rank_labels(judged, out_of_fold(judged, load_run_info(run, settings).config))
     return LabelIssues(run, ranking, tuple((c, n) for c, n in images.items() if n < LEAST))
 
 

@@ -1,7 +1,7 @@
 """The predictions of a run for one of its parts, kept by content in the run's folder.
 
-``answers-PART.npz`` holds the logits of each image under the SHA-256 of its bytes, and beside them
-what the model was: the hash of its weights, its backbone, size and geometry, and the same of
+``predictions-PART.npz`` holds the logits of each image under the SHA-256 of its bytes, and beside
+them what the model was: the hash of its weights, its backbone, size and geometry, and the same of
 ImageNet's network. Another model makes all of it outdated, another image only its own row; what a
 damaged or older file lacks is computed again. Labels are not in it: they are the run's.
 """
@@ -30,9 +30,9 @@ from tlcore.storage import explained_os_errors, write_file
 from tlcore.training.augmentation import hash_samples
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_keys import hash_network, hash_weights
-from tlcore.training.provenance import classes_of, images_of, noted_test
+from tlcore.training.provenance import has_test_split, list_samples, read_classes
 from tlcore.training.run import RunInfo
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run_info
 
 CHUNK = 128  # images asked at a time
 SHA256 = 32  # bytes
@@ -116,7 +116,7 @@ def stored_predictions(run: str, part: str, settings: Settings) -> SplitPredicti
 
 def evaluated_split(run: str, settings: Settings) -> str:
     """Return the part by which a run should be judged: "test" if it has one, else "val"."""
-    samples, _ = _test(run_info(run, settings), settings)
+    samples, _ = _test(load_run_info(run, settings), settings)
     return "test" if samples else "val"
 
 
@@ -155,7 +155,7 @@ def load_split(info: RunInfo, part: str, settings: Settings) -> tuple[list[Sampl
     """
     if part not in SPLITS:
         raise UnknownName.of("part", part, SPLITS)
-    samples, seen = _test(info, settings) if part == "test" else (images_of(info, part), 0)
+    samples, seen = _test(info, settings) if part == "test" else (list_samples(info, part), 0)
     if not samples:
         raise RunError(
             f"Expected images in the {part} part of run {info.id}. Received none. Judge it by "
@@ -165,10 +165,10 @@ def load_split(info: RunInfo, part: str, settings: Settings) -> tuple[list[Sampl
 
 
 def _test(info: RunInfo, settings: Settings) -> tuple[list[Sample], int]:
-    samples = images_of(info, "test") if noted_test(info) else _set_aside(info, settings)
+    samples = list_samples(info, "test") if has_test_split(info) else _set_aside(info, settings)
     if not samples:
         return [], 0
-    seen = {sample.sha256 for part in ("train", "val") for sample in images_of(info, part)}
+    seen = {sample.sha256 for part in ("train", "val") for sample in list_samples(info, part)}
     fresh = [sample for sample in samples if sample.sha256 not in seen]
     return fresh, len(samples) - len(fresh)
 
@@ -179,16 +179,16 @@ def _set_aside(info: RunInfo, settings: Settings) -> Sequence[Sample]:
         samples = open_dataset(info.config.dataset, settings).samples
     except BadDataset:  # the set is gone
         return ()
-    classes = set(classes_of(info))
+    classes = set(read_classes(info))
     return hash_samples([s for s in samples if s.split == "test" and s.label in classes])
 
 
 def _with_network(run: str, settings: Settings) -> RunInfo:
-    info = run_info(run, settings)
+    info = load_run_info(run, settings)
     if info.model is None or info.active:
         raise RunError(
             f"Expected a run that has ended with a network. Received {run}, which is "
-            f"{info.state}. Wait until it has finished, or choose another."
+            f"{info.status}. Wait until it has finished, or choose another."
         )
     return info
 
@@ -206,7 +206,7 @@ def _ask_for(samples: Sequence[Sample], ask: Predictor, rows: Rows) -> None:
 def _judged(
     info: RunInfo, part: str, samples: Sequence[Sample], seen: int, rows: Mapping[str, Row]
 ) -> SplitPredictions:
-    classes = classes_of(info)
+    classes = read_classes(info)
     none: Row = (np.full(len(classes), np.nan, np.float32), NOT_PREDICTED)
     known = [rows.get(sample.sha256, none) for sample in samples]
     logits = np.array([row for row, _ in known], np.float32)
@@ -227,7 +227,7 @@ def _judged(
 
 
 def _file(info: RunInfo, part: str) -> Path:
-    return info.folder / f"answers-{part}.npz"
+    return info.folder / f"predictions-{part}.npz"
 
 
 def _key(info: RunInfo, settings: Settings) -> str:
@@ -250,7 +250,7 @@ def _key(info: RunInfo, settings: Settings) -> str:
 
 def _load(info: RunInfo, part: str, key: str) -> Rows:
     """Return the rows of a file; none where there is none, or one of another model or damaged."""
-    classes = len(classes_of(info))
+    classes = len(read_classes(info))
     try:
         with _file(info, part).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if str(file["key"]) != key:

@@ -39,7 +39,7 @@ from tlcore.models.catalog import backbone
 from tlcore.models.model import LoadedModel
 from tlcore.settings import Limits, Settings
 from tlcore.storage import check_output, explained_os_errors
-from tlcore.training.provenance import judged_by, versions
+from tlcore.training.provenance import list_validation_samples, list_versions
 from tlcore.training.run import Run, RunInfo
 from tlcore.training.store import load_run
 from tlcore.training.transfer_model import load_run_model, load_saved_model
@@ -74,7 +74,7 @@ def predict_expected(
 
 
 def _candidates(run: RunInfo, folder: Path) -> Iterator[Path]:
-    yield from (sample.path.resolve() for sample in spread(judged_by(run)))
+    yield from (sample.path.resolve() for sample in spread(list_validation_samples(run)))
     for number in range(1, IMAGES + 1):
         for label in PAINTERS:
             path = folder / f"{label}-{number}.jpg"
@@ -233,10 +233,10 @@ def write_bundle(
     found = load_run(run, settings)
     check_output(target)
     steps = _Steps(progress)
-    remove_leftovers(settings.making)
+    remove_leftovers(settings.work)
     with (
         explained_os_errors(f"{target.name} could not be made"),
-        work_folder(settings.making) as place,
+        work_folder(settings.work) as place,
     ):
         bundle, drawn = place / f"bundle-{run}", place / "drawn"
         bundle.mkdir()
@@ -337,7 +337,7 @@ def _kept_tests(run: str, settings: Settings) -> SplitPredictions | None:
 def _write_words(
     run: Run, bundle: Path, checks: Sequence[FormatCheck], tested: SplitPredictions | None
 ) -> None:
-    here = versions()
+    here = list_versions()
     rows = [asdict(each) | {"offered": each.included} for each in checks]
     (bundle / CHECKS).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     (bundle / "MODEL_CARD.md").write_text(card(run, checks, here, tested), encoding="utf-8")

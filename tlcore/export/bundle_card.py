@@ -14,8 +14,8 @@ from tlcore.export.bundle_check import FORMATS, FormatCheck
 from tlcore.export.recipe_text import recipe
 from tlcore.percentages import percent
 from tlcore.text import count
-from tlcore.training.records import facts_or_none
-from tlcore.training.run import Run, run_title
+from tlcore.training.records import read_provenance_or_default
+from tlcore.training.run import Run, title_run
 
 CLASSES = 40  # at most, that the card names
 
@@ -59,7 +59,7 @@ def card(
 def _head(run: Run) -> str:
     made = datetime.fromtimestamp(run.info.created)
     return (
-        f"# {run_title(run.info)}\n\nA classifier of images: it says which of "
+        f"# {title_run(run.info)}\n\nA classifier of images: it says which of "
         f"{len(run.classes)} classes an image belongs to. Run {run.info.id}, trained on "
         f"{made:%d %B %Y}."
     )
@@ -101,7 +101,7 @@ def _figures(run: Run, tested: SplitPredictions | None) -> str:
         lines.append(f"{_accuracy('Test', right)} kept back from everything.")
     if info.val_accuracy is not None and count:
         right = proportion_of(round(info.val_accuracy * count), count)
-        chose = info.kept_epoch or info.config.patience
+        chose = info.best_epoch or info.config.patience
         chosen = " They chose the epoch that is kept." if chose else ""
         lines.append(f"{_accuracy('Validation', right)} that it has not learned from.{chosen}")
     said = "\n\n".join(lines) or "It was stopped before it was judged."
@@ -152,7 +152,7 @@ def _format_row(check: FormatCheck) -> tuple[str, ...]:
 
 
 def _versions(run: Run, versions: dict[str, str]) -> str:
-    trained = facts_or_none(run.info.folder).versions
+    trained = read_provenance_or_default(run.info.folder).versions
     rows = [
         (name, trained.get(name, "–"), versions.get(name, "–"))
         for name in dict.fromkeys([*versions, *trained])

@@ -65,7 +65,7 @@ def _epochs(run: Run, stage: str) -> int:
 
 
 def _kept(run: Run) -> list[Row]:
-    kept = run.info.kept_epoch
+    kept = run.info.best_epoch
     if not kept:
         return []
     return [("Weights", f"Those of epoch {kept}, where the validation loss was lowest.")]

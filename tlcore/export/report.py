@@ -18,7 +18,7 @@ from tlcore.jobs import Progress
 from tlcore.percentages import probability
 from tlcore.settings import Limits, Settings
 from tlcore.storage import write_output
-from tlcore.training.records import RunFacts
+from tlcore.training.records import Provenance
 from tlcore.training.store import load_run
 
 WORST, BEST = 12, 6  # images shown
@@ -91,14 +91,14 @@ def made(material: Material) -> str:
     return section("How this report was made", table((), rows, "words"))
 
 
-def _machine(facts: RunFacts) -> str:
+def _machine(facts: Provenance) -> str:
     machine = facts.machine
     memory = machine.get("memory", 0)
     size = f", {memory / 2**30:.0f} GB" if isinstance(memory, int) and memory else ""
     return f"{machine.get('processor', 'unknown')}, {machine.get('cores', '?')} cores{size}"
 
 
-def _versions(facts: RunFacts) -> str:
+def _versions(facts: Provenance) -> str:
     return ", ".join(f"{name} {number}" for name, number in facts.versions.items())
 
 

@@ -39,7 +39,7 @@ from tlcore.export.report_charts import marks_percent as percent
 from tlcore.export.report_values import Material, face, tiled
 from tlcore.percentages import bounds, points
 from tlcore.settings import Limits
-from tlcore.training.best_epoch import turn
+from tlcore.training.best_epoch import describe_overfitting
 
 PART_WORDS = {
     "test": ("test", "The test part: images kept back, which nothing was learned or chosen by."),
@@ -278,7 +278,8 @@ def taught(material: Material) -> str:
         "How it was taught",
         table((), rows, "words"),
         f"<div class=pair>{drawn}</div>" if drawn else "",
-        f"<p>{count(len(run.history), 'epoch')} in all.{seconds} {text(turn(run))}</p>",
+        f"<p>{count(len(run.history), 'epoch')} in all.{seconds} "
+        f"{text(describe_overfitting(run))}</p>",
     )
 
 

@@ -29,9 +29,9 @@ from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.export.report_charts import text
 from tlcore.settings import Limits, Settings
-from tlcore.training.provenance import images_of
-from tlcore.training.records import RunFacts, facts_or_none
-from tlcore.training.run import Run, run_labels
+from tlcore.training.provenance import list_samples
+from tlcore.training.records import Provenance, read_provenance_or_default
+from tlcore.training.run import Run, label_runs
 from tlcore.training.store import list_runs
 
 SIDE = 224  # px; drawn at about half of it, so that it is sharp on every screen and on paper
@@ -78,7 +78,7 @@ class Material:
     checkup: QualityReport | None  # None: the dataset is gone
     suspects: LabelIssues | None  # None: not known
     corrections: Corrections  # labels changed after a model had answered
-    facts: RunFacts  # versions, machine, seed and data hash, as the run noted them
+    facts: Provenance  # versions, machine, seed and data hash, as the run noted them
     made: float  # s since 1970
 
 
@@ -98,12 +98,12 @@ def gather(
         suspects: labels that may be wrong, where that is known.
         settings: where the dataset lies.
     """
-    samples = {part: images_of(run.info, part) for part in SPLITS}
+    samples = {part: list_samples(run.info, part) for part in SPLITS}
     if judged.split == "test":
         samples["test"] = list(judged.samples)
     return Material(
         run=run,
-        title=run_labels(list_runs(settings), accuracy=False)[run.info.id],
+        title=label_runs(list_runs(settings), accuracy=False)[run.info.id],
         evaluation=evaluation,
         judged=judged,
         train=tuple(samples["train"]),
@@ -111,7 +111,7 @@ def gather(
         checkup=_checkup(run.info.config.dataset, settings),
         suspects=suspects and drop_confirmed(suspects, load_run_dataset(run.info, settings)),
         corrections=count_corrections(run.info, judged.split, settings),
-        facts=facts_or_none(run.info.folder),
+        facts=read_provenance_or_default(run.info.folder),
         made=time.time(),
     )
 

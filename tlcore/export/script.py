@@ -28,7 +28,7 @@ from tlcore.storage import write_output
 from tlcore.training.batches import COPIES, FIRST_FRESH_COPY, MASKS, ORDER, STAGES, START
 from tlcore.training.config import RunConfig
 from tlcore.training.head import MOMENTUM
-from tlcore.training.run import run_title
+from tlcore.training.run import title_run
 from tlcore.training.store import load_run
 
 HEAD, TOP = STAGES["head"], STAGES["fine-tune"]
@@ -462,7 +462,7 @@ def render_script(run: str, ending: str, settings: Settings) -> str:
     if ending not in PAPERS:
         raise UnknownName.of("ending of a script's file", ending, PAPERS)
     found = load_run(run, settings)
-    return PAPERS[ending](facts_of(found, run_title(found.info), settings, _cut))
+    return PAPERS[ending](facts_of(found, title_run(found.info), settings, _cut))
 
 
 def write_script(run: str, target: Path, settings: Settings) -> None:

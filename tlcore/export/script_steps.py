@@ -20,7 +20,7 @@ from tlcore.models.weights import file_name, find
 from tlcore.settings import KERAS_WEIGHTS_URL, Settings
 from tlcore.training import augmentation as augment
 from tlcore.training.config import RunConfig
-from tlcore.training.records import Row, facts_or_none, read_split
+from tlcore.training.records import SplitRow, read_provenance_or_default, read_split
 from tlcore.training.run import Run
 
 DIGITS = 15  # of a SHA-256 that name an image; views are drawn from as many
@@ -81,7 +81,7 @@ def facts_of(run: Run, title: str, settings: Settings, cut: Callable[[RunConfig]
     if info.model is None or info.val_accuracy is None:
         raise RunError(
             f"Expected a run that has gone through an epoch. Received {info.id}, which is "
-            f"{info.state} and has not. Resume it, or choose another run."
+            f"{info.status} and has not. Resume it, or choose another run."
         )
     split = read_split(info.folder)
     left_out = {event.file for event in run.skipped}
@@ -101,17 +101,17 @@ def facts_of(run: Run, title: str, settings: Settings, cut: Callable[[RunConfig]
         train=_grouped(parts["train"]),
         val=_grouped(parts["val"]),
         done=done,
-        keeps_best=bool(info.kept_epoch or info.config.patience),
-        stopped=info.state != "finished",
+        keeps_best=bool(info.best_epoch or info.config.patience),
+        stopped=info.status != "finished",
         cut=cut(info.config) if done["fine-tune"] else "",
         weights=_weights(info.config, settings),
         reading=reading(paths),
-        versions=facts_or_none(info.folder).versions,
+        versions=read_provenance_or_default(info.folder).versions,
         val_accuracy=info.val_accuracy,
     )
 
 
-def _grouped(rows: Sequence[Row]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _grouped(rows: Sequence[SplitRow]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Neighbours of the same class together, in the order in which they come."""
     return tuple(
         (label, tuple(row.sha256[:DIGITS] for row in group))

@@ -38,9 +38,9 @@ from tlcore.models.predictions import (
 )
 from tlcore.models.summary import shape_path
 from tlcore.settings import Limits, Settings
-from tlcore.training.best_epoch import learned_from
+from tlcore.training.best_epoch import find_unfrozen_layer
 from tlcore.training.config import RunConfig
-from tlcore.training.store import load_run, run_info
+from tlcore.training.store import load_run, load_run_info
 from tlcore.training.transfer_model import load_run_model
 
 Result = TypeVar("Result")
@@ -145,7 +145,7 @@ def compute_shape_path(ref: ModelRef, classes: int, settings: Settings) -> Shape
         return shape_path(model, classes)
     run = load_run(ref.run, settings)
     return shape_path(
-        model, classes, pooling=run.info.config.pooling, unfrozen_from=learned_from(run)
+        model, classes, pooling=run.info.config.pooling, unfrozen_from=find_unfrozen_layer(run)
     )
 
 
@@ -155,7 +155,7 @@ def predict_files(run: str, paths: Sequence[Path], settings: Settings) -> ImageP
     ImageNet's model has the run's backbone, size and geometry, where its 1000 classes can be
     had at that size; each file is decoded once for both.
     """
-    info = run_info(run, settings)
+    info = load_run_info(run, settings)
     own = load_model(info.ref, settings)
     both = [own, *_imagenet_model(info.config, settings)]
     logits = np.full((len(paths), len(own.labels)), np.nan, np.float32)

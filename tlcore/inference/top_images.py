@@ -114,10 +114,10 @@ def find_top_images(dataset: Dataset, ref: ModelRef, layer: str, settings: Setti
     samples = tuple(once[sha] for sha in sorted(once))
     asked = "\n".join([str(FORMAT), repr(ref), layer, *(sample.sha256 for sample in samples)])
     name = hashlib.sha256(asked.encode()).hexdigest()[:32]
-    folder = settings.activations / name
+    folder = settings.top_images / name
     with suppress(FileNotFoundError):
         os.utime(folder)  # used now: others are removed before it
-    return TopImages(folder, settings.exciting_bytes, samples)
+    return TopImages(folder, settings.top_images_bytes, samples)
 
 
 def make_room(kept: Path, limit: int) -> None:

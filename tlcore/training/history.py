@@ -199,12 +199,12 @@ def _parse(line: bytes, path: Path) -> Event | None:
         raise DamagedFile(path, str(error)) from error
 
 
-def history(events: Iterable[Event]) -> tuple[Epoch, ...]:
+def list_epochs(events: Iterable[Event]) -> tuple[Epoch, ...]:
     """Return the epochs among the events, in order."""
     return tuple(event for event in events if isinstance(event, Epoch))
 
 
-def trim(path: Path, epochs: int) -> None:
+def trim_events(path: Path, epochs: int) -> None:
     """Take the epochs after the first ``epochs`` out of what was written down, whole or not."""
     if not path.exists():
         return

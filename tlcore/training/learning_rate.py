@@ -30,8 +30,8 @@ from tlcore.training.config import RunConfig
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
 from tlcore.training.loop import compute_sample_weights
-from tlcore.training.provenance import classes_of, images_of
-from tlcore.training.store import run_info
+from tlcore.training.provenance import list_samples, read_classes
+from tlcore.training.store import load_run_info
 
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 120  # of the learning-rate finder
 CALM = 0.9  # share of the smoothed loss that each step keeps
@@ -62,9 +62,9 @@ def select_head_recipe(config: RunConfig) -> RunConfig:
 
 def find_learning_rate(run: str, settings: Settings) -> LearningRateScan:
     """Scan the rates for a run's own recipe and images; errors as ``find_learning_rate_for``."""
-    info = run_info(run, settings)
-    train = images_of(info, "train")
-    return find_learning_rate_for(info.config, classes_of(info), train, settings)
+    info = load_run_info(run, settings)
+    train = list_samples(info, "train")
+    return find_learning_rate_for(info.config, read_classes(info), train, settings)
 
 
 def find_learning_rate_for(

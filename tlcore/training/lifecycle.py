@@ -22,11 +22,18 @@ from tlcore.storage import explained_os_errors, sync_folder, write_json
 from tlcore.training import checkpoint
 from tlcore.training.checkpoint import Checkpoint
 from tlcore.training.config import RunConfig
-from tlcore.training.history import trim
-from tlcore.training.records import CONFIG, EVENTS, PROCESS, check_model, read_or_note, read_process
+from tlcore.training.history import trim_events
+from tlcore.training.records import (
+    CONFIG,
+    EVENTS,
+    PROCESS,
+    find_model_damage,
+    read_or_record_damage,
+    read_process,
+)
 from tlcore.training.run import RunInfo
-from tlcore.training.status import FINISHED, outcome_of, reserve_room, set_aside
-from tlcore.training.store import folder_of, run_info, unknown
+from tlcore.training.status import FINISHED, read_final_status, reserve_disk_space, set_status_aside
+from tlcore.training.store import find_run_folder, load_run_info, unknown_run_error
 
 _GONE = ".gone-"  # begins the name of a run's folder while it is deleted
 GLANCE = 0.2  # s within which a process that only checks the lock has released it
@@ -57,7 +64,7 @@ def _make_folder(config: RunConfig, settings: Settings) -> tuple[Path, int]:
         lock = acquire_lock(making / "run.lock")
         with _let_go_on_error(lock):
             write_json(making / CONFIG, config.to_json())
-            reserve_room(making)
+            reserve_disk_space(making)
             making.rename(folder)
             sync_folder(settings.runs)
     except BaseException:
@@ -83,7 +90,7 @@ def _sweep(settings: Settings) -> None:
                 shutil.rmtree(folder)
 
 
-def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
+def prepare_resume(run: str, settings: Settings) -> tuple[Path, int]:
     """Make a run that ended before its time ready to go on from its last checkpoint.
 
     What was written down after that checkpoint is taken out of its history: these epochs are
@@ -97,22 +104,22 @@ def reopen_run(run: str, settings: Settings) -> tuple[Path, int]:
         DamagedFile: its checkpoint cannot be read; the run stays as it is.
         StorageError: there is no room to go on, or it may not be written.
     """
-    folder = run_info(run, settings).folder
+    folder = load_run_info(run, settings).folder
     lock = _hold(folder, settings)
     with _let_go_on_error(lock):
-        outcome = read_or_note(partial(outcome_of, ended=True), folder, None, [])
-        if outcome and outcome.state == FINISHED and not check_model(folder, finished=True):
+        outcome = read_or_record_damage(partial(read_final_status, ended=True), folder, None, [])
+        if outcome and outcome.status == FINISHED and not find_model_damage(folder, finished=True):
             raise RunError(
                 f"Expected a run that was stopped or has failed. Received {run}, which has "
                 "finished. Run it again with more epochs."
             )
         reached = checkpoint.load_checkpoint(folder / checkpoint.FILE)
-        _check_network(run_info(run, settings), reached)
+        _check_network(load_run_info(run, settings), reached)
         with explained_os_errors("The run could not be resumed"):
-            reserve_room(folder)  # before anything of it is changed
-            (folder / "waiting").touch()  # without an outcome it must not look like one at work
-            trim(folder / EVENTS, reached.event if reached else 0)
-            set_aside(folder, outcome)
+            reserve_disk_space(folder)  # before anything of it is changed
+            (folder / "queued").touch()  # without an outcome it must not look like one at work
+            trim_events(folder / EVENTS, reached.event if reached else 0)
+            set_status_aside(folder, outcome)
             for name in ("stop", PROCESS):
                 (folder / name).unlink(missing_ok=True)
     return folder, lock
@@ -147,7 +154,7 @@ def _hold(folder: Path, settings: Settings) -> int:
             "first."
         ) from error
     except FileNotFoundError as error:
-        raise unknown(folder.name, settings) from error
+        raise unknown_run_error(folder.name, settings) from error
 
 
 @contextmanager
@@ -162,7 +169,7 @@ def _let_go_on_error(lock: int) -> Iterator[None]:
 
 def stop_run(run: str, settings: Settings) -> None:
     """Ask a run to stop after its current batch. It keeps what it has learned."""
-    (folder_of(run, settings) / "stop").touch()
+    (find_run_folder(run, settings) / "stop").touch()
 
 
 def kill_run(run: str, settings: Settings) -> None:
@@ -171,7 +178,7 @@ def kill_run(run: str, settings: Settings) -> None:
     Raises:
         RunError: no such run, or it lives without a process group of its own.
     """
-    folder = folder_of(run, settings)
+    folder = find_run_folder(run, settings)
     if not is_locked(folder / "run.lock"):
         return
     process = read_process(folder)  # written by whoever holds the lock now
@@ -190,7 +197,7 @@ def delete_run(run: str, settings: Settings) -> None:
     Raises:
         RunError: no such run, or it is still working.
     """
-    folder = folder_of(run, settings)
+    folder = find_run_folder(run, settings)
     lock = _hold(folder, settings)  # nobody resumes it meanwhile
     try:
         folder.rename(folder.with_name(f"{_GONE}{folder.name}"))
@@ -227,7 +234,7 @@ def resume_run(run: str, settings: Settings) -> tuple[str, subprocess.Popen[byte
     Raises:
         RunError: no such run, or it is at work, or has finished.
     """
-    return _start(*reopen_run(run, settings), settings)
+    return _start(*prepare_resume(run, settings), settings)
 
 
 def _start(folder: Path, lock: int, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:

@@ -15,13 +15,20 @@ from tlcore.errors import BadDataset
 from tlcore.storage import write_json
 from tlcore.training.augmentation import hash_samples
 from tlcore.training.config import RunConfig, check_splits
-from tlcore.training.records import FACTS, NOT_BEGUN, SPLIT, Row, StoredSplit, read_split
+from tlcore.training.records import (
+    EMPTY_SPLIT,
+    PROVENANCE,
+    SPLIT,
+    SplitRow,
+    StoredSplit,
+    read_split,
+)
 from tlcore.training.run import RunInfo
 
 Splits = Mapping[str, str]  # an image's sha256 → "train" or "val"; others are in neither
 
 
-def splits_of(dataset: Dataset, run: RunInfo | None) -> Splits:
+def find_splits(dataset: Dataset, run: RunInfo | None) -> Splits:
     """Return the parts of a dataset: the run's own where it learned from it, else the division
     that a run with the default seed would make.
 
@@ -35,12 +42,12 @@ def splits_of(dataset: Dataset, run: RunInfo | None) -> Splits:
     return {s.sha256: "train" for s in train} | {s.sha256: "val" for s in val}
 
 
-def judged_by(run: RunInfo) -> list[Sample]:
+def list_validation_samples(run: RunInfo) -> list[Sample]:
     """Return a run's validation images as it noted them; none where it has not begun."""
-    return images_of(run, "val")
+    return list_samples(run, "val")
 
 
-def images_of(run: RunInfo, part: str) -> list[Sample]:
+def list_samples(run: RunInfo, part: str) -> list[Sample]:
     """Return the images of a run's "train", "val" or "test" part as it noted them.
 
     None where it has not begun, and no test images where its dataset set none aside.
@@ -51,12 +58,12 @@ def images_of(run: RunInfo, part: str) -> list[Sample]:
     ]
 
 
-def classes_of(run: RunInfo) -> tuple[str, ...]:
+def read_classes(run: RunInfo) -> tuple[str, ...]:
     """Return a run's classes in the order of the output units; none where it has not begun."""
     return read_split(run.folder).classes
 
 
-def noted_test(run: RunInfo) -> bool:
+def has_test_split(run: RunInfo) -> bool:
     """Whether a run has noted which images were set aside for the test; older ones have not."""
     return read_split(run.folder).test is not None
 
@@ -64,7 +71,7 @@ def noted_test(run: RunInfo) -> bool:
 # What a run was made from and on: its images with their hashes, versions, machine.
 #
 # ``split.json`` holds every image of both parts, and those of the test part, which no run looks
-# at; ``facts.json`` the few numbers that lists show.
+# at; ``provenance.json`` the few numbers that lists show.
 
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "streamlit")
@@ -94,7 +101,7 @@ def read_or_write_split(
         Stopped: ``stopping()`` held before all files were read; nothing is written then.
     """
     stored = read_split(folder)
-    if stored is not NOT_BEGUN:
+    if stored is not EMPTY_SPLIT:
         return _unchanged(stored, stopping)
     opened = dataset()
     check_class_names(opened)
@@ -105,14 +112,14 @@ def read_or_write_split(
     check_splits(train, val)
     split = Split(opened.classes, tuple(train), tuple(val))
     write_json(
-        folder / FACTS,
+        folder / PROVENANCE,
         {
             "dataset_hash": opened.hash,
-            "pictures": {"train": len(split.train), "val": len(split.val)},
+            "images": {"train": len(split.train), "val": len(split.val)},
             "classes": len(split.classes),
             "seed": config.seed,
-            "versions": versions(),
-            "machine": machine(),
+            "versions": list_versions(),
+            "machine": describe_machine(),
         },
     )
     test = [s for s in opened.samples if s.split == "test" and s.label != UNLABELLED]
@@ -122,7 +129,7 @@ def read_or_write_split(
     return split
 
 
-def versions() -> dict[str, str]:
+def list_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that numbers depend on."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
@@ -133,7 +140,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine() -> dict[str, str | int]:
+def describe_machine() -> dict[str, str | int]:
     """Return what the run works on."""
     return {
         "system": platform.platform(),
@@ -173,5 +180,5 @@ def _unchanged(stored: StoredSplit, stopping: Callable[[], bool]) -> Split:
     return Split(stored.classes, now[: len(train)], now[len(train) :])
 
 
-def _samples(rows: Sequence[Row], part: str) -> list[Sample]:
+def _samples(rows: Sequence[SplitRow], part: str) -> list[Sample]:
     return [Sample(row.file, Path(row.path), "", row.label, part) for row in rows]

@@ -28,7 +28,7 @@ from tlcore.training.history import BEAT, Event, Pace, Progress, Skipped, Stage,
 from tlcore.training.loop import Diverged, FitOptions, Learner, fit
 from tlcore.training.provenance import read_or_write_split
 from tlcore.training.stage_predictions import save_stage_predictions
-from tlcore.training.status import FAILED, FINISHED, STOPPED, Outcome
+from tlcore.training.status import FAILED, FINISHED, STOPPED, FinalStatus
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def train_run(
     settings: Settings,
     *,
     emit: Callable[[Event], None],
-) -> Outcome:
+) -> FinalStatus:
     """Train one run, or go on with it, and save its network as ``model.keras`` in ``folder``.
 
     A file named "stop" in ``folder`` ends it after the current batch; what is trained is kept. A
@@ -93,14 +93,14 @@ def train_run(
     except Stopped:
         pass
     complete = saved and at.over and at.stage == _stages_of(config)[-1]
-    return Outcome(
-        state=FAILED if error else FINISHED if complete else STOPPED,
+    return FinalStatus(
+        status=FAILED if error else FINISHED if complete else STOPPED,
         seconds=time.perf_counter() - start,
         val_accuracy=at.best_accuracy if at.event else None,
         val_loss=at.best_loss if at.event else None,
         epochs=at.event,
         error=error,
-        kept_epoch=at.best_epoch,
+        best_epoch=at.best_epoch,
     )
 
 

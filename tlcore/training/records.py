@@ -21,27 +21,27 @@ from tlcore.storage import read_json, read_json_or
 T = TypeVar("T")
 D = TypeVar("D")
 
-AFTER, CHECKPOINT, CONFIG = "after.json", "checkpoint.npz", "config.json"
-EARLIER, EVENTS, FACTS = "earlier.json", "events.jsonl", "facts.json"
-MODEL, NOTES, OUTCOME = "model.keras", "notes.json", "outcome.json"
+PARENT_RUN, CHECKPOINT, CONFIG = "parent_run.json", "checkpoint.npz", "config.json"
+PREVIOUS_STATUS, EVENTS, PROVENANCE = "previous_status.json", "events.jsonl", "provenance.json"
+MODEL, NOTES, STATUS = "model.keras", "notes.json", "status.json"
 PROCESS, SPLIT = "process.json", "split.json"
 MISSING = "it is missing"
 
 # file → what is not known without it, what still works, and what can be done
-LOSSES: Mapping[str, str] = MappingProxyType(
+CONSEQUENCES: Mapping[str, str] = MappingProxyType(
     {
-        AFTER: "Which run's mistakes led to it is not known. Everything else works.",
+        PARENT_RUN: "Which run's mistakes led to it is not known. Everything else works.",
         CONFIG: "Its settings are not known, so that it cannot be used. Put a copy of the file "
         "back, or delete the run.",
-        EARLIER: "How long it had worked before it was resumed is not known. Everything else "
-        "works.",
+        PREVIOUS_STATUS: "How long it had worked before it was resumed is not known. Everything "
+        "else works.",
         EVENTS: "That part of its curves is missing. Everything else works.",
-        FACTS: "The versions, the machine and the hash of its data are not known. Everything else "
-        "works.",
+        PROVENANCE: "The versions, the machine and the hash of its data are not known. Everything "
+        "else works.",
         MODEL: "Its head cannot answer. Resume writes it again from the last checkpoint; or run "
         "it again.",
         NOTES: "Its name, note and tags are not known. Everything else works; name it anew.",
-        OUTCOME: "How it ended is not known. Its curves and its head still work; Resume finishes "
+        STATUS: "How it ended is not known. Its curves and its head still work; Resume finishes "
         "it from its last checkpoint.",
         PROCESS: "Its process cannot be ended from here. Everything else works.",
         SPLIT: "Its classes and images are not known, so that its head cannot answer. Its curves "
@@ -61,7 +61,7 @@ class Damage:
     def words(self) -> str:
         """What is damaged, what is lost and what can still be done."""
         damaged = "missing" if self.reason == MISSING else f"damaged ({self.reason})"
-        return f"{self.file} is {damaged}. {LOSSES[self.file]}"
+        return f"{self.file} is {damaged}. {CONSEQUENCES[self.file]}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class DamagedRun:
 
 
 @dataclass(frozen=True)
-class Row:
+class SplitRow:
     """An image of a run's split."""
 
     file: str
@@ -90,31 +90,31 @@ class StoredSplit:
     """The classes of a run and the images of each split, as it noted them when it began."""
 
     classes: tuple[str, ...]  # in the order of the output units
-    train: tuple[Row, ...]
-    val: tuple[Row, ...]
-    test: tuple[Row, ...] | None = None  # None: written before runs noted it
+    train: tuple[SplitRow, ...]
+    val: tuple[SplitRow, ...]
+    test: tuple[SplitRow, ...] | None = None  # None: written before runs noted it
 
     def __post_init__(self) -> None:
         strange = {row.label for row in (*self.train, *self.val)} - set(self.classes)
         if strange:
             raise ValueError(f"the label {min(strange)!r} is none of its classes")
 
-    def rows(self, part: str) -> tuple[Row, ...]:
+    def rows(self, part: str) -> tuple[SplitRow, ...]:
         """Return the images of "train", "val" or "test"."""
         return {"train": self.train, "val": self.val, "test": self.test or ()}[part]
 
 
 SMALL = 2**18  # bytes of a split that every list reads: about a thousand images
-NOT_BEGUN = StoredSplit((), (), ())
+EMPTY_SPLIT = StoredSplit((), (), ())
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class Provenance:
     """The few numbers that lists show, and the provenance of a run."""
 
     dataset_hash: str = ""  # of all images of its dataset and their labels
     data_hash: str = ""  # noted by runs from before: another form, without the test images
-    pictures: dict[str, int] = field(default_factory=dict)  # by split
+    images: dict[str, int] = field(default_factory=dict)  # by split
     classes: int = 0
     seed: int = 0
     versions: dict[str, str] = field(default_factory=dict)  # by package
@@ -149,7 +149,7 @@ def read_split(folder: Path) -> StoredSplit:
     try:
         status = path.stat()
     except FileNotFoundError:
-        return NOT_BEGUN
+        return EMPTY_SPLIT
     return _split(path, status.st_mtime_ns, status.st_size)
 
 
@@ -158,22 +158,22 @@ def _split(path: Path, written: int, size: int) -> StoredSplit:
     return read_json(path, StoredSplit, newest=1)
 
 
-def read_facts(folder: Path) -> RunFacts:
+def read_provenance(folder: Path) -> Provenance:
     """Return a run's facts; none where it has not begun. Raises DamagedFile."""
-    return read_json_or(folder / FACTS, RunFacts, RunFacts(), newest=1)
+    return read_json_or(folder / PROVENANCE, Provenance, Provenance(), newest=1)
 
 
-def facts_or_none(folder: Path) -> RunFacts:
-    """Do what ``read_facts`` does; return no facts where the file is damaged, which lists show."""
+def read_provenance_or_default(folder: Path) -> Provenance:
+    """Do what ``read_provenance`` does; empty where the file is damaged, which lists show."""
     try:
-        return read_facts(folder)
+        return read_provenance(folder)
     except DamagedFile:
-        return RunFacts()
+        return Provenance()
 
 
 def read_after(folder: Path) -> After:
     """Return which run's mistakes led to a run; none for most. Raises DamagedFile."""
-    return read_json_or(folder / AFTER, After, After(), newest=1)
+    return read_json_or(folder / PARENT_RUN, After, After(), newest=1)
 
 
 def read_process(folder: Path) -> Process | None:
@@ -181,7 +181,9 @@ def read_process(folder: Path) -> Process | None:
     return read_json_or(folder / PROCESS, Process, None, newest=1)
 
 
-def read_or_note(read: Callable[[Path], T], path: Path, default: D, damage: list[Damage]) -> T | D:
+def read_or_record_damage(
+    read: Callable[[Path], T], path: Path, default: D, damage: list[Damage]
+) -> T | D:
     """Return what ``read(path)`` does; for a damaged file the default, with a note of it."""
     try:
         return read(path)
@@ -190,7 +192,7 @@ def read_or_note(read: Callable[[Path], T], path: Path, default: D, damage: list
         return default
 
 
-def check_split(folder: Path, *, whole: bool = False) -> Damage | None:
+def find_split_damage(folder: Path, *, whole: bool = False) -> Damage | None:
     """Return what is wrong with the split of a run that has ended.
 
     Args:
@@ -203,7 +205,7 @@ def check_split(folder: Path, *, whole: bool = False) -> Damage | None:
         return Damage(SPLIT, MISSING) if (folder / MODEL).exists() else None
     damage: list[Damage] = []
     if whole or not _looks_whole(path):
-        read_or_note(read_split, folder, NOT_BEGUN, damage)
+        read_or_record_damage(read_split, folder, EMPTY_SPLIT, damage)
     return damage[0] if damage else None
 
 
@@ -218,7 +220,7 @@ def _looks_whole(path: Path) -> bool:
         return False
 
 
-def check_model(folder: Path, *, finished: bool) -> Damage | None:
+def find_model_damage(folder: Path, *, finished: bool) -> Damage | None:
     """Return what is wrong with a trained network that can be seen without loading it."""
     path = folder / MODEL
     if not path.exists():

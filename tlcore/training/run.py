@@ -13,8 +13,8 @@ from tlcore.models.predictions import ModelRef
 from tlcore.percentages import percent
 from tlcore.storage import read_json_or, write_json
 from tlcore.training.config import RunConfig
-from tlcore.training.history import Epoch, Event, Progress, Skipped, Stage, history
-from tlcore.training.records import AFTER, MODEL, NOTES, OUTCOME, SPLIT, Damage, DamagedRun
+from tlcore.training.history import Epoch, Event, Progress, Skipped, Stage, list_epochs
+from tlcore.training.records import MODEL, NOTES, PARENT_RUN, SPLIT, STATUS, Damage, DamagedRun
 from tlcore.training.status import ACTIVE, FAILED, STOPPED
 
 LONGEST_NAME = 80  # characters
@@ -57,7 +57,7 @@ class RunInfo:
 
     id: str
     folder: Path
-    state: str
+    status: str
     config: RunConfig
     created: float  # s since 1970
     seconds: float | None  # from start to end; None while it works
@@ -65,7 +65,7 @@ class RunInfo:
     error: str
     val_loss: float | None = None
     epochs: int = 0  # that have ended
-    kept_epoch: int = 0  # whose weights are kept; 0 where it is not known
+    best_epoch: int = 0  # whose weights are kept; 0 where it is not known
     data_hash: str = ""  # of all images of its dataset and their labels; "" until known
     images: dict[str, int] = field(default_factory=dict)  # by part; empty until known
     notes: Notes = field(default_factory=Notes)
@@ -73,14 +73,14 @@ class RunInfo:
 
     @property
     def active(self) -> bool:
-        return self.state in ACTIVE
+        return self.status in ACTIVE
 
     @property
     def resumable(self) -> bool:
         """Whether it ended before its time, or its end is lost, so that it can go on."""
         if self._lost(SPLIT):
             return False
-        return self.state in (STOPPED, FAILED) or self._lost(OUTCOME, MODEL)
+        return self.status in (STOPPED, FAILED) or self._lost(STATUS, MODEL)
 
     @property
     def model(self) -> Path | None:
@@ -91,7 +91,7 @@ class RunInfo:
     @property
     def corrects(self) -> bool:
         """Whether it repeats another run on corrected labels."""
-        return (self.folder / AFTER).exists()
+        return (self.folder / PARENT_RUN).exists()
 
     @property
     def ref(self) -> ModelRef:
@@ -115,7 +115,7 @@ class Run:
 
     @property
     def history(self) -> tuple[Epoch, ...]:
-        return history(self.events)
+        return list_epochs(self.events)
 
     @property
     def stage(self) -> Stage | None:
@@ -148,7 +148,7 @@ class Run:
 Listed = RunInfo | DamagedRun
 
 
-def run_labels(infos: Iterable[Listed], *, accuracy: bool = True) -> dict[str, str]:
+def label_runs(infos: Iterable[Listed], *, accuracy: bool = True) -> dict[str, str]:
     """Return a label for each run by its id, unique within the list.
 
     "92% · ants and bees · MobileNetV2 · top blocks too". Where two would read alike, each of them
@@ -171,7 +171,7 @@ def run_labels(infos: Iterable[Listed], *, accuracy: bool = True) -> dict[str, s
     return labels
 
 
-def run_title(info: RunInfo) -> str:
+def title_run(info: RunInfo) -> str:
     """Return what a run is called without its accuracy and time; several may be called so."""
     return _joined([*_lead(info, accuracy=False), *_rest(info)])
 
@@ -190,7 +190,7 @@ def _rest(info: Listed) -> list[str]:
         return ["damaged", info.id]
     config = info.config
     rest = [dataset_title(config.dataset), config.backbone]
-    if config.fine_tune_epochs and not 0 < info.kept_epoch <= config.epochs:
+    if config.fine_tune_epochs and not 0 < info.best_epoch <= config.epochs:
         rest.append("top blocks too")  # the best epoch is not one of the head alone
     if info.corrects:
         rest.append("corrected labels")

@@ -1,6 +1,6 @@
 """The classes that a run predicted for its validation images at the end of each training stage.
 
-``validation-STAGE.npz`` in the run's folder. With it the head alone is compared with the
+``stage_predictions-STAGE.npz`` in the run's folder. With it the head alone is compared with the
 fine-tuned model, and run with run, image by image and without asking a network; two accuracies
 alone cannot tell a change from chance.
 """
@@ -42,13 +42,13 @@ def load_stage_predictions(folder: Path, stage: str) -> Predictions:
         return {}
 
 
-def load_last_predictions(folder: Path) -> Predictions:
+def load_model_predictions(folder: Path) -> Predictions:
     """Return what the model that a run has kept predicted; empty as above."""
     return load_stage_predictions(folder, "fine-tune") or load_stage_predictions(folder, "head")
 
 
 def _path(folder: Path, stage: str) -> Path:
-    return folder / f"validation-{stage}.npz"
+    return folder / f"stage_predictions-{stage}.npz"
 
 
 def _classes(logits: Floats) -> np.ndarray:

@@ -10,7 +10,15 @@ from pathlib import Path
 from tlcore.errors import DamagedFile
 from tlcore.locks import is_locked
 from tlcore.storage import is_full, read_json_or, write_file, write_json
-from tlcore.training.records import CHECKPOINT, CONFIG, EARLIER, EVENTS, MODEL, OUTCOME, SPLIT
+from tlcore.training.records import (
+    CHECKPOINT,
+    CONFIG,
+    EVENTS,
+    MODEL,
+    PREVIOUS_STATUS,
+    SPLIT,
+    STATUS,
+)
 
 QUEUED, RUNNING, FINISHED, STOPPED, FAILED = "queued", "running", "finished", "stopped", "failed"
 DAMAGED = "damaged"  # how it ended, or what it learned from, cannot be read
@@ -22,23 +30,23 @@ SIGNS = (CONFIG, SPLIT, EVENTS, CHECKPOINT, MODEL, "worker.log")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FinalStatus:
     """How a run ended, as its own process wrote it."""
 
-    state: str  # FINISHED, STOPPED or FAILED
+    status: str  # FINISHED, STOPPED or FAILED
     seconds: float
     val_accuracy: float | None  # of the network that is kept, 0…1
     error: str = ""  # for a person
     val_loss: float | None = None  # of the network that is kept
     epochs: int = 0  # that have ended, of all stages
-    kept_epoch: int = 0  # whose weights are kept, 1-based; 0 in runs that did not note it
+    best_epoch: int = 0  # whose weights are kept, 1-based; 0 in runs that did not note it
 
     def __post_init__(self) -> None:
-        if self.state not in (FINISHED, STOPPED, FAILED):
-            raise ValueError(f"a run does not end as {self.state!r}")
+        if self.status not in (FINISHED, STOPPED, FAILED):
+            raise ValueError(f"a run does not end as {self.status!r}")
 
 
-def write_outcome(folder: Path, outcome: Outcome) -> None:
+def write_final_status(folder: Path, outcome: FinalStatus) -> None:
     """Write down how a run ended, also on a full disk: what was reserved for it makes room, and
     what it was about to save.
 
@@ -46,17 +54,17 @@ def write_outcome(folder: Path, outcome: Outcome) -> None:
         OSError: the disk is read-only, or fails.
     """
     try:
-        write_json(folder / OUTCOME, asdict(outcome))
+        write_json(folder / STATUS, asdict(outcome))
     except OSError as error:
         if not is_full(error):
             raise
         _give_up_hidden(folder)
-        write_json(folder / OUTCOME, asdict(outcome))
+        write_json(folder / STATUS, asdict(outcome))
     with suppress(OSError):
         _give_up_hidden(folder)
 
 
-def reserve_room(folder: Path) -> None:
+def reserve_disk_space(folder: Path) -> None:
     """Keep room for the outcome of a run that begins, so that a disk that fills up meanwhile does
     not keep it from saying so.
 
@@ -72,26 +80,26 @@ def _give_up_hidden(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def set_aside(folder: Path, outcome: Outcome | None) -> None:
+def set_status_aside(folder: Path, outcome: FinalStatus | None) -> None:
     """Keep how a run ended the last time, as it goes on: its network is the one that is there.
 
     Where that is not known, as the file is damaged, the file is kept under another name.
     """
     if outcome:
-        write_json(folder / EARLIER, asdict(outcome))
-        (folder / OUTCOME).unlink(missing_ok=True)
+        write_json(folder / PREVIOUS_STATUS, asdict(outcome))
+        (folder / STATUS).unlink(missing_ok=True)
         return
     with suppress(FileNotFoundError):
-        (folder / OUTCOME).replace(folder / f".damaged-{OUTCOME}")
+        (folder / STATUS).replace(folder / f".damaged-{STATUS}")
 
 
-def with_earlier(folder: Path, outcome: Outcome) -> Outcome:
+def add_previous_status(folder: Path, outcome: FinalStatus) -> FinalStatus:
     """Return an outcome that counts the time before a resumed run was resumed as well.
 
     One that has no figures of its own has those of the network that was kept then.
     """
     try:
-        earlier = read_earlier(folder)
+        earlier = read_previous_status(folder)
     except DamagedFile:  # lists show it; how the run ended now must be kept
         return outcome
     if earlier is None:
@@ -104,11 +112,11 @@ def with_earlier(folder: Path, outcome: Outcome) -> Outcome:
         val_accuracy=earlier.val_accuracy,
         val_loss=earlier.val_loss,
         epochs=earlier.epochs,
-        kept_epoch=earlier.kept_epoch,
+        best_epoch=earlier.best_epoch,
     )
 
 
-def outcome_of(folder: Path, *, ended: bool = False) -> Outcome | None:
+def read_final_status(folder: Path, *, ended: bool = False) -> FinalStatus | None:
     """Return how the run ended, or None while its process lives.
 
     Args:
@@ -116,36 +124,38 @@ def outcome_of(folder: Path, *, ended: bool = False) -> Outcome | None:
         ended: the caller holds the run's lock, so its process is known to be gone.
 
     Raises:
-        DamagedFile: outcome.json cannot be read.
+        DamagedFile: status.json cannot be read.
     """
     alive = not ended and is_locked(folder / "run.lock")  # first: the outcome is written before
-    written = _read(folder / OUTCOME)
+    written = _read(folder / STATUS)
     if written:
         return written
     if alive:
         return None
-    return with_earlier(folder, _without_a_word(folder))
+    return add_previous_status(folder, _without_a_word(folder))
 
 
-def read_earlier(folder: Path) -> Outcome | None:
+def read_previous_status(folder: Path) -> FinalStatus | None:
     """Return how a run had ended before it was resumed; None where it was not.
 
     Raises:
-        DamagedFile: earlier.json cannot be read.
+        DamagedFile: previous_status.json cannot be read.
     """
-    return _read(folder / EARLIER)
+    return _read(folder / PREVIOUS_STATUS)
 
 
-def _read(path: Path) -> Outcome | None:
-    return read_json_or(path, Outcome, None, newest=1)
+def _read(path: Path) -> FinalStatus | None:
+    return read_json_or(path, FinalStatus, None, newest=1)
 
 
-def _without_a_word(folder: Path) -> Outcome:
-    began = (folder / EARLIER if (folder / EARLIER).exists() else folder / CONFIG).stat()
+def _without_a_word(folder: Path) -> FinalStatus:
+    began = (
+        folder / PREVIOUS_STATUS if (folder / PREVIOUS_STATUS).exists() else folder / CONFIG
+    ).stat()
     seconds = max(0.0, _last_sign(folder) - began.st_mtime)
     if (folder / "stop").exists():
-        return Outcome(STOPPED, seconds, None, "It was ended before it could save what it had.")
-    return Outcome(FAILED, seconds, None, f"{_likely_cause(folder)} {RESUME}")
+        return FinalStatus(STOPPED, seconds, None, "It was ended before it could save what it had.")
+    return FinalStatus(FAILED, seconds, None, f"{_likely_cause(folder)} {RESUME}")
 
 
 def _likely_cause(folder: Path) -> str:
@@ -175,14 +185,14 @@ def _machine_started() -> float:
     return 0.0
 
 
-def living_state(folder: Path) -> str:
+def derive_active_status(folder: Path) -> str:
     """Return whether a run whose process lives is at work or waits for its turn."""
-    return QUEUED if waits(folder) else RUNNING
+    return QUEUED if is_waiting(folder) else RUNNING
 
 
-def waits(folder: Path) -> bool:
+def is_waiting(folder: Path) -> bool:
     """Whether its turn has not come: it has not begun, or has been resumed and not gone on."""
-    return (folder / "waiting").exists() or not (folder / EVENTS).exists()
+    return (folder / "queued").exists() or not (folder / EVENTS).exists()
 
 
 def _last_sign(folder: Path) -> float:

@@ -3,17 +3,17 @@
 ==============  ===============================================================
 config.json     what was asked (RunConfig)
 split.json      classes and the images of each part, once known
-facts.json      data hash, counts, versions, machine
+provenance.json      data hash, counts, versions, machine
 notes.json      name, note and tags that a person gave it
 events.jsonl    what happened so far (events)
-outcome.json    how it ended; absent while it works
-earlier.json    how it had ended before it was resumed
+status.json    how it ended; absent while it works
+previous_status.json    how it had ended before it was resumed
 checkpoint.npz  weights and optimizer at the end of an epoch
 model.keras     the trained network, preprocessed pixels → probabilities
 worker.log      all that the process printed
-validation-*.npz  the classes predicted at the end of each training stage
-answers-*.npz   what it says of each part, once somebody reviews it
-after.json      the run whose mistakes led to it, where there is one
+stage_predictions-*.npz  the classes predicted at the end of each training stage
+predictions-*.npz what it says of each part, once somebody reviews it
+parent_run.json      the run whose mistakes led to it, where there is one
 run.lock        locked by the process while it lives
 stop            present once somebody asked it to stop
 waiting         present while a resumed run waits for its turn
@@ -41,23 +41,23 @@ from tlcore.training.config import list_differences, read_config
 from tlcore.training.history import Event, damaged_lines, read_events
 from tlcore.training.records import (
     CONFIG,
+    EMPTY_SPLIT,
     EVENTS,
-    FACTS,
     MISSING,
     MODEL,
-    NOT_BEGUN,
     NOTES,
-    OUTCOME,
+    PROVENANCE,
     SPLIT,
+    STATUS,
     Damage,
     DamagedRun,
-    RunFacts,
-    check_model,
-    check_split,
+    Provenance,
+    find_model_damage,
+    find_split_damage,
     read_after,
-    read_facts,
-    read_or_note,
+    read_or_record_damage,
     read_process,
+    read_provenance,
     read_split,
 )
 from tlcore.training.run import Notes, Run, RunInfo, read_notes
@@ -65,14 +65,14 @@ from tlcore.training.status import (
     DAMAGED,
     FINISHED,
     SIGNS,
-    Outcome,
-    living_state,
-    outcome_of,
-    read_earlier,
+    FinalStatus,
+    derive_active_status,
+    read_final_status,
+    read_previous_status,
 )
 
 LOG_TAIL = 40  # lines of the log shown with a failure
-_LISTED = (OUTCOME, NOTES, CONFIG, FACTS, SPLIT, MODEL)  # files that a run's line depends on
+_LISTED = (STATUS, NOTES, CONFIG, PROVENANCE, SPLIT, MODEL)  # files that a run's line depends on
 _OF_A_RUN = (*SIGNS, *_LISTED)  # a folder with one of these is a run
 _ABSENT = (0, 0)  # instead of the time and size of a file
 
@@ -101,45 +101,47 @@ def scan_runs(settings: Settings) -> tuple[list[RunInfo], list[DamagedRun]]:
     return runs, damaged
 
 
-def newest_first(
+def sort_newest_first(
     runs: Iterable[RunInfo], damaged: Iterable[DamagedRun]
 ) -> list[RunInfo | DamagedRun]:
     """Return the runs of ``scan_runs`` as one list."""
     return sorted((*runs, *damaged), key=lambda run: run.id, reverse=True)
 
 
-def run_info(run: str, settings: Settings) -> RunInfo:
+def load_run_info(run: str, settings: Settings) -> RunInfo:
     """Return one run without its events.
 
     Raises:
         RunError: there is none of that id, or its settings cannot be read.
     """
-    read = _read_any(str(folder_of(run, settings)))
+    read = _read_any(str(find_run_folder(run, settings)))
     if isinstance(read, RunInfo):
         return read
     if read is not None:
         raise RunError(f"The run {run} cannot be used: {read.damage.words}")
-    raise unknown(run, settings)  # deleted in this moment
+    raise unknown_run_error(run, settings)  # deleted in this moment
 
 
 def load_run(run: str, settings: Settings) -> Run:
-    """Return one run with its events. Raises as ``run_info`` does."""
-    info = run_info(run, settings)  # before the events: an outcome seen has all its events on disk
+    """Return one run with its events. Raises as ``load_run_info`` does."""
+    info = load_run_info(
+        run, settings
+    )  # before the events: an outcome seen has all its events on disk
     damage = list(info.damage)
-    of_split = None if info.active else check_split(info.folder, whole=True)
+    of_split = None if info.active else find_split_damage(info.folder, whole=True)
     if of_split and of_split not in damage:
         damage.append(of_split)
-        info = replace(info, state=DAMAGED, damage=tuple(damage))
-    split = read_or_note(read_split, info.folder, NOT_BEGUN, [])
+        info = replace(info, status=DAMAGED, damage=tuple(damage))
+    split = read_or_record_damage(read_split, info.folder, EMPTY_SPLIT, [])
     events = _events(info, damage)
-    for read in (read_earlier, read_after, read_process):
-        read_or_note(read, info.folder, None, damage)
+    for read in (read_previous_status, read_after, read_process):
+        read_or_record_damage(read, info.folder, None, damage)
     return Run(info, events, split.classes, info.images, tuple(damage))
 
 
 def _events(info: RunInfo, damage: list[Damage]) -> tuple[Event, ...]:
     path, reason = info.folder / EVENTS, ""
-    events = read_or_note(read_events, path, None, damage)
+    events = read_or_record_damage(read_events, path, None, damage)
     if events is None:
         return ()
     if not path.exists():
@@ -153,7 +155,7 @@ def _events(info: RunInfo, damage: list[Damage]) -> tuple[Event, ...]:
     return tuple(events)
 
 
-def log_tail(folder: Path, lines: int = LOG_TAIL) -> str:
+def read_log_tail(folder: Path, lines: int = LOG_TAIL) -> str:
     """Return the last lines that a run's process printed."""
     try:
         text = (folder / "worker.log").read_text(encoding="utf-8", errors="replace")
@@ -164,7 +166,7 @@ def log_tail(folder: Path, lines: int = LOG_TAIL) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def folder_of(run: str, settings: Settings) -> Path:
+def find_run_folder(run: str, settings: Settings) -> Path:
     """Return the folder of a run, damaged ones too.
 
     Raises:
@@ -173,13 +175,13 @@ def folder_of(run: str, settings: Settings) -> Path:
     try:
         folder = child_path(settings.runs, run)
     except UnsafePath as error:
-        raise unknown(run, settings) from error
+        raise unknown_run_error(run, settings) from error
     if not holds_any(folder, _OF_A_RUN):
-        raise unknown(run, settings)
+        raise unknown_run_error(run, settings)
     return folder
 
 
-def unknown(run: str, settings: Settings) -> RunError:
+def unknown_run_error(run: str, settings: Settings) -> RunError:
     """Return the error of an id that no run has."""
     newest = ", ".join(info.id for info in list_runs(settings)[:3]) or "there is none yet"
     return RunError(
@@ -235,18 +237,18 @@ def _read_info(folder: Path) -> RunInfo:
     """Read a run's line; what a damaged file alone tells is left out and noted."""
     config = read_config(folder / CONFIG)
     damage: list[Damage] = []
-    facts = read_or_note(read_facts, folder, RunFacts(), damage)
-    notes = read_or_note(read_notes, folder, Notes(), damage)
-    outcome = read_or_note(outcome_of, folder, None, damage)
-    ended = outcome is not None or bool(damage and damage[-1].file == OUTCOME)
+    facts = read_or_record_damage(read_provenance, folder, Provenance(), damage)
+    notes = read_or_record_damage(read_notes, folder, Notes(), damage)
+    outcome = read_or_record_damage(read_final_status, folder, None, damage)
+    ended = outcome is not None or bool(damage and damage[-1].file == STATUS)
     if ended:
-        finished = outcome is None or outcome.state == FINISHED
-        checks = (check_split(folder), check_model(folder, finished=finished))
+        finished = outcome is None or outcome.status == FINISHED
+        checks = (find_split_damage(folder), find_model_damage(folder, finished=finished))
         damage += filter(None, checks)
     return RunInfo(
         id=folder.name,
         folder=folder,
-        state=_state(folder, outcome, damage),
+        status=_status(folder, outcome, damage),
         config=config,
         created=(folder / CONFIG).stat().st_mtime,
         seconds=outcome.seconds if outcome else None,
@@ -254,23 +256,27 @@ def _read_info(folder: Path) -> RunInfo:
         error=outcome.error if outcome else "",
         val_loss=outcome.val_loss if outcome else None,
         epochs=outcome.epochs if outcome else 0,
-        kept_epoch=outcome.kept_epoch if outcome else 0,
+        best_epoch=outcome.best_epoch if outcome else 0,
         data_hash=facts.dataset_hash or _earlier_hash(folder, facts),
-        images=facts.pictures or _images(folder),
+        images=facts.images or _images(folder),
         notes=notes,
         damage=tuple(damage),
     )
 
 
-def _state(folder: Path, outcome: Outcome | None, damage: Sequence[Damage]) -> str:
-    if any(each.file in (OUTCOME, SPLIT) and each.reason != MISSING for each in damage):
+def _status(folder: Path, outcome: FinalStatus | None, damage: Sequence[Damage]) -> str:
+    if any(each.file in (STATUS, SPLIT) and each.reason != MISSING for each in damage):
         return DAMAGED
-    return outcome.state if outcome else living_state(folder)
+    return outcome.status if outcome else derive_active_status(folder)
 
 
-def _earlier_hash(folder: Path, facts: RunFacts) -> str:
+def _earlier_hash(folder: Path, facts: Provenance) -> str:
     """Return the dataset's hash for a run that noted another one, of two parts only."""
-    split = read_or_note(read_split, folder, NOT_BEGUN, []) if facts.data_hash else NOT_BEGUN
+    split = (
+        read_or_record_damage(read_split, folder, EMPTY_SPLIT, [])
+        if facts.data_hash
+        else EMPTY_SPLIT
+    )
     rows = [row for part in SPLITS for row in split.rows(part)]
     samples = [Sample(row.file, folder, row.sha256, row.label, None) for row in rows]
     return dataset_hash(samples) if samples else facts.data_hash
@@ -278,7 +284,7 @@ def _earlier_hash(folder: Path, facts: RunFacts) -> str:
 
 def _images(folder: Path) -> dict[str, int]:
     """Count the images of a run whose facts do not."""
-    split = read_or_note(read_split, folder, NOT_BEGUN, [])
+    split = read_or_record_damage(read_split, folder, EMPTY_SPLIT, [])
     return {part: len(split.rows(part)) for part in ("train", "val") if split.rows(part)}
 
 
@@ -287,7 +293,7 @@ def _images(folder: Path) -> dict[str, int]:
 
 # name → of RunInfo; "epochs" is a setting, of which fewer may have been done
 FIGURES = {
-    "state": "state",
+    "status": "status",
     "val_accuracy": "val_accuracy",
     "val_loss": "val_loss",
     "epochs_done": "epochs",
@@ -295,7 +301,7 @@ FIGURES = {
 }
 
 
-def comparison(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
+def compare_configurations(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
     """Return a row for every setting that differs, then one for each figure; a value a run."""
     infos = [run.info for run in runs]
     rows: dict[str, tuple[Any, ...]] = {
@@ -310,7 +316,7 @@ def comparison(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
     return rows | figures
 
 
-def table(infos: Sequence[RunInfo]) -> list[dict[str, Any]]:
+def tabulate_runs(infos: Sequence[RunInfo]) -> list[dict[str, Any]]:
     """Return runs as rows of plain values, for CSV and JSON."""
     return [
         {
@@ -327,7 +333,7 @@ def table(infos: Sequence[RunInfo]) -> list[dict[str, Any]]:
     ]
 
 
-def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+def format_csv(rows: Sequence[dict[str, Any]]) -> str:
     """Return rows of the same names as comma-separated values with a header."""
     names = list(rows[0]) if rows else []
     return csv_text([names, *([row[name] for name in names] for row in rows)])

@@ -16,13 +16,13 @@ from tlcore.errors import RunError
 from tlcore.models.catalog import units
 from tlcore.settings import Settings
 from tlcore.training.batches import FeatureArray, Positions, SplitData, encode_targets
-from tlcore.training.best_epoch import best_epoch
+from tlcore.training.best_epoch import find_best_epoch
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import Floats
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
 from tlcore.training.loop import FitOptions, fit
-from tlcore.training.provenance import classes_of, images_of
+from tlcore.training.provenance import list_samples, read_classes
 from tlcore.training.recipe import initial_checkpoint
 from tlcore.training.run import Run
 from tlcore.training.store import load_run
@@ -52,10 +52,10 @@ def load_run_features(run: str, settings: Settings) -> RunFeatures:
         RunError: no such run, or its features are not there (any more).
     """
     found = load_run(run, settings)
-    info, classes = found.info, classes_of(found.info)
+    info, classes = found.info, read_classes(found.info)
     supply = FeatureSource(info.config, len(classes), settings)
     try:
-        parts = [_features(supply, images_of(info, part), classes) for part in ("train", "val")]
+        parts = [_features(supply, list_samples(info, part), classes) for part in ("train", "val")]
     finally:
         supply.close()
     (train, train_labels, learned), (val, val_labels, judged) = parts
@@ -79,8 +79,8 @@ def load_run_features(run: str, settings: Settings) -> RunFeatures:
 def _epochs_of(run: Run) -> int:
     """Return after how many epochs the run's head was the one that it kept."""
     head = [epoch for epoch in run.history if epoch.stage == "head"]
-    best = best_epoch(head)
-    if best and (run.info.kept_epoch or run.info.config.patience):
+    best = find_best_epoch(head)
+    if best and (run.info.best_epoch or run.info.config.patience):
         return best.epoch
     return len(head) or run.info.config.epochs or 10
 

@@ -22,7 +22,7 @@ from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.text import shorten
 from tlcore.training.augmentation import FORWARD
-from tlcore.training.best_epoch import learned_from
+from tlcore.training.best_epoch import find_unfrozen_layer
 from tlcore.training.config import RunConfig, Sizes
 from tlcore.training.records import MODEL
 from tlcore.training.run import RunInfo
@@ -41,7 +41,7 @@ def load_run_model(run: str, settings: Settings) -> LoadedModel:
     model = keras.Model(saved.input, saved.get_layer("logits").output)
     freeze_base(model)  # it was saved so, but Keras forgets it of a Sequential within
     # For the list of layers; nothing learns here.
-    unfreeze_from(model, learned_from(stored) or "pooling")
+    unfreeze_from(model, find_unfrozen_layer(stored) or "pooling")
     return LoadedModel(
         model=model,
         backbone=info.config.backbone,
@@ -65,7 +65,7 @@ def load_saved_model(info: RunInfo) -> keras.Model:
             raise _damaged(info, damage.reason)
     if info.model is None:
         raise RunError(
-            f"Expected a run with a trained network. Received {info.id}, which is {info.state} "
+            f"Expected a run with a trained network. Received {info.id}, which is {info.status} "
             "and has none. Choose another run, or wait until it has finished."
         )
     try:

@@ -1,4 +1,4 @@
-"""The process of one run: ``python -m tlcore.training.worker FOLDER``, or ``work`` in this one."""
+"""The process of one run: ``python -m tlcore.training.worker FOLDER``, or ``execute_run`` here."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from tlcore.storage import explain_os_error, is_disk_error, sync_files
 from tlcore.training.config import read_config
 from tlcore.training.history import Event, EventLog
 from tlcore.training.recipe import train_run
-from tlcore.training.records import CHECKPOINT, CONFIG, EVENTS, MODEL, OUTCOME
+from tlcore.training.records import CHECKPOINT, CONFIG, EVENTS, MODEL, STATUS
 from tlcore.training.status import (
     FAILED,
     RESUME,
     STOPPED,
-    Outcome,
-    waits,
-    with_earlier,
-    write_outcome,
+    FinalStatus,
+    add_previous_status,
+    is_waiting,
+    write_final_status,
 )
 
 NICENESS = 10  # the page and its answers come first
 QUEUE_POLL = 0.5  # s between two looks while waiting for a turn
 LEARNED = (EVENTS, CHECKPOINT, MODEL)  # on disk before the outcome speaks of them
-TAKEN_BACK = Outcome(STOPPED, 0.0, None, "It was taken back before its turn came.")
+TAKEN_BACK = FinalStatus(STOPPED, 0.0, None, "It was taken back before its turn came.")
 
 
-def work(
+def execute_run(
     folder: Path, settings: Settings, *, emit: Callable[[Event], None] = lambda _: None
-) -> Outcome:
+) -> FinalStatus:
     """Wait for this run's turn, train it and write down how it ended.
 
     Args:
@@ -51,17 +51,17 @@ def work(
     start = time.time()
     try:
         with _turn(
-            settings.runs / ".turns",
+            settings.runs / ".queue",
             settings.runs_at_once,
             may_go=lambda: _is_next(folder),
             given_up=(folder / "stop").exists,
         ) as came:
             outcome = _work(folder, settings, emit) if came else TAKEN_BACK
     except Exception as error:  # the last frame of the process: whatever it was is written down
-        outcome = Outcome(FAILED, time.time() - start, None, _said(error))
-    outcome = with_earlier(folder, outcome)
+        outcome = FinalStatus(FAILED, time.time() - start, None, _said(error))
+    outcome = add_previous_status(folder, outcome)
     outcome = _on_disk(folder, outcome)
-    write_outcome(folder, outcome)
+    write_final_status(folder, outcome)
     return outcome
 
 
@@ -95,13 +95,13 @@ def _free_place(folder: Path, places: int) -> int | None:
     return None
 
 
-def _on_disk(folder: Path, outcome: Outcome) -> Outcome:
+def _on_disk(folder: Path, outcome: FinalStatus) -> FinalStatus:
     """See to it that what the run learned survives a power cut; return how it ended then."""
     try:
         sync_files(folder, [name for name in LEARNED if (folder / name).is_file()])
     except OSError as error:
-        if outcome.state != FAILED:
-            return replace(outcome, state=FAILED, error=_said(error))
+        if outcome.status != FAILED:
+            return replace(outcome, status=FAILED, error=_said(error))
     return outcome
 
 
@@ -118,9 +118,9 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}. The log says where; nothing else is affected."
 
 
-def _work(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> Outcome:
+def _work(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> FinalStatus:
     log = EventLog(folder / "events.jsonl")  # there from now on: the run is no longer queued
-    (folder / "waiting").unlink(missing_ok=True)
+    (folder / "queued").unlink(missing_ok=True)
 
     def note(event: Event) -> None:
         log.write(event)
@@ -139,7 +139,7 @@ def _is_next(folder: Path) -> bool:
     """Whether no run that came earlier still waits."""
     earlier = (other for other in folder.parent.glob("[!.]*") if other.name < folder.name)
     return not any(
-        is_locked(other / "run.lock") and waits(other) and not (other / OUTCOME).exists()
+        is_locked(other / "run.lock") and is_waiting(other) and not (other / STATUS).exists()
         for other in earlier
     )
 
@@ -152,16 +152,16 @@ def main() -> NoReturn:
     try:
         process = folder / "process.json"
         process.write_text(f'{{"group": {os.getpgid(0)}}}', encoding="utf-8")
-        outcome = work(folder, Settings.from_environment())
+        outcome = execute_run(folder, Settings.from_environment())
     except OSError as error:  # the disk was full before the run began
-        outcome = Outcome(FAILED, 0.0, None, _said(error))
-        write_outcome(folder, outcome)
+        outcome = FinalStatus(FAILED, 0.0, None, _said(error))
+        write_final_status(folder, outcome)
     with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
     # At once: a run that is stopped early leaves a thread in TensorFlow's import, which an orderly
     # end would tear down under its feet.
-    os._exit(1 if outcome.state == FAILED else 0)
+    os._exit(1 if outcome.status == FAILED else 0)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import streamlit as st
 
 from tlcore.errors import BadConfig, StorageError, TLCoreError
+from tlcore.migration import migrate
 from tlcore.settings import Settings
 from tlcore.storage import explain_os_error
 from tlcore.ui.format import plain
@@ -118,6 +119,7 @@ def page(this: Page) -> Iterator[Settings]:
     st.html(f'<p class="question">{this.question}</p>')
     settings = _settings()
     with boundary():
+        migrate(settings)
         read_address(this.address)
         processes().reap()
         inference(settings).warm_up()

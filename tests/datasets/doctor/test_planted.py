@@ -78,7 +78,7 @@ def test_what_remains_after_all_is_mended_can_be_learned_from(
     run, process = start_run(config, home)
     process.wait(timeout=120)
     told = load_run(run, home)
-    assert told.info.state == "finished", told.info.error
+    assert told.info.status == "finished", told.info.error
     assert tuple(told.classes) == CLASSES
     assert len(load_dataset("planted", home).samples) == after.images
 

@@ -15,7 +15,7 @@ from tlcore.models.imagenet import CLASSES, group_probabilities, imagenet_groups
 from tlcore.models.predictions import ModelRef, Prediction, Ranked, certainty
 from tlcore.percentages import points, probability
 from tlcore.settings import Settings
-from tlcore.training.provenance import judged_by
+from tlcore.training.provenance import list_validation_samples
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
 from tlcore.ui.components.charts import PLAIN_CHART, bars, many_bars
@@ -44,7 +44,7 @@ def trust(info: RunInfo, settings: Settings) -> None:
         if found is None:
             st.caption("Not measured: its validation images are no longer here.")
             return
-        drawn, whole = found.images, len(judged_by(info))
+        drawn, whole = found.images, len(list_validation_samples(info))
         of = f"{drawn:,} of {whole:,} validation images"
         st.caption(
             f"On {of if drawn < whole else count(drawn, 'validation image')} it was "
@@ -56,7 +56,7 @@ def trust(info: RunInfo, settings: Settings) -> None:
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _measured(ref: ModelRef, _info: RunInfo, _settings: Settings) -> Calibration | None:
-    samples = draw_stratified(judged_by(_info), MOST, _info.config.seed)
+    samples = draw_stratified(list_validation_samples(_info), MOST, _info.config.seed)
     classes = load_run(ref.run, _settings).classes
     answers = inference(_settings).ask("predict_batch", [s.path for s in samples], [ref])
     told = [

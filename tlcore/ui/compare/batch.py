@@ -36,8 +36,8 @@ from tlcore.evaluation.predictions import is_unchanged
 from tlcore.models.predictions import BriefPrediction, ModelRef
 from tlcore.settings import Settings
 from tlcore.text import csv_cell
-from tlcore.training.provenance import Splits, classes_of, images_of, splits_of
-from tlcore.training.run import RunInfo, run_labels
+from tlcore.training.provenance import Splits, find_splits, list_samples, read_classes
+from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.sides import Sides
 from tlcore.ui.components.charts import PLAIN_CHART
@@ -245,7 +245,7 @@ def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
     if not sides.networks:
         return
     run = sides.runs[0] if sides.runs else None
-    parts = splits_of(dataset, run) if len(dataset.classes) > 1 else {}
+    parts = find_splits(dataset, run) if len(dataset.classes) > 1 else {}
     samples, what = _which(dataset, parts)
     refs: tuple[ModelRef, ...] = (sides.networks[0], *(info.ref for info in sides.runs))
     job, question = job_of(dataset.name), Question(what, refs, samples)
@@ -287,8 +287,8 @@ def _baseline(
 
 
 def _head(info: RunInfo, settings: Settings) -> BatchHead:
-    learned = frozenset(sample.sha256 for sample in images_of(info, "train"))
-    return BatchHead(run_labels(list_runs(settings))[info.id], classes_of(info), learned)
+    learned = frozenset(sample.sha256 for sample in list_samples(info, "train"))
+    return BatchHead(label_runs(list_runs(settings))[info.id], read_classes(info), learned)
 
 
 def _once(dataset: Dataset) -> list[Sample]:

@@ -12,7 +12,7 @@ from tlcore.errors import TLCoreError
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.store import load_run, run_info
+from tlcore.training.store import load_run, load_run_info
 from tlcore.ui.components.run_picker import propose_head
 from tlcore.ui.fine_tune.run import how_far
 from tlcore.ui.format import count, label, plain
@@ -61,7 +61,7 @@ def _offer(dataset: Dataset, ref: ModelRef, settings: Settings) -> None:
 def _learning(run: str, settings: Settings) -> bool:
     """Whether that run still works; one that has ended without a head may be tried again."""
     try:
-        info = run_info(run, settings)
+        info = load_run_info(run, settings)
     except TLCoreError:
         info = None
     if info is None or not info.active:

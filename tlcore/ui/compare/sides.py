@@ -13,7 +13,7 @@ from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import find, ready, with_weights
 from tlcore.settings import Settings
-from tlcore.training.run import RunInfo, run_labels
+from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.answers import side_title
 from tlcore.ui.components.damaged import show_damaged_head
@@ -106,7 +106,7 @@ def _also(others: Mapping[str, RunInfo], settings: Settings) -> list[RunInfo]:
     """Further heads, whose ids the address holds with commas between them."""
     if not others:
         return []
-    labels = run_labels(list_runs(settings))
+    labels = label_runs(list_runs(settings))
     wanted = [run for run in chosen(Choice.MORE_HEADS).split(",") if run in others][:MOST_RUNS]
     key = "select-more_heads"
     st.session_state[key] = wanted

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from tlcore.settings import Settings
-from tlcore.training.records import MODEL, SPLIT, Damage, check_split
+from tlcore.training.records import MODEL, SPLIT, Damage, find_split_damage
 from tlcore.training.store import scan_runs
 from tlcore.ui.format import plain
 from tlcore.ui.state import Choice, choose, chosen
@@ -38,6 +38,6 @@ def _why_silent(run: str, settings: Settings) -> str:
     for info in runs:
         if info.id == run:
             lost = [each for each in info.damage if each.file in (MODEL, SPLIT)]
-            split = None if info.active else check_split(info.folder, whole=True)
+            split = None if info.active else find_split_damage(info.folder, whole=True)
             lost += [split] if split and split not in lost else []
     return " ".join(each.words for each in lost)

@@ -10,7 +10,7 @@ from tlcore.models.catalog import BACKBONES, DEFAULT, MODES, Backbone
 from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import find, ready, with_weights
 from tlcore.settings import Settings
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run_info
 from tlcore.ui.components.framing import fit_help, fit_title
 from tlcore.ui.components.weights import offer_weights, random_badge
 from tlcore.ui.state import Choice, choose, chosen, flag
@@ -75,7 +75,7 @@ def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> ModelR
 def view_of(ref: ModelRef, settings: Settings) -> tuple[int, str]:
     """Return the size and geometry in which a network sees an image."""
     if ref.run:
-        config = run_info(ref.run, settings).config
+        config = load_run_info(ref.run, settings).config
         return config.size, config.fit
     return ref.size, ref.fit
 

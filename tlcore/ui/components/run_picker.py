@@ -13,7 +13,7 @@ from tlcore.datasets.sample import dataset_title
 from tlcore.errors import DamagedFile
 from tlcore.settings import Settings
 from tlcore.training.records import read_split
-from tlcore.training.run import RunInfo, run_labels
+from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.format import label, plain
@@ -52,7 +52,7 @@ def select_head(settings: Settings) -> RunInfo | None:
     if chosen(Choice.HEAD) in ("", st.session_state.get(_PROPOSED)):
         propose_head(_proposed(own, dataset, infos))
     asked = chosen(Choice.HEAD)
-    labels = run_labels(runs)
+    labels = label_runs(runs)
     options = _own_first(own, dataset, infos.values())
     nobody = f"None has learned “{dataset_title(dataset.name)}”"
     run = select(
@@ -142,6 +142,6 @@ def _read_classes(folder: Path) -> Sequence[str]:
 
 def further_title(info: RunInfo, sample: Sample, settings: Settings) -> None:
     """The heading of a head beside the first, and what it cannot know of this image."""
-    st.markdown(f"**{plain(run_labels(list_runs(settings))[info.id])}**")
+    st.markdown(f"**{plain(label_runs(list_runs(settings))[info.id])}**")
     if is_foreign(info, sample):
         st.caption(f":material/info: {describe_classes(info)}")

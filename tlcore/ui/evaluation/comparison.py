@@ -12,7 +12,7 @@ from tlcore.evaluation.corrections import corrected_run, current_labels
 from tlcore.evaluation.predictions import common_split
 from tlcore.percentages import signed, signed_points
 from tlcore.settings import Settings
-from tlcore.training.run import Run, RunInfo, run_labels
+from tlcore.training.run import Run, RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.components.dataset_picker import tiles
 from tlcore.ui.components.run_picker import trained_heads
@@ -39,7 +39,7 @@ def comparison_view(run: Run, settings: Settings) -> None:
     before = corrected_run(run.info)
     same = [run_ for run_, info in others.items() if info.config.dataset == run.info.config.dataset]
     options = list(dict.fromkeys([*([before] if before in others else []), *same, *others]))
-    labels = run_labels(list_runs(settings))
+    labels = label_runs(list_runs(settings))
     if before in others:
         labels[before] += ", before the corrections"
     other = st.selectbox(

@@ -19,9 +19,9 @@ from tlcore.evaluation.corrections import (
     save_corrected_run,
 )
 from tlcore.settings import Settings
-from tlcore.training.provenance import images_of
+from tlcore.training.provenance import list_samples
 from tlcore.training.run import Run, RunInfo
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run_info
 from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.image_grid import forget
 from tlcore.ui.format import count, label, plain
@@ -159,7 +159,7 @@ def _mended(run: Run, state: DatasetState, settings: Settings) -> None:
 
 def _confirmed(run: Run, state: DatasetState) -> int:
     """Count the images of a run whose label a person has confirmed."""
-    of_run = {sample.key for part in SPLITS for sample in images_of(run.info, part)}
+    of_run = {sample.key for part in SPLITS for sample in list_samples(run.info, part)}
     return sum(item.key in of_run and item.confirmed for item in state.used)
 
 
@@ -168,7 +168,7 @@ def _again(run: Run, state: DatasetState, settings: Settings) -> None:
     keep_splits(run.info, state, settings)
     token = st.session_state.setdefault(_TOKEN, secrets.token_hex(8))
     later = processes().start_run(token, run.info.config, settings)
-    save_corrected_run(run_info(later, settings), run.info.id)
+    save_corrected_run(load_run_info(later, settings), run.info.id)
     st.session_state.pop(_TOKEN)
     choose(Choice.RUN, later)
     choose(Choice.RUN_VIEW, "")

@@ -10,8 +10,8 @@ from tlcore.datasets.dataset import Sample
 from tlcore.models.predictions import Layer, ModelRef
 from tlcore.percentages import percent
 from tlcore.settings import Settings
-from tlcore.training.run import RunInfo, run_labels
-from tlcore.training.store import list_runs, run_info
+from tlcore.training.run import RunInfo, label_runs
+from tlcore.training.store import list_runs, load_run_info
 from tlcore.ui.components.damaged import show_damaged_head
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import network_view
@@ -59,7 +59,7 @@ def before_and_after(
         _tiles(pair.left, "before", "Maps of the pretrained network")
     with right:
         st.html('<p class="side head">After</p>')
-        _tiles(pair.right, "after", f"Maps of {run_labels(list_runs(settings))[info.id]}")
+        _tiles(pair.right, "after", f"Maps of {label_runs(list_runs(settings))[info.id]}")
     with difference:
         st.html('<p class="side">Difference</p>')
         _tiles(pair.difference, "difference", "After less before: blue is less, orange more")
@@ -110,7 +110,7 @@ def other_image(sample: Sample, settings: Settings) -> Sample | None:
 def _run(look: ActivationRequest, settings: Settings) -> RunInfo | None:
     """Return the run whose change is shown; None where it has been said why there is none."""
     if look.ref.run:
-        return run_info(look.ref.run, settings)
+        return load_run_info(look.ref.run, settings)
     if show_damaged_head(settings):
         return None
     info = select_head(settings)

@@ -11,7 +11,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.models.catalog import BACKBONES
 from tlcore.models.predictions import Layer, ModelRef
 from tlcore.settings import Settings
-from tlcore.training.store import run_info
+from tlcore.training.store import load_run_info
 from tlcore.ui.components.clickable import clickable
 from tlcore.ui.components.damaged import show_damaged_head
 from tlcore.ui.components.framing import network_view
@@ -142,7 +142,7 @@ def _first_look(ref: ModelRef, names: Sequence[str], settings: Settings) -> str:
     if not ref.run:
         row = BACKBONES[ref.backbone]
     else:
-        row = BACKBONES[run_info(ref.run, settings).config.backbone]
+        row = BACKBONES[load_run_info(ref.run, settings).config.backbone]
     wanted = row.layers[1]
     return next((name for name in names if name.endswith(wanted)), names[0])
 

@@ -16,7 +16,7 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.run import Run, RunInfo, write_notes
 from tlcore.training.status import FAILED, STOPPED
-from tlcore.training.store import list_runs, run_info
+from tlcore.training.store import list_runs, load_run_info
 from tlcore.ui.fine_tune.run_list import STATES
 from tlcore.ui.format import count, duration
 from tlcore.ui.services import processes
@@ -48,7 +48,7 @@ def offer_board(run: Run, settings: Settings) -> None:
 def _missing(run: Run, settings: Settings) -> dict[str, RunConfig]:
     """Return the recipe for each backbone that is here and has no such run yet."""
     return {name: config for name, (config, info) in _board(run, settings).items()
-            if info is None or info.state in (FAILED, STOPPED)}  # fmt: skip
+            if info is None or info.status in (FAILED, STOPPED)}  # fmt: skip
 
 
 def _start(missing: dict[str, RunConfig], run: Run, settings: Settings) -> None:
@@ -56,7 +56,7 @@ def _start(missing: dict[str, RunConfig], run: Run, settings: Settings) -> None:
     for name, config in missing.items():
         # A double click finds the first one's run; what was deleted or has failed may come again.
         token = f"{TAG} {run.info.id} {name} {alike.count(config)}"
-        new = run_info(processes().start_run(token, config, settings), settings)
+        new = load_run_info(processes().start_run(token, config, settings), settings)
         if not new.notes.tags:
             write_notes(new.folder, new.notes.name, new.notes.note, [TAG])
     st.toast(f"{count(len(missing), 'run')} queued.")
@@ -107,7 +107,7 @@ def _row(info: RunInfo, run: Run) -> dict[str, str]:
 def _share(info: RunInfo) -> str:
     """Return "94% (90–97)", or where the run is as long as there is none."""
     if info.val_accuracy is None:
-        return STATES[info.state][0]
+        return STATES[info.status][0]
     images = info.images.get("val", 0)
     if not images:
         return percent(info.val_accuracy)

@@ -9,7 +9,7 @@ from html import escape
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.training.best_epoch import turn
+from tlcore.training.best_epoch import describe_overfitting
 from tlcore.training.history import Epoch, Progress, Stage
 from tlcore.training.run import Run
 from tlcore.ui.components.charts import MANY, PLAIN_CHART
@@ -192,7 +192,7 @@ def run_curves(run: Run) -> None:
     words = f"Curves of accuracy and loss over {count(len(history), 'epoch')}"
     figure = _figure(drawn, planned, history)
     st.plotly_chart(figure, theme=None, key="curves", config=PLAIN_CHART, alt=words)
-    if words := turn(run):
+    if words := describe_overfitting(run):
         st.info(words, icon=":material/u_turn_right:")
     if stages := _stages(run):
         st.caption(f"Stages: {' → '.join(stages)}")

@@ -10,12 +10,12 @@ import streamlit as st
 
 from tlcore.evaluation.comparison import Verdict, compare_stages
 from tlcore.settings import Settings
-from tlcore.training.best_epoch import kept_epoch
+from tlcore.training.best_epoch import find_kept_epoch
 from tlcore.training.history import STAGES, Progress, Stage
 from tlcore.training.lifecycle import delete_run, kill_run, stop_run
-from tlcore.training.run import LONGEST_NAME, LONGEST_NOTE, Run, RunInfo, run_labels, write_notes
+from tlcore.training.run import LONGEST_NAME, LONGEST_NOTE, Run, RunInfo, label_runs, write_notes
 from tlcore.training.status import FAILED, QUEUED, STOPPED
-from tlcore.training.store import as_csv, list_runs, load_run, log_tail, run_info
+from tlcore.training.store import format_csv, list_runs, load_run, load_run_info, read_log_tail
 from tlcore.ui.components.damaged import show_damage
 from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.run_picker import propose_head
@@ -88,13 +88,13 @@ def _downloads(run: Run) -> None:
     rows = [dataclasses.asdict(epoch) for epoch in run.history]
     about = {
         "id": run.info.id,
-        "state": run.info.state,
+        "status": run.info.status,
         "config": run.info.config.to_json(),
         "data_hash": run.info.data_hash,
         "notes": dataclasses.asdict(run.info.notes),
         "history": rows,
     }
-    st.download_button("Epochs, CSV", as_csv(rows), f"{run.info.id}.csv", "text/csv")
+    st.download_button("Epochs, CSV", format_csv(rows), f"{run.info.id}.csv", "text/csv")
     st.download_button("All of it, JSON", as_json(about), f"{run.info.id}.json", "application/json")
 
 
@@ -114,7 +114,7 @@ def run_view(run: str, settings: Settings) -> None:
     """
     with st.container(horizontal=True):
         st.button("New run", icon=":material/add:", on_click=_new_run, key="new-run")
-        info = run_info(run, settings)
+        info = load_run_info(run, settings)
         name_and_note(info)
     active = info.active
     st.fragment(_live, run_every=1.0 if active else None)(run, active, settings)
@@ -148,8 +148,8 @@ def _live(run: str, was_active: bool, settings: Settings) -> None:
 def _head(run: Run, settings: Settings) -> None:
     config = run.info.config
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        chip(run.info.state)
-        label = run_labels(list_runs(settings), accuracy=False)[run.info.id]
+        chip(run.info.status)
+        label = label_runs(list_runs(settings), accuracy=False)[run.info.id]
         st.markdown(f"**{plain(label)}**, {config.size} × {config.size}", width="content")
         if run.classes:
             parts = run.images
@@ -194,9 +194,9 @@ def _order(
 def how_far(run: Run) -> tuple[float, str]:
     """The share done of the present stage, and the stage in words with the time left."""
     stage, progress = run.stage, run.progress
-    if run.info.state == QUEUED and time.time() - run.info.created < JUST_NOW:
+    if run.info.status == QUEUED and time.time() - run.info.created < JUST_NOW:
         return 0.0, "Starting …"
-    if run.info.state == QUEUED:
+    if run.info.status == QUEUED:
         return 0.0, "Waiting for its turn: other runs are at work …"
     if stage is None:
         return 0.0, "Starting: reading the images …"
@@ -255,11 +255,11 @@ def _planned(run: Run) -> dict[str, int]:
 
 def _outcome(run: Run, settings: Settings) -> None:
     info = run.info
-    if info.state == FAILED:
+    if info.status == FAILED:
         st.error(plain(info.error), icon=":material/error:")
         with st.expander("The last lines of its log", icon=":material/article:"):
-            st.code(log_tail(info.folder) or "It printed nothing.", language=None)
-    if info.state == STOPPED:
+            st.code(read_log_tail(info.folder) or "It printed nothing.", language=None)
+    if info.status == STOPPED:
         kept = "What it had learned is kept." if info.model else "It had nothing to keep yet."
         st.info(plain(info.error) or f"Stopped. {kept}", icon=":material/stop:")
     if info.val_accuracy is not None:
@@ -279,7 +279,7 @@ def _outcome(run: Run, settings: Settings) -> None:
 
 def _top_blocks(run: Run) -> None:
     """Say what training the top blocks did to the head alone, on the same validation images."""
-    change, kept = compare_stages(run.info), kept_epoch(run)
+    change, kept = compare_stages(run.info), find_kept_epoch(run)
     if change is None:
         return
     if kept and kept.stage == "head":

@@ -17,16 +17,16 @@ from tlcore.storage import explained_os_errors
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import delete_run, stop_run
 from tlcore.training.records import DamagedRun
-from tlcore.training.run import RunInfo, run_labels, run_title
+from tlcore.training.run import RunInfo, label_runs, title_run
 from tlcore.training.status import DAMAGED, FAILED, FINISHED, QUEUED, RUNNING, STOPPED
 from tlcore.training.store import (
-    as_csv,
-    comparison,
+    compare_configurations,
+    format_csv,
     list_runs,
     load_run,
-    newest_first,
     scan_runs,
-    table,
+    sort_newest_first,
+    tabulate_runs,
 )
 from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.components.damaged import show_damage
@@ -44,7 +44,7 @@ NEWEST = "newest"
 Listed = RunInfo | DamagedRun
 # state → words, icon, colour of the chip
 STATES = {
-    QUEUED: ("waiting", ":material/hourglass_empty:", "gray"),
+    QUEUED: ("queued", ":material/hourglass_empty:", "gray"),
     RUNNING: ("learning", ":material/autorenew:", "blue"),
     FINISHED: ("finished", ":material/check:", "green"),
     STOPPED: ("stopped", ":material/stop:", "gray"),
@@ -62,12 +62,12 @@ def chip(state: str) -> None:
 def recent_runs(settings: Settings) -> None:
     """The newest runs, or how to make the first."""
     _show_refusal()
-    infos = newest_first(*scan_runs(settings))
+    infos = sort_newest_first(*scan_runs(settings))
     if not infos:
         st.caption("None yet. The first takes about half a minute on the sample.")
         st.page_link(FINE_TUNE.file, label="Teach it your classes", icon=FINE_TUNE.icon)
         return
-    labels = run_labels(infos)
+    labels = label_runs(infos)
     for info in infos[:RECENT]:
         _row(info, labels[info.id], settings)
     if len(infos) > RECENT:
@@ -89,12 +89,12 @@ def other_runs(watched: str, settings: Settings) -> None:
 def _pages(watched: str, was_active: bool, settings: Settings) -> None:
     with boundary():
         runs, damaged = scan_runs(settings)
-        labels = run_labels(newest_first(runs, damaged))
+        labels = label_runs(sort_newest_first(runs, damaged))
         runs = [info for info in runs if info.id != watched]
         if was_active and not any(info.active for info in runs):
             st.rerun()  # the page once more: no more ticks
         _show_refusal()
-        infos = newest_first(runs, damaged)
+        infos = sort_newest_first(runs, damaged)
         if len(infos) > 1:
             infos = _narrowed(infos)
         pages = max(1, -(-len(infos) // PAGE))
@@ -134,7 +134,7 @@ def _narrowed(infos: list[Listed]) -> list[Listed]:
 
 
 def _state(info: Listed) -> str:
-    return DAMAGED if isinstance(info, DamagedRun) else info.state
+    return DAMAGED if isinstance(info, DamagedRun) else info.status
 
 
 def _searched(info: Listed) -> str:
@@ -157,7 +157,7 @@ ORDERS: Mapping[str, Callable[[RunInfo], float | tuple[bool, str]]] = {
     "lowest loss": lambda info: _or_last(info.val_loss),
     "shortest": lambda info: _or_last(info.seconds),
     "longest": lambda info: _or_last(info.seconds and -info.seconds),
-    "name": lambda info: (not info.notes.name, run_title(info).casefold()),
+    "name": lambda info: (not info.notes.name, title_run(info).casefold()),
 }
 
 
@@ -168,10 +168,10 @@ def _row(info: Listed, label: str, settings: Settings, *, deletable: bool = Fals
     with st.container(border=True, gap="xsmall", key=f"run-{info.id}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.page_link(FINE_TUNE.file, label=f"**{plain(label)}**", query_params={"run": info.id})
-            chip(info.state)
+            chip(info.status)
             for tag in info.notes.tags:
                 st.badge(plain(tag), color="gray")
-            if info.state == QUEUED:
+            if info.status == QUEUED:
                 _order("Take back", info, stop_run, settings, "tertiary")
             elif deletable and not info.active:
                 _offer_deletion(info, settings)
@@ -264,7 +264,7 @@ def compare_runs(watched: str, infos: Sequence[RunInfo], settings: Settings) -> 
         return
     with st.expander("Compare runs", icon=":material/stacked_line_chart:"), boundary():
         known = {info.id: info for info in infos}
-        labels = run_labels(infos)
+        labels = label_runs(infos)
         chosen = st.multiselect(
             "Runs",
             list(known),
@@ -279,10 +279,13 @@ def compare_runs(watched: str, infos: Sequence[RunInfo], settings: Settings) -> 
             st.fragment(_beside, run_every=2.0 if live else None)(chosen, settings)
         with st.container(horizontal=True):  # written when they are asked for: there may be many
             st.download_button(
-                "All runs, CSV", lambda: as_csv(table(infos)), "runs.csv", "text/csv"
+                "All runs, CSV", lambda: format_csv(tabulate_runs(infos)), "runs.csv", "text/csv"
             )
             st.download_button(
-                "All runs, JSON", lambda: as_json(table(infos)), "runs.json", "application/json"
+                "All runs, JSON",
+                lambda: as_json(tabulate_runs(infos)),
+                "runs.json",
+                "application/json",
             )
 
 
@@ -302,7 +305,7 @@ def _finite(value: Any) -> Any:
 def _beside(chosen: list[str], settings: Settings) -> None:
     with boundary():
         runs = [load_run(run, settings) for run in chosen]
-        labels = run_labels(list_runs(settings))
+        labels = label_runs(list_runs(settings))
         names = [labels[run] for run in chosen]
         histories = {name: run.history for name, run in zip(names, runs, strict=True)}
         figure = overlay(histories, colours(), template())
@@ -316,7 +319,7 @@ def _beside(chosen: list[str], settings: Settings) -> None:
             st.caption(f"Without an epoch there is no curve: {plain('; '.join(bare))}.")
         rows = {
             label(field): [_cell(value) for value in values]
-            for field, values in comparison(runs).items()
+            for field, values in compare_configurations(runs).items()
         }
         st.dataframe(
             pd.DataFrame.from_dict(rows, orient="index", columns=names),
