@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import streamlit as st
 
@@ -13,7 +13,12 @@ from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import add_to_dataset, import_dataset
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
-from tlcore.ui.components.dataset_picker import open_dataset, select_dataset, sheet
+from tlcore.ui.components.dataset_picker import (
+    list_dataset_names,
+    open_dataset,
+    select_dataset,
+    sheet,
+)
 from tlcore.ui.format import label, plain
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, generation, renew
@@ -63,26 +68,64 @@ STRIP = 10  # thumbnails at once
 ALL = ""  # no class is called so
 
 
-def image_picker(settings: Settings) -> Sample:
-    """Let the person choose one image; there always is one, of the sample if need be.
+def current_image(settings: Settings) -> Sample:
+    """Return the chosen image, the first one of the dataset where none is, without drawing.
 
     Raises:
-        BadDataset: the chosen set cannot be read.
+        BadDataset: the chosen dataset cannot be read, or has no images.
+    """
+    name = current(Choice.DATASET, list_dataset_names(settings))
+    samples = _unique(_open_with_images(name, settings))
+    ids = [sample.sha256 for sample in samples]
+    return samples[ids.index(current(Choice.IMAGE, ids))]
+
+
+def image_picker(
+    settings: Settings, training_images: Callable[[Settings], Collection[str]] | None = None
+) -> Sample:
+    """Let the person choose one image; there always is one, of the sample if need be.
+
+    Args:
+        settings: where datasets are.
+        training_images: returns the sha256 of images that a model was trained on, once the dataset
+            is chosen. At first an image is chosen that is none of them, and they can be left out.
+
+    Raises:
+        BadDataset: the chosen dataset cannot be read, or has no images.
     """
     with st.container(border=True, gap="small", key="image"):
         left, right = st.columns([5, 7], vertical_alignment="bottom", gap="small")
         with left:
             name = select_dataset(settings, also=_from_the_start)
-        dataset = open_dataset(name, settings)
-        if not dataset.samples:
-            raise BadDataset(
-                f"Expected images in {dataset_title(name)!r}. Received none: all are excluded. "
-                "Take some back on the Upload page, or choose another set."
-            )
+        dataset = _open_with_images(name, settings)
         with right, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             samples = _of_one_class(dataset)
+            if training_images:
+                samples = _unseen_first(samples, training_images(settings))
             own_images(settings)
         return _strip(samples, settings)
+
+
+def _open_with_images(name: str, settings: Settings) -> Dataset:
+    dataset = open_dataset(name, settings)
+    if not dataset.samples:
+        raise BadDataset(
+            f"{dataset_title(name)!r} has no images: all are excluded. Include some on the Upload "
+            "page, or choose another dataset."
+        )
+    return dataset
+
+
+def _unseen_first(samples: Sequence[Sample], trained: Collection[str]) -> Sequence[Sample]:
+    """Offer to leave out training images; choose one that is none while nobody has chosen."""
+    unseen = [sample for sample in samples if sample.sha256 not in trained]
+    if not unseen or len(unseen) == len(samples):
+        return samples
+    only = st.toggle("Unseen only", key="unseen-only", help="Without the head's training images.")
+    shown = unseen if only else samples
+    if chosen(Choice.IMAGE) not in {sample.sha256 for sample in shown}:
+        choose(Choice.IMAGE, unseen[0].sha256)
+    return shown
 
 
 def _of_one_class(dataset: Dataset) -> Sequence[Sample]:
@@ -97,9 +140,13 @@ def _of_one_class(dataset: Dataset) -> Sequence[Sample]:
         words=lambda name: label(name) or "All classes",
         also=_from_the_start,
     )
-    once = {sample.sha256: sample for sample in reversed(dataset.samples)}  # an image, not a file
-    samples = sorted(once.values(), key=lambda sample: sample.file)
-    return [sample for sample in samples if only in (ALL, sample.label)]
+    return [sample for sample in _unique(dataset) if only in (ALL, sample.label)]
+
+
+def _unique(dataset: Dataset) -> list[Sample]:
+    """Return each image once, by file name; of copies the first."""
+    unique = {sample.sha256: sample for sample in reversed(dataset.samples)}
+    return sorted(unique.values(), key=lambda sample: sample.file)
 
 
 def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:

@@ -49,8 +49,7 @@ def select_head(settings: Settings) -> RunInfo | None:
         return None
     dataset = open_dataset(chosen(Choice.DATASET), settings)
     own = _best(infos.values(), dataset)
-    if chosen(Choice.HEAD) in ("", st.session_state.get(_PROPOSED)):
-        propose_head(_proposed(own, dataset, infos))
+    _propose(own, dataset, infos)
     asked = chosen(Choice.HEAD)
     labels = label_runs(runs)
     options = _own_first(own, dataset, infos.values())
@@ -104,6 +103,26 @@ def has_foreign_classes(info: RunInfo, dataset: Dataset) -> bool:
     return not set(dataset.classes) <= set(learned_classes(info))
 
 
+def current_head(settings: Settings) -> RunInfo | None:
+    """Return the run whose head answers, without drawing; None where none does."""
+    infos = trained_heads(settings)
+    dataset = open_dataset(chosen(Choice.DATASET), settings)
+    _propose(_best(infos.values(), dataset), dataset, infos)
+    return infos.get(chosen(Choice.HEAD))
+
+
+def training_images(settings: Settings) -> frozenset[str]:
+    """Return the sha256 of the images that the head which answers was trained on."""
+    info = current_head(settings)
+    return _read_training_images(info.folder) if info else frozenset()
+
+
+def _propose(own: RunInfo | None, dataset: Dataset, infos: dict[str, RunInfo]) -> None:
+    """Let a head answer while nobody has chosen one."""
+    if chosen(Choice.HEAD) in ("", st.session_state.get(_PROPOSED)):
+        propose_head(_proposed(own, dataset, infos))
+
+
 def _proposed(own: RunInfo | None, dataset: Dataset, infos: dict[str, RunInfo]) -> str:
     """Return the run that answers by itself: of images without labels the one that did before."""
     now = infos.get(chosen(Choice.HEAD))
@@ -138,6 +157,14 @@ def learned_classes(info: RunInfo) -> Sequence[str]:
 @lru_cache(maxsize=4096)  # a run's classes never change once it has begun
 def _read_classes(folder: Path) -> Sequence[str]:
     return read_split(folder).classes
+
+
+@lru_cache(maxsize=64)
+def _read_training_images(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(row.sha256 for row in read_split(folder).rows("train"))
+    except DamagedFile:
+        return frozenset()
 
 
 def further_title(info: RunInfo, sample: Sample, settings: Settings) -> None:
