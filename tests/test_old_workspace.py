@@ -25,13 +25,30 @@ REDEFINED = {
     "data_hash": "It is the hash of the whole dataset, test split included, as `dataset show` has "
     "it; runs noted one of training and validation, their lines joined in another way.",
     "warnings": "sentences, which are worded anew",
+    "imagenet_note": "as above",
+    "sentences": "as above",
+    "sentence": "as above",
 }
 
-
-# end of a value's place → key today
+# key of the release → keys of today, of which the first that is there
 RENAMED = {
-    "state": "status",
     "pictures": "images",
+    "part": "split",
+    "matrix": "confusion_matrix",
+    "answers": "predicted images",
+    "majority": "majority_baseline",
+    "beside": "difference",
+    "imagenet": "imagenet_accuracy",
+    "beside_imagenet": "imagenet_difference",
+    "two_class": "binary",
+    "looked_for": "positive_class",
+    "roc_area": "roc_auc",
+    "judged": "images",
+    "before": "changed_before",
+    "dropped": "excluded_before",
+    "since": "changed_since",
+    "excluded": "excluded_since",
+    "state": "status",
     "kept_epoch": "best_epoch",
     "val_fraction": "validation_split",
     "hidden": "hidden_units",
@@ -70,8 +87,8 @@ def check_same(before: Any, now: Any, place: str) -> None:
         return
     if isinstance(before, dict):
         for key in before:
-            new = key if key in now else RENAMED[key]
-            check_same(before[key], now[new], f"{place}: {key}")
+            today = next(name for name in (key, *RENAMED.get(key, "").split()) if name in now)
+            check_same(before[key], now[today], f"{place}: {key}")
     elif isinstance(before, list):
         assert len(before) == len(now), place
         for number, (one, other) in enumerate(zip(before, now, strict=True)):

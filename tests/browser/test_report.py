@@ -48,7 +48,7 @@ def test_it_opens_offline_and_its_numbers_are_the_runs(
     page.goto(file.as_uri())
     assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
     assert said == []
-    _compare(page, evaluate_run(real, run))
+    _compare(page, evaluate_run(run, "", real))
     info = load_run(run, real).info
     words = page.inner_text("body")
     for expected in (info.data_hash, info.id, ODD, "MobileNet-0.25", "Limits", "blocks from"):

@@ -20,11 +20,11 @@ def test_evaluate_as_json_and_as_a_table(settings: Settings, tmp_path: Path) -> 
     counts = {part: {"ants": 6, "bees": 4} for part in ("train", "val", "test")}
     run = trained(settings, RunConfig(str(write_parts(tmp_path / "set", counts)), **SMALL))
     found = answer(settings, "runs", "evaluate", run.id)
-    assert found["part"] == "test"
-    assert msgspec.convert(found, Evaluation) == evaluate_run(settings, run.id)
+    assert found["split"] == "test"
+    assert msgspec.convert(found, Evaluation) == evaluate_run(run.id, "", settings)
     table = tlcore(settings, "runs", "evaluate", run.id, "--split", "val")
     assert table.returncode == 0
-    assert "judged by its validation part" in table.stdout
+    assert "evaluated on its validation split" in table.stdout
     again = answer(settings, "runs", "evaluate", run.id, "--split", "val")  # kept: no network
     assert msgspec.convert(again, Evaluation).accuracy.text in table.stdout
 

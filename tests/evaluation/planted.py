@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tlcore.datasets.dataset import Sample
-from tlcore.evaluation.judged import NOT_PREDICTED, SplitPredictions
+from tlcore.evaluation.predictions import NOT_PREDICTED, SplitPredictions
 
 
 def judged(

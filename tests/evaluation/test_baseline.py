@@ -56,7 +56,7 @@ def run(
 def test_a_breed_that_training_never_met_counts_as_its_group(run: tuple[Settings, RunInfo]) -> None:
     """The dogs count as dogs, not as birds, of which training has more."""
     settings, info = run
-    found = evaluate_run(settings, info.id)
+    found = evaluate_run(info.id, "", settings)
     assert found.imagenet_accuracy is not None
     assert found.images == 15
     assert found.imagenet_accuracy.value >= 12 / 15  # 4 of 15 by the most frequent label
@@ -68,7 +68,7 @@ def test_an_image_of_a_group_that_training_never_met_gets_no_label(
 ) -> None:
     """It is counted apart, on the page, in the report, the table and the JSON."""
     settings, info = run
-    found: Evaluation = evaluate_run(settings, info.id)
+    found: Evaluation = evaluate_run(info.id, "", settings)
     assert found.imagenet_unlabelled == 1
     words = "1 image got no label"
     assert words in found.imagenet_note

@@ -102,7 +102,7 @@ def test_what_nobody_can_know_is_blank() -> None:
     frame = build_batch_table(rows, [HEAD], fit_batch_baseline(rows, parts), parts)
     written = pd.read_csv(io.StringIO(frame.to_csv(index=False)), dtype=str, keep_default_na=False)
     by_file = written.set_index("file")
-    columns = ["label", "head_right", "imagenet_as_label", "agree"]
+    columns = ["label", "head_correct", "imagenet_as_label", "agree"]
     assert by_file.loc["a.jpg", columns].tolist() == ["dog", "True", "dog", "True"]
     assert by_file.loc["e.jpg", columns].tolist() == ["car", "", "car", ""]
     assert by_file.loc["f.jpg", columns].tolist() == ["", "", "dog", "True"]

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from tests.evaluation.planted import judged
 from tlcore.errors import RunError
 from tlcore.evaluation.comparison import compare_runs, judge_counts, mcnemar
-from tlcore.evaluation.judged import SplitPredictions
+from tlcore.evaluation.predictions import SplitPredictions
 
 A, B = [0.9, 0.1], [0.2, 0.8]  # answers that say class 0 and class 1
 

@@ -69,9 +69,9 @@ def test_the_log_loss_of_a_certain_mistake_is_that_of_the_logits(
     labels, logits = network_logits(run, "val")
     losses = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
     assert losses.max() > 20  # where a probability of float32 has long been cut
-    found = evaluate_run(real, run.id, "val")
+    found = evaluate_run(run.id, "val", real)
     assert found.log_loss == pytest.approx(losses.mean(), rel=1e-4)
-    again = evaluate_run(real, run.id, "val")
+    again = evaluate_run(run.id, "val", real)
     assert again.log_loss == found.log_loss
 
 
@@ -115,15 +115,15 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_predictions_are_computed_again(damage: str, run: RunInfo, home: Settings) -> None:
-    sound = evaluate_run(home, run.id)
+    sound = evaluate_run(run.id, "", home)
     DAMAGE[damage](run.folder / "predictions-test.npz")
-    assert evaluate_run(home, run.id) == sound
+    assert evaluate_run(run.id, "", home) == sound
     assert asked_for(home, run, "test") == []
 
 
 def test_another_model_under_the_same_run_answers_itself(run: RunInfo, home: Settings) -> None:
     """As a resumed run writes one; the old model's predictions are no longer given."""
-    before = evaluate_run(home, run.id)
+    before = evaluate_run(run.id, "", home)
     assert run.model is not None
     old = run.model.read_bytes()
     model = keras.models.load_model(run.model, compile=False)
@@ -131,10 +131,10 @@ def test_another_model_under_the_same_run_answers_itself(run: RunInfo, home: Set
         [-each for each in model.get_layer("logits").get_weights()]
     )
     model.save(run.model)
-    turned = evaluate_run(home, run.id)
+    turned = evaluate_run(run.id, "", home)
     run.model.write_bytes(old)
     assert turned.accuracy.value == pytest.approx(1 - before.accuracy.value)
-    assert evaluate_run(home, run.id) == before
+    assert evaluate_run(run.id, "", home) == before
 
 
 def test_an_interrupted_review_goes_on_from_there(
@@ -162,18 +162,18 @@ def test_an_interrupted_review_goes_on_from_there(
 
 def test_an_image_that_comes_back_counts_again(run: RunInfo, home: Settings) -> None:
     """One that is gone, or another in its place, is left out by name as long as that lasts."""
-    whole = evaluate_run(home, run.id, "val")
+    whole = evaluate_run(run.id, "val", home)
     first, second = list_samples(load_run_info(run.id, home), "val")[:2]
     own = first.path.read_bytes()
     (run.folder / "predictions-val.npz").unlink()
     first.path.write_bytes(second.path.read_bytes())
     away = second.path.rename(second.path.with_suffix(".away"))
-    found = evaluate_run(home, run.id, "val")
+    found = evaluate_run(run.id, "val", home)
     assert found.unreadable == (first.file, second.file)
     assert asked_for(home, run, "val") == []  # nothing that could be asked about
     first.path.write_bytes(own)
     away.rename(second.path)
-    assert evaluate_run(home, run.id, "val") == whole
+    assert evaluate_run(run.id, "val", home) == whole
 
 
 def test_a_disk_that_takes_nothing_leaves_the_numbers(
@@ -182,7 +182,7 @@ def test_a_disk_that_takes_nothing_leaves_the_numbers(
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    whole = evaluate_run(home, run.id, "val")
+    whole = evaluate_run(run.id, "val", home)
     (run.folder / "predictions-val.npz").unlink()
     monkeypatch.setattr("tlcore.evaluation.predictions.write_file", full)
-    assert evaluate_run(home, run.id, "val") == whole
+    assert evaluate_run(run.id, "val", home) == whole

@@ -98,7 +98,7 @@ def recomputed(
     folder = write_images(place / "images", KINDS[request.param])
     config = RunConfig(str(folder), epochs=8, learning_rate=0.01, fit="squash", **REAL)
     run = trained(settings, config)
-    found = json.loads(json.dumps(dataclasses.asdict(evaluate_run(settings, run.id))))
+    found = json.loads(json.dumps(dataclasses.asdict(evaluate_run(run.id, "", settings))))
     if request.param == "300 against 15":
         printed = answer(settings, "runs", "evaluate", run.id)  # and the labels corrected since
         assert {name: printed[name] for name in found} == found
@@ -121,7 +121,9 @@ def test_accuracy_and_confusion(recomputed: Recomputed) -> None:
     assert_share(found["accuracy"], int((truth == said).sum()), len(truth))
     assert 0 < found["accuracy"]["value"] < 1  # else nothing below would say much
     labels = range(recomputed.classes)
-    assert found["matrix"] == metrics.confusion_matrix(truth, said, labels=labels).tolist()
+    assert (
+        found["confusion_matrix"] == metrics.confusion_matrix(truth, said, labels=labels).tolist()
+    )
 
 
 def test_every_class(recomputed: Recomputed) -> None:
@@ -188,24 +190,24 @@ def test_log_loss_and_calibration(recomputed: Recomputed) -> None:
 
 
 def test_two_classes(recomputed: Recomputed) -> None:
-    found, truth, logits = recomputed.found["two_class"], recomputed.truth, recomputed.logits
+    found, truth, logits = recomputed.found["binary"], recomputed.truth, recomputed.logits
     if recomputed.classes != 2:
         assert found is None
         return
     sure = expit(logits[:, 1])
-    assert found["roc_area"] == pytest.approx(metrics.roc_auc_score(truth, sure), abs=1e-5)
+    assert found["roc_auc"] == pytest.approx(metrics.roc_auc_score(truth, sure), abs=1e-5)
     assert found["average_precision"] == pytest.approx(
         metrics.average_precision_score(truth, sure), abs=1e-5
     )
 
 
 def test_the_verdict_beside_always_saying_one_class(recomputed: Recomputed) -> None:
-    found, truth, said = recomputed.found["majority"], recomputed.truth, recomputed.said
+    found, truth, said = recomputed.found["majority_baseline"], recomputed.truth, recomputed.said
     base = truth == int(found["label"].removeprefix("class "))
     assert_share(found["accuracy"], int(base.sum()), len(truth))
     own = said == truth
     gained, lost = int((own & ~base).sum()), int((base & ~own).sum())
-    change = found["beside"]
+    change = found["difference"]
     assert (change["gained"], change["lost"]) == (gained, lost)
     p = binomtest(gained, gained + lost).pvalue
     assert change["p"] == pytest.approx(p, rel=1e-6)
@@ -218,7 +220,7 @@ def test_a_class_without_images_is_left_out_by_name(recomputed: Recomputed) -> N
     found, truth = recomputed.found, recomputed.truth
     absent = sorted(set(range(recomputed.classes)) - set(truth.tolist()))
     for index in absent:
-        assert any(f"No image of “class {index:03}” was judged" in words for words in
+        assert any(f"There is no image of “class {index:03}” here" in words for words in
                    found["warnings"])  # fmt: skip
-    assert not any("never says" in words and f"class {index:03}" in words
+    assert not any("never predicts" in words and f"class {index:03}" in words
                    for words in found["warnings"] for index in absent)  # fmt: skip

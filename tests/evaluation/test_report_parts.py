@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.planted import drawn, judged
-from tlcore.evaluation.calibration import compute_calibration
 from tlcore.evaluation.evaluation import compute_evaluation
 from tlcore.evaluation.intervals import proportion_of
-from tlcore.evaluation.metrics import compute_class_metrics
+from tlcore.evaluation.metrics import compute_calibration, compute_class_metrics
 from tlcore.export import report_charts as charts
 from tlcore.export import report_charts as marks
 from tlcore.export.report_sections import MATRIX, _matrix, _pairs, _weakest
@@ -81,12 +80,12 @@ def test_shares_are_rounded_and_exact(value: float | None, shown: str) -> None:
 def test_names_of_folders_stay_text() -> None:
     assert marks.text('<img src="x" onerror=a>') == "&lt;img src=&quot;x&quot; onerror=a&gt;"
     many = drawn(400, MATRIX + 1, seed=1)
-    assert "<td>" in _pairs(compute_evaluation(many, drawn(60, MATRIX + 1, 2, "train"), ""))
+    assert "<td>" in _pairs(compute_evaluation(many, drawn(60, MATRIX + 1, 2, "train")))
 
 
 def test_the_matrix_holds_every_count() -> None:
     found = judged([0, 0, 1, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7], [0.1, 0.9]])
-    drawing = _matrix(compute_evaluation(found, found, ""))
+    drawing = _matrix(compute_evaluation(found, found))
     assert re.findall(r"<td [^>]+>(\d+)</td>", drawing) == ["1", "1", "1", "2"]
 
 

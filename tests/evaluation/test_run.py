@@ -24,10 +24,10 @@ from tlcore.evaluation.corrections import (
     save_corrected_run,
 )
 from tlcore.evaluation.embedding import compute_embedding
-from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.label_issues import find_label_issues
 from tlcore.evaluation.predictions import (
     ImagePredictions,
+    SplitPredictions,
     evaluated_split,
     predict_split,
     stored_predictions,
@@ -79,11 +79,11 @@ def test_test_images_never_reach_a_fit(run: RunInfo, home: Settings) -> None:
 
 def test_evaluation_on_either_part(run: RunInfo, home: Settings) -> None:
     assert evaluated_split(run.id, home) == "test"
-    found = evaluate_run(home, run.id)
+    found = evaluate_run(run.id, "", home)
     assert (found.split, found.images) == ("test", 2 * PARTS["test"])
     assert found.imagenet_accuracy is not None
     assert sum(map(sum, found.confusion_matrix)) == found.images
-    by_validation = evaluate_run(home, run.id, "val")
+    by_validation = evaluate_run(run.id, "val", home)
     assert by_validation.accuracy.value == pytest.approx(run.val_accuracy)
     assert by_validation.log_loss == pytest.approx(run.val_loss, abs=1e-4)
     assert by_validation.data_hash != found.data_hash
@@ -112,7 +112,7 @@ def test_an_unreadable_image_is_named_and_does_not_count(run: RunInfo, home: Set
     gone = list_samples(run, "test")[3]
     (run.folder / "predictions-test.npz").unlink(missing_ok=True)
     elsewhere = gone.path.rename(gone.path.with_suffix(".away"))
-    found = evaluate_run(home, run.id)
+    found = evaluate_run(run.id, "", home)
     elsewhere.rename(gone.path)
     assert found.unreadable == (gone.file,)
     assert found.images == 2 * PARTS["test"] - 1
@@ -123,7 +123,7 @@ def test_a_test_image_that_was_learned_from_is_no_test(real: Settings, tmp_path:
     files = write_parts(tmp_path / "files", EVEN)
     shutil.copy(files / "train" / "ants" / "00.png", files / "test" / "ants" / "copy.png")
     run = trained(real, RunConfig(str(files), epochs=2, **REAL))
-    found = evaluate_run(real, run.id)
+    found = evaluate_run(run.id, "", real)
     assert found.images == 2 * PARTS["test"]
     assert any("1 test image is left out" in words for words in found.warnings)
 
@@ -131,11 +131,11 @@ def test_a_test_image_that_was_learned_from_is_no_test(real: Settings, tmp_path:
 def test_a_part_that_is_not_there(real: Settings, tmp_path: Path) -> None:
     two = {part: EVEN[part] for part in ("train", "val")}
     run = trained(real, RunConfig(str(write_parts(tmp_path / "two", two)), epochs=1, **REAL))
-    assert any("no test part" in words for words in evaluate_run(real, run.id).warnings)
-    with pytest.raises(RunError, match="images in the test part"):
-        evaluate_run(real, run.id, "test")
+    assert any("no test split" in words for words in evaluate_run(run.id, "", real).warnings)
+    with pytest.raises(RunError, match="images in the test split"):
+        evaluate_run(run.id, "test", real)
     with pytest.raises(UnknownName, match="train, val, test"):
-        evaluate_run(real, run.id, "all")
+        evaluate_run(run.id, "all", real)
 
 
 def test_a_constant_model_on_17_to_2(real: Settings, tmp_path: Path) -> None:
@@ -143,13 +143,13 @@ def test_a_constant_model_on_17_to_2(real: Settings, tmp_path: Path) -> None:
     counts = {part: {"ants": 17, "bees": 2} for part in PARTS}
     name = stored(real, write_parts(tmp_path / "files", counts), "uneven")
     run = trained(real, RunConfig(name, epochs=1, learning_rate=1e-6, **REAL))
-    found = evaluate_run(real, run.id)
+    found = evaluate_run(run.id, "", real)
     assert found.confusion_matrix == ((17, 0), (2, 0))
     assert found.accuracy.value == pytest.approx(17 / 19)
     assert found.balanced_accuracy.value == 0.5
     assert found.accuracy == found.majority_baseline.accuracy
-    assert found.warnings[0].startswith("It says “ants” to every image")
-    assert any("2 images only" in words for words in found.warnings)
+    assert found.warnings[0].startswith("It predicts “ants” for every image")
+    assert any("only 2 images" in words for words in found.warnings)
 
 
 def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tlcore.evaluation.baselines import fit_imagenet_baseline
-from tlcore.evaluation.calibration import compute_calibration
+from tlcore.evaluation.evaluation import fit_imagenet_baseline
+from tlcore.evaluation.metrics import compute_calibration
 from tlcore.models.imagenet import group_probabilities, imagenet_classes, imagenet_groups
 from tlcore.models.predictions import certainty
 
@@ -132,7 +132,10 @@ def test_calibration_by_hand() -> None:
     assert (found.accuracy, found.images) == (0.75, 4)
     assert found.advice.startswith("4 images are too few to tell")  # no verdict, good or bad
     assert compute_calibration([1.0] * 100, [True] * 100).error == 0
-    assert "surer than it should be" in compute_calibration([0.9] * 100, [True, False] * 50).advice
+    assert (
+        "more confident than it is accurate"
+        in compute_calibration([0.9] * 100, [True, False] * 50).advice
+    )
     with pytest.raises(ValueError, match="at least one"):
         compute_calibration([], [])
 
@@ -146,5 +149,5 @@ def test_the_baseline_counts() -> None:
     assert baseline.label(282) == "cats"
     assert baseline.label(817) is None  # nothing of its group was met
     assert fit_imagenet_baseline([1, 1], ["b", "a"]).label(1) == "a"  # a tie: the first in order
-    with pytest.raises(ValueError, match="training part"):
+    with pytest.raises(ValueError, match="training split"):
         fit_imagenet_baseline([], [])

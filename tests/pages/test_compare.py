@@ -129,7 +129,7 @@ def test_many_images_from_start_to_table(opened: Opened, run: str) -> None:
     frame = at.dataframe[0].value
     assert len(frame) == 16
     assert {"imagenet", "head", "agree", "disagreement", "group"} <= set(frame.columns)
-    assert sorted(set(frame["part"])) == ["train", "val"]
+    assert sorted(set(frame["split"])) == ["train", "val"]
     assert [metric.label for metric in at.metric][:2] == [
         ":blue[●] ImageNet alone, no head",
         ":orange[●] Your own head",

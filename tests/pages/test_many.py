@@ -118,7 +118,7 @@ def test_images_without_label_are_not_wrong(
         shutil.copy(photo, tmp_path / "loose")
     import_dataset("Loose", from_folder(tmp_path / "loose"), real_workspace)
     at = answered(opened("Compare", dataset="Loose", run=run, **MANY))
-    for column in ("label", "head_right", "agree", "disagreement"):
+    for column in ("label", "head_correct", "agree", "disagreement"):
         assert at.dataframe[0].value[column].isna().all(), column
     assert "They agree on" not in [metric.label for metric in at.metric]
     assert "have no label" in texts(at)

@@ -48,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
     name = stored(settings, write_parts(folder / "files", COUNTS, spread=60))
     info = trained(settings, RunConfig(name, epochs=3, learning_rate=0.01, **SMALL))
     for part in ("test", "val"):
-        evaluate_run(settings, info.id, part)
+        evaluate_run(info.id, part, settings)
     return info
 
 
@@ -72,7 +72,7 @@ def test_the_numbers_are_the_evaluations(
     opened: Opened, run: RunInfo, empty_workspace: Settings
 ) -> None:
     for part in ("test", "val"):
-        found = evaluate_run(empty_workspace, run.id, part)
+        found = evaluate_run(run.id, part, empty_workspace)
         at = opened("Fine-tune", run=run.id, view="numbers")
         if part == "val":
             at.segmented_control(key=f"part-{run.id}").set_value("val").run()
@@ -103,7 +103,7 @@ def test_a_threshold_moves_what_is_found(opened: Opened, run: RunInfo) -> None:
 def test_a_cell_leads_to_its_images_and_their_repair(
     opened: Opened, run: RunInfo, empty_workspace: Settings, started: list[RunConfig]
 ) -> None:
-    found = evaluate_run(empty_workspace, run.id)
+    found = evaluate_run(run.id, "", empty_workspace)
     for cell, number in cells(found).items():
         at = opened("Fine-tune", run=run.id, view="mistakes")
         at.selectbox(key=f"cell-{run.id}-test").set_value(cell).run()
@@ -148,7 +148,7 @@ def test_nothing_is_filled_in_and_the_label_is_right_comes_first(
     opened: Opened, run: RunInfo, empty_workspace: Settings
 ) -> None:
     at = opened("Fine-tune", run=run.id, view="mistakes")
-    file = chosen_mistake(at, run, evaluate_run(empty_workspace, run.id))
+    file = chosen_mistake(at, run, evaluate_run(run.id, "", empty_workspace))
     before = label_of(file, empty_workspace)
     offered = next(box for box in at.selectbox if str(box.label) == "Label 1 image")
     assert offered.value is None
@@ -192,7 +192,7 @@ def test_a_corrected_test_label_is_said_beside_the_figures(
     """One of 14 test labels: of the run that it was corrected after, and of the next one."""
     at = opened("Fine-tune", run=run.id, view="mistakes")
     assert SINCE not in texts(at)
-    file = chosen_mistake(at, run, evaluate_run(empty_workspace, run.id))
+    file = chosen_mistake(at, run, evaluate_run(run.id, "", empty_workspace))
     other = "ants" if label_of(file, empty_workspace) == "bees" else "bees"
     next(b for b in at.selectbox if str(b.label) == "Label 1 image").set_value(other).run()
     at.button(key="mend-relabel").click().run()
@@ -254,7 +254,7 @@ def test_what_cannot_be_mended_says_why(
 ) -> None:
     files = made.folder.parents[2] / "files"
     folder = trained(empty_workspace, RunConfig(str(files), epochs=1, **SMALL))
-    evaluate_run(empty_workspace, folder.id)
+    evaluate_run(folder.id, "", empty_workspace)
     at = opened("Fine-tune", run=folder.id, view="mistakes")
     assert not at.exception
     assert "read in place" in at.info[0].value
@@ -269,7 +269,7 @@ def test_two_runs_are_held_against_each_other(
     at = opened("Fine-tune", run=run.id, view="against")
     assert "no other run" in at.info[0].value
     later = trained(empty_workspace, run.config)
-    evaluate_run(empty_workspace, later.id)
+    evaluate_run(later.id, "", empty_workspace)
     at = opened("Fine-tune", run=later.id, view="against")
     assert not at.exception
     assert "Of the same 14 images" in texts(at)
@@ -294,7 +294,7 @@ def test_the_map_counts_images_left_out_of_judging_apart(
     run = trained(empty_workspace, RunConfig(str(files), epochs=3, learning_rate=0.01, **SMALL))
     right = 0
     for part in ("train", "val", "test"):
-        found = evaluate_run(empty_workspace, run.id, part)
+        found = evaluate_run(run.id, part, empty_workspace)
         right += found.accuracy.count
     at = opened("Fine-tune", run=run.id, view="map")
     at.segmented_control(key="map-colour").set_value("Right or wrong").run()
@@ -366,7 +366,7 @@ def test_two_images_of_a_class_are_too_few_to_doubt_labels_and_percentages(
     )
     assert "may be wrong" not in texts(at)
     assert "doubted" not in texts(at)
-    evaluate_run(empty_workspace, run.id)
+    evaluate_run(run.id, "", empty_workspace)
     at = opened("Fine-tune", run=run.id, view="numbers")
     assert "4 images are too few to tell" in texts(at)
     assert "can be taken as they are" not in texts(at)

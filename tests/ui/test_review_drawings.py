@@ -30,7 +30,7 @@ LOOK = go.layout.Template()
 
 def test_every_cell_that_holds_images_can_be_clicked() -> None:
     said = drawn(200, 4, 0)
-    found = compute_evaluation(said, said, "")
+    found = compute_evaluation(said, said)
     drawing = matrix_html(found, (1, 2))
     cells = re.findall(r'data-pick="(\d)-(\d)"[^>]*>([\d,]+)<', drawing)
     assert {(int(true), int(answer)): int(number) for true, answer, number in cells} == {
@@ -45,7 +45,7 @@ def test_every_cell_that_holds_images_can_be_clicked() -> None:
 
 def test_names_of_classes_are_text_and_nothing_else() -> None:
     said = replace(judged([0, 1], [[0.9, 0.1], [0.8, 0.2]]), classes=("<b>ants", '"bees'))
-    drawing = matrix_html(compute_evaluation(said, said, ""), None)
+    drawing = matrix_html(compute_evaluation(said, said), None)
     assert "<b>" not in drawing
     assert "&lt;b&gt;ants" in drawing
     assert 'called "' not in drawing
@@ -58,7 +58,7 @@ def test_of_many_classes_those_with_most_mistakes_are_drawn() -> None:
     for place, (true, answer) in enumerate([(3, 19), (19, 3), (7, 19)]):
         sure[true + classes * (place % 2)] = np.eye(classes)[answer]
     said = judged(labels, sure.tolist())
-    shown = drawn_classes(compute_evaluation(said, said, ""))
+    shown = drawn_classes(compute_evaluation(said, said))
     assert len(shown) == MOST
     assert {3, 7, 19} <= set(shown)
     assert shown == sorted(shown)
@@ -86,7 +86,7 @@ def test_every_image_is_a_point_that_names_itself(by: str, groups: int) -> None:
 
 def test_a_share_is_drawn_with_its_interval() -> None:
     said = drawn(90, 3, 1)
-    found = compute_evaluation(said, said, "")
+    found = compute_evaluation(said, said)
     figure = shares([Named("this head", found.accuracy, "#000")], LIGHT, LOOK)
     assert list(figure.data[0].x) == [found.accuracy.low, found.accuracy.high]
     assert list(figure.data[1].x) == [found.accuracy.value]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TextIO
 
 from tlcore.cli.options import Subparsers, add_json, write_json
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.corrections import count_corrections
 from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
+from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.evaluation.intervals import Proportion
-from tlcore.evaluation.predictions import ImagePredictions, Predictor
-from tlcore.evaluation.predictions import evaluate as evaluate_run
 from tlcore.percentages import points
 from tlcore.settings import Settings
 from tlcore.training.store import load_run_info
@@ -27,13 +25,13 @@ def add(subparsers: Subparsers) -> None:
     parser.set_defaults(run=evaluate)
     parser.add_argument("id", metavar="ID")
     parser.add_argument(
-        "--split", choices=["test", "val"], default="", help="part (test if there is one, else val)"
+        "--split", choices=["test", "val"], default="", help="test if there is one, else val"
     )
     add_json(parser)
 
 
 def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    found = evaluate_run(args.id, args.split, settings, ask_of(args.id, settings))
+    found = evaluate_run(args.id, args.split, settings)
     corrections = count_corrections(load_run_info(args.id, settings), found.split, settings)
     if args.json:
         row = dataclasses.asdict(corrections) | {"sentences": corrections.sentences}
@@ -44,19 +42,8 @@ def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     return 0
 
 
-def ask_of(run: str, settings: Settings) -> Predictor:
-    """Return a run's network, which is loaded when it is first asked."""
-
-    def ask(paths: Sequence[Path]) -> ImagePredictions:
-        from tlcore.inference.tasks import predict_files
-
-        return predict_files(run, paths, settings)
-
-    return ask
-
-
 def _lines(found: Evaluation) -> Iterator[str]:
-    yield f"{found.run}, judged by its {SPLIT_NAMES[found.split]} part"
+    yield f"{found.run}, evaluated on its {SPLIT_NAMES[found.split]} split"
     rows = {
         "accuracy": found.accuracy.text,
         "balanced accuracy": found.balanced_accuracy.text,

@@ -17,7 +17,7 @@ from tlcore.cli.train import epoch_row
 from tlcore.errors import TLCoreError
 from tlcore.evaluation.comparison import compare_runs
 from tlcore.evaluation.corrections import current_labels
-from tlcore.evaluation.predictions import common_split, predict_split
+from tlcore.evaluation.predictions import common_split, load_predictor, predict_split
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.text import csv_text
@@ -123,7 +123,7 @@ def _verdict(earlier: str, later: str, settings: Settings) -> dict[str, Any]:
     try:
         part = common_split([earlier, later], settings)
         first, second = (
-            predict_split(run, part, settings, evaluate.ask_of(run, settings))
+            predict_split(run, part, settings, load_predictor(run, settings))
             for run in (earlier, later)
         )
         result = compare_runs(

@@ -1,7 +1,7 @@
-"""Many images: ImageNet's answer beside those of heads, as a table.
+"""Many images at once: ImageNet's prediction beside those of heads, as a table.
 
-What cannot be known is blank (None, an empty cell, null), never False: whether an answer to an
-image without label is right, or whether two answers agree that share no class.
+What cannot be said is blank (None, an empty cell, null), never False: whether a prediction for an
+image without label is correct, or whether two predictions agree that share no class.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ import numpy as np
 import pandas as pd
 
 from tlcore.datasets.dataset import UNLABELLED, Sample
-from tlcore.evaluation.baselines import ImageNetBaseline, fit_imagenet_baseline
+from tlcore.evaluation.evaluation import ImageNetBaseline, fit_imagenet_baseline
 from tlcore.models.imagenet import imagenet_classes, imagenet_groups
 from tlcore.models.predictions import BriefPrediction
 from tlcore.training.provenance import Splits
 
-LabelledPredictions = Sequence[
-    tuple[Sample, tuple[BriefPrediction, ...]]
-]  # ImageNet's answer first, then the heads'
+# An image, and ImageNet's prediction followed by those of the heads.
+LabelledPredictions = Sequence[tuple[Sample, tuple[BriefPrediction, ...]]]
 ROWS = 14  # ImageNet classes in the heat map; the others make one row
 OTHERS = "others"
 NO_LABEL = "no label"
@@ -30,7 +29,7 @@ NO_LABEL = "no label"
 
 @dataclass(frozen=True)
 class BatchHead:
-    """A head that was asked."""
+    """A head whose predictions are in the table."""
 
     title: str
     classes: tuple[str, ...]
@@ -39,11 +38,11 @@ class BatchHead:
 
 @dataclass(frozen=True)
 class Score:
-    """How many of the labelled validation images are right."""
+    """How many of the labelled validation images are predicted correctly."""
 
     correct: int
     images: int
-    unlabelled: int = 0  # of the images, those that the baseline gives no label: not right
+    unlabelled: int = 0  # of the images, those that the baseline gives no label: not correct
 
 
 def sample_label(sample: Sample) -> str | None:
@@ -51,48 +50,48 @@ def sample_label(sample: Sample) -> str | None:
     return None if sample.label in ("", UNLABELLED) else sample.label
 
 
-def fit_batch_baseline(answered: LabelledPredictions, parts: Splits) -> ImageNetBaseline | None:
-    """Count on the labelled training images among those answered; None where there are none."""
+def fit_batch_baseline(predictions: LabelledPredictions, splits: Splits) -> ImageNetBaseline | None:
+    """Count on the labelled training images among these; None where there are none."""
     train = [
         (row[0].index, label)
-        for sample, row in answered
-        if parts.get(sample.sha256) == "train" and (label := sample_label(sample))
+        for sample, row in predictions
+        if splits.get(sample.sha256) == "train" and (label := sample_label(sample))
     ]
     return fit_imagenet_baseline(*map(list, zip(*train, strict=True))) if train else None
 
 
 def build_batch_table(
-    answered: LabelledPredictions,
+    predictions: LabelledPredictions,
     heads: Sequence[BatchHead],
     baseline: ImageNetBaseline | None,
-    parts: Splits,
+    splits: Splits,
 ) -> pd.DataFrame:
     """Return one row an image, the greatest disagreement first.
 
     Args:
-        answered: the images, with their labels as they stand, and their short answers.
-        heads: in the order in which they answered; the first is the one that is compared.
-        baseline: gives ImageNet's answer as one of the labels; None where it cannot.
-        parts: which images were learned from.
+        predictions: the images, with today's labels.
+        heads: in the order of their predictions; the first is compared with ImageNet.
+        baseline: turns ImageNet's class into one of the labels; None where it cannot.
+        splits: which images were learned from.
     """
     wnids, names = imagenet_classes()
     groups = imagenet_groups()
     rows = []
-    for sample, (first, *others) in answered:
+    for sample, (first, *others) in predictions:
         row: dict[str, Any] = {
             "file": sample.file,
             "label": sample_label(sample),
-            "part": parts.get(sample.sha256, ""),
+            "split": splits.get(sample.sha256, ""),
             "imagenet": names[first.index].replace("_", " "),
             "wnid": wnids[first.index],
             "group": groups[first.index],
             "imagenet_probability": first.probability,
             "imagenet_as_label": baseline.label(first.index) if baseline else None,
         }
-        for number, (head, brief) in enumerate(zip(heads, others, strict=True), start=1):
-            row |= _head_columns(number, head, brief, sample)
+        for number, (head, prediction) in enumerate(zip(heads, others, strict=True), start=1):
+            row |= _head_columns(number, head, prediction, sample)
         if heads:
-            row |= _agreement(row, heads[0])
+            row |= _agreement_columns(row, heads[0])
         rows.append(row)
     frame = pd.DataFrame(rows)
     if "disagreement" not in frame:
@@ -101,52 +100,19 @@ def build_batch_table(
     return frame.sort_values("disagreement", ascending=False, kind="stable")
 
 
-def _head_columns(
-    number: int, head: BatchHead, brief: BriefPrediction, sample: Sample
-) -> dict[str, object]:
-    answer = head.classes[brief.index]
-    return {
-        _column(number): answer,
-        _column(number, "probability"): brief.probability,
-        _column(number, "right"): _right(answer, head, sample),
-        _column(number, "learned from it"): sample.sha256 in head.learned,
-    }
-
-
-def _column(number: int, what: str = "") -> str:
-    """Return the name of a column of head ``number``: "head_right", "head 2 right"."""
-    name = "head" if number == 1 else f"head {number}"
-    full = f"{name} {what}".strip()
-    return full.replace(" ", "_") if number == 1 else full
-
-
-def _agreement(row: dict[str, Any], head: BatchHead) -> dict[str, object]:
-    """Return whether ImageNet's class and the first head agree, and how surely they do not."""
-    other = row["imagenet_as_label"]
-    agree = row["head"] == other if other in head.classes else None
-    sure = (row["imagenet_probability"] + row["head_probability"]) / 2
-    return {"agree": agree, "disagreement": {True: 0.0, False: sure, None: None}[agree]}
-
-
-def _right(answer: str, head: BatchHead, sample: Sample) -> bool | None:
-    """Whether an answer is right; None where the image has no label that the head knows."""
-    label = sample_label(sample)
-    return answer == label if label in head.classes else None
-
-
 def compute_baseline_score(frame: pd.DataFrame) -> Score:
     """Return the score of ImageNet's classes alone on the labelled validation images."""
-    val = frame[(frame["part"] == "val") & frame["label"].notna()]
-    right = int((val["imagenet_as_label"] == val["label"]).sum())
-    return Score(right, len(val), int(val["imagenet_as_label"].isna().sum()))
+    val = frame[(frame["split"] == "val") & frame["label"].notna()]
+    correct = int((val["imagenet_as_label"] == val["label"]).sum())
+    return Score(correct, len(val), int(val["imagenet_as_label"].isna().sum()))
 
 
 def compute_head_score(frame: pd.DataFrame, number: int = 1) -> Score:
-    """Return head ``number``'s score on the validation images that it has not learned from."""
+    """Return the score of head ``number`` on the validation images it has not learned from."""
     if _column(number) not in frame:
         return Score(0, 0)
-    new = (frame["part"] == "val") & ~frame[_column(number, "learned from it")].astype(bool)
-    return _score(frame[new][_column(number, "right")])
+    unseen = (frame["split"] == "val") & ~frame[_column(number, "learned from it")].astype(bool)
+    return _score(frame[unseen][_column(number, "correct")])
 
 
 def compute_agreement(frame: pd.DataFrame) -> Score:
@@ -154,31 +120,63 @@ def compute_agreement(frame: pd.DataFrame) -> Score:
     return _score(frame["agree"]) if "agree" in frame else Score(0, 0)
 
 
-def _score(right: pd.Series) -> Score:
-    judged = right[right.notna()]
-    return Score(int(judged.astype(bool).sum()), len(judged))
-
-
 def count_pairs(
-    frame: pd.DataFrame, what: str, against: str
+    frame: pd.DataFrame, row: str, column: str
 ) -> tuple[list[str], list[str], np.ndarray]:
     """Count how often each of ImageNet's classes (or groups) goes with each label.
 
     Args:
         frame: as ``build_batch_table`` gives it.
-        what: "imagenet" or "group", the rows.
-        against: "head" or "label", the columns.
+        row: "imagenet" or "group".
+        column: "head" or "label".
 
     Returns:
-        Row names (the most frequent, then the others), column names (NO_LABEL last, where an
-        image has none), counts (rows, columns).
+        Row names (the most frequent, then OTHERS), column names (NO_LABEL last, where an image
+        has none), counts (rows, columns).
     """
-    most = [name for name, _ in Counter(frame[what]).most_common()]
-    rows = most[:ROWS] + ([OTHERS] if len(most) > ROWS else [])
-    given = frame[against].where(frame[against].notna(), NO_LABEL)
-    columns = sorted(set(given), key=lambda name: (name == NO_LABEL, name))
+    names = [name for name, _ in Counter(frame[row]).most_common()]
+    rows = names[:ROWS] + ([OTHERS] if len(names) > ROWS else [])
+    labels = frame[column].where(frame[column].notna(), NO_LABEL)
+    columns = sorted(set(labels), key=lambda name: (name == NO_LABEL, name))
     counts = np.zeros((len(rows), len(columns)), int)
-    for name, column in zip(frame[what], given, strict=True):
+    for name, label in zip(frame[row], labels, strict=True):
         place = rows.index(name) if name in rows[:ROWS] else len(rows) - 1
-        counts[place, columns.index(column)] += 1
+        counts[place, columns.index(label)] += 1
     return rows, columns, counts
+
+
+def _head_columns(
+    number: int, head: BatchHead, prediction: BriefPrediction, sample: Sample
+) -> dict[str, object]:
+    predicted, label = head.classes[prediction.index], sample_label(sample)
+    return {
+        _column(number): predicted,
+        _column(number, "probability"): prediction.probability,
+        _column(number, "correct"): predicted == label if label in head.classes else None,
+        _column(number, "learned from it"): sample.sha256 in head.learned,
+    }
+
+
+def _column(number: int, what: str = "") -> str:
+    """Return the name of a column of head ``number``: "head_correct", "head 2 correct"."""
+    if number == 1:
+        return f"head {what}".strip().replace(" ", "_")
+    return f"head {number} {what}".strip()
+
+
+def _agreement_columns(row: dict[str, Any], head: BatchHead) -> dict[str, object]:
+    """Return whether ImageNet's class and the first head agree, and how surely they do not."""
+    label = row["imagenet_as_label"]
+    if label not in head.classes:
+        return {"agree": None, "disagreement": None}
+    if row["head"] == label:
+        return {"agree": True, "disagreement": 0.0}
+    return {
+        "agree": False,
+        "disagreement": (row["imagenet_probability"] + row["head_probability"]) / 2,
+    }
+
+
+def _score(correct: pd.Series) -> Score:
+    known = correct[correct.notna()]
+    return Score(int(known.astype(bool).sum()), len(known))

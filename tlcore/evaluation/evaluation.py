@@ -1,166 +1,257 @@
-"""How good a run is, as one frozen value: on which images, how sure, and against what."""
+"""Evaluation of a run: metrics with intervals, baselines, warnings, as one frozen value."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+from tlcore.datasets.dataset import SPLIT_NAMES, dataset_hash
 from tlcore.errors import RunError
-from tlcore.evaluation.baselines import fit_imagenet_baseline
-from tlcore.evaluation.calibration import Calibration, compute_calibration
 from tlcore.evaluation.comparison import Correctness, Difference, judge_difference
 from tlcore.evaluation.intervals import Proportion, proportion_of
-from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.metrics import (
+    Calibration,
     ClassMetrics,
     compute_balanced_accuracy,
+    compute_calibration,
     compute_class_metrics,
     compute_confusion_matrix,
     compute_curves,
     compute_log_loss,
     compute_macro_f1,
 )
+from tlcore.evaluation.predictions import (
+    Predictor,
+    SplitPredictions,
+    evaluated_split,
+    load_predictor,
+    predict_split,
+)
+from tlcore.models.imagenet import imagenet_groups
+from tlcore.settings import Settings
 from tlcore.text import count
 
-FEW = 10  # judged images of a class, below which its figures say little
+FEW = 10  # images of a class, below which its metrics say little
 NAMED = 5  # classes that a warning names
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class MajorityBaseline:
-    """What one reaches by always saying the training part's most frequent class."""
+    """What is reached by always predicting the most frequent class of the training split."""
 
     label: str
-    accuracy: Proportion  # on the judged images
-    difference: Difference  # of the run beside it, on the same images
+    accuracy: Proportion  # on the evaluated images
+    difference: Difference  # of the run to this baseline, on the same images
 
 
 @dataclass(frozen=True)
 class BinaryMetrics:
-    """What only a head of two classes has; the second class is the one looked for."""
+    """What only a head of two classes has; the second class counts as positive."""
 
-    positive_class: str  # the second class
+    positive_class: str
     roc_auc: float  # 0…1
     average_precision: float  # 0…1
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The honest numbers of one run on one part of its images, by the labels it was made with."""
+    """The metrics of one run on one split, by the labels it was trained with."""
 
     run: str  # its id
     split: str  # "test" or "val"; "train" only where it was asked for
     classes: tuple[str, ...]  # in the order of the output units
-    images: int  # that were judged
-    unreadable: tuple[str, ...]  # files left out, as they could not be read
+    images: int  # that were evaluated
+    unreadable: tuple[str, ...]  # files left out: they could not be read
     accuracy: Proportion
-    balanced_accuracy: Proportion  # mean recall of the classes with judged images
+    balanced_accuracy: Proportion  # mean recall of the classes with images
     macro_f1: float  # 0…1
-    log_loss: float  # natural logarithm; ln(classes) for knowing nothing
+    log_loss: float  # natural logarithm; ln(classes) for guessing
     calibration: Calibration  # expected calibration error, with the bins of the diagram
     per_class: tuple[ClassMetrics, ...]  # in the order of ``classes``
-    confusion_matrix: tuple[tuple[int, ...], ...]  # [true][said], counts of images
+    confusion_matrix: tuple[tuple[int, ...], ...]  # [label][prediction], counts of images
     majority_baseline: MajorityBaseline
-    imagenet_accuracy: Proportion | None  # accuracy of ImageNet's classes alone; None: see its note
+    imagenet_accuracy: Proportion | None  # of ImageNet's classes alone; None: see its note
     imagenet_note: str  # how it was counted, or why there is none
-    imagenet_difference: Difference | None  # of the run beside it, on the same images
-    binary: BinaryMetrics | None  # None: another number of classes, or one has no judged image
-    warnings: tuple[str, ...]  # in plain sentences, the gravest first
-    data_hash: str  # of the judged images and labels
-    imagenet_unlabelled: int = 0  # images that ImageNet's classes alone give no label
+    imagenet_difference: Difference | None  # of the run to ImageNet's classes, same images
+    binary: BinaryMetrics | None  # None: not two classes, or one of them has no image
+    warnings: tuple[str, ...]  # sentences, the gravest first
+    data_hash: str  # of the evaluated images and their labels
+    imagenet_unlabelled: int = 0  # images for which ImageNet's classes give no label
 
     @property
     def classes_without_images(self) -> tuple[str, ...]:
-        """The classes without a judged image: no figure says anything of them."""
+        """The classes of which no image was evaluated."""
         return tuple(each.label for each in self.per_class if not each.images)
 
 
-def compute_evaluation(
-    judged: SplitPredictions, train: SplitPredictions, data_hash: str, *, tested: bool = True
+@dataclass(frozen=True)
+class ImageNetBaseline:
+    """A label for each class of ImageNet, learned by counting: the accuracy without any head.
+
+    A class stands for the label it most often goes with among the training images. A class that
+    was never predicted there stands for the label of its group (dogs, birds, vehicles …).
+    """
+
+    classes: Mapping[int, str]  # index of an ImageNet class predicted in training → label
+    groups: Mapping[str, str]  # group of such a class → label
+    images: int  # that were counted
+
+    def label(self, index: int) -> str | None:
+        """Return the label of an ImageNet class; None where no class of its group was met."""
+        return self.classes.get(index) or self.groups.get(imagenet_groups()[index])
+
+
+def evaluate(
+    run: str, split: str | None, settings: Settings, predict: Predictor | None = None
 ) -> Evaluation:
-    """Return the numbers of the judged images; the training part serves the baselines alone.
+    """Evaluate a run; only predictions that are not stored yet are computed.
 
     Args:
-        judged: answers on the images that count, at least one.
-        train: answers on the training part of the same run.
-        data_hash: of the judged images and labels.
-        tested: whether the run has a test part; if not, that is said.
+        run: its id.
+        split: one of SPLITS; None or "" for "test" if the run has a test split, else "val".
+        settings: where the run lies.
+        predict: its model; None loads it in this process where it is needed.
 
     Raises:
-        RunError: nothing was judged, or nothing learned from.
+        RunError, StorageError, UnknownName: as ``predict_split``.
     """
-    if not len(judged) or not len(train):
+    predict = predict or load_predictor(run, settings)
+    natural = evaluated_split(run, settings)
+    predictions = predict_split(run, split or natural, settings, predict)
+    train = predict_split(run, "train", settings, predict)
+    return compute_evaluation(predictions, train, has_test=natural == "test")
+
+
+def compute_evaluation(
+    predictions: SplitPredictions, train: SplitPredictions, *, has_test: bool = True
+) -> Evaluation:
+    """Return the evaluation of predictions.
+
+    Args:
+        predictions: of the evaluated split, at least one image.
+        train: of the training split of the same run, for the baselines.
+        has_test: whether the run has a test split; if not, a warning says so.
+
+    Raises:
+        RunError: no image was evaluated, or none is left of the training split.
+    """
+    if not len(predictions) or not len(train):
         raise RunError(
-            f"Expected readable images in the training and the {judged.split} part of run "
-            f"{judged.run}. Received {len(train)} and {len(judged)}: their files are gone or "
-            "damaged. Put them back, or start a new run."
+            f"Expected readable images in the training and the {SPLIT_NAMES[predictions.split]} "
+            f"split of run {predictions.run}. Received {len(train)} and {len(predictions)}: their "
+            "files are gone or damaged. Put them back, or start a new run."
         )
-    matrix = compute_confusion_matrix(judged.labels, judged.predicted, len(judged.classes))
-    figures = compute_class_metrics(matrix, judged.classes)
-    labels = _imagenet_labels(judged, train)
-    imagenet = None if labels is None else _equal(judged, labels)
+    matrix = compute_confusion_matrix(predictions)
+    per_class = compute_class_metrics(matrix, predictions.classes)
+    imagenet_labels = _label_by_imagenet(predictions, train)
+    imagenet = None if imagenet_labels is None else _compare_labels(predictions, imagenet_labels)
+    images = len(predictions)
     return Evaluation(
-        run=judged.run,
-        split=judged.split,
-        classes=judged.classes,
-        images=len(judged),
-        unreadable=judged.unreadable,
-        accuracy=proportion_of(int(judged.correct.sum()), len(judged)),
-        balanced_accuracy=compute_balanced_accuracy(figures),
-        macro_f1=compute_macro_f1(figures),
-        log_loss=compute_log_loss(judged.labels, judged.logits),
-        calibration=compute_calibration(judged.confidence.tolist(), judged.correct.tolist()),
-        per_class=figures,
+        run=predictions.run,
+        split=predictions.split,
+        classes=predictions.classes,
+        images=images,
+        unreadable=predictions.unreadable,
+        accuracy=proportion_of(int(predictions.correct.sum()), images),
+        balanced_accuracy=compute_balanced_accuracy(per_class),
+        macro_f1=compute_macro_f1(per_class),
+        log_loss=compute_log_loss(predictions.labels, predictions.logits),
+        calibration=compute_calibration(predictions.confidence, predictions.correct),
+        per_class=per_class,
         confusion_matrix=tuple(tuple(row) for row in matrix.tolist()),
-        majority_baseline=_majority(judged, train),
-        imagenet_accuracy=None
-        if imagenet is None
-        else proportion_of(int(imagenet.sum()), len(judged)),
-        imagenet_note=_imagenet_note(labels, len(train)),
-        imagenet_difference=None
-        if imagenet is None
-        else judge_difference(imagenet, judged.correct),
-        binary=_binary(judged, figures),
-        warnings=_warnings(judged, figures, tested=tested),
-        data_hash=data_hash,
-        imagenet_unlabelled=0 if labels is None else labels.count(None),
+        majority_baseline=_majority_baseline(predictions, train),
+        imagenet_accuracy=None if imagenet is None else proportion_of(int(imagenet.sum()), images),
+        imagenet_note=_imagenet_note(imagenet_labels, len(train)),
+        imagenet_difference=(
+            None if imagenet is None else judge_difference(imagenet, predictions.correct)
+        ),
+        binary=_binary_metrics(predictions, per_class),
+        warnings=_warnings(predictions, per_class, has_test=has_test),
+        data_hash=dataset_hash(predictions.samples),
+        imagenet_unlabelled=0 if imagenet_labels is None else imagenet_labels.count(None),
     )
 
 
-def _majority(judged: SplitPredictions, train: SplitPredictions) -> MajorityBaseline:
+def fit_imagenet_baseline(predicted: Sequence[int], labels: Sequence[str]) -> ImageNetBaseline:
+    """Count which label each ImageNet class and group goes with; ties go to the first in order.
+
+    Args:
+        predicted: ImageNet's most probable class of each training image, at least one.
+        labels: of the same images.
+    """
+    if not predicted:
+        raise ValueError("Expected images of the training split to count. Received none.")
+    groups = imagenet_groups()
+    return ImageNetBaseline(
+        _most_frequent(zip(predicted, labels, strict=True)),
+        _most_frequent((groups[i], label) for i, label in zip(predicted, labels, strict=True)),
+        len(predicted),
+    )
+
+
+def unlabelled_note(images: int) -> str:
+    """Return the note on images for which ImageNet's classes give no label."""
+    if images == 1:
+        return "1 image got no label, as no training image is of its group: counted as wrong"
+    return (
+        f"{images:,} images got no label, as no training image is of their groups: counted as wrong"
+    )
+
+
+def quote_labels(labels: Sequence[str]) -> str:
+    """Return the first labels and how many more there are: “a”, “b” and 3 more."""
+    names = ", ".join(f"“{label}”" for label in labels[:NAMED])
+    more = len(labels) - NAMED
+    return f"{names} and {more} more" if more > 0 else names
+
+
+def _most_frequent(pairs: Iterable[tuple[K, str]]) -> dict[K, str]:
+    counts: dict[K, Counter[str]] = {}
+    for key, label in pairs:
+        counts.setdefault(key, Counter())[label] += 1
+    return {
+        key: min(labels, key=lambda label: (-labels[label], label))
+        for key, labels in counts.items()
+    }
+
+
+def _majority_baseline(predictions: SplitPredictions, train: SplitPredictions) -> MajorityBaseline:
     """Ties go to the class first in order."""
-    counts = Counter(train.labels.tolist())
-    most = min(counts, key=lambda index: (-counts[index], index))
-    right = judged.labels == most
+    most = int(np.bincount(train.labels).argmax())
+    correct = predictions.labels == most
     return MajorityBaseline(
-        judged.classes[most],
-        proportion_of(int(right.sum()), len(judged)),
-        judge_difference(right, judged.correct),
+        predictions.classes[most],
+        proportion_of(int(correct.sum()), len(predictions)),
+        judge_difference(correct, predictions.correct),
     )
 
 
-def _imagenet_labels(judged: SplitPredictions, train: SplitPredictions) -> list[str | None] | None:
-    """Return the label that ImageNet's class stands for, of each judged image; None where
-    ImageNet's network was not asked."""
-    if not (judged.has_imagenet and train.has_imagenet):
+def _label_by_imagenet(
+    predictions: SplitPredictions, train: SplitPredictions
+) -> list[str | None] | None:
+    """Return the label that ImageNet's class stands for, of each image; None where ImageNet's
+    model did not predict."""
+    if not (predictions.has_imagenet and train.has_imagenet):
         return None
-    labels = [train.classes[index] for index in train.labels.tolist()]
+    labels = [sample.label for sample in train.samples]
     baseline = fit_imagenet_baseline(train.imagenet.tolist(), labels)
-    return [baseline.label(index) for index in judged.imagenet.tolist()]
+    return [baseline.label(index) for index in predictions.imagenet.tolist()]
 
 
-def _equal(judged: SplitPredictions, labels: Sequence[str | None]) -> Correctness:
-    """Return of each judged image whether that is its label."""
-    truth = [judged.classes[index] for index in judged.labels.tolist()]
-    return np.array([one == other for one, other in zip(labels, truth, strict=True)], np.bool_)
+def _compare_labels(predictions: SplitPredictions, labels: Sequence[str | None]) -> Correctness:
+    """Return of each image whether this is its label."""
+    pairs = zip(labels, predictions.samples, strict=True)
+    return np.array([label == sample.label for label, sample in pairs], np.bool_)
 
 
 def _imagenet_note(labels: Sequence[str | None] | None, train: int) -> str:
     if labels is None:
-        return "Not known: ImageNet's weights with the 1000 classes are not here."
+        return "Not available: ImageNet's weights with the 1000 classes are not here."
     note = (
         "Each ImageNet class stands for the label it most often goes with in the "
         f"{train:,} training images, a class not met there for the label of its group "
@@ -170,97 +261,82 @@ def _imagenet_note(labels: Sequence[str | None] | None, train: int) -> str:
     return f"{note} {unlabelled_note(unlabelled)}." if unlabelled else note
 
 
-def unlabelled_note(images: int) -> str:
-    """Return what is said of images that ImageNet's classes give no label."""
-    if images == 1:
-        return "1 image got no label, as no training image is of its group: not counted right"
-    return (
-        f"{images:,} images got no label, as no training image is of their groups: not counted "
-        "right"
-    )
-
-
-def _binary(judged: SplitPredictions, figures: tuple[ClassMetrics, ...]) -> BinaryMetrics | None:
-    if len(figures) != 2 or not all(each.images for each in figures):
+def _binary_metrics(
+    predictions: SplitPredictions, per_class: tuple[ClassMetrics, ...]
+) -> BinaryMetrics | None:
+    if len(per_class) != 2 or not all(each.images for each in per_class):
         return None
-    found = compute_curves(judged)
-    return BinaryMetrics(judged.classes[1], found.roc_auc, found.average_precision)
+    curves = compute_curves(predictions)
+    return BinaryMetrics(predictions.classes[1], curves.roc_auc, curves.average_precision)
 
 
 def _warnings(
-    judged: SplitPredictions, figures: tuple[ClassMetrics, ...], *, tested: bool
+    predictions: SplitPredictions, per_class: tuple[ClassMetrics, ...], *, has_test: bool
 ) -> tuple[str, ...]:
-    lines: list[str] = []
-    answers = [each.label for each in figures if each.predicted]
-    shown = [each.label for each in figures if each.images]
-    if len(shown) == 1:
-        lines.append(
-            f"Only images of “{shown[0]}” were judged: whether it tells the classes apart is "
-            "not known, however high its accuracy. Judge it by images of every class."
-        )
-    elif len(answers) == 1:
-        lines.append(
-            f"It says “{answers[0]}” to every image: it has learned nothing that tells the "
-            "classes apart, however high its accuracy."
-        )
-    if judged.split == "train":
+    lines = [*_warn_of_one_class(per_class)]
+    if predictions.split == "train":
         lines.append("These are the images it learned from: it is better here than elsewhere.")
-    if judged.split == "val" and not tested:
+    if predictions.split == "val" and not has_test:
         lines.append(
-            "The dataset has no test part, so the validation images judge. Whoever chooses "
-            "settings by them makes these figures a little too good."
+            "The dataset has no test split, so the run is evaluated on its validation images. "
+            "Whoever chooses settings by them makes these metrics a little too good."
         )
-    lines += _few(figures)
-    never = [each.label for each in figures if each.images and not each.predicted]
-    if never and len(answers) > 1:
-        lines.append(f"It never says {quote_labels(never)}, of which images were judged.")
-    if judged.duplicates:
+    lines += _warn_of_few_images(per_class)
+    never = [each.label for each in per_class if each.images and not each.predicted]
+    if never and sum(each.predicted > 0 for each in per_class) > 1:
+        lines.append(f"It never predicts {quote_labels(never)}, of which there are images.")
+    if predictions.duplicates:
         lines.append(
-            f"{_images(judged.duplicates, 'test ')} left out: the same files are among those it "
-            "learned from or was judged by."
+            f"{_images_are(predictions.duplicates, 'test ')} left out: the same files are in its "
+            "training or validation split."
         )
-    if judged.unreadable:
+    if predictions.unreadable:
+        files = ", ".join(predictions.unreadable[:3]) + " …" * (len(predictions.unreadable) > 3)
         lines.append(
-            f"{_images(len(judged.unreadable))} left out: {', '.join(judged.unreadable[:3])}"
-            f"{' …' * (len(judged.unreadable) > 3)} could not be read."
+            f"{_images_are(len(predictions.unreadable))} left out: {files} could not be read."
         )
     return tuple(lines)
 
 
-def _images(number: int, kind: str = "") -> str:
-    return f"1 {kind}image is" if number == 1 else f"{number:,} {kind}images are"
+def _warn_of_one_class(per_class: Sequence[ClassMetrics]) -> list[str]:
+    with_images = [each.label for each in per_class if each.images]
+    predicted = [each.label for each in per_class if each.predicted]
+    if len(with_images) == 1:
+        return [
+            f"Only images of “{with_images[0]}” were evaluated: whether it tells the classes "
+            "apart cannot be said, however high its accuracy. Evaluate it on images of every class."
+        ]
+    if len(predicted) == 1:
+        return [
+            f"It predicts “{predicted[0]}” for every image: it has learned nothing that tells the "
+            "classes apart, however high its accuracy."
+        ]
+    return []
 
 
-def _few(figures: tuple[ClassMetrics, ...]) -> list[str]:
-    """A line for each class of few or no images; for many such classes one line for all."""
-    none = [each.label for each in figures if not each.images]
-    few = [each for each in figures if 0 < each.images < FEW]
-    lines = []
+def _warn_of_few_images(per_class: Sequence[ClassMetrics]) -> list[str]:
+    """Return a line for each class of few images, one line for all where there are many of them."""
+    none = [each.label for each in per_class if not each.images]
+    few = [each for each in per_class if 0 < each.images < FEW]
     if len(few) > NAMED:
-        lines.append(
-            f"{len(few)} of {len(figures)} classes are judged by fewer than {FEW} images each, "
-            "so the figures of any one of them may be far off."
-        )
+        lines = [
+            f"{len(few)} of {len(per_class)} classes have fewer than {FEW} images each here, so "
+            "the metrics of any one of them may be far off."
+        ]
     else:
-        lines += [_of_few(each) for each in few]
+        lines = [
+            f"“{each.label}” has only {count(each.images, 'image')} here, so its metrics may be "
+            f"far off: {FEW} or more would tell."
+            for each in few
+        ]
     if none:
         them = "it" if len(none) == 1 else "them"
         lines.append(
-            f"No image of {quote_labels(none)} was judged: nothing is known of {them}, and the "
-            f"figures over all classes leave {them} out."
+            f"There is no image of {quote_labels(none)} here: nothing can be said of {them}, and "
+            f"the metrics over all classes leave {them} out."
         )
     return lines
 
 
-def _of_few(figures: ClassMetrics) -> str:
-    return (
-        f"“{figures.label}” is judged by {count(figures.images, 'image')} only, so its figures "
-        f"may be far off: {FEW} or more would say something."
-    )
-
-
-def quote_labels(labels: Sequence[str]) -> str:
-    """Return some names and how many more there are: “a”, “b” and 3 more."""
-    names = ", ".join(f"“{label}”" for label in labels[:NAMED])
-    more = len(labels) - NAMED
-    return f"{names} and {more} more" if more > 0 else names
+def _images_are(number: int, kind: str = "") -> str:
+    return f"1 {kind}image is" if number == 1 else f"{number:,} {kind}images are"

@@ -1,24 +1,17 @@
-"""Which labels are probably wrong: confident learning on features that are kept.
+"""Label issues: labels that are probably wrong, by confident learning on cached features.
 
 C. G. Northcutt, L. Jiang, I. L. Chuang, "Confident Learning: Estimating Uncertainty in Dataset
-Labels", Journal of Artificial Intelligence Research 70, 2021. Each image is judged by a head
-that has not learned from it, nor from a copy of it (``FOLDS`` parts, class by class). A class's
-threshold is the mean probability that its own images get for it, so that a class of which the
-head is never sure is not suspected as a whole. A label is doubted where another class alone reaches
-its threshold, or reaches it with more probability. The images are ranked by their normalized
-margin after the thresholds have been taken off: the probability of the label less the greatest of
-the others.
-
-Classes with fewer than ``LEAST`` different images are left out, and named: beside 100 images of
-the other class, clean labels of ants and bees (features of MobileNetV2 at 224 px, 12 draws) were
-doubted in 31% of a class of 3, 7% of 5, 2.5% of 10, none of 20, and in 42% of a class of 1 beside
-15.
+Labels", JAIR 70, 2021. Each image is predicted by heads that learned neither from it nor from a
+copy of it. A class's threshold is the mean probability that its own images get for it. A label is
+likely wrong where another class alone reaches its threshold, or reaches it with more probability.
+Images are ranked by their normalized margin: the probability of the label less the greatest of
+the others, each after its class's threshold is taken off.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,130 +31,139 @@ from tlcore.training.recipe import initial_checkpoint
 from tlcore.training.store import load_run_info
 
 FOLDS = 5
-LEAST = 10  # different images of a class, below which its labels are not judged
-NAMED = 10  # classes that are named where they were left out
 REPEATS = 3  # divisions into folds; the mean of their probabilities depends less on luck
-SOURCE = "Confident learning, Northcutt, Jiang and Chuang, JAIR 2021"
+# Different images of a class, below which its labels are not ranked. Beside 100 images of the other
+# class, correct labels of ants and bees were called wrong in 31% of a class of 3, 7% of 5, 2.5% of
+# 10, none of 20 (MobileNetV2 at 224 px, 12 draws).
+ENOUGH = 10
+NAMED = 10  # classes that are named where they were left out
+METHOD = "Confident learning, Northcutt, Jiang and Chuang, JAIR 2021"
 Doubles = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class LabelIssue:
-    """An image whose label a head that never saw it doubts, or does not."""
+    """An image with its label and the class that heads which never saw it suggest."""
 
-    sample: Sample  # with its label; ``split`` is its part of the run
-    suggested: str  # the class that the head would give it, by its thresholds
-    label_probability: float  # probability of the label, out of fold, 0…1
-    suggested_probability: float  # probability of the suggested class, 0…1
-    margin: float  # of the two with thresholds taken off; the lower, the more suspect
+    sample: Sample  # with its label and its split of the run
+    suggested: str  # the likeliest other class after thresholds
+    label_probability: float  # out of fold, 0…1
+    suggested_probability: float  # out of fold, 0…1
+    margin: float  # of the two after thresholds; the lower, the more likely the label is wrong
     likely_wrong: bool  # whether another class reaches its threshold
 
 
 @dataclass(frozen=True)
 class LabelIssues:
-    """Every image of the asked parts, the most suspect first."""
+    """Every image of the training and validation split, the likeliest issue first."""
 
     run: str
     ranking: tuple[LabelIssue, ...]  # of the classes that have enough images
-    left_out: tuple[tuple[str, int], ...] = ()  # classes that have not, or no other to compare
-    method: str = SOURCE
+    left_out: tuple[tuple[str, int], ...] = ()  # (class, images) with too few, or none to compare
+    method: str = METHOD
 
     @property
     def shortage(self) -> str:
-        """One sentence on the classes that were left out; "" where there is none."""
+        """A sentence on the classes that were left out; "" where there is none."""
         if not self.left_out:
             return ""
-        named = [f"{label} {images:,}" for label, images in self.left_out[:NAMED]]
+        names = [f"{label} {images:,}" for label, images in self.left_out[:NAMED]]
         if len(self.left_out) > NAMED:
-            named.append(f"and {len(self.left_out) - NAMED:,} more classes")
+            names.append(f"and {len(self.left_out) - NAMED:,} more classes")
         start = "Too few images to tell whether labels are wrong"
         if self.ranking:
             start = "Some classes have too few images to tell whether their labels are wrong"
         return (
-            f"{start} ({', '.join(named)}): at least {LEAST} different ones per class are needed."
+            f"{start} ({', '.join(names)}): at least {ENOUGH} different ones per class are needed."
         )
 
     @property
     def issues(self) -> tuple[LabelIssue, ...]:
-        """Those whose label is probably wrong, the most suspect first."""
+        """The images whose label is likely wrong, the likeliest first."""
         return tuple(each for each in self.ranking if each.likely_wrong)
 
 
 def find_label_issues(run: str, settings: Settings) -> LabelIssues:
     """Rank the training and validation images of a run. Raises as ``load_features`` does."""
-    found = load_features(settings, run, "train", "val")
-    images = _different_images(found)
-    enough = [label for label, number in images.items() if number >= LEAST]
+    features = load_features(run, ("train", "val"), settings)
+    images = Counter(label for label, _ in {(s.label, s.sha256) for s in features.samples})
+    counts = {label: images[label] for label in features.classes}
+    enough = [label for label, number in counts.items() if number >= ENOUGH]
     if len(enough) < 2:
-        return LabelIssues(run, (), tuple(images.items()))
-    judged = _of_classes(found, enough)
-    ranking = rank_labels(judged, out_of_fold(judged, load_run_info(run, settings).config))
-    return LabelIssues(run, ranking, tuple((c, n) for c, n in images.items() if n < LEAST))
+        return LabelIssues(run, (), tuple(counts.items()))
+    chosen = _select_classes(features, enough)
+    probabilities = predict_out_of_fold(chosen, load_run_info(run, settings).config)
+    left_out = tuple((label, number) for label, number in counts.items() if number < ENOUGH)
+    return LabelIssues(run, rank_labels(chosen, probabilities), left_out)
 
 
-def _different_images(found: RunFeatures) -> dict[str, int]:
-    """Return how many images, copies counted once, each class has."""
-    different = {(sample.label, sample.sha256) for sample in found.samples}
-    counts = Counter(label for label, _ in different)
-    return {label: counts[label] for label in found.classes}
+def predict_out_of_fold(features: RunFeatures, config: RunConfig) -> Doubles:
+    """Return (n, classes) probabilities, each row by heads that have not learned from the image.
 
-
-def _of_classes(found: RunFeatures, classes: Sequence[str]) -> RunFeatures:
-    """Return the features of some classes alone, in the order of the run's."""
-    places = [place for place, each in enumerate(found.samples) if each.label in classes]
-    samples = tuple(found.samples[place] for place in places)
-    return replace(
-        found,
-        classes=tuple(classes),
-        samples=samples,
-        labels=np.array([classes.index(each.label) for each in samples], np.int64),
-        values=found.values[places],
-    )
-
-
-def out_of_fold(found: RunFeatures, config: RunConfig) -> Doubles:
-    """Return (n, classes) probabilities, each row by heads that have not learned from it."""
-    total = np.zeros((len(found.labels), len(found.classes)))
-    groups = [group_of(sample) for sample in found.samples]
+    Args:
+        features: of all images.
+        config: of the run, whose head is trained on each of the folds.
+    """
+    total = np.zeros((len(features.labels), len(features.classes)))
+    groups = [group_of(sample) for sample in features.samples]
     for repeat in range(REPEATS):
-        seed = (config.seed, repeat)
-        fold = np.array(assign_folds(found.labels.tolist(), groups, FOLDS, seed))
-        for number in range(FOLDS):
-            out = fold == number
-            if out.any() and not out.all():
-                total[out] += _answers(found, ~out, out, replace(config, seed=repeat))
+        folds = np.array(
+            assign_folds(features.labels.tolist(), groups, FOLDS, (config.seed, repeat))
+        )
+        for fold in range(FOLDS):
+            held_out = folds == fold
+            if held_out.any() and not held_out.all():
+                total[held_out] += _predict_held_out(
+                    features, held_out, replace(config, seed=repeat)
+                )
     return total / REPEATS
 
 
-def rank_labels(found: RunFeatures, probabilities: Doubles) -> tuple[LabelIssue, ...]:
-    """Return all images, the most suspect first; ties by file."""
-    labels, number = found.labels, np.arange(len(found.labels))
-    own = probabilities[number, labels]
-    threshold = _thresholds(labels, probabilities)
-    above = np.where(probabilities >= threshold, probabilities, -1.0)
-    likely = above.argmax(axis=1)
-    doubted = (above[number, likely] >= 0) & (likely != labels)
-    shifted = probabilities - threshold
-    mine = shifted[number, labels]
-    shifted[number, labels] = -np.inf
-    other = np.where(doubted, likely, shifted.argmax(axis=1))
-    margin = mine - shifted.max(axis=1)
-    order = sorted(number.tolist(), key=lambda at: (margin[at], found.samples[at].file))
+def rank_labels(features: RunFeatures, probabilities: Doubles) -> tuple[LabelIssue, ...]:
+    """Return all images, the likeliest issue first; ties by file.
+
+    Args:
+        features: the images with their labels; their values are not used.
+        probabilities: (n, classes), out of fold.
+    """
+    labels, rows = features.labels, np.arange(len(features.labels))
+    thresholds = _thresholds(labels, probabilities)
+    candidates = np.where(probabilities >= thresholds, probabilities, -1.0)
+    likeliest = candidates.argmax(axis=1)
+    likely_wrong = (candidates[rows, likeliest] >= 0) & (likeliest != labels)
+    others = probabilities - thresholds
+    own = others[rows, labels]
+    others[rows, labels] = -np.inf
+    margins = own - others.max(axis=1)
+    suggested = np.where(likely_wrong, likeliest, others.argmax(axis=1))
+    order = sorted(rows.tolist(), key=lambda row: (margins[row], features.samples[row].file))
     return tuple(
         LabelIssue(
-            found.samples[at],
-            found.classes[other[at]],
-            float(own[at]),
-            float(probabilities[at, other[at]]),
-            float(margin[at]),
-            bool(doubted[at]),
+            sample=features.samples[row],
+            suggested=features.classes[suggested[row]],
+            label_probability=float(probabilities[row, labels[row]]),
+            suggested_probability=float(probabilities[row, suggested[row]]),
+            margin=float(margins[row]),
+            likely_wrong=bool(likely_wrong[row]),
         )
-        for at in order
+        for row in order
     )
 
 
-def _thresholds(labels: Indices, probabilities: Doubles) -> Doubles:
+def _select_classes(features: RunFeatures, classes: Sequence[str]) -> RunFeatures:
+    rows = [row for row, sample in enumerate(features.samples) if sample.label in classes]
+    samples = tuple(features.samples[row] for row in rows)
+    labels = np.array([classes.index(sample.label) for sample in samples], np.int64)
+    return replace(
+        features,
+        classes=tuple(classes),
+        samples=samples,
+        labels=labels,
+        values=features.values[rows],
+    )
+
+
+def _thresholds(labels: npt.NDArray[np.int64], probabilities: Doubles) -> Doubles:
     """Return each class's mean probability for its own images; 1 for one without images."""
     classes = range(probabilities.shape[1])
     return np.array(
@@ -169,23 +171,22 @@ def _thresholds(labels: Indices, probabilities: Doubles) -> Doubles:
     )
 
 
-def _answers(
-    found: RunFeatures, learn: npt.NDArray[np.bool_], out: npt.NDArray[np.bool_], config: RunConfig
+def _predict_held_out(
+    features: RunFeatures, held_out: npt.NDArray[np.bool_], config: RunConfig
 ) -> Doubles:
-    """Train the run's head on some images and let it answer for others."""
-    count = units(len(found.classes), config.classifier_activation)
+    """Train the run's head on the other images and return its probabilities for these."""
     config = replace(config, epochs=config.epochs or 10, patience=0)
-    head = Head(config, found.values.shape[1], count)
-    parts = [_part(found, which, count) for which in (learn, out)]
-    fit(head, parts[0], parts[1], _loop(config), initial_checkpoint(config))
-    return softmax(expand_sigmoid(head.logits(found.values[out]))).astype(np.float64)
+    outputs = units(len(features.classes), config.classifier_activation)
+    head = Head(config, features.values.shape[1], outputs)
 
+    def part(rows: npt.NDArray[np.bool_]) -> SplitData:
+        labels = features.labels[rows]
+        return SplitData(
+            FeatureArray(features.values[rows]), labels, encode_targets(labels, outputs)
+        )
 
-def _part(found: RunFeatures, which: npt.NDArray[np.bool_], count: int) -> SplitData:
-    labels = found.labels[which]
-    return SplitData(FeatureArray(found.values[which]), labels, encode_targets(labels, count))
-
-
-def _loop(config: RunConfig) -> FitOptions:
-    quiet: Callable[[object], None] = lambda _: None  # noqa: E731
-    return FitOptions(config, config.epochs, config.learning_rate, quiet, lambda: False, quiet)
+    loop = FitOptions(
+        config, config.epochs, config.learning_rate, lambda _: None, lambda: False, lambda _: None
+    )
+    fit(head, part(~held_out), part(held_out), loop, initial_checkpoint(config))
+    return softmax(expand_sigmoid(head.logits(features.values[held_out]))).astype(np.float64)

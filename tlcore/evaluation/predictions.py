@@ -1,134 +1,229 @@
-"""The predictions of a run for one of its parts, kept by content in the run's folder.
+"""Predictions of a run for one of its splits, stored by image content in the run's folder.
 
-``predictions-PART.npz`` holds the logits of each image under the SHA-256 of its bytes, and beside
-them what the model was: the hash of its weights, its backbone, size and geometry, and the same of
-ImageNet's network. Another model makes all of it outdated, another image only its own row; what a
+``predictions-SPLIT.npz`` holds the logits of each image under the SHA-256 of its bytes, and beside
+them a key of the model: the hash of its weights, its backbone, size and fit, and the same of
+ImageNet's model. Another model makes the file outdated, another image only its own row; what a
 damaged or older file lacks is computed again. Labels are not in it: they are the run's.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from tlcore.datasets.dataset import SPLITS, Sample, dataset_hash
-from tlcore.datasets.store import open_dataset
-from tlcore.errors import BadConfig, BadDataset, RunError, StorageError, UnknownName, WeightsMissing
-from tlcore.evaluation.evaluation import Evaluation, compute_evaluation
-from tlcore.evaluation.judged import NOT_PREDICTED, Floats, Indices, SplitPredictions
+from tlcore.datasets.dataset import SPLITS, Sample, hash_file
+from tlcore.errors import (
+    BadConfig,
+    BadImage,
+    RunError,
+    StorageError,
+    UnknownName,
+    WeightsMissing,
+)
 from tlcore.models.catalog import backbone
-from tlcore.models.predictions import ModelRef
+from tlcore.models.predictions import ModelRef, softmax
 from tlcore.models.weights import find, with_weights
-from tlcore.settings import Settings
+from tlcore.settings import Limits, Settings
 from tlcore.storage import explained_os_errors, write_file
-from tlcore.training.augmentation import hash_samples
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_keys import hash_network, hash_weights
-from tlcore.training.provenance import has_test_split, list_samples, read_classes
+from tlcore.training.provenance import list_samples, read_classes
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run_info
 
-CHUNK = 128  # images asked at a time
-SHA256 = 32  # bytes
+if TYPE_CHECKING:
+    from tlcore.models.model import LoadedModel  # loads TensorFlow
+
+Indices = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+NOT_PREDICTED = -1  # ImageNet's class where its model did not predict
+CHUNK = 128  # images predicted at a time
+_SHA256 = 32  # bytes
+
+
+@dataclass(frozen=True, eq=False)
+class SplitPredictions:
+    """The predictions of one run for the images of one split that could be read."""
+
+    run: str  # its id
+    split: str  # one of SPLITS
+    classes: tuple[str, ...]  # in the order of the output units
+    samples: tuple[Sample, ...]  # (n,) file, path, sha256 and label as the run noted them
+    labels: Indices  # (n,) index of each image's class
+    logits: Floats  # (n, classes); of a sigmoid unit z: (0, z)
+    imagenet: Indices  # (n,) ImageNet's most probable class, or NOT_PREDICTED
+    unreadable: tuple[str, ...] = ()  # files of the split that could not be read
+    duplicates: int = 0  # test images left out: the same bytes are in training or validation
+
+    def __post_init__(self) -> None:
+        number, classes = len(self.samples), len(self.classes)
+        shapes = (self.labels.shape, self.logits.shape, self.imagenet.shape)
+        if shapes != ((number,), (number, classes), (number,)):
+            raise ValueError(
+                f"Expected labels, logits and ImageNet's predictions of {number} images and "
+                f"{classes} classes. Received {shapes}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
+    def probabilities(self) -> Floats:
+        """(n, classes), each row sums to 1."""
+        return softmax(self.logits)
+
+    @cached_property
+    def predicted(self) -> Indices:
+        """(n,) the predicted class; of two equal ones the first."""
+        return self.logits.argmax(axis=1)
+
+    @cached_property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether the predicted class is the label."""
+        return self.predicted == self.labels
+
+    @cached_property
+    def confidence(self) -> Floats:
+        """(n,) the probability of the predicted class, 0…1."""
+        return self.probabilities.max(axis=1)
+
+    @property
+    def has_imagenet(self) -> bool:
+        """Whether ImageNet's model predicted every image."""
+        return bool(len(self.imagenet)) and bool((self.imagenet != NOT_PREDICTED).all())
+
+    def take(self, places: Indices) -> SplitPredictions:
+        """Return the predictions of the images at these indices alone."""
+        return replace(
+            self,
+            samples=tuple(self.samples[place] for place in places.tolist()),
+            labels=self.labels[places],
+            logits=self.logits[places],
+            imagenet=self.imagenet[places],
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class ImagePredictions:
-    """What was predicted for some images, in their order."""
+    """What a run's model and ImageNet's predict for some images, in their order."""
 
-    logits: Floats  # (n, classes) float32; a row of NaN for a file that cannot be read
-    imagenet: Indices  # (n,) ImageNet's first class, UNKNOWN where it was not asked
-
-
-Predictor = Callable[[Sequence[Path]], ImagePredictions]  # a run's network, wherever it is loaded
-OnProgress = Callable[[int, int], None]  # told images behind and images in all; may raise to end it
-Row = tuple[Floats, int]  # logits (classes,), ImageNet's first class
-Rows = dict[str, Row]  # by the SHA-256 of the image, hexadecimal
+    logits: Floats  # (n, classes); a row of NaN for a file that cannot be read
+    imagenet: Indices  # (n,) ImageNet's most probable class, or NOT_PREDICTED
 
 
-def evaluate(run: str, part: str, settings: Settings, ask: Predictor) -> Evaluation:
-    """Return the honest numbers of a run; ``ask`` is asked only for what is not kept yet.
+Predictor = Callable[[Sequence[Path]], ImagePredictions]  # a run's model, wherever it is loaded
+OnProgress = Callable[[int, int], None]  # (images done, images in all); may raise to interrupt
+_Row = tuple[Floats, int]  # logits (classes,), ImageNet's class
+_Rows = dict[str, _Row]  # by the SHA-256 of the image, hexadecimal
+
+
+def load_predictor(run: str, settings: Settings) -> Predictor:
+    """Return a predictor of a run that loads its models in this process when first called."""
+    models: list[LoadedModel] = []
+
+    def predict(paths: Sequence[Path]) -> ImagePredictions:
+        from tlcore.models.model import load_pretrained  # loads TensorFlow
+        from tlcore.training.transfer_model import load_run_model
+
+        if not models:
+            imagenet = imagenet_ref(load_run_info(run, settings).config, settings)
+            models.append(load_run_model(run, settings))
+            models.extend([load_pretrained(imagenet, settings)] if imagenet else [])
+        return predict_images(models, paths, settings.limits)
+
+    return predict
+
+
+def predict_images(
+    models: Sequence[LoadedModel], paths: Sequence[Path], limits: Limits
+) -> ImagePredictions:
+    """Predict image files; each file is decoded once for all models.
 
     Args:
-        run: its id.
-        part: one of SPLITS, or "" for the test part if the run has one, else validation.
-        settings: where it lies.
-        ask: its network.
-
-    Raises:
-        RunError, UnknownName: as ``predict_split``.
+        models: the run's, and ImageNet's where it can be loaded.
+        paths: the files.
+        limits: of files that are read.
     """
-    natural = evaluated_split(run, settings)
-    judged = predict_split(run, part or natural, settings, ask)
-    train = predict_split(run, "train", settings, ask)
-    return compute_evaluation(judged, train, dataset_hash(judged.samples), tested=natural == "test")
+    from tlcore.models.model import compute_logits  # loads TensorFlow
+
+    logits = np.full((len(paths), len(models[0].labels)), np.nan, np.float32)
+    imagenet = np.full(len(paths), NOT_PREDICTED, np.int64)
+    for place, outputs in enumerate(compute_logits(models, paths, limits)):
+        if isinstance(outputs, BadImage):
+            continue
+        logits[place] = outputs[0]
+        if len(outputs) > 1:
+            imagenet[place] = outputs[1].argmax()
+    return ImagePredictions(logits, imagenet)
 
 
 def predict_split(
     run: str,
-    part: str,
+    split: str,
     settings: Settings,
-    ask: Predictor,
-    done: OnProgress = lambda behind, all_: None,
+    predict: Predictor,
+    on_progress: OnProgress = lambda done, images: None,
 ) -> SplitPredictions:
-    """Return a run's predictions for one part; ``ask`` is asked only for what is not kept yet.
+    """Return a run's predictions for one split; only what is not stored yet is computed.
 
-    What has been predicted is kept even where ``done`` or ``ask`` raises: the next call goes on
-    from there.
+    What has been predicted is stored even where ``on_progress`` or ``predict`` raises: the next
+    call continues from there.
 
     Raises:
-        RunError: no such run, without a network, or without images in this part.
-        StorageError: the network's file cannot be read.
-        UnknownName: no such part.
+        RunError: no such run, without a model, or without images in this split.
+        StorageError: the file of the model cannot be read.
+        UnknownName: no such split.
     """
-    info = _with_network(run, settings)
-    samples, seen = load_split(info, part, settings)
-    key = _key(info, settings)
-    rows = _load(info, part, key)
+    info = _run_with_model(run, settings)
+    samples, duplicates = load_split(info, split)
+    key = _model_key(info, settings)
+    rows = _load_rows(info, split, key)
     contents = {sample.sha256: sample for sample in reversed(samples)}
     missing = [sample for sha256, sample in contents.items() if sha256 not in rows]
-    kept_rows, behind = len(rows), len(contents) - len(missing)
+    stored, done = len(rows), len(contents) - len(missing)
     try:
         for start in range(0, len(missing), CHUNK):
-            done(behind + start, len(contents))
-            _ask_for(missing[start : start + CHUNK], ask, rows)
+            on_progress(done + start, len(contents))
+            _add_rows(missing[start : start + CHUNK], predict, rows)
     finally:
-        if len(rows) > kept_rows:
-            _save(info, part, key, rows, settings)
-    return _judged(info, part, samples, seen, rows)
+        if len(rows) > stored:
+            _save_rows(info, split, key, rows, settings)
+    return _build(info, split, samples, duplicates, rows)
 
 
-def stored_predictions(run: str, part: str, settings: Settings) -> SplitPredictions | None:
-    """Return the predictions that are on disk, else None. Raises as ``predict_split`` does."""
-    info = _with_network(run, settings)
-    samples, seen = load_split(info, part, settings)
-    rows = _load(info, part, _key(info, settings))
+def stored_predictions(run: str, split: str, settings: Settings) -> SplitPredictions | None:
+    """Return the predictions on disk; None where one is missing. Raises as ``predict_split``."""
+    info = _run_with_model(run, settings)
+    samples, duplicates = load_split(info, split)
+    rows = _load_rows(info, split, _model_key(info, settings))
     if any(sample.sha256 not in rows and is_unchanged(sample) for sample in samples):
         return None
-    return _judged(info, part, samples, seen, rows)
+    return _build(info, split, samples, duplicates, rows)
 
 
 def evaluated_split(run: str, settings: Settings) -> str:
-    """Return the part by which a run should be judged: "test" if it has one, else "val"."""
-    samples, _ = _test(load_run_info(run, settings), settings)
+    """Return the split on which a run is evaluated: "test" if it has one, else "val"."""
+    samples, _ = _test_samples(load_run_info(run, settings))
     return "test" if samples else "val"
 
 
 def common_split(runs: Sequence[str], settings: Settings) -> str:
-    """Return the part by which runs are compared: "test" if all have one, else "val"."""
+    """Return the split on which runs are compared: "test" if all have one, else "val"."""
     return "test" if all(evaluated_split(run, settings) == "test" for run in runs) else "val"
 
 
 def imagenet_ref(config: RunConfig, settings: Settings) -> ModelRef | None:
-    """Return the network that gives ImageNet's answer beside a run's: its backbone, size, geometry.
+    """Return ImageNet's model with a run's backbone, size and fit.
 
-    None where its weights with the 1000 classes are not here, or are tied to another size.
+    None where its weights with the 1000 classes are not here, or belong to another size.
     """
     if config.random_weights:
         return None
@@ -140,143 +235,133 @@ def imagenet_ref(config: RunConfig, settings: Settings) -> ModelRef | None:
 
 
 def is_unchanged(sample: Sample) -> bool:
-    """Whether the sample's file has the bytes that were noted of it."""
-    try:
-        with sample.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sample.sha256
-    except OSError:
-        return False
+    """Whether the sample's file still has the bytes that were noted of it."""
+    return hash_file(sample.path) == sample.sha256 != ""
 
 
-def load_split(info: RunInfo, part: str, settings: Settings) -> tuple[list[Sample], int]:
-    """Return the images of a part, at least one, and how many test images were left out.
+def load_split(info: RunInfo, split: str) -> tuple[list[Sample], int]:
+    """Return the images of a split, at least one, and how many test images were left out.
 
-    A test image whose very bytes the run has seen in training or validation is no test.
+    A test image whose very bytes are in training or validation is left out.
+
+    Raises:
+        RunError: no images in this split.
+        UnknownName: no such split.
     """
-    if part not in SPLITS:
-        raise UnknownName.of("part", part, SPLITS)
-    samples, seen = _test(info, settings) if part == "test" else (list_samples(info, part), 0)
+    if split not in SPLITS:
+        raise UnknownName.of("split", split, SPLITS)
+    if split == "test":
+        samples, duplicates = _test_samples(info)
+    else:
+        samples, duplicates = list_samples(info, split), 0
     if not samples:
         raise RunError(
-            f"Expected images in the {part} part of run {info.id}. Received none. Judge it by "
-            "another part (val), or divide the set on the Upload page and run it again."
+            f"Expected images in the {split} split of run {info.id}. Received none. Evaluate "
+            "another split (val), or assign splits on the Upload page and train again."
         )
-    return samples, seen
+    return samples, duplicates
 
 
-def _test(info: RunInfo, settings: Settings) -> tuple[list[Sample], int]:
-    samples = list_samples(info, "test") if has_test_split(info) else _set_aside(info, settings)
-    if not samples:
-        return [], 0
-    seen = {sample.sha256 for part in ("train", "val") for sample in list_samples(info, part)}
-    fresh = [sample for sample in samples if sample.sha256 not in seen]
-    return fresh, len(samples) - len(fresh)
+def _test_samples(info: RunInfo) -> tuple[list[Sample], int]:
+    samples = list_samples(info, "test")
+    used = {sample.sha256 for split in ("train", "val") for sample in list_samples(info, split)}
+    unused = [sample for sample in samples if sample.sha256 not in used]
+    return unused, len(samples) - len(unused)
 
 
-def _set_aside(info: RunInfo, settings: Settings) -> Sequence[Sample]:
-    """The test images of today, for a run made before runs noted them."""
-    try:
-        samples = open_dataset(info.config.dataset, settings).samples
-    except BadDataset:  # the set is gone
-        return ()
-    classes = set(read_classes(info))
-    return hash_samples([s for s in samples if s.split == "test" and s.label in classes])
-
-
-def _with_network(run: str, settings: Settings) -> RunInfo:
+def _run_with_model(run: str, settings: Settings) -> RunInfo:
     info = load_run_info(run, settings)
     if info.model is None or info.active:
         raise RunError(
-            f"Expected a run that has ended with a network. Received {run}, which is "
-            f"{info.status}. Wait until it has finished, or choose another."
+            f"Expected a run that has ended with a model. Received {run}, which is {info.status}. "
+            "Wait until it has finished, or choose another."
         )
     return info
 
 
-def _ask_for(samples: Sequence[Sample], ask: Predictor, rows: Rows) -> None:
+def _add_rows(samples: Sequence[Sample], predict: Predictor, rows: _Rows) -> None:
     """Add predictions to ``rows``; a file that is gone or has other bytes gets none."""
-    here = [sample for sample in samples if is_unchanged(sample)]
-    if not here:
+    unchanged = [sample for sample in samples if is_unchanged(sample)]
+    if not unchanged:
         return
-    answers = ask([sample.path for sample in here])
-    for sample, logits, first in zip(here, answers.logits, answers.imagenet.tolist(), strict=True):
-        rows[sample.sha256] = logits, first
+    outputs = predict([sample.path for sample in unchanged])
+    for sample, logits, imagenet in zip(
+        unchanged, outputs.logits, outputs.imagenet.tolist(), strict=True
+    ):
+        rows[sample.sha256] = logits, imagenet
 
 
-def _judged(
-    info: RunInfo, part: str, samples: Sequence[Sample], seen: int, rows: Mapping[str, Row]
+def _build(
+    info: RunInfo, split: str, samples: Sequence[Sample], duplicates: int, rows: Mapping[str, _Row]
 ) -> SplitPredictions:
     classes = read_classes(info)
-    none: Row = (np.full(len(classes), np.nan, np.float32), NOT_PREDICTED)
-    known = [rows.get(sample.sha256, none) for sample in samples]
-    logits = np.array([row for row, _ in known], np.float32)
+    none: _Row = (np.full(len(classes), np.nan, np.float32), NOT_PREDICTED)
+    chosen = [rows.get(sample.sha256, none) for sample in samples]
+    logits = np.array([row for row, _ in chosen], np.float32)
     readable = ~np.isnan(logits).any(axis=1)
     places = np.flatnonzero(readable)
-    good = tuple(samples[place] for place in places.tolist())
+    predicted = tuple(samples[place] for place in places.tolist())
     return SplitPredictions(
         run=info.id,
-        split=part,
+        split=split,
         classes=classes,
-        samples=good,
-        labels=np.array([classes.index(sample.label) for sample in good], np.int64),
+        samples=predicted,
+        labels=np.array([classes.index(sample.label) for sample in predicted], np.int64),
         logits=logits[places],
-        imagenet=np.array([first for _, first in known], np.int64)[places],
+        imagenet=np.array([imagenet for _, imagenet in chosen], np.int64)[places],
         unreadable=tuple(samples[place].file for place in np.flatnonzero(~readable).tolist()),
-        duplicates=seen,
+        duplicates=duplicates,
     )
 
 
-def _file(info: RunInfo, part: str) -> Path:
-    return info.folder / f"predictions-{part}.npz"
+def _file(info: RunInfo, split: str) -> Path:
+    return info.folder / f"predictions-{split}.npz"
 
 
-def _key(info: RunInfo, settings: Settings) -> str:
-    """Return what predictions depend on beside the image.
-
-    Raises:
-        StorageError: the network's file cannot be read.
-    """
+def _model_key(info: RunInfo, settings: Settings) -> str:
+    """Return what predictions depend on beside the image. Raises StorageError."""
     assert info.model is not None
     config = info.config
-    with explained_os_errors(f"The network of run {info.id} could not be read"):
+    with explained_os_errors(f"The model of run {info.id} could not be read"):
         lines = [f"{config.backbone} {config.size} {config.fit} {hash_weights(info.model)}"]
-    other = imagenet_ref(config, settings)
-    if other is not None:
-        row = backbone(other.backbone)
-        weights = find(row, other.size, settings, top=True).path
-        lines.append(f"{other.backbone} {other.size} {other.fit} {hash_network(row, weights)}")
+    imagenet = imagenet_ref(config, settings)
+    if imagenet is not None:
+        row = backbone(imagenet.backbone)
+        weights = find(row, imagenet.size, settings, top=True).path
+        lines.append(
+            f"{imagenet.backbone} {imagenet.size} {imagenet.fit} {hash_network(row, weights)}"
+        )
     return "\n".join(lines)
 
 
-def _load(info: RunInfo, part: str, key: str) -> Rows:
-    """Return the rows of a file; none where there is none, or one of another model or damaged."""
+def _load_rows(info: RunInfo, split: str, key: str) -> _Rows:
+    """Return the rows of a file; none of a missing, damaged or other model's file."""
     classes = len(read_classes(info))
     try:
-        with _file(info, part).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with _file(info, split).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if str(file["key"]) != key:
                 return {}
             ids, logits, imagenet = file["sha256"], file["logits"], file["imagenet"]
-        if ids.shape != (len(logits), SHA256) or logits.shape[1:] != (classes,):
+        if ids.shape != (len(logits), _SHA256) or logits.shape[1:] != (classes,):
             return {}
-        text, width = ids.tobytes().hex(), 2 * SHA256
-        rows = zip(logits.astype(np.float32), imagenet.tolist(), strict=True)
-        return {text[place * width : (place + 1) * width]: row for place, row in enumerate(rows)}
+        rows = zip(ids, logits.astype(np.float32), imagenet.tolist(), strict=True)
+        return {sha256.tobytes().hex(): (row, first) for sha256, row, first in rows}
     except Exception:  # NumPy, zipfile and zlib raise a dozen kinds on damaged bytes
         return {}
 
 
-def _save(info: RunInfo, part: str, key: str, rows: Rows, settings: Settings) -> None:
-    """Keep rows for the next time; on a disk that takes nothing they are computed again then."""
+def _save_rows(info: RunInfo, split: str, key: str, rows: _Rows, settings: Settings) -> None:
+    """Store rows; on a full or read-only disk they are computed again the next time."""
     with suppress(OSError, StorageError):
-        if _key(info, settings) != key:  # the run was resumed meanwhile
+        if _model_key(info, settings) != key:  # the run was resumed meanwhile
             return
-        rows = _load(info, part, key) | rows  # another session may have added some
+        rows = _load_rows(info, split, key) | rows  # another session may have added some
         buffer = io.BytesIO()
         np.savez(
             buffer,
             key=key,
-            sha256=np.frombuffer(bytes.fromhex("".join(rows)), np.uint8).reshape(-1, SHA256),
+            sha256=np.frombuffer(bytes.fromhex("".join(rows)), np.uint8).reshape(-1, _SHA256),
             logits=np.array([logits for logits, _ in rows.values()], np.float32),
-            imagenet=np.array([first for _, first in rows.values()], np.int64),
+            imagenet=np.array([imagenet for _, imagenet in rows.values()], np.int64),
         )
-        write_file(_file(info, part), buffer.getvalue())
+        write_file(_file(info, split), buffer.getvalue())

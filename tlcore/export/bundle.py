@@ -21,8 +21,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.datasets.image_io import read
 from tlcore.datasets.sample import PAINTERS, draw_sample
 from tlcore.errors import BadImage, RunError
-from tlcore.evaluation.judged import SplitPredictions
-from tlcore.evaluation.predictions import evaluated_split, stored_predictions
+from tlcore.evaluation.predictions import SplitPredictions, evaluated_split, stored_predictions
 from tlcore.export import predict
 from tlcore.export.bundle_card import card
 from tlcore.export.bundle_check import (

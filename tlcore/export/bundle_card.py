@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tlcore.evaluation.intervals import Proportion, proportion_of
-from tlcore.evaluation.judged import SplitPredictions
+from tlcore.evaluation.predictions import SplitPredictions
 from tlcore.export.bundle_check import FORMATS, FormatCheck
 from tlcore.export.recipe_text import recipe
 from tlcore.percentages import percent

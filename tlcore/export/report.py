@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.evaluation.metrics import list_correct, list_mistakes
+from tlcore.evaluation.predictions import SplitPredictions
 from tlcore.export import report_sections as figures
 from tlcore.export import report_sections as opening
 from tlcore.export.report_charts import listed, not_shown, section, table, text

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from html import escape
 
 from tlcore import percentages
-from tlcore.evaluation.calibration import Calibration
 from tlcore.evaluation.intervals import Proportion
+from tlcore.evaluation.metrics import Calibration
 from tlcore.percentages import percent, probability
 from tlcore.text import count as count
 from tlcore.training.history import Epoch

@@ -10,7 +10,7 @@ from tlcore.datasets.quality import DECIDE, KINDS
 from tlcore.evaluation.evaluation import FEW, Evaluation, quote_labels
 from tlcore.evaluation.intervals import (
     Proportion,
-    deviations,
+    bonferroni_z,
     independent_difference,
     proportion_of,
 )
@@ -150,7 +150,7 @@ def _weakest(per_class: Sequence[ClassMetrics]) -> str:
 
 def _below(one: Proportion, others: Sequence[Proportion], tests: int) -> bool:
     rest = proportion_of(sum(each.count for each in others), sum(each.images for each in others))
-    return independent_difference(one, rest, deviations(tests))[0] > 0
+    return independent_difference(one, rest, bonferroni_z(tests))[0] > 0
 
 
 def _warnings(lines: Sequence[str]) -> str:

@@ -25,8 +25,8 @@ from tlcore.evaluation.corrections import (
     load_run_dataset,
 )
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.label_issues import LabelIssues
+from tlcore.evaluation.predictions import SplitPredictions
 from tlcore.export.report_charts import text
 from tlcore.settings import Limits, Settings
 from tlcore.training.provenance import list_samples

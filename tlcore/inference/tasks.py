@@ -15,15 +15,19 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from PIL.Image import Image
 
 from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage, RunError, TLCoreError, WeightsMissing
-from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.judged import NOT_PREDICTED
+from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
-from tlcore.evaluation.predictions import ImagePredictions, evaluate, imagenet_ref, predict_split
+from tlcore.evaluation.metrics import ThresholdCurves, compute_curves
+from tlcore.evaluation.predictions import (
+    ImagePredictions,
+    imagenet_ref,
+    predict_images,
+    predict_split,
+)
 from tlcore.export.report import STEPS, write_report
 from tlcore.jobs import Progress
 from tlcore.models.model import LoadedModel, compute_logits, load_pretrained
@@ -39,7 +43,6 @@ from tlcore.models.predictions import (
 from tlcore.models.summary import shape_path
 from tlcore.settings import Limits, Settings
 from tlcore.training.best_epoch import find_unfrozen_layer
-from tlcore.training.config import RunConfig
 from tlcore.training.store import load_run, load_run_info
 from tlcore.training.transfer_model import load_run_model
 
@@ -150,40 +153,28 @@ def compute_shape_path(ref: ModelRef, classes: int, settings: Settings) -> Shape
 
 
 def predict_files(run: str, paths: Sequence[Path], settings: Settings) -> ImagePredictions:
-    """Return the logits of a run's model for these files, and ImageNet's first class of each.
-
-    ImageNet's model has the run's backbone, size and geometry, where its 1000 classes can be
-    had at that size; each file is decoded once for both.
-    """
+    """Return what a run's model and ImageNet's predict for these files, as a ``Predictor`` does."""
     info = load_run_info(run, settings)
-    own = load_model(info.ref, settings)
-    both = [own, *_imagenet_model(info.config, settings)]
-    logits = np.full((len(paths), len(own.labels)), np.nan, np.float32)
-    first = np.full(len(paths), NOT_PREDICTED, np.int64)
-    for place, row in enumerate(compute_logits(both, paths, settings.limits)):
-        if isinstance(row, BadImage):
-            continue
-        logits[place] = row[0]
-        if len(row) > 1:
-            first[place] = row[1].argmax()
-    return ImagePredictions(logits, first)
+    imagenet = imagenet_ref(info.config, settings)
+    refs = [info.ref, imagenet] if imagenet else [info.ref]
+    return predict_images([load_model(ref, settings) for ref in refs], paths, settings.limits)
 
 
-def _imagenet_model(config: RunConfig, settings: Settings) -> list[LoadedModel]:
-    """Return the model with ImageNet's classes, or none where it cannot be had."""
-    ref = imagenet_ref(config, settings)
-    return [] if ref is None else [load_model(ref, settings)]
-
-
-def evaluate_run(settings: Settings, run: str, part: str = "") -> Evaluation:
+def evaluate_run(run: str, split: str, settings: Settings) -> Evaluation:
     """Return the evaluation of a run, its model loaded in this process."""
-    return evaluate(run, part, settings, partial(predict_files, run, settings=settings))
+    return evaluate(run, split, settings, partial(predict_files, run, settings=settings))
+
+
+def compute_run_curves(run: str, split: str, settings: Settings) -> ThresholdCurves:
+    """Return the ROC and precision-recall curve of a two-class run."""
+    predictor = partial(predict_files, run, settings=settings)
+    return compute_curves(predict_split(run, split, settings, predictor))
 
 
 def write_run_report(run: str, target: Path, settings: Settings, progress: Progress) -> None:
     """Write the report of a run. Raises as ``predict_split`` and ``write_report`` do."""
     progress(0, STEPS, "Asking the network about all images")
-    evaluation = evaluate_run(settings, run)
+    evaluation = evaluate_run(run, "", settings)
     ask = partial(predict_files, run, settings=settings)
     judged = predict_split(run, evaluation.split, settings, ask)
     progress(1, STEPS, "Looking for labels that may be wrong")

@@ -23,16 +23,17 @@ from tlcore.activations.values import (
 )
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample, dataset_hash
 from tlcore.errors import TLCoreError
-from tlcore.evaluation.evaluation import Evaluation, compute_evaluation
-from tlcore.evaluation.judged import SplitPredictions
+from tlcore.evaluation.evaluation import Evaluation
+from tlcore.evaluation.metrics import ThresholdCurves
 from tlcore.evaluation.predictions import (
     ImagePredictions,
-    evaluated_split,
+    SplitPredictions,
     predict_split,
     stored_predictions,
 )
 from tlcore.models.predictions import Explanation, ModelRef, Prediction, ShapePath
 from tlcore.settings import Settings
+from tlcore.training.store import load_run_info
 from tlcore.ui.format import count, duration
 from tlcore.ui.services import inference
 
@@ -215,7 +216,7 @@ def predict_run_split(run: str, part: str, settings: Settings) -> SplitPredictio
 
     def done(behind: int, whole: int) -> None:
         began.append(behind)
-        words = f"Answering the {SPLIT_NAMES[part]} part: {behind:,} of {count(whole, 'map_image')}"
+        words = f"Answering the {SPLIT_NAMES[part]} part: {behind:,} of {count(whole, 'image')}"
         if behind > began[0]:
             left = (time.monotonic() - start) * (whole - behind) / (behind - began[0])
             words += f" · about {duration(max(1.0, left))} left"
@@ -235,6 +236,35 @@ def predict_run_split(run: str, part: str, settings: Settings) -> SplitPredictio
 def evaluate_run(run: str, part: str, settings: Settings) -> tuple[Evaluation, SplitPredictions]:
     """Return a run's numbers on one part and the answers that they come from."""
     found = predict_run_split(run, part, settings)
-    train = predict_run_split(run, "train", settings)
-    tested = evaluated_split(run, settings) == "test"
-    return compute_evaluation(found, train, dataset_hash(found.samples), tested=tested), found
+    predict_run_split(run, "train", settings)
+    weights = load_run_info(run, settings).ref.weights
+    images = dataset_hash(found.samples)
+    return _evaluate(run, part, weights, images, found.unreadable, settings), found
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def _evaluate(
+    run: str, part: str, weights: str, images: str, unreadable: tuple[str, ...], _settings: Settings
+) -> Evaluation:
+    """Evaluate in the worker: scikit-learn takes seconds to import and stays out of the server."""
+    evaluation: Evaluation = inference(_settings).ask(
+        "tlcore.inference.tasks:evaluate_run", run, part
+    )
+    return evaluation
+
+
+def compute_run_curves(predictions: SplitPredictions, settings: Settings) -> ThresholdCurves:
+    """Return the ROC and precision-recall curve of a two-class run, computed in the worker."""
+    run, split = predictions.run, predictions.split
+    weights = load_run_info(run, settings).ref.weights
+    return _curves(run, split, weights, dataset_hash(predictions.samples), settings)
+
+
+@st.cache_data(show_spinner=False, max_entries=20)
+def _curves(
+    run: str, split: str, weights: str, images: str, _settings: Settings
+) -> ThresholdCurves:
+    curves: ThresholdCurves = inference(_settings).ask(
+        "tlcore.inference.tasks:compute_run_curves", run, split
+    )
+    return curves

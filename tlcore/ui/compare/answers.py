@@ -10,7 +10,7 @@ import streamlit as st
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.sample import dataset_title
 from tlcore.datasets.splits import draw_stratified
-from tlcore.evaluation.calibration import Calibration, compute_calibration
+from tlcore.evaluation.metrics import Calibration, compute_calibration
 from tlcore.models.imagenet import CLASSES, group_probabilities, imagenet_groups
 from tlcore.models.predictions import ModelRef, Prediction, Ranked, certainty
 from tlcore.percentages import points, probability

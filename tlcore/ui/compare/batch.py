@@ -19,7 +19,6 @@ import streamlit as st
 
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.sample import dataset_title
-from tlcore.evaluation.baselines import ImageNetBaseline
 from tlcore.evaluation.batch_table import (
     BatchHead,
     Score,
@@ -30,7 +29,7 @@ from tlcore.evaluation.batch_table import (
     count_pairs,
     fit_batch_baseline,
 )
-from tlcore.evaluation.evaluation import unlabelled_note
+from tlcore.evaluation.evaluation import ImageNetBaseline, unlabelled_note
 from tlcore.evaluation.intervals import proportion_of
 from tlcore.evaluation.predictions import is_unchanged
 from tlcore.models.predictions import BriefPrediction, ModelRef
@@ -416,7 +415,7 @@ def _table(frame: pd.DataFrame, dataset: Dataset) -> None:
         )
     }
     order = ("file", "label", "imagenet", "imagenet_probability", "head", "head_probability",
-             "head_right", "agree", "disagreement", "group", "part")  # fmt: skip
+             "head_correct", "agree", "disagreement", "group", "split")  # fmt: skip
     further = [name for name in map(str, frame) if name.startswith("head ")]
     further = [name for name in further if "learned" not in name]
     st.caption("Choose a row, and its image is shown above.")
@@ -439,10 +438,10 @@ def _table(frame: pd.DataFrame, dataset: Dataset) -> None:
             "label": "Label",
             "imagenet": "ImageNet says",
             "head": "Your head says",
-            "head_right": "Right",
+            "head_correct": "Right",
             "agree": "Agree",
             "group": "Group",
-            "part": "Part",
+            "split": "Split",
             **shares,
         },
     )

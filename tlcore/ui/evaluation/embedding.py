@@ -10,8 +10,7 @@ import streamlit as st
 
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample
 from tlcore.evaluation.embedding import Embedding
-from tlcore.evaluation.judged import SplitPredictions
-from tlcore.evaluation.predictions import evaluated_split
+from tlcore.evaluation.predictions import SplitPredictions, evaluated_split
 from tlcore.percentages import percent, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run

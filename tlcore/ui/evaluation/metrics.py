@@ -13,24 +13,22 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from tlcore.datasets.dataset import SPLIT_NAMES
-from tlcore.evaluation.calibration import Calibration
 from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
 from tlcore.evaluation.intervals import Proportion
-from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.metrics import (
+    Calibration,
     ThresholdCurves,
     ThresholdMetrics,
-    compute_curves,
     compute_threshold_metrics,
 )
-from tlcore.evaluation.predictions import evaluated_split
+from tlcore.evaluation.predictions import SplitPredictions, evaluated_split
 from tlcore.percentages import percent, points, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.evaluation.corrections import corrections_line
 from tlcore.ui.format import count, label, plain
-from tlcore.ui.questions import evaluate_run
+from tlcore.ui.questions import compute_run_curves, evaluate_run
 from tlcore.ui.theme import Colours, colours, template
 from tlcore.ui.widgets import distinct
 
@@ -207,7 +205,7 @@ def metrics_view(run: Run, settings: Settings) -> None:
     _classes(found)
     _calibration(found)
     if found.binary is not None:
-        _threshold(judged)
+        _threshold(judged, settings)
 
 
 def choose_part(run: Run, settings: Settings) -> str:
@@ -320,7 +318,7 @@ def _calibration(found: Evaluation) -> None:
         )
 
 
-def _threshold(judged: SplitPredictions) -> None:
+def _threshold(judged: SplitPredictions, settings: Settings) -> None:
     """Where two classes part: what a threshold finds, and what it costs."""
     positive_class = label(judged.classes[1])
     st.markdown(f"**From when on is it “{plain(positive_class)}”?**")
@@ -333,7 +331,7 @@ def _threshold(judged: SplitPredictions) -> None:
         key=f"threshold-{judged.run}-{judged.split}",
         help=f"An image is called “{positive_class}” from this probability on.",
     )
-    at, found = compute_threshold_metrics(judged, value / 100), compute_curves(judged)
+    at, found = compute_threshold_metrics(judged, value / 100), compute_run_curves(judged, settings)
     first, second, third = st.columns(3)
     first.metric(
         f"{positive_class} found", _short(at.recall), help=f"Missed: {at.false_negatives:,}."

@@ -11,9 +11,8 @@ from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadImage
 from tlcore.evaluation.corrections import load_run_dataset
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.judged import SplitPredictions
 from tlcore.evaluation.metrics import list_cell
-from tlcore.evaluation.predictions import imagenet_ref
+from tlcore.evaluation.predictions import SplitPredictions, imagenet_ref
 from tlcore.models.predictions import ModelRef
 from tlcore.percentages import probability
 from tlcore.settings import Settings
