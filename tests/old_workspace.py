@@ -13,6 +13,9 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
+from tlcore.migration import migrate
+from tlcore.settings import Settings
+
 HERE = Path(__file__).parent / "fixtures" / "workspace_765b24b"
 ANSWERS = HERE / "answers.json"
 DATASET = "Three colours"
@@ -20,11 +23,18 @@ FINISHED, STOPPED = "20261126-055114-027000", "20261126-055114-903032"
 PLACE = "{home}"  # stands for the absolute path of the workspace
 
 
-def unpack(home: Path) -> Path:
-    """Unpack the workspace, with the times of its files; return its folder."""
+def unpack(home: Path, *, convert: bool = True) -> Path:
+    """Unpack the workspace, with the times of its files; return its folder.
+
+    Args:
+        home: a folder that is not there yet.
+        convert: give files and keys today's names, as the program does when it starts.
+    """
     with tarfile.open(HERE / "workspace.tar.xz") as archive:
         archive.extractall(home, filter="data")
     for split in home.glob("*/*/split.json"):
         text = split.read_text(encoding="utf-8")
         split.write_text(text.replace(PLACE, str(home)), encoding="utf-8")
+    if convert:
+        migrate(Settings(home=home, keras_home=home))
     return home

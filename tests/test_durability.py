@@ -50,15 +50,15 @@ settings = Settings.from_environment()
 
 CASES = {
     "an import": (
-        "from tlcore.datasets.store import import_set\n"
+        "from tlcore.datasets.importing import import_dataset\n"
         "from tlcore.datasets.sources import from_folder\n"
-        "import_set('new', from_folder(Path({files!r}), settings.limits), settings)",
+        "import_dataset('new', from_folder(Path({files!r}), settings.limits), settings)",
         ("datasets/new", "datasets/new/set.json", "datasets/new/images/*"),
     ),
     "images that are added": (
-        "from tlcore.datasets.store import add_to_set\n"
+        "from tlcore.datasets.importing import add_to_dataset\n"
         "from tlcore.datasets.sources import from_folder\n"
-        "add_to_set({dataset!r}, from_folder(Path({files!r}), settings.limits), settings)",
+        "add_to_dataset({dataset!r}, from_folder(Path({files!r}), settings.limits), settings)",
         ("datasets/*/set.json", "datasets/*/images/*"),
     ),
     "a label": (
@@ -67,8 +67,8 @@ CASES = {
         ("datasets/*/edits.json",),
     ),
     "another name of a dataset": (
-        "from tlcore.datasets.store import rename_set\n"
-        "rename_set({dataset!r}, 'renamed', settings)",
+        "from tlcore.datasets.store import rename_dataset\n"
+        "rename_dataset({dataset!r}, 'renamed', settings)",
         ("datasets/renamed",),
     ),
     "notes": (
@@ -86,10 +86,10 @@ CASES = {
     ),
     "how a run ended": (
         "import shutil\n"
-        "from tlcore.training.worker import work\n"
+        "from tlcore.training.worker import execute_run\n"
         "folder = settings.runs / {run!r}\n"
         "(folder / 'status.json').unlink(); (folder / 'stop').touch()\n"
-        "work(folder, settings)",
+        "execute_run(folder, settings)",
         ("runs/{run}/status.json", "runs/{run}/events.jsonl", "runs/{run}/model.keras"),
     ),
 }

@@ -24,7 +24,9 @@ Contents = dict[str, tuple[bytes, int]]  # path → content and time of change, 
 @pytest.fixture
 def old(tmp_path: Path) -> Settings:
     """The workspace of the earlier version, with the files that the stored one has not."""
-    settings = Settings(home=unpack(tmp_path / "workspace"), keras_home=tmp_path / "keras")
+    settings = Settings(
+        home=unpack(tmp_path / "workspace", convert=False), keras_home=tmp_path / "keras"
+    )
     (settings.runs / ".turns").mkdir()
     (settings.home / "making").mkdir()
     run = settings.runs / STOPPED

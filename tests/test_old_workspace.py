@@ -65,7 +65,7 @@ RENAMED_VALUES = {"weights": "balanced", "sampling": "oversampling"}  # of class
 
 
 def test_a_workspace_of_an_earlier_release_reads_the_same(tmp_path: Path) -> None:
-    settings = Settings(home=unpack(tmp_path / "workspace"), keras_home=tmp_path / "keras")
+    settings = Settings(home=unpack(tmp_path / "home", convert=False), keras_home=tmp_path)
     before = json.loads(ANSWERS.read_text(encoding="utf-8"))
     lines = [[*row["command"], "--json"] for row in before]
     for row, (status, printed, said) in zip(before, together(settings, lines), strict=True):
@@ -75,7 +75,7 @@ def test_a_workspace_of_an_earlier_release_reads_the_same(tmp_path: Path) -> Non
 
 
 def test_a_run_of_an_earlier_release_has_the_hash_of_its_dataset(tmp_path: Path) -> None:
-    settings = Settings(home=unpack(tmp_path / "workspace"), keras_home=tmp_path / "keras")
+    settings = Settings(home=unpack(tmp_path / "home", convert=False), keras_home=tmp_path)
     lines = [["dataset", "show", DATASET, "--json"], ["runs", "show", FINISHED, "--json"]]
     shown, run = (json.loads(printed) for _, printed, _ in together(settings, lines))
     assert run["data_hash"] == shown["hash"]
