@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -100,7 +101,7 @@ class Lent(Inference):
 
     def _running(self) -> ProcessPoolExecutor:
         executor = self.owner._running()
-        self._warm = self.owner._warm
+        self._started = self.owner._started
         return executor
 
     def _forget(self, broken: ProcessPoolExecutor) -> None:
@@ -174,3 +175,34 @@ def maps_of(at: AppTest) -> str:
 def html_of(at: AppTest) -> str:
     """The HTML that a page draws."""
     return "\n".join(element.proto.body for element in at.get("html"))
+
+
+def grid_of(at: AppTest, key: str) -> dict[str, Any]:
+    """The data of an image grid."""
+    return json.loads(_grid(at, key).json)  # type: ignore[no-any-return]
+
+
+def select_in_grid(at: AppTest, key: str, *places: int) -> AppTest:
+    """Click the images at these places of a grid, as its component answers, and run the page."""
+    ids = [image["id"] for image in grid_of(at, key)["images"]]
+    selected = grid_of(at, key)["selected"]
+    for place in places:
+        selected = [one for one in selected if one != ids[place]] + (
+            [ids[place]] if ids[place] not in selected else []
+        )
+    if not grid_of(at, key)["multiple"]:
+        selected = [ids[places[-1]]]
+    states = at._tree.get_widget_states()
+    event = {"event": "selected", "value": {"ids": selected}}
+    trigger = states.widgets.add()
+    trigger.id = f"$$STREAMLIT_INTERNAL_KEY_{_grid(at, key).id}__events"
+    trigger.json_trigger_value = json.dumps([event])
+    return at._run(states)
+
+
+def _grid(at: AppTest, key: str) -> Any:
+    return next(
+        element.proto
+        for element in at.get("bidi_component")
+        if element.proto.component_name == "tlcore_image_grid" and element.proto.id.endswith(key)
+    )

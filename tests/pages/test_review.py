@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.cli.running import answer, tlcore
 from tests.evaluation.made import REAL, stored, trained, write_parts
-from tests.pages.conftest import Opened, html_of, texts
+from tests.pages.conftest import Opened, grid_of, html_of, select_in_grid, texts
 from tests.training.test_train import SMALL
 from tlcore.datasets.edits import relabel, rename_class
 from tlcore.datasets.store import load_state
@@ -108,12 +108,12 @@ def test_a_cell_leads_to_its_images_and_their_repair(
         at = opened("Fine-tune", run=run.id, view="mistakes")
         at.selectbox(key=f"cell-{run.id}-test").set_value(cell).run()
         assert not at.exception
-        faces = [button for button in at.button if str(button.key).startswith("thumb-r-")]
-        assert len(faces) == number
-    at.button(key="thumb-r-0").click().run()
+        images = grid_of(at, "grid-review")["images"]
+        assert len(images) == number
+    select_in_grid(at, "grid-review", 0)
     offered = next(box for box in at.selectbox if str(box.label) == "Label 1 image")
     state = load_state("insects", empty_workspace)
-    item = next(i for i in state.used if i.entry.file == faces[0].label)
+    item = state.by_key[images[0]["id"]]
     other = "ants" if item.label == "bees" else "bees"
     offered.set_value(other).run()
     at.button(key="mend-relabel").click().run()
@@ -121,7 +121,7 @@ def test_a_cell_leads_to_its_images_and_their_repair(
     assert "1 relabelled" in texts(at)
     at.button(key="mend-undo").click().run()
     assert load_state("insects", empty_workspace).by_key[item.key].label == item.label
-    at.button(key="thumb-r-0").click().run()
+    select_in_grid(at, "grid-review", 0)
     at.button(key="mend-exclude").click().run()
     assert "1 excluded" in texts(at)
     at.button(key="mend-again").click().run()
@@ -135,13 +135,13 @@ def chosen_mistake(at: AppTest, run: RunInfo, found: Evaluation) -> str:
     """Choose the first image of a cell of mistakes; its file."""
     wrong = next(cell for cell in cells(found) if len(set(cell.split("-"))) == 2)
     at.selectbox(key=f"cell-{run.id}-test").set_value(wrong).run()
-    at.button(key="thumb-r-0").click().run()
+    select_in_grid(at, "grid-review", 0)
     assert not at.exception
-    return str(at.button(key="thumb-r-0").label)
+    return str(grid_of(at, "grid-review")["images"][0]["id"])
 
 
 def label_of(file: str, settings: Settings) -> str:
-    return next(i.label for i in load_state("insects", settings).items if i.entry.file == file)
+    return load_state("insects", settings).by_key[file].label
 
 
 def test_nothing_is_filled_in_and_the_label_is_right_comes_first(
@@ -160,10 +160,10 @@ def test_nothing_is_filled_in_and_the_label_is_right_comes_first(
     assert not at.exception
     assert label_of(file, empty_workspace) == before
     assert "Since this run: 1 confirmed" in texts(at)
-    assert "label confirmed" in at.button(key="thumb-r-0").help
+    assert "label confirmed" in grid_of(at, "grid-review")["images"][0]["title"]
     assert not [button for button in at.button if button.key == "mend-again"]  # the same labels
     at.button(key="mend-undo").click().run()
-    assert "confirmed" not in texts(at) + at.button(key="thumb-r-0").help
+    assert "confirmed" not in texts(at) + grid_of(at, "grid-review")["images"][0]["title"]
 
 
 def test_a_confirmed_label_is_no_label_issue_any_more(
@@ -172,14 +172,14 @@ def test_a_confirmed_label_is_no_label_issue_any_more(
     at = opened("Fine-tune", run=run.id, view="suspects")
     doubted = r"\*\*(\d+) labels? of 24 may be wrong"
     number = int(re.search(doubted, texts(at)).group(1))  # type: ignore[union-attr]
-    at.button(key="thumb-r-0").click().run()
-    file = at.button(key="thumb-r-0").label
+    select_in_grid(at, "grid-review", 0)
+    file = grid_of(at, "grid-review")["images"][0]["id"]
     assert next(b for b in at.selectbox if str(b.label) == "Label 1 image").value is None
     at.button(key="mend-confirm").click().run()
     assert not at.exception
     left = re.search(doubted, texts(at))
     assert (int(left.group(1)) if left else 0) == number - 1
-    assert at.button(key="thumb-r-0").label != file
+    assert grid_of(at, "grid-review")["images"][0]["id"] != file
 
 
 SINCE = "corrected since this run"

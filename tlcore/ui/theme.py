@@ -92,5 +92,5 @@ def apply_style() -> None:
     st.html(STYLESHEET)
     st.html(
         f"<style>:root{{--pretrained:{tone.pretrained};--head:{tone.head};--frozen:{tone.frozen};"
-        f"--faint:{tone.faint};--line:{tone.line};--ground:{tone.ground}}}</style>"
+        f"--faint:{tone.faint};--text:{tone.text};--selected:{tone.text};--line:{tone.line};--ground:{tone.ground}}}</style>"
     )

@@ -1,129 +1,277 @@
-"""Thumbnails that are chosen by a click, and what is done with the chosen ones."""
+"""Thumbnails of one size, of which one or several can be selected by mouse, touch or keyboard."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit import runtime
 
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.edits import DatasetState, Item, exclude, include, relabel
+from tlcore.datasets.thumbnails import thumbnail
+from tlcore.errors import BadImage
 from tlcore.settings import Settings
-from tlcore.ui.components.dataset_picker import sheet
-from tlcore.ui.format import count, label
-from tlcore.ui.widgets import distinct
 
-_PICKED = "_picked"  # keys of the chosen images, of whatever page
+SENT = 160  # px of a thumbnail as it is sent: sharp at 80 px on a screen of double density
+PAGE = 40  # thumbnails of a page of ``select_images``
+
+_JS = """
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  let grid = parentElement.querySelector('.image-grid');
+  if (!grid) {
+    grid = document.createElement('div');
+    parentElement.appendChild(grid);
+  }
+  const images = JSON.stringify([data.images, data.selectable, data.size]);
+  const cells = () => [...grid.children];
+  if (grid.images !== images) {
+    const hadFocus = grid.contains(document.activeElement);
+    grid.className = 'image-grid' + (data.one_row ? ' one-row' : '');
+    grid.style.setProperty('--thumbnail', data.size + 'px');
+    grid.setAttribute('role', data.selectable ? 'listbox' : 'list');
+    grid.setAttribute('aria-label', 'Images');
+    grid.setAttribute('aria-multiselectable', data.multiple);
+      grid.replaceChildren(...data.images.map((image) => cell(image, data)));
+    grid.images = images;
+    grid.sent = 0;
+    if (hadFocus) cells()[0]?.focus();
+  }
+  // An answer to an older click must not undo a click that is on its way.
+  if (Date.now() - (grid.sent || 0) > 2000 || same(grid.selected, data.selected)) {
+    grid.sent = 0;
+    show(grid, data.selected);
+  }
+  if (!data.selectable) return;
+  grid.onclick = (event) => {
+    const at = cells().indexOf(event.target.closest('[data-id]'));
+    if (at < 0) return;
+    const id = cells()[at].dataset.id;
+    let selected = [id];
+    if (data.multiple) {
+      const others = grid.selected.filter((other) => other !== id);
+      selected = others.length < grid.selected.length ? others : [...others, id];
+      if (event.shiftKey && grid.last !== undefined) {
+        const ends = [grid.last, at].sort((a, b) => a - b);
+        const range = cells().slice(ends[0], ends[1] + 1).map((each) => each.dataset.id);
+        selected = [...new Set([...grid.selected, ...range])];
+      }
+    }
+    grid.last = at;
+    grid.sent = Date.now();
+    show(grid, selected);
+    cells()[at].focus();
+    setTriggerValue('selected', { ids: selected });
+  };
+  grid.onkeydown = (event) => {
+    const all = cells(), at = all.indexOf(event.target);
+    if (at < 0) return;
+    const row = all.filter((each) => each.offsetTop === all[0].offsetTop).length;
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - row, ArrowDown: at + row,
+                 Home: 0, End: all.length - 1 }[event.key];
+    if (event.key === 'Enter' || event.key === ' ') all[at].click();
+    else if (all[to]) move(all, all[to]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+}
+
+function cell(image, data) {
+  const box = document.createElement('div');
+  box.dataset.id = image.id;
+  box.className = image.faded ? 'faded' : '';
+  box.title = image.title;
+  box.setAttribute('aria-label', image.title || image.caption);
+  box.setAttribute('role', data.selectable ? 'option' : 'listitem');
+  const frame = box.appendChild(document.createElement('span'));
+  if (image.url) {
+    const pixels = new Image();
+    pixels.loading = 'lazy';
+    pixels.alt = '';
+    pixels.src = image.url;
+    frame.appendChild(pixels);
+  }
+  if (image.badge) frame.appendChild(document.createElement('b')).textContent = image.badge;
+  if (image.caption) box.appendChild(document.createElement('small')).textContent = image.caption;
+  return box;
+}
+
+function same(one, other) {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+function show(grid, selected) {
+  grid.selected = selected;
+  const all = [...grid.children];
+  for (const each of all) {
+    const is = selected.includes(each.dataset.id);
+    each.classList.toggle('selected', is);
+    if (each.getAttribute('role') === 'option') {
+      each.setAttribute('aria-selected', is);
+      each.tabIndex = -1;
+    }
+  }
+  const first = grid.querySelector('.selected') || all[0];
+  if (first && first.getAttribute('role') === 'option') first.tabIndex = 0;
+  if (first && grid.classList.contains('one-row')) {
+    const inside = first.offsetLeft - grid.offsetLeft;
+    const visible = inside >= grid.scrollLeft
+      && inside + first.offsetWidth <= grid.scrollLeft + grid.clientWidth;
+    if (!visible) grid.scrollLeft = inside - (grid.clientWidth - first.offsetWidth) / 2;
+  }
+}
+
+function move(all, to) {
+  for (const each of all) each.tabIndex = -1;
+  to.tabIndex = 0;
+  to.focus();
+}
+"""
 
 
-def picking(shown: Sequence[Item], state: DatasetState, settings: Settings) -> None:
-    """A page of thumbnails and the actions on those that are chosen."""
-    chosen = picked() & state.by_key.keys()
-    _actions(shown, chosen, state, settings)
-    _faces(shown, state, settings)
-    with st.container(horizontal=True, gap="xsmall", key="picker"):
-        for place, item in enumerate(shown):
-            st.button(
-                item.entry.file,
-                key=f"thumb-p-{place}",
-                help=_told(item),
-                type="primary" if item.key in chosen else "secondary",
-                on_click=_toggle,
-                args=(item.key,),
-            )
+@dataclass(frozen=True)
+class GridImage:
+    """One thumbnail."""
+
+    id: str  # what a selection is made of; unique in its grid
+    sample: Sample
+    title: str = ""  # on hover, and for a screen reader
+    caption: str = ""  # below the thumbnail
+    badge: str = ""  # over a corner, one or two signs
+    faded: bool = False
 
 
-def picked() -> frozenset[str]:
-    found: frozenset[str] = st.session_state.get(_PICKED, frozenset())
-    return found
-
-
-def forget_picked() -> None:
-    st.session_state[_PICKED] = frozenset()
-
-
-def _pick(keys: Collection[str]) -> None:
-    st.session_state[_PICKED] = picked() | frozenset(keys)
-
-
-def _toggle(key: str) -> None:
-    st.session_state[_PICKED] = picked() ^ {key}
-
-
-def _actions(
-    shown: Sequence[Item], chosen: Collection[str], state: DatasetState, settings: Settings
+def image_grid(
+    images: Sequence[GridImage],
+    settings: Settings,
+    *,
+    key: str,
+    selected: Sequence[str] = (),
+    on_select: Callable[[list[str]], None] | None = None,
+    multiple: bool = False,
+    size: int = 80,
+    one_row: bool = False,
 ) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pick-bar"):
-        st.button(
-            "Choose this page", key="pick-page", on_click=_pick, args=([i.key for i in shown],)
+    """Show thumbnails; a click, or Enter on the one with the focus, selects.
+
+    Args:
+        images: in their order.
+        settings: where thumbnails are stored.
+        key: of this grid on the page.
+        selected: ids of the selected ones.
+        on_select: gets the ids that are selected after a click, the last click last, before the
+            page runs again; without it nothing can be selected.
+        multiple: whether a click adds to or removes from the selection instead of replacing it;
+            with Shift held it adds all from the last click on.
+        size: px of a thumbnail's side on the page.
+        one_row: scroll sideways in one row instead of wrapping.
+    """
+
+    def selected_now() -> None:
+        value = st.session_state[key].get("selected")
+        if value and on_select:
+            on_select([str(one) for one in value["ids"]])
+
+    data = {
+        "images": [_sent(image, f"{key}-{place}", settings) for place, image in enumerate(images)],
+        "selected": list(selected),
+        "selectable": on_select is not None,
+        "multiple": multiple,
+        "size": size,
+        "one_row": one_row,
+    }
+    _component()(key=key, data=data, on_selected_change=selected_now)
+
+
+def select_images(
+    name: str,
+    images: Sequence[GridImage],
+    settings: Settings,
+    *,
+    size: int = 96,
+    page_size: int = PAGE,
+) -> list[str]:
+    """Show pages of thumbnails and return the ids that are selected, the last click last.
+
+    Args:
+        name: of what is shown; the selection is kept under it, whatever page is shown.
+        images: all of them.
+        settings: where thumbnails are stored.
+        size: px of a thumbnail's side.
+        page_size: thumbnails of a page.
+    """
+    pages = max(1, -(-len(images) // page_size))
+    box = st.container()
+    page = st.pagination(pages, key=f"page-{name}-{pages}") if pages > 1 else 1
+    shown = images[(page - 1) * page_size : page * page_size]
+    here = {image.id for image in shown}
+    selected = selected_images(name)
+
+    def keep(ids: list[str]) -> None:
+        st.session_state[f"_selected-{name}"] = [*(i for i in selected if i not in here), *ids]
+
+    with box:
+        image_grid(
+            shown,
+            settings,
+            key=f"grid-{name}",
+            selected=[one for one in selected if one in here],
+            on_select=keep,
+            multiple=True,
+            size=size,
         )
-        if not chosen:
-            st.caption("Click images to choose them, then label or exclude them together.")
-            return
-        st.button(f"Let go of {len(chosen):,}", key="pick-none", on_click=forget_picked)
-        new = st.selectbox(
-            f"Label {count(len(chosen), 'image')}",
-            list(state.counts),
-            index=None,
-            key="pick-label",
-            format_func=distinct(state.counts, label),
-            accept_new_options=True,
-            placeholder="A class, or a new name",
-            width=240,
-        )
-        if st.button("Label", type="primary", key="pick-relabel", disabled=not new):
-            relabel(state.name, chosen, str(new).strip(), settings)
-            _done()
-        if any(not state.by_key[key].excluded for key in chosen) and st.button(
-            "Exclude", key="pick-exclude"
-        ):
-            exclude(state.name, chosen, settings)
-            _done()
-        if any(state.by_key[key].excluded for key in chosen) and st.button(
-            "Take back", key="pick-include"
-        ):
-            include(state.name, chosen, settings)
-            _done()
+    existing = {image.id for image in images}
+    return [one for one in selected if one in existing]
 
 
-def _done() -> None:
-    forget_picked()
-    st.rerun()
+def selected_images(name: str) -> list[str]:
+    """Return the ids that are selected under a name of ``select_images``."""
+    ids: list[str] = st.session_state.get(f"_selected-{name}", [])
+    return ids
 
 
-def _faces(shown: Sequence[Item], state: DatasetState, settings: Settings) -> None:
-    """Give each button its image; the excluded are pale."""
-    uri = sheet([item.sample(state.folder) for item in shown], settings)
-    places = "".join(
-        f".st-key-thumb-p-{place} button{{background-position:calc(var(--face) * -{place}) 0;"
-        f"opacity:{0.35 if item.excluded else 1}}}"
-        for place, item in enumerate(shown)
+def set_selected_images(name: str, ids: Sequence[str] = ()) -> None:
+    """Replace the selection of a name; by default nothing is selected."""
+    st.session_state[f"_selected-{name}"] = list(ids)
+
+
+def _sent(image: GridImage, place: str, settings: Settings) -> dict[str, object]:
+    return {
+        "id": image.id,
+        "url": _url(image.sample, place, settings),
+        "title": image.title,
+        "caption": image.caption,
+        "badge": image.badge,
+        "faded": image.faded,
+    }
+
+
+def _url(sample: Sample, place: str, settings: Settings) -> str:
+    """Return the address of a thumbnail on this server, as st.image makes it; "" if it is gone."""
+    with suppress(BadImage):
+        small = thumbnail(sample, settings, SENT)
+        return runtime.get_instance().media_file_mgr.add(small, "image/jpeg", place)
+    return ""
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Callable[..., object]:
+    mount: Callable[..., object] = st.components.v2.component(
+        "tlcore_image_grid", js=_JS, isolate_styles=False
     )
-    st.html(
-        f'<style>[class*="st-key-thumb-p-"] button{{background-image:url({uri});'
-        f"background-size:calc(var(--face) * {len(shown)}) var(--face)}}{places}</style>"
-    )
+    return mount
 
 
-def _told(item: Item) -> str:
-    part = f", {item.split}" if item.split else ""
-    return f"{label(item.label)}{part}: {item.entry.file}"
-
-
-# Images of a run as thumbnails: chosen by a click, in pages.
-
-
-PAGE = 24  # thumbnails at once
-_CHOSEN = "_review-chosen"  # keys of the chosen images, the last click last
+# Replaced by ``select_images``; deleted when the Mistakes view has taken it.
 
 
 @dataclass(frozen=True)
 class Told:
-    """What is said of an image on hover, and what has become of it since the run."""
-
     words: str
-    since: str = ""  # "now labelled bees"; "" where it is as it was: what is mended is pale
+    since: str = ""
 
     @property
     def whole(self) -> str:
@@ -133,57 +281,15 @@ class Told:
 def faces(
     place: str, samples: Sequence[Sample], told: Mapping[str, Told], settings: Settings
 ) -> list[Sample]:
-    """Draw a page of thumbnails and return those that are chosen, the last click last.
-
-    Args:
-        place: name of what is shown; another name begins with nothing chosen.
-        samples: all of them, in their order.
-        told: by key, of each.
-        settings: where thumbnails are kept.
-    """
     if st.session_state.get("_review-place") != place:
         st.session_state["_review-place"] = place
         forget()
-    pages = max(1, -(-len(samples) // PAGE))
-    box = st.container(horizontal=True, gap="xsmall", key="picker-review")
-    page = st.pagination(pages, key=f"faces-{place}") if pages > 1 else 1
-    shown = samples[(page - 1) * PAGE : page * PAGE]
-    chosen: list[str] = st.session_state.get(_CHOSEN, [])
-    with box:
-        _paint(shown, told, settings)
-        for number, sample in enumerate(shown):
-            st.button(
-                sample.file,
-                key=f"thumb-r-{number}",
-                help=told[sample.key].whole,
-                type="primary" if sample.key in chosen else "secondary",
-                on_click=_toggle_faces,
-                args=(sample.key,),
-            )
+    images = [
+        GridImage(s.key, s, title=told[s.key].whole, faded=bool(told[s.key].since)) for s in samples
+    ]
     by_key = {sample.key: sample for sample in samples}
-    return [by_key[key] for key in chosen if key in by_key]
+    return [by_key[key] for key in select_images("review", images, settings)]
 
 
 def forget() -> None:
-    """Let go of what is chosen."""
-    st.session_state[_CHOSEN] = []
-
-
-def _toggle_faces(key: str) -> None:
-    chosen: list[str] = st.session_state.get(_CHOSEN, [])
-    kept = [other for other in chosen if other != key]
-    st.session_state[_CHOSEN] = kept if key in chosen else [*kept, key]
-
-
-def _paint(shown: Sequence[Sample], told: Mapping[str, Told], settings: Settings) -> None:
-    """Give each button its image; what has been mended is pale."""
-    places = "".join(
-        f".st-key-thumb-r-{number} button{{background-position:calc(var(--face) * -{number}) 0;"
-        f"opacity:{0.35 if told[sample.key].since else 1}}}"
-        for number, sample in enumerate(shown)
-    )
-    st.html(
-        '<style>[class*="st-key-thumb-r-"] button{background-image:'
-        f"url({sheet(shown, settings)});"
-        f"background-size:calc(var(--face) * {len(shown)}) var(--face)}}{places}</style>"
-    )
+    set_selected_images("review")

@@ -1,4 +1,4 @@
-"""An image of one's own, right where it is looked at: it goes into the set "My images"."""
+"""Choosing one image of a dataset: a strip of thumbnails, previous and next, or one's own."""
 
 from __future__ import annotations
 
@@ -13,58 +13,15 @@ from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import add_to_dataset, import_dataset
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
-from tlcore.ui.components.dataset_picker import (
-    list_dataset_names,
-    open_dataset,
-    select_dataset,
-    sheet,
-)
+from tlcore.ui.components.dataset_picker import list_dataset_names, open_dataset, select_dataset
+from tlcore.ui.components.image_grid import GridImage, image_grid
 from tlcore.ui.format import label, plain
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, generation, renew
 from tlcore.ui.widgets import current, select
 
-MY_IMAGES = "My images"
-
-
-def own_images(settings: Settings) -> None:
-    """Offer to bring images; the first usable one is chosen at once."""
-    with st.popover("Add yours", icon=":material/add_a_photo:", width="content"):
-        files = st.file_uploader(
-            "Images from this computer",
-            accept_multiple_files=True,
-            key=f"own-{generation('own')}",
-            max_upload_size=settings.limits.file_bytes // 2**20,
-            help=f"They go into the dataset “{MY_IMAGES}”.",
-        )
-        taken = None
-        if st.toggle("Use the camera", key="camera"):
-            taken = st.camera_input("One image", key=f"taken-{generation('own')}")
-    if files or taken:
-        with boundary():
-            came = [*files, *([taken] if taken else [])]
-            _keep([(file.name, file.getvalue()) for file in came], settings)
-
-
-def _keep(uploads: list[tuple[str, bytes]], settings: Settings) -> None:
-    renew("own")  # first: a set that refuses them must not be asked again with every click
-    keep = add_to_dataset if (settings.datasets / MY_IMAGES).is_dir() else import_dataset
-    report = keep(MY_IMAGES, from_uploads(uploads), settings)
-    for refusal in report.refused:
-        st.toast(f"{plain(refusal.file)}: {plain(refusal.reason)}", icon=":material/error:")
-    here = {sample.sha256 for sample in report.dataset.samples}
-    usable = [sha for _, data in uploads if (sha := content_id(data)) in here]
-    choose(Choice.DATASET, MY_IMAGES)
-    choose(Choice.CLASS_FILTER, "")
-    choose(Choice.IMAGE, usable[0] if usable else "")
-    choose(Choice.STRIP_PAGE, "")
-    st.rerun()
-
-
-# The image picker: a dataset, a strip of its images, previous and next, or one's own.
-
-
-STRIP = 10  # thumbnails at once
+MY_IMAGES = "My images"  # the dataset that takes a person's own images
+STRIP = 12  # thumbnails at once
 ALL = ""  # no class is called so
 
 
@@ -102,8 +59,42 @@ def image_picker(
             samples = _of_one_class(dataset)
             if training_images:
                 samples = _unseen_first(samples, training_images(settings))
-            own_images(settings)
+            add_own_images(settings)
         return _strip(samples, settings)
+
+
+def add_own_images(settings: Settings) -> None:
+    """Offer to bring images right here; the first usable one is chosen at once."""
+    with st.popover("Add yours", icon=":material/add_a_photo:", width="content"):
+        files = st.file_uploader(
+            "Images from this computer",
+            accept_multiple_files=True,
+            key=f"own-{generation('own')}",
+            max_upload_size=settings.limits.file_bytes // 2**20,
+            help=f"They go into the dataset “{MY_IMAGES}”.",
+        )
+        shot = None
+        if st.toggle("Use the camera", key="camera"):
+            shot = st.camera_input("One image", key=f"shot-{generation('own')}")
+    if files or shot:
+        with boundary():
+            uploads = [*files, *([shot] if shot else [])]
+            _import([(file.name, file.getvalue()) for file in uploads], settings)
+
+
+def _import(uploads: list[tuple[str, bytes]], settings: Settings) -> None:
+    renew("own")  # first: files that are refused must not be imported again with every click
+    add = add_to_dataset if (settings.datasets / MY_IMAGES).is_dir() else import_dataset
+    report = add(MY_IMAGES, from_uploads(uploads), settings)
+    for refusal in report.refused:
+        st.toast(f"{plain(refusal.file)}: {plain(refusal.reason)}", icon=":material/error:")
+    existing = {sample.sha256 for sample in report.dataset.samples}
+    usable = [sha for _, data in uploads if (sha := content_id(data)) in existing]
+    choose(Choice.DATASET, MY_IMAGES)
+    choose(Choice.CLASS_FILTER, "")
+    choose(Choice.IMAGE, usable[0] if usable else "")
+    choose(Choice.STRIP_PAGE, "")
+    st.rerun()
 
 
 def _open_with_images(name: str, settings: Settings) -> Dataset:
@@ -129,7 +120,7 @@ def _unseen_first(samples: Sequence[Sample], trained: Collection[str]) -> Sequen
 
 
 def _of_one_class(dataset: Dataset) -> Sequence[Sample]:
-    """Let the person narrow the strip to a class; a chosen image outside it widens it again."""
+    """Let the person narrow the strip to a class."""
     options = [ALL, *dataset.classes]
     if chosen(Choice.CLASS_FILTER) not in options:
         choose(Choice.CLASS_FILTER, ALL)
@@ -144,9 +135,9 @@ def _of_one_class(dataset: Dataset) -> Sequence[Sample]:
 
 
 def _unique(dataset: Dataset) -> list[Sample]:
-    """Return each image once, by file name; of copies the first."""
-    unique = {sample.sha256: sample for sample in reversed(dataset.samples)}
-    return sorted(unique.values(), key=lambda sample: sample.file)
+    """Return the images by file name, each content once."""
+    once = {sample.sha256: sample for sample in reversed(dataset.samples)}
+    return sorted(once.values(), key=lambda sample: sample.file)
 
 
 def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:
@@ -154,29 +145,29 @@ def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:
     place = ids.index(current(Choice.IMAGE, ids))
     pages = -(-len(samples) // STRIP)
     page = min(chosen_number(Choice.STRIP_PAGE, place // STRIP), pages - 1)
-    first = page * STRIP
-    shown = samples[first : first + STRIP]
-    _faces(shown, settings)
-    with st.container(horizontal=True, gap="xsmall", key="strip"):
-        for offset, sample in enumerate(shown):
-            st.button(
-                sample.file,
-                key=f"thumb-{offset}",
-                help=f"{label(sample.label)}: {sample.file.rsplit('/', 1)[-1]}",
-                type="primary" if first + offset == place else "secondary",
-                on_click=_pick,
-                args=(sample.sha256, page),
-            )
+    shown = samples[page * STRIP : (page + 1) * STRIP]
+    image_grid(
+        [GridImage(sample.sha256, sample, title=_title(sample)) for sample in shown],
+        settings,
+        key="strip",
+        selected=[ids[place]],
+        on_select=lambda selected: _choose(selected[0], page),
+        size=72,
+        one_row=True,
+    )
     _steps(samples, place, page, pages)
     return samples[place]
+
+
+def _title(sample: Sample) -> str:
+    return f"{label(sample.label)}: {sample.file.rsplit('/', 1)[-1]}"
 
 
 def _steps(samples: Sequence[Sample], place: int, page: int, pages: int) -> None:
     """Which image it is, the one before and the one after, and the pages of the strip."""
     sample = samples[place]
     name = sample.file.rsplit("/", 1)[-1]
-    row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="steps")
-    with row:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="steps"):
         st.caption(
             f"**{plain(label(sample.label))}** · {plain(name)} · {place + 1:,} of {len(samples):,}"
         )
@@ -196,7 +187,7 @@ def _step(words: str, icon: str, samples: Sequence[Sample], to: int) -> None:
         help=f"{words} image",
         type="tertiary",
         disabled=not possible,
-        on_click=_pick,
+        on_click=_choose,
         args=(samples[to].sha256, to // STRIP) if possible else ("", 0),
     )
 
@@ -215,7 +206,7 @@ def _turn(words: str, icon: str, to: int, pages: int) -> None:
     )
 
 
-def _pick(sha: str, page: int) -> None:
+def _choose(sha: str, page: int) -> None:
     choose(Choice.IMAGE, sha)
     choose(Choice.STRIP_PAGE, page)
 
@@ -223,16 +214,3 @@ def _pick(sha: str, page: int) -> None:
 def _from_the_start() -> None:
     choose(Choice.IMAGE, "")
     choose(Choice.STRIP_PAGE, "")
-
-
-def _faces(samples: Sequence[Sample], settings: Settings) -> None:
-    """Give each button of the strip its image."""
-    uri = sheet(samples, settings)
-    places = "".join(
-        f".st-key-thumb-{offset} button{{background-position:calc(var(--face) * -{offset}) 0}}"
-        for offset in range(len(samples))
-    )
-    st.html(
-        f'<style>[class*="st-key-thumb-"] button{{background-image:url({uri});'
-        f"background-size:calc(var(--face) * {len(samples)}) var(--face)}}{places}</style>"
-    )

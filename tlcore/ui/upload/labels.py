@@ -15,6 +15,7 @@ from tlcore.datasets.edits import (
     delete_class,
     exclude,
     include,
+    relabel,
     relabel_each,
     rename_class,
 )
@@ -23,7 +24,12 @@ from tlcore.datasets.quality_scan import known
 from tlcore.datasets.store import load_state, thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
-from tlcore.ui.components.image_grid import forget_picked, picking
+from tlcore.ui.components.image_grid import (
+    GridImage,
+    select_images,
+    selected_images,
+    set_selected_images,
+)
 from tlcore.ui.format import count, label, plain
 from tlcore.ui.shell import boundary
 from tlcore.ui.widgets import distinct
@@ -126,6 +132,7 @@ def edit_classes(state: DatasetState, settings: Settings) -> None:
 
 
 PAGE = 40  # images at once
+GALLERY = "gallery"  # name of its selection
 FILTER = 165  # px of a drop-down
 ALL = ""  # no class is called so
 USED, EXCLUDED = "Used", "Excluded"
@@ -161,7 +168,72 @@ def _images(name: str, settings: Settings) -> None:
         elif way == "Table":
             table(shown, state, settings)
         else:
-            picking(shown, state, settings)
+            _gallery(shown, state, settings)
+
+
+def _clear() -> None:
+    set_selected_images(GALLERY)
+
+
+def _gallery(shown: Sequence[Item], state: DatasetState, settings: Settings) -> None:
+    """A page of thumbnails and the actions on those that are selected."""
+    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pick-bar")
+    images = [
+        GridImage(item.key, item.sample(state.folder), title=_describe(item), faded=item.excluded)
+        for item in shown
+    ]
+    select_images(GALLERY, images, settings, page_size=PAGE)
+    selected = [key for key in selected_images(GALLERY) if key in state.by_key]
+    with bar:
+        _actions(shown, selected, state, settings)
+
+
+def _actions(
+    shown: Sequence[Item], selected: Sequence[str], state: DatasetState, settings: Settings
+) -> None:
+    keys = [item.key for item in shown]
+    st.button("Select this page", key="pick-page", on_click=_add, args=(keys,))
+    if not selected:
+        st.caption("Click images to select them, then label or exclude them together.")
+        return
+    st.button(f"Clear {len(selected):,}", key="pick-none", on_click=_clear)
+    new = st.selectbox(
+        f"Label {count(len(selected), 'image')}",
+        list(state.counts),
+        index=None,
+        key="pick-label",
+        format_func=distinct(state.counts, label),
+        accept_new_options=True,
+        placeholder="A class, or a new name",
+        width=240,
+    )
+    if st.button("Label", type="primary", key="pick-relabel", disabled=not new):
+        relabel(state.name, selected, str(new).strip(), settings)
+        _done()
+    if any(not state.by_key[key].excluded for key in selected) and st.button(
+        "Exclude", key="pick-exclude"
+    ):
+        exclude(state.name, selected, settings)
+        _done()
+    if any(state.by_key[key].excluded for key in selected) and st.button(
+        "Include", key="pick-include"
+    ):
+        include(state.name, selected, settings)
+        _done()
+
+
+def _add(keys: Sequence[str]) -> None:
+    set_selected_images(GALLERY, list(dict.fromkeys([*selected_images(GALLERY), *keys])))
+
+
+def _done() -> None:
+    _clear()
+    st.rerun()
+
+
+def _describe(item: Item) -> str:
+    split = f", {item.split}" if item.split else ""
+    return f"{label(item.label)}{split}: {item.entry.file}"
 
 
 def _how_many(number: int) -> str:
@@ -198,6 +270,6 @@ def _filter(title: str, options: Sequence[str], key: str, words: Callable[[str],
         options,
         format_func=distinct(options, lambda name: words(name) or "All"),
         key=key,
-        on_change=forget_picked,
+        on_change=_clear,
         width=FILTER,
     )
