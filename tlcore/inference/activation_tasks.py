@@ -70,6 +70,14 @@ def draw_maps(
     )
 
 
+def draw_layer(
+    look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
+) -> tuple[MapPage, ChannelDetail]:
+    """Draw one page of a layer's maps, and the first channel of that page large."""
+    page = draw_maps(look, layer, view, settings)
+    return page, inspect_channel(look, layer, page.tiles.channels[0], settings)
+
+
 def draw_comparison(
     left: ActivationRequest,
     right: ActivationRequest,

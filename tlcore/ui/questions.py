@@ -22,66 +22,98 @@ from tlcore.activations.values import (
     MapPair,
 )
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample, dataset_hash
+from tlcore.datasets.splits import draw_stratified
 from tlcore.errors import TLCoreError
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.metrics import ThresholdCurves
+from tlcore.evaluation.metrics import Calibration, ThresholdCurves, compute_calibration
 from tlcore.evaluation.predictions import (
     ImagePredictions,
     SplitPredictions,
     predict_split,
     stored_predictions,
 )
-from tlcore.models.predictions import Explanation, ModelRef, Prediction, ShapePath
+from tlcore.models.predictions import (
+    BriefPrediction,
+    Explanation,
+    Floats,
+    ModelRef,
+    Prediction,
+    ShapePath,
+)
 from tlcore.settings import Settings
-from tlcore.training.store import load_run_info
+from tlcore.training.provenance import list_samples
+from tlcore.training.run import RunInfo
+from tlcore.training.store import load_run, load_run_info
 from tlcore.ui.format import count, duration
 from tlcore.ui.services import inference
 
-KEPT = 500  # answers
+KEPT = 500  # predictions
+ACTIVATIONS = "tlcore.inference.activation_tasks"
+PAGES = 48  # drawn pages kept; up to half a megabyte each
+CALIBRATION_IMAGES = 500  # validation images that are predicted for it, drawn class by class
 
 
-def predict(sample: Sample, ref: ModelRef, settings: Settings) -> Prediction:
-    """Return a network's answer to one image."""
+def waiting(settings: Settings) -> AbstractContextManager[None]:
+    """Show what the person waits for; the first request of all waits for TensorFlow."""
+    if inference(settings).warm:
+        return st.spinner("Running the model …")
+    return st.spinner("TensorFlow is starting in its own process: about 5 seconds, once …")
+
+
+def predict(
+    sample: Sample, refs: Sequence[ModelRef], settings: Settings
+) -> tuple[Prediction | TLCoreError, ...]:
+    """Return each model's prediction for one image, by one request; an error in its place."""
     with waiting(settings):
-        return _predict(sample.sha256, ref, sample, settings)
-
-
-def explain(
-    sample: Sample, ref: ModelRef, index: int, layer: str, settings: Settings
-) -> Explanation:
-    """Return where a network looked for one class in one image."""
-    with waiting(settings):
-        return _explain(sample.sha256, ref, index, layer, sample, settings)
-
-
-def shape_path(ref: ModelRef, classes: int, settings: Settings) -> ShapePath:
-    """Return how an image becomes numbers in a network, with a head of so many classes."""
-    with waiting(settings):
-        return _shape_path(ref, classes, settings)
+        found = _predict(sample.sha256, tuple(refs), sample, settings)
+    if any(isinstance(one, TLCoreError) for one in found):
+        _predict.clear()  # an error is not kept: what is missing may come
+    return found
 
 
 @st.cache_data(show_spinner=False, max_entries=KEPT)
-def _predict(sha: str, ref: ModelRef, _sample: Sample, _settings: Settings) -> Prediction:
-    found: Prediction | TLCoreError = inference(_settings).ask("predict", _sample.path, [ref])[0]
-    if isinstance(found, TLCoreError):
-        raise found
+def _predict(
+    sha: str, refs: tuple[ModelRef, ...], _sample: Sample, _settings: Settings
+) -> tuple[Prediction | TLCoreError, ...]:
+    found: tuple[Prediction | TLCoreError, ...] = ()
+    if refs:
+        found = inference(_settings).ask("predict", _sample.path, refs)
+    return found
+
+
+def explain(
+    sample: Sample, requests: Sequence[tuple[ModelRef, int, str]], settings: Settings
+) -> tuple[Explanation | TLCoreError, ...]:
+    """Return a Grad-CAM map for each model, class index and layer ("" for the last one)."""
+    with waiting(settings):
+        found = _explain(sample.sha256, tuple(requests), sample, settings)
+    if any(isinstance(one, TLCoreError) for one in found):
+        _explain.clear()
     return found
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
 def _explain(
-    sha: str,
-    ref: ModelRef,
-    index: int,
-    layer: str,
-    _sample: Sample,
-    _settings: Settings,
-) -> Explanation:
-    found: Explanation | TLCoreError
-    [found] = inference(_settings).ask("explain", _sample.path, [(ref, index, layer)])
-    if isinstance(found, TLCoreError):
-        raise found
+    sha: str, requests: tuple[tuple[ModelRef, int, str], ...], _sample: Sample, _settings: Settings
+) -> tuple[Explanation | TLCoreError, ...]:
+    found: tuple[Explanation | TLCoreError, ...]
+    found = inference(_settings).ask("explain", _sample.path, requests)
     return found
+
+
+def predict_batch(
+    paths: Sequence[Path], refs: Sequence[ModelRef], settings: Settings
+) -> list[tuple[BriefPrediction, ...] | str]:
+    """Return the short predictions of several models for each image, or why there is none."""
+    rows: list[tuple[BriefPrediction, ...] | str]
+    rows = inference(settings).ask("predict_batch", list(paths), tuple(refs))
+    return rows
+
+
+def shape_path(ref: ModelRef, classes: int, settings: Settings) -> ShapePath:
+    """Return how an image becomes numbers in a model, with a head of so many classes."""
+    with waiting(settings):
+        return _shape_path(ref, classes, settings)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
@@ -90,44 +122,81 @@ def _shape_path(ref: ModelRef, classes: int, _settings: Settings) -> ShapePath:
     return path
 
 
-def waiting(settings: Settings) -> AbstractContextManager[None]:
-    """Say what the person waits for; the first answer of all waits for TensorFlow."""
-    if inference(settings).warm:
-        return st.spinner("Asking the network …")
-    return st.spinner("TensorFlow is starting in its own process: about 5 seconds, once …")
+def calibration_of(info: RunInfo, settings: Settings) -> Calibration | None:
+    """Return how a head's probabilities compare with its accuracy on validation images.
+
+    None where these images are no longer here.
+    """
+    return _calibration(info.ref, info, settings)
 
 
-# Asking the inference process about feature maps; pure answers are kept by content.
+@st.cache_data(show_spinner=False, max_entries=64)
+def _calibration(ref: ModelRef, _info: RunInfo, _settings: Settings) -> Calibration | None:
+    samples = draw_stratified(list_samples(_info, "val"), CALIBRATION_IMAGES, _info.config.seed)
+    classes = load_run(ref.run, _settings).classes
+    rows = predict_batch([sample.path for sample in samples], [ref], _settings)
+    pairs = [
+        (row[0].probability, classes[row[0].index] == sample.label)
+        for sample, row in zip(samples, rows, strict=True)
+        if not isinstance(row, str)
+    ]
+    if not pairs:
+        return None
+    return compute_calibration([sure for sure, _ in pairs], [right for _, right in pairs])
 
 
-ROOM = "tlcore.inference.activation_tasks"
-PAGES = 48  # drawn pages kept; up to half a megabyte each
+# Feature maps
 
 
 def activation_request(sample: Sample, ref: ModelRef) -> ActivationRequest:
+    """Return the request for an image's activations in a model."""
     return ActivationRequest(sample.path, sample.sha256, ref)
 
 
 def list_layers(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:
-    """Return every layer of a network."""
-    with waiting(settings):
-        found: tuple[LayerInfo, ...] = _places(repr(ref), ref, settings)
+    """Return every layer of a model."""
+    layers: tuple[LayerInfo, ...] = _draw("list_layers", (ref,), settings)
+    return layers
+
+
+def layer_page(
+    request: ActivationRequest,
+    layer: str,
+    view: DisplayOptions,
+    settings: Settings,
+    *,
+    following: str = "",
+) -> tuple[MapPage, ChannelDetail]:
+    """Return one page of a layer's maps, drawn, and the first channel of that page.
+
+    Args:
+        request: image and model.
+        layer: its name.
+        view: how the page is drawn.
+        settings: where models are.
+        following: the layer that is likely to be wanted next. While the person sees this one it is
+            computed and drawn.
+    """
+    ahead = (request, following, replace(view, page=0)) if following else None
+    found: tuple[MapPage, ChannelDetail]
+    found = _draw("draw_layer", (request, layer, view), settings, ahead)
     return found
 
 
-def map_page(
-    look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings, *, then: str = ""
-) -> MapPage:
-    """Return one page of a layer's maps, drawn.
+def channel(
+    request: ActivationRequest, layer: str, number: int, settings: Settings
+) -> ChannelDetail:
+    """Return one channel, large; numbered from 0."""
+    detail: ChannelDetail = _draw("inspect_channel", (request, layer, number), settings)
+    return detail
 
-    Args:
-        then: the layer whose first page is likely to be wanted next. While the person looks at
-            this one it is computed and drawn.
-    """
-    asked = (look, layer, view)
-    following = (look, then, replace(view, page=0)) if then else None
-    with waiting(settings):
-        found: MapPage = _drawn("draw_maps", repr(asked), asked, settings, following)
+
+def top_image_values(
+    paths: Sequence[Path], ref: ModelRef, layer: str, settings: Settings
+) -> tuple[Floats, tuple[str, ...]]:
+    """Return each channel's highest and mean value in some images, and names without any."""
+    found: tuple[Floats, tuple[str, ...]]
+    found = inference(settings).ask(f"{ACTIVATIONS}:measure_images", list(paths), ref, layer)
     return found
 
 
@@ -138,65 +207,61 @@ def pair_page(
     view: DisplayOptions,
     settings: Settings,
 ) -> MapPair:
-    """Return the same channels of two looks, and their difference."""
-    asked = (left, right, layer, view)
-    found: MapPair = _drawn("draw_comparison", repr(asked), asked, settings)
-    return found
-
-
-def channel(look: ActivationRequest, layer: str, number: int, settings: Settings) -> ChannelDetail:
-    """Return one channel, large; numbered from 0."""
-    asked = (look, layer, number)
-    found: ChannelDetail = _drawn("inspect_channel", repr(asked), asked, settings)
-    return found
+    """Return the same channels of two requests, and their difference."""
+    pair: MapPair = _draw("draw_comparison", (left, right, layer, view), settings)
+    return pair
 
 
 def filters(
     ref: ModelRef, layer: str, view: DisplayOptions, of: int, settings: Settings
 ) -> Filters:
     """Return the kernels of the convolution at or before a layer, drawn."""
-    asked = (ref, layer, view, of)
-    found: Filters = _drawn("draw_filters", repr(asked), asked, settings)
-    return found
+    kernels: Filters = _draw("draw_filters", (ref, layer, view, of), settings)
+    return kernels
 
 
-def layer_statistics(look: ActivationRequest, settings: Settings) -> tuple[LayerStatistics, ...]:
-    """Return every spatial layer in numbers."""
-    found: tuple[LayerStatistics, ...] = _drawn("measure_layers", repr(look), (look,), settings)
-    return found
+def layer_statistics(request: ActivationRequest, settings: Settings) -> tuple[LayerStatistics, ...]:
+    """Return every layer that has maps in numbers."""
+    statistics: tuple[LayerStatistics, ...] = _draw("measure_layers", (request,), settings)
+    return statistics
 
 
 def map_image(
-    look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
+    request: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
 ) -> bytes:
-    """Return a page as a PNG to keep. Asked when it is downloaded, and not kept."""
-    found: bytes = inference(settings).ask(f"{ROOM}:render_png", look, layer, view)
-    return found
+    """Return a page as a PNG file. Computed when it is downloaded, and not kept."""
+    png: bytes = inference(settings).ask(f"{ACTIVATIONS}:render_png", request, layer, view)
+    return png
 
 
-def map_values(look: ActivationRequest, layer: str, settings: Settings) -> bytes:
-    """Return a layer's maps as an NPZ file. Asked when it is downloaded, and not kept."""
-    found: bytes = inference(settings).ask(f"{ROOM}:export_maps", look, layer)
-    return found
+def map_values(request: ActivationRequest, layer: str, settings: Settings) -> bytes:
+    """Return a layer's maps as an NPZ file. Computed when it is downloaded, and not kept."""
+    npz: bytes = inference(settings).ask(f"{ACTIVATIONS}:export_maps", request, layer)
+    return npz
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
-def _places(key: str, _ref: ModelRef, _settings: Settings) -> Any:
-    return inference(_settings).ask(f"{ROOM}:list_layers", _ref)
+def _draw(
+    task: str,
+    arguments: tuple[Any, ...],
+    settings: Settings,
+    ahead: tuple[Any, ...] | None = None,
+) -> Any:
+    with waiting(settings):
+        return _drawn(task, repr(arguments), arguments, settings, ahead)
 
 
 @st.cache_data(show_spinner=False, max_entries=PAGES)
 def _drawn(
     task: str,
     key: str,
-    _asked: tuple[Any, ...],
+    _arguments: tuple[Any, ...],
     _settings: Settings,
-    _following: tuple[Any, ...] | None = None,
+    _ahead: tuple[Any, ...] | None,
 ) -> Any:
-    answer = inference(_settings).ask(f"{ROOM}:{task}", *_asked)
-    if _following:
-        inference(_settings).ask_ahead(f"{ROOM}:{task}", *_following)
-    return answer
+    result = inference(_settings).ask(f"{ACTIVATIONS}:{task}", *_arguments)
+    if _ahead:
+        inference(_settings).ask_ahead(f"{ACTIVATIONS}:{task}", *_ahead)
+    return result
 
 
 # A run's answers for the page: kept ones at once, others asked for with a bar to watch.

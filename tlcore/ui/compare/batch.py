@@ -1,24 +1,26 @@
-"""Predictions for many images, asked in chunks, with progress to see and a stop that works.
+"""Many images: two accuracies on one axis, disagreements with captions, tables.
 
-They are kept in the session under the content of the image and the model that answered, so that
-a relabelled image shows its present label without another question, and an exchanged image, a
-resumed run or a further head asks for just what is new.
+Predictions stay in the session under the content of the image and the model. A relabelled image
+needs no new prediction; an exchanged image, a resumed run or a further head needs only its own; a
+stop loses nothing.
 """
 
 from __future__ import annotations
 
+import html
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.datasets.sample import dataset_title
 from tlcore.evaluation.batch_table import (
     BatchHead,
     Score,
@@ -29,176 +31,331 @@ from tlcore.evaluation.batch_table import (
     count_pairs,
     fit_batch_baseline,
 )
-from tlcore.evaluation.evaluation import ImageNetBaseline, unlabelled_note
-from tlcore.evaluation.intervals import proportion_of
+from tlcore.evaluation.evaluation import unlabelled_note
+from tlcore.evaluation.intervals import Proportion, proportion_of
 from tlcore.evaluation.predictions import is_unchanged
 from tlcore.models.predictions import BriefPrediction, ModelRef
+from tlcore.percentages import percent, probability
 from tlcore.settings import Settings
 from tlcore.text import csv_cell
 from tlcore.training.provenance import Splits, find_splits, list_samples, read_classes
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
-from tlcore.ui.compare.sides import Sides
+from tlcore.ui.compare.sides import choose_sides
 from tlcore.ui.components.charts import PLAIN_CHART
-from tlcore.ui.components.dataset_picker import tiles
+from tlcore.ui.components.clickable import clickable
+from tlcore.ui.components.dataset_picker import open_dataset, select_dataset, sheet
 from tlcore.ui.format import count, duration, label, plain
-from tlcore.ui.services import inference
-from tlcore.ui.shell import boundary
+from tlcore.ui.questions import predict_batch
 from tlcore.ui.state import Choice, choose
 from tlcore.ui.theme import Colours, colours, template
 from tlcore.ui.widgets import distinct
 
-CHUNK, MOST = 32, 256  # images a question, at first and at most
-SPELL = 2.0  # s that a question should take, as fast as the last ones went: a stop waits for one
-BREATH = 0.2  # s between two chunks: the page takes clicks then
-SLOT = "_many-job"
-
-
-@dataclass(frozen=True)
-class Question:
-    """Which images, and whom to ask about them."""
-
-    what: str  # which images of the dataset
-    refs: tuple[ModelRef, ...]
-    samples: Sequence[Sample] = field(compare=False)  # as the dataset stands
+CHUNK = 32  # images a request: a stop waits for one
+ALL, TRAIN, VAL = "/all", "/train", "/val"  # no class has such a name
+SUBSETS = {ALL: "all images", TRAIN: "training split", VAL: "validation split"}
+SPLIT_OF = {TRAIN: "train", VAL: "val"}
+EXCHANGED = (
+    "{} is gone or has been exchanged since it was added to its dataset. Add it again on the "
+    "Upload page."
+)
+Models = tuple[ModelRef, ...]
+SHOWN_ERRORS = 5  # images without prediction that are named
+SHOWN_DISAGREEMENTS = 12
+CELL = 30  # px of a row of the heat map
+TABLE_KEY = "many-table"
+BASELINE_HELP = (
+    "Each ImageNet class stands for the label that it goes with most often in the training split, "
+    "a class that does not occur there for the label of its group (dogs, birds, vehicles …)."
+)
 
 
 @dataclass
-class Job:
-    """What has been predicted for one dataset's images. Lives in the session; small."""
+class Batch:
+    """The predictions for one dataset's images in this session.
+
+    ``results`` has for an image's sha256 and a model the prediction, or in words why there is none.
+    """
 
     dataset: str  # its name
-    briefs: dict[tuple[str, ModelRef], BriefPrediction] = field(
-        default_factory=dict
-    )  # by sha256 and model
-    refused: dict[str, str] = field(default_factory=dict)  # why an image has none, by sha256
-    question: Question | None = None  # that is being answered
-    stopped: Question | None = None  # that was stopped
-    seconds: float = 0.0  # spent waiting for the networks, in all
-    asked: int = 0  # images in all
+    results: dict[tuple[str, ModelRef], BriefPrediction | str] = field(default_factory=dict)
+    running: bool = False
 
-    @property
-    def chunk(self) -> int:
-        """How many images to ask next."""
-        if not self.seconds:
-            return CHUNK
-        return min(MOST, max(CHUNK, int(SPELL * self.asked / self.seconds) // CHUNK * CHUNK))
+    def missing_models(self, sample: Sample, refs: Models) -> Models:
+        """Return the models that have no result for an image yet."""
+        return tuple(ref for ref in refs if (sample.sha256, ref) not in self.results)
 
-    def missing(self, question: Question) -> list[Sample]:
-        """Return the images that some network has not been asked about yet."""
-        return [sample for sample in question.samples if self.lacking(sample, question)]
+    def missing(self, samples: Sequence[Sample], refs: Models) -> list[Sample]:
+        """Return the images that lack the result of a model."""
+        return [sample for sample in samples if self.missing_models(sample, refs)]
 
-    def lacking(self, sample: Sample, question: Question) -> tuple[ModelRef, ...]:
-        """Return the networks that have not been asked about an image yet."""
-        if sample.sha256 in self.refused:
-            return ()
-        return tuple(ref for ref in question.refs if (sample.sha256, ref) not in self.briefs)
+    def predictions(
+        self, samples: Sequence[Sample], refs: Models
+    ) -> tuple[list[tuple[Sample, tuple[BriefPrediction, ...]]], list[str]]:
+        """Return the images with the predictions of all models, and the errors of others."""
+        complete, errors = [], []
+        for sample in samples:
+            results = [self.results.get((sample.sha256, ref)) for ref in refs]
+            predictions = tuple(one for one in results if isinstance(one, BriefPrediction))
+            if len(predictions) == len(refs):
+                complete.append((sample, predictions))
+            errors += [one for one in results if isinstance(one, str)][:1]
+        return complete, errors
 
-    def answered(self, question: Question) -> list[tuple[Sample, tuple[BriefPrediction, ...]]]:
-        """Return the images that all these networks have answered, with their short answers."""
-        return [
-            (sample, tuple(self.briefs[sample.sha256, ref] for ref in question.refs))
-            for sample in question.samples
-            if all((sample.sha256, ref) in self.briefs for ref in question.refs)
-        ]
-
-
-def job_of(dataset: str) -> Job:
-    """Return what this session has asked about a dataset; of another one it is let go."""
-    job = st.session_state.get(SLOT)
-    if not isinstance(job, Job) or job.dataset != dataset:
-        job = st.session_state[SLOT] = Job(dataset)
-    return job
+    def predict_next(self, missing: Sequence[Sample], refs: Models, settings: Settings) -> None:
+        """Predict the next images: those that lack the same models as the first, decoded once."""
+        lacking = self.missing_models(missing[0], refs)
+        chunk = [s for s in missing if self.missing_models(s, refs) == lacking][:CHUNK]
+        present = [sample for sample in chunk if is_unchanged(sample)]
+        rows = predict_batch([s.path for s in present], lacking, settings) if present else []
+        row_of = dict(zip([s.sha256 for s in present], rows, strict=True))
+        for sample in chunk:
+            row = row_of.get(sample.sha256, EXCHANGED.format(sample.file))
+            for place, ref in enumerate(lacking):
+                self.results[sample.sha256, ref] = row if isinstance(row, str) else row[place]
 
 
-def start(job: Job, question: Question) -> None:
-    job.question, job.stopped = question, None
+def many_images(place: DeltaGenerator, settings: Settings) -> None:
+    """Choose images and models in ``place``, predict what is missing, and draw the results."""
+    with place:
+        first, second, left, right = st.columns([3, 3, 5, 5], vertical_alignment="bottom")
+    with first:
+        dataset = open_dataset(select_dataset(settings), settings)
+    sides = choose_sides(left, right, settings)
+    if not sides.networks:
+        return
+    network, runs = sides.networks[0], sides.runs
+    splits = find_splits(dataset, runs[0] if runs else None) if len(dataset.classes) > 1 else {}
+    with second:
+        samples = _select_samples(dataset, splits)
+    refs = (network, *(info.ref for info in runs))
+    batch = _batch_of(dataset.name)
+    if batch.missing(samples, refs):
+        _predict_missing(batch, samples, refs, settings)
+    predictions, errors = batch.predictions(samples, refs)
+    for error in errors[:SHOWN_ERRORS]:
+        st.caption(f":material/warning: {plain(error)}")
+    if not predictions:
+        return
+    train = [s for s in _unique(dataset) if splits.get(s.sha256) == "train"]
+    baseline = None
+    if not batch.missing(train, (network,)):
+        baseline = fit_batch_baseline(batch.predictions(train, (network,))[0], splits)
+    heads = [_batch_head(info, settings) for info in runs]
+    table = build_batch_table(predictions, heads, baseline, splits)
+    _draw_accuracies(table, heads)
+    disagreements, pairs, rows = st.tabs(["Disagreements", "Class by class", "Every image"])
+    with disagreements:
+        _draw_disagreements(table, dataset, settings)
+    with pairs:
+        _draw_pairs(table)
+    with rows:
+        _draw_table(table, dataset)
 
 
-def work_on(job: Job, question: Question, settings: Settings) -> None:
-    """Ask one chunk, show how far it is, and come again until all is answered."""
-    st.fragment(_work, run_every=BREATH)(job, question, settings)
+def _batch_of(dataset: str) -> Batch:
+    """Return this session's predictions for a dataset; those for another one are dropped."""
+    batch = st.session_state.get("_batch")
+    if not isinstance(batch, Batch) or batch.dataset != dataset:
+        batch = st.session_state["_batch"] = Batch(dataset)
+    return batch
 
 
-def _work(job: Job, question: Question, settings: Settings) -> None:
-    with boundary():
-        bar, stop = st.columns([5, 1], vertical_alignment="center")
-        stop.button("Stop", icon=":material/stop:", key="many-stop", on_click=_stop, args=(job,))
-        place = bar.empty()
-        _show(place, job, question)
-        if job.question and job.missing(question):
-            _ask_next(job, question, settings)
-            _show(place, job, question)
-        if not job.question or not job.missing(question):
-            job.question = None
+def _unique(dataset: Dataset) -> list[Sample]:
+    """Return the images of a dataset, of copies the first."""
+    unique = {sample.sha256: sample for sample in reversed(dataset.samples)}
+    return sorted(unique.values(), key=lambda sample: sample.file)
+
+
+def _select_samples(dataset: Dataset, splits: Splits) -> list[Sample]:
+    options = [ALL, *(SPLIT_OF if splits else ()), *dataset.classes]
+    subset = st.selectbox(
+        "Images",
+        options,
+        format_func=distinct(options, lambda name: SUBSETS.get(name) or label(name)),
+        key=f"many-what-{dataset.name}",
+    )
+    samples = _unique(dataset)
+    if subset in SPLIT_OF:
+        return [s for s in samples if splits.get(s.sha256) == SPLIT_OF[subset]]
+    return [sample for sample in samples if subset in (ALL, sample.label)]
+
+
+def _predict_missing(
+    batch: Batch, samples: Sequence[Sample], refs: Models, settings: Settings
+) -> None:
+    """Offer to predict what is missing; once started, go on until all is there or a click stops."""
+    place = st.empty()
+    missing = batch.missing(samples, refs)
+    done = len(samples) - len(missing)
+    if not batch.running:
+        words = f"Predict {count(len(missing), 'image')}"
+        if done:
+            words = f"Predict the other {len(missing):,} of {count(len(samples), 'image')}"
+        icon = ":material/play_arrow:"
+        if place.button(words, type="primary", icon=icon, key="many-start"):
+            batch.running = True
             st.rerun()
+        return
+    with place.container(horizontal=True, vertical_alignment="center"):
+        bar = st.progress(0.0)
+        st.button("Stop", icon=":material/stop:", key="many-stop", on_click=_stop, args=(batch,))
+    start, done_before = time.monotonic(), done
+    while missing:  # any click interrupts here; the next run of the page continues
+        words = f"{done:,} of {count(len(samples), 'image')}"
+        if done > done_before:
+            left = (time.monotonic() - start) * len(missing) / (done - done_before)
+            words += f" · about {duration(max(1.0, left))} left"
+        bar.progress(done / len(samples), words)
+        batch.predict_next(missing, refs, settings)
+        missing = batch.missing(samples, refs)
+        done = len(samples) - len(missing)
+    batch.running = False
+    place.empty()
 
 
-def _ask_next(job: Job, question: Question, settings: Settings) -> None:
-    """Ask about the next images; together those that the same networks have not answered."""
-    missing = job.missing(question)
-    lacking = job.lacking(missing[0], question)
-    part = [sample for sample in missing if job.lacking(sample, question) == lacking][: job.chunk]
-    here = [sample for sample in part if is_unchanged(sample)]
-    began = time.monotonic()
-    rows = _predict([s.path for s in here], lacking, settings) if here else []
-    job.seconds += time.monotonic() - began
-    job.asked += len(here)
-    for sample in set(part) - set(here):
-        job.refused[sample.sha256] = (
-            f"{sample.file}: Expected the image as it came into its dataset. Received another "
-            "one under its name, or none. Add it again on the Upload page."
+def _stop(batch: Batch) -> None:
+    batch.running = False
+
+
+def _batch_head(info: RunInfo, settings: Settings) -> BatchHead:
+    trained_on = frozenset(sample.sha256 for sample in list_samples(info, "train"))
+    return BatchHead(label_runs(list_runs(settings))[info.id], read_classes(info), trained_on)
+
+
+def _draw_accuracies(table: pd.DataFrame, heads: Sequence[BatchHead]) -> None:
+    """Draw ImageNet's accuracy and the heads' on one axis, and how often they agree."""
+    tone = colours()
+    rows: list[tuple[str, Proportion, str]] = []
+    base = compute_baseline_score(table)
+    if base.images and table["imagenet_as_label"].notna().any():
+        rows.append(("ImageNet alone, no head", _proportion(base), tone.pretrained))
+    for number, head in enumerate(heads, start=1):
+        score = compute_head_score(table, number)
+        if score.images:
+            name = "Your head" if number == 1 else f"Head {number}: {head.title}"
+            rows.append((name, _proportion(score), tone.head))
+    if rows:
+        st.markdown("**Accuracy on the validation split**", help=BASELINE_HELP)
+        figure = accuracy_figure(rows, tone, template())
+        alt = "; ".join(f"{name}: {share.text}" for name, share, _ in rows)
+        st.plotly_chart(figure, theme=None, key="many-accuracy", config=PLAIN_CHART, alt=alt)
+    for note in _accuracy_notes(table, base):
+        st.caption(note)
+
+
+def _proportion(score: Score) -> Proportion:
+    return proportion_of(score.correct, score.images)
+
+
+def _accuracy_notes(table: pd.DataFrame, base: Score) -> list[str]:
+    """Return what is not judged and why, and how often ImageNet and the head agree."""
+    notes = []
+    if table["label"].isna().all():
+        notes.append("These images have no label: there is no right answer to compare with.")
+    elif not table["imagenet_as_label"].notna().any():
+        notes.append("Predict all images to see how accurate ImageNet's classes alone are.")
+    elif base.unlabelled:
+        notes.append(f"{unlabelled_note(base.unlabelled)}.")
+    if "head" in table and base.images and not compute_head_score(table).images:
+        notes.append(
+            "Your head is not judged here: it was trained on these images, or has not learned "
+            "their classes."
         )
-    for sample, row in zip(here, rows, strict=True):
-        if isinstance(row, str):
-            job.refused[sample.sha256] = row
-        else:
-            job.briefs |= {(sample.sha256, r): b for r, b in zip(lacking, row, strict=True)}
+    both = compute_agreement(table)
+    if both.images:
+        notes.append(
+            f"Both agree on {_proportion(both).short_text} of {count(both.images, 'image')}: those "
+            "for which ImageNet's class stands for one of the head's classes."
+        )
+    return notes
 
 
-def _predict(
-    paths: Sequence[Path], refs: Sequence[ModelRef], settings: Settings
-) -> list[tuple[BriefPrediction, ...] | str]:
-    rows: list[tuple[BriefPrediction, ...] | str]
-    rows = inference(settings).ask("predict_batch", paths, refs)
-    return rows
+def accuracy_figure(
+    rows: Sequence[tuple[str, Proportion, str]], tone: Colours, style: go.layout.Template
+) -> go.Figure:
+    """Accuracies with their 95% intervals on one axis from 0 to 100%.
+
+    Args:
+        rows: name, accuracy and colour of each, the first on top.
+        tone: the theme's colours.
+        style: the theme's template.
+    """
+    figure = go.Figure(layout={"template": style})
+    for name, share, colour in rows:
+        figure.add_scatter(
+            x=[share.value],
+            y=[name],
+            error_x={"array": [share.high - share.value], "arrayminus": [share.value - share.low]},
+            mode="markers+text",
+            text=[f"<b>{percent(share.value)}</b>"],
+            textposition="top center",
+            marker={"color": colour, "size": 12},
+            hovertemplate=f"{html.escape(share.text)}<extra></extra>",
+        )
+    figure.update_xaxes(range=[0, 1.03], tickformat=".0%", dtick=0.25)
+    figure.update_yaxes(range=[len(rows) - 0.6, -0.8], automargin=True, showgrid=False)
+    figure.update_layout(height=52 * len(rows) + 44, margin={"l": 0, "r": 12, "t": 0, "b": 24})
+    return figure
 
 
-def _stop(job: Job) -> None:
-    job.question, job.stopped = None, job.question
+def _draw_disagreements(table: pd.DataFrame, dataset: Dataset, settings: Settings) -> None:
+    """Draw the images on which both are surest and differ; a click opens one."""
+    if "disagreement" not in table or not (table["disagreement"] > 0).any():
+        st.caption("No disagreement among these images.")
+        return
+    rows = table[table["disagreement"] > 0].head(SHOWN_DISAGREEMENTS)
+    by_file = {sample.file: sample for sample in dataset.samples}
+    samples = [by_file[file] for file in rows["file"]]
+    tiles = "".join(
+        _captioned_tile(place, len(samples), sample, row)
+        for place, (sample, row) in enumerate(zip(samples, rows.itertuples(), strict=True))
+    )
+    style = (
+        f"<style>.captioned i{{background-image:url({sheet(samples, settings)});"
+        f"background-size:{len(samples)}00% 100%}}</style>"
+    )
+    clickable(f'{style}<div class="captioned">{tiles}</div>', key="disagreements", on_pick=_open)
 
 
-def _show(place: st.delta_generator.DeltaGenerator, job: Job, question: Question) -> None:
-    whole, missing = len(question.samples), len(job.missing(question))
-    left = " …"
-    if job.asked and missing:
-        left = f" · about {duration(job.seconds * missing / job.asked)} left"
-    done = whole - missing
-    place.progress(done / whole, text=f"{done:,} of {count(whole, 'image')}{left}")
+def _captioned_tile(place: int, count: int, sample: Sample, row: Any) -> str:
+    offset = f"{place / max(1, count - 1):.4%}"
+    lines = [
+        ("", f"label {label(sample.label)}" if row.label else "no label"),
+        ("pretrained", f"{row.imagenet} {probability(row.imagenet_probability)}"),
+        ("head", f"{label(row.head)} {probability(row.head_probability)}"),
+    ]
+    caption = "".join(f'<small class="{kind}">{html.escape(text)}</small>' for kind, text in lines)
+    return (
+        f'<span data-pick="{sample.sha256}" title="{html.escape(sample.file, quote=True)}">'
+        f'<i style="background-position:{offset} 0"></i>{caption}</span>'
+    )
 
 
-# What ImageNet says against the labels, or against a head, as a heat map of counts.
+def _open(sha256: str) -> None:
+    """Show an image by itself."""
+    choose(Choice.IMAGE, sha256)
+    choose(Choice.CLASS_FILTER, "")
+    choose(Choice.STRIP_PAGE, "")
+    choose(Choice.COMPARE_VIEW, "one")
 
 
-CELL = 30  # px of a row
-
-
-def heat_map_view(frame: pd.DataFrame) -> None:
-    against = "head" if "head" in frame else "label"
+def _draw_pairs(table: pd.DataFrame) -> None:
+    """Draw how often each ImageNet class, or group, goes with each label."""
+    against = "head" if "head" in table else "label"
     whose = "your head's answer" if against == "head" else "the label"
-    st.markdown(f"**What ImageNet says, against {whose}**")
-    rows_of = {"imagenet": "Classes", "group": "Groups"}
-    what = st.segmented_control(
+    st.caption(f"How often ImageNet's answer (a row) goes with {whose} (a column).")
+    names = {"imagenet": "Classes", "group": "Groups"}
+    column = st.segmented_control(
         "Rows",
-        list(rows_of),
+        list(names),
         default="imagenet",
-        format_func=distinct(rows_of, rows_of.__getitem__),
+        format_func=names.__getitem__,
         label_visibility="collapsed",
         required=True,
         key="many-rows",
     )
-    rows, columns, counts = count_pairs(frame, what, against)
-    figure = heat_map(rows, columns, counts, colours(), template())
+    figure = heat_map(*count_pairs(table, column, against), colours(), template())
     st.plotly_chart(figure, theme=None, key="many-heat", config=PLAIN_CHART, alt="Heat map")
 
 
@@ -207,10 +364,10 @@ def heat_map(
     columns: list[str],
     counts: np.ndarray,
     tone: Colours,
-    look: go.layout.Template,
+    style: go.layout.Template,
 ) -> go.Figure:
-    """Counts as cells from the ground's colour to the pretrained network's, the number in each."""
-    figure = go.Figure(layout={"template": look})
+    """Counts as cells, darker for more, each with its number."""
+    figure = go.Figure(layout={"template": style})
     figure.add_heatmap(
         z=counts,
         x=[label(name) for name in columns],
@@ -229,219 +386,52 @@ def heat_map(
     return figure
 
 
-# Many images: both sides' answers to a class, a part or a whole dataset.
-
-
-ALL, TRAIN, VAL = "/all", "/train", "/val"  # no class is called so
-WORDS = {ALL: "all of it", TRAIN: "its training part", VAL: "its validation part"}
-REASONS = 5  # images that have no answer, named
-FACES = 12  # images on which the sides disagree most, shown
-ROWS_KEY = "many-table"
-
-
-def many_view(dataset: Dataset, sides: Sides, settings: Settings) -> None:
-    """Choose what to answer, answer what is not answered yet, and show what came of it."""
-    if not sides.networks:
-        return
-    run = sides.runs[0] if sides.runs else None
-    parts = find_splits(dataset, run) if len(dataset.classes) > 1 else {}
-    samples, what = _which(dataset, parts)
-    refs: tuple[ModelRef, ...] = (sides.networks[0], *(info.ref for info in sides.runs))
-    job, question = job_of(dataset.name), Question(what, refs, samples)
-    missing = job.missing(question)
-    if missing and job.question == question:
-        work_on(job, question, settings)
-        return
-    answered = job.answered(question)
-    if missing:
-        _offer(job, question, len(missing), len(samples))
-    for reason in [job.refused[s.sha256] for s in samples if s.sha256 in job.refused][:REASONS]:
-        st.caption(f":material/warning: {plain(reason)}")
-    if answered:
-        baseline = _baseline(job, dataset, refs[0], parts)
-        heads = [_head(info, settings) for info in sides.runs]
-        _results(job, build_batch_table(answered, heads, baseline, parts), heads, dataset, settings)
-
-
-def _offer(job: Job, question: Question, missing: int, whole: int) -> None:
-    """A button that answers what is missing; of a part, beside what has been answered."""
-    if job.stopped == question:
-        behind = f"Stopped after {whole - missing:,} of {count(whole, 'image')}."
-        st.info(behind, icon=":material/stop:")
-    words = f"Answer {count(missing, 'image')}"
-    if missing < whole:
-        words = f"Answer the other {missing:,} of {count(whole, 'image')}"
-    if st.button(words, type="primary", icon=":material/play_arrow:", key="many-start"):
-        start(job, question)
-        st.rerun()
-
-
-def _baseline(
-    job: Job, dataset: Dataset, imagenet: ModelRef, parts: Splits
-) -> ImageNetBaseline | None:
-    """What ImageNet's classes stand for; None until all of the training part is answered."""
-    train = [sample for sample in _once(dataset) if parts.get(sample.sha256) == "train"]
-    counted = Question(TRAIN, (imagenet,), train)
-    return None if job.missing(counted) else fit_batch_baseline(job.answered(counted), parts)
-
-
-def _head(info: RunInfo, settings: Settings) -> BatchHead:
-    learned = frozenset(sample.sha256 for sample in list_samples(info, "train"))
-    return BatchHead(label_runs(list_runs(settings))[info.id], read_classes(info), learned)
-
-
-def _once(dataset: Dataset) -> list[Sample]:
-    """Return the images of a dataset, of copies the first."""
-    once = {sample.sha256: sample for sample in reversed(dataset.samples)}
-    return sorted(once.values(), key=lambda sample: sample.file)
-
-
-def _which(dataset: Dataset, parts: Splits) -> tuple[list[Sample], str]:
-    samples = _once(dataset)
-    of_part = {TRAIN: "train", VAL: "val"}
-    options = [ALL, *(of_part if parts else ()), *dataset.classes]
-    what = st.selectbox(
-        f"Which images of “{dataset_title(dataset.name)}”",
-        options,
-        format_func=distinct(options, lambda name: WORDS.get(name) or label(name)),
-        key=f"many-what-{dataset.name}",
-    )
-    if what == ALL:
-        return samples, what
-    if what in of_part:
-        return [s for s in samples if parts.get(s.sha256) == of_part[what]], what
-    return [sample for sample in samples if sample.label == what], what
-
-
-def _results(
-    job: Job, frame: pd.DataFrame, heads: list[BatchHead], dataset: Dataset, settings: Settings
-) -> None:
-    if job.asked:
-        st.caption(
-            f"{count(job.asked, 'image')} asked about in {duration(job.seconds)}: "
-            f"{duration(job.seconds / job.asked)} each."
-        )
-    _figures(frame)
-    _further(frame, heads)
-    _faces(frame, dataset, settings)
-    heat_map_view(frame)
-    _table(frame, dataset)
-
-
-def _figures(frame: pd.DataFrame) -> None:
-    """The baseline beside the head, each with its doubt, and how often they agree."""
-    base, head = compute_baseline_score(frame), compute_head_score(frame)
-    left, middle, right = st.columns(3, gap="medium")
-    with left:
-        if base.images and frame["imagenet_as_label"].notna().any():
-            _score(
-                ":blue[●] ImageNet alone, no head",
-                base,
-                "Each ImageNet class stands for the label it most often goes with in the training "
-                "part, a class not met there for the label of its group (dogs, birds, vehicles "
-                "…); judged on the validation part.",
-            )
-            if base.unlabelled:
-                st.caption(f"{unlabelled_note(base.unlabelled)}.")
-        elif frame["label"].isna().all():
-            st.caption("These images have no label: nobody can know which answers are right.")
-        else:
-            st.caption("Answer all of the dataset to see how far ImageNet's classes alone come.")
-    with middle:
-        if head.images:
-            _score(":orange[●] Your own head", head)
-        elif "head" in frame and base.images:
-            st.caption(
-                "Your own head is not judged here: it has learned from these images, or does "
-                "not know their classes."
-            )
-    with right:
-        both = compute_agreement(frame)
-        if both.images:
-            st.metric("They agree on", proportion_of(both.correct, both.images).short_text)
-            st.caption(
-                f"of {both.images:,} of {count(len(frame), 'image')}: those for which ImageNet's "
-                "class stands for one of the head's classes"
-            )
-
-
-def _score(title: str, score: Score, words: str = "") -> None:
-    st.metric(title, proportion_of(score.correct, score.images).short_text, help=words or None)
-    st.caption(
-        f"of {count(score.images, 'labelled image')} of the validation part that it has not "
-        "learned from"
-    )
-
-
-def _further(frame: pd.DataFrame, heads: list[BatchHead]) -> None:
-    """The other heads' accuracies, where there are several."""
-    for number, head in enumerate(heads[1:], start=2):
-        score = compute_head_score(frame, number)
-        if score.images:
-            st.caption(
-                f":orange[●] Head {number}, {plain(head.title)}: "
-                f"{proportion_of(score.correct, score.images).text} of the validation part"
-            )
-
-
-def _faces(frame: pd.DataFrame, dataset: Dataset, settings: Settings) -> None:
-    """The images on which the two are surest and say different things."""
-    if "disagreement" not in frame:
-        return
-    worst = frame[frame["disagreement"] > 0].head(FACES)
-    if worst.empty:
-        return
-    by_file = {sample.file: sample for sample in dataset.samples}
-    st.markdown("**Where they disagree most**")
-    samples = [by_file[name] for name in worst["file"]]
-    st.html(tiles("disagree", samples, settings, side=88, rows=2))
-
-
-def _table(frame: pd.DataFrame, dataset: Dataset) -> None:
+def _draw_table(table: pd.DataFrame, dataset: Dataset) -> None:
+    """Draw one row an image; a selected row opens its image."""
     name = dataset.name
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("**Every image**")
-        csv = frame.map(csv_cell).to_csv(index=False).encode()
-        rows = frame.to_json(orient="records", indent=1).encode()
+        st.caption("Select a row to open its image.")
+        csv = table.map(csv_cell).to_csv(index=False).encode()
+        records = table.to_json(orient="records", indent=1).encode()
         icon = ":material/download:"
-        st.download_button("CSV", csv, f"{name} answers.csv", "text/csv", icon=icon)
-        st.download_button("JSON", rows, f"{name} answers.json", "application/json", icon=icon)
-    shares = {
-        column: st.column_config.ProgressColumn(title, format="percent", min_value=0, max_value=1)
-        for column, title in (
-            ("imagenet_probability", "ImageNet's share"),
-            ("head_probability", "Head's share"),
-            ("disagreement", "Disagreement"),
+        st.download_button("CSV", csv, f"{name} predictions.csv", "text/csv", icon=icon)
+        st.download_button(
+            "JSON", records, f"{name} predictions.json", "application/json", icon=icon
         )
-    }
-    order = ("file", "label", "imagenet", "imagenet_probability", "head", "head_probability",
-             "head_correct", "agree", "disagreement", "group", "split")  # fmt: skip
-    further = [name for name in map(str, frame) if name.startswith("head ")]
-    further = [name for name in further if "learned" not in name]
-    st.caption("Choose a row, and its image is shown above.")
-
-    def open_image() -> None:
-        for place in st.session_state[ROWS_KEY].selection.rows:
-            choose(Choice.IMAGE, by_file[frame["file"].iloc[place]])
-
     by_file = {sample.file: sample.sha256 for sample in dataset.samples}
+
+    def open_row() -> None:
+        for place in st.session_state[TABLE_KEY].selection.rows:
+            _open(by_file[table["file"].iloc[place]])
+
+    more = [column for column in map(str, table) if column.startswith("head ")]
+    more = [column for column in more if "learned" not in column]
     st.dataframe(
-        frame,
-        key=ROWS_KEY,
-        on_select=open_image,
+        table,
+        key=TABLE_KEY,
+        on_select=open_row,
         selection_mode="single-row",
         hide_index=True,
         height=420,
-        column_order=[*(column for column in order if column in frame), *further],
-        column_config={
-            "file": "Image",
-            "label": "Label",
-            "imagenet": "ImageNet says",
-            "head": "Your head says",
-            "head_correct": "Right",
-            "agree": "Agree",
-            "group": "Group",
-            "split": "Split",
-            **shares,
-        },
+        column_order=[*(column for column in COLUMNS if column in table), *more],
+        column_config=COLUMNS,
     )
+
+
+def _share_column(title: str) -> ColumnConfig:
+    return st.column_config.ProgressColumn(title, format="percent", min_value=0, max_value=1)
+
+
+COLUMNS: dict[str, str | ColumnConfig] = {
+    "file": "Image",
+    "label": "Label",
+    "imagenet": "ImageNet",
+    "imagenet_probability": _share_column("Probability (ImageNet)"),
+    "head": "Your head",
+    "head_probability": _share_column("Probability (head)"),
+    "head_correct": "Right",
+    "agree": "Agree",
+    "disagreement": _share_column("Disagreement"),
+    "group": "Group",
+    "split": "Split",
+}

@@ -1,138 +1,147 @@
-"""Why: where each side looked for a class, both maps over the same image."""
+"""Grad-CAM: which places of the image speak for a class, one map for each model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import streamlit as st
 from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import Sample
-from tlcore.models.predictions import Explanation, ModelRef, Prediction, overlay
+from tlcore.errors import TLCoreError
+from tlcore.models.predictions import RAMP, Explanation, ModelRef, Prediction, overlay
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.text import whole_number
-from tlcore.training.run import RunInfo
 from tlcore.ui.components.framing import square
-from tlcore.ui.components.run_picker import further_title
 from tlcore.ui.format import duration, label, plain
-from tlcore.ui.questions import explain, list_layers, predict
+from tlcore.ui.questions import explain, list_layers
+from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.state import Choice
 from tlcore.ui.widgets import select
 
-SIDE = 448  # px of the image under the map
+SIDE = 260  # px of a map on the page
+SHARPNESS = 2  # pixels drawn for each of them
 BEST = "best"
+OPACITY = "gradcam-opacity"  # key of the slider
 DEFAULT_OPACITY = 60  # %
 LAST = "the last one before pooling"
+HELP = (
+    "Grad-CAM weights the maps of a layer with the gradient of the class's logit. Yellow places "
+    "speak most for the class, uncoloured ones not at all."
+)
 
 
-@dataclass(frozen=True)
-class Look:
-    """How the maps are drawn."""
+def draw_maps(
+    sample: Sample,
+    predictions: Mapping[ModelRef, Prediction],
+    legend: DeltaGenerator,
+    places: Mapping[ModelRef, DeltaGenerator],
+    settings: Settings,
+) -> None:
+    """Draw one map for each model, all by one request, and one legend with what is adjustable.
 
-    opacity: float  # 0…1
+    Args:
+        sample: the image.
+        predictions: of the models whose maps are drawn.
+        legend: where legend, opacity and, folded, class and layers are drawn.
+        places: where each model's map is drawn.
+        settings: where models are.
+    """
+    with legend, boundary():
+        _draw_legend()
+        requests = _select_requests(predictions, settings)
+        explanations = explain(sample, requests, settings)
+        for (ref, _, _), explanation in zip(requests, explanations, strict=True):
+            with places[ref]:
+                if isinstance(explanation, TLCoreError):
+                    show_error(explanation)
+                else:
+                    _draw_map(sample, explanation, settings)
 
 
-def look_options() -> Look:
-    """The slider for both maps."""
-    opacity = st.slider(
-        "Colour over the image",
-        0,
-        100,
-        DEFAULT_OPACITY,
-        format="%d%%",
-        key="why-opacity",
-        help="Grad-CAM: yellow places spoke most for the class, uncoloured ones not at all.",
+def _draw_legend() -> None:
+    st.markdown("**What speaks for the answer**", help=HELP)
+    colours = ",".join(f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in RAMP)
+    st.html(
+        f'<div class="scale"><span>little</span><i style="background:linear-gradient(to right,'
+        f'{colours})"></i><span>most</span></div>'
     )
-    return Look(opacity / 100)
+    st.slider("Opacity of the map", 0, 100, DEFAULT_OPACITY, format="%d%%", key=OPACITY)
 
 
-def why_networks(
-    sample: Sample, refs: list[ModelRef], look: Look, settings: Settings
-) -> list[Prediction]:
-    """Draw each pretrained network's map for the chosen ImageNet class."""
-    answers = []
-    for place, ref in enumerate(refs):
-        answer = predict(sample, ref, settings)
-        if not place:
-            chosen = _class("Its reason for", answer, Choice.CLASS)
-        else:
-            st.markdown(f"**{ref.backbone}**")
-        index = _index(chosen, answer)
-        _draw(sample, ref, index, f"why-net-{place}", look, settings)
-        answers.append(answer)
-    return answers
+def _select_requests(
+    predictions: Mapping[ModelRef, Prediction], settings: Settings
+) -> list[tuple[ModelRef, int, str]]:
+    """Choose a class for ImageNet and one for heads, and each model's layer."""
+    choices: dict[bool, str] = {}  # by whether the model is a head
+    requests = []
+    with st.popover("Class and layer", icon=":material/tune:", type="tertiary"):
+        for ref, prediction in predictions.items():
+            is_head = bool(ref.run)
+            if is_head not in choices:
+                choices[is_head] = _select_class(is_head, prediction)
+            index = class_index(choices[is_head], prediction)
+            requests.append((ref, index, _select_layer(ref, settings)))
+    return requests
 
 
-def why_heads(sample: Sample, runs: list[RunInfo], look: Look, settings: Settings) -> None:
-    """Draw each head's map for the chosen class of its own."""
-    for place, info in enumerate(runs):
-        ref = info.ref
-        answer = predict(sample, ref, settings)
-        if not place:
-            chosen = _class("Its reason for", answer, Choice.HEAD_CLASS)
-        else:
-            further_title(info, sample, settings)
-        _draw(sample, ref, _index(chosen, answer), f"why-head-{place}", look, settings)
-
-
-def _class(title: str, answer: Prediction, choice: Choice) -> str:
-    ranking = answer.ranking()
+def _select_class(is_head: bool, prediction: Prediction) -> str:
+    ranking = prediction.ranking()
     names = {str(row.index): label(row.label) for row in ranking}
     shares = {str(row.index): probability(row.probability) for row in ranking}
-    best = label(ranking[0].label)
     return select(
-        title,
+        "Class of your head" if is_head else "Class of ImageNet",
         [BEST, *names],
-        choice,
+        Choice.HEAD_CLASS if is_head else Choice.CLASS,
         words=lambda key: (
-            f"its first choice: {best}" if key == BEST else f"{names[key]} · {shares[key]}"
+            f"the most probable: {label(ranking[0].label)}"
+            if key == BEST
+            else f"{names[key]} · {shares[key]}"
         ),
     )
 
 
-def _index(chosen: str, answer: Prediction) -> int:
-    index = whole_number(chosen)
-    if index is not None and index < len(answer.labels):
+def _select_layer(ref: ModelRef, settings: Settings) -> str:
+    names = [info.layer.name for info in list_layers(ref, settings) if info.layer.spatial]
+    layer = st.selectbox(
+        "Layer of your head's backbone" if ref.run else f"Layer of {ref.backbone}",
+        [LAST, *reversed(names)],
+        key=f"gradcam-layer-{ref.run or ref.backbone}",
+        help="Late layers show what a thing is, early ones where its edges are.",
+    )
+    return "" if layer == LAST else layer
+
+
+def class_index(choice: str, prediction: Prediction) -> int:
+    """Return the class that a choice names; the most probable one where it names none."""
+    index = whole_number(choice)
+    if index is not None and index < len(prediction.labels):
         return index
-    return answer.ranking(1)[0].index
+    return prediction.ranking(1)[0].index
 
 
-def _draw(
-    sample: Sample, ref: ModelRef, index: int, key: str, look: Look, settings: Settings
-) -> None:
-    layer = _layer(ref, key, settings)
-    found = explain(sample, ref, index, layer, settings)
-    image = Image.fromarray(
-        overlay(np.asarray(square(sample, SIDE, found.fit, settings)), found.heat, look.opacity)
+def _draw_map(sample: Sample, explanation: Explanation, settings: Settings) -> None:
+    """Draw one map over the image, and name the class that it explains."""
+    opacity = int(st.session_state.get(OPACITY, DEFAULT_OPACITY)) / 100
+    pixels = np.asarray(square(sample, SIDE * SHARPNESS, explanation.fit, settings))
+    name = label(explanation.label)
+    st.image(
+        Image.fromarray(overlay(pixels, explanation.heat, opacity)),
+        width=SIDE,
+        alt=f"What speaks for {name}",
     )
-    side = "orange" if found.source == "run" else "blue"
-    what = label(found.label)
-    st.image(image, width="stretch", alt=f"Where the network looked for {what}")
-    st.markdown(f":{side}[●] **{plain(what)}**, {probability(found.probability)}")
-    st.caption(_words(found))
-
-
-def _layer(ref: ModelRef, key: str, settings: Settings) -> str:
-    """The layer that is looked at, folded away; "" for the last one."""
-    with st.popover("Layer", icon=":material/layers:", type="tertiary"):
-        names = [place.layer.name for place in list_layers(ref, settings) if place.layer.spatial]
-        picked = st.selectbox(
-            "Look at the maps of",
-            [LAST, *reversed(names)],
-            key=f"{key}-layer",
-            help="Later layers know what a thing is, earlier ones where its edges are.",
-        )
-    return "" if picked == LAST else picked
-
-
-def _words(found: Explanation) -> str:
-    height, width = found.cam.shape
-    if not found.cam.max() > 0:
-        return "Nothing in the image speaks for this class in this layer."
-    note = f" {found.note[:1].upper()}{found.note[1:]}." if found.note else ""
-    return (
-        f"Grad-CAM of {height} × {width} places in `{found.layer}`, in "
-        f"{duration(found.seconds)}.{note}"
+    st.caption(
+        f"**{plain(name)}**, {probability(explanation.probability)} · {map_text(explanation)}",
+        help=f"Computed in {duration(explanation.seconds)}.",
     )
+
+
+def map_text(explanation: Explanation) -> str:
+    """Return where a map comes from."""
+    height, width = explanation.cam.shape
+    if not explanation.cam.max() > 0:
+        return f"nothing speaks for this class in `{explanation.layer}`"
+    return f"Grad-CAM of {height} × {width} places in `{explanation.layer}`"

@@ -1,13 +1,14 @@
-"""Whom to ask: ImageNet's networks on the left, heads of one's own on the right."""
+"""Which models are compared: pretrained networks on the left, heads on the right."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from tlcore.datasets.geometry import FITS
 from tlcore.errors import WeightsMissing
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.predictions import ModelRef
@@ -15,113 +16,129 @@ from tlcore.models.weights import find, ready, with_weights
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
-from tlcore.ui.compare.answers import side_title
+from tlcore.ui.compare.answers import TOP_CLASSES
 from tlcore.ui.components.damaged import show_damaged_head
-from tlcore.ui.components.model_picker import pretrained, select_backbone, view_options
+from tlcore.ui.components.model_picker import pretrained, select_backbone, select_size
 from tlcore.ui.components.run_picker import select_head, trained_heads
 from tlcore.ui.components.weights import offer_weights
+from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen
-from tlcore.ui.widgets import distinct, select
+from tlcore.ui.widgets import current, distinct, select, slide
 
 NONE = "none"
-MOST_RUNS = 3  # further heads beside the first
-VIEWS = {
-    "answers": ":material/bar_chart: Answers",
-    "why": ":material/center_focus_strong: Why",
-    "many": ":material/photo_library: Many images",
-}
+MOST_HEADS = 3  # beside the first
+MOST_CLASSES = 1000  # bars
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Everyone who is asked."""
+    """The models that are compared."""
 
-    row: Backbone
-    size: int  # of the first network's input, pixels
-    fit: str
-    networks: tuple[ModelRef, ...]  # none where weights are missing, which has been shown
+    size: int  # of the first backbone's input, pixels
+    networks: tuple[ModelRef, ...]  # none where weights are missing, which is shown
     runs: tuple[RunInfo, ...]  # the chosen one first
 
 
-def left_side(
-    options: Any, more: Any, settings: Settings
-) -> tuple[Backbone, int, str, list[ModelRef]]:
-    """Choose the backbone, in ``options`` its size and geometry, in ``more`` a second one."""
-    side_title("ImageNet's network", "pretrained", "1000 classes")
-    row = select_backbone(settings)
-    with options:
-        size, how = view_options(row, top=True, bars=True)
-    with more:
-        second = _second(row, settings)
-    first = _with_top(row, size, how, settings)
-    found = [] if first is None else [first]
+def choose_sides(left: DeltaGenerator, right: DeltaGenerator, settings: Settings) -> Sides:
+    """Choose the models in two columns; an error in one leaves the other."""
+    networks: list[ModelRef] = []
+    runs: list[RunInfo] = []
+    size = 0
+    with left, boundary():
+        size, networks = choose_networks(settings)
+    with right, boundary():
+        runs = choose_heads(settings)
+    return Sides(size, tuple(networks), tuple(runs))
+
+
+def choose_networks(settings: Settings) -> tuple[int, list[ModelRef]]:
+    """Choose the backbone; its size, a second one and the number of bars are folded."""
+    with _row("side-left"):
+        st.html("<p class='side pretrained'>ImageNet's</p>", width="content")
+        row = select_backbone(settings)
+        fit = current(Choice.FIT, list(FITS))
+        with _options("left-options"):
+            size = select_size(row, top=True)
+            second = _second_backbone(row, settings)
+            slide("Classes shown", 1, MOST_CLASSES, Choice.TOP_CLASSES, TOP_CLASSES)
+    networks = []
+    first = _with_top(row, size, fit, settings)
+    if first is not None:
+        networks.append(first)
     if second is not None:
-        found.append(with_weights(ModelRef(second.name, second.size, how), settings))
-    return row, size, how, found
+        networks.append(with_weights(ModelRef(second.name, second.size, fit), settings))
+    return size, networks
 
 
-def right_side(more: Any, settings: Settings) -> list[RunInfo]:
-    """Choose the head, and in ``more`` further ones."""
-    side_title("Your own head", "head")
-    first = None if show_damaged_head(settings) else select_head(settings)
+def choose_heads(settings: Settings) -> list[RunInfo]:
+    """Choose the head; further ones are folded."""
+    row = _row("side-right")
+    with row:
+        st.html('<p class="side head">Yours</p>', width="content")
+        first = None if show_damaged_head(settings) else select_head(settings)
     if first is None:
         return []
     others = trained_heads(settings)
     del others[first.id]
-    with more:
-        return [first, *_also(others, settings)]
+    if not others:
+        return [first]
+    with row, _options("right-options"):
+        return [first, *_further_heads(others, settings)]
 
 
-def _with_top(row: Backbone, size: int, how: str, settings: Settings) -> ModelRef | None:
-    ref = pretrained(row, size, how, settings)
-    if ref is not None and not ref.top:  # its body is here, its 1000 classes are not
-        try:
-            find(row, size, settings, top=True)
-        except WeightsMissing as missing:
-            offer_weights(row, missing, settings)
-        return None
-    return ref
+def _row(key: str) -> DeltaGenerator:
+    return st.container(
+        horizontal=True, vertical_alignment="center", gap="small", wrap=False, key=key
+    )
 
 
-def _second(first: Backbone, settings: Settings) -> Backbone | None:
-    """A second network among those whose weights are here."""
+def _options(key: str) -> DeltaGenerator:
+    return st.popover("Options", icon=":material/tune:", type="tertiary", key=key)
+
+
+def _with_top(row: Backbone, size: int, fit: str, settings: Settings) -> ModelRef | None:
+    """Return the model with ImageNet's classes; None where a message says what is missing."""
+    ref = pretrained(row, size, fit, settings)
+    if ref is None or ref.top:
+        return ref
+    try:  # the backbone is here, its 1000 classes are not
+        find(row, size, settings, top=True)
+    except WeightsMissing as missing:
+        offer_weights(row, missing, settings)
+    return None
+
+
+def _second_backbone(first: Backbone, settings: Settings) -> Backbone | None:
+    """Choose a second backbone among those whose weights are here."""
     names = [row.backbone.name for row in ready(settings) if row.top]
     names = [name for name in names if name != first.name]
     if not names:
         return None
     if chosen(Choice.SECOND_BACKBONE) not in names:
         choose(Choice.SECOND_BACKBONE, NONE)
-    with st.popover("A second network", icon=":material/add:", type="tertiary"):
-        name = select(
-            "Second backbone",
-            [NONE, *names],
-            Choice.SECOND_BACKBONE,
-            words=lambda name: "no other" if name == NONE else name,
-            help="Its answer stands under the first one's, at its own default size.",
-        )
+    name = select(
+        "Second backbone",
+        [NONE, *names],
+        Choice.SECOND_BACKBONE,
+        words=lambda name: "none" if name == NONE else name,
+        help="Its prediction stands below the first one's, at its own default size.",
+    )
     return BACKBONES[name] if name != NONE else None
 
 
-def _also(others: Mapping[str, RunInfo], settings: Settings) -> list[RunInfo]:
-    """Further heads, whose ids the address holds with commas between them."""
-    if not others:
-        return []
+def _further_heads(others: Mapping[str, RunInfo], settings: Settings) -> list[RunInfo]:
+    """Choose further heads; the address holds their ids with commas between them."""
     labels = label_runs(list_runs(settings))
-    wanted = [run for run in chosen(Choice.MORE_HEADS).split(",") if run in others][:MOST_RUNS]
-    key = "select-more_heads"
-    st.session_state[key] = wanted
-
-    def take_over() -> None:
-        choose(Choice.MORE_HEADS, ",".join(st.session_state[key]))
-
-    with st.popover("Further heads", icon=":material/add:", type="tertiary"):
-        st.multiselect(
-            "Beside the first",
-            list(others),
-            key=key,
-            format_func=distinct(others, labels.__getitem__),
-            max_selections=MOST_RUNS,
-            on_change=take_over,
-        )
-    choose(Choice.MORE_HEADS, ",".join(wanted))
-    return [others[run] for run in wanted]
+    runs = [run for run in chosen(Choice.MORE_HEADS).split(",") if run in others][:MOST_HEADS]
+    key = "select-more-heads"
+    st.session_state[key] = runs
+    st.multiselect(
+        "Further heads",
+        list(others),
+        key=key,
+        format_func=distinct(others, labels.__getitem__),
+        max_selections=MOST_HEADS,
+        on_change=lambda: choose(Choice.MORE_HEADS, ",".join(st.session_state[key])),
+    )
+    choose(Choice.MORE_HEADS, ",".join(runs))
+    return [others[run] for run in runs]

@@ -14,11 +14,9 @@ from tlcore.training.store import load_run_info
 from tlcore.ui.components.framing import fit_help, fit_title
 from tlcore.ui.components.weights import offer_weights, random_badge
 from tlcore.ui.state import Choice, choose, chosen, flag
-from tlcore.ui.widgets import segments, select, slide
+from tlcore.ui.widgets import segments, select
 
 SIZES = (96, 128, 160, 192, 224, 299)  # px, offered where the network allows them
-TOP = 5  # bars shown until told otherwise
-MOST = 1000
 
 
 def select_backbone(settings: Settings) -> Backbone:
@@ -36,24 +34,27 @@ def select_backbone(settings: Settings) -> Backbone:
     return BACKBONES[name]
 
 
-def view_options(row: Backbone, *, top: bool, bars: bool) -> tuple[int, str]:
-    """Let the person change size and geometry, folded away; return both."""
-    with st.popover("Size and fit", icon=":material/tune:", width="stretch"):
-        sizes = [str(size) for size in sizes_of(row, top=top)]
-        if chosen(Choice.SIZE) not in sizes:
-            choose(Choice.SIZE, row.size)
-        size = select(
-            "Input size",
-            sizes,
-            Choice.SIZE,
-            words=lambda size: f"{size} × {size}{' (default)' if int(size) == row.size else ''}",
-            help=f"Side of the square that {row.name} looks at. Preprocessing: {MODES[row.mode]}.",
-        )
+def select_size(row: Backbone, *, top: bool) -> int:
+    """Choose the size of the backbone's input, pixels."""
+    sizes = [str(size) for size in sizes_of(row, top=top)]
+    if chosen(Choice.SIZE) not in sizes:
+        choose(Choice.SIZE, row.size)
+    size = select(
+        "Input size",
+        sizes,
+        Choice.SIZE,
+        words=lambda size: f"{size} × {size}{' (default)' if int(size) == row.size else ''}",
+        help=f"Side of the square input of {row.name}. Preprocessing: {MODES[row.mode]}.",
+    )
+    return int(size)
+
+
+def select_size_and_fit(row: Backbone, *, top: bool) -> tuple[int, str]:
+    """Choose size and geometry, folded; return both."""
+    with st.popover("Size and fit", icon=":material/tune:"):
+        size = select_size(row, top=top)
         st.caption("How the image becomes a square", help=fit_help())
-        how = segments("Fit", list(FITS), Choice.FIT, words=fit_title)
-        if bars:
-            slide("Classes shown", 1, MOST, Choice.TOP_CLASSES, TOP)
-    return int(size), how
+        return size, segments("Fit", list(FITS), Choice.FIT, words=fit_title)
 
 
 def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> ModelRef | None:

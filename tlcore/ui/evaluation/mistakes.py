@@ -13,18 +13,18 @@ from tlcore.evaluation.corrections import load_run_dataset
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.metrics import list_cell
 from tlcore.evaluation.predictions import SplitPredictions, imagenet_ref
-from tlcore.models.predictions import ModelRef
+from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
-from tlcore.ui.compare.gradcam import look_options, why_heads, why_networks
+from tlcore.ui.compare.gradcam import draw_maps
 from tlcore.ui.components.clickable import clickable
 from tlcore.ui.components.framing import square
 from tlcore.ui.components.image_grid import Told, faces
 from tlcore.ui.evaluation.corrections import now, repair
 from tlcore.ui.evaluation.metrics import MOST, choose_part, matrix_html
 from tlcore.ui.format import count, label, plain
-from tlcore.ui.questions import evaluate_run
+from tlcore.ui.questions import evaluate_run, predict
 from tlcore.ui.widgets import distinct
 
 
@@ -82,18 +82,19 @@ def large(run: Run, sample: Sample, told: str, settings: Settings) -> None:
 
 
 def _both(run: Run, sample: Sample, settings: Settings) -> None:
-    look = look_options()
-    left, right = st.columns(2, gap="large")
+    """Draw where ImageNet's network and this head find their answer to one image."""
     ref: ModelRef | None = imagenet_ref(run.info.config, settings)
-    with left:
-        st.html('<p class="side pretrained">ImageNet</p>')
-        if ref is None:
-            st.caption("ImageNet's weights with the 1000 classes are not here.")
-        else:
-            why_networks(sample, [ref], look, settings)
-    with right:
-        st.html('<p class="side head">This head</p>')
-        why_heads(sample, [run.info], look, settings)
+    refs = [run.info.ref] if ref is None else [ref, run.info.ref]
+    legend = st.container()
+    left, right = st.columns(2, gap="large")
+    left.html('<p class="side pretrained">ImageNet</p>')
+    right.html('<p class="side head">This head</p>')
+    if ref is None:
+        left.caption("ImageNet's weights with the 1000 classes are not here.")
+    predictions = dict(zip(refs, predict(sample, refs, settings), strict=True))
+    predicted = {ref: one for ref, one in predictions.items() if isinstance(one, Prediction)}
+    places = {ref: right if ref.run else left for ref in refs}
+    draw_maps(sample, predicted, legend, places, settings)
 
 
 # From a cell of the confusion matrix to its images, worst first, and to their repair.

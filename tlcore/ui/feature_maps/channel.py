@@ -1,58 +1,91 @@
-"""One channel, large: on its image, in a histogram, and what of a dataset excites it most."""
+"""One channel: large over the image, its values, and the images that activate it most."""
 
 from __future__ import annotations
 
 import math
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from tlcore.activations.values import ActivationRequest, ChannelDetail
-from tlcore.datasets.dataset import Sample
+from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.sample import dataset_title
 from tlcore.inference.top_images import Best, TopImages, find_top_images
-from tlcore.models.predictions import Layer, ModelRef
+from tlcore.models.predictions import Layer
 from tlcore.percentages import percent
 from tlcore.settings import Settings
+from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.components.dataset_picker import open_dataset, tiles
 from tlcore.ui.components.framing import network_view
 from tlcore.ui.components.model_picker import view_of
-from tlcore.ui.feature_maps.depth import histogram
-from tlcore.ui.feature_maps.tiles import COARSE, uri
+from tlcore.ui.feature_maps.tiles import OverlayView, legend_html, overlay_html
 from tlcore.ui.format import count, plain, signed
-from tlcore.ui.questions import ROOM, channel
-from tlcore.ui.services import inference
-from tlcore.ui.shell import boundary
-from tlcore.ui.state import Choice, choose, chosen, chosen_number
+from tlcore.ui.questions import top_image_values
+from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.theme import colours, template
 
+OPACITY = "opacity"  # key of the slider
+DEFAULT_OPACITY = 60  # %
+HEIGHT = 230  # px of the histogram
 
-def channel_view(sample: Sample, look: ActivationRequest, layer: Layer, settings: Settings) -> None:
-    """Show the chosen channel of a layer."""
-    channels = layer.output_shape[-1] or 1
-    number = min(max(chosen_number(Choice.CHANNEL, 1), 1), channels)
-    large, side = st.columns([5, 7], gap="large")
-    with side:
-        number = _number(number, channels)
-        opacity = st.slider("Opacity of the map", 0, 100, 60, format="%d%%", key="opacity") / 100
-    found = channel(look, layer.name, number - 1, settings)
-    with large:
-        st.html(_over(found, look, sample, opacity, settings))
-        st.caption(_seen(found))
-    with side:
+
+def channel_panel(
+    sample: Sample,
+    request: ActivationRequest,
+    layer: Layer,
+    detail: ChannelDetail,
+    settings: Settings,
+) -> None:
+    """Draw a channel over the image, with its legend and receptive field."""
+    size, fit = view_of(request.ref, settings)
+    opacity = int(st.session_state.get(OPACITY, DEFAULT_OPACITY)) / 100
+    image = network_view(sample, size, fit, settings)
+    st.markdown(f"**Channel {detail.channel + 1}** of {layer.output_shape[-1]}")
+    st.html(
+        overlay_html(detail, OverlayView(image, size, opacity))
+        + legend_html(detail.low, detail.high)
+    )
+    left, top, right, bottom = detail.box
+    st.caption(
+        receptive_field_sentence(detail),
+        help=f"Within the image: {left}–{right} across, {top}–{bottom} down, in pixels.",
+    )
+
+
+def receptive_field_sentence(detail: ChannelDetail) -> str:
+    """Return where a channel is strongest, and what that value sees of the image."""
+    row, column = detail.strongest
+    first = f" (first of {detail.equal} equal places)" if detail.equal > 1 else ""
+    sees = f"{detail.field.width:.0f} × {detail.field.height:.0f} pixels, framed here"
+    if math.isinf(detail.field.width):
+        sees = "the whole image"
+    return f"Strongest at row {row + 1}, column {column + 1}{first}: that value sees {sees}."
+
+
+def channel_tab(
+    request: ActivationRequest, layer: Layer, detail: ChannelDetail, settings: Settings
+) -> None:
+    """Draw a channel's number, values and histogram, and the images that activate it most."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        number, slider = st.columns([2, 3], gap="medium", vertical_alignment="bottom")
+        with number:
+            _number_input(detail.channel + 1, layer.output_shape[-1] or 1)
+        slider.slider("Opacity over the image", 0, 100, DEFAULT_OPACITY, format="%d%%", key=OPACITY)
         st.caption(
-            f"Values from {signed(found.low)} to {signed(found.high)}, mean {signed(found.mean)}; "
-            f"{percent(found.zeros)} are exactly 0."
+            f"Values from {signed(detail.low)} to {signed(detail.high)}, mean "
+            f"{signed(detail.mean)}; {percent(detail.zeros)} are exactly 0."
         )
-        st.plotly_chart(
-            histogram(found, colours(), template()), theme=None, config={"displayModeBar": False}
-        )
-        _exciting(look.ref, layer.name, number - 1, settings)
+        colour = colours().head if request.ref.run else colours().pretrained
+        figure = histogram(detail, colour, template())
+        st.plotly_chart(figure, theme=None, config=PLAIN_CHART, alt="Histogram of the values")
+    with right:
+        _top_images(request, layer.name, detail.channel, settings)
 
 
-def _number(number: int, channels: int) -> int:
+def _number_input(number: int, channels: int) -> None:
     key = "channel-number"
-    if st.session_state.get(key) != number:
-        st.session_state[key] = number
+    st.session_state[key] = number
     st.number_input(
         f"Channel (of {channels})",
         1,
@@ -60,103 +93,81 @@ def _number(number: int, channels: int) -> int:
         key=key,
         on_change=lambda: choose(Choice.CHANNEL, st.session_state[key]),
     )
-    return number
 
 
-def _over(
-    found: ChannelDetail,
-    look: ActivationRequest,
-    sample: Sample,
-    opacity: float,
-    settings: Settings,
-) -> str:
-    """The map over the image, with a frame around what its strongest value sees."""
-    size, fit = view_of(look.ref, settings)
-    image = uri(network_view(sample, size, fit, settings))
-    left, top, right, bottom = found.box
-    coarse = "coarse" if found.field.step_across * COARSE > size else ""
-    return (
-        f'<div class="over"><img src="{image}" alt="">'
-        f'<img class="{coarse}" src="{uri(found.png)}" alt="Channel {found.channel + 1}" '
-        f'style="opacity:{opacity:.2f}">'
-        f'<div class="box" style="left:{left / size:.2%};top:{top / size:.2%};'
-        f'width:{(right - left) / size:.2%};height:{(bottom - top) / size:.2%}"></div></div>'
-    )
+def histogram(detail: ChannelDetail, colour: str, style: go.layout.Template) -> go.Figure:
+    """How often each value occurs in one channel; the count's axis is logarithmic."""
+    middles = [(a + b) / 2 for a, b in zip(detail.edges, detail.edges[1:], strict=False)]
+    figure = go.Figure(layout={"template": style, "bargap": 0.05})
+    figure.add_bar(x=middles, y=detail.counts, marker_color=colour)
+    top = math.log10(max(1, *detail.counts))
+    figure.update_yaxes(type="log", title="pixels", dtick=1, range=[-0.3, top + 0.1])  # from 0.5
+    figure.update_xaxes(title="value")
+    figure.update_layout(height=HEIGHT, margin={"l": 48, "r": 8, "t": 8, "b": 44})
+    if detail.broken:
+        note = f"{percent(detail.broken)} are NaN or infinite, and left out"
+        figure.update_layout(title={"text": note, "font": {"size": 13}}, margin={"t": 34})
+    return figure
 
 
-def _seen(found: ChannelDetail) -> str:
-    row, column = found.strongest
-    left, top, right, bottom = found.box
-    if math.isinf(found.field.width):
-        what = "which sees the whole image"
-    else:
-        what = (
-            f"which sees {found.field.width:.0f} × {found.field.height:.0f} pixels; the frame "
-            f"({left}–{right} across, {top}–{bottom} down) is what of them lies in the image"
-        )
-    first = f" (the first of {found.equal} places as strong)" if found.equal > 1 else ""
-    return f"Strongest at row {row + 1}, column {column + 1} of the map{first}, {what}."
-
-
-def _exciting(ref: ModelRef, layer: str, number: int, settings: Settings) -> None:
+def _top_images(request: ActivationRequest, layer: str, channel: int, settings: Settings) -> None:
+    """Show the images of the dataset that activate a channel most; compute them on request."""
     dataset = open_dataset(chosen(Choice.DATASET), settings)
-    found = find_top_images(dataset, ref, layer, settings)
-    st.markdown(f"**What excites it most** in {plain(dataset_title(dataset.name))}")
-    if found.complete:
-        _best(found, number, settings)
-        return
-    works = st.session_state.get("_exciting") == str(found.folder)
-    if works:
-        _working(found, ref, layer, number, settings)
-        return
+    top = find_top_images(dataset, request.ref, layer, settings)
+    st.markdown(f"**Images with the highest activation** in {plain(dataset_title(dataset.name))}")
+    images, controls = st.empty(), st.empty()
+    running = f"_top-images-{top.folder.name}"
+    if not top.complete and not st.session_state.get(running):
+        with controls.container():
+            _offer_top_images(top, dataset, running)
+    elif not top.complete:
+        with controls.container():
+            st.button("Stop", icon=":material/stop:", key="top-images-stop",
+                      on_click=st.session_state.pop, args=(running,))  # fmt: skip
+            bar = st.progress(0.0)
+        while top.done < len(top.samples):  # any click interrupts; results are on disk
+            bar.progress(top.done / len(top.samples), f"{top.done} of {len(top.samples)} images")
+            top.step(lambda paths: top_image_values(paths, request.ref, layer, settings))
+            _draw_top_images(images, top.best(channel), settings)
+        controls.empty()
+    _draw_top_images(images, top.best(channel), settings)
+
+
+def _offer_top_images(top: TopImages, dataset: Dataset, running: str) -> None:
+    if top.done:
+        st.caption(f"Stopped after {top.done} of {len(top.samples)}: the best of these are shown.")
     st.button(
-        "Find the images" if not found.done else "Go on",
+        "Continue" if top.done else "Find the images",
         icon=":material/search:",
-        key="excite",
-        help=f"Runs all {count(len(found.samples), 'image')} to this layer, once; kept on disk.",
-        on_click=lambda: st.session_state.update(_exciting=str(found.folder)),
+        key="top-images",
+        help=f"Runs {count(len(top.samples), 'image')} to this layer, once; the result is stored.",
+        on_click=st.session_state.update,
+        kwargs={running: True},
     )
-    if found.done:
-        st.caption(
-            f"Stopped after {found.done} of {len(found.samples)}. These are the best so far."
-        )
-        _best(found, number, settings)
 
 
-@st.fragment(run_every=0.2)
-def _working(found: TopImages, ref: ModelRef, layer: str, number: int, settings: Settings) -> None:
-    """One part at each tick, so that the page answers in between and a stop is at once."""
-    with boundary():
-        found.step(
-            lambda paths: inference(settings).ask(f"{ROOM}:measure_images", list(paths), ref, layer)
-        )
-        st.progress(found.done / len(found.samples), f"{found.done} of {len(found.samples)} images")
-        stopped = st.button("Stop", icon=":material/stop:", key="excite-stop")
-        _best(found, number, settings)
-        if stopped or found.complete:
-            st.session_state["_exciting"] = ""
-            st.rerun()
+def _draw_top_images(
+    place: st.delta_generator.DeltaGenerator, best: Best, settings: Settings
+) -> None:
+    if not best.images:
+        return
+    samples = [image.sample for image in best.images]
+    with place.container():
+        st.html(tiles("top-images", samples, settings, side=88, rows=3))
+        st.caption(top_images_text(best))
 
 
-def _best(found: TopImages, number: int, settings: Settings) -> None:
-    best = found.best(number)
-    if best.images:
-        samples = [each.sample for each in best.images]
-        st.html(tiles("exciting", samples, settings, side=88, rows=3))
-        st.caption(_values(best))
-
-
-def _values(best: Best) -> str:
-    """The values of what is shown, and how many images share the highest."""
-    highest = [signed(each.highest) for each in best.images]
+def top_images_text(best: Best) -> str:
+    """Return the values of the images shown, and how many images share the highest."""
+    highest = [signed(image.highest) for image in best.images]
     if best.tied > 1 and best.images[0].highest == best.images[0].mean == 0:
-        return f"No image excites it: its map is 0 all over in {count(best.tied, 'image')}."
+        return f"No image activates it: its map is 0 all over in {count(best.tied, 'image')}."
     if best.tied < 2:
         return f"Highest values {', '.join(highest)}."
-    means = ", ".join(signed(each.mean) for each in best.images[: best.tied])
-    words = (
+    means = ", ".join(signed(image.mean) for image in best.images[: best.tied])
+    text = (
         f"{best.tied:,} of {count(best.readable, 'image')} reach the highest value {highest[0]}; "
         f"ranked by mean activation ({means})."
     )
     below = highest[best.tied :]
-    return f"{words} Then {', '.join(below)}." if below else words
+    return f"{text} Then {', '.join(below)}." if below else text

@@ -1,67 +1,104 @@
-"""A drawn page of maps as HTML: tiles cut from one image, each with its number and range."""
+"""Feature maps as HTML: a page of tiles cut from one image, and one map laid over its image."""
 
 from __future__ import annotations
 
 import base64
 import html
+from dataclasses import dataclass
 
-from tlcore.activations.values import Tiles
+from tlcore.activations.render import PALETTES
+from tlcore.activations.values import ChannelDetail, Tiles
 from tlcore.percentages import percent
 from tlcore.ui.format import signed
 
 COARSE = 80  # px of a map below which its pixels are shown as squares
 
 
-def tiles_html(tiles: Tiles, *, name: str, words: str, chosen: int | None = None) -> str:
+def tiles_html(tiles: Tiles, *, name: str, alt: str, selected: int | None = None) -> str:
     """Return a page of tiles.
 
     Args:
         tiles: the page.
         name: of this grid among those on the page, part of a CSS class.
-        words: what it shows, for people who cannot see it.
-        chosen: a channel (from 0) that is marked.
+        alt: what it shows, for people who cannot see it.
+        selected: a channel (from 0) that is marked.
     """
     height, width = tiles.shape
     rows, columns = tiles.layout.rows, tiles.layout.columns
-    cells = "".join(_cell(tiles, place, chosen) for place in range(len(tiles.channels)))
+    cells = "".join(_tile(tiles, place, selected) for place in range(len(tiles.channels)))
     coarse = " coarse" if width < COARSE else ""
     return (
         f"<style>.maps-{name}{{--columns:{columns};--narrow:{min(columns, 4)}}}"
-        f".maps-{name} span{{background-image:url({uri(tiles.png)});"
+        f".maps-{name} span{{background-image:url({data_uri(tiles.png)});"
         f"aspect-ratio:{width}/{height};background-size:{columns}00% {rows}00%}}</style>"
         f'<div class="maps maps-{name}{coarse}" role="img" '
-        f'aria-label="{html.escape(words, quote=True)}">{cells}</div>{_broken(tiles)}'
+        f'aria-label="{html.escape(alt, quote=True)}">{cells}</div>{_non_finite_note(tiles)}'
     )
 
 
-def _cell(tiles: Tiles, place: int, chosen: int | None) -> str:
-    number, rows, columns = tiles.channels[place], tiles.layout.rows, tiles.layout.columns
-    said = f"{signed(tiles.lows[place])} to {signed(tiles.highs[place])}"
+def _tile(tiles: Tiles, place: int, selected: int | None) -> str:
+    channel, rows, columns = tiles.channels[place], tiles.layout.rows, tiles.layout.columns
+    values = f"{signed(tiles.lows[place])} to {signed(tiles.highs[place])}"
     if tiles.broken and tiles.broken[place]:
-        said += f", {percent(tiles.broken[place])} NaN or infinite"
+        values += f", {percent(tiles.broken[place])} NaN or infinite"
     return (
-        f'<span data-pick="{number + 1}" title="Channel {number + 1}: {html.escape(said)}"'
-        f"{' class=chosen' if number == chosen else ''} "
-        f'style="background-position:{_share(place % columns, columns)} '
-        f'{_share(place // columns, rows)}"></span>'
+        f'<span data-pick="{channel + 1}" title="Channel {channel + 1}: {html.escape(values)}"'
+        f"{' class=chosen' if channel == selected else ''} "
+        f'style="background-position:{_position(place % columns, columns)} '
+        f'{_position(place // columns, rows)}"></span>'
     )
 
 
-def _broken(tiles: Tiles) -> str:
-    """Say it where a network has run over: such pixels look like any other."""
-    count = sum(part > 0 for part in tiles.broken)
+def _position(place: int, count: int) -> str:
+    """Return where a tile lies along one axis of the page, as CSS counts it."""
+    return f"{place / (count - 1):.4%}" if count > 1 else "0"
+
+
+def _non_finite_note(tiles: Tiles) -> str:
+    """Name the tiles with NaN or infinite values: their pixels look like any other."""
+    count = sum(share > 0 for share in tiles.broken)
     if not count:
         return ""
     return (
-        f"<p><b>{count} of {len(tiles.channels)} tiles hold values that are no numbers</b> (NaN or "
-        "infinite), which are drawn as the lowest or the highest. The weights of this network, or "
-        "what it was trained on, have run over.</p>"
+        f"<p><b>{count} of {len(tiles.channels)} tiles hold NaN or infinite values</b>, drawn as "
+        "the lowest or the highest. The weights of this network have overflowed, or the values "
+        "that it was trained on had.</p>"
     )
 
 
-def uri(png: bytes) -> str:
+@dataclass(frozen=True)
+class OverlayView:
+    """How a map is laid over its image."""
+
+    image: bytes  # PNG of the network's input
+    size: int  # side of that input, pixels
+    opacity: float  # of the map, 0…1
+
+
+def overlay_html(channel: ChannelDetail, view: OverlayView) -> str:
+    """Return one map over its image, framed where its highest value's receptive field lies."""
+    left, top, right, bottom = channel.box
+    size = view.size
+    coarse = "coarse" if channel.field.step_across * COARSE > size else ""
+    return (
+        f'<div class="over"><img src="{data_uri(view.image)}" alt="">'
+        f'<img class="{coarse}" src="{data_uri(channel.png)}" alt="Channel {channel.channel + 1}" '
+        f'style="opacity:{view.opacity:.2f}">'
+        f'<div class="box" style="left:{left / size:.2%};top:{top / size:.2%};'
+        f'width:{(right - left) / size:.2%};height:{(bottom - top) / size:.2%}"></div></div>'
+    )
+
+
+def legend_html(low: float, high: float, palette: str = "fire") -> str:
+    """Return a palette as a bar between the values that its ends stand for."""
+    colours = ",".join(f"rgb{colour}" for colour in PALETTES[palette])
+    return (
+        f'<div class="scale"><span>{signed(low)}</span>'
+        f'<i style="background:linear-gradient(to right,{colours})"></i>'
+        f"<span>{signed(high)}</span></div>"
+    )
+
+
+def data_uri(png: bytes) -> str:
+    """Return a PNG as an address that needs no server."""
     return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
-
-
-def _share(place: int, count: int) -> str:
-    return f"{place / (count - 1):.4%}" if count > 1 else "0"
