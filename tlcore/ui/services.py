@@ -1,9 +1,11 @@
-"""What this server keeps alive for all its sessions: the inference process, started processes."""
+"""What this server holds for all its sessions: the inference worker, and the runs it started."""
 
 from __future__ import annotations
 
 import subprocess
 import threading
+import time
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -12,55 +14,52 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import resume_run, start_run
 
+DOUBLE_CLICK = 3.0  # s within which an equal start is the second click of a double click
 
-class Processes:
-    """Processes that this server has started, polled so that none is left behind as a zombie.
 
-    A start has a token of its own: the second click of a double click brings the same token and
-    gets the same run.
+@dataclass
+class _Starts:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    latest: dict[str, tuple[str, float]] = field(default_factory=dict)  # run id and time by config
+
+
+def start_run_once(config: RunConfig, settings: Settings) -> str:
+    """Start a run and return its id; both clicks of a double click start one run.
+
+    Raises:
+        TLCoreError: the run cannot be started, as ``lifecycle.start_run`` says.
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._alive: dict[str, subprocess.Popen[bytes]] = {}
-        self._runs: dict[str, str] = {}  # token → run id
-
-    def start_run(self, token: str, config: RunConfig, settings: Settings) -> str:
-        """Start a run, once for each token, and return its id; one that was deleted anew."""
-        with self._lock:
-            if token not in self._runs or not (settings.runs / self._runs[token]).exists():
-                self._runs[token], self._alive[token] = start_run(config, settings)
-            return self._runs[token]
-
-    def resume_run(self, run: str, settings: Settings) -> None:
-        """Let a run go on that ended before its time. Raises as the launcher does."""
-        with self._lock:
-            _, self._alive[f"resumed {run}"] = resume_run(run, settings)
-
-    def reap(self) -> None:
-        """Let go of the processes that have ended."""
-        with self._lock:
-            for name in list(self._alive):
-                self._works(name)
-
-    def _works(self, name: str) -> bool:
-        process = self._alive.get(name)
-        if process is None:
-            return False
-        if process.poll() is None:
-            return True
-        del self._alive[name]
-        return False
+    starts = _starts()
+    with starts.lock:
+        run, moment = starts.latest.get(repr(config), ("", 0.0))
+        if time.monotonic() - moment < DOUBLE_CLICK and (settings.runs / run).exists():
+            return run
+        run, process = start_run(config, settings)
+        starts.latest[repr(config)] = run, time.monotonic()
+    _wait_for(process)
+    return run
 
 
-@st.cache_resource(show_spinner=False)
-def processes() -> Processes:
-    return Processes()
+def resume_run_once(run: str, settings: Settings) -> None:
+    """Resume a run that ended before its last epoch. Raises as ``lifecycle.resume_run`` does."""
+    with _starts().lock:
+        _, process = resume_run(run, settings)
+    _wait_for(process)
 
 
 def inference(settings: Settings) -> Inference:
-    """The one warm process that answers for all pages."""
+    """Return the one warm worker that predicts for all pages."""
     return _inference(settings)
+
+
+def _wait_for(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process in the background, so that no zombie is left behind."""
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
+@st.cache_resource(show_spinner=False)
+def _starts() -> _Starts:
+    return _Starts()
 
 
 @st.cache_resource(
@@ -68,3 +67,17 @@ def inference(settings: Settings) -> Inference:
 )
 def _inference(settings: Settings) -> Inference:
     return Inference(settings)
+
+
+class _Processes:
+    """The former interface; deleted when the Fine-tune and Compare pages call the above."""
+
+    def start_run(self, token: str, config: RunConfig, settings: Settings) -> str:
+        return start_run_once(config, settings)
+
+    def resume_run(self, run: str, settings: Settings) -> None:
+        resume_run_once(run, settings)
+
+
+def processes() -> _Processes:
+    return _Processes()

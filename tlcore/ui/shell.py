@@ -15,7 +15,7 @@ from tlcore.migration import migrate
 from tlcore.settings import Settings
 from tlcore.storage import explain_os_error
 from tlcore.ui.format import plain
-from tlcore.ui.services import inference, processes
+from tlcore.ui.services import inference
 from tlcore.ui.state import LOADED, Address, Choice, read_address, write_address
 from tlcore.ui.theme import apply_style, icon
 
@@ -121,7 +121,6 @@ def page(this: Page) -> Iterator[Settings]:
     with boundary():
         migrate(settings)
         read_address(this.address)
-        processes().reap()
         inference(settings).warm_up()
         yield settings
         write_address(this.address)

@@ -8,13 +8,13 @@ from pathlib import Path
 import streamlit as st
 
 from tlcore.errors import WeightsDamaged, WeightsMissing
-from tlcore.jobs import FAILED, Job, read_job, start_job
+from tlcore.jobs import Job
 from tlcore.models.catalog import Backbone
 from tlcore.models.weights import Ready, ready
 from tlcore.settings import Settings
 from tlcore.text import file_size
+from tlcore.ui.components.job_view import JobButton, is_running, job_view
 from tlcore.ui.format import count, plain
-from tlcore.ui.shell import boundary
 from tlcore.ui.state import set_flag
 from tlcore.ui.widgets import distinct
 
@@ -108,38 +108,23 @@ def download_button(
     row: Backbone, settings: Settings, *, key: str, words: str = "Download"
 ) -> None:
     """A button that downloads a backbone's weights, and the progress while it does."""
-    active = is_downloading(row, settings)
-    every = 1.0 if active else None
-    st.fragment(_download, run_every=every)(row, settings, key=key, words=words, was_active=active)
-
-
-def _download(row: Backbone, settings: Settings, *, key: str, words: str, was_active: bool) -> None:
-    with boundary():
-        job = read_job(_job_folder(row, settings))
-        if (job is not None and job.is_running) != was_active:
-            st.rerun()
-        if job is not None and job.is_running:
-            st.progress(job.fraction, text=f"{row.name}: {_how_far(job)}")
-            return
-        if job is not None and job.status == FAILED:
-            st.caption(f":material/error: {plain(job.message)}")
-        if st.button(words, key=f"{key}-{row.name}", icon=":material/download:"):
-            start_download(row, settings)
-            st.rerun()
-
-
-def start_download(row: Backbone, settings: Settings) -> None:
-    """Fetch both weight files of a backbone in a process of its own."""
-    start_job(_job_folder(row, settings), ["weights", "fetch", row.name], settings)
+    button = JobButton(
+        _job_folder(row, settings),
+        ["weights", "fetch", row.name],
+        words,
+        f"{key}-{row.name}",
+        icon=":material/download:",
+        describe=lambda job: f"{row.name}: {_downloaded(job)}",
+    )
+    job_view(button, settings)
 
 
 def is_downloading(row: Backbone, settings: Settings) -> bool:
     """Whether the weight files of a backbone are being fetched."""
-    job = read_job(_job_folder(row, settings))
-    return job is not None and job.is_running
+    return is_running(_job_folder(row, settings))
 
 
-def _how_far(job: Job) -> str:
+def _downloaded(job: Job) -> str:
     if not job.done:
         return "connecting …"
     return file_size(job.done) + (f" of {file_size(job.total)}" if job.total else "")
