@@ -1,5 +1,7 @@
-"""The command line: ``python -m tlcore COMMAND``. Only JSON or the table asked for on standard
-output; progress, messages and whatever TensorFlow prints go to standard error.
+"""The command line: ``python -m tlcore COMMAND``.
+
+Standard output has the JSON value or the table asked for and nothing else; progress, messages and
+what TensorFlow prints go to standard error.
 """
 
 from __future__ import annotations
@@ -7,11 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
-
-# A head's steps are small products: a second thread makes them slower, and a sum in another order.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is first imported, below
 
 from tlcore.cli import dataset, features, predict, runs, summary, train, weights
 from tlcore.errors import TLCoreError
@@ -22,26 +22,31 @@ from tlcore.storage import explain_os_error
 COMMANDS = (weights, predict, features, summary, dataset, train, runs)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 done, 1 failed, 2 wrong words."""
+def main(
+    argv: list[str] | None = None, settings: Settings | None = None, out: TextIO | None = None
+) -> int:
+    """Run one command and return its exit status: 0 done, 1 failed, 2 wrong options.
+
+    Args:
+        argv: the arguments; those of the process by default.
+        settings: from the environment by default.
+        out: where the answer is written; by default standard output, which nothing else reaches.
+    """
     args = build_parser().parse_args(argv)
-    out = _claim_standard_output()
     try:
-        settings = Settings.from_environment()
-        migrate(settings)
-        status: int = args.run(args, settings, out)
-        out.flush()
+        with _standard_output(out) as stream:
+            settings = settings or Settings.from_environment()
+            migrate(settings)
+            status: int = args.run(args, settings, stream)
+            stream.flush()
     except TLCoreError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    except BrokenPipeError:  # whoever read the answer has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         return 1
     except OSError as error:
         sys.stderr.write(f"{explain_os_error(error)}\n")
         return 1
-    finally:
-        with suppress(OSError):  # what could not be written has been said above
-            out.close()
     return status
 
 
@@ -54,13 +59,21 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _claim_standard_output() -> TextIO:
-    """Return standard output, and send what anything else writes to it to standard error."""
+@contextmanager
+def _standard_output(out: TextIO | None) -> Iterator[TextIO]:
+    """Give standard output to the command alone; all else that writes to it gets standard error."""
+    if out is not None:
+        yield out
+        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stdout.flush()
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogateescape")
+    own = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogateescape")
     os.dup2(2, 1)
-    return out
+    try:
+        yield own
+    finally:
+        with suppress(OSError):  # a failed flush has been reported before
+            own.close()
 
 
 if __name__ == "__main__":

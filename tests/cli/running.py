@@ -1,69 +1,43 @@
-"""The command line run as a script runs it: a process, its answer and what it said."""
+"""The command line, run in this process; as a process of its own only where that is the point."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
+from tlcore.__main__ import main
 from tlcore.settings import PROJECT, Settings
 
+CRASHED = -1  # the status of a command that ended in a traceback
 
-def tlcore(settings: Settings, *words: str | Path) -> subprocess.CompletedProcess[str]:
+
+def tlcore(settings: Settings, *words: str | Path) -> CompletedProcess[str]:
+    """Run one command in this process; return its exit status, answer and standard error."""
+    out, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stderr(errors):
+        try:
+            status = main([str(word) for word in words], settings, out)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        except Exception:
+            status = CRASHED
+            traceback.print_exc()
+    return CompletedProcess(list(words), status, out.getvalue(), errors.getvalue())
+
+
+def process(settings: Settings, *words: str | Path) -> CompletedProcess[str]:
+    """Run one command as a script does: a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "tlcore", *map(str, words)],
-        cwd=PROJECT,
-        env=os.environ | settings.to_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def answer(settings: Settings, *words: str | Path) -> Any:
-    done = tlcore(settings, *words, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-TOGETHER = """
-import contextlib, io, json, os, sys, tempfile, traceback
-from tlcore.__main__ import main
-out, told = os.dup(1), []
-for words in json.load(sys.stdin):
-    said = io.StringIO()
-    with tempfile.TemporaryFile() as file, contextlib.redirect_stderr(said):
-        os.dup2(file.fileno(), 1)
-        try:
-            status = main(words)
-        except SystemExit as end:
-            status = end.code
-        except Exception:
-            status = -1
-            traceback.print_exc()
-        file.seek(0)
-        told.append((status, file.read().decode(errors="backslashreplace"), said.getvalue()))
-os.write(out, json.dumps(told).encode())
-"""
-CRASHED = -1  # the status of a line that ended in a traceback
-
-
-def together(
-    settings: Settings, lines: Sequence[Sequence[str | Path]]
-) -> list[tuple[int, str, str]]:
-    """Give several command lines to one process, TensorFlow's start being what takes the time.
-
-    Returns:
-        Of each line its exit status (-1 for an exception that reached Python), its standard
-        output and what it said on standard error.
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", TOGETHER],
-        input=json.dumps([[str(word) for word in line] for line in lines]),
         cwd=PROJECT,
         env=os.environ | settings.to_environment(),
         capture_output=True,
@@ -71,10 +45,23 @@ def together(
         errors="backslashreplace",
         check=False,
     )
+
+
+def answer(settings: Settings, *words: str | Path) -> Any:
+    """Return the JSON value of a command that succeeds."""
+    done = tlcore(settings, *words, "--json")
     assert done.returncode == 0, done.stderr
-    return [tuple(each) for each in json.loads(done.stdout)]
+    return json.loads(done.stdout)
+
+
+def together(
+    settings: Settings, lines: Sequence[Sequence[str | Path]]
+) -> list[tuple[int, str, str]]:
+    """Return exit status, standard output and standard error of several commands."""
+    done = [tlcore(settings, *line) for line in lines]
+    return [(each.returncode, each.stdout, each.stderr) for each in done]
 
 
 def refusals(settings: Settings, lines: Sequence[Sequence[str | Path]]) -> list[tuple[int, str]]:
-    """Do what ``together`` does; return exit status and standard error of each line."""
-    return [(status, said) for status, _, said in together(settings, lines)]
+    """Return exit status and standard error of several commands."""
+    return [(status, errors) for status, _, errors in together(settings, lines)]

@@ -1,46 +1,97 @@
-"""What is handed over of a run: ``runs export ID FILE.zip``, ``runs script ID FILE.py``,
-``runs report ID FILE.html``.
-"""
+"""``runs evaluate | report | export | script``: judge a run and write it for others."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
-from tlcore.cli.options import Subparsers, add_json, output_file, write_json
+from tlcore.cli.options import (
+    Subparsers,
+    add_json,
+    add_progress_file,
+    output_file,
+    write_json,
+)
+from tlcore.datasets.dataset import SPLIT_NAMES
+from tlcore.evaluation.corrections import count_corrections
+from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
+from tlcore.evaluation.evaluation import evaluate as evaluate_run
+from tlcore.evaluation.intervals import Proportion
 from tlcore.export.script import write_script
-from tlcore.jobs import JobReport
+from tlcore.jobs import JobReport, Progress
+from tlcore.percentages import points
 from tlcore.settings import Settings
 from tlcore.training.store import load_run_info
 
 
 def add(actions: Subparsers) -> None:
-    for name, function, file, words in (
-        ("export", export, "FILE.zip", "the network in four formats, each compared with the page"),
-        ("script", script, "FILE.py", "the run as one plain Keras script, or a notebook (.ipynb)"),
-        ("report", report, "FILE.html", "all about it in one file, to read, send and print"),
+    """Add the actions to those of ``runs``."""
+    judge = actions.add_parser("evaluate", help="metrics, baselines and warnings of a run")
+    judge.set_defaults(run=evaluate)
+    judge.add_argument("id", metavar="ID")
+    judge.add_argument("--split", choices=["test", "val"], default="", help="(test where there is "
+                       "one, else val)")  # fmt: skip
+    add_json(judge)
+    for name, function, file, text in (
+        ("report", report, "FILE.html", "one HTML file to read, send and print"),
+        ("export", export, "FILE.zip", "a bundle: the model in four formats, each checked"),
+        ("script", script, "FILE.py", "the run as one Keras script, or a notebook (.ipynb)"),
     ):
-        action = actions.add_parser(name, help=words)
+        action = actions.add_parser(name, help=text)
         action.set_defaults(run=function)
         action.add_argument("id", metavar="ID")
         action.add_argument("file", metavar=file, type=output_file)
-        action.add_argument(
-            "--progress-file", type=output_file, help="JSON, replaced as it goes on"
-        )
+        add_progress_file(action)
         add_json(action)
 
 
+def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    """Print the evaluation of a run on images that it was not trained on."""
+    evaluation = evaluate_run(args.id, args.split, settings)
+    corrections = count_corrections(load_run_info(args.id, settings), evaluation.split, settings)
+    if args.json:
+        row = dataclasses.asdict(corrections) | {"sentences": corrections.sentences}
+        write_json(out, dataclasses.asdict(evaluation) | {"corrections": row})
+    else:
+        out.writelines(f"{line}\n" for line in _lines(evaluation))
+        out.writelines(f"! {sentence}\n" for sentence in corrections.sentences)
+    return 0
+
+
+def report(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    """Write the report of a run."""
+
+    def write(progress: Progress) -> None:
+        load_run_info(args.id, settings)
+        from tlcore.inference.tasks import write_run_report
+
+        write_run_report(args.id, args.file, settings, progress)
+
+    _report_progress(args, write)
+    write_json(out, {"file": args.file}) if args.json else out.write(f"{args.file}\n")
+    return 0
+
+
+def script(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    """Write the run as a Keras script or notebook."""
+    _report_progress(args, lambda progress: write_script(args.id, args.file, settings))
+    write_json(out, {"file": args.file}) if args.json else out.write(f"{args.file}\n")
+    return 0
+
+
 def export(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    def make(tell: Callable[[int, int, str], None]) -> Any:
-        load_run_info(args.id, settings)  # first: a wrong id is refused before TensorFlow is loaded
+    """Write the bundle, and print how each format compares with the page."""
+
+    def write(progress: Progress) -> Any:
+        load_run_info(args.id, settings)
         from tlcore.export.bundle import write_bundle
 
-        return write_bundle(args.id, args.file, settings, tell)
+        return write_bundle(args.id, args.file, settings, progress)
 
-    checks = _told(args, make)
+    checks = _report_progress(args, write)
     if args.json:
         rows = [dataclasses.asdict(each) | {"offered": each.offered} for each in checks]
         write_json(out, {"file": args.file, "formats": rows})
@@ -58,30 +109,55 @@ def export(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     return 0
 
 
-def script(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    _told(args, lambda tell: write_script(args.id, args.file, settings))
-    write_json(out, {"file": args.file}) if args.json else out.write(f"{args.file}\n")
-    return 0
+def _report_progress(args: argparse.Namespace, write: Callable[[Progress], Any]) -> Any:
+    """Write a file and report the progress on standard error and in the progress file."""
+    with JobReport(args.progress_file) as job:
+
+        def progress(done: int, steps: int, message: str) -> None:
+            sys.stderr.write(f"{done}/{steps} {message} …\n")
+            job(done, steps, message)
+
+        return write(progress)
 
 
-def report(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    def make(tell: Callable[[int, int, str], None]) -> None:
-        load_run_info(args.id, settings)
-        from tlcore.inference.tasks import write_run_report  # loads TensorFlow
+def _lines(evaluation: Evaluation) -> Iterator[str]:
+    yield f"{evaluation.run}, evaluated on its {SPLIT_NAMES[evaluation.split]} split"
+    majority = evaluation.majority_baseline
+    calibration = evaluation.calibration
+    rows = {
+        "accuracy": evaluation.accuracy.text,
+        "balanced accuracy": evaluation.balanced_accuracy.text,
+        "macro F1": f"{evaluation.macro_f1:.3f}",
+        "log loss": f"{evaluation.log_loss:.3f}",
+        "calibration error": f"{points(calibration.error)}: {calibration.advice}",
+        f"always “{majority.label}”": majority.accuracy.text,
+        "ImageNet alone": _text(evaluation.imagenet_accuracy),
+    }
+    if evaluation.imagenet_unlabelled:
+        rows["ImageNet alone"] += f"; {unlabelled_note(evaluation.imagenet_unlabelled)}"
+    if evaluation.binary:
+        rows["area under ROC"] = f"{evaluation.binary.roc_auc:.3f}"
+        rows["average precision"] = f"{evaluation.binary.average_precision:.3f}"
+    width = max(map(len, rows))
+    yield from (f"{name:{width}}  {value}" for name, value in rows.items())
+    yield ""
+    yield majority.difference.sentence(f"always “{majority.label}”")
+    if evaluation.imagenet_difference:
+        yield evaluation.imagenet_difference.sentence("ImageNet alone")
+    yield ""
+    yield from _class_table(evaluation)
+    yield from (f"! {warning}" for warning in evaluation.warnings)
 
-        write_run_report(args.id, args.file, settings, tell)
 
-    _told(args, make)
-    write_json(out, {"file": args.file}) if args.json else out.write(f"{args.file}\n")
-    return 0
+def _class_table(evaluation: Evaluation) -> Iterator[str]:
+    width = max(5, *(len(each.label) for each in evaluation.per_class))
+    yield f"{'class':{width}}  {'precision':28}  {'recall':28}  predicted as"
+    for each, row in zip(evaluation.per_class, evaluation.confusion_matrix, strict=True):
+        named = zip(evaluation.classes, row, strict=True)
+        predicted = ", ".join(f"{number} {name}" for name, number in named if number)
+        metrics = f"{_text(each.precision):28}  {_text(each.recall):28}"
+        yield f"{each.label:{width}}  {metrics}  {predicted}"
 
 
-def _told(args: argparse.Namespace, make: Callable[[Callable[[int, int, str], None]], Any]) -> Any:
-    """Make something and report its progress on standard error and in the progress file."""
-    with JobReport(args.progress_file) as report:
-
-        def tell(done: int, steps: int, words: str) -> None:
-            sys.stderr.write(f"{done}/{steps} {words} …\n")
-            report(done, steps, words)
-
-        return make(tell)
+def _text(proportion: Proportion | None) -> str:
+    return "not defined" if proportion is None else proportion.text

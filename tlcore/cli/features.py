@@ -1,4 +1,4 @@
-"""``features``: what one layer sees in an image."""
+"""``features``: the feature maps of one layer for one image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TextIO
 
 import numpy as np
 
-from tlcore.activations.render import image
+from tlcore.activations.render import image as draw_maps
 from tlcore.activations.tiles import Layout, broken, extremes
 from tlcore.activations.values import ORDERS, DisplayOptions
 from tlcore.cli.options import (
@@ -19,10 +19,11 @@ from tlcore.cli.options import (
     add_json,
     add_random_weights,
     add_size,
+    chosen_size,
     output_file,
-    size_of,
     write_json,
 )
+from tlcore.datasets.image_io import read
 from tlcore.errors import BadConfig
 from tlcore.models.catalog import DEFAULT
 from tlcore.models.predictions import FeatureMaps, Floats, ModelRef
@@ -31,141 +32,131 @@ from tlcore.storage import write_output
 from tlcore.text import shorten, whole_number
 from tlcore.training.store import load_run_info
 
-MOST_CHANNELS = 100_000  # no network has as many: a slip of the keyboard fills no memory
-OWN = ("backbone", "size", "fit", "random_weights")  # of a run: what its maps depend on
+MAX_CHANNELS = 100_000  # more than any layer has: a typing mistake must not fill the memory
+SHARED = ("backbone", "size", "fit", "random_weights")  # equal in two models that are compared
 
 
 def add(subparsers: Subparsers) -> None:
+    """Add the command."""
     parser = subparsers.add_parser("features", help=__doc__)
     parser.add_argument("image", metavar="IMAGE", type=Path)
     parser.add_argument("--layer", required=True, metavar="NAME", help="with a spatial output")
-    parser.add_argument("--run", dest="run_id", metavar="ID", help="a trained run's network")
-    parser.add_argument(
-        "--npz", metavar="FILE", type=output_file, help="write maps, float32 (height, width, c)"
-    )
-    parser.add_argument(
-        "--png", metavar="FILE", type=output_file, help="write a page of them, drawn"
-    )
-    parser.add_argument(
-        "--channels", metavar="LIST", type=_channels, help="only these, from 0: 0-3,7 (all)"
-    )
+    parser.add_argument("--run", dest="run_id", metavar="ID", help="the model of a run")
+    parser.add_argument("--npz", metavar="FILE", type=output_file, help="write the maps, float32 "
+                        "(height, width, channels)")  # fmt: skip
+    parser.add_argument("--png", metavar="FILE", type=output_file, help="draw a page of them")
+    parser.add_argument("--channels", metavar="LIST", type=_channels, help="only these, from 0: "
+                        "0-3,7 (all)")  # fmt: skip
     parser.add_argument("--order", choices=list(ORDERS), default="index", help="in --png (index)")
-    parser.add_argument(
-        "--scale",
-        choices=("channel", "layer"),
-        help="in --png: each channel's own, or the whole layer's (channel; layer with "
-        "--compare-run, where 0 is in the middle)",
-    )
-    parser.add_argument(
-        "--grid", metavar="RxC", type=_grid, default=Layout(), help="of --png (4x8)"
-    )
-    parser.add_argument(
-        "--compare-run",
-        metavar="ID",
-        help="the run's maps less those of the network it was built on (or of --run): what it has "
-        "changed; backbone, size and fit are the run's own",
-    )
+    parser.add_argument("--scale", choices=("channel", "layer"), help="in --png: one for each "
+                        "channel or one for the layer (channel; with --compare-run layer, 0 in "
+                        "the middle)")  # fmt: skip
+    parser.add_argument("--grid", metavar="RxC", type=_grid, default=Layout(), help="of --png "
+                        "(4x8)")  # fmt: skip
+    parser.add_argument("--compare-run", metavar="ID", help="the maps of this run minus those of "
+                        "its backbone (or of --run)")  # fmt: skip
     add_backbone(parser)
     add_size(parser)
     add_fit(parser)
     add_random_weights(parser)
     add_json(parser)
-    parser.set_defaults(run=features, backbone=None, fit=None)  # None: not said
+    parser.set_defaults(run=features, backbone=None, fit=None)  # None: not given
 
 
 def features(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    from tlcore.datasets.image_io import read
+    """Compute the maps, write the files asked for and print their range."""
     from tlcore.inference.tasks import load_model
 
-    ref = _ref(args, settings)
+    ref = _model_ref(args, settings)
     image = read(args.image, settings.limits)
-    found = load_model(ref, settings).activations(image, args.layer)
-    maps = found.maps
+    feature_maps = load_model(ref, settings).activations(image, args.layer)
+    maps = feature_maps.maps
     if args.compare_run:
-        run = load_model(ModelRef(run=args.compare_run), settings).activations(image, args.layer)
-        with np.errstate(over="ignore", invalid="ignore"):  # told as not finite
-            maps = run.maps - maps
-    only = _within(args.channels, maps.shape[2])
-    shown = maps[:, :, only]
-    _write(args, maps, shown, only)
-    answer = _answer(args, found, shown)
+        run = load_model(ModelRef(run=args.compare_run), settings)
+        with np.errstate(over="ignore", invalid="ignore"):  # counted below as not finite
+            maps = run.activations(image, args.layer).maps - maps
+    channels = _check_channels(args.channels, maps.shape[2])
+    shown = maps[:, :, channels]
+    _write_files(args, maps, shown, channels)
+    row = _json_row(args, feature_maps, shown)
     if args.json:
-        write_json(out, answer)
+        write_json(out, row)
     else:
-        out.writelines(f"{key:14} {value}\n" for key, value in answer.items() if value != "")
+        out.writelines(f"{key:14} {value}\n" for key, value in row.items() if value != "")
     return 0
 
 
-def _write(args: argparse.Namespace, maps: Floats, shown: Floats, only: list[int]) -> None:
-    """Write the files that were asked for, whole or not at all."""
-    if args.npz:
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, maps=shown)
-        write_output(args.npz, buffer.getvalue())
-    if args.png:
-        view = DisplayOptions(args.grid, args.order, *_colours(args))
-        write_output(args.png, image(maps, view, only))
-
-
-def _colours(args: argparse.Namespace) -> tuple[str, str]:
-    """Return scale and palette; a difference has 0 in the middle of both."""
+def _model_ref(args: argparse.Namespace, settings: Settings) -> ModelRef:
+    """Return the model whose maps are drawn, or are subtracted from the compared run's."""
     if args.compare_run:
-        return ("channel zero" if args.scale == "channel" else "zero"), "signed"
-    return args.scale or "channel", "grey"
-
-
-def _answer(args: argparse.Namespace, found: FeatureMaps, shown: Floats) -> dict[str, object]:
-    low, high = extremes(shown)
-    answer = {
-        "image": str(args.image),
-        "layer": found.layer,
-        "shape": shown.shape,
-        "min": float(low.min()),
-        "max": float(high.max()),
-        "weights": found.source,
-        "note": found.note,
-    }
-    if args.compare_run:
-        largest = float(np.abs((low, high)).max())
-        answer |= {"compared_with": args.compare_run, "largest": largest}
-    if part := float(broken(shown).mean()):  # min, max and largest are of the others
-        answer["not_finite"] = part
-    return answer
-
-
-def _ref(args: argparse.Namespace, settings: Settings) -> ModelRef:
-    """Return whose maps are wanted, or those from which the compared run's are to differ."""
-    if args.compare_run:
-        _check_own(args, settings)
+        _check_comparable(args, settings)
         config = load_run_info(args.compare_run, settings).config
         own = ModelRef(config.backbone, config.size, config.fit, config.random_weights, top=False)
         return ModelRef(run=args.run_id) if args.run_id else own
     if args.run_id:
         return ModelRef(run=args.run_id)
     name = args.backbone or DEFAULT
-    size = size_of(args, name)
+    size = chosen_size(args, name)
     return ModelRef(name, size, args.fit or "crop", args.random_weights, top=False)
 
 
-def _check_own(args: argparse.Namespace, settings: Settings) -> None:
-    """Raise BadConfig where two networks would differ by more than what the run has learned."""
+def _check_comparable(args: argparse.Namespace, settings: Settings) -> None:
+    """Raise BadConfig where two models differ by more than what the run was trained for."""
     config = load_run_info(args.compare_run, settings).config
     other = load_run_info(args.run_id, settings).config if args.run_id else args
-    for name in OWN:
-        ours, theirs = getattr(config, name), getattr(other, name)
-        said = args.run_id or theirs  # an option that was not given is the run's own
-        if said and ours != theirs:
+    for name in SHARED:
+        first, second = getattr(config, name), getattr(other, name)
+        given = args.run_id or second  # an option that was not given is the run's own
+        if given and first != second:
             what = name.replace("_", " ")
-            whose = f"run {args.run_id}" if args.run_id else f"--{name.replace('_', '-')}"
+            source = f"run {args.run_id}" if args.run_id else f"--{name.replace('_', '-')}"
             raise BadConfig(
-                f"Expected {what} {ours}, that of run {args.compare_run}. Received {theirs} from "
-                f"{whose}. The maps would differ by more than what was learned: "
+                f"Expected {what} {first}, that of run {args.compare_run}. Received {second} from "
+                f"{source}. The maps would differ by more than what was trained: "
                 + ("choose runs of one kind." if args.run_id else "leave that out.")
             )
 
 
-def _within(channels: list[int] | None, count: int) -> list[int]:
-    """Return the channels that are wanted; numbered from 0, as in the NPZ."""
+def _write_files(args: argparse.Namespace, maps: Floats, shown: Floats, only: list[int]) -> None:
+    if args.npz:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, maps=shown)
+        write_output(args.npz, buffer.getvalue())
+    if args.png:
+        options = DisplayOptions(args.grid, args.order, *_scale_and_palette(args))
+        write_output(args.png, draw_maps(maps, options, only))
+
+
+def _scale_and_palette(args: argparse.Namespace) -> tuple[str, str]:
+    """Return both; a difference has 0 in the middle of both."""
+    if args.compare_run:
+        return ("channel zero" if args.scale == "channel" else "zero"), "signed"
+    return args.scale or "channel", "grey"
+
+
+def _json_row(
+    args: argparse.Namespace, feature_maps: FeatureMaps, shown: Floats
+) -> dict[str, object]:
+    low, high = extremes(shown)
+    row = {
+        "image": str(args.image),
+        "layer": feature_maps.layer,
+        "shape": shown.shape,
+        "min": float(low.min()),
+        "max": float(high.max()),
+        "weights": feature_maps.source,
+        "note": feature_maps.note,
+    }
+    if args.compare_run:
+        largest = float(np.abs((low, high)).max())
+        row |= {"compared_with": args.compare_run, "largest": largest}
+    if share := float(broken(shown).mean()):  # min, max and largest are of the other values
+        row["not_finite"] = share
+    return row
+
+
+def _check_channels(channels: list[int] | None, count: int) -> list[int]:
+    """Return the channels asked for; numbered from 0, as in the NPZ."""
     if channels is None:
         return list(range(count))
     if outside := [number for number in channels if number >= count]:
@@ -176,12 +167,12 @@ def _within(channels: list[int] | None, count: int) -> list[int]:
 def _channels(text: str) -> list[int]:
     """Read "0-3,7" as 0, 1, 2, 3, 7."""
     channels: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
+    for item in text.split(","):
+        first, dash, last = item.strip().partition("-")
         low, high = whole_number(first), whole_number(last if dash else first)
-        if low is None or high is None or not low <= high < MOST_CHANNELS:
+        if low is None or high is None or not low <= high < MAX_CHANNELS:
             raise argparse.ArgumentTypeError(
-                f"Expected channels like 0-3,7, each below {MOST_CHANNELS:,}. "
+                f"Expected channels like 0-3,7, each below {MAX_CHANNELS:,}. "
                 f"Received {shorten(repr(text))}."
             )
         channels += range(low, high + 1)

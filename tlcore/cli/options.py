@@ -1,4 +1,4 @@
-"""What several commands read and write in the same way."""
+"""Options and output that several commands share."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tlcore.models.catalog import BACKBONES, DEFAULT, backbone
 from tlcore.storage import check_output
 from tlcore.text import shorten, whole_number
 
-Subparsers = Any  # argparse keeps the type of its subparsers to itself
+Subparsers = Any  # argparse has no public type for it
 
 
 def whole(text: str) -> int:
-    """Read an option that is a whole number, with or without a sign, for argparse."""
+    """Read a whole number, with or without a sign; for argparse."""
     number = whole_number(text.removeprefix("-"))
     if number is None:
         raise argparse.ArgumentTypeError(
@@ -30,7 +30,7 @@ def whole(text: str) -> int:
 
 
 def decimal(text: str) -> float:
-    """Read an option that is a number, for argparse."""
+    """Read a number; for argparse."""
     try:
         return float(text)
     except ValueError as error:
@@ -40,7 +40,7 @@ def decimal(text: str) -> float:
 
 
 def output_file(text: str) -> Path:
-    """Read an option that names a file to write, for argparse: known before anything is made."""
+    """Read the path of a file to write, refused here if it cannot be written; for argparse."""
     path = Path(text)
     try:
         check_output(path)
@@ -50,40 +50,41 @@ def output_file(text: str) -> Path:
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON value on standard output")
-
-
-def add_size(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--size",
-        type=whole,
-        metavar="PIXELS",
-        help="side of the input, pixels (the backbone's own)",
-    )
-
-
-def add_fit(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--fit", choices=list(FITS), default="crop", help="geometry (crop)")
-
-
-def add_random_weights(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--random-weights", action="store_true", help="do without ImageNet's weights; said so"
-    )
+    parser.add_argument("--json", action="store_true", help="write one JSON value")
 
 
 def add_backbone(parser: argparse.ArgumentParser) -> None:
-    known = ", ".join(BACKBONES)
-    parser.add_argument("--backbone", default=DEFAULT, metavar="NAME", help=f"{DEFAULT}; {known}")
+    names = ", ".join(BACKBONES)
+    parser.add_argument("--backbone", default=DEFAULT, metavar="NAME", help=f"{DEFAULT}; {names}")
 
 
-def size_of(args: argparse.Namespace, name: str) -> int:
-    """Return the size asked for, or the backbone's own."""
+def add_size(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--size", type=whole, metavar="PIXELS", help="side of the input, pixels "
+                        "(the backbone's own)")  # fmt: skip
+
+
+def add_fit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fit", choices=list(FITS), default="crop", help="how an image becomes "
+                        "square (crop)")  # fmt: skip
+
+
+def add_random_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--random-weights", action="store_true", help="do without ImageNet's "
+                        "weights")  # fmt: skip
+
+
+def add_progress_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--progress-file", type=output_file, help="JSON, replaced as the command "
+                        "goes on")  # fmt: skip
+
+
+def chosen_size(args: argparse.Namespace, name: str) -> int:
+    """Return the chosen input size, or the backbone's own."""
     return args.size or backbone(name).size
 
 
 def write_json(out: TextIO, value: Any) -> None:
-    """Write one JSON value; a number that JSON has no word for (NaN, infinity) is null."""
+    """Write one JSON value; NaN and infinity become null."""
     json.dump(_plain(value), out, indent=1, allow_nan=False)
     out.write("\n")
 
@@ -92,9 +93,7 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, Mapping):
-        return {
-            name if isinstance(name, str) else str(name): _plain(v) for name, v in value.items()
-        }
+        return {str(name): _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, float):

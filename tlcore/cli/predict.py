@@ -1,4 +1,4 @@
-"""``predict``: what networks say about images."""
+"""``predict``: the classes that models predict for images."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import argparse
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
-from PIL.Image import Image
-from PIL.Image import fromarray as from_pixels
+from PIL import Image
 
 from tlcore.cli.options import (
     Subparsers,
@@ -18,39 +17,40 @@ from tlcore.cli.options import (
     add_json,
     add_random_weights,
     add_size,
+    chosen_size,
     output_file,
-    size_of,
     whole,
     write_json,
 )
 from tlcore.datasets.geometry import fit
-from tlcore.errors import BadConfig, BadImage, UnknownName
+from tlcore.errors import BadConfig, BadImage
 from tlcore.models.catalog import DEFAULT
-from tlcore.models.predictions import (
-    Explanation,
-    ModelRef,
-    Prediction,
-    overlay,
-)
+from tlcore.models.predictions import Explanation, ModelRef, Prediction, overlay
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.storage import write_output
-from tlcore.text import csv_text, whole_number
+from tlcore.text import csv_text
+
+if TYPE_CHECKING:
+    from tlcore.models.model import LoadedModel
+
+COLUMNS = ("rank", "index", "label", "wnid", "probability", "logit")
+SIDE, OPACITY = 448, 0.6  # of an image in --explain, pixels; of the heat map over it
 
 
 def add(subparsers: Subparsers) -> None:
+    """Add the command."""
     parser = subparsers.add_parser("predict", help=__doc__)
     parser.set_defaults(run=predict)
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument("--backbone", action="append", metavar="NAME", help=f"({DEFAULT})")
     parser.add_argument("--run", dest="runs", action="append", metavar="ID", help="a trained run")
-    parser.add_argument("--csv", metavar="FILE", type=output_file, help="also write one line an "
-                        "answer's rank; ' stands before a text like a formula")  # fmt: skip
-    parser.add_argument("--explain", metavar="FILE.png", type=output_file, help="write where each "
-                        "network looked (Grad-CAM), side by side, one row an image")  # fmt: skip
-    parser.add_argument(
-        "--class", dest="wanted", metavar="NAME|INDEX", help="what to explain (the first choice)"
-    )
+    parser.add_argument("--csv", metavar="FILE", type=output_file, help="also write one line for "
+                        "each rank; ' stands before a text like a formula")  # fmt: skip
+    parser.add_argument("--explain", metavar="FILE.png", type=output_file, help="write Grad-CAM "
+                        "maps, one row an image, one column a model")  # fmt: skip
+    parser.add_argument("--class", dest="class_name", metavar="NAME|INDEX", help="the class to "
+                        "explain (the most probable one)")  # fmt: skip
     parser.add_argument("--top", type=whole, default=5, metavar="K", help="classes shown (5)")
     add_size(parser)
     add_fit(parser)
@@ -59,101 +59,60 @@ def add(subparsers: Subparsers) -> None:
 
 
 def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    """Print the first classes of each image by each model; one failed image fails the command."""
     from tlcore.datasets.image_io import read
     from tlcore.inference.tasks import load_model
 
     if args.top < 1:
         raise BadConfig(f"Expected --top to be at least 1. Received {args.top}.")
-    if args.wanted and not args.explain:
+    if args.class_name and not args.explain:
         raise BadConfig("Expected --explain FILE.png with --class. Received --class alone.")
-    networks = [(name, load_model(ref, settings)) for name, ref in _refs(args)]
-    answers: list[dict[str, Any]] = []
-    looks: list[list[Explanation]] = []
-    images: list[Image] = []
+    models = [(name, load_model(ref, settings)) for name, ref in _model_refs(args)]
+    rows: list[dict[str, Any]] = []
+    heat_maps: list[np.ndarray] = []
     for file in args.images:
         try:
             image = read(Path(file), settings.limits)
         except BadImage as error:
-            answers.append({"image": file, "error": str(error)})
+            rows.append({"image": file, "error": str(error)})
             continue
-        told = [(name, loaded.predict(image)) for name, loaded in networks]
-        answers += [_answer(file, name, answer, args.top) for name, answer in told]
+        predictions = [(name, model.predict(image)) for name, model in models]
+        rows += [_row(file, name, each, args.top) for name, each in predictions]
         if args.explain:
-            images.append(image)
-            looks.append(
-                [
-                    loaded.explain(image, class_index(answer, args.wanted))
-                    for (_, loaded), (_, answer) in zip(networks, told, strict=True)
-                ]
-            )
+            heat_maps.append(_draw_heat_maps(image, models, args.class_name))
     if args.csv:
-        write_output(args.csv, csv_text(_csv_rows(answers)).encode(errors="surrogateescape"))
-    if looks:
+        write_output(args.csv, csv_text(_csv_rows(rows)).encode(errors="surrogateescape"))
+    if heat_maps:
         buffer = io.BytesIO()
-        sheet(images, looks).save(buffer, "PNG")
+        Image.fromarray(np.vstack(heat_maps)).save(buffer, "PNG")
         write_output(args.explain, buffer.getvalue())
-    write_json(out, answers) if args.json else _write_table(answers, out)
-    return 1 if any("error" in answer for answer in answers) else 0
+    write_json(out, rows) if args.json else _write_table(rows, out)
+    return 1 if any("error" in row for row in rows) else 0
 
 
-def class_index(answer: Prediction, wanted: str | None) -> int:
-    """Return the index of a class given by name or index; of the first choice where none is.
-
-    Raises:
-        UnknownName: no such class.
-    """
-    if not wanted:
-        return answer.ranking(1)[0].index
-    number = whole_number(wanted)
-    if number is not None and number < len(answer.labels):
-        return number
-    name = wanted.replace(" ", "_").lower()
-    for index, known in enumerate(answer.labels):
-        if known.replace(" ", "_").lower() == name:
-            return index
-    raise UnknownName.of("class", wanted, answer.labels[:SOME])
-
-
-SOME = 20  # names in a message
-
-
-def sheet(images: Sequence[Image], looks: Sequence[Sequence[Explanation]]) -> Image:
-    """Draw one row an image: its square and beside it each network's map over it."""
-    rows = []
-    for image, found in zip(images, looks, strict=True):
-        squares = [fit(image, SIDE, look.fit) for look in found]
-        maps = [
-            overlay(pixels, look.heat, OPACITY) for pixels, look in zip(squares, found, strict=True)
-        ]
-        rows.append(np.hstack([squares[0], *maps]))
-    return from_pixels(np.vstack(rows))
-
-
-SIDE, OPACITY = 448, 0.6
-
-
-def _csv_rows(answers: Sequence[dict[str, Any]]) -> Iterator[Sequence[Any]]:
-    yield ("image", "source", "weights", *RANKED, "error")
-    for answer in answers:
-        if "error" in answer:
-            yield (answer["image"], *[""] * (2 + len(RANKED)), answer["error"])
-        for row in answer.get("top", ()):
-            about = (answer["image"], answer["source"], answer["weights"])
-            yield (*about, *(getattr(row, name) for name in RANKED), "")
-
-
-RANKED = ("rank", "index", "label", "wnid", "probability", "logit")
-
-
-def _refs(args: argparse.Namespace) -> list[tuple[str, ModelRef]]:
+def _model_refs(args: argparse.Namespace) -> list[tuple[str, ModelRef]]:
     names = args.backbone or ([] if args.runs else [DEFAULT])
-    chosen: list[tuple[str, ModelRef]] = [
-        (name, ModelRef(name, size_of(args, name), args.fit, args.random_weights)) for name in names
+    refs = [
+        (name, ModelRef(name, chosen_size(args, name), args.fit, args.random_weights))
+        for name in names
     ]
-    return chosen + [(run, ModelRef(run=run)) for run in args.runs or []]
+    return refs + [(run, ModelRef(run=run)) for run in args.runs or []]
 
 
-def _answer(file: str, name: str, prediction: Prediction, top: int) -> dict[str, Any]:
+def _draw_heat_maps(
+    image: Image.Image, models: Sequence[tuple[str, LoadedModel]], class_name: str | None
+) -> np.ndarray:
+    """Return the image and beside it each model's Grad-CAM map over it, uint8 (h, w, 3)."""
+    explanations: list[Explanation] = [model.explain(image, class_name) for _, model in models]
+    squares = [fit(image, SIDE, each.fit) for each in explanations]
+    maps = [
+        overlay(square, each.cam, OPACITY)
+        for square, each in zip(squares, explanations, strict=True)
+    ]
+    return np.hstack([squares[0], *maps])
+
+
+def _row(file: str, name: str, prediction: Prediction, top: int) -> dict[str, Any]:
     return {
         "image": file,
         "source": name,
@@ -165,12 +124,23 @@ def _answer(file: str, name: str, prediction: Prediction, top: int) -> dict[str,
     }
 
 
-def _write_table(answers: list[dict[str, Any]], out: TextIO) -> None:
-    for answer in answers:
-        if "error" in answer:
-            out.write(f"{answer['error']}\n")
+def _csv_rows(rows: Sequence[dict[str, Any]]) -> Iterator[Sequence[Any]]:
+    yield ("image", "source", "weights", *COLUMNS, "error")
+    for row in rows:
+        if "error" in row:
+            yield (row["image"], *[""] * (2 + len(COLUMNS)), row["error"])
+        for ranked in row.get("top", ()):
+            values = [getattr(ranked, name) for name in COLUMNS]
+            yield (row["image"], row["source"], row["weights"], *values, "")
+
+
+def _write_table(rows: Sequence[dict[str, Any]], out: TextIO) -> None:
+    for row in rows:
+        if "error" in row:
+            out.write(f"{row['error']}\n")
             continue
-        weights = f"{answer['weights']} weights{': ' * bool(answer['note'])}{answer['note']}"
-        out.write(f"{answer['image']}  ({answer['source']}, {weights})\n")
-        for row in answer["top"]:
-            out.write(f"  {row.rank:4} {probability(row.probability, 2):>8}  {row.label}\n")
+        weights = f"{row['weights']} weights{': ' * bool(row['note'])}{row['note']}"
+        out.write(f"{row['image']}  ({row['source']}, {weights})\n")
+        for ranked in row["top"]:
+            percentage = probability(ranked.probability, 2)
+            out.write(f"  {ranked.rank:4} {percentage:>8}  {ranked.label}\n")

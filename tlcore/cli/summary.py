@@ -1,31 +1,40 @@
-"""``summary``: a backbone's layers and parameters; needs no weights."""
+"""``summary``: the layers and parameters of a backbone; needs no weights."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TextIO
 
-from tlcore.cli.options import Subparsers, add_backbone, add_json, add_size, size_of, write_json
+from tlcore.cli.options import (
+    Subparsers,
+    add_backbone,
+    add_json,
+    add_size,
+    chosen_size,
+    write_json,
+)
 from tlcore.models.catalog import backbone
 from tlcore.settings import Settings
 
 
 def add(subparsers: Subparsers) -> None:
+    """Add the command."""
     parser = subparsers.add_parser("summary", help=__doc__)
     parser.set_defaults(run=summary)
     parser.add_argument("--no-top", action="store_true", help="end at the bottleneck features")
-    parser.add_argument("--frozen", action="store_true", help="no layer of it learns")
+    parser.add_argument("--frozen", action="store_true", help="no layer is trainable")
     add_backbone(parser)
     add_size(parser)
     add_json(parser)
 
 
 def summary(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    """Print Keras' summary, or its rows and totals as JSON."""
     from tlcore.models.build import architecture, freeze_base
     from tlcore.models.layers import summarize
 
     row = backbone(args.backbone)
-    size = row.check_size(size_of(args, row.name), top=not args.no_top)
+    size = row.check_size(chosen_size(args, row.name), top=not args.no_top)
     model = architecture(row, size, top=not args.no_top, imagenet=True)
     if args.frozen:
         freeze_base(model)

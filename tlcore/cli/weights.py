@@ -1,4 +1,4 @@
-"""``weights``: which pretrained weights are here; ``weights fetch``: get more."""
+"""``weights``: pretrained weights on this machine; ``weights fetch``: download more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import sys
 from functools import partial
 from typing import Any, TextIO
 
-from tlcore.cli.options import Subparsers, add_json, add_size, output_file, size_of, write_json
+from tlcore.cli.options import (
+    Subparsers,
+    add_json,
+    add_progress_file,
+    add_size,
+    chosen_size,
+    write_json,
+)
 from tlcore.jobs import JobReport
 from tlcore.models.catalog import backbone
 from tlcore.models.weights import Ready, file_name, ready
@@ -15,38 +22,38 @@ from tlcore.settings import Settings
 
 
 def add(subparsers: Subparsers) -> None:
+    """Add the commands."""
     parser = subparsers.add_parser("weights", help=__doc__)
     parser.set_defaults(run=list_weights)
     add_json(parser)
     fetch = parser.add_subparsers(metavar="fetch").add_parser("fetch", help="download weights")
     fetch.set_defaults(run=fetch_weights)
     fetch.add_argument("names", nargs="+", metavar="NAME", help="backbones")
-    fetch.add_argument(
-        "--progress-file", type=output_file, help="JSON, replaced as the download goes on"
-    )
+    add_progress_file(fetch)
     add_size(fetch)
     add_json(fetch)
 
 
 def list_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    """Print which weights of each backbone are here, and what is damaged."""
     rows = ready(settings)
     if args.json:
-        write_json(out, [_row(row) for row in rows])
+        write_json(out, [_json_row(row) for row in rows])
         return 0
     for row in rows:
-        out.write(f"{row.backbone.name:18} {_state(row):8} {row.note}\n")
-        out.writelines(f"{'':18} {words}\n" for words in row.damage)
+        out.write(f"{row.backbone.name:18} {_status(row):8} {row.note}\n")
+        out.writelines(f"{'':18} {damage}\n" for damage in row.damage)
     out.write(f"in {settings.weights}\n")
     return 0
 
 
-def _state(row: Ready) -> str:
+def _status(row: Ready) -> str:
     if row.damage:
         return "damaged"
     return {2: "ready", 1: "half", 0: "missing"}[bool(row.top) + bool(row.no_top)]
 
 
-def _row(row: Ready) -> dict[str, Any]:
+def _json_row(row: Ready) -> dict[str, Any]:
     names = {
         "top": file_name(row.backbone, row.backbone.size, top=True),
         "no_top": file_name(row.backbone, row.backbone.size, top=False),
@@ -63,13 +70,14 @@ def _row(row: Ready) -> dict[str, Any]:
 
 
 def fetch_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    """Download the weights of backbones, with and without top."""
     from tlcore.models.download import fetch
 
     paths = []
     with JobReport(args.progress_file) as report:
         for name in args.names:
             row = backbone(name)
-            size = row.check_size(size_of(args, name), top=False)
+            size = row.check_size(chosen_size(args, name), top=False)
             for top in (True, False):
                 progress = partial(_report_bytes, report, file_name(row, size, top=top))
                 paths.append(fetch(row, size, settings, top=top, progress=progress))

@@ -47,6 +47,12 @@ class Dataset:
 
     name: str
     samples: tuple[Sample, ...]
+    folder: str = field(default="", compare=False)  # absolute, where it is read in place; else ""
+
+    @property
+    def reference(self) -> str:
+        """What a run is configured with: the name of a stored dataset, or the folder."""
+        return self.folder or self.name
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

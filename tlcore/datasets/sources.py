@@ -34,7 +34,7 @@ def read_folder(path: Path) -> Dataset:
     samples = tuple(Sample(file, path / file, "", label, split) for file, label, split in labelled)
     if not samples:
         raise BadDataset(f"Expected {EXPECTED_LAYOUT}. Received {str(path)!r} without any.")
-    return Dataset(path.name, samples)
+    return Dataset(path.name, samples, str(path))
 
 
 def unused_files(path: Path) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from PIL.Image import Image, fromarray
 from tlcore.datasets.colour import to_rgb
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
-from tlcore.errors import BadImage, UnknownName
+from tlcore.errors import BadImage
 from tlcore.models.build import build, preprocessing
 from tlcore.models.catalog import backbone
 from tlcore.models.gradcam import compute_cam
@@ -34,6 +34,7 @@ from tlcore.models.predictions import (
     Seconds,
     Summary,
     expand_sigmoid,
+    find_class,
     softmax,
 )
 from tlcore.settings import Limits, Settings
@@ -122,12 +123,14 @@ class LoadedModel:
         maps = model(self.prepare([open_image(image)]), training=False)
         return FeatureMaps(layer, np.asarray(maps[0]), self.source, self.note)
 
-    def explain(self, image: ImageSource, index: int | None = None, layer: str = "") -> Explanation:
+    def explain(
+        self, image: ImageSource, target: int | str | None = None, layer: str = ""
+    ) -> Explanation:
         """Return a Grad-CAM map: the places of an image that speak for a class.
 
         Args:
             image: as for ``predict``.
-            index: of the class; the most probable one by default.
+            target: index or name of the class; the most probable one by default.
             layer: any with a spatial output; the last one by default.
 
         Raises:
@@ -136,10 +139,10 @@ class LoadedModel:
         """
         start = time.perf_counter()
         batch = self.prepare([open_image(image)])
-        if index is None:
+        if target is None:
             index = int(expand_sigmoid(self.forward(batch).numpy())[0].argmax())
-        if not 0 <= index < len(self.labels):
-            raise UnknownName.of("class", str(index), self.labels)
+        else:
+            index = find_class(self.labels, target)
         name = layer or bottleneck_layer(self.graph)
         cam, logits = compute_cam(self.graph.to_ends(name), batch, index)
         return Explanation(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from tlcore.errors import UnknownName
+from tlcore.text import whole_number
 
 Floats = npt.NDArray[np.float32]
 
@@ -310,3 +314,22 @@ class ShapePath:
     top_parameters: int
     body_seconds: float  # one image through the body on this machine, median of a few
     head_seconds: float  # through pooling and dense
+
+
+def find_class(labels: Sequence[str], target: int | str) -> int:
+    """Return the index of a class given by its index or its name; case and "_" do not matter.
+
+    Raises:
+        UnknownName: no such class.
+    """
+    number = target if isinstance(target, int) else whole_number(target)
+    if number is not None and 0 <= number < len(labels):
+        return number
+    names = [label.replace(" ", "_").lower() for label in labels]
+    name = str(target).replace(" ", "_").lower()
+    if name in names:
+        return names.index(name)
+    raise UnknownName.of("class", str(target), labels[:SOME_CLASSES])
+
+
+SOME_CLASSES = 20  # named in a message

@@ -59,7 +59,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         DamagedFile: it cannot be read, or is another version's.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files if name != "meta"}
             meta = json.loads(str(stored["meta"]))
         best = {name.removeprefix(BEST): value for name, value in arrays.items() if BEST in name}

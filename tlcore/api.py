@@ -1,0 +1,271 @@
+"""The public Python API. ``import tlcore`` offers these names, loaded when they are first used.
+
+Images are paths, PIL images or uint8 arrays (height, width, 3). Settings default to the
+environment, see ``Settings.from_environment``. All errors are ``tlcore.errors.TLCoreError`` with a
+message for a person.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.store import open_dataset
+from tlcore.errors import BadConfig, RunError
+from tlcore.export.script import write_script
+from tlcore.models.catalog import backbone
+from tlcore.models.predictions import ModelRef, Prediction
+from tlcore.settings import Settings
+from tlcore.storage import write_output
+from tlcore.training import store
+from tlcore.training.config import RunConfig, check_recipe
+from tlcore.training.history import Event
+from tlcore.training.lifecycle import create_run
+from tlcore.training.run import Run, RunInfo
+from tlcore.training.status import FINISHED
+from tlcore.training.worker import execute_run
+
+if TYPE_CHECKING:  # both load TensorFlow, which takes seconds
+    from tlcore.evaluation.evaluation import Evaluation
+    from tlcore.models.model import ImageSource, LoadedModel
+
+__all__ = [
+    "RunConfig",
+    "Settings",
+    "evaluate",
+    "export",
+    "list_runs",
+    "load_dataset",
+    "load_model",
+    "load_run",
+    "predict",
+    "train",
+]
+
+
+def load_dataset(name_or_folder: str | Path, *, settings: Settings | None = None) -> Dataset:
+    """Return a stored dataset by its name, or read a folder of class folders in place.
+
+    A folder may have ``train/``, ``val/`` and ``test/`` above its class folders. No pixel is read.
+
+    Raises:
+        BadDataset: no such dataset, or no class folder with an image in the folder.
+
+    Example:
+        >>> dataset = tlcore.load_dataset("flowers")
+        >>> dataset.counts
+        {'daisy': 12, 'tulip': 12}
+    """
+    settings = settings or Settings.from_environment()
+    if Path(name_or_folder).is_dir():
+        return open_dataset(str(Path(name_or_folder).resolve()), settings)
+    return open_dataset(str(name_or_folder), settings)
+
+
+def train(
+    dataset: Dataset | str | Path,
+    *,
+    on_event: Callable[[Event], None] = lambda _: None,
+    settings: Settings | None = None,
+    **options: Any,
+) -> Run:
+    """Train a run in this process, as the Fine-tune page does in one of its own: to the same bits.
+
+    Args:
+        dataset: as ``load_dataset`` returns it, or what it takes.
+        on_event: called with each stage, progress, epoch and skipped file, once it is on disk.
+        settings: where the run is stored.
+        **options: fields of ``RunConfig``, such as ``backbone``, ``epochs``, ``fine_tune_epochs``.
+
+    Returns:
+        The finished run; its folder is ``run.info.folder``.
+
+    Raises:
+        BadConfig: an option does not exist or cannot have this value.
+        BadDataset: the dataset cannot be trained on, with the reason.
+        RunError: training ended early, with the reason. What was learned until then is kept.
+
+    Example:
+        >>> options = {"backbone": "MobileNet-0.25", "size": 64, "random_weights": True}
+        >>> run = tlcore.train("flowers", epochs=2, **options)
+        >>> [epoch.epoch for epoch in run.history]
+        [1, 2]
+    """
+    settings = settings or Settings.from_environment()
+    if not isinstance(dataset, Dataset):
+        dataset = load_dataset(dataset, settings=settings)
+    config = _config(dataset.reference, options)
+    check_recipe(config, dataset)
+    folder, lock = create_run(config, settings)
+    try:
+        result = execute_run(folder, settings, emit=on_event)
+    finally:
+        os.close(lock)
+    if result.status != FINISHED:
+        raise RunError(f"Run {folder.name} {result.status}. {result.error}".rstrip())
+    return store.load_run(folder.name, settings)
+
+
+def _config(dataset: str, options: dict[str, Any]) -> RunConfig:
+    names = [field.name for field in dataclasses.fields(RunConfig) if field.name != "dataset"]
+    if unknown := sorted(set(options) - set(names)):
+        raise BadConfig(f"Expected options among {', '.join(names)}. Received {unknown[0]!r}.")
+    return RunConfig(dataset, **options)
+
+
+def list_runs(*, settings: Settings | None = None) -> list[RunInfo]:
+    """Return all readable runs of the workspace, newest first.
+
+    Example:
+        >>> tlcore.list_runs()[0].status
+        'finished'
+    """
+    return store.list_runs(settings or Settings.from_environment())
+
+
+def load_run(run: str, *, settings: Settings | None = None) -> Run:
+    """Return a run by its id, with its history so far.
+
+    Raises:
+        RunError: no such run, with those that are there; or its folder cannot be read.
+
+    Example:
+        >>> tlcore.load_run(run.info.id).classes
+        ('daisy', 'tulip')
+    """
+    return store.load_run(run, settings or Settings.from_environment())
+
+
+def load_model(
+    name: str | Run,
+    *,
+    size: int | None = None,
+    fit: str = "crop",
+    random_weights: bool = False,
+    settings: Settings | None = None,
+) -> LoadedModel:
+    """Return a backbone with its 1000 classes, or the model of a run, ready to predict.
+
+    Args:
+        name: of a backbone ("MobileNetV2"), or a run or its id.
+        size: side of the square input, pixels; the backbone's own by default. A run has its own.
+        fit: how an image becomes a square: "crop", "squash" or "pad". A run has its own.
+        random_weights: do without ImageNet's weights.
+
+    Raises:
+        UnknownName: neither a backbone nor a run.
+        WeightsMissing: the weights are not on this machine, with how to get them.
+
+    Example:
+        >>> model = tlcore.load_model(run)
+        >>> model.predict("daisy.jpg").ranking(1)[0].label in run.classes
+        True
+    """
+    from tlcore.inference import tasks
+
+    settings = settings or Settings.from_environment()
+    return tasks.load_model(_model_ref(name, size, fit, random_weights, settings), settings)
+
+
+def _model_ref(
+    name: str | Run, size: int | None, fit: str, random_weights: bool, settings: Settings
+) -> ModelRef:
+    run = name.info.id if isinstance(name, Run) else name
+    if (settings.runs / run).is_dir():
+        return store.load_run_info(run, settings).ref
+    row = backbone(run)
+    return ModelRef(row.name, size or row.size, fit, random_weights)
+
+
+def predict(image: ImageSource, models: Sequence[LoadedModel] | LoadedModel) -> list[Prediction]:
+    """Return what each model predicts for one image, which is decoded once.
+
+    Raises:
+        BadImage: the image cannot be read, with the reason.
+
+    Example:
+        >>> [prediction] = tlcore.predict("daisy.jpg", model)
+        >>> float(round(prediction.probabilities.sum(), 4))
+        1.0
+    """
+    from tlcore.models.model import LoadedModel, open_image
+
+    pixels = open_image(image)
+    several = [models] if isinstance(models, LoadedModel) else models
+    return [model.predict(pixels) for model in several]
+
+
+def evaluate(
+    run: Run | str, split: str | None = None, *, settings: Settings | None = None
+) -> Evaluation:
+    """Return accuracy, metrics, baselines and warnings of a run, on images it has not trained on.
+
+    Args:
+        run: a finished run or its id.
+        split: "test" or "val"; the test split by default where there is one.
+
+    Raises:
+        RunError: the run has no model yet, or no such split.
+
+    Example:
+        >>> tlcore.evaluate(run).accuracy.words  # doctest: +SKIP
+        '94% (90–97%, 153 images)'
+    """
+    from tlcore.evaluation.evaluation import evaluate as evaluate_run
+
+    settings = settings or Settings.from_environment()
+    return evaluate_run(run.info.id if isinstance(run, Run) else run, split, settings)
+
+
+def export(run: Run | str, path: str | Path, *, settings: Settings | None = None) -> Path:
+    """Write a run to a file, by its ending: .html report, .zip bundle, .keras, .py or .ipynb.
+
+    Returns:
+        The file, complete or not there at all.
+
+    Raises:
+        BadConfig: another ending.
+        StorageError: the file cannot be written, with the reason.
+
+    Example:
+        >>> tlcore.export(run, "run.py").name
+        'run.py'
+    """
+    settings = settings or Settings.from_environment()
+    run, path = run.info.id if isinstance(run, Run) else run, Path(path)
+    if path.suffix not in _WRITERS:
+        raise BadConfig(f"Expected a name ending in {', '.join(_WRITERS)}. Received {path.name!r}.")
+    _WRITERS[path.suffix](run, path, settings)
+    return path
+
+
+def _write_report(run: str, path: Path, settings: Settings) -> None:
+    from tlcore.inference.tasks import write_run_report
+
+    write_run_report(run, path, settings, lambda *_: None)
+
+
+def _write_bundle(run: str, path: Path, settings: Settings) -> None:
+    from tlcore.export.bundle import write_bundle
+
+    write_bundle(run, path, settings, lambda *_: None)
+
+
+def _write_model(run: str, path: Path, settings: Settings) -> None:
+    model = store.load_run_info(run, settings).model
+    if model is None:
+        raise RunError(f"Expected a run with a trained model. Received {run}, which has none.")
+    write_output(path, model.read_bytes())
+
+
+_WRITERS: dict[str, Callable[[str, Path, Settings], None]] = {
+    ".html": _write_report,
+    ".zip": _write_bundle,
+    ".keras": _write_model,
+    ".py": write_script,
+    ".ipynb": write_script,
+}
