@@ -66,7 +66,7 @@ def test_a_run_whose_disk_fills_up_says_so_and_goes_on_when_there_is_room(
     info = load_run(run, small).info
     assert info.status == FAILED
     assert info.error.startswith("The run could not save its files. The disk is full.")
-    assert "Resume it: it goes on from its last checkpoint." in info.error
+    assert "Resume it: it continues from its last checkpoint." in info.error
     assert "memory" not in info.error
     [(status, said)] = refusals(small, [("train", "--resume", run)])
     assert (status, said.split(".")[:2]) == (
@@ -104,13 +104,12 @@ def test_a_run_that_cannot_be_started_leaves_nothing(small: Settings, disk: Path
     assert said.startswith("The run could not be started. The disk is full.")
     with pytest.raises(Exception, match=r"The run could not be started\. The disk is full\."):
         start_run(config, small)
-    assert list(small.runs.iterdir()) == []
-    (small.runs / ".20240101-000000-000000").mkdir()  # of one that was killed as it was made
-    os.utime(small.runs / ".20240101-000000-000000", (0, 0))
+    assert list(small.runs.glob("[!.]*")) == []
+    (small.runs / ".import-0").mkdir()  # of one that was killed as it was made
     free(disk)
     run = trained(small, config)
     assert [path.name for path in small.runs.glob("[!.]*")] == [run]
-    assert not list(small.runs.glob(".2*"))
+    assert not list(small.runs.glob(".import*"))
 
 
 @pytest.mark.parametrize("fault", [fill, make_read_only])

@@ -82,9 +82,9 @@ def test_only_what_is_listed_is_a_run(run: str, workspace: Settings) -> None:
 
 
 def test_what_a_killed_deletion_left_is_removed_by_the_next(workspace: Settings) -> None:
-    (workspace.runs / STOPPED).rename(workspace.runs / f".gone-{STOPPED}")  # killed right here
+    (workspace.runs / STOPPED).rename(workspace.runs / f".trash-{STOPPED}")  # killed right here
     delete_run(FINISHED, workspace)
-    assert [path for path in workspace.runs.iterdir() if path.name.startswith(".gone")] == []
+    assert [path for path in workspace.runs.iterdir() if path.name.startswith(".trash")] == []
 
 
 def test_thumbnails_of_a_deleted_dataset_go_but_those_of_others_stay(workspace: Settings) -> None:

@@ -144,7 +144,7 @@ def test_a_killed_run_is_shown_as_failed_with_its_reason(tab: Tab, real: Setting
     until(lambda: points(tab) > 0)
     process = json.loads((real.runs / run / "process.json").read_text())
     os.killpg(process["group"], signal.SIGKILL)
-    tab.page.get_by_text("ended without a word").wait_for()  # a page at work looks every second
+    tab.page.get_by_text("process was killed").wait_for()  # a page at work looks every second
     tab.settle()
     assert tab.errors == []
 

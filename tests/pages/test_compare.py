@@ -18,7 +18,7 @@ from tlcore.datasets.store import import_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
-from tlcore.training.provenance import list_validation_samples
+from tlcore.training.provenance import list_samples
 from tlcore.training.store import load_run_info
 from tlcore.training.worker import execute_run
 
@@ -113,7 +113,7 @@ def test_its_percentages_are_measured_on_a_fair_draw(
     assert not at.exception
     assert "On 500 of 1,200 validation images" in texts(at)
     drawn = draw_stratified(
-        list_validation_samples(load_run_info(folder.name, lasting_workspace)), 500, 0
+        list_samples(load_run_info(folder.name, lasting_workspace), "val"), 500, 0
     )
     counts = Counter(sample.label for sample in drawn)
     assert set(counts) == {"blue", "green", "red"}

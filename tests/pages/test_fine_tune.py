@@ -329,7 +329,7 @@ def test_a_killed_worker_shows_a_failed_run_and_its_log(
     os.close(lock)  # what the system does for a process that is gone
     assert load_run_info(folder.name, workspace).status == "failed"
     at = opened("Fine-tune", run=folder.name)
-    assert "ended without a word" in at.error[0].value
+    assert "was killed" in at.error[0].value
     assert "last words" in at.code[0].value
 
 

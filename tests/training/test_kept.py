@@ -22,11 +22,11 @@ from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training import checkpoint
-from tlcore.training.best_epoch import describe_overfitting
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, EventLog
 from tlcore.training.lifecycle import create_run, prepare_resume
 from tlcore.training.recipe import initial_checkpoint
+from tlcore.training.run import describe_overfitting
 from tlcore.training.status import FINISHED, STOPPED, FinalStatus, write_final_status
 from tlcore.training.store import load_run
 from tlcore.training.transfer_model import load_run_model

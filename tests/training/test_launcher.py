@@ -109,7 +109,7 @@ def test_stop_and_the_next_in_the_queue_comes_up(start, settings: Settings) -> N
     assert load_run_info(second, settings).status == QUEUED
     stop_run(third, settings)
     assert third_process.wait(PATIENCE) == 0
-    assert "taken back" in load_run_info(third, settings).error
+    assert "before it had begun" in load_run_info(third, settings).error
     stop_run(first, settings)
     wait_for(lambda: load_run_info(first, settings).status == STOPPED)
     assert load_run_info(first, settings).model is not None

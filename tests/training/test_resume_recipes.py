@@ -179,7 +179,7 @@ def test_stop_while_files_are_read_leaves_a_run_that_begins_anew(
         def stopped(*_: object) -> bool:
             return True
 
-        patch.setattr("tlcore.training.history.Pace.due", stopped)
+        patch.setattr("tlcore.training.history.Throttle.is_due", stopped)
         patch.setattr("pathlib.Path.exists", _there_if_stop(Path.exists))
         folder = train(settings, config)
     assert load_run(folder.name, settings).info.status == STOPPED

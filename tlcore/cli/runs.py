@@ -19,15 +19,14 @@ from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.text import csv_text
 from tlcore.training.lifecycle import stop_run
-from tlcore.training.records import Damage, DamagedRun
 from tlcore.training.run import RunInfo
+from tlcore.training.run_files import Damage, DamagedRun
 from tlcore.training.status import DAMAGED
 from tlcore.training.store import (
     compare_configurations,
     load_run,
     load_run_info,
     scan_runs,
-    sort_newest_first,
 )
 
 FIELDS = ("id", "status", "folder", "config", "created", "seconds", "val_accuracy", "val_loss",
@@ -59,7 +58,7 @@ def add(subparsers: Subparsers) -> None:
 
 def list_runs(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Print all runs; damaged ones with the name of the damaged file."""
-    runs = sort_newest_first(*scan_runs(settings))
+    runs = scan_runs(settings)
     if args.json:
         write_json(out, [_json_row(run) for run in runs])
         return 0

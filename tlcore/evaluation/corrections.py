@@ -7,7 +7,7 @@ those on anyone else's images: metrics are shown with the number of such labels.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,11 +18,9 @@ from tlcore.errors import BadDataset, DamagedFile
 from tlcore.evaluation.comparison import Labels
 from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.settings import Settings
-from tlcore.storage import write_json
 from tlcore.text import count
-from tlcore.training.provenance import list_samples
-from tlcore.training.records import PARENT_RUN, After, read_after, read_split
-from tlcore.training.run import RunInfo
+from tlcore.training.provenance import list_samples, read_split
+from tlcore.training.run import RunInfo, read_parent_run, write_parent_run
 from tlcore.training.store import list_runs
 
 _NotedLabels = dict[str, tuple[str, str]]  # key of an image → its split and label
@@ -116,13 +114,13 @@ def keep_splits(info: RunInfo, state: DatasetState, settings: Settings) -> int:
 
 def save_corrected_run(later: RunInfo, earlier: str) -> None:
     """Note which run a run repeats on corrected labels."""
-    write_json(later.folder / PARENT_RUN, asdict(After(earlier)))
+    write_parent_run(later.folder, earlier)
 
 
 def corrected_run(info: RunInfo) -> str:
     """Return the run that this one repeats on corrected labels, or "" if none is readable."""
     try:
-        return read_after(info.folder).run
+        return read_parent_run(info.folder)
     except DamagedFile:  # the run's own page names the file
         return ""
 

@@ -38,7 +38,7 @@ from tlcore.models.catalog import backbone
 from tlcore.models.model import LoadedModel
 from tlcore.settings import Limits, Settings
 from tlcore.storage import check_output, explained_os_errors
-from tlcore.training.provenance import list_validation_samples, list_versions
+from tlcore.training.provenance import list_samples, list_versions
 from tlcore.training.run import Run, RunInfo
 from tlcore.training.store import load_run
 from tlcore.training.transfer_model import load_run_model, load_saved_model
@@ -73,7 +73,7 @@ def predict_expected(
 
 
 def _candidates(run: RunInfo, folder: Path) -> Iterator[Path]:
-    yield from (sample.path.resolve() for sample in spread(list_validation_samples(run)))
+    yield from (sample.path.resolve() for sample in spread(list_samples(run, "val")))
     for number in range(1, IMAGES + 1):
         for label in PAINTERS:
             path = folder / f"{label}-{number}.jpg"

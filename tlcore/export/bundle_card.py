@@ -14,7 +14,7 @@ from tlcore.export.bundle_check import FORMATS, FormatCheck
 from tlcore.export.recipe_text import recipe
 from tlcore.percentages import percent
 from tlcore.text import count
-from tlcore.training.records import read_provenance_or_default
+from tlcore.training.provenance import read_provenance_or_default
 from tlcore.training.run import Run, title_run
 
 CLASSES = 40  # at most, that the card names
@@ -101,7 +101,7 @@ def _figures(run: Run, tested: SplitPredictions | None) -> str:
         lines.append(f"{_accuracy('Test', right)} kept back from everything.")
     if info.val_accuracy is not None and count:
         right = proportion_of(round(info.val_accuracy * count), count)
-        chose = info.best_epoch or info.config.patience
+        chose = info.keeps_best
         chosen = " They chose the epoch that is kept." if chose else ""
         lines.append(f"{_accuracy('Validation', right)} that it has not learned from.{chosen}")
     said = "\n\n".join(lines) or "It was stopped before it was judged."

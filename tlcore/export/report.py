@@ -18,7 +18,7 @@ from tlcore.jobs import Progress
 from tlcore.percentages import probability
 from tlcore.settings import Limits, Settings
 from tlcore.storage import write_output
-from tlcore.training.records import Provenance
+from tlcore.training.provenance import Provenance
 from tlcore.training.store import load_run
 
 WORST, BEST = 12, 6  # images shown

@@ -39,7 +39,7 @@ from tlcore.export.report_charts import marks_percent as percent
 from tlcore.export.report_values import Material, face, tiled
 from tlcore.percentages import bounds, points
 from tlcore.settings import Limits
-from tlcore.training.best_epoch import describe_overfitting
+from tlcore.training.run import describe_overfitting
 
 PART_WORDS = {
     "test": ("test", "The test part: images kept back, which nothing was learned or chosen by."),

@@ -20,7 +20,7 @@ from tlcore.models.weights import file_name, find
 from tlcore.settings import KERAS_WEIGHTS_URL, Settings
 from tlcore.training import augmentation as augment
 from tlcore.training.config import RunConfig
-from tlcore.training.records import SplitRow, read_provenance_or_default, read_split
+from tlcore.training.provenance import SplitRow, read_provenance_or_default, read_split
 from tlcore.training.run import Run
 
 DIGITS = 15  # of a SHA-256 that name an image; views are drawn from as many
@@ -101,7 +101,7 @@ def facts_of(run: Run, title: str, settings: Settings, cut: Callable[[RunConfig]
         train=_grouped(parts["train"]),
         val=_grouped(parts["val"]),
         done=done,
-        keeps_best=bool(info.best_epoch or info.config.patience),
+        keeps_best=info.keeps_best,
         stopped=info.status != "finished",
         cut=cut(info.config) if done["fine-tune"] else "",
         weights=_weights(info.config, settings),

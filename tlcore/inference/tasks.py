@@ -42,7 +42,6 @@ from tlcore.models.predictions import (
 )
 from tlcore.models.summary import shape_path
 from tlcore.settings import Limits, Settings
-from tlcore.training.best_epoch import find_unfrozen_layer
 from tlcore.training.store import load_run, load_run_info
 from tlcore.training.transfer_model import load_run_model
 
@@ -148,7 +147,7 @@ def compute_shape_path(ref: ModelRef, classes: int, settings: Settings) -> Shape
         return shape_path(model, classes)
     run = load_run(ref.run, settings)
     return shape_path(
-        model, classes, pooling=run.info.config.pooling, unfrozen_from=find_unfrozen_layer(run)
+        model, classes, pooling=run.info.config.pooling, unfrozen_from=run.unfrozen_from
     )
 
 

@@ -24,7 +24,7 @@ from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage
 from tlcore.settings import Limits
 from tlcore.training.feature_keys import row_id
-from tlcore.training.history import LOOK, Pace, Stopped
+from tlcore.training.history import STOP_INTERVAL, StopRequested, Throttle
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -143,15 +143,15 @@ def hash_samples(
     """Return the samples with the hash of their bytes; "" stays where a file cannot be read.
 
     Raises:
-        Stopped: ``stopping()`` held before the end.
+        StopRequested: ``stopping()`` held before the end.
     """
     done: list[Sample] = []
-    pool, load_pixels = ThreadPoolExecutor(DECODERS), Pace(LOOK)
+    pool, load_pixels = ThreadPoolExecutor(DECODERS), Throttle(STOP_INTERVAL)
     try:
         for sample in pool.map(_hashed, samples):
             done.append(sample)
-            if load_pixels.due() and stopping():
-                raise Stopped
+            if load_pixels.is_due() and stopping():
+                raise StopRequested
     finally:
         pool.shutdown(cancel_futures=True)
     return tuple(done)

@@ -18,7 +18,7 @@ from tlcore.training.augmentation import ORIGINAL, ImageCopy
 from tlcore.training.config import RunConfig, check_classes, empty_split_error
 from tlcore.training.feature_cache import MISSING, FeatureStore, Floats, here
 from tlcore.training.features import FeatureSource
-from tlcore.training.history import Stopped
+from tlcore.training.history import StopRequested
 
 Positions = npt.NDArray[np.int64]
 
@@ -163,7 +163,7 @@ class FreshFeatures:
                 yield held[:size]
                 held = held[size:]
             if self.stopping():
-                raise Stopped
+                raise StopRequested
         if len(held):
             yield held
 

@@ -19,6 +19,7 @@ from tlcore.training.batches import MASKS, random_numbers
 from tlcore.training.checkpoint import State
 from tlcore.training.config import RunConfig
 from tlcore.training.head import MOMENTUM, BatchMetrics, count_correct
+from tlcore.training.history import StageName
 
 OPTIMIZERS: Mapping[str, Any] = MappingProxyType(
     {
@@ -32,7 +33,7 @@ OPTIMIZERS: Mapping[str, Any] = MappingProxyType(
 class TopBlocks:
     """A learner (see ``fit``): activations at the cut → logits."""
 
-    stage = "fine-tune"
+    stage: StageName = "fine-tune"
 
     def __init__(self, model: keras.Model, config: RunConfig) -> None:
         """Take the part above the cut, unfrozen as it shall be."""

@@ -19,6 +19,7 @@ from tlcore.models.predictions import Floats as Floats
 from tlcore.training.batches import MASKS, START, random_numbers
 from tlcore.training.checkpoint import State
 from tlcore.training.config import RunConfig
+from tlcore.training.history import StageName
 
 EPSILON = np.float32(1e-7)
 
@@ -119,7 +120,7 @@ class BatchMetrics:
 class Head:
     """A learner (see ``fit``): weights, an optimizer and the numbers for its dropout."""
 
-    stage = "head"
+    stage: StageName = "head"
 
     def __init__(self, config: RunConfig, features: int, units: int) -> None:
         """Make a head of ``features`` inputs and ``units`` outputs.

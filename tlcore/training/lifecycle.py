@@ -1,13 +1,11 @@
-"""What is done to a run from outside: made, opened again, stopped, ended, deleted."""
+"""Create, start, resume, stop, kill and delete runs."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -15,142 +13,128 @@ from functools import partial
 from pathlib import Path
 
 from tlcore.errors import RunError
-from tlcore.locks import acquire_lock, is_locked
+from tlcore.locks import (
+    acquire_lock,
+    discard_folder,
+    is_locked,
+    publish_folder,
+    remove_leftovers,
+    work_folder,
+)
 from tlcore.models.catalog import backbone
 from tlcore.settings import PROJECT, Settings
-from tlcore.storage import explained_os_errors, sync_folder, write_json
-from tlcore.training import checkpoint
-from tlcore.training.checkpoint import Checkpoint
+from tlcore.storage import explained_os_errors, write_json
+from tlcore.training.checkpoint import Checkpoint, load_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.history import trim_events
-from tlcore.training.records import (
+from tlcore.training.run import RunInfo
+from tlcore.training.run_files import (
+    CHECKPOINT,
     CONFIG,
     EVENTS,
+    LOCK,
+    LOG,
     PROCESS,
+    QUEUED_MARK,
+    STOP,
     find_model_damage,
     read_or_record_damage,
-    read_process,
 )
-from tlcore.training.run import RunInfo
-from tlcore.training.status import FINISHED, read_final_status, reserve_disk_space, set_status_aside
+from tlcore.training.status import (
+    FINISHED,
+    read_final_status,
+    read_process_group,
+    reserve_disk_space,
+    set_status_aside,
+)
 from tlcore.training.store import find_run_folder, load_run_info, unknown_run_error
 
-_GONE = ".gone-"  # begins the name of a run's folder while it is deleted
-GLANCE = 0.2  # s within which a process that only checks the lock has released it
-HALF_MADE = 60.0  # s after which a run that is still being made has been given up
+LOCK_TIMEOUT = 0.2  # s within which a process that only checks the lock has released it
 
 
 def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:
-    """Make a run's folder, locked from its first moment.
+    """Create a run's folder, locked from its first moment.
 
     Returns:
-        The folder and the descriptor that holds its lock. Whoever works on the run keeps it open.
+        The folder, and the descriptor that holds its lock: the run counts as active as long as a
+        process keeps it open.
 
     Raises:
         StorageError: there is no room for it; nothing of it is left.
     """
+    folder = settings.runs / f"{datetime.now():%Y%m%d-%H%M%S-%f}"  # the queue goes by this order
     with explained_os_errors("The run could not be started"):
-        settings.runs.mkdir(parents=True, exist_ok=True)
-        _sweep(settings)
-        return _make_folder(config, settings)
-
-
-def _make_folder(config: RunConfig, settings: Settings) -> tuple[Path, int]:
-    name = f"{datetime.now():%Y%m%d-%H%M%S-%f}"  # sorts by time: the queue goes by it
-    making = settings.runs / f".{name}"
-    folder = settings.runs / name
-    making.mkdir()
-    try:
-        lock = acquire_lock(making / "run.lock")
-        with _let_go_on_error(lock):
-            write_json(making / CONFIG, config.to_json())
-            reserve_disk_space(making)
-            making.rename(folder)
-            sync_folder(settings.runs)
-    except BaseException:
-        discard_run(making)
-        raise
+        remove_leftovers(settings.runs)
+        with work_folder(settings.runs) as work:
+            lock = acquire_lock(work / LOCK)
+            with _release_on_error(lock):
+                write_json(work / CONFIG, config.to_json())
+                reserve_disk_space(work)
+                publish_folder(work, folder)
     return folder, lock
 
 
-def discard_run(folder: Path) -> None:
-    """Remove the folder of a run that could not be started."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep(settings: Settings) -> None:
-    """Remove what is left of runs whose deletion or start was interrupted."""
-    for folder in settings.runs.glob(f"{_GONE}*"):
-        shutil.rmtree(folder, ignore_errors=True)
-    for folder in settings.runs.glob(".[0-9]*"):
-        with suppress(OSError):
-            if time.time() - folder.stat().st_mtime > HALF_MADE and not is_locked(
-                folder / "run.lock"
-            ):
-                shutil.rmtree(folder)
-
-
 def prepare_resume(run: str, settings: Settings) -> tuple[Path, int]:
-    """Make a run that ended before its time ready to go on from its last checkpoint.
+    """Prepare a run that ended early to continue from its last checkpoint.
 
-    What was written down after that checkpoint is taken out of its history: these epochs are
-    gone through again, and are the same ones.
+    Epochs after that checkpoint are removed from its history: they are repeated, with the same
+    results.
 
     Returns:
         As ``create_run``.
 
     Raises:
-        RunError: no such run, or it is at work, or has finished, or its settings cannot be read.
+        RunError: no such run, or it is active, or has finished, or its options cannot be read.
         DamagedFile: its checkpoint cannot be read; the run stays as it is.
-        StorageError: there is no room to go on, or it may not be written.
+        StorageError: the disk is full or read-only.
     """
     folder = load_run_info(run, settings).folder
-    lock = _hold(folder, settings)
-    with _let_go_on_error(lock):
-        outcome = read_or_record_damage(partial(read_final_status, ended=True), folder, None, [])
-        if outcome and outcome.status == FINISHED and not find_model_damage(folder, finished=True):
+    lock = _lock_ended_run(folder, settings)
+    with _release_on_error(lock):
+        status = read_or_record_damage(partial(read_final_status, ended=True), folder, None, [])
+        if status and status.status == FINISHED and not find_model_damage(folder, finished=True):
             raise RunError(
                 f"Expected a run that was stopped or has failed. Received {run}, which has "
                 "finished. Run it again with more epochs."
             )
-        reached = checkpoint.load_checkpoint(folder / checkpoint.FILE)
-        _check_network(load_run_info(run, settings), reached)
+        checkpoint = load_checkpoint(folder / CHECKPOINT)
+        _check_architecture(load_run_info(run, settings), checkpoint)
         with explained_os_errors("The run could not be resumed"):
             reserve_disk_space(folder)  # before anything of it is changed
-            (folder / "queued").touch()  # without an outcome it must not look like one at work
-            trim_events(folder / EVENTS, reached.event if reached else 0)
-            set_status_aside(folder, outcome)
-            for name in ("stop", PROCESS):
+            (folder / QUEUED_MARK).touch()  # without a status it must not look as if it ran
+            trim_events(folder / EVENTS, checkpoint.event if checkpoint else 0)
+            set_status_aside(folder, status)
+            for name in (STOP, PROCESS):
                 (folder / name).unlink(missing_ok=True)
     return folder, lock
 
 
-def _check_network(info: RunInfo, reached: Checkpoint | None) -> None:
-    """Refuse to go on with what was learned on a network that is built otherwise today.
+def _check_architecture(info: RunInfo, checkpoint: Checkpoint | None) -> None:
+    """Refuse a checkpoint of a backbone that has been built with another layer since.
 
     Raises:
-        RunError: the backbone has had another layer added since.
+        RunError: it is one.
     """
-    old = reached is not None and reached.event > 0 and reached.version < 2
+    is_old = checkpoint is not None and checkpoint.event > 0 and checkpoint.version < 2
     scale = backbone(info.config.backbone).imagenet_scale
-    if old and scale and not info.config.random_weights:
+    if is_old and scale and not info.config.random_weights:
         raise RunError(
             f"This run began before {info.config.backbone} had Keras' own scaling of its input, "
-            "and cannot go on from what it learned without it. Run it again."
+            "and cannot continue without it. Run it again."
         )
 
 
-def _hold(folder: Path, settings: Settings) -> int:
-    """Take the lock of a run that has ended.
+def _lock_ended_run(folder: Path, settings: Settings) -> int:
+    """Lock a run that has ended.
 
     Raises:
-        RunError: it is at work, or has been deleted in this moment.
+        RunError: it is active, or has been deleted in this moment.
     """
     try:
-        return acquire_lock(folder / "run.lock", timeout=GLANCE)
+        return acquire_lock(folder / LOCK, timeout=LOCK_TIMEOUT)
     except BlockingIOError as error:
         raise RunError(
-            f"Expected a run that has ended. Received {folder.name}, which is at work. Stop it "
+            f"Expected a run that has ended. Received {folder.name}, which is running. Stop it "
             "first."
         ) from error
     except FileNotFoundError as error:
@@ -158,8 +142,8 @@ def _hold(folder: Path, settings: Settings) -> int:
 
 
 @contextmanager
-def _let_go_on_error(lock: int) -> Iterator[None]:
-    """Close a lock if what follows fails: the run must not count as alive for ever."""
+def _release_on_error(lock: int) -> Iterator[None]:
+    """Close a lock if the block fails: the run must not count as active for ever."""
     try:
         yield
     except BaseException:
@@ -168,91 +152,89 @@ def _let_go_on_error(lock: int) -> Iterator[None]:
 
 
 def stop_run(run: str, settings: Settings) -> None:
-    """Ask a run to stop after its current batch. It keeps what it has learned."""
-    (find_run_folder(run, settings) / "stop").touch()
+    """Ask a run to stop after its current batch; what it has learned is saved."""
+    (find_run_folder(run, settings) / STOP).touch()
 
 
 def kill_run(run: str, settings: Settings) -> None:
-    """End a run's process at once; what it has not saved is lost.
+    """Kill a run's process; what it has not saved is lost.
 
     Raises:
-        RunError: no such run, or it lives without a process group of its own.
+        RunError: no such run, or it is active without a process of its own.
     """
     folder = find_run_folder(run, settings)
-    if not is_locked(folder / "run.lock"):
+    if not is_locked(folder / LOCK):
         return
-    process = read_process(folder)  # written by whoever holds the lock now
-    if process is None:
+    group = read_process_group(folder)
+    if group is None:
         raise RunError(
             f"Expected a run with a process of its own. Received {run}, which is just beginning, "
-            "or works in a terminal. Try again in a moment, or press Ctrl-C twice there."
+            "or runs in a terminal. Try again in a moment, or press Ctrl-C twice there."
         )
     with suppress(ProcessLookupError):
-        os.killpg(process.group, signal.SIGKILL)
+        os.killpg(group, signal.SIGKILL)
 
 
 def delete_run(run: str, settings: Settings) -> None:
-    """Remove a run's folder.
+    """Delete a run's folder.
 
     Raises:
-        RunError: no such run, or it is still working.
+        RunError: no such run, or it is active.
     """
     folder = find_run_folder(run, settings)
-    lock = _hold(folder, settings)  # nobody resumes it meanwhile
+    lock = _lock_ended_run(folder, settings)  # nobody resumes it meanwhile
     try:
-        folder.rename(folder.with_name(f"{_GONE}{folder.name}"))
-        sync_folder(settings.runs)
-        _sweep(settings)
+        discard_folder(folder)
     finally:
         os.close(lock)
-
-
-# Starting a run as a process of its own, which no closed page and no restarted server ends.
+    remove_leftovers(settings.runs)
 
 
 def start_run(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
-    """Start a run and return its id and process.
+    """Start a run in a process of its own, which outlives the page and the server.
 
-    The child inherits the run's lock, so it counts as alive from before it runs until it is gone;
-    it waits for its turn by itself. The caller should ``poll`` the process now and then, so that
-    the operating system can forget it.
+    The process inherits the run's lock and waits in the queue by itself. The caller should
+    ``poll`` it now and then, so that the operating system can forget it.
+
+    Returns:
+        The run's id and its process.
 
     Raises:
         StorageError: there is no room for it; nothing of it is left.
     """
     folder, lock = create_run(config, settings)
     try:
-        return _start(folder, lock, settings)
+        return folder.name, _start_worker(folder, lock, settings)
     except BaseException:
-        discard_run(folder)
+        discard_folder(folder)
         raise
 
 
 def resume_run(run: str, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
-    """Let a run go on that was stopped or killed, as ``start_run`` does.
+    """Resume a run that was stopped or killed, as ``start_run`` starts one.
 
     Raises:
-        RunError: no such run, or it is at work, or has finished.
+        RunError: no such run, or it is active, or has finished.
     """
-    return _start(*prepare_resume(run, settings), settings)
+    folder, lock = prepare_resume(run, settings)
+    return folder.name, _start_worker(folder, lock, settings)
 
 
-def _start(folder: Path, lock: int, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
+def _start_worker(folder: Path, lock: int, settings: Settings) -> subprocess.Popen[bytes]:
     try:
         with (
             explained_os_errors("The run could not be started"),
-            (folder / "worker.log").open("ab") as log,
+            (folder / LOG).open("ab") as log,
         ):
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "tlcore.training.worker", str(folder)],
                 cwd=PROJECT,
                 env={**os.environ, **settings.to_environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in the server's terminal is not for it
+                start_new_session=True,  # Ctrl-C in the server's terminal does not reach it
                 pass_fds=(lock,),
             )
     finally:
         os.close(lock)
-    return folder.name, process

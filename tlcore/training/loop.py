@@ -22,7 +22,16 @@ from tlcore.training.batches import (
 from tlcore.training.checkpoint import Checkpoint, State, select_weights
 from tlcore.training.config import RunConfig
 from tlcore.training.head import BatchMetrics, learning_rate_at
-from tlcore.training.history import BEAT, LOOK, Epoch, Event, Pace, Progress, Stopped
+from tlcore.training.history import (
+    PROGRESS_INTERVAL,
+    STOP_INTERVAL,
+    Epoch,
+    Event,
+    Progress,
+    StageName,
+    StopRequested,
+    Throttle,
+)
 
 CHECKPOINT = 2.0  # s at least between two checkpoints on disk
 EVALUATED = 256  # images a batch at most when nothing is learned,
@@ -32,7 +41,7 @@ EVALUATED_BYTES = 4 * 2**20  # and bytes of their values: what is made of them f
 class Learner(Protocol):
     """Something with weights that learns batch by batch."""
 
-    stage: str
+    stage: StageName
 
     def begin_epoch(self, epoch: int) -> None:
         """Begin an epoch (0-based): its random numbers depend on nothing else."""
@@ -107,12 +116,12 @@ def fit(
         at = replace(at, state=learner.state())
     if loop.keep_best and at.event and not at.best:  # what the stage before ended with
         at = replace(at, best=select_weights(at.state), best_epoch=at.best_epoch or at.event)
-    save = Pace(CHECKPOINT, at_once=False)
+    save = Throttle(CHECKPOINT, at_once=False)
     while not at.over and at.epoch < loop.epochs:
         try:
             figures = _epoch(learner, train, val, loop, at)
             reached = _after(learner, at, figures, loop)
-        except Stopped:
+        except StopRequested:
             if at.event:
                 learner.restore(_kept(at))
             loop.save(at)
@@ -123,7 +132,7 @@ def fit(
             raise Diverged(at, bad.loss, loop.rate) from bad
         loop.emit(figures)
         at = reached
-        if save.due() or at.over:
+        if save.is_due() or at.over:
             loop.save(at)
     learner.restore(_kept(at))
     return at
@@ -158,7 +167,7 @@ def _after(learner: Learner, at: Checkpoint, figures: Epoch, loop: FitOptions) -
 def _epoch(
     learner: Learner, train: SplitData, val: SplitData, loop: FitOptions, at: Checkpoint
 ) -> Epoch:
-    """Go through one epoch and judge it. Raises Stopped and _NotFinite."""
+    """Go through one epoch and judge it. Raises StopRequested and _NotFinite."""
     began = time.perf_counter()
     with np.errstate(all="ignore"):  # what overflows ends as a loss that is not finite
         learned = _learn(learner, train, loop, at)
@@ -180,14 +189,15 @@ def _epoch(
 
 
 def _learn(learner: Learner, train: SplitData, loop: FitOptions, at: Checkpoint) -> BatchMetrics:
-    """Make an epoch's steps; return the sums over them. Raises Stopped and _NotFinite."""
+    """Make an epoch's steps; return the sums over them. Raises StopRequested and _NotFinite."""
     config = loop.config
     draw = random_numbers(config.seed, learner.stage, at.epoch, ORDER)
     order = draw_order(train.labels, draw, even=config.class_weights == "oversampling")
     weights = compute_sample_weights(train, config)
     size, steps = config.batch_size, -(-len(order) // config.batch_size)
     learner.begin_epoch(at.epoch)
-    loss, correct, look, beat = 0.0, 0.0, Pace(LOOK), Pace(BEAT, at_once=False)
+    loss, correct = 0.0, 0.0
+    look, beat = Throttle(STOP_INTERVAL), Throttle(PROGRESS_INTERVAL, at_once=False)
     for step, inputs in enumerate(train.source.batches(order, size, at.epoch)):
         batch = order[step * size : (step + 1) * size]
         done = at.epoch * steps + step
@@ -197,10 +207,10 @@ def _learn(learner: Learner, train: SplitData, loop: FitOptions, at: Checkpoint)
         loss, correct = loss + score.loss, correct + score.correct
         if not math.isfinite(loss):
             raise _NotFinite(loss)
-        if look.due():  # after every batch, unless batches take no time at all
+        if look.is_due():  # after every batch, unless batches take no time at all
             if loop.stopping():
-                raise Stopped
-            if beat.due():
+                raise StopRequested
+            if beat.is_due():
                 loop.emit(Progress(learner.stage, done + 1))
     return BatchMetrics(loss, correct, len(order))
 
@@ -208,14 +218,14 @@ def _learn(learner: Learner, train: SplitData, loop: FitOptions, at: Checkpoint)
 def evaluate(
     learner: Learner, part: SplitData, stopping: Callable[[], bool] = lambda: False
 ) -> BatchMetrics:
-    """Judge a learner by a part. Raises Stopped if the run is asked to stop meanwhile."""
-    total, look = BatchMetrics(0.0, 0.0, 0), Pace(LOOK)
+    """Judge a learner by a part. Raises StopRequested if the run is asked to stop meanwhile."""
+    total, look = BatchMetrics(0.0, 0.0, 0), Throttle(STOP_INTERVAL)
     size = evaluation_batch_size(part.source.image_bytes)
     for place, inputs in enumerate(part.source.batches(np.arange(len(part)), size, 0)):
         targets = part.targets[place * size : (place + 1) * size]
         total = _add(total, learner.evaluate(inputs, targets))
-        if look.due() and stopping():
-            raise Stopped
+        if look.is_due() and stopping():
+            raise StopRequested
     return total
 
 

@@ -24,7 +24,15 @@ from tlcore.training.checkpoint import Checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
-from tlcore.training.history import BEAT, Event, Pace, Progress, Skipped, Stage, Stopped
+from tlcore.training.history import (
+    PROGRESS_INTERVAL,
+    Event,
+    Progress,
+    Skipped,
+    Stage,
+    StopRequested,
+    Throttle,
+)
 from tlcore.training.loop import Diverged, FitOptions, Learner, fit
 from tlcore.training.provenance import read_or_write_split
 from tlcore.training.stage_predictions import save_stage_predictions
@@ -90,7 +98,7 @@ def train_run(
         )
         at, error = _supplied(desk, at)
         saved = True
-    except Stopped:
+    except StopRequested:
         pass
     complete = saved and at.over and at.stage == _stages_of(config)[-1]
     return FinalStatus(
@@ -167,12 +175,12 @@ def _features(supply: FeatureSource, desk: RunContext) -> None:
     """Compute what the cache does not have, in one pass for all stages.
 
     Raises:
-        Stopped: before all of it was there.
+        StopRequested: before all of it was there.
     """
 
     def look() -> None:
         if desk.stopping():
-            raise Stopped
+            raise StopRequested
 
     config = desk.config
     if config.fine_tune_epochs:  # where it can be cut, only the network knows
@@ -180,12 +188,12 @@ def _features(supply: FeatureSource, desk: RunContext) -> None:
     layers = list_layers(supply)
     requests = supply.missing(layers, list_copies(config, desk.train, desk.val))
     desk.emit(Stage("features", len(requests)))
-    beat = Pace(BEAT)
+    beat = Throttle(PROGRESS_INTERVAL)
     named: set[str] = set()
 
     def done(count: int) -> None:
         look()
-        if beat.due() or count == len(requests):
+        if beat.is_due() or count == len(requests):
             desk.emit(Progress("features", count))
 
     def skipped(file: str, reason: str) -> None:

@@ -1,4 +1,8 @@
-"""The states of a run and how it ended, derived from the files in its folder."""
+"""The status of a run, derived from the files in its folder.
+
+A run is queued or running while its process holds ``run.lock``. A process that ends writes
+``status.json``; where it could not, the status and its likely cause are derived from what is left.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +14,27 @@ from pathlib import Path
 from tlcore.errors import DamagedFile
 from tlcore.locks import is_locked
 from tlcore.storage import is_full, read_json_or, write_file, write_json
-from tlcore.training.records import (
+from tlcore.training.run_files import (
     CHECKPOINT,
     CONFIG,
     EVENTS,
+    LOCK,
+    LOG,
     MODEL,
     PREVIOUS_STATUS,
+    PROCESS,
+    QUEUED_MARK,
     SPLIT,
     STATUS,
+    STOP,
 )
 
 QUEUED, RUNNING, FINISHED, STOPPED, FAILED = "queued", "running", "finished", "stopped", "failed"
-DAMAGED = "damaged"  # how it ended, or what it learned from, cannot be read
+DAMAGED = "damaged"  # how it ended, or what it was trained on, cannot be read
 ACTIVE = (QUEUED, RUNNING)
-RESERVE, RESERVED = ".reserve", 64 * 1024  # bytes that an outcome will not need
-RESUME = "Resume it: it goes on from its last checkpoint."
-# What its process writes; a note or a report is written later, by others.
-SIGNS = (CONFIG, SPLIT, EVENTS, CHECKPOINT, MODEL, "worker.log")
+RESERVE, RESERVED = ".reserve", 64 * 1024  # file and bytes that a status.json fits into
+RESUME = "Resume it: it continues from its last checkpoint."
+WORKER_FILES = (CONFIG, SPLIT, EVENTS, CHECKPOINT, MODEL, LOG)  # written by the run's process
 
 
 @dataclass(frozen=True)
@@ -35,38 +43,36 @@ class FinalStatus:
 
     status: str  # FINISHED, STOPPED or FAILED
     seconds: float
-    val_accuracy: float | None  # of the network that is kept, 0…1
+    val_accuracy: float | None  # of the saved model, 0…1
     error: str = ""  # for a person
-    val_loss: float | None = None  # of the network that is kept
+    val_loss: float | None = None  # of the saved model
     epochs: int = 0  # that have ended, of all stages
-    best_epoch: int = 0  # whose weights are kept, 1-based; 0 in runs that did not note it
+    best_epoch: int = 0  # 1-based, whose weights are saved; 0 in runs of early versions
 
     def __post_init__(self) -> None:
         if self.status not in (FINISHED, STOPPED, FAILED):
             raise ValueError(f"a run does not end as {self.status!r}")
 
 
-def write_final_status(folder: Path, outcome: FinalStatus) -> None:
-    """Write down how a run ended, also on a full disk: what was reserved for it makes room, and
-    what it was about to save.
+def write_final_status(folder: Path, status: FinalStatus) -> None:
+    """Write how a run ended, also on a full disk: its reserve and unfinished files make room.
 
     Raises:
         OSError: the disk is read-only, or fails.
     """
     try:
-        write_json(folder / STATUS, asdict(outcome))
+        write_json(folder / STATUS, asdict(status))
     except OSError as error:
         if not is_full(error):
             raise
-        _give_up_hidden(folder)
-        write_json(folder / STATUS, asdict(outcome))
+        _remove_hidden_files(folder)
+        write_json(folder / STATUS, asdict(status))
     with suppress(OSError):
-        _give_up_hidden(folder)
+        _remove_hidden_files(folder)
 
 
 def reserve_disk_space(folder: Path) -> None:
-    """Keep room for the outcome of a run that begins, so that a disk that fills up meanwhile does
-    not keep it from saying so.
+    """Reserve room for the status.json of a run that begins, for when the disk fills up.
 
     Raises:
         OSError: there is none.
@@ -74,65 +80,57 @@ def reserve_disk_space(folder: Path) -> None:
     write_file(folder / RESERVE, os.urandom(RESERVED), durable=True)
 
 
-def _give_up_hidden(folder: Path) -> None:
-    """Remove the reserve and what was being saved."""
-    for name in (RESERVE, ".saving.keras", ".checkpoint.npz", ".events.jsonl"):
+def _remove_hidden_files(folder: Path) -> None:
+    """Remove the reserve and files that were being saved."""
+    for name in (RESERVE, ".saving.keras", f".{CHECKPOINT}", f".{EVENTS}"):
         (folder / name).unlink(missing_ok=True)
 
 
-def set_status_aside(folder: Path, outcome: FinalStatus | None) -> None:
-    """Keep how a run ended the last time, as it goes on: its network is the one that is there.
+def set_status_aside(folder: Path, status: FinalStatus | None) -> None:
+    """Turn the status of a run into its previous one, as it is resumed; its model stays.
 
-    Where that is not known, as the file is damaged, the file is kept under another name.
+    A damaged status.json (``status`` is None) is kept under another name.
     """
-    if outcome:
-        write_json(folder / PREVIOUS_STATUS, asdict(outcome))
+    if status:
+        write_json(folder / PREVIOUS_STATUS, asdict(status))
         (folder / STATUS).unlink(missing_ok=True)
         return
     with suppress(FileNotFoundError):
         (folder / STATUS).replace(folder / f".damaged-{STATUS}")
 
 
-def add_previous_status(folder: Path, outcome: FinalStatus) -> FinalStatus:
-    """Return an outcome that counts the time before a resumed run was resumed as well.
+def add_previous_status(folder: Path, status: FinalStatus) -> FinalStatus:
+    """Return the status of a resumed run with the time before it was resumed added.
 
-    One that has no figures of its own has those of the network that was kept then.
+    Without figures of its own it has those of the model that is still saved from before.
     """
     try:
-        earlier = read_previous_status(folder)
-    except DamagedFile:  # lists show it; how the run ended now must be kept
-        return outcome
-    if earlier is None:
-        return outcome
-    outcome = replace(outcome, seconds=earlier.seconds + outcome.seconds)
-    if outcome.val_accuracy is not None or not (folder / MODEL).exists():
-        return outcome
-    return replace(
-        outcome,
-        val_accuracy=earlier.val_accuracy,
-        val_loss=earlier.val_loss,
-        epochs=earlier.epochs,
-        best_epoch=earlier.best_epoch,
-    )
+        previous = read_previous_status(folder)
+    except DamagedFile:  # lists show it; how the run ended now must be written
+        return status
+    if previous is None:
+        return status
+    seconds = previous.seconds + status.seconds
+    if status.val_accuracy is not None or not (folder / MODEL).exists():
+        return replace(status, seconds=seconds)
+    return replace(previous, status=status.status, seconds=seconds, error=status.error)
 
 
 def read_final_status(folder: Path, *, ended: bool = False) -> FinalStatus | None:
-    """Return how the run ended, or None while its process lives.
+    """Return how a run ended, or None while its process is alive.
 
     Args:
         folder: the run's.
-        ended: the caller holds the run's lock, so its process is known to be gone.
+        ended: the caller holds the run's lock, so that its process is known to have ended.
 
     Raises:
         DamagedFile: status.json cannot be read.
     """
-    alive = not ended and is_locked(folder / "run.lock")  # first: the outcome is written before
-    written = _read(folder / STATUS)
-    if written:
-        return written
-    if alive:
-        return None
-    return add_previous_status(folder, _without_a_word(folder))
+    alive = not ended and is_locked(folder / LOCK)  # first: the status is written before it is free
+    status = read_json_or(folder / STATUS, FinalStatus, None, newest=1)
+    if status or alive:
+        return status
+    return add_previous_status(folder, _derive_final_status(folder))
 
 
 def read_previous_status(folder: Path) -> FinalStatus | None:
@@ -141,60 +139,79 @@ def read_previous_status(folder: Path) -> FinalStatus | None:
     Raises:
         DamagedFile: previous_status.json cannot be read.
     """
-    return _read(folder / PREVIOUS_STATUS)
+    return read_json_or(folder / PREVIOUS_STATUS, FinalStatus, None, newest=1)
 
 
-def _read(path: Path) -> FinalStatus | None:
-    return read_json_or(path, FinalStatus, None, newest=1)
+@dataclass(frozen=True)
+class _Process:
+    group: int
+
+    def __post_init__(self) -> None:
+        if self.group < 2:
+            raise ValueError(f"{self.group} is no process group of a run")
 
 
-def _without_a_word(folder: Path) -> FinalStatus:
-    began = (
-        folder / PREVIOUS_STATUS if (folder / PREVIOUS_STATUS).exists() else folder / CONFIG
-    ).stat()
-    seconds = max(0.0, _last_sign(folder) - began.st_mtime)
-    if (folder / "stop").exists():
-        return FinalStatus(STOPPED, seconds, None, "It was ended before it could save what it had.")
-    return FinalStatus(FAILED, seconds, None, f"{_likely_cause(folder)} {RESUME}")
+def read_process_group(folder: Path) -> int | None:
+    """Return the process group of a run's worker; None where it has none of its own.
+
+    Raises:
+        DamagedFile: process.json cannot be read.
+    """
+    process = read_json_or(folder / PROCESS, _Process, None, newest=1)
+    return process.group if process else None
 
 
-def _likely_cause(folder: Path) -> str:
-    """Return why a run may have ended without a word, as far as that can be told afterwards."""
+def write_process_group(folder: Path) -> None:
+    """Store the group of this process, so that the run can be killed."""
+    write_json(folder / PROCESS, asdict(_Process(os.getpgid(0))), durable=False)
+
+
+def derive_active_status(folder: Path) -> str:
+    """Return QUEUED or RUNNING for a run whose process is alive."""
+    return QUEUED if is_waiting(folder) else RUNNING
+
+
+def is_waiting(folder: Path) -> bool:
+    """Whether a run has not begun, or has been resumed and not continued yet."""
+    return (folder / QUEUED_MARK).exists() or not (folder / EVENTS).exists()
+
+
+def _derive_final_status(folder: Path) -> FinalStatus:
+    """Return how a run ended whose process was gone before it could write that."""
+    previous = folder / PREVIOUS_STATUS
+    began = (previous if previous.exists() else folder / CONFIG).stat().st_mtime
+    seconds = max(0.0, _find_last_write(folder) - began)
+    if (folder / STOP).exists():
+        return FinalStatus(STOPPED, seconds, None, "It was killed before it could save anything.")
+    return FinalStatus(FAILED, seconds, None, f"{_guess_cause(folder)} {RESUME}")
+
+
+def _guess_cause(folder: Path) -> str:
+    """Return why a process may have ended without writing a status."""
     disk = os.statvfs(folder)
     if disk.f_flag & os.ST_RDONLY:
         return "The disk is read-only, so that the run could not save anything. Make it writable."
     if disk.f_bavail * disk.f_frsize < RESERVED:
         return "The disk is full, so that the run could not save anything. Free some space."
-    if _last_sign(folder) < _machine_started():
+    if _find_last_write(folder) < _read_boot_time():
         return (
-            "The training process ended without a word, and the machine has been restarted since: "
-            "it went down, or the process had been killed before."
+            "The training process ended without an error, and the machine has been restarted "
+            "since: it went down, or the process had been killed before."
         )
     return (
-        "The training process ended without a word: it was killed, by somebody or by the system "
-        "because memory ran out. The log below has its last lines. A smaller batch or image size "
-        "needs less memory."
+        "The training process was killed, by a person or by the system because memory ran out. "
+        "The log below has its last lines. A smaller batch or image size needs less memory."
     )
 
 
-def _machine_started() -> float:
-    """Return when this machine was started, s since 1970; 0 where nobody tells."""
+def _read_boot_time() -> float:
+    """Return when this machine was started, s since 1970; 0 where the system does not say."""
     with suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
         return next(float(line.split()[1]) for line in lines if line.startswith("btime"))
     return 0.0
 
 
-def derive_active_status(folder: Path) -> str:
-    """Return whether a run whose process lives is at work or waits for its turn."""
-    return QUEUED if is_waiting(folder) else RUNNING
-
-
-def is_waiting(folder: Path) -> bool:
-    """Whether its turn has not come: it has not begun, or has been resumed and not gone on."""
-    return (folder / "queued").exists() or not (folder / EVENTS).exists()
-
-
-def _last_sign(folder: Path) -> float:
-    there = (folder / name for name in SIGNS)
-    return max(path.stat().st_mtime for path in there if path.exists())
+def _find_last_write(folder: Path) -> float:
+    files = (folder / name for name in WORKER_FILES)
+    return max(path.stat().st_mtime for path in files if path.exists())

@@ -16,11 +16,11 @@ from tlcore.errors import RunError
 from tlcore.models.catalog import units
 from tlcore.settings import Settings
 from tlcore.training.batches import FeatureArray, Positions, SplitData, encode_targets
-from tlcore.training.best_epoch import find_best_epoch
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import Floats
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
+from tlcore.training.history import find_best_epoch
 from tlcore.training.loop import FitOptions, fit
 from tlcore.training.provenance import list_samples, read_classes
 from tlcore.training.recipe import initial_checkpoint
@@ -80,7 +80,7 @@ def _epochs_of(run: Run) -> int:
     """Return after how many epochs the run's head was the one that it kept."""
     head = [epoch for epoch in run.history if epoch.stage == "head"]
     best = find_best_epoch(head)
-    if best and (run.info.best_epoch or run.info.config.patience):
+    if best and run.info.keeps_best:
         return best.epoch
     return len(head) or run.info.config.epochs or 10
 

@@ -22,10 +22,9 @@ from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.text import shorten
 from tlcore.training.augmentation import FORWARD
-from tlcore.training.best_epoch import find_unfrozen_layer
 from tlcore.training.config import RunConfig, Sizes
-from tlcore.training.records import MODEL
 from tlcore.training.run import RunInfo
+from tlcore.training.run_files import MODEL
 from tlcore.training.store import load_run
 
 
@@ -41,7 +40,7 @@ def load_run_model(run: str, settings: Settings) -> LoadedModel:
     model = keras.Model(saved.input, saved.get_layer("logits").output)
     freeze_base(model)  # it was saved so, but Keras forgets it of a Sequential within
     # For the list of layers; nothing learns here.
-    unfreeze_from(model, find_unfrozen_layer(stored) or "pooling")
+    unfreeze_from(model, stored.unfrozen_from or "pooling")
     return LoadedModel(
         model=model,
         backbone=info.config.backbone,

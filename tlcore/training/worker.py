@@ -1,4 +1,4 @@
-"""The process of one run: ``python -m tlcore.training.worker FOLDER``, or ``execute_run`` here."""
+"""The process of one run, ``python -m tlcore.training.worker FOLDER``, and the queue of runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ from tlcore.storage import explain_os_error, is_disk_error, sync_files
 from tlcore.training.config import read_config
 from tlcore.training.history import Event, EventLog
 from tlcore.training.recipe import train_run
-from tlcore.training.records import CHECKPOINT, CONFIG, EVENTS, MODEL, STATUS
+from tlcore.training.run_files import (
+    CHECKPOINT,
+    CONFIG,
+    EVENTS,
+    LOCK,
+    MODEL,
+    QUEUED_MARK,
+    STATUS,
+    STOP,
+)
 from tlcore.training.status import (
     FAILED,
     RESUME,
@@ -30,86 +39,109 @@ from tlcore.training.status import (
     add_previous_status,
     is_waiting,
     write_final_status,
+    write_process_group,
 )
 
-NICENESS = 10  # the page and its answers come first
-QUEUE_POLL = 0.5  # s between two looks while waiting for a turn
-LEARNED = (EVENTS, CHECKPOINT, MODEL)  # on disk before the outcome speaks of them
-TAKEN_BACK = FinalStatus(STOPPED, 0.0, None, "It was taken back before its turn came.")
+NICENESS = 10  # pages and predictions come first
+QUEUE_POLL = 0.5  # s between two checks whether the run's turn has come
+SYNCED = (EVENTS, CHECKPOINT, MODEL)  # on disk before status.json speaks of them
 
 
 def execute_run(
     folder: Path, settings: Settings, *, emit: Callable[[Event], None] = lambda _: None
 ) -> FinalStatus:
-    """Wait for this run's turn, train it and write down how it ended.
+    """Wait for a run's turn, train it and write its final status.
 
     Args:
         folder: made by ``create_run``, whose lock the caller keeps.
-        settings: where datasets and weights lie, and how many runs work at once.
-        emit: told each event, after it is on disk.
+        settings: where datasets and weights are, and how many runs train at once.
+        emit: called with each event, after it is on disk.
     """
     start = time.time()
     try:
-        with _turn(
-            settings.runs / ".queue",
-            settings.runs_at_once,
-            may_go=lambda: _is_next(folder),
-            given_up=(folder / "stop").exists,
-        ) as came:
-            outcome = _work(folder, settings, emit) if came else TAKEN_BACK
-    except Exception as error:  # the last frame of the process: whatever it was is written down
-        outcome = FinalStatus(FAILED, time.time() - start, None, _said(error))
-    outcome = add_previous_status(folder, outcome)
-    outcome = _on_disk(folder, outcome)
-    write_final_status(folder, outcome)
-    return outcome
+        with _wait_for_turn(folder, settings) as has_turn:
+            if has_turn:
+                status = _train(folder, settings, emit)
+            else:
+                status = FinalStatus(STOPPED, 0.0, None, "It was stopped before it had begun.")
+    except Exception as error:  # the last frame of the process: any error becomes its status
+        status = FinalStatus(FAILED, time.time() - start, None, _explain(error))
+    status = _sync(folder, add_previous_status(folder, status))
+    write_final_status(folder, status)
+    return status
+
+
+def _train(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> FinalStatus:
+    log = EventLog(folder / EVENTS)  # with this file the run is no longer queued
+    (folder / QUEUED_MARK).unlink(missing_ok=True)
+
+    def write(event: Event) -> None:
+        log.write(event)
+        emit(event)
+
+    config = read_config(folder / CONFIG)
+    try:
+        return train_run(
+            folder, config, lambda: open_dataset(config.dataset, settings), settings, emit=write
+        )
+    finally:
+        log.close()
 
 
 @contextmanager
-def _turn(
-    folder: Path, places: int, *, may_go: Callable[[], bool], given_up: Callable[[], bool]
-) -> Iterator[bool]:
-    """Wait until one of ``places`` is free and ``may_go()`` holds; keep the place meanwhile.
+def _wait_for_turn(folder: Path, settings: Settings) -> Iterator[bool]:
+    """Wait until no earlier run waits and fewer than ``runs_at_once`` train; hold that place.
 
     Yields:
-        Whether there is a place: False once ``given_up()`` holds before the turn came.
+        False if the run was stopped before its turn came.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = None
-    while descriptor is None and not given_up():
-        if may_go():
-            descriptor = _free_place(folder, places)
-        if descriptor is None:
+    queue = settings.runs / ".queue"
+    queue.mkdir(parents=True, exist_ok=True)
+    place = None
+    while place is None and not (folder / STOP).exists():
+        if _is_next(folder):
+            place = _take_place(queue, settings.runs_at_once)
+        if place is None:
             time.sleep(QUEUE_POLL)
     try:
-        yield descriptor is not None
+        yield place is not None
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        if place is not None:
+            os.close(place)
 
 
-def _free_place(folder: Path, places: int) -> int | None:
+def _is_next(folder: Path) -> bool:
+    """Whether no run that was created earlier still waits."""
+    earlier = (other for other in folder.parent.glob("[!.]*") if other.name < folder.name)
+    return not any(
+        is_locked(other / LOCK) and is_waiting(other) and not (other / STATUS).exists()
+        for other in earlier
+    )
+
+
+def _take_place(queue: Path, places: int) -> int | None:
+    """Lock one of the places in which runs train; return the lock, None where all are taken."""
     for place in range(places):
         with suppress(BlockingIOError):
-            return acquire_lock(folder / f"{place}.lock")
+            return acquire_lock(queue / f"{place}.lock")
     return None
 
 
-def _on_disk(folder: Path, outcome: FinalStatus) -> FinalStatus:
-    """See to it that what the run learned survives a power cut; return how it ended then."""
+def _sync(folder: Path, status: FinalStatus) -> FinalStatus:
+    """Make what the run has learned survive a power cut; return the status it ends with."""
     try:
-        sync_files(folder, [name for name in LEARNED if (folder / name).is_file()])
+        sync_files(folder, [name for name in SYNCED if (folder / name).is_file()])
     except OSError as error:
-        if outcome.status != FAILED:
-            return replace(outcome, status=FAILED, error=_said(error))
-    return outcome
+        if status.status != FAILED:
+            return replace(status, status=FAILED, error=_explain(error))
+    return status
 
 
-def _said(error: Exception) -> str:
-    """Return what a person is told of it; the log has the rest."""
+def _explain(error: Exception) -> str:
+    """Return the message of an error for a person; the log gets its traceback."""
     if isinstance(error, TLCoreError):
         return str(error)
-    with suppress(OSError):  # the log lies on the same disk
+    with suppress(OSError):  # the log is on the same disk
         traceback.print_exc()
     if isinstance(error, OSError) and is_disk_error(error):
         return f"The run could not save its files. {explain_os_error(error)} {RESUME}"
@@ -118,50 +150,23 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}. The log says where; nothing else is affected."
 
 
-def _work(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> FinalStatus:
-    log = EventLog(folder / "events.jsonl")  # there from now on: the run is no longer queued
-    (folder / "queued").unlink(missing_ok=True)
-
-    def note(event: Event) -> None:
-        log.write(event)
-        emit(event)
-
-    config = read_config(folder / CONFIG)
-    try:
-        return train_run(
-            folder, config, lambda: open_dataset(config.dataset, settings), settings, emit=note
-        )
-    finally:
-        log.close()
-
-
-def _is_next(folder: Path) -> bool:
-    """Whether no run that came earlier still waits."""
-    earlier = (other for other in folder.parent.glob("[!.]*") if other.name < folder.name)
-    return not any(
-        is_locked(other / "run.lock") and is_waiting(other) and not (other / STATUS).exists()
-        for other in earlier
-    )
-
-
 def main() -> NoReturn:
-    """Run the worker; the folder is the only argument, the lock is inherited."""
+    """Execute the run whose folder is the only argument; its lock is inherited."""
     folder = Path(sys.argv[1])
     os.nice(NICENESS)
     faulthandler.enable()  # a crash of native code leaves its name in the log
     try:
-        process = folder / "process.json"
-        process.write_text(f'{{"group": {os.getpgid(0)}}}', encoding="utf-8")
-        outcome = execute_run(folder, Settings.from_environment())
+        write_process_group(folder)
+        status = execute_run(folder, Settings.from_environment())
     except OSError as error:  # the disk was full before the run began
-        outcome = FinalStatus(FAILED, 0.0, None, _said(error))
-        write_final_status(folder, outcome)
+        status = FinalStatus(FAILED, 0.0, None, _explain(error))
+        write_final_status(folder, status)
     with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
     # At once: a run that is stopped early leaves a thread in TensorFlow's import, which an orderly
-    # end would tear down under its feet.
-    os._exit(1 if outcome.status == FAILED else 0)
+    # end would tear down while it runs.
+    os._exit(1 if status.status == FAILED else 0)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import streamlit as st
 
 from tlcore.settings import Settings
-from tlcore.training.records import MODEL, SPLIT, Damage, find_split_damage
+from tlcore.training.provenance import find_split_damage
+from tlcore.training.run_files import MODEL, SPLIT, Damage, DamagedRun
 from tlcore.training.store import scan_runs
 from tlcore.ui.format import plain
 from tlcore.ui.state import Choice, choose, chosen
@@ -33,11 +34,13 @@ def show_damaged_head(settings: Settings) -> bool:
 
 
 def _why_silent(run: str, settings: Settings) -> str:
-    runs, damaged = scan_runs(settings)
-    lost = [one.damage for one in damaged if one.id == run]
-    for info in runs:
-        if info.id == run:
-            lost = [each for each in info.damage if each.file in (MODEL, SPLIT)]
-            split = None if info.active else find_split_damage(info.folder, whole=True)
-            lost += [split] if split and split not in lost else []
+    lost: list[Damage] = []
+    for info in scan_runs(settings):
+        if info.id != run:
+            continue
+        if isinstance(info, DamagedRun):
+            return info.damage.words
+        lost = [each for each in info.damage if each.file in (MODEL, SPLIT)]
+        split = None if info.active else find_split_damage(info.folder, whole=True)
+        lost += [split] if split and split not in lost else []
     return " ".join(each.words for each in lost)

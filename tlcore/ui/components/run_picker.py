@@ -12,7 +12,7 @@ from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
 from tlcore.datasets.sample import dataset_title
 from tlcore.errors import DamagedFile
 from tlcore.settings import Settings
-from tlcore.training.records import read_split
+from tlcore.training.provenance import read_split
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.components.dataset_picker import open_dataset

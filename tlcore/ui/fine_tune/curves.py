@@ -9,9 +9,8 @@ from html import escape
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.training.best_epoch import describe_overfitting
 from tlcore.training.history import Epoch, Progress, Stage
-from tlcore.training.run import Run
+from tlcore.training.run import Run, describe_overfitting
 from tlcore.ui.components.charts import MANY, PLAIN_CHART
 from tlcore.ui.format import count, duration
 from tlcore.ui.theme import Colours, colours, template

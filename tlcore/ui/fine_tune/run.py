@@ -10,10 +10,9 @@ import streamlit as st
 
 from tlcore.evaluation.comparison import Verdict, compare_stages
 from tlcore.settings import Settings
-from tlcore.training.best_epoch import find_kept_epoch
 from tlcore.training.history import STAGES, Progress, Stage
 from tlcore.training.lifecycle import delete_run, kill_run, stop_run
-from tlcore.training.run import LONGEST_NAME, LONGEST_NOTE, Run, RunInfo, label_runs, write_notes
+from tlcore.training.run import MAX_NAME, MAX_NOTE, Run, RunInfo, label_runs, write_notes
 from tlcore.training.status import FAILED, QUEUED, STOPPED
 from tlcore.training.store import format_csv, list_runs, load_run, load_run_info, read_log_tail
 from tlcore.ui.components.damaged import show_damage
@@ -74,8 +73,8 @@ def name_and_note(info: RunInfo) -> None:
         st.popover("Name and note", icon=":material/edit:"),
         st.form(f"notes-{key}", border=False),
     ):
-        name = st.text_input("Name", notes.name, max_chars=LONGEST_NAME)
-        note = st.text_area("Note", notes.note, max_chars=LONGEST_NOTE)
+        name = st.text_input("Name", notes.name, max_chars=MAX_NAME)
+        note = st.text_area("Note", notes.note, max_chars=MAX_NOTE)
         tags = st.multiselect(
             "Tags", list(notes.tags), list(notes.tags), accept_new_options=True, key=f"tags-{key}"
         )
@@ -279,7 +278,7 @@ def _outcome(run: Run, settings: Settings) -> None:
 
 def _top_blocks(run: Run) -> None:
     """Say what training the top blocks did to the head alone, on the same validation images."""
-    change, kept = compare_stages(run.info), find_kept_epoch(run)
+    change, kept = compare_stages(run.info), run.model_epoch
     if change is None:
         return
     if kept and kept.stage == "head":

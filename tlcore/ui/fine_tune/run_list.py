@@ -16,8 +16,8 @@ from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import delete_run, stop_run
-from tlcore.training.records import DamagedRun
 from tlcore.training.run import RunInfo, label_runs, title_run
+from tlcore.training.run_files import DamagedRun
 from tlcore.training.status import DAMAGED, FAILED, FINISHED, QUEUED, RUNNING, STOPPED
 from tlcore.training.store import (
     compare_configurations,
@@ -25,7 +25,6 @@ from tlcore.training.store import (
     list_runs,
     load_run,
     scan_runs,
-    sort_newest_first,
     tabulate_runs,
 )
 from tlcore.ui.components.charts import PLAIN_CHART
@@ -62,7 +61,7 @@ def chip(state: str) -> None:
 def recent_runs(settings: Settings) -> None:
     """The newest runs, or how to make the first."""
     _show_refusal()
-    infos = sort_newest_first(*scan_runs(settings))
+    infos = scan_runs(settings)
     if not infos:
         st.caption("None yet. The first takes about half a minute on the sample.")
         st.page_link(FINE_TUNE.file, label="Teach it your classes", icon=FINE_TUNE.icon)
@@ -76,25 +75,24 @@ def recent_runs(settings: Settings) -> None:
 
 def other_runs(watched: str, settings: Settings) -> None:
     """Every run but the one that is watched, in pages; live while one works."""
-    runs, damaged = scan_runs(settings)
-    others = [info for info in runs if info.id != watched]
-    if not others and not damaged:
+    runs = list_runs(settings)
+    others = [info for info in scan_runs(settings) if info.id != watched]
+    if not others:
         return
     st.subheader("Other runs" if watched else "Earlier runs", anchor=False)
-    active = any(info.active for info in others)
+    active = any(info.active for info in runs if info.id != watched)
     st.fragment(_pages, run_every=2.0 if active else None)(watched, active, settings)
     compare_runs(watched, runs, settings)
 
 
 def _pages(watched: str, was_active: bool, settings: Settings) -> None:
     with boundary():
-        runs, damaged = scan_runs(settings)
-        labels = label_runs(sort_newest_first(runs, damaged))
-        runs = [info for info in runs if info.id != watched]
-        if was_active and not any(info.active for info in runs):
+        infos = scan_runs(settings)
+        labels = label_runs(infos)
+        infos = [info for info in infos if info.id != watched]
+        if was_active and not any(isinstance(i, RunInfo) and i.active for i in infos):
             st.rerun()  # the page once more: no more ticks
         _show_refusal()
-        infos = sort_newest_first(runs, damaged)
         if len(infos) > 1:
             infos = _narrowed(infos)
         pages = max(1, -(-len(infos) // PAGE))
