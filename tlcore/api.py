@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.sample import ensure_sample
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, RunError
 from tlcore.export.script import write_script
@@ -51,6 +52,7 @@ def load_dataset(name_or_folder: str | Path, *, settings: Settings | None = None
     """Return a stored dataset by its name, or read a folder of class folders in place.
 
     A folder may have ``train/``, ``val/`` and ``test/`` above its class folders. No pixel is read.
+    "sample" is a small drawn dataset, which is created when it is first asked for.
 
     Raises:
         BadDataset: no such dataset, or no class folder with an image in the folder.
@@ -63,6 +65,8 @@ def load_dataset(name_or_folder: str | Path, *, settings: Settings | None = None
     settings = settings or Settings.from_environment()
     if Path(name_or_folder).is_dir():
         return open_dataset(str(Path(name_or_folder).resolve()), settings)
+    if name_or_folder == "sample" and not (settings.datasets / "sample").exists():
+        return ensure_sample(settings)
     return open_dataset(str(name_or_folder), settings)
 
 
@@ -212,8 +216,9 @@ def evaluate(
         RunError: the run has no model yet, or no such split.
 
     Example:
-        >>> tlcore.evaluate(run).accuracy.words  # doctest: +SKIP
-        '94% (90–97%, 153 images)'
+        >>> evaluation = tlcore.evaluate(run)
+        >>> evaluation.classes, evaluation.accuracy.images
+        (('daisy', 'tulip'), 4)
     """
     from tlcore.evaluation.evaluation import evaluate as evaluate_run
 
