@@ -26,7 +26,7 @@ ORDER = (
     "activations",
     "training",
     "evaluation",
-    "export",
+    "exports",
     "inference",
     "api",
     "cli",
@@ -38,7 +38,7 @@ KERAS = {
     "models": {"build", "download", "layers", "model", "summary", "folding"},
     "activations": {"extract"},
     "training": {"fine_tune", "transfer_model"},
-    "export": {"bundle", "predict"},
+    "exports": {"bundle", "predict"},
 }
 SOURCES = sorted((PROJECT / "tlcore").rglob("*.py"))
 PAGES = [PROJECT / "app.py", *sorted((PROJECT / "pages").glob("*.py"))]

@@ -17,7 +17,7 @@ from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.sample import ensure_sample
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, RunError
-from tlcore.export.script import write_script
+from tlcore.exports.script import write_script
 from tlcore.models.catalog import backbone
 from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.settings import Settings
@@ -255,7 +255,7 @@ def _write_report(run: str, path: Path, settings: Settings) -> None:
 
 
 def _write_bundle(run: str, path: Path, settings: Settings) -> None:
-    from tlcore.export.bundle import write_bundle
+    from tlcore.exports.bundle import write_bundle
 
     write_bundle(run, path, settings, lambda *_: None)
 

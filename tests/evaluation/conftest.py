@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.images import write_patches
-from tlcore.export.bundle_check import FormatCheck
+from tlcore.exports.bundle_check import FormatCheck
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
@@ -63,7 +63,7 @@ class Bundle:
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory, finished: Finished) -> Bundle:
-    from tlcore.export.bundle import write_bundle
+    from tlcore.exports.bundle import write_bundle
 
     place = tmp_path_factory.mktemp("bundle")
     told: list[tuple[int, int, str]] = []

@@ -21,8 +21,8 @@ from tests.evaluation.conftest import Bundle
 from tests.evaluation.odd import odd_files, turned
 from tlcore.datasets.image_io import read
 from tlcore.errors import RunError, StorageError
-from tlcore.export.bundle import IMAGES, LITERT, NEEDED, write_bundle
-from tlcore.export.bundle_check import FORMATS, ExpectedPredictions, check_format, read_checks
+from tlcore.exports.bundle import IMAGES, LITERT, NEEDED, write_bundle
+from tlcore.exports.bundle_check import FORMATS, ExpectedPredictions, check_format, read_checks
 from tlcore.locks import remove_leftovers
 from tlcore.percentages import percent
 from tlcore.settings import PROJECT, Settings

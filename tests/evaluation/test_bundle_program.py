@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlcore.export import predict
-from tlcore.export.bundle import WRITERS, build_deployable
-from tlcore.export.bundle_check import FormatCheck
+from tlcore.exports import predict
+from tlcore.exports.bundle import WRITERS, build_deployable
+from tlcore.exports.bundle_check import FormatCheck
 
 RUNTIMES = ("keras", "tensorflow", "ai_edge_litert", "tflite_runtime")
 # As if some packages were not installed.

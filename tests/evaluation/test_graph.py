@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from tlcore.export.bundle import PREPROCESSING, WRITERS, build_deployable
-from tlcore.export.bundle_check import FORMATS
+from tlcore.exports.bundle import PREPROCESSING, WRITERS, build_deployable
+from tlcore.exports.bundle_check import FORMATS
 from tlcore.models.catalog import BACKBONES, MODES
 from tlcore.models.model import preprocess
 
@@ -92,4 +92,4 @@ def test_a_reversal_of_colours_survives_every_format(tmp_path: Path) -> None:
         assert apart < (form.tolerance or 0.1), name
 
 
-PREDICT = Path(__file__).parents[2] / "tlcore/export/predict.py"
+PREDICT = Path(__file__).parents[2] / "tlcore/exports/predict.py"

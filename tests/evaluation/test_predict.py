@@ -10,7 +10,7 @@ import pytest
 from tests.evaluation.odd import odd_files
 from tlcore.datasets.geometry import FITS, fit
 from tlcore.datasets.image_io import read
-from tlcore.export import predict
+from tlcore.exports import predict
 from tlcore.settings import Limits
 
 

@@ -13,10 +13,10 @@ from tests.evaluation.planted import drawn, judged
 from tlcore.evaluation.evaluation import compute_evaluation
 from tlcore.evaluation.intervals import proportion_of
 from tlcore.evaluation.metrics import compute_calibration, compute_class_metrics
-from tlcore.export import report_charts as charts
-from tlcore.export import report_charts as marks
-from tlcore.export.report_sections import MATRIX, _matrix, _pairs, _weakest
-from tlcore.export.report_values import SIDE, face
+from tlcore.exports import report_charts as charts
+from tlcore.exports import report_charts as marks
+from tlcore.exports.report_sections import MATRIX, _matrix, _pairs, _weakest
+from tlcore.exports.report_values import SIDE, face
 from tlcore.settings import Limits
 from tlcore.training.history import Epoch
 

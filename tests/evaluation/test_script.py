@@ -20,8 +20,8 @@ from tests.images import write_patches
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
 from tlcore.errors import RunError, UnknownName
-from tlcore.export.script import render_script, write_script
-from tlcore.export.script_steps import ODD, PLAIN, TURNED, _reading, reading
+from tlcore.exports.script import render_script, write_script
+from tlcore.exports.script_steps import ODD, PLAIN, TURNED, _reading, reading
 from tlcore.settings import Limits, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.store import load_run

@@ -20,7 +20,7 @@ from tlcore.evaluation.corrections import count_corrections
 from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
 from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.evaluation.intervals import Proportion
-from tlcore.export.script import write_script
+from tlcore.exports.script import write_script
 from tlcore.jobs import JobReport, Progress
 from tlcore.percentages import points
 from tlcore.settings import Settings
@@ -87,7 +87,7 @@ def export(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
     def write(progress: Progress) -> Any:
         load_run_info(args.id, settings)
-        from tlcore.export.bundle import write_bundle
+        from tlcore.exports.bundle import write_bundle
 
         return write_bundle(args.id, args.file, settings, progress)
 

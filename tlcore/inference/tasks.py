@@ -28,7 +28,7 @@ from tlcore.evaluation.predictions import (
     predict_images,
     predict_split,
 )
-from tlcore.export.report import STEPS, write_report
+from tlcore.exports.report import STEPS, write_report
 from tlcore.jobs import Progress
 from tlcore.models.model import LoadedModel, compute_logits, load_pretrained
 from tlcore.models.predictions import (

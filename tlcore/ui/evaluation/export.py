@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from tlcore.export.bundle_check import FORMATS, FormatCheck, read_checks
+from tlcore.exports.bundle_check import FORMATS, FormatCheck, read_checks
 from tlcore.jobs import FAILED, read_job, start_job
 from tlcore.percentages import points
 from tlcore.settings import Settings
@@ -210,7 +210,7 @@ def _scripts(info: RunInfo, settings: Settings) -> None:
         for ending, (words, mime) in SCRIPTS.items():
             st.download_button(
                 words,
-                partial(worker.ask, "tlcore.export.script:render_script", info.id, ending),
+                partial(worker.ask, "tlcore.exports.script:render_script", info.id, ending),
                 f"{info.id}{ending}",
                 mime,
                 key=f"take{ending}",

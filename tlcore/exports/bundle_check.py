@@ -14,7 +14,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from tlcore.export.predict import FORMATS as FILES
+from tlcore.exports.predict import FORMATS as FILES
 from tlcore.models.predictions import Floats
 from tlcore.percentages import points
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from PIL import Image
 
 from tlcore.errors import RunError, WeightsMissing
-from tlcore.export import predict
-from tlcore.export.predict import DEEP, ORIENTATION
+from tlcore.exports import predict
+from tlcore.exports.predict import DEEP, ORIENTATION
 from tlcore.models.catalog import Backbone, backbone, units
 from tlcore.models.weights import file_name, find
 from tlcore.settings import KERAS_WEIGHTS_URL, Settings

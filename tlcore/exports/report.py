@@ -10,10 +10,10 @@ from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.evaluation.metrics import list_correct, list_mistakes
 from tlcore.evaluation.predictions import SplitPredictions
-from tlcore.export import report_sections as figures
-from tlcore.export import report_sections as opening
-from tlcore.export.report_charts import listed, not_shown, section, table, text
-from tlcore.export.report_values import Material, face, gather, tiled
+from tlcore.exports import report_sections as figures
+from tlcore.exports import report_sections as opening
+from tlcore.exports.report_charts import listed, not_shown, section, table, text
+from tlcore.exports.report_values import Material, face, gather, tiled
 from tlcore.jobs import Progress
 from tlcore.percentages import probability
 from tlcore.settings import Limits, Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tlcore.errors import UnknownName
-from tlcore.export.script_steps import (
+from tlcore.exports.script_steps import (
     ODD,
     TURNED,
     Cell,

@@ -15,8 +15,8 @@ from tlcore.evaluation.intervals import (
     proportion_of,
 )
 from tlcore.evaluation.metrics import ClassMetrics
-from tlcore.export.recipe_text import recipe
-from tlcore.export.report_charts import (
+from tlcore.exports.recipe_text import recipe
+from tlcore.exports.report_charts import (
     GREY,
     HEAD,
     NONE,
@@ -35,8 +35,8 @@ from tlcore.export.report_charts import (
     table,
     text,
 )
-from tlcore.export.report_charts import marks_percent as percent
-from tlcore.export.report_values import Material, face, tiled
+from tlcore.exports.report_charts import marks_percent as percent
+from tlcore.exports.report_values import Material, face, tiled
 from tlcore.percentages import bounds, points
 from tlcore.settings import Limits
 from tlcore.training.run import describe_overfitting

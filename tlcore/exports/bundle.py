@@ -22,9 +22,9 @@ from tlcore.datasets.image_io import read
 from tlcore.datasets.sample import PAINTERS, draw_sample
 from tlcore.errors import BadImage, RunError
 from tlcore.evaluation.predictions import SplitPredictions, evaluated_split, stored_predictions
-from tlcore.export import predict
-from tlcore.export.bundle_card import card
-from tlcore.export.bundle_check import (
+from tlcore.exports import predict
+from tlcore.exports.bundle_card import card
+from tlcore.exports.bundle_check import (
     CHECKS,
     FORMATS,
     ExpectedPredictions,

@@ -27,7 +27,7 @@ from tlcore.evaluation.corrections import (
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.evaluation.predictions import SplitPredictions
-from tlcore.export.report_charts import text
+from tlcore.exports.report_charts import text
 from tlcore.settings import Limits, Settings
 from tlcore.training.provenance import Provenance, list_samples, read_provenance_or_default
 from tlcore.training.run import Run, label_runs

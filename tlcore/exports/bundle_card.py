@@ -10,8 +10,8 @@ from datetime import datetime
 
 from tlcore.evaluation.intervals import Proportion, proportion_of
 from tlcore.evaluation.predictions import SplitPredictions
-from tlcore.export.bundle_check import FORMATS, FormatCheck
-from tlcore.export.recipe_text import recipe
+from tlcore.exports.bundle_check import FORMATS, FormatCheck
+from tlcore.exports.recipe_text import recipe
 from tlcore.percentages import percent
 from tlcore.text import count
 from tlcore.training.provenance import read_provenance_or_default
