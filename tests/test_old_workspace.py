@@ -32,7 +32,8 @@ REDEFINED = {
 
 # key of the release → keys of today, of which the first that is there
 RENAMED = {
-    "pictures": "images",
+    "pictures": "image_count images",
+    "kept": "accepted",
     "part": "split",
     "matrix": "confusion_matrix",
     "answers": "predicted images",

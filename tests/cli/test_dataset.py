@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_whole_way_of_a_set(settings: Settings, tmp_path: Path) -> None:
     made = answer(settings, "dataset", "import", folder(tmp_path), "--name", "mine")
-    assert made["pictures"] == made["added"] == 25
+    assert made["image_count"] == made["added"] == 25
     assert [no["file"] for no in made["refused"]] == ["a/cut.jpg"]
 
     told = answer(settings, "dataset", "doctor", "mine")

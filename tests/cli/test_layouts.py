@@ -85,7 +85,7 @@ def test_a_folder_as_downloaded_teaches_its_classes_only(
 ) -> None:
     folder = write_folder(tmp_path / "set", cats_and_dogs())
     told = answer(settings, "dataset", "doctor", folder)
-    assert told["pictures"] == 25
+    assert told["image_count"] == 25
     assert {short["label"] for short in told["shortages"]} == {"cats", "dogs"}
     assert "two-labels" not in {finding["kind"] for finding in told["findings"]}
     run = answer(settings, "train", folder, *TINY)
