@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.sample import dataset_title
 from tlcore.evaluation.metrics import Calibration
 from tlcore.models.imagenet import CLASSES, group_probabilities, imagenet_groups
 from tlcore.models.predictions import Prediction, certainty
@@ -19,7 +18,6 @@ from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
 from tlcore.ui.components.charts import PLAIN_CHART, bars, many_bars
-from tlcore.ui.components.framing import fit_title
 from tlcore.ui.components.run_picker import is_foreign
 from tlcore.ui.format import accuracy, count, duration, label, plain, tight
 from tlcore.ui.questions import calibration_of
@@ -29,7 +27,6 @@ from tlcore.ui.theme import colours, template
 TOP_CLASSES = 3  # bars at first
 COMFORTABLE = 20  # bars; more become thin rows in a box that scrolls
 BOX = 640  # px
-GROUPS = 2  # named
 TABLE = {
     "rank": st.column_config.NumberColumn("Rank", width=50),
     "class": st.column_config.TextColumn("Class", width=140),
@@ -43,13 +40,12 @@ TABLE = {
 
 
 def pretrained_answer(key: str, prediction: Prediction) -> None:
-    """Draw the prediction of a pretrained model: class, certainty, bars, groups of classes."""
+    """Draw the prediction of a pretrained model: class, certainty, bars, source."""
     colour = colours().frozen if prediction.source == "random" else colours().pretrained
     _headline(prediction, "pretrained", "")
     _certainty_sentence(prediction)
     _bars(key, prediction, colour, "Probabilities of the pretrained network")
-    groups = _groups_text(prediction)
-    _source(prediction, f"{groups} · " if groups else "")
+    _source(prediction, _group_text(prediction))
 
 
 def head_answer(
@@ -61,7 +57,7 @@ def head_answer(
     if not foreign:
         _certainty_sentence(prediction)
     _bars(key, prediction, colours().head, "Probabilities of the head")
-    _source(prediction, f"{_training_text(info, settings)} · ")
+    _source(prediction, _training_text(info, settings))
 
 
 def _headline(prediction: Prediction, kind: str, verdict: str) -> None:
@@ -81,10 +77,9 @@ def _verdict(prediction: Prediction, sample: Sample) -> str:
 
 def _certainty_sentence(prediction: Prediction) -> None:
     sure = certainty(prediction.probabilities)
-    second = label(prediction.ranking(2)[1].label)
     words = f"{sure.words[:1].upper()}{sure.words[1:]}"
     st.markdown(
-        f"{words}: {points(sure.margin)} ahead of {plain(second)}.",
+        f":small[{words}, {points(sure.margin)} ahead of the next.]",
         help=f"Entropy {sure.bits:.2f} bits: as uncertain as a choice among {sure.like:.3g} "
         "equally probable classes.",
     )
@@ -100,32 +95,26 @@ def _bars(key: str, prediction: Prediction, colour: str, title: str) -> None:
         st.plotly_chart(figure, theme=None, key=f"bars-{key}", config=PLAIN_CHART, alt=alt)
 
 
-def _groups_text(prediction: Prediction) -> str:
-    """Return the share of dogs, birds, vehicles …: answers that miss by a breed still agree."""
+def _group_text(prediction: Prediction) -> str:
+    """Return the most probable group (dogs, birds, …): answers that miss by a breed agree in it."""
     if prediction.source != "imagenet" or len(prediction.labels) != CLASSES:
         return ""
-    groups = group_probabilities(prediction.probabilities)
-    return " · ".join(
-        f"{group.group} {probability(group.probability)}"
-        for group in groups[:GROUPS]
-        if group.probability >= 0.01
-    )
+    best = group_probabilities(prediction.probabilities)[0]
+    return f"{best.group} {probability(best.probability)} · "
 
 
 def _training_text(info: RunInfo, settings: Settings) -> str:
-    name = plain(dataset_title(info.config.dataset))
     if info.val_accuracy is None:
-        return f"trained on “{name}”"
+        return ""
     images = load_run(info.id, settings).images.get("val", 0)
-    return f"trained on “{name}”, validation accuracy {accuracy(info.val_accuracy, images)}"
+    return f"validation accuracy {accuracy(info.val_accuracy, images)} · "
 
 
 def _source(prediction: Prediction, before: str) -> None:
     """Name where an answer comes from, in one small line; the times on hover."""
     seconds, note = prediction.seconds, prediction.note
-    size = tight(f"{prediction.size} × {prediction.size}")
     st.caption(
-        f"{before}{size}, {fit_title(prediction.fit).lower()}"
+        f"{before}{tight(f'{prediction.size} px')}, {prediction.fit}"
         + (f" · {note[:1].upper()}{note[1:]}" if note else ""),
         help=f"Decoded in {duration(seconds.decode)}, prepared in {duration(seconds.prepare)}, "
         f"backbone and head {duration(seconds.network)}.",

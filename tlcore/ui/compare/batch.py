@@ -43,8 +43,8 @@ from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.sides import choose_sides
 from tlcore.ui.components.charts import PLAIN_CHART
-from tlcore.ui.components.clickable import clickable
-from tlcore.ui.components.dataset_picker import open_dataset, select_dataset, sheet
+from tlcore.ui.components.dataset_picker import open_dataset, select_dataset
+from tlcore.ui.components.image_grid import GridImage, image_grid
 from tlcore.ui.format import count, duration, label, plain
 from tlcore.ui.questions import predict_batch
 from tlcore.ui.state import Choice, choose
@@ -62,6 +62,7 @@ EXCHANGED = (
 Models = tuple[ModelRef, ...]
 SHOWN_ERRORS = 5  # images without prediction that are named
 SHOWN_DISAGREEMENTS = 12
+THUMBNAIL = 146  # px
 CELL = 30  # px of a row of the heat map
 TABLE_KEY = "many-table"
 BASELINE_HELP = (
@@ -304,31 +305,28 @@ def _draw_disagreements(table: pd.DataFrame, dataset: Dataset, settings: Setting
     if "disagreement" not in table or not (table["disagreement"] > 0).any():
         st.caption("No disagreement among these images.")
         return
-    rows = table[table["disagreement"] > 0].head(SHOWN_DISAGREEMENTS)
     by_file = {sample.file: sample for sample in dataset.samples}
-    samples = [by_file[file] for file in rows["file"]]
-    tiles = "".join(
-        _captioned_tile(place, len(samples), sample, row)
-        for place, (sample, row) in enumerate(zip(samples, rows.itertuples(), strict=True))
-    )
-    style = (
-        f"<style>.captioned i{{background-image:url({sheet(samples, settings)});"
-        f"background-size:{len(samples)}00% 100%}}</style>"
-    )
-    clickable(f'{style}<div class="captioned">{tiles}</div>', key="disagreements", on_pick=_open)
-
-
-def _captioned_tile(place: int, count: int, sample: Sample, row: Any) -> str:
-    offset = f"{place / max(1, count - 1):.4%}"
-    lines = [
-        ("", f"label {label(sample.label)}" if row.label else "no label"),
-        ("pretrained", f"{row.imagenet} {probability(row.imagenet_probability)}"),
-        ("head", f"{label(row.head)} {probability(row.head_probability)}"),
+    worst = table[table["disagreement"] > 0].head(SHOWN_DISAGREEMENTS)
+    rows: list[Any] = list(worst.itertuples())
+    images = [
+        GridImage(by_file[row.file].sha256, by_file[row.file], row.file, _caption(row))
+        for row in rows
     ]
-    caption = "".join(f'<small class="{kind}">{html.escape(text)}</small>' for kind, text in lines)
+    image_grid(
+        images,
+        settings,
+        key="disagreements",
+        on_select=lambda ids: _open(ids[0]),
+        size=THUMBNAIL,
+    )
+
+
+def _caption(row: Any) -> str:
+    """Return the label and both answers of a row of the table."""
     return (
-        f'<span data-pick="{sample.sha256}" title="{html.escape(sample.file, quote=True)}">'
-        f'<i style="background-position:{offset} 0"></i>{caption}</span>'
+        f"label {label(row.label) if row.label else 'none'}\n"
+        f"ImageNet {row.imagenet} {probability(row.imagenet_probability)}\n"
+        f"head {label(row.head)} {probability(row.head_probability)}"
     )
 
 

@@ -54,7 +54,7 @@ def choose_sides(left: DeltaGenerator, right: DeltaGenerator, settings: Settings
 def choose_networks(settings: Settings) -> tuple[int, list[ModelRef]]:
     """Choose the backbone; its size, a second one and the number of bars are folded."""
     with _row("side-left"):
-        st.html("<p class='side pretrained'>ImageNet's</p>", width="content")
+        st.html('<p class="side pretrained">ImageNet</p>', width="content")
         row = select_backbone(settings)
         fit = current(Choice.FIT, list(FITS))
         with _options("left-options"):
@@ -88,7 +88,7 @@ def choose_heads(settings: Settings) -> list[RunInfo]:
 
 def _row(key: str) -> DeltaGenerator:
     return st.container(
-        horizontal=True, vertical_alignment="center", gap="small", wrap=False, key=key
+        horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False, key=key
     )
 
 

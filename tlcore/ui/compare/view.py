@@ -47,7 +47,8 @@ def one_image(place: DeltaGenerator, settings: Settings) -> None:
     with place:
         sample = image_picker(settings, training_images)
     dataset = open_dataset(chosen(Choice.DATASET), settings)
-    image, left, right = st.columns(3, gap="medium")
+    with st.container(key="one-image"):
+        image, left, right = st.columns(3, gap="medium")
     answers = left.container(key="answer-left"), right.container(key="answer-right")
     sides = choose_sides(*answers, settings)
     with image, boundary():

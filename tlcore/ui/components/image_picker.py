@@ -50,22 +50,20 @@ def image_picker(
     Raises:
         BadDataset: the chosen dataset cannot be read, or has no images.
     """
-    with st.container(border=True, gap="small", key="image"):
-        left, right = st.columns([5, 7], vertical_alignment="bottom", gap="small")
-        with left:
-            name = select_dataset(settings, also=_from_the_start)
-        dataset = _open_with_images(name, settings)
-        with right, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-            samples = _of_one_class(dataset)
-            if training_images:
-                samples = _unseen_first(samples, training_images(settings))
-            add_own_images(settings)
+    with st.container(key="image-picker"):
+        left, right = st.columns([3, 10], gap="small")
+    with left.container(gap="xsmall", key="image-picker-choices"):
+        dataset = _open_with_images(select_dataset(settings, also=_from_the_start), settings)
+        samples = _of_one_class(dataset)
+        if training_images:
+            samples = _unseen_first(samples, training_images(settings))
+    with right.container(gap=None):
         return _strip(samples, settings)
 
 
 def add_own_images(settings: Settings) -> None:
     """Offer to bring images right here; the first usable one is chosen at once."""
-    with st.popover("Add yours", icon=":material/add_a_photo:", width="content"):
+    with st.popover("Add yours", icon=":material/add_a_photo:", type="tertiary"):
         files = st.file_uploader(
             "Images from this computer",
             accept_multiple_files=True,
@@ -155,7 +153,7 @@ def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:
         size=72,
         one_row=True,
     )
-    _steps(samples, place, page, pages)
+    _steps(samples, place, page, pages, settings)
     return samples[place]
 
 
@@ -163,7 +161,9 @@ def _title(sample: Sample) -> str:
     return f"{label(sample.label)}: {sample.file.rsplit('/', 1)[-1]}"
 
 
-def _steps(samples: Sequence[Sample], place: int, page: int, pages: int) -> None:
+def _steps(
+    samples: Sequence[Sample], place: int, page: int, pages: int, settings: Settings
+) -> None:
     """Which image it is, the one before and the one after, and the pages of the strip."""
     sample = samples[place]
     name = sample.file.rsplit("/", 1)[-1]
@@ -171,6 +171,7 @@ def _steps(samples: Sequence[Sample], place: int, page: int, pages: int) -> None
         st.caption(
             f"**{plain(label(sample.label))}** · {plain(name)} · {place + 1:,} of {len(samples):,}"
         )
+        add_own_images(settings)
         _step("Previous", ":material/chevron_left:", samples, place - 1)
         _step("Next", ":material/chevron_right:", samples, place + 1)
         if pages > 1:
@@ -195,7 +196,7 @@ def _step(words: str, icon: str, samples: Sequence[Sample], to: int) -> None:
 def _turn(words: str, icon: str, to: int, pages: int) -> None:
     """Turn the strip without choosing another image."""
     st.button(
-        "",
+        words,
         icon=icon,
         key=f"strip-{words.split()[0].lower()}",
         help=words,

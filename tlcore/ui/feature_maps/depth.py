@@ -30,7 +30,7 @@ def depth_bar(layers: Sequence[LayerInfo], layer: str, row: Backbone) -> None:
     spatial = [info for info in layers if info.layer.spatial]
     names = [info.layer.name for info in spatial]
     place = names.index(layer)
-    st.html(f"<style>.depth i:nth-of-type({place + 1}){{--bar:currentColor;opacity:1}}</style>")
+    st.html(f"<style>.depth i:nth-of-type({place + 1}){{--bar:var(--selected);opacity:1}}</style>")
     clickable(_bars(spatial) + _stops(names, row), key="depth", on_pick=go_to)
     info = spatial[place]
     height, width, channels = info.layer.output_shape
