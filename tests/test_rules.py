@@ -38,7 +38,7 @@ KERAS = {
     "models": {"build", "download", "layers", "model", "summary", "folding"},
     "activations": {"extract"},
     "training": {"fine_tune", "transfer_model"},
-    "exports": {"bundle", "predict"},
+    "exports": {"bundle", "deployable", "predict"},
 }
 SOURCES = sorted((PROJECT / "tlcore").rglob("*.py"))
 PAGES = [PROJECT / "app.py", *sorted((PROJECT / "pages").glob("*.py"))]

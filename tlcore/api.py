@@ -17,11 +17,9 @@ from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.sample import ensure_sample
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, RunError
-from tlcore.exports.script import write_script
 from tlcore.models.catalog import backbone
 from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.settings import Settings
-from tlcore.storage import write_output
 from tlcore.training import store
 from tlcore.training.config import RunConfig, check_recipe
 from tlcore.training.history import Event
@@ -233,44 +231,15 @@ def export(run: Run | str, path: str | Path, *, settings: Settings | None = None
         The file, complete or not there at all.
 
     Raises:
-        BadConfig: another ending.
+        RunError: the run has no model yet.
         StorageError: the file cannot be written, with the reason.
+        UnknownName: another ending.
 
     Example:
         >>> tlcore.export(run, "run.py").name
         'run.py'
     """
+    from tlcore.exports.formats import export as export_run
+
     settings = settings or Settings.from_environment()
-    run, path = run.info.id if isinstance(run, Run) else run, Path(path)
-    if path.suffix not in _WRITERS:
-        raise BadConfig(f"Expected a name ending in {', '.join(_WRITERS)}. Received {path.name!r}.")
-    _WRITERS[path.suffix](run, path, settings)
-    return path
-
-
-def _write_report(run: str, path: Path, settings: Settings) -> None:
-    from tlcore.inference.tasks import write_run_report
-
-    write_run_report(run, path, settings, lambda *_: None)
-
-
-def _write_bundle(run: str, path: Path, settings: Settings) -> None:
-    from tlcore.exports.bundle import write_bundle
-
-    write_bundle(run, path, settings, lambda *_: None)
-
-
-def _write_model(run: str, path: Path, settings: Settings) -> None:
-    model = store.load_run_info(run, settings).model
-    if model is None:
-        raise RunError(f"Expected a run with a trained model. Received {run}, which has none.")
-    write_output(path, model.read_bytes())
-
-
-_WRITERS: dict[str, Callable[[str, Path, Settings], None]] = {
-    ".html": _write_report,
-    ".zip": _write_bundle,
-    ".keras": _write_model,
-    ".py": write_script,
-    ".ipynb": write_script,
-}
+    return export_run(run.info.id if isinstance(run, Run) else run, Path(path), settings)

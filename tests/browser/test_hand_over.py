@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from tests.browser.conftest import Tab
-from tests.evaluation.conftest import trained
+from tests.exports.conftest import trained
 from tests.images import write_patches
 from tlcore.training.config import RunConfig
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.running import tlcore
-from tests.evaluation.conftest import trained
+from tests.exports.conftest import trained
 from tests.images import write_patches
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.inference.tasks import evaluate_run

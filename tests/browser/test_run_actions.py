@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Tab, until
-from tests.evaluation.conftest import trained
+from tests.exports.conftest import trained
 from tests.images import write_patches
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder

@@ -13,7 +13,8 @@ from tests.evaluation.coloured import Counts, coloured_run
 from tests.evaluation.planted import judged
 from tlcore.evaluation.comparison import compare_stages
 from tlcore.evaluation.evaluation import compute_evaluation
-from tlcore.inference.tasks import evaluate_run, write_run_report
+from tlcore.exports.report import write_report
+from tlcore.inference.tasks import evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
@@ -67,7 +68,7 @@ def few(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
 
 def words_of(run: RunInfo, settings: Settings, folder: Path) -> str:
     """Everything that a run's report says, as one line."""
-    write_run_report(run.id, folder / "report.html", settings, lambda done, steps, words: None)
+    write_report(run.id, folder / "report.html", settings, lambda done, steps, words: None)
     body = (folder / "report.html").read_text(encoding="utf-8").split("</style>")[1]
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
@@ -77,15 +78,15 @@ def test_59_against_58_of_60_is_no_difference_between_classes(
 ) -> None:
     words = words_of(even, home, tmp_path)
     assert "No class is recognised clearly less often than the others." in words
-    assert "98% 117 of 120 validation images named rightly" in words
+    assert "98% 117 of 120 validation images classified correctly." in words
     assert "The 95% interval of its true accuracy on such images is 93–99%." in words
     assert (
-        "It is better than always saying “cats”: 117 right against 60 of the same 120 images "
+        "It is better than always predicting “cats”: 117 right against 60 of the same 120 images "
         "(+47.5 points, 95% interval +37.6 to +56.5)."
     ) in words
     assert "It finds" not in words
     assert "would lie" not in words
-    assert "100%" not in words.split("Accuracy: share")[0].split("How it was taught")[0]
+    assert "100%" not in words.split("Accuracy: share")[0].split("How it was trained")[0]
     assert not re.search(r"\b1 (answers|images|classes|epochs|mistakes|labels)\b", words)
 
 
@@ -94,7 +95,7 @@ def test_a_weak_class_is_named_and_one_without_images_left_out_by_name(
 ) -> None:
     words = words_of(few, home, tmp_path)
     assert "It recognises “bees” (5 of 20 images) clearly less often than the others." in words
-    assert "with every class counting alike, without “moths”: no image was judged" in words
+    assert "with every class counting alike; without “moths”, of which there is no image" in words
     assert "There is no image of “moths” here" in words
     assert "“flies” has only 1 image here" in words
     assert "never predicts" not in words  # of moths none was to be seen
@@ -165,7 +166,7 @@ def test_warnings_follow_what_was_to_be_seen(
     said = judged(labels, [[0.9, 0.1] if each == 0 else [0.1, 0.9] for each in answers])
     warnings = compute_evaluation(said, said).warnings
     assert warnings[0].startswith(first)
-    assert len([words for words in warnings if "says" in words]) == (first[:2] == "It")
+    assert len([words for words in warnings if "predicts" in words]) == (first[:2] == "It")
 
 
 def test_many_small_classes_are_one_warning() -> None:

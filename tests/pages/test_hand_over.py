@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evaluation.conftest import trained
+from tests.exports.conftest import trained
 from tests.images import write_patches
 from tests.job_files import write_job
 from tests.pages.conftest import Opened

@@ -22,7 +22,8 @@ from tlcore.datasets.store import load_state
 from tlcore.errors import WorkerDied
 from tlcore.evaluation.corrections import corrected_run
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.inference.tasks import evaluate_run, write_run_report
+from tlcore.exports.report import write_report
+from tlcore.inference.tasks import evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch
@@ -206,7 +207,7 @@ def test_a_corrected_test_label_is_said_beside_the_figures(
     later = trained(empty_workspace, run.config)
     words = "1 of 14 labels was changed after seeing this model's answers"
     report = tmp_path / "report.html"
-    write_run_report(later.id, report, empty_workspace, lambda *_: None)
+    write_report(later.id, report, empty_workspace, lambda *_: None)
     assert words in html.unescape(report.read_text("utf-8"))
     told = tlcore(empty_workspace, "runs", "evaluate", later.id).stdout
     assert words in told

@@ -16,7 +16,7 @@ from tests.evaluation.made import write_parts
 from tests.training.test_train import REAL, run
 from tlcore.datasets.image_io import read
 from tlcore.errors import RunError
-from tlcore.inference.tasks import write_run_report
+from tlcore.exports.report import write_report
 from tlcore.models.build import build
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
@@ -76,7 +76,7 @@ def test_the_network_is_the_one_with_the_lowest_validation_loss(
         f"top blocks were trained, and rose after it, to {losses[-1]:.3g} after epoch 14. "
         f"The weights of epoch {best.epoch} are kept."
     )
-    write_run_report(folder.name, tmp_path / "report.html", real, lambda *_: None)
+    write_report(folder.name, tmp_path / "report.html", real, lambda *_: None)
     report = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert describe_overfitting(found) in report
     assert f"Those of epoch {best.epoch}, where the validation loss was lowest." in report

@@ -20,7 +20,9 @@ from tlcore.evaluation.corrections import count_corrections
 from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
 from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.evaluation.intervals import Proportion
-from tlcore.exports.script import write_script
+from tlcore.exports.bundle_check import read_checks
+from tlcore.exports.formats import EXPORT_FORMATS
+from tlcore.exports.formats import export as export_run
 from tlcore.jobs import JobReport, Progress
 from tlcore.percentages import points
 from tlcore.settings import Settings
@@ -35,13 +37,14 @@ def add(actions: Subparsers) -> None:
     judge.add_argument("--split", choices=["test", "val"], default="", help="(test where there is "
                        "one, else val)")  # fmt: skip
     add_json(judge)
-    for name, function, file, text in (
-        ("report", report, "FILE.html", "one HTML file to read, send and print"),
-        ("export", export, "FILE.zip", "a bundle: the model in four formats, each checked"),
-        ("script", script, "FILE.py", "the run as one Keras script, or a notebook (.ipynb)"),
+    suffixes = ", ".join(f"{row.suffix} {row.title.lower()}" for row in EXPORT_FORMATS.values())
+    for name, file, text in (
+        ("export", "FILE", f"a file by its suffix: {suffixes}"),
+        ("report", "FILE.html", "one HTML file to read, send and print"),
+        ("script", "FILE.py", "the run as one Keras script, or a notebook (.ipynb)"),
     ):
         action = actions.add_parser(name, help=text)
-        action.set_defaults(run=function)
+        action.set_defaults(run=export)
         action.add_argument("id", metavar="ID")
         action.add_argument("file", metavar=file, type=output_file)
         add_progress_file(action)
@@ -61,51 +64,25 @@ def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     return 0
 
 
-def report(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    """Write the report of a run."""
-
-    def write(progress: Progress) -> None:
-        load_run_info(args.id, settings)
-        from tlcore.inference.tasks import write_run_report
-
-        write_run_report(args.id, args.file, settings, progress)
-
-    _report_progress(args, write)
-    write_json(out, {"file": args.file}) if args.json else out.write(f"{args.file}\n")
-    return 0
-
-
-def script(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    """Write the run as a Keras script or notebook."""
-    _report_progress(args, lambda progress: write_script(args.id, args.file, settings))
-    write_json(out, {"file": args.file}) if args.json else out.write(f"{args.file}\n")
-    return 0
-
-
 def export(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    """Write the bundle, and print how each format compares with the page."""
-
-    def write(progress: Progress) -> Any:
-        load_run_info(args.id, settings)
-        from tlcore.exports.bundle import write_bundle
-
-        return write_bundle(args.id, args.file, settings, progress)
-
-    checks = _report_progress(args, write)
+    """Write a run to a file by its suffix; of a bundle, print how each format was checked."""
+    _report_progress(args, lambda progress: export_run(args.id, args.file, settings, progress))
+    checks = read_checks(args.file) if args.file.suffix == ".zip" else []
     if args.json:
-        rows = [dataclasses.asdict(each) | {"offered": each.offered} for each in checks]
-        write_json(out, {"file": args.file, "formats": rows})
+        rows = [dataclasses.asdict(check) | {"included": check.included} for check in checks]
+        write_json(out, {"file": args.file} | ({"formats": rows} if rows else {}))
         return 0
-    for each in checks:
-        out.write(f"{each.format:12} ")
-        if each.greatest is not None:
+    out.write(f"{args.file}\n")
+    for check in checks:
+        out.write(f"{check.format:12} ")
+        if check.max_difference is not None:
             out.write(
-                f"{each.bytes / 2**20:6.1f} MB, greatest difference {each.greatest:.1e}, "
-                f"same class {each.agreed} of {each.images}. "
+                f"{check.bytes / 2**20:6.1f} MB, greatest difference {check.max_difference:.1e}, "
+                f"same class {check.same_class} of {check.images}. "
             )
-        out.write(f"{each.fault or 'in the bundle'}\n")
-        if each.offered and each.differs:
-            out.write(f"{'':12} {each.words}\n")
+        out.write(f"{check.error or 'in the bundle'}\n")
+        if check.included and check.differs:
+            out.write(f"{'':12} {check.text}\n")
     return 0
 
 

@@ -43,8 +43,8 @@ class Corrections:
         return sum(self.changed_since.values())
 
     @property
-    def sentences(self) -> tuple[str, ...]:
-        """The caveats to show beside the metrics; none where no label was changed."""
+    def caveats(self) -> tuple[str, ...]:
+        """Sentences on changes before the run, which make the metrics of this split too good."""
         name, lines = SPLIT_NAMES[self.split], []
         if self.changed_before:
             lines.append(
@@ -58,6 +58,12 @@ class Corrections:
                 f"{_was(self.excluded_before)} excluded after an earlier run had been evaluated: "
                 "these metrics may be too good."
             )
+        return tuple(lines)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All sentences to show beside the metrics; none where no label was changed."""
+        lines = list(self.caveats)
         if self.relabelled:
             splits = ", ".join(
                 f"{number:,} {SPLIT_NAMES[split]}"

@@ -1,4 +1,8 @@
-"""The formats of a bundle: what each is for, and how far its answers may be from the page's."""
+"""The model formats of a bundle, and the check of each against the page's predictions.
+
+A format is checked by what a person will run: ``predict.py`` of the bundle on image files, in a
+fresh process in Python's isolated mode, so that nothing of this project can be imported.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -18,15 +22,21 @@ from tlcore.exports.predict import FORMATS as FILES
 from tlcore.models.predictions import Floats
 from tlcore.percentages import points
 
+CHECKS = "checks.json"  # in a bundle
+TIMEOUT = 600.0  # s for one format
+VISIBLE = 1e-3  # difference of a probability that shows in a percentage with one decimal
+LARGE = 0.05  # difference of a probability of which a person is warned
+MAX_ERROR = 300  # characters of an error that are quoted
+
 
 @dataclass(frozen=True)
-class Format:
-    """One format of the network."""
+class ModelFormat:
+    """One format in which a bundle has the model."""
 
-    name: str  # as predict.py knows it
+    name: str  # as predict.py has it
     title: str
-    use: str  # what it is for, in a few words
-    tolerance: float | None  # greatest difference of a probability; None: measured and said only
+    use: str  # what it is for
+    tolerance: float | None  # greatest difference of a probability; None: only stated
 
     @property
     def file(self) -> str:
@@ -34,36 +44,23 @@ class Format:
         return FILES[self.name][0]
 
 
-_ROWS = (
-    Format("keras", "Keras", "Python with Keras; can be trained further", 1e-5),
-    Format("saved_model", "SavedModel", "TensorFlow Serving, and other languages", 1e-5),
-    Format("tflite", "TFLite, float32", "phones and small machines", 1e-3),
-    Format(
+_TABLE = (
+    ModelFormat("keras", "Keras", "Python with Keras; can be trained further", 1e-5),
+    ModelFormat("saved_model", "SavedModel", "TensorFlow Serving, and other languages", 1e-5),
+    ModelFormat("tflite", "LiteRT (TFLite), float32", "phones and small machines", 1e-3),
+    ModelFormat(
         "tflite-int8",
-        "TFLite, int8 weights",
+        "LiteRT (TFLite), int8 weights",
         "the same at a quarter of the size: weights in 8 bits (dynamic range)",
         None,
     ),
 )
-FORMATS: Mapping[str, Format] = MappingProxyType({row.name: row for row in _ROWS})
-
-
-# Each format against the page, in a process that has seen nothing else: the bundle's own program.
-#
-# What is compared is what a person will run: ``predict.py`` on image files, from the bundle's
-# folder, in Python's isolated mode, so that nothing of ours can be imported.
-
-
-CHECKS = "checks.json"  # in a bundle
-PATIENCE = 600.0  # s for one format
-SEEN = 1e-3  # difference of a probability that shows in a percentage with one decimal
-LARGE = 0.05  # difference that a person should not take unseen
-LAST_WORDS = 300  # characters of a failure that are passed on
+FORMATS: Mapping[str, ModelFormat] = MappingProxyType({row.name: row for row in _TABLE})
 
 
 @dataclass(frozen=True, eq=False)
 class ExpectedPredictions:
-    """What the page says of some images."""
+    """What the page predicts for some images."""
 
     images: tuple[Path, ...]
     probabilities: Floats  # (images, classes)
@@ -72,107 +69,111 @@ class ExpectedPredictions:
 
 @dataclass(frozen=True)
 class FormatCheck:
-    """What came of one format."""
+    """The result of writing and checking one format."""
 
     format: str  # a key of FORMATS
     bytes: int = 0  # of its file or folder
     images: int = 0  # that were compared
-    max_difference: float | None = None  # difference of a probability; None: it gave no answer
-    same_class: int = 0  # images with the same most probable class
+    max_difference: float | None = None  # of a probability; None: no prediction was made
+    same_class: int = 0  # images with the same predicted class
     seconds: float = 0.0  # of the fresh process, its start included
-    error: str = ""  # why it is not offered; "" where it is
+    error: str = ""  # why it is not in the bundle; "" where it is
 
     @property
     def included(self) -> bool:
+        """Whether the format is in the bundle."""
         return not self.error
 
     @property
     def differs(self) -> bool:
         """Whether a person would see the difference from the page."""
         return self.max_difference is not None and (
-            self.max_difference >= SEEN or self.same_class < self.images
+            self.max_difference >= VISIBLE or self.same_class < self.images
         )
 
     @property
     def text(self) -> str:
-        """How far its answers are from the page's; "" where it gave none."""
+        """How far its predictions are from the page's; "" where it made none."""
         if self.max_difference is None:
             return ""
         changed = self.images - self.same_class
         images = f"{changed or 'None'} of {self.images} images get{'s' * (changed < 2)}"
-        difference = f"The greatest difference of a probability is {points(self.max_difference)}."
-        words = f"{difference} {images} another class."
+        text = (
+            f"The greatest difference of a probability is {points(self.max_difference)}. {images} "
+            "another class."
+        )
         if changed or self.max_difference >= LARGE:
-            words += " Judge it by your own images before you use it."
-        return words
+            text += " Evaluate it on your own images before you use it."
+        return text
 
 
-def check_format(form: Format, folder: Path, pages: ExpectedPredictions) -> FormatCheck:
+def check_format(form: ModelFormat, folder: Path, expected: ExpectedPredictions) -> FormatCheck:
     """Compare a format with the page.
 
     Args:
         form: which.
         folder: holds it, labels.json and predict.py.
-        pages: the page's answers.
+        expected: the page's predictions.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     try:
-        answers = _answers(form, folder, pages)
+        probabilities = _run_program(form, folder, expected)
     except (ValueError, KeyError, subprocess.TimeoutExpired) as error:
-        return FormatCheck(form.name, error=f"It did not answer: {error}")
-    apart = float(np.abs(answers - pages.probabilities).max())
+        return FormatCheck(form.name, error=f"It made no prediction: {error}")
+    difference = float(np.abs(probabilities - expected.probabilities).max())
+    same = probabilities.argmax(axis=1) == expected.probabilities.argmax(axis=1)
     return FormatCheck(
         form.name,
         bytes=measure_size(folder / form.file),
-        images=len(pages.images),
-        max_difference=apart,
-        same_class=int((answers.argmax(axis=1) == pages.probabilities.argmax(axis=1)).sum()),
-        seconds=time.perf_counter() - began,
-        error=_judged(form, apart),
+        images=len(expected.images),
+        max_difference=difference,
+        same_class=int(same.sum()),
+        seconds=time.perf_counter() - start,
+        error=_find_fault(form, difference),
     )
-
-
-def _judged(form: Format, apart: float) -> str:
-    if not np.isfinite(apart):
-        return "Its answers are no numbers."
-    if form.tolerance is not None and apart > form.tolerance:
-        return f"Its answers differ by up to {apart:.1e}, more than {form.tolerance:g}."
-    return ""
-
-
-def _answers(form: Format, folder: Path, pages: ExpectedPredictions) -> Floats:
-    """Return (images, classes) as a fresh process gives them.
-
-    Raises:
-        ValueError: it failed, or did not answer for every image; with its last words.
-    """
-    command = [sys.executable, "-I", "predict.py", "--json", "--format", form.name]
-    done = subprocess.run(
-        [*command, *map(str, pages.images)],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    if done.returncode:
-        said = done.stderr.strip()[-LAST_WORDS:]
-        raise ValueError(said or f"it ended with code {done.returncode}")
-    found = json.loads(done.stdout)
-    rows = [[found[str(path)][label] for label in pages.labels] for path in pages.images]
-    return np.array(rows, np.float32)
 
 
 def measure_size(path: Path) -> int:
     """Return the bytes of a file, or of all files below a folder."""
-    files: Sequence[Path] = [path] if path.is_file() else list(path.rglob("*"))
+    files = [path] if path.is_file() else path.rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def read_checks(bundle: Path) -> list[FormatCheck]:
-    """Return what came of each format of a bundle that has been made."""
+    """Return the checks of each format that are stored in a bundle's zip."""
     with ZipFile(bundle) as archive:
         name = next(name for name in archive.namelist() if name.endswith(f"/{CHECKS}"))
         rows = json.loads(archive.read(name))
-    return [FormatCheck(**{key: row[key] for key in row if key != "offered"}) for row in rows]
+    return [FormatCheck(**{key: row[key] for key in row if key != "included"}) for row in rows]
+
+
+def _find_fault(form: ModelFormat, difference: float) -> str:
+    if not np.isfinite(difference):
+        return "Its predictions are no numbers."
+    if form.tolerance is not None and difference > form.tolerance:
+        return f"Its predictions differ by up to {difference:.1e}, more than {form.tolerance:g}."
+    return ""
+
+
+def _run_program(form: ModelFormat, folder: Path, expected: ExpectedPredictions) -> Floats:
+    """Return (images, classes) as predict.py gives them in a fresh process.
+
+    Raises:
+        ValueError: it failed, or did not predict every image; with the end of its output.
+    """
+    command = [sys.executable, "-I", "predict.py", "--json", "--format", form.name]
+    process = subprocess.run(
+        [*command, *map(str, expected.images)],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    if process.returncode:
+        end = process.stderr.strip()[-MAX_ERROR:]
+        raise ValueError(end or f"it ended with code {process.returncode}")
+    rows = json.loads(process.stdout)
+    table = [[rows[str(path)][label] for label in expected.labels] for path in expected.images]
+    return np.array(table, np.float32)

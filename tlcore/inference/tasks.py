@@ -18,9 +18,8 @@ from typing import TypeVar
 from PIL.Image import Image
 
 from tlcore.datasets.image_io import read
-from tlcore.errors import BadImage, RunError, TLCoreError, WeightsMissing
+from tlcore.errors import BadImage, TLCoreError
 from tlcore.evaluation.evaluation import Evaluation, evaluate
-from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
 from tlcore.evaluation.metrics import ThresholdCurves, compute_curves
 from tlcore.evaluation.predictions import (
     ImagePredictions,
@@ -28,8 +27,6 @@ from tlcore.evaluation.predictions import (
     predict_images,
     predict_split,
 )
-from tlcore.exports.report import STEPS, write_report
-from tlcore.jobs import Progress
 from tlcore.models.model import LoadedModel, compute_logits, load_pretrained
 from tlcore.models.predictions import (
     BriefPrediction,
@@ -168,24 +165,6 @@ def compute_run_curves(run: str, split: str, settings: Settings) -> ThresholdCur
     """Return the ROC and precision-recall curve of a two-class run."""
     predictor = partial(predict_files, run, settings=settings)
     return compute_curves(predict_split(run, split, settings, predictor))
-
-
-def write_run_report(run: str, target: Path, settings: Settings, progress: Progress) -> None:
-    """Write the report of a run. Raises as ``predict_split`` and ``write_report`` do."""
-    progress(0, STEPS, "Asking the network about all images")
-    evaluation = evaluate_run(run, "", settings)
-    ask = partial(predict_files, run, settings=settings)
-    judged = predict_split(run, evaluation.split, settings, ask)
-    progress(1, STEPS, "Looking for labels that may be wrong")
-    write_report(target, evaluation, judged, _label_issues(run, settings), settings, progress)
-
-
-def _label_issues(run: str, settings: Settings) -> LabelIssues | None:
-    """Return a run's label issues; None where the features are gone and cannot be computed."""
-    try:
-        return find_label_issues(run, settings)
-    except (RunError, WeightsMissing):
-        return None
 
 
 def load_model(ref: ModelRef, settings: Settings) -> LoadedModel:

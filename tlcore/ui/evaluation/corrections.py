@@ -31,13 +31,19 @@ from tlcore.ui.state import Choice, choose
 from tlcore.ui.widgets import distinct
 
 
-def corrections_line(info: RunInfo, part: str, settings: Settings) -> None:
-    """Say which labels were changed after a model had answered; nothing where none was."""
+def corrections_line(
+    info: RunInfo, part: str, settings: Settings, *, with_changes_since: bool = True
+) -> None:
+    """Say which labels were changed after a model had been evaluated; nothing where none was.
+
+    Changes since the run concern all its splits: where they stand on the page already, they are
+    left out.
+    """
     try:
         corrections = count_corrections(info, part, settings)
     except DamagedFile:  # its images are not known, which the run's page says
         return
-    for words in corrections.sentences:
+    for words in corrections.sentences if with_changes_since else corrections.caveats:
         st.caption(f":material/edit: {plain(words)}")
 
 

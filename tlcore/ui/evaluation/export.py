@@ -11,13 +11,13 @@ import pandas as pd
 import streamlit as st
 
 from tlcore.exports.bundle_check import FORMATS, FormatCheck, read_checks
+from tlcore.exports.script import pack_scripts
 from tlcore.jobs import FAILED, read_job, start_job
 from tlcore.percentages import points
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training.run import Run, RunInfo
 from tlcore.ui.format import plain
-from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
 
 
@@ -136,7 +136,6 @@ BUNDLE = Thing(
     "application/zip",
     "A minute or two, in a process of its own; you can go on meanwhile.",
 )
-SCRIPTS = {".py": ("Script", "text/x-python"), ".ipynb": ("Notebook", "application/x-ipynb+json")}
 
 
 def export_view(run: Run, settings: Settings) -> None:
@@ -159,8 +158,8 @@ def export_view(run: Run, settings: Settings) -> None:
     with st.container(border=True):
         st.markdown("**Script** – for whoever wants to see how it is done")
         st.caption(
-            "This run as plain Keras, without this dashboard: the same images, the same order, "
-            "the same figures."
+            "This run as plain Keras, without this dashboard: the same recipe on the same "
+            "split, as a script and as a notebook."
         )
         _scripts(run.info, settings)
 
@@ -205,15 +204,12 @@ def _scripts(info: RunInfo, settings: Settings) -> None:
     if info.val_accuracy is None:
         st.caption("It was stopped before its first epoch was over, so there is nothing to repeat.")
         return
-    worker = inference(settings)  # now: a download is answered outside of the page's own thread
-    with st.container(horizontal=True):
-        for ending, (words, mime) in SCRIPTS.items():
-            st.download_button(
-                words,
-                partial(worker.ask, "tlcore.exports.script:render_script", info.id, ending),
-                f"{info.id}{ending}",
-                mime,
-                key=f"take{ending}",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+    st.download_button(
+        "Script and notebook",
+        partial(pack_scripts, info.id, settings),  # made when it is clicked
+        f"{info.id}-script.zip",
+        "application/zip",
+        key="take-script",
+        icon=":material/download:",
+        on_click="ignore",
+    )

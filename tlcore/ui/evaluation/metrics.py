@@ -194,7 +194,7 @@ def metrics_view(run: Run, settings: Settings) -> None:
     part = choose_part(run, settings)
     found, judged = evaluate_run(run.info.id, part, settings)
     if part == "test":  # of validation it stands beside the accuracy above
-        corrections_line(run.info, part, settings)
+        corrections_line(run.info, part, settings, with_changes_since=False)
     for words in found.warnings:
         st.warning(plain(words), icon=":material/warning:")
     left, right = st.columns([7, 5], gap="large")

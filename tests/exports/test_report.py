@@ -9,16 +9,34 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.evaluation.planted import drawn, judged
+from tests.evaluation.planted import drawn
+from tests.exports.conftest import trained
+from tests.images import write_patches
 from tlcore.evaluation.evaluation import compute_evaluation
 from tlcore.evaluation.intervals import proportion_of
 from tlcore.evaluation.metrics import compute_calibration, compute_class_metrics
+from tlcore.evaluation.predictions import SplitPredictions, load_predictor, predict_split
 from tlcore.exports import report_charts as charts
-from tlcore.exports import report_charts as marks
-from tlcore.exports.report_sections import MATRIX, _matrix, _pairs, _weakest
-from tlcore.exports.report_values import SIDE, face
-from tlcore.settings import Limits
+from tlcore.exports.report import (
+    SIDE,
+    describe_weakest,
+    embed_image,
+    exact,
+    gather_report_data,
+    list_confused_pairs,
+    render_report,
+    share_html,
+)
+from tlcore.settings import Limits, Settings
+from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch
+
+ODD = "<i>bl&ue"
+SMALL = {"backbone": "MobileNet-0.25", "size": 64, "batch_size": 4, "learning_rate": 0.01}
+
+
+def evaluated_predictions(run: str, settings: Settings) -> SplitPredictions:
+    return predict_split(run, "val", settings, load_predictor(run, settings))
 
 
 def epoch(number: int, loss: float, accuracy: float) -> Epoch:
@@ -33,68 +51,77 @@ def points(drawing: str) -> list[list[tuple[float, float]]]:
 
 def test_a_curve_runs_from_the_first_epoch_to_the_last() -> None:
     history = [epoch(1, 0.8, 0.4), epoch(2, 0.4, 0.8), epoch(3, 0.2, 1.0)]
-    train, val = points(charts.curves(history, "loss", None))
+    train, val = points(charts.draw_curve(history, "loss", None))
     # Twice 0.8 is the highest, so the scale goes to 2; the drawing is 188 high below 12.
     assert [y for _, y in train] == pytest.approx([12 + 188 * (2 - v) / 2 for v in (0.8, 0.4, 0.2)])
     assert [y for _, y in val] == pytest.approx([12 + 188 * (2 - v) / 2 for v in (1.6, 0.8, 0.4)])
     assert [x for x, _ in train] == pytest.approx([44, 186, 328])
-    train, _ = points(charts.curves(history, "accuracy", 1))
+    train, _ = points(charts.draw_curve(history, "accuracy", 1))
     assert train[-1] == (328, 12)  # 100% is on top
-    assert "top blocks learn too" in charts.curves(history, "accuracy", 1)
+    assert "fine-tuning" in charts.draw_curve(history, "accuracy", 1)
 
 
 @pytest.mark.parametrize("loss", [float("inf"), float("nan"), 0.0])
 def test_a_loss_that_is_no_number_breaks_nothing(loss: float) -> None:
-    drawing = charts.curves([epoch(1, loss, 0.5), epoch(2, 0.5, 0.5)], "loss", None)
+    drawing = charts.draw_curve([epoch(1, loss, 0.5), epoch(2, 0.5, 0.5)], "loss", None)
     assert "nan" not in drawing
     assert "inf" not in drawing
-    assert points(charts.curves([epoch(1, loss, 0.5)], "loss", None)) != []
+    assert points(charts.draw_curve([epoch(1, loss, 0.5)], "loss", None)) != []
 
 
 def test_a_bar_is_as_long_as_its_share_and_its_interval_lies_on_it() -> None:
     share = proportion_of(3, 4)
-    drawing = charts.bars([charts.Row("a <b>", share, "#123456")])
+    drawing = charts.draw_bars([charts.Bar("a <b>", share, "#123456")])
     assert "width:75.00%;background:#123456" in drawing
     assert f"left:{share.low * 100:.2f}%;width:{(share.high - share.low) * 100:.2f}%" in drawing
     assert "a &lt;b&gt;" in drawing
 
 
 def test_every_bin_is_a_dot_at_its_place() -> None:
-    drawing = charts.reliability(compute_calibration([0.95, 0.95, 0.55], [True, True, False]))
+    drawing = charts.draw_reliability(compute_calibration([0.95, 0.95, 0.55], [True, True, False]))
     dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', drawing)
     assert [float(x) for x, _, _ in dots] == pytest.approx([58 + 0.55 * 220, 58 + 0.95 * 220])
     assert [float(y) for _, y, _ in dots] == [14 + 220, 14]
     assert float(dots[0][2]) < float(dots[1][2]) == 12
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(1.0, "100%"), (0.999, "&gt;99%"), (0.941, "94%"), (0.05, "5.0%"), (0.0, "0%"), (None, "–")],
-)
-def test_shares_are_rounded_and_exact(value: float | None, shown: str) -> None:
-    found = marks.percent(value)
-    assert re.sub("<[^>]+>", "", found) == shown
-    assert value is None or f'value="{value!r}"' in found
+def test_shares_carry_their_exact_value() -> None:
+    share = share_html(proportion_of(117, 120))
+    assert re.sub("<[^>]+>", "", share) == "98% (93–99)"
+    assert 'value="0.975"' in share
+    assert share_html(None) == "–"
+    assert exact(0.5, "a < b") == '<data value="0.5" title="0.5">a &lt; b</data>'
 
 
-def test_names_of_folders_stay_text() -> None:
-    assert marks.text('<img src="x" onerror=a>') == "&lt;img src=&quot;x&quot; onerror=a&gt;"
-    many = drawn(400, MATRIX + 1, seed=1)
-    assert "<td>" in _pairs(compute_evaluation(many, drawn(60, MATRIX + 1, 2, "train")))
-
-
-def test_the_matrix_holds_every_count() -> None:
-    found = judged([0, 0, 1, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7], [0.1, 0.9]])
-    drawing = _matrix(compute_evaluation(found, found))
-    assert re.findall(r"<td [^>]+>(\d+)</td>", drawing) == ["1", "1", "1", "2"]
+def test_the_report_of_many_classes_lists_the_confused_pairs(
+    real: Settings, tmp_path: Path
+) -> None:
+    """Names of folders stay text, whatever is in them."""
+    data = write_patches(tmp_path / "set", classes=2)
+    (data / "blue").rename(data / ODD)
+    run = trained(RunConfig(str(data), epochs=1, **SMALL), real)
+    predictions = evaluated_predictions(run, real)
+    evaluation = compute_evaluation(predictions, predictions)
+    page = render_report(gather_report_data(evaluation, predictions, None, real), real.limits)
+    assert "<i>bl" not in page
+    assert "&lt;i&gt;bl&amp;ue" in page
+    cells = re.findall(r'<td class="(right|wrong)" style="[^"]+">(\d+)</td>', page)
+    assert [int(number) for _, number in cells] == np.array(
+        evaluation.confusion_matrix
+    ).ravel().tolist()
+    assert [kind for kind, _ in cells] == ["right", "wrong", "wrong", "right"]
+    many = drawn(400, 17, seed=1)
+    pairs = list_confused_pairs(compute_evaluation(many, drawn(60, 17, 2, "train")))
+    assert sum(number for _, _, number in pairs) == int((~many.correct).sum())
+    assert pairs[0][2] >= pairs[-1][2]
 
 
 def test_a_face_is_a_small_square_and_a_file_that_is_gone_has_none(tmp_path: Path) -> None:
     Image.new("RGB", (900, 300), (200, 30, 30)).save(tmp_path / "a.png")
-    address = face(tmp_path / "a.png", "crop", Limits())
+    address = embed_image(tmp_path / "a.png", "crop", Limits())
     assert address.startswith("data:image/jpeg;base64,")
     assert len(address) < 20 * SIDE
-    assert face(tmp_path / "gone.png", "crop", Limits()) == ""
+    assert embed_image(tmp_path / "gone.png", "crop", Limits()) == ""
 
 
 @pytest.mark.parametrize(
@@ -120,4 +147,4 @@ def test_a_class_is_called_less_recognised_only_where_that_is_more_than_chance(
     for index, (hits, number) in enumerate(zip(right, images, strict=True)):
         matrix[index, (index + 1) % len(right)] += number - hits
     labels = tuple(f"class {index}" for index in range(len(right)))
-    assert _weakest(compute_class_metrics(matrix, labels)).startswith(words)
+    assert describe_weakest(compute_class_metrics(matrix, labels)).startswith(words)

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from tlcore.exports import predict
-from tlcore.exports.bundle import WRITERS, build_deployable
 from tlcore.exports.bundle_check import FormatCheck
+from tlcore.exports.deployable import WRITERS, build_deployable
 
 RUNTIMES = ("keras", "tensorflow", "ai_edge_litert", "tflite_runtime")
 # As if some packages were not installed.
@@ -119,7 +119,7 @@ def test_a_difference_is_told_by_its_size(
     greatest: float, agreed: int, points: str, images: str, judge: bool
 ) -> None:
     found = FormatCheck("tflite-int8", images=32, max_difference=greatest, same_class=agreed)
-    advice = " Judge it by your own images before you use it." if judge else ""
+    advice = " Evaluate it on your own images before you use it." if judge else ""
     assert found.text == (
         f"The greatest difference of a probability is {points}. {images} another class.{advice}"
     )

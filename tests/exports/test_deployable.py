@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from tlcore.exports.bundle import PREPROCESSING, WRITERS, build_deployable
 from tlcore.exports.bundle_check import FORMATS
+from tlcore.exports.deployable import PREPROCESSING, WRITERS, build_deployable
 from tlcore.models.catalog import BACKBONES, MODES
 from tlcore.models.model import preprocess
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.evaluation.odd import odd_files
+from tests.exports.odd import odd_files
 from tlcore.datasets.geometry import FITS, fit
 from tlcore.datasets.image_io import read
 from tlcore.exports import predict
