@@ -16,7 +16,7 @@ from PIL import Image
 import tlcore
 from tests.images import write_patches
 from tlcore import api
-from tlcore.errors import BadConfig
+from tlcore.errors import BadConfig, UnknownName
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import start_run
@@ -99,5 +99,5 @@ def test_a_wrong_option_or_ending_is_refused_before_anything_is_made(
     with pytest.raises(BadConfig, match="Received 'learning_rat'"):
         tlcore.train(folder, settings=settings, learning_rat=1e-3)
     assert tlcore.list_runs(settings=settings) == []
-    with pytest.raises(BadConfig, match=r"ending in .*Received 'model.h5'"):
+    with pytest.raises(UnknownName, match=r"suffix .*Received '.h5'"):
         tlcore.export("20260101-000000-000000", tmp_path / "model.h5", settings=settings)
