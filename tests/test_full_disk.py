@@ -11,8 +11,8 @@ import pytest
 from tests.cli.running import CRASHED, refusals
 from tests.images import write_patches
 from tests.small_disk import fill, free, make_read_only
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder
-from tlcore.datasets.store import import_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, Event

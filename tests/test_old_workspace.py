@@ -24,10 +24,12 @@ REDEFINED = {
     "balanced_accuracy: high": "as above",
     "data_hash": "It is the hash of the whole dataset, test split included, as `dataset show` has "
     "it; runs noted one of training and validation, their lines joined in another way.",
+    "consequence": "sentences, which are worded anew",
     "warnings": "sentences, which are worded anew",
     "imagenet_note": "as above",
     "sentences": "as above",
     "sentence": "as above",
+    **{f"shortages[{number}]: words": "as above" for number in range(3)},
 }
 
 # key of the release → keys of today, of which the first that is there
@@ -49,6 +51,12 @@ RENAMED = {
     "dropped": "excluded_before",
     "since": "changed_since",
     "excluded": "excluded_since",
+    "have": "images",
+    "enough": "recommended",
+    "words": "message description",
+    "at": "time",
+    "shortages": "small_classes",
+    "detail": "details",
     "state": "status",
     "kept_epoch": "best_epoch",
     "val_fraction": "validation_split",

@@ -13,15 +13,10 @@ import pytest
 
 from tests.old_workspace import DATASET, FINISHED, STOPPED, unpack
 from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import (
-    delete_dataset,
-    import_dataset,
-    list_datasets,
-    load_dataset,
-    rename_dataset,
-    thumbnail,
-)
+from tlcore.datasets.store import delete_dataset, list_datasets, load_dataset, rename_dataset
+from tlcore.datasets.thumbnails import thumbnail
 from tlcore.errors import BadDataset, RunError
 from tlcore.inference.top_images import find_top_images
 from tlcore.models.predictions import Floats, ModelRef

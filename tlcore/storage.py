@@ -214,6 +214,18 @@ def _read_bytes(path: Path) -> bytes:
         raise DamagedFile(path, error.strerror or str(error)) from error
 
 
+FileState = tuple[int, ...]
+
+
+def file_state(path: Path) -> FileState:
+    """Return a value that changes whenever a file is replaced: inode, time and size; cheap."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
 def child_path(parent: Path, name: str) -> Path:
     """Return the path of a direct, visible child of a folder.
 

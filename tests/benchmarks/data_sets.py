@@ -25,7 +25,7 @@ from PIL import Image
 
 from tlcore.datasets.decoding import THREADS
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.quality_scan import known
+from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.sources import from_folder
 from tlcore.settings import PROJECT, Settings
 
@@ -66,8 +66,8 @@ def bring(folder: Path, name: str, settings: Settings) -> tuple[float, float]:
     report = import_dataset(name, from_folder(folder, settings.limits), settings)
     assert not report.refused
     between = time.perf_counter()
-    found = known(name, settings)
-    assert found.unseen == 0
+    found = load_quality(name, settings)
+    assert found.unscanned == 0
     kinds = {kind: len(some) for kind, some in found.by_kind.items()}
     print(f"  findings: {kinds or 'none'}")
     return between - started, time.perf_counter() - between

@@ -19,9 +19,10 @@ from pathlib import Path
 from random import Random
 
 from tests.datasets.files import every_format, jpeg, mutated, zipped
+from tlcore.datasets.archive import from_zip
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.quality_scan import known
-from tlcore.datasets.sources import from_uploads, from_zip
+from tlcore.datasets.quality_scan import load_quality
+from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import delete_dataset
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
@@ -81,7 +82,7 @@ def attempt(what: str, incoming: list, settings: Settings, told: Counter[str]) -
         raise AssertionError(what) from error
     told["files taken"] += report.added
     told["files refused"] += len(report.refused)
-    known("fuzzed", settings)
+    load_quality("fuzzed", settings)
     delete_dataset("fuzzed", settings)
 
 

@@ -26,7 +26,9 @@ def mislabelled(real: Settings) -> tuple[str, list[str]]:
     ensure_sample(real)
     state = split_dataset(SAMPLE_NAME, SplitPlan(val=0.3, test=0), real)
     truth, other = list(state.counts)[:2]
-    keys = [item.key for item in state.used if item.split == "val" and item.label == truth][:WRONG]
+    keys = [item.key for item in state.included if item.split == "val" and item.label == truth][
+        :WRONG
+    ]
     relabel(SAMPLE_NAME, keys, other, real)
     recipe = RunConfig(
         SAMPLE_NAME, backbone="MobileNet-0.25", size=96, epochs=15, learning_rate=0.01

@@ -44,13 +44,13 @@ def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings)
     tab.page.locator("input[type=file]").set_input_files(str(archive))
     tab.press("Make the dataset")
     name = archive.stem
-    tab.page.get_by_text("Exact copies").first.wait_for()  # the doctor speaks at once
+    tab.page.get_by_text("Exact duplicates").first.wait_for()  # the doctor speaks at once
 
     tab.press(f"Exclude all but one ({COPIES})")
     tab.press("Exclude them (1)")
     tab.page.get_by_text("Nothing here needs a decision").wait_for()
     assert load_dataset(name, real).counts == {"birds": EACH, "other": EACH}
-    before = load_state(name, real).content_hash
+    before = load_state(name, real).dataset.hash
 
     view(tab, "Images and labels")
     for place in (0, 3):
@@ -63,7 +63,7 @@ def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings)
     tab.press("Label")
     until(lambda: load_dataset(name, real).counts == {"birds": EACH - 2, "other": EACH + 2})
     tab.page.locator(".st-key-undo button >> visible=true").first.click()
-    until(lambda: load_state(name, real).content_hash == before)
+    until(lambda: load_state(name, real).dataset.hash == before)
     tab.settle()
 
     view(tab, "Train, validation, test")

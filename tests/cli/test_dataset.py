@@ -30,7 +30,7 @@ def test_the_whole_way_of_a_set(settings: Settings, tmp_path: Path) -> None:
     by_kind = {finding["kind"]: finding for finding in told["findings"]}
     assert by_kind["truncated"]["files"] == ["a/cut.jpg"]
     assert by_kind["tiny"]["files"] == ["b/tiny.png"]
-    assert {short["label"] for short in told["shortages"]} == {"a", "b"}
+    assert {short["label"] for short in told["small_classes"]} == {"a", "b"}
     assert [row["name"] for row in answer(settings, "dataset", "list")] == ["mine"]
 
     divided = answer(settings, "dataset", "split", "mine", "--test", "0.2", "--seed", "4")
@@ -39,7 +39,7 @@ def test_the_whole_way_of_a_set(settings: Settings, tmp_path: Path) -> None:
     }  # fmt: skip
     shown = answer(settings, "dataset", "show", "mine")
     assert len(shown["images"]) == 25
-    assert [edit["words"] for edit in shown["edits"]] == ["divide 25 images (seed 4)"]
+    assert [edit["description"] for edit in shown["edits"]] == ["divide 25 images (seed 4)"]
 
     out = tmp_path / "out.zip"
     assert answer(settings, "dataset", "export", "mine", out)["hash"] == made["hash"]

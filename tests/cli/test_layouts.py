@@ -86,7 +86,7 @@ def test_a_folder_as_downloaded_teaches_its_classes_only(
     folder = write_folder(tmp_path / "set", cats_and_dogs())
     told = answer(settings, "dataset", "doctor", folder)
     assert told["image_count"] == 25
-    assert {short["label"] for short in told["shortages"]} == {"cats", "dogs"}
+    assert {short["label"] for short in told["small_classes"]} == {"cats", "dogs"}
     assert "two-labels" not in {finding["kind"] for finding in told["findings"]}
     run = answer(settings, "train", folder, *TINY)
     split = json.loads((settings.runs / run["run"] / "split.json").read_text())

@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from tests.datasets.files import every_format, jpeg, mutated, zipped
+from tlcore.datasets.archive import from_zip
 from tlcore.datasets.image_io import decode
-from tlcore.datasets.sources import from_zip
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Limits
 

@@ -7,18 +7,18 @@ from collections import Counter
 import pytest
 
 from tests.datasets.files import encoded, jpeg, scene
-from tlcore.datasets.edits import DatasetState, undo
+from tlcore.datasets.edits import undo_edit
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.quality_scan import known
+from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.splits import SplitPlan, forget_split, split_dataset, split_samples
-from tlcore.datasets.store import load_dataset, load_state
+from tlcore.datasets.splits import SplitPlan, remove_splits, split_dataset, split_samples
+from tlcore.datasets.store import DatasetState, load_dataset, load_state
 from tlcore.errors import BadConfig
 from tlcore.settings import Settings
 
 
 def parts(state: DatasetState) -> dict[tuple[str, str | None], int]:
-    return dict(Counter((item.label, item.split) for item in state.used))
+    return dict(Counter((item.label, item.split) for item in state.included))
 
 
 @pytest.fixture
@@ -41,11 +41,11 @@ def test_each_class_gives_its_shares(mine: str, settings: Settings) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_copies_stay_on_one_side(seed: int, mine: str, settings: Settings) -> None:
     state = split_dataset(mine, SplitPlan(0.3, 0.2, seed), settings)
-    groups = known(mine, settings).groups
+    groups = load_quality(mine, settings).groups
     assert len(groups) == 10
     for group in groups:
         assert len({state.by_key[key].split for key in group}) == 1
-    assert "leak" not in known(mine, settings).by_kind
+    assert "leak" not in load_quality(mine, settings).by_kind
 
 
 def test_the_seed_decides_and_the_division_is_stored(mine: str, settings: Settings) -> None:
@@ -53,7 +53,7 @@ def test_the_seed_decides_and_the_division_is_stored(mine: str, settings: Settin
     two = load_after(mine, SplitPlan(seed=2, keep=False), settings)
     again = load_after(mine, SplitPlan(seed=1, keep=False), settings)
     assert one == again != two
-    undo(mine, settings)
+    undo_edit(mine, settings)
     assert splits(mine, settings) == two
 
 
@@ -92,8 +92,8 @@ def test_the_test_part_is_in_neither_side_of_a_run(mine: str, settings: Settings
 
 def test_it_can_be_forgotten(mine: str, settings: Settings) -> None:
     split_dataset(mine, SplitPlan(), settings)
-    assert {item.split for item in forget_split(mine, settings).used} == {None}
-    assert load_state(mine, settings).edits[-1].words == "forget the parts"
+    assert {item.split for item in remove_splits(mine, settings).included} == {None}
+    assert load_state(mine, settings).edits[-1].description == "remove the splits"
 
 
 @pytest.mark.parametrize(("val", "test"), [(0, 0), (1, 0), (0.5, 0.5), (0.2, -0.1)])

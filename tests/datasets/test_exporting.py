@@ -9,9 +9,10 @@ import pytest
 
 from tests.datasets.files import encoded, jpeg, scene
 from tlcore.datasets import edits as editing
+from tlcore.datasets.archive import from_zip
 from tlcore.datasets.export import export_dataset
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_uploads, from_zip
+from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.splits import SplitPlan, split_dataset
 from tlcore.datasets.store import load_dataset, load_state
 from tlcore.errors import BadDataset, StorageError
@@ -34,7 +35,7 @@ def test_it_comes_back_with_the_same_hash(
     divided: bool, settings: Settings, tmp_path: Path
 ) -> None:
     make(settings)
-    keys = [item.key for item in load_state("mine", settings).items]
+    keys = [item.key for item in load_state("mine", settings).samples]
     editing.exclude("mine", keys[:3], settings)
     editing.rename_class("mine", "a class", "Äpfel", settings)
     editing.relabel("mine", keys[5:8], "c", settings)
@@ -45,7 +46,7 @@ def test_it_comes_back_with_the_same_hash(
     report = import_dataset("back", from_zip(file, settings.limits), settings)
     back = load_state("back", settings)
     assert report.refused == ()
-    assert back.content_hash == state.content_hash
+    assert back.dataset.hash == state.dataset.hash
     assert dict(back.counts) == dict(state.counts)
     assert load_dataset("back", settings).counts_by_split == state.dataset.counts_by_split
 

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from tests.datasets.files import jpeg
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import import_dataset, list_datasets, load_dataset
+from tlcore.datasets.store import list_datasets, load_dataset
 from tlcore.locks import remove_leftovers
 from tlcore.settings import PROJECT, Settings
 
@@ -20,7 +21,7 @@ import sys, time
 from pathlib import Path
 from tests.datasets.files import jpeg
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import import_set
+from tlcore.datasets.importing import import_dataset
 from tlcore.settings import Settings
 files = from_uploads([(f"ants/{i}.jpg", jpeg(i)) for i in range(40)])
 settings = Settings(home=Path(sys.argv[1]), keras_home=Path(sys.argv[1]))
@@ -29,7 +30,7 @@ def progress(done, total):
     if done == 1 and sys.argv[2] == "wait":
         sys.stdin.readline()
     time.sleep(0.01)
-import_set("mine", files, settings, progress=progress)
+import_dataset("mine", files, settings, progress=progress)
 print("whole", flush=True)
 time.sleep(60)
 """

@@ -13,10 +13,12 @@ import pytest
 from PIL import Image
 
 from tests.datasets.files import encoded, every_format, jpeg, scene, write_folder, zipped
+from tlcore.datasets.archive import from_zip
 from tlcore.datasets.dataset import Incoming
 from tlcore.datasets.image_io import content_id
-from tlcore.datasets.sources import from_folder, from_uploads, from_zip
-from tlcore.datasets.store import add_to_dataset, import_dataset, list_datasets, load_dataset
+from tlcore.datasets.importing import add_to_dataset, import_dataset
+from tlcore.datasets.sources import from_folder, from_uploads
+from tlcore.datasets.store import list_datasets, load_dataset
 from tlcore.errors import BadDataset, StorageError
 from tlcore.settings import Limits, Settings
 

@@ -10,20 +10,17 @@ import pytest
 from tests.datasets.files import encoded, jpeg, scene, write_folder
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.image_io import decode
-from tlcore.datasets.manifest import lock_dataset
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.importing import add_to_dataset, import_dataset
+from tlcore.datasets.sources import from_uploads, read_folder, unused_files
 from tlcore.datasets.store import (
-    add_to_dataset,
     delete_dataset,
-    import_dataset,
     list_datasets,
     load_dataset,
+    lock_dataset,
     open_dataset,
-    read_folder,
     rename_dataset,
-    thumbnail,
-    unused_files,
 )
+from tlcore.datasets.thumbnails import thumbnail
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Settings
 
@@ -113,7 +110,7 @@ def test_a_folder_is_read_in_place_without_decoding(tmp_path: Path) -> None:
     assert dataset.counts == {"ants": 2, "bees": 1}
     first = dataset.samples[0]
     assert first == Sample("ants/1.JPG", tmp_path / "insects/ants/1.JPG", "", "ants", None)
-    assert unused_files(tmp_path / "insects") == ("README.txt", "ants/notes.csv", "loose.jpg")
+    assert unused_files(tmp_path / "insects") == ["README.txt", "ants/notes.csv", "loose.jpg"]
 
 
 def test_a_folder_with_splits(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.files import jpeg, zipped
-from tlcore.datasets.sources import from_zip
+from tlcore.datasets.archive import from_zip
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Limits
 

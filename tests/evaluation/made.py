@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder
-from tlcore.datasets.store import import_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.made import PARTS, REAL, stored, trained, write_parts
-from tlcore.datasets.edits import exclude, relabel, undo
+from tlcore.datasets.edits import exclude, relabel, undo_edit
 from tlcore.datasets.store import load_state
 from tlcore.errors import RunError, UnknownName
 from tlcore.evaluation.comparison import compare_runs
@@ -156,7 +156,7 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
     """A set that is divided by the run: relabelling must not draw another division."""
     flat = {".": {"ants": 20, "bees": 20}}
     name = stored(real, write_parts(tmp_path / "files", flat))
-    wrong = sorted(item.key for item in load_state(name, real).used)[:3]
+    wrong = sorted(item.key for item in load_state(name, real).included)[:3]
     truth = {key: load_state(name, real).by_key[key].label for key in wrong}
     for key in wrong:
         relabel(name, [key], "ants" if truth[key] == "bees" else "bees", real)
@@ -196,7 +196,7 @@ def test_what_is_excluded_counts_no_more_and_comes_back(run: RunInfo, home: Sett
     judged = asked_of(home, run, "val")
     found = compare_runs(judged, judged, current_labels(run, home))
     assert (found.images, found.left_out) == (15, 1)
-    assert count_changes(run, undo("insects", home)) == ({"train": 0, "val": 0, "test": 0}, 0)
+    assert count_changes(run, undo_edit("insects", home)) == ({"train": 0, "val": 0, "test": 0}, 0)
 
 
 def test_a_folder_or_a_deleted_set_cannot_be_mended(run: RunInfo, home: Settings) -> None:

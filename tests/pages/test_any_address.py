@@ -9,8 +9,8 @@ import pytest
 
 from tests.images import write_patches
 from tests.pages.conftest import Opened, maps_of, use
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder
-from tlcore.datasets.store import import_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run

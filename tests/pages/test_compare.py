@@ -12,9 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from tests.images import write_patches
 from tests.pages.conftest import Opened, html_of, texts
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder
 from tlcore.datasets.splits import draw_stratified
-from tlcore.datasets.store import import_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run

@@ -32,7 +32,7 @@ def test_a_zip_as_downloaded_is_two_classes_with_their_splits(
     assert "8 test" in shown
     assert "2 classes" in shown
     assert "1 without label" in shown
-    assert f"data {load_state(newest.name, workspace).content_hash[:8]}" in shown
+    assert f"data {load_state(newest.name, workspace).dataset.hash[:8]}" in shown
     form = opened("Fine-tune", dataset=newest.name)
     assert "2 classes, 12 images to learn from and 4 to judge by." in texts(form)
 

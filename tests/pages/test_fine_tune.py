@@ -17,9 +17,9 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.conftest import Opened, texts
 from tests.pages.test_upload import jpeg
 from tests.runs_on_disk import write_network, write_split
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import import_dataset
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig

@@ -228,7 +228,7 @@ def test_a_corrected_validation_label_stands_beside_the_accuracy(
     opened: Opened, run: RunInfo, empty_workspace: Settings
 ) -> None:
     state = load_state("insects", empty_workspace)
-    mended = [item.key for item in state.used if item.split == "val"][:3]
+    mended = [item.key for item in state.included if item.split == "val"][:3]
     ants = [key for key in mended if state.by_key[key].label == "ants"]
     assert len(ants) == 3
     relabel("insects", ants, "bees", empty_workspace)

@@ -19,8 +19,9 @@ from tests.pages.conftest import Opened, texts, use
 from tlcore.datasets.edits import rename_class
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
+from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder, from_uploads
-from tlcore.datasets.store import import_dataset, load_dataset, rename_dataset
+from tlcore.datasets.store import load_dataset, rename_dataset
 from tlcore.settings import PROJECT, Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig

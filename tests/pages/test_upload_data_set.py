@@ -12,7 +12,7 @@ from tests.datasets.files import jpeg, write_folder
 from tests.datasets.planted import faults, image
 from tests.pages.conftest import Opened, grid_of, html_of, select_in_grid, texts
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.quality_scan import known
+from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import list_datasets, load_dataset, load_state
 from tlcore.settings import Settings
@@ -45,21 +45,21 @@ def test_the_overview_counts_and_draws(opened: Opened, workspace: Settings, mine
     at = view(opened, "overview")
     assert "48 images" in html_of(at)
     assert len(at.get("plotly_chart")) == 2
-    assert load_state(mine, workspace).content_hash[:8] in html_of(at)
+    assert load_state(mine, workspace).dataset.hash[:8] in html_of(at)
 
 
 def test_the_doctor_names_costs_and_mends(opened: Opened, workspace: Settings, mine: str) -> None:
     at = view(opened, "doctor")
     said = texts(at)
-    for words in ("Tiny images", "a/tiny.png", "Empty or placeholder", "Exact copies",
-                  "a/cut.jpg", "Turned by the camera", "blur"):  # fmt: skip
+    for words in ("Tiny images", "a/tiny.png", "Empty or placeholder", "Exact duplicates",
+                  "a/cut.jpg", "Rotated by their EXIF", "blur"):  # fmt: skip
         assert words in said
     press(at, "mend-tiny")
     assert "a/tiny.png" not in {s.file for s in load_dataset(mine, workspace).samples}
     press(at, "keep-uniform")
-    assert "uniform" not in known(mine, workspace).open
+    assert "uniform" not in load_quality(mine, workspace).open
     press(at, "again-uniform")
-    assert "uniform" in known(mine, workspace).open
+    assert "uniform" in load_quality(mine, workspace).open
     for _ in range(3):
         press(at, "undo")
     assert load_state(mine, workspace).edits == ()
@@ -76,17 +76,17 @@ def test_a_finding_by_itself(opened: Opened, workspace: Settings, mine: str) -> 
     at = view(opened, "doctor")
     at.toggle(key="single-duplicate").set_value(True).run()
     press(at, "one-exclude-duplicate-0")
-    assert "duplicate" not in known(mine, workspace).by_kind
+    assert "duplicate" not in load_quality(mine, workspace).by_kind
 
 
 def test_a_set_that_was_not_looked_at_is(opened: Opened, workspace: Settings, mine: str) -> None:
     (workspace.datasets / mine / "facts.jsonl").unlink()
     at = view(opened, "doctor")
     for _ in range(20):
-        if not known(mine, workspace).unseen:
+        if not load_quality(mine, workspace).unscanned:
             break
         at.run()
-    assert known(mine, workspace).unseen == 0
+    assert load_quality(mine, workspace).unscanned == 0
     assert "Tiny images" in texts(at.run())
 
 

@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tlcore.cli.options import Subparsers, add_json, decimal, output_file, whole, write_json
+from tlcore.datasets.archive import from_zip
 from tlcore.datasets.dataset import UNLABELLED, Incoming
-from tlcore.datasets.edits import DatasetState, undo
+from tlcore.datasets.edits import undo_edit
 from tlcore.datasets.export import export_dataset
 from tlcore.datasets.importing import add_to_dataset, import_dataset
-from tlcore.datasets.manifest import dataset_names
-from tlcore.datasets.quality import KINDS
-from tlcore.datasets.quality_report import Finding, QualityReport
-from tlcore.datasets.quality_scan import examine, examine_folder
-from tlcore.datasets.sources import from_folder, from_zip
+from tlcore.datasets.quality import KINDS, Finding, QualityReport
+from tlcore.datasets.quality_scan import scan_folder, scan_quality
+from tlcore.datasets.sources import from_folder
 from tlcore.datasets.splits import SplitPlan, split_dataset
-from tlcore.datasets.store import load_state, scan_datasets
+from tlcore.datasets.store import DatasetState, dataset_names, load_state, scan_datasets
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 
@@ -92,15 +91,15 @@ def _list_files(source: Path, settings: Settings) -> list[Incoming]:
 def doctor(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Print every problem, with its consequence."""
     if args.name not in dataset_names(settings) and Path(args.name).is_dir():
-        report = examine_folder(Path(args.name), settings.limits, progress=_progress)
+        report = scan_folder(Path(args.name), settings.limits, progress=_progress)
     else:
-        report = examine(args.name, settings, progress=_progress, again=args.again)
+        report = scan_quality(args.name, settings, progress=_progress, rescan=args.again)
     if args.json:
         row = {
             "name": args.name,
             "image_count": report.images,
             "findings": [_finding_row(finding) for finding in report.findings],
-            "shortages": report.shortages,
+            "small_classes": report.small_classes,
         }
         write_json(out, row)
     else:
@@ -115,14 +114,14 @@ def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     if args.json:
         unread = dict.fromkeys(FIELDS)
         rows += [
-            unread | {"name": each.name, "folder": str(each.folder), "damage": each.words}
+            unread | {"name": each.name, "folder": str(each.folder), "damage": each.message}
             for each in damaged
         ]
         write_json(out, rows)
         return 0
     out.writelines(f"{r['name']:30} {r['image_count']:7,}  {_text(r['classes'])}\n" for r in rows)
     out.writelines(f"{each.name:30} {'damaged':>7}\n" for each in damaged)
-    sys.stderr.writelines(f"{each.words}\n" for each in damaged)
+    sys.stderr.writelines(f"{each.message}\n" for each in damaged)
     return 0
 
 
@@ -133,7 +132,9 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     if args.json:
         row["images"] = [_image_row(state, key) for key in state.by_key]
         row["refused"] = state.refused
-        row["edits"] = [{"words": edit.words, "at": edit.at.isoformat()} for edit in state.edits]
+        row["edits"] = [
+            {"words": edit.description, "at": edit.time.isoformat()} for edit in state.edits
+        ]
     _write(row, args, out, tuple(row))
     return 0
 
@@ -141,14 +142,14 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 def split(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Split a dataset after looking for copies, which stay on one side."""
     plan = SplitPlan(args.val, args.test, args.seed, keep=not args.redo)
-    examine(args.name, settings, progress=_progress)
+    scan_quality(args.name, settings, progress=_progress)
     _write(_row(split_dataset(args.name, plan, settings)), args, out, ("name", "splits"))
     return 0
 
 
 def undo_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Undo the last edit."""
-    _write(_row(undo(args.name, settings)), args, out, ("name", "image_count", "hash"))
+    _write(_row(undo_edit(args.name, settings)), args, out, ("name", "image_count", "hash"))
     return 0
 
 
@@ -170,12 +171,12 @@ def _row(state: DatasetState) -> dict[str, Any]:
         state.name,
         str(state.folder),
         state.created.isoformat(),
-        len(state.used),
-        len(state.items) - len(state.used),
+        len(state.included),
+        len(state.samples) - len(state.included),
         {label: count for label, count in state.counts.items() if label != UNLABELLED},
         state.counts.get(UNLABELLED, 0),
         {split or "none": counts for split, counts in state.dataset.counts_by_split.items()},
-        state.content_hash,
+        state.dataset.hash,
     )
     return dict(zip(FIELDS, values, strict=True))
 
@@ -184,13 +185,13 @@ def _image_row(state: DatasetState, key: str) -> dict[str, Any]:
     item = state.by_key[key]
     return {
         "key": key,
-        "file": item.entry.file,
-        "sha256": item.entry.sha256,
+        "file": item.file,
+        "sha256": item.sha256,
         "label": item.label,
         "split": item.split,
         "excluded": item.excluded,
-        "width": item.entry.width,
-        "height": item.entry.height,
+        "width": item.width,
+        "height": item.height,
     }
 
 
@@ -200,9 +201,9 @@ def _finding_row(finding: Finding) -> dict[str, Any]:
         "kind": finding.kind,
         "level": kind.level,
         "files": finding.files,
-        "detail": finding.detail,
+        "details": finding.details,
         "consequence": kind.consequence,
-        "accepted": finding.settled,
+        "accepted": finding.dismissed,
     }
 
 
@@ -210,9 +211,9 @@ def _write_report(report: QualityReport, out: TextIO) -> None:
     for name, findings in report.by_kind.items():
         kind = KINDS[name]
         out.write(f"{kind.title} ({len(findings)}; {kind.level}). {kind.consequence}\n")
-        out.writelines(f"  {' = '.join(each.files)}  ({each.detail})\n" for each in findings)
-    out.writelines(f"Too few of {each.label}: {each.words}\n" for each in report.shortages)
-    result = "" if report.findings or report.shortages else " No problems."
+        out.writelines(f"  {' = '.join(each.files)}  ({each.details})\n" for each in findings)
+    out.writelines(f"Too few of {each.label}: {each.message}\n" for each in report.small_classes)
+    result = "" if report.findings or report.small_classes else " No problems."
     out.write(f"{report.images:,} images checked.{result}\n")
 
 

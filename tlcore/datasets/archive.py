@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from tlcore.datasets.dataset import Incoming, refused
+from tlcore.datasets.dataset import Incoming
 from tlcore.datasets.layout import is_litter
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Limits
@@ -63,7 +63,7 @@ def _incoming(archive: ZipFile, limits: Limits) -> list[Incoming]:
             read = functools.partial(_read, archive, entry, file)
             arriving.append(Incoming(file, read, entry.file_size))
         else:
-            arriving.append(refused(file, reason, entry.file_size))
+            arriving.append(Incoming.refused(file, reason, entry.file_size))
     return arriving + _too_many(entries, limits)
 
 
@@ -131,7 +131,7 @@ def _too_many(entries: list[ZipInfo], limits: Limits) -> list[Incoming]:
         return []
     beyond = len(entries) - limits.archive_files
     return [
-        refused(
+        Incoming.refused(
             entries[limits.archive_files].filename,
             f"Expected at most {limits.archive_files} files in a zip. Received {len(entries)}: "
             f"this one and the {beyond - 1} after it are left out. Use several zips.",

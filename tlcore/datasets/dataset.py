@@ -1,4 +1,4 @@
-"""A dataset as a value: its samples, its classes, its hash."""
+"""A dataset as a value: its samples, its classes, its hash; and files on their way into one."""
 
 from __future__ import annotations
 
@@ -14,31 +14,51 @@ from tlcore.errors import BadImage
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}  # for people
 SPLITS = tuple(SPLIT_NAMES)
-UNLABELLED = "unlabelled"  # the label of an image that has none: no class, nothing learns it
+UNLABELLED = "unlabelled"  # the label of an image that has none: no class, no head learns it
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of a dataset."""
+    """One image of a dataset, with the edits of its dataset applied."""
 
     file: str  # its name as it came, with its folders: "train/ants/0013.jpg"
-    path: Path  # where its bytes lie
+    path: Path  # of its bytes
     sha256: str  # of its bytes, hexadecimal; "" in a folder read in place, until hashed
-    label: str  # its class
-    split: str | None  # one of SPLITS, or None: not given, a run divides with its seed
-    # what no division parts: the sha256 of the first of its near copies; "" where none are known
+    label: str  # its class, or UNLABELLED
+    split: str | None  # one of SPLITS, or None: every run divides by its seed
+    # sha256 of the first of its near duplicates, which stay in one split; "" where none are known
     group: str = field(default="", compare=False)
+    width: int = field(default=0, compare=False)  # pixels, upright; 0 in a folder read in place
+    height: int = field(default=0, compare=False)
+    excluded: bool = field(default=False, compare=False)  # still on disk, used by nothing
+    dismissed: frozenset[str] = field(default=frozenset(), compare=False)  # kinds of finding
 
     @cached_property
     def key(self) -> str:
-        """What edits of its set call this image."""
-        return entry_key(self.file, self.sha256)
+        """The name by which edits of its dataset refer to this image."""
+        return sample_key(self.file, self.sha256)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a person has confirmed the label that it has."""
+        return confirmed_label(self.label) in self.dismissed
 
 
-def entry_key(file: str, sha256: str) -> str:
-    """A name for a file of a set, 16 hexadecimal digits, that no other file's coming changes."""
+def sample_key(file: str, sha256: str) -> str:
+    """Return a name for a file of a dataset, 16 hexadecimal digits, by its name and content.
+
+    Files that are added later never change it.
+    """
     text = f"{sha256} {file}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def confirmed_label(label: str) -> str:
+    """Return the kind of finding that is dismissed when a person confirms a label of an image.
+
+    It names the label: another label that the image gets later is not confirmed by it.
+    """
+    return f"label {label}"
 
 
 @dataclass(frozen=True)
@@ -59,29 +79,27 @@ class Dataset:
         """The labels, sorted; a label's position is the index of its output unit."""
         return tuple(sorted({sample.label for sample in self.samples} - {UNLABELLED}))
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """Images per class, in the order of `classes`; then those without label, if any."""
-        return _per_class(self.samples, self._labels)
-
     @cached_property
-    def hash(self) -> str:
-        """Of the images and their labels, see `dataset_hash`."""
-        return dataset_hash(self.samples)
+    def counts(self) -> dict[str, int]:
+        """Images of each class, in the order of ``classes``; then those without label, if any."""
+        return self._count(self.samples)
 
     @property
     def counts_by_split(self) -> dict[str | None, dict[str, int]]:
-        """Images per class for every split that occurs; None holds those without one."""
+        """Images of each class for every split that occurs; None holds those without one."""
         splits = [split for split in (*SPLITS, None) if any(s.split == split for s in self.samples)]
-        return {
-            split: _per_class((s for s in self.samples if s.split == split), self._labels)
-            for split in splits
-        }
+        return {split: self._count(s for s in self.samples if s.split == split) for split in splits}
 
-    @property
-    def _labels(self) -> tuple[str, ...]:
-        unlabelled = any(sample.label == UNLABELLED for sample in self.samples)
-        return (*self.classes, UNLABELLED) if unlabelled else self.classes
+    @cached_property
+    def hash(self) -> str:
+        """Hash of the images and their labels, see ``dataset_hash``."""
+        return dataset_hash(self.samples)
+
+    def _count(self, samples: Iterable[Sample]) -> dict[str, int]:
+        counts = Counter(sample.label for sample in samples)
+        has_unlabelled = any(sample.label == UNLABELLED for sample in self.samples)
+        labels = (*self.classes, UNLABELLED) if has_unlabelled else self.classes
+        return {label: counts[label] for label in labels}
 
 
 def dataset_hash(samples: Iterable[Sample]) -> str:
@@ -95,34 +113,35 @@ def dataset_hash(samples: Iterable[Sample]) -> str:
 
 
 def hash_file(path: Path) -> str:
-    """Return the sha256 of a file's bytes, hexadecimal; "" where it cannot be read."""
+    """Return the SHA-256 of a file's bytes, hexadecimal; "" where it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
-        return ""  # reading it gives the reason
-
-
-def _per_class(samples: Iterable[Sample], classes: tuple[str, ...]) -> dict[str, int]:
-    found = Counter(sample.label for sample in samples)
-    return {label: found[label] for label in classes}
-
-
-# A file on its way into a dataset, wherever it comes from.
+        return ""  # decoding it gives the reason
 
 
 @dataclass(frozen=True)
 class Incoming:
-    """One file that is offered; nothing is read until `read` is called, from any thread."""
+    """One file on its way into a dataset; nothing is read until ``read`` is called."""
 
     file: str  # its name with its folders, separated by "/"; never used as a path of ours
-    read: Callable[[], bytes]  # the whole file; raises BadImage with the reason to refuse it
+    read: Callable[[], bytes]  # the whole file, from any thread; raises BadImage to refuse it
     size: int  # bytes, as announced
+
+    @classmethod
+    def refused(cls, file: str, reason: str, size: int = 0) -> Incoming:
+        """Return a file that is refused by name when it is read."""
+
+        def read() -> NoReturn:
+            raise BadImage(f"{file}: {reason}")
+
+        return cls(file, read, size)
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A file that was not taken, and why."""
+    """A file that was not taken into a dataset, and why."""
 
     file: str
     reason: str  # a sentence that does not repeat the file's name
@@ -132,12 +151,3 @@ class Refusal:
     def of(cls, file: str, error: Exception) -> Refusal:
         kind = error.kind if isinstance(error, BadImage) else BadImage.kind
         return cls(file, str(error).removeprefix(f"{file}: "), kind)
-
-
-def refused(file: str, reason: str, size: int = 0) -> Incoming:
-    """A file that arrives only to be refused by name."""
-
-    def read() -> NoReturn:
-        raise BadImage(f"{file}: {reason}")
-
-    return Incoming(file, read, size)

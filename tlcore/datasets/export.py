@@ -1,22 +1,21 @@
-"""A set as a zip of class folders, which brought in again is the same set."""
+"""Export of a dataset as a zip of class folders, which imported again is the same dataset."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from tlcore.datasets.dataset import UNLABELLED
-from tlcore.datasets.edits import DatasetState, Item, read_state
+from tlcore.datasets.dataset import UNLABELLED, Sample
 from tlcore.datasets.layout import Place, read_layout
-from tlcore.datasets.manifest import folder_of
+from tlcore.datasets.store import DatasetState, load_state
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.storage import check_output, explained_os_errors
 
-_MOMENT = (1980, 1, 1, 0, 0, 0)  # of every entry: the same set gives the same bytes
+_MOMENT = (1980, 1, 1, 0, 0, 0)  # of every entry: the same dataset gives the same bytes
 _READABLE = 0o100644 << 16
 
 
@@ -27,71 +26,69 @@ def export_dataset(
     *,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> DatasetState:
-    """Write the images that are used, under their labels and parts, as they came.
+    """Write the images of a dataset, without the excluded, under their labels and splits.
 
     Args:
-        name: of a stored set.
+        name: of a stored dataset.
         target: the zip to write; it appears whole or not at all.
-        settings: where sets lie.
+        settings: the folder of the datasets.
         progress: called after each image.
 
     Raises:
-        BadDataset: no such set, or a label that no folder can have.
-        StorageError: nowhere to write, or the target is a folder or a device.
+        BadDataset: there is no such dataset, or a label that no folder can have.
+        StorageError: the target cannot be written, or is a folder or a device.
     """
     check_output(target)
-    state = read_state(folder_of(name, settings))
+    state = load_state(name, settings)
     names = _names(state)
-    beside = target.with_name(f".{target.name}.part")
+    partial = target.with_name(f".{target.name}.part")
     try:
         with explained_os_errors(f"{target.name} could not be written"):
-            with ZipFile(beside, "w", ZIP_STORED) as archive:  # images are packed already
-                for done, (file, item) in enumerate(names.items(), start=1):
+            with ZipFile(partial, "w", ZIP_STORED) as archive:  # images are compressed already
+                for done, (file, sample) in enumerate(names.items(), start=1):
                     entry = ZipInfo(file, _MOMENT)
                     entry.external_attr = _READABLE
-                    archive.writestr(entry, item.entry.path(state.folder).read_bytes())
+                    archive.writestr(entry, sample.path.read_bytes())
                     if progress is not None:
                         progress(done, len(names))
-            beside.replace(target)
+            partial.replace(target)
     except zipfile.LargeZipFile as error:
-        raise BadDataset(f"Expected a set that fits into a zip. Received: {error}.") from error
+        raise BadDataset(f"Expected a dataset that fits into a zip. Received: {error}.") from error
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     return state
 
 
-def _names(state: DatasetState) -> dict[str, Item]:
-    """Each image's name in the zip.
+def _names(state: DatasetState) -> dict[str, Sample]:
+    """Return each image's name in the zip.
 
     Raises:
-        BadDataset: nothing to write, or a name would not be understood when it comes back.
+        BadDataset: nothing to write, or a name that would be understood otherwise on import.
     """
-    names: dict[str, Item] = {}
-    divided = any(item.split for item in state.used)
-    for item in state.used:
-        split = item.split or ("undivided" if divided else "")
-        folders = "/".join(part for part in (split, item.label) if part)
-        names[_free(f"{folders}/{item.entry.file.rpartition('/')[2]}", names)] = item
+    names: dict[str, Sample] = {}
+    has_splits = any(sample.split for sample in state.included)
+    for sample in state.included:
+        split = sample.split or ("undivided" if has_splits else "")
+        folders = "/".join(part for part in (split, sample.label) if part)
+        names[_free_name(f"{folders}/{sample.file.rpartition('/')[2]}", names)] = sample
     if not names:
         raise BadDataset(f"Expected images in {state.name!r}. Received none that are used.")
     places = read_layout(names)
-    for file, item in names.items():
-        # Where all are unlabelled, whoever brings them may name a label: by default this one.
+    for file, sample in names.items():
+        # Where all are unlabelled, the import may name a label: by default this one.
         place = replace(places[file], label=places[file].label or UNLABELLED)
-        if place != Place(item.label, item.split):
+        if place != Place(sample.label, sample.split):
             raise BadDataset(
-                f"Expected class names that folders can have. Received {item.label!r}. Give the "
-                "class another name first."
+                f"Expected class names that folders can have. Received {sample.label!r}. Rename "
+                "the class first."
             )
     return names
 
 
-def _free(file: str, taken: dict[str, Item]) -> str:
-    stem, dot, ending = file.rpartition(".")
-    if not dot or "/" in ending:
-        stem, ending = file, ""
-    number = 2
-    while file in taken:
-        file = f"{stem}-{number}{dot and '.'}{ending}"
+def _free_name(file: str, taken: Container[str]) -> str:
+    path = Path(file)
+    number, free = 2, file
+    while free in taken:
+        free = path.with_stem(f"{path.stem}-{number}").as_posix()
         number += 1
-    return file
+    return free

@@ -1,40 +1,36 @@
-"""Files into a dataset on disk: each decoded once to be sure of it, its bytes kept as they came.
+"""Import of files into a stored dataset: each is decoded once to check it, its bytes are stored.
 
-A set appears whole or not at all: it is made in a hidden folder beside its place and renamed.
+A dataset appears whole or not at all: it is put together in a hidden work folder and renamed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Incoming, Refusal
 from tlcore.datasets.decoding import decode_in_order
-from tlcore.datasets.edits import read_state
+from tlcore.datasets.image_facts import ImageFacts, append_facts, measure_image
 from tlcore.datasets.image_io import FORMATS, check_size, content_id, decode_with_header
 from tlcore.datasets.layout import EXPECTED_LAYOUT, Place, read_layout
-from tlcore.datasets.manifest import (
-    Entry,
-    Manifest,
-    check_free,
-    folder_of,
+from tlcore.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
+from tlcore.datasets.store import (
+    check_free_name,
+    dataset_folder,
     lock_dataset,
-    read_manifest,
-    taken,
-    write_manifest,
+    name_taken,
+    read_state,
 )
-from tlcore.datasets.quality import Facts, measure
-from tlcore.datasets.quality_report import remember
 from tlcore.errors import BadDataset, BadImage
 from tlcore.locks import publish_folder, remove_leftovers, work_folder
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, sync_files, write_file
 
-Progress = Callable[[int, int | None], None]  # files done, files in all if known
+Progress = Callable[[int, int | None], None]  # files done, files in all if that is known
 
 _REASONS_SHOWN = 3
 
@@ -43,18 +39,10 @@ _REASONS_SHOWN = 3
 class ImportReport:
     """What became of the files that were offered."""
 
-    dataset: Dataset  # the whole set as it is now
-    refused: tuple[Refusal, ...]  # in the order they came
+    dataset: Dataset  # the whole dataset as it is now
+    refused: tuple[Refusal, ...]  # in the order in which they came
     seconds: float
-    added: int  # entries that were not in the set before
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A file that is stored, and what was seen when it was decoded."""
-
-    entry: Entry
-    facts: Facts
+    added: int  # images that were not in the dataset before
 
 
 @explained_os_errors("The images could not be stored; nothing of them was kept")
@@ -71,31 +59,25 @@ def import_dataset(
     Args:
         name: letters, digits, spaces, hyphens, underscores and dots, up to 60.
         incoming: the files; their folders name class and split.
-        settings: where sets lie, and the limits.
+        settings: the folder of the datasets, and the limits.
         default_label: the class of files whose folders name none.
         progress: called in this thread after each file.
 
     Raises:
         BadDataset: the name is taken or not allowed, or not one file is a usable image.
+        StorageError: the disk is full or may not be written.
     """
     started = time.monotonic()
-    check_free(name, settings)
+    check_free_name(name, settings)
     remove_leftovers(settings.datasets)
-    with work_folder(settings.datasets) as place:
-        entries, refusals = _take_all(incoming, place, settings, default_label, progress)
-        if not entries:
-            raise _nothing_usable(name, refusals)
+    folder = settings.datasets / name
+    with work_folder(settings.datasets) as work:
+        entries, refusals = _store_all(name, incoming, work, settings, default_label, progress)
         manifest = Manifest.of(entries, refused=refusals)
-        write_manifest(place, manifest)
-        folder = settings.datasets / name
-        if not publish_folder(place, folder):  # another import was first
-            raise taken(name)
-    return ImportReport(
-        read_state(folder).dataset,
-        tuple(refusals),
-        time.monotonic() - started,
-        len(manifest.entries),
-    )
+        write_manifest(work, manifest)
+        if not publish_folder(work, folder):  # another import was first
+            raise name_taken(name)
+    return _report(folder, refusals, started, len(manifest.entries))
 
 
 @explained_os_errors("The images could not be added; the dataset is as it was")
@@ -107,66 +89,75 @@ def add_to_dataset(
     default_label: str = UNLABELLED,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Add files to a dataset; a file that is there already, name and content, changes nothing.
+    """Add files to a dataset; a file that it has already, name and content, changes nothing.
 
-    Takes what `import_set` takes. Waits while another process adds to the same set.
+    Takes what ``import_dataset`` takes. Waits while another process adds to the same dataset.
 
     Raises:
-        BadDataset: no such set, or not one file is a usable image.
+        BadDataset: there is no such dataset, or not one file is a usable image.
+        StorageError: the disk is full or may not be written.
     """
     started = time.monotonic()
-    folder = folder_of(name, settings)
+    folder = dataset_folder(name, settings)
     with lock_dataset(folder):
-        before = read_manifest(folder)
-        entries, refusals = _take_all(incoming, folder, settings, default_label, progress)
-        if not entries:
-            raise _nothing_usable(name, refusals)
-        manifest = Manifest.of(
-            (*before.entries, *entries), before.created, (*before.refused, *refusals)
-        )
-        write_manifest(folder, manifest)
-    return ImportReport(
-        read_state(folder).dataset,
-        tuple(refusals),
-        time.monotonic() - started,
-        len(manifest.entries) - len(before.entries),
-    )
+        old = read_manifest(folder)
+        entries, refusals = _store_all(name, incoming, folder, settings, default_label, progress)
+        new = Manifest.of((*old.entries, *entries), old.created, (*old.refused, *refusals))
+        write_manifest(folder, new)
+    return _report(folder, refusals, started, len(new.entries) - len(old.entries))
 
 
-def _take_all(
+def _report(folder: Path, refusals: list[Refusal], started: float, added: int) -> ImportReport:
+    seconds = time.monotonic() - started
+    return ImportReport(read_state(folder).dataset, tuple(refusals), seconds, added)
+
+
+def _store_all(
+    name: str,
     incoming: Iterable[Incoming],
     folder: Path,
     settings: Settings,
     default_label: str,
     progress: Progress | None,
 ) -> tuple[list[Entry], list[Refusal]]:
+    """Store the files that are usable images; BadDataset where none is."""
     offered = list(incoming)  # names only, nothing is read yet
     (folder / "images").mkdir(exist_ok=True)
-    places = read_layout(item.file for item in offered)
-    take = functools.partial(
-        _take, folder=folder, settings=settings, places=places, default_label=default_label
+    store = partial(
+        _store,
+        folder=folder,
+        settings=settings,
+        places=read_layout(item.file for item in offered),
+        default_label=default_label,
     )
-    taken_in: list[Taken] = []
+    entries: list[Entry] = []
+    facts: dict[str, ImageFacts] = {}
     refusals: list[Refusal] = []
-    with contextlib.closing(decode_in_order(take, offered)) as results:
+    with closing(decode_in_order(store, offered)) as results:
         for done, result in enumerate(results, start=1):
-            taken_in.append(result) if isinstance(result, Taken) else refusals.append(result)
+            if isinstance(result, Refusal):
+                refusals.append(result)
+            else:
+                entries.append(result[0])
+                facts[result[0].sha256] = result[1]
             if progress is not None:
                 progress(done, len(offered))
-    remember(folder, {one.facts.sha256: one.facts for one in taken_in}.values())
-    sync_files(folder / "images", {one.entry.path(folder).name for one in taken_in})
-    return [one.entry for one in taken_in], refusals
+    append_facts(folder, facts.values())
+    sync_files(folder / "images", {entry.path(folder).name for entry in entries})
+    if not entries:
+        raise _nothing_usable(name, refusals)
+    return entries, refusals
 
 
-def _take(
+def _store(
     item: Incoming,
     *,
     folder: Path,
     settings: Settings,
     places: Mapping[str, Place],
     default_label: str,
-) -> Taken | Refusal:
-    """Read, check, look at and store one file, decoding it once."""
+) -> tuple[Entry, ImageFacts] | Refusal:
+    """Read, check, measure and store one file, decoding it once."""
     try:
         check_size(item.size, item.file, settings.limits)
         data = item.read()
@@ -180,7 +171,7 @@ def _take(
     stored = entry.path(folder)
     if not stored.exists():
         write_file(stored, data)
-    return Taken(entry, measure(image, header, sha256))
+    return entry, measure_image(image, header, sha256)
 
 
 def _nothing_usable(name: str, refusals: list[Refusal]) -> BadDataset:

@@ -1,144 +1,37 @@
-"""An image's fingerprint: 64 bits that survive another size, quality or exposure.
+"""Findings on the quality of a dataset: what is wrong with which images, and what mends it.
 
-The perceptual hash of C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions
-(2010): grey, 32 × 32 pixels, discrete cosine transform, and of its 8 × 8 lowest frequencies whether
-each is above their median.
+Nothing is decoded here: findings come from the facts of images (``image_facts``), the refusals of
+an import, and labels and splits.
 """
 
 from __future__ import annotations
 
-import base64
 import math
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from tlcore.datasets.image_io import FORMATS, Header, has_image_ending
+from tlcore.datasets.dataset import UNLABELLED, Sample
+from tlcore.datasets.image_facts import DamagedImageFacts, FactsTable, ImageFacts
+from tlcore.datasets.image_io import FORMATS, has_image_ending
+from tlcore.datasets.store import DatasetState
 from tlcore.percentages import percent
 
-SIDE = 32  # pixels that are transformed
-LOW = 8  # frequencies a direction that are kept
-
-
-def phash(grey: NDArray[np.floating[Any]]) -> int:
-    """The fingerprint of grey levels, float32 (32, 32): 0 to 2**64 - 1."""
-    low = (_cosines() @ grey @ _cosines().T).ravel()
-    middle = np.sort(low)[low.size // 2 - 1 : low.size // 2 + 1].sum() / 2
-    return int.from_bytes(np.packbits(low > middle).tobytes(), "big")
-
-
-@cache
-def _cosines() -> NDArray[np.floating[Any]]:
-    """The lowest rows of the DCT-II, the constant one left out: float32 (8, 32)."""
-    rows = np.arange(1, LOW + 1)[:, None]
-    columns = np.arange(SIDE)[None, :]
-    waves: NDArray[np.floating[Any]] = np.cos(np.pi / SIDE * rows * (columns + 0.5))
-    return waves.astype(np.float32)
-
-
-# What the doctor keeps of an image from the one time it was decoded.
-
-
-VERSION = 1  # of the measuring: facts of another version are measured again
-LOOK = 16  # pixels a side of the small look that candidates for near duplicates are compared by
-_REDUCED = 64  # pixels a side of the blended whole
-_SAMPLED = 32  # pixels a side that are picked, not blended, to count flatness
-COUNTED = 0.7  # share of one colour from which colours are counted: it takes long
-_ALIKE = 8  # grey levels a channel within which two pixels are the same ground
-
-
-@dataclass(frozen=True)
-class Facts:
-    """One file, by its content; nothing here depends on its name, label or split."""
-
-    sha256: str
-    header: Header
-    width: int  # pixels, upright
-    height: int
-    deviation: float  # standard deviation of grey levels, 0 to 127.5
-    flat: float  # share of one colour: of pixels within 8 levels of the median, 0 to 1
-    colours: int  # distinct among 32 × 32 pixels, counted on a flat ground only; else 1024
-    hash: int  # perceptual, 64 bits
-    look: str  # RGB, 16 × 16, base64
-
-    def to_json(self) -> dict[str, Any]:
-        return {"version": VERSION, **vars(self), "header": vars(self.header)}
-
-    def __post_init__(self) -> None:
-        if len(base64.b64decode(self.look)) != LOOK * LOOK * 3:
-            raise ValueError("the small look has another size")
-
-    @property
-    def pixels(self) -> NDArray[np.uint8]:
-        """The small look: uint8 (16, 16, 3)."""
-        raw = base64.b64decode(self.look)
-        return np.frombuffer(raw, np.uint8).reshape(LOOK, LOOK, 3)
-
-
-def measure(image: Image.Image, header: Header, sha256: str) -> Facts:
-    """Look at a decoded image (RGB, upright); a third of the time it took to decode it."""
-    small = _reduced(image)
-    grey = np.asarray(small.convert("L"), np.float32)
-    flat, colours = _ground(grey, image)
-    blocks = grey.reshape(SIDE, _REDUCED // SIDE, SIDE, _REDUCED // SIDE)
-    look = small.resize((LOOK, LOOK), Image.Resampling.BOX).tobytes()
-    return Facts(
-        sha256,
-        header,
-        image.width,
-        image.height,
-        round(float(grey.std()), 2),
-        round(flat, 4),
-        colours,
-        phash(blocks.mean(axis=(1, 3))),
-        base64.b64encode(look).decode("ascii"),
-    )
-
-
-def _reduced(image: Image.Image) -> Image.Image:
-    """The whole image as 64 × 64 means, a quick halving first; the box keeps edges in place."""
-    factor = max(1, min(image.size) // _REDUCED)
-    quick = image.reduce(factor) if factor > 1 else image
-    box = (0.0, 0.0, image.width / factor, image.height / factor)
-    return quick.resize((_REDUCED, _REDUCED), Image.Resampling.BOX, box=box)
-
-
-def _ground(grey: NDArray[np.floating[Any]], image: Image.Image) -> tuple[float, int]:
-    """The share of one colour in an image, and how many there are beside it.
-
-    Most images have no ground in their grey levels already, and are not looked at in colour.
-    """
-    levels = grey.ravel()
-    median = np.partition(levels, levels.size // 2)[levels.size // 2]
-    flat = np.count_nonzero(np.abs(levels - median) <= _ALIKE) / levels.size
-    if flat < COUNTED:
-        return flat, _SAMPLED**2
-    sampled = image.resize((_SAMPLED, _SAMPLED), Image.Resampling.NEAREST)
-    pixels = np.asarray(sampled).reshape(-1, 3).astype(np.int16)
-    ground = np.median(pixels, axis=0)
-    near = (np.abs(pixels - ground) <= _ALIKE).all(axis=1)
-    return np.count_nonzero(near) / len(pixels), len(np.unique(pixels, axis=0))
-
-
-# Faults that one image shows by itself.
-
-
-TINY = 64  # pixels; a shorter short side is blurred at every size a network takes
+TINY = 64  # pixels; a shorter short side is blurred at the input size of every network
 ELONGATED = 3.0  # long side by short side: the crop then keeps less than a third
+ENOUGH = 20  # images of a class: 16 to train on, 4 for validation
+UNEVEN = 3.0  # how many times larger than a class the largest class may be
 _DEVIATION = 5.0  # grey levels; less is one colour, with the noise of a camera or a JPEG
 _FLAT = 0.9  # share of one colour that only placeholders have ...
 _FLAT_AND_FEW, _FEW = 0.8, 32  # ... or less of it, with as few colours as only drawings have
+LEFT_OUT, DECIDE, HANDLED = "left out", "decide", "handled"
 
-Test = Callable[[str, Facts], str]  # file's name, facts → what was found, "" for nothing
+Test = Callable[[str, ImageFacts], str]  # file's name, facts → details; "" where it is no finding
 
 
-def _wrong_ending(file: str, facts: Facts) -> str:
+def _wrong_ending(file: str, facts: ImageFacts) -> str:
     ending = file.rpartition(".")[2].lower() if "." in file.rpartition("/")[2] else ""
     if ending in FORMATS[facts.header.format].endings:
         return ""
@@ -146,218 +39,325 @@ def _wrong_ending(file: str, facts: Facts) -> str:
     return f"a {facts.header.format} image, {named}"
 
 
-def _uniform(file: str, facts: Facts) -> str:
-    few = facts.flat >= _FLAT_AND_FEW and facts.colours <= _FEW
-    if facts.deviation < _DEVIATION or facts.flat >= _FLAT or few:
+def _uniform(file: str, facts: ImageFacts) -> str:
+    is_drawing = facts.flat >= _FLAT_AND_FEW and facts.colours <= _FEW
+    if facts.deviation < _DEVIATION or facts.flat >= _FLAT or is_drawing:
         return f"{percent(facts.flat)} of it is one colour"
     return ""
 
 
-def _tiny(file: str, facts: Facts) -> str:
+def _tiny(file: str, facts: ImageFacts) -> str:
     return _size(facts) if min(facts.width, facts.height) < TINY else ""
 
 
-def _elongated(file: str, facts: Facts) -> str:
+def _elongated(file: str, facts: ImageFacts) -> str:
     long, short = max(facts.width, facts.height), min(facts.width, facts.height)
     return f"{_size(facts)}, {long / short:.1f} to 1" if long > ELONGATED * short else ""
 
 
-def _size(facts: Facts) -> str:
+def _size(facts: ImageFacts) -> str:
     return f"{facts.width} × {facts.height} pixels"
 
 
-SINGLE: tuple[tuple[str, Test], ...] = (
-    ("uniform", _uniform),
-    ("tiny", _tiny),
-    ("elongated", _elongated),
-    ("wrong-ending", _wrong_ending),
-    ("animated", lambda file, facts: facts.header.format if facts.header.animated else ""),
-    ("rotated", lambda file, facts: _size(facts) + " upright" if facts.header.turned else ""),
-    ("alpha", lambda file, facts: f"mode {facts.header.mode}" if facts.header.see_through else ""),
-    ("cmyk", lambda file, facts: "mode CMYK" if facts.header.mode == "CMYK" else ""),
-    ("deep", lambda file, facts: f"a {facts.header.format}" if facts.header.deep else ""),
-)
-
-
-# The faults that the doctor knows: what each is called, what it costs, what mends it.
-
-
-LEFT_OUT, DECIDE, HANDLED = "left out", "decide", "handled"
-
-
 @dataclass(frozen=True)
-class Kind:
+class FindingKind:
     """One kind of finding."""
 
     name: str
     title: str  # in the plural, without a number
-    level: str  # "left out" on arrival, to "decide" about, or "handled" for the person
+    level: str  # LEFT_OUT on import, to DECIDE about, or HANDLED by the program
     consequence: str  # what happens if nothing is done, one sentence
-    mend: str = ""  # what "fix all" does, in words; "" where there is nothing to exclude
+    fix: str = "Exclude them"  # what fixing all of them does; "" where nothing can be excluded
+    test: Test | None = None  # for kinds that an image shows by itself
 
 
-_ALL = (
-    Kind(
+_KINDS = (
+    FindingKind(
         "leak",
-        "Same image in two parts",
+        "Same image in two splits",
         DECIDE,
-        "Learned by heart in one part and asked for in the other, it makes the accuracy look "
-        "better than it is.",
+        "Learned in one split and predicted in the other, it makes the accuracy look better than "
+        "it is.",
         "Exclude the copies in training",
     ),
-    Kind(
+    FindingKind(
         "two-labels",
         "Same image under two labels",
         DECIDE,
-        "Whatever the head answers, one of the two labels counts it as wrong.",
+        "Whatever the head predicts, one of the two labels counts it as wrong.",
         "Exclude all their copies",
     ),
-    Kind(
+    FindingKind(
         "uniform",
         "Empty or placeholder images",
         DECIDE,
         "Nearly all of one colour: nothing of the class can be learned from it.",
-        "Exclude them",
+        test=_uniform,
     ),
-    Kind(
+    FindingKind(
         "duplicate",
-        "Exact copies",
+        "Exact duplicates",
         DECIDE,
         "The same file twice counts twice, and says nothing new.",
         "Exclude all but one",
     ),
-    Kind(
+    FindingKind(
         "near-duplicate",
-        "Near copies",
+        "Near duplicates",
         DECIDE,
         "The same image in another size, quality or exposure counts twice, and may end up in "
-        "two parts.",
+        "two splits.",
         "Exclude all but the largest",
     ),
-    Kind(
+    FindingKind(
         "tiny",
         "Tiny images",
         DECIDE,
-        "Blown up to the size a network looks at, it is a blur.",
-        "Exclude them",
+        "Enlarged to the input size of a network, it is a blur.",
+        test=_tiny,
     ),
-    Kind(
+    FindingKind(
         "elongated",
         "Very long or tall images",
         DECIDE,
-        "The crop that a network sees keeps only a small part of it.",
-        "Exclude them",
+        "The crop that a network gets keeps only a small part of it.",
+        test=_elongated,
     ),
-    Kind(
+    FindingKind(
         "truncated",
         "Truncated or damaged files",
         LEFT_OUT,
-        "Part of the file is missing: it was left out, bring it again if you have it whole.",
+        "Part of the file is missing, so it was left out. Add it again if you have it whole.",
+        "",
     ),
-    Kind(
+    FindingKind(
         "unreadable",
         "Files that are no images",
         LEFT_OUT,
         "It could not be read as an image and was left out.",
+        "",
     ),
-    Kind("too-large", "Files beyond the limits", LEFT_OUT, "It was left out: make it smaller."),
-    Kind(
+    FindingKind(
+        "too-large", "Files beyond the limits", LEFT_OUT, "It was left out: make it smaller.", ""
+    ),
+    FindingKind(
         "wrong-ending",
-        "Names that end wrongly",
+        "Wrong file endings",
         HANDLED,
-        "We read it by its content; other programs may refuse it or pass it over.",
-        "Exclude them",
+        "It is read by its content; other programs may refuse it or pass it over.",
+        test=_wrong_ending,
     ),
-    Kind(
+    FindingKind(
         "animated",
         "Animations and many-page files",
         HANDLED,
         "Only its first image is used.",
-        "Exclude them",
+        test=lambda file, facts: facts.header.format if facts.header.animated else "",
     ),
-    Kind(
+    FindingKind(
         "rotated",
-        "Turned by the camera's mark",
+        "Rotated by their EXIF orientation",
         HANDLED,
-        "We turn it upright; programs that pass the mark over see it lying on its side.",
-        "Exclude them",
+        "It is turned upright; programs that ignore the orientation show it on its side.",
+        test=lambda file, facts: f"{_size(facts)} upright" if facts.header.turned else "",
     ),
-    Kind(
+    FindingKind(
         "alpha",
-        "See-through images",
+        "Transparent images",
         HANDLED,
-        "We lay it on white; on another ground it would look different.",
-        "Exclude them",
+        "It is laid on white; on another background it would look different.",
+        test=lambda file, facts: f"mode {facts.header.mode}" if facts.header.see_through else "",
     ),
-    Kind(
+    FindingKind(
         "cmyk",
         "Colours for print (CMYK)",
         HANDLED,
-        "We convert it without its colour profile: its colours may be a little off.",
-        "Exclude them",
+        "It is converted without its colour profile: its colours may be a little off.",
+        test=lambda file, facts: "mode CMYK" if facts.header.mode == "CMYK" else "",
     ),
-    Kind(
+    FindingKind(
         "deep",
         "More than 8 bits a channel",
         HANDLED,
-        "We bring it to 8 bits by the full range: an image that uses little of it looks dark.",
-        "Exclude them",
+        "It is scaled to 8 bits by the full range: an image that uses little of it looks dark.",
+        test=lambda file, facts: f"a {facts.header.format}" if facts.header.deep else "",
     ),
 )
 
-KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _ALL})
-
-
-# Classes with too few images, and with how many they would be enough.
-
-
-ENOUGH = 20  # images of a class: 16 to learn from, 4 to judge by
-UNEVEN = 3.0  # how often the largest class may hold the smallest
+KINDS: Mapping[str, FindingKind] = MappingProxyType({kind.name: kind for kind in _KINDS})
 
 
 @dataclass(frozen=True)
-class Shortage:
+class Finding:
+    """One finding on one image, or on several that show the same."""
+
+    kind: str  # a name in KINDS
+    files: tuple[str, ...]
+    keys: tuple[str, ...]  # of the images; none for a file that was left out
+    excludes: tuple[str, ...]  # keys of the images that fixing it excludes
+    details: str  # a few words
+    dismissed: bool = False  # a person has decided to keep the images as they are
+
+
+@dataclass(frozen=True)
+class SmallClass:
     """A class that needs more images."""
 
     label: str
-    have: int
-    enough: int  # images in all that would be
-    words: str  # why, and what to do
+    images: int
+    recommended: int  # images in all
+    message: str  # why, and what to do
 
 
-def shortages(counts: Mapping[str, int]) -> tuple[Shortage, ...]:
-    """The classes that are too small by themselves or beside the largest, smallest first."""
-    largest = max(counts.values(), default=0)
-    found = [
-        short
-        for label, have in sorted(counts.items(), key=lambda item: (item[1], item[0]))
-        if (short := _too_few(label, have) or _uneven(label, have, largest)) is not None
+@dataclass(frozen=True)
+class QualityReport:
+    """The findings on a dataset as it stands."""
+
+    findings: tuple[Finding, ...]  # in the order of KINDS, then by file
+    small_classes: tuple[SmallClass, ...]
+    images: int  # of the dataset, without the excluded
+    unscanned: int  # of them not scanned yet: findings may be missing
+    groups: tuple[tuple[str, ...], ...]  # keys of images that are the same or nearly so
+
+    @cached_property
+    def open(self) -> Mapping[str, tuple[Finding, ...]]:
+        """Findings that are not dismissed, by kind."""
+        return _group_by_kind(finding for finding in self.findings if not finding.dismissed)
+
+    @cached_property
+    def by_kind(self) -> Mapping[str, tuple[Finding, ...]]:
+        """All findings by kind, dismissed ones too."""
+        return _group_by_kind(self.findings)
+
+
+def check_quality(state: DatasetState, facts: FactsTable) -> QualityReport:
+    """List the findings on a dataset, by the facts of its images."""
+    groups = group_duplicates(state.included, facts)
+    findings = [
+        *_find_left_out(state),
+        *_find_single(state.included, facts),
+        *(finding for group in groups for finding in _find_in_group(group)),
     ]
-    return tuple(found)
-
-
-def _too_few(label: str, have: int) -> Shortage | None:
-    if have >= ENOUGH:
-        return None
-    return Shortage(
-        label,
-        have,
-        ENOUGH,
-        f"{have} so far, {ENOUGH - have} more make the {ENOUGH} from which a head learns and can "
-        "be judged.",
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    findings.sort(key=lambda finding: (order[finding.kind], finding.files))
+    counts = state.counts
+    return QualityReport(
+        tuple(findings),
+        find_small_classes({label: counts[label] for label in state.dataset.classes}),
+        len(state.included),
+        sum(sample.sha256 not in facts.by_sha256 for sample in state.included),
+        tuple(tuple(sample.key for sample in group) for group in groups),
     )
 
 
-def _uneven(label: str, have: int, largest: int) -> Shortage | None:
-    enough = math.ceil(largest / UNEVEN)
-    if have >= enough:
-        return None
-    return Shortage(
-        label,
-        have,
-        enough,
-        f"{have} beside {largest} in the largest class: always guessing that class is right on "
-        f"{percent(largest / (have + largest))} of the two. With {enough}, a third of it, that "
-        f"falls to {percent(largest / (enough + largest))}. Add {enough - have}, or use fewer of "
-        "the others.",
+def group_duplicates(samples: Sequence[Sample], facts: FactsTable) -> list[list[Sample]]:
+    """Group samples of the same or nearly the same content; two or more in a group."""
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(facts.groups.get(sample.sha256, sample.sha256), []).append(sample)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _find_left_out(state: DatasetState) -> Iterator[Finding]:
+    for refusal in state.refused:
+        kind = refusal.kind if refusal.kind in KINDS else "unreadable"
+        yield Finding(kind, (refusal.file,), (), (), refusal.reason)
+
+
+def _find_single(samples: Sequence[Sample], table: FactsTable) -> Iterator[Finding]:
+    for sample in samples:
+        facts = table.by_sha256.get(sample.sha256)
+        if isinstance(facts, DamagedImageFacts):
+            yield _finding(facts.fault, [sample], [sample], facts.reason)
+        elif facts is not None:
+            for kind in KINDS.values():
+                if kind.test and (details := kind.test(sample.file, facts)):
+                    yield _finding(kind.name, [sample], [sample], details)
+
+
+def _find_in_group(group: Sequence[Sample]) -> Iterator[Finding]:
+    labels = [sample.label for sample in group]
+    if len(set(labels) - {UNLABELLED}) > 1:
+        yield _finding("two-labels", group, group, _describe(group, labels))
+    splits = [sample.split for sample in group if sample.split]
+    if len(set(splits)) > 1:
+        # The held-out copies stay; where there are none in training, those in the test split.
+        lesser = "train" if "train" in splits else "val"
+        excludes = [sample for sample in group if sample.split == lesser]
+        yield _finding("leak", group, excludes, _describe(group, splits))
+    alike: dict[tuple[str, str | None], list[Sample]] = {}
+    for sample in group:
+        alike.setdefault((sample.label, sample.split), []).append(sample)
+    for samples in alike.values():  # of one label and split: no other finding is about them
+        yield from _find_duplicates(samples)
+
+
+def _find_duplicates(samples: Sequence[Sample]) -> Iterator[Finding]:
+    exact: dict[str, list[Sample]] = {}
+    for sample in samples:
+        exact.setdefault(sample.sha256, []).append(sample)
+    for copies in exact.values():
+        if len(copies) > 1:
+            yield _finding("duplicate", copies, copies[1:], f"{len(copies)} times the same")
+    if len(exact) > 1:
+        near = [copies[0] for copies in exact.values()]
+        largest = max(near, key=lambda sample: sample.width * sample.height)
+        sizes = ", ".join(f"{sample.width} × {sample.height}" for sample in near)
+        yield _finding("near-duplicate", near, [s for s in near if s is not largest], sizes)
+
+
+def _finding(
+    kind: str, samples: Sequence[Sample], excludes: Sequence[Sample], details: str
+) -> Finding:
+    return Finding(
+        kind,
+        tuple(sample.file for sample in samples),
+        tuple(sample.key for sample in samples),
+        tuple(sample.key for sample in excludes),
+        details,
+        all(kind in sample.dismissed for sample in samples),
     )
+
+
+def _describe(group: Sequence[Sample], values: Iterable[str]) -> str:
+    is_exact = len({sample.sha256 for sample in group}) == 1
+    counts = ", ".join(f"{number} × {value}" for value, number in sorted(Counter(values).items()))
+    return f"{'the same file' if is_exact else 'nearly the same'}: {counts}"
+
+
+def _group_by_kind(findings: Iterable[Finding]) -> Mapping[str, tuple[Finding, ...]]:
+    by_kind: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_kind.setdefault(finding.kind, []).append(finding)
+    return {kind: tuple(some) for kind, some in by_kind.items()}
+
+
+def find_small_classes(counts: Mapping[str, int]) -> tuple[SmallClass, ...]:
+    """Return the classes that are too small by themselves or beside the largest, smallest first.
+
+    Args:
+        counts: images of each class.
+    """
+    largest = max(counts.values(), default=0)
+    ordered = sorted(counts.items(), key=lambda item: (item[1], item[0]))
+    checked = (_check_class(label, images, largest) for label, images in ordered)
+    return tuple(small for small in checked if small is not None)
+
+
+def _check_class(label: str, images: int, largest: int) -> SmallClass | None:
+    if images < ENOUGH:
+        message = (
+            f"{images} so far. Add {ENOUGH - images}: {ENOUGH} are the fewest to train and "
+            "validate a head with."
+        )
+        return SmallClass(label, images, ENOUGH, message)
+    recommended = math.ceil(largest / UNEVEN)
+    if images >= recommended:
+        return None
+    message = (
+        f"{images} beside {largest} in the largest class: always predicting that class is right "
+        f"on {percent(largest / (images + largest))} of the two. With {recommended}, a third of "
+        f"it, that falls to {percent(largest / (recommended + largest))}. "
+        f"Add {recommended - images}, or use fewer of the others."
+    )
+    return SmallClass(label, images, recommended, message)

@@ -1,16 +1,17 @@
-"""A folder of class folders as a dataset, read in place: nothing is copied or decoded."""
+"""Where files come from: a folder, uploads, a folder on the server. A zip is in ``archive``.
+
+Each source gives a list of ``Incoming``. Litter of the operating system is left out without a
+word; everything else is handed on, so that the import refuses by name what is no image.
+"""
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
-from tlcore.datasets.archive import from_zip as from_zip
-from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.datasets.dataset import Incoming as Incoming
-from tlcore.datasets.dataset import refused as refused
+from tlcore.datasets.dataset import Dataset, Incoming, Sample
 from tlcore.datasets.image_io import has_image_ending, read_bytes
 from tlcore.datasets.layout import EXPECTED_LAYOUT, is_litter, read_layout
 from tlcore.errors import BadDataset
@@ -18,7 +19,7 @@ from tlcore.settings import Limits, Settings
 
 
 def read_folder(path: Path) -> Dataset:
-    """The images below a folder, known by their endings, each in the class its folder names.
+    """Read a folder of class folders as a dataset in place; nothing is copied or decoded.
 
     Args:
         path: holds class folders, or train/, val/ and test/ with class folders.
@@ -27,65 +28,82 @@ def read_folder(path: Path) -> Dataset:
         A dataset named like the folder; its samples have no sha256 yet.
 
     Raises:
-        BadDataset: no folder, or no class folder with an image in it.
+        BadDataset: no folder, or no class folder with a file that has an image's ending.
     """
     path = path.expanduser().resolve()
-    labelled, _ = _sorted_out(path)
-    samples = tuple(Sample(file, path / file, "", label, split) for file, label, split in labelled)
+    samples = tuple(
+        Sample(file, path / file, "", place.label, place.split)
+        for file, place in read_layout(list_files(path)).items()
+        if place.label is not None and has_image_ending(file)
+    )
     if not samples:
         raise BadDataset(f"Expected {EXPECTED_LAYOUT}. Received {str(path)!r} without any.")
     return Dataset(path.name, samples, str(path))
 
 
-def unused_files(path: Path) -> tuple[str, ...]:
-    """Files below a folder that `read_folder` leaves out: other endings, or in no class folder."""
-    return tuple(_sorted_out(path.expanduser().resolve())[1])
-
-
-def _sorted_out(path: Path) -> tuple[list[tuple[str, str, str | None]], list[str]]:
-    files = files_below(path)
-    labelled: list[tuple[str, str, str | None]] = []
-    unused: list[str] = []
-    for file, place in read_layout(files).items():
-        if place.label is not None and has_image_ending(file):
-            labelled.append((file, place.label, place.split))
-        else:
-            unused.append(file)
-    return labelled, unused
-
-
-# Where files come from: a folder, uploads, a zip. Each gives a list of `Incoming`.
-#
-# Litter of the system is left out quietly; everything else is handed on, so that the import
-# refuses by name what is no image.
+def unused_files(path: Path) -> list[str]:
+    """List the files that ``read_folder`` leaves out: other endings, or in no class folder."""
+    places = read_layout(list_files(path.expanduser().resolve()))
+    return [f for f, place in places.items() if place.label is None or not has_image_ending(f)]
 
 
 def from_folder(path: Path, limits: Limits | None = None) -> list[Incoming]:
-    """Every file below a folder, named relative to it, sorted by name.
+    """Return every file below a folder, named relative to it, sorted by name.
 
     Raises:
-        BadDataset: `path` is no folder that can be read.
+        BadDataset: ``path`` is no folder that can be read.
     """
     limits = limits or Limits()
-    return [_from_file(path / file, file, limits) for file in files_below(path)]
+    return [_from_file(path / file, file, limits) for file in list_files(path)]
 
 
 def from_uploads(uploads: Iterable[tuple[str, bytes]]) -> list[Incoming]:
-    """Files that a person has sent: (name, bytes); a folder's upload has folders in its names."""
+    """Return files that a person has sent: (name, bytes); an upload of a folder names folders."""
     return [
-        Incoming(name.replace("\\", "/"), functools.partial(bytes, data), len(data))
+        Incoming(name.replace("\\", "/"), partial(bytes, data), len(data))
         for name, data in uploads
         if not is_litter(name)
     ]
 
 
-def files_below(path: Path) -> list[str]:
-    """Names of all files below a folder, without litter, relative to it, sorted.
+def from_server_folder(text: str, settings: Settings) -> list[Incoming]:
+    """Return every file below a folder of this machine that a person names.
+
+    Args:
+        text: an absolute path, or one relative to the first allowed folder.
+        settings: ``server_folders`` are the allowed ones.
+
+    Returns:
+        The files; links that lead out of the allowed folders as refusals.
+
+    Raises:
+        BadDataset: no folder is allowed, or not this one.
+    """
+    if not settings.server_folders:
+        raise BadDataset(
+            "No folder of the server may be read. Set TLCORE_SERVER_FOLDERS where the server is "
+            "started."
+        )
+    path = _resolve(settings.server_folders[0] / Path(text.strip() or ".").expanduser())
+    if not _is_allowed(path, settings):
+        allowed = ", ".join(map(str, settings.server_folders))
+        raise BadDataset(f"Expected a folder inside {allowed}. Received {text.strip()!r}.")
+    reason = "Expected a file. Received a link that leads out of the folder."
+    return [
+        item
+        if _is_allowed(_resolve(path / item.file), settings)
+        else Incoming.refused(item.file, reason)
+        for item in from_folder(path, settings.limits)
+    ]
+
+
+def list_files(path: Path) -> list[str]:
+    """List the names of all files below a folder, without litter, relative to it, sorted.
 
     Links to folders are followed, but no folder is entered twice.
 
     Raises:
-        BadDataset: `path` is no folder that can be read.
+        BadDataset: ``path`` is no folder that can be read.
     """
     try:
         next(path.iterdir(), None)
@@ -94,10 +112,10 @@ def files_below(path: Path) -> list[str]:
             f"Expected a folder of images at {str(path)!r}. Received: {error.strerror}. "
             "Check the path and that this program may read it."
         ) from error
-    return sorted(file for file in _walk(path) if not is_litter(file))
+    return sorted(file for file in _files_below(path) if not is_litter(file))
 
 
-def _walk(path: Path) -> Iterator[str]:
+def _files_below(path: Path) -> Iterator[str]:
     entered: set[str] = set()
     for folder, inside, files in os.walk(path, followlinks=True):
         real = os.path.realpath(folder)
@@ -109,53 +127,20 @@ def _walk(path: Path) -> Iterator[str]:
 
 
 def _from_file(path: Path, file: str, limits: Limits) -> Incoming:
-    said = os.fsencode(file).decode("utf-8", "replace")  # a name may hold bytes that are no text
+    name = os.fsencode(file).decode("utf-8", "replace")  # a name may hold bytes that are no text
     try:
         size = path.stat().st_size
     except OSError:
         size = 0  # a link to nowhere: reading it gives the reason
-    return Incoming(said, functools.partial(read_bytes, path, said, limits), size)
+    return Incoming(name, partial(read_bytes, path, name, limits), size)
 
 
-# Folders on the server that may be named by their path: only those that the settings allow.
-
-
-def from_server_folder(text: str, settings: Settings) -> list[Incoming]:
-    """Every file below a folder that a person names.
-
-    Args:
-        text: an absolute path, or one relative to the first allowed folder.
-        settings: `server_folders` are the allowed ones.
-
-    Returns:
-        The files; links that lead out of the allowed folders as refusals.
-
-    Raises:
-        BadDataset: nothing is allowed, or not this.
-    """
-    if not settings.server_folders:
-        raise BadDataset(
-            "Expected TLCORE_SERVER_FOLDERS to name folders that may be read. Received none. "
-            "Set it where the server is started."
-        )
-    path = _resolved(settings.server_folders[0] / Path(text.strip() or ".").expanduser())
-    if not _allowed(path, settings):
-        allowed = ", ".join(map(str, settings.server_folders))
-        raise BadDataset(f"Expected a folder inside {allowed}. Received {text.strip()!r}.")
-    return [
-        item
-        if _allowed(_resolved(path / item.file), settings)
-        else refused(item.file, "Expected a file. Received a link that leads out of the folder.")
-        for item in from_folder(path, settings.limits)
-    ]
-
-
-def _resolved(path: Path) -> Path:
+def _resolve(path: Path) -> Path:
     try:
         return path.resolve()
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links, or a zero byte
         raise BadDataset(f"Expected a path. Received: {error}.") from error
 
 
-def _allowed(path: Path, settings: Settings) -> bool:
-    return any(path.is_relative_to(_resolved(root)) for root in settings.server_folders)
+def _is_allowed(path: Path, settings: Settings) -> bool:
+    return any(path.is_relative_to(_resolve(root)) for root in settings.server_folders)

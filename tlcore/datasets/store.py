@@ -1,38 +1,82 @@
-"""Datasets on disk: make, add, list, load, rename, delete. The door to this room.
+"""Stored datasets: names, list, load, open, rename, delete.
 
-Every set is a folder under `settings.datasets`, described in `manifest`.
+Every dataset is a folder below ``Settings.datasets``, see ``manifest``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
-from tlcore.datasets.dataset import Dataset
-from tlcore.datasets.dataset import Refusal as Refusal
-from tlcore.datasets.edit_log import FILE as EDITS
-from tlcore.datasets.edits import DatasetState, Version, read_state, version
-from tlcore.datasets.importing import ImportReport as ImportReport
-from tlcore.datasets.importing import add_to_dataset as add_to_dataset
-from tlcore.datasets.importing import import_dataset as import_dataset
-from tlcore.datasets.manifest import FILE as ENTRIES
-from tlcore.datasets.manifest import check_name, dataset_names, folder_of, lock_dataset, taken
-from tlcore.datasets.quality_report import memory_version, read_memory
-from tlcore.datasets.sources import read_folder as read_folder
-from tlcore.datasets.sources import unused_files as unused_files
-from tlcore.datasets.thumbnails import forget_thumbnails
-from tlcore.datasets.thumbnails import thumbnail as thumbnail
-from tlcore.errors import BadDataset
-from tlcore.locks import discard_folder, publish_folder
+from tlcore.datasets.dataset import Dataset, Refusal, Sample
+from tlcore.datasets.image_facts import facts_state, read_facts
+from tlcore.datasets.manifest import (
+    DISMISSED,
+    EDITS,
+    EXCLUDED,
+    LABEL,
+    MANIFEST,
+    RESTORED,
+    SPLIT,
+    Edit,
+    Entry,
+    Value,
+    read_edits,
+    read_manifest,
+)
+from tlcore.datasets.sources import read_folder
+from tlcore.datasets.thumbnails import delete_thumbnails
+from tlcore.errors import BadDataset, StorageError
+from tlcore.locks import discard_folder, lock_file, publish_folder
 from tlcore.settings import Settings
-from tlcore.storage import holds_any
+from tlcore.storage import FileState, explain_os_error, file_state, holds_any, is_disk_error
+from tlcore.text import shorten
+
+_LONGEST = 60  # characters of a name; at most 240 bytes, which every file system takes
+_MARKS = " -_."
 
 
 @dataclass(frozen=True)
-class SetInfo:
-    """A stored set at a glance."""
+class DatasetState:
+    """A stored dataset as it stands, with the excluded images and all edits."""
+
+    folder: Path
+    created: datetime  # with time zone
+    samples: tuple[Sample, ...]  # sorted by file, excluded ones too
+    edits: tuple[Edit, ...]  # oldest first
+    refused: tuple[Refusal, ...]  # files that were offered and not taken
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def included(self) -> tuple[Sample, ...]:
+        """The samples that are not excluded."""
+        return tuple(sample for sample in self.samples if not sample.excluded)
+
+    @cached_property
+    def by_key(self) -> Mapping[str, Sample]:
+        return {sample.key: sample for sample in self.samples}
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The dataset that everything else uses: without the excluded images."""
+        return Dataset(self.name, self.included)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Images of each class, see ``Dataset.counts``."""
+        return self.dataset.counts
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A row of the list of datasets."""
 
     name: str
     images: int  # without the excluded
@@ -43,99 +87,246 @@ class SetInfo:
 
 @dataclass(frozen=True)
 class DamagedDataset:
-    """A stored set whose table of contents or edits cannot be read."""
+    """A stored dataset whose files cannot be read."""
 
     name: str
     folder: Path
-    words: str  # what is wrong with it and what can be done
+    message: str  # what is wrong with it and what can be done
 
 
-def list_datasets(settings: Settings) -> list[SetInfo]:
-    """All stored sets that can be read, newest first. See ``scan_datasets``."""
+def list_datasets(settings: Settings) -> list[DatasetInfo]:
+    """List the stored datasets that can be read, newest first. See ``scan_datasets``."""
     return scan_datasets(settings)[0]
 
 
-def scan_datasets(settings: Settings) -> tuple[list[SetInfo], list[DamagedDataset]]:
-    """All stored sets: those that can be read, newest first, and the damaged ones, by name.
+def scan_datasets(settings: Settings) -> tuple[list[DatasetInfo], list[DamagedDataset]]:
+    """List the stored datasets: those that can be read, newest first; damaged ones, by name.
 
-    A folder in which nothing of a set lies is passed over.
+    A folder that has no file of a dataset is passed over.
     """
-    sets: list[SetInfo] = []
+    infos: list[DatasetInfo] = []
     damaged: list[DamagedDataset] = []
     for name in dataset_names(settings):
         folder = settings.datasets / name
         try:
-            sets.append(_info(folder, version(folder)))
+            infos.append(_info(folder, dataset_state(folder)))
         except BadDataset as error:
-            if holds_any(folder, (ENTRIES, EDITS, "images")):
+            if holds_any(folder, (MANIFEST, EDITS, "images")):
                 damaged.append(DamagedDataset(name, folder, str(error)))
-    return sorted(sets, key=lambda info: info.created, reverse=True), damaged
+    return sorted(infos, key=lambda info: info.created, reverse=True), damaged
 
 
-@lru_cache(maxsize=1024)  # small, where whole states are not: a list of many sets stays quick
-def _info(folder: Path, state: Version) -> SetInfo:
+@lru_cache(maxsize=1024)  # small, where whole states are not: a long list stays quick
+def _info(folder: Path, state: FileState) -> DatasetInfo:
     read = read_state(folder)
-    return SetInfo(folder.name, len(read.used), read.dataset.classes, read.created, folder)
-
-
-def load_dataset(name: str, settings: Settings) -> Dataset:
-    """A stored set by its name, with all edits laid over its images, without the excluded.
-
-    Its samples name the group of their near copies, as far as the doctor has seen them.
-
-    Raises:
-        BadDataset: no such set, with those that are there; or a damaged one.
-    """
-    folder = folder_of(name, settings)
-    return _load(folder, version(folder), memory_version(folder))
-
-
-@lru_cache(maxsize=8)  # values are frozen, and the versions say which state they are of
-def _load(folder: Path, state: Version, memory: Version) -> Dataset:
-    return read_memory(folder).grouped(read_state(folder).dataset)
-
-
-def load_state(name: str, settings: Settings) -> DatasetState:
-    """A stored set by its name, with everything that is known of it; raises as `load_set`."""
-    return read_state(folder_of(name, settings))
+    return DatasetInfo(folder.name, len(read.included), read.dataset.classes, read.created, folder)
 
 
 def open_dataset(reference: str, settings: Settings) -> Dataset:
-    """A stored set by its name, or a folder read in place by its absolute path; BadDataset."""
+    """Open a stored dataset by its name, or a folder in place by its absolute path.
+
+    Raises:
+        BadDataset: there is none, or it is damaged.
+    """
     path = Path(reference)
     return read_folder(path) if path.is_absolute() else load_dataset(reference, settings)
 
 
-def delete_dataset(name: str, settings: Settings) -> None:
-    """Remove a set and its images for good.
+def load_dataset(name: str, settings: Settings) -> Dataset:
+    """Load a stored dataset with all edits applied, without the excluded images.
+
+    Its samples name the group of their near duplicates, as far as the images were scanned.
 
     Raises:
-        BadDataset: no such set, or images are being added to it.
+        BadDataset: there is no such dataset, or it is damaged.
     """
-    folder = folder_of(name, settings)
+    folder = dataset_folder(name, settings)
+    return _load(folder, dataset_state(folder), facts_state(folder))
+
+
+@lru_cache(maxsize=8)  # values are frozen, and the states are part of the key
+def _load(folder: Path, state: FileState, facts: FileState) -> Dataset:
+    return Dataset(folder.name, read_facts(folder).add_groups(read_state(folder).included))
+
+
+def load_state(name: str, settings: Settings) -> DatasetState:
+    """Load a stored dataset with its excluded images and edits; raises as ``load_dataset``."""
+    return read_state(dataset_folder(name, settings))
+
+
+def read_state(folder: Path) -> DatasetState:
+    """Read a stored dataset; from disk only if one of its files has changed.
+
+    Raises:
+        BadDataset: there is no dataset, or a damaged one.
+    """
+    return _read(folder, dataset_state(folder))
+
+
+def dataset_state(folder: Path) -> FileState:
+    """Return a value that changes whenever the dataset does; cheap."""
+    return file_state(folder / MANIFEST) + file_state(folder / EDITS)
+
+
+@lru_cache(maxsize=32)  # values are frozen, and the state is part of the key
+def _read(folder: Path, state: FileState) -> DatasetState:
+    manifest, edits = read_manifest(folder), read_edits(folder)
+    samples = apply_edits(folder, manifest.entries, edits)
+    return DatasetState(folder, manifest.created, samples, edits, manifest.refused)
+
+
+def apply_edits(
+    folder: Path, entries: Iterable[Entry], edits: Sequence[Edit]
+) -> tuple[Sample, ...]:
+    """Return the entries as samples with all edits applied; edits of other images are ignored."""
+    given: dict[str, dict[str, Value]] = {}
+    dismissed: dict[str, set[str]] = {}
+    for change in (change for edit in edits for change in edit.changes):
+        for key in change.keys:
+            if change.field == DISMISSED:
+                dismissed.setdefault(key, set()).add(str(change.value))
+            elif change.field == RESTORED:
+                dismissed.setdefault(key, set()).discard(str(change.value))
+            else:
+                given.setdefault(key, {})[change.field] = change.value
+    return tuple(
+        _sample(folder, entry, given.get(entry.key, {}), frozenset(dismissed.get(entry.key, ())))
+        for entry in entries
+    )
+
+
+def _sample(
+    folder: Path, entry: Entry, given: Mapping[str, Value], dismissed: frozenset[str]
+) -> Sample:
+    split = given.get(SPLIT, entry.split)
+    return Sample(
+        entry.file,
+        entry.path(folder),
+        entry.sha256,
+        label=str(given.get(LABEL, entry.label)),
+        split=None if split is None else str(split),
+        width=entry.width,
+        height=entry.height,
+        excluded=bool(given.get(EXCLUDED, False)),
+        dismissed=dismissed,
+    )
+
+
+def delete_dataset(name: str, settings: Settings) -> None:
+    """Delete a dataset and its images for good.
+
+    Raises:
+        BadDataset: there is no such dataset, or images are being added to it.
+    """
+    folder = dataset_folder(name, settings)
     with lock_dataset(folder, timeout=0) as is_free:
         _check_idle(name, is_free)
-        forget_thumbnails(folder, settings)
+        delete_thumbnails(folder, settings)
         discard_folder(folder)
 
 
 def rename_dataset(name: str, new_name: str, settings: Settings) -> None:
-    """Give a set another name; its images stay as they are.
+    """Rename a dataset; its images stay as they are.
 
     Raises:
-        BadDataset: no such set, the new name is taken or not allowed, or the set is being changed.
+        BadDataset: there is no such dataset, the new name is taken or not allowed, or images are
+            being added to it.
     """
-    folder = folder_of(name, settings)
+    folder = dataset_folder(name, settings)
     check_name(new_name)
     with lock_dataset(folder, timeout=0) as is_free:
         _check_idle(name, is_free)
         if not publish_folder(folder, folder.with_name(new_name)):
-            raise taken(new_name)
+            raise name_taken(new_name)
 
 
 def _check_idle(name: str, is_free: bool) -> None:
     if not is_free:
         raise BadDataset(
-            f"Expected nothing to be happening to {name!r}. Received a set that images are "
-            "being added to. Try again when that is done."
+            f"Images are being added to the dataset {name!r}. Try again when that is done."
         )
+
+
+def dataset_names(settings: Settings) -> list[str]:
+    """Return the names of all stored datasets, sorted; damaged ones too."""
+    if not settings.datasets.is_dir():
+        return []
+    folders = settings.datasets.iterdir()
+    return sorted(f.name for f in folders if not f.name.startswith(".") and f.is_dir())
+
+
+def dataset_folder(name: str, settings: Settings) -> Path:
+    """Return the folder of a stored dataset.
+
+    Raises:
+        BadDataset: no dataset has this name; the message lists those that are there.
+    """
+    names = dataset_names(settings)
+    if name not in names:
+        listed = ", ".join(names) or "none yet: upload images, or use the sample"
+        raise BadDataset(
+            f"Expected the name of a dataset ({listed}). Received {shorten(repr(name))}."
+        )
+    return settings.datasets / name
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is no safe name of a folder everywhere.
+
+    Raises:
+        BadDataset: a sign that is not allowed, too long or empty, or a dot or space at an end.
+    """
+    is_allowed = all(sign.isalnum() or sign in _MARKS for sign in name)
+    if not (is_allowed and 1 <= len(name) <= _LONGEST and name == name.strip(" .")):
+        raise BadDataset(
+            "Expected a name of letters, digits, spaces, hyphens, underscores and dots, at most "
+            f"{_LONGEST}, with no space or dot at either end. Received {shorten(repr(name))}."
+        )
+
+
+def check_free_name(name: str, settings: Settings) -> None:
+    """Refuse a name that is not allowed or that a dataset has already; BadDataset.
+
+    Only for an early answer: ``publish_folder`` decides.
+    """
+    check_name(name)
+    if (settings.datasets / name).exists():
+        raise name_taken(name)
+
+
+def name_taken(name: str) -> BadDataset:
+    """Return the error of a name that a dataset has already."""
+    return BadDataset(
+        f"Expected a name that no dataset has. Received {shorten(repr(name))}, which is taken. "
+        "Choose another name, add to that dataset, or delete it first."
+    )
+
+
+@contextmanager
+def lock_dataset(folder: Path, *, timeout: float | None = None) -> Iterator[bool]:
+    """Lock a stored dataset while the block changes it.
+
+    Args:
+        folder: of the dataset.
+        timeout: seconds to wait for the process that changes it now; None waits without limit.
+
+    Yields:
+        Whether it is locked; always True without a timeout.
+
+    Raises:
+        BadDataset: it has just been deleted or renamed.
+        StorageError: it may not be written, or there is no room.
+    """
+    with ExitStack() as stack:
+        try:
+            is_held = stack.enter_context(lock_file(folder / "lock", timeout=timeout))
+        except OSError as error:
+            if is_disk_error(error):
+                raise StorageError(
+                    f"The dataset {folder.name!r} cannot be changed. {explain_os_error(error)}"
+                ) from error
+            raise BadDataset(
+                f"The dataset {folder.name!r} has just been renamed or deleted. Reload the list "
+                "of datasets."
+            ) from error
+        yield is_held

@@ -1,9 +1,9 @@
-"""Small square images for galleries, made once and kept on disk by content."""
+"""Thumbnails: small square JPEGs, made once and stored by content."""
 
 from __future__ import annotations
 
-import contextlib
 import io
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
@@ -18,42 +18,43 @@ _QUALITY = 85  # of the JPEG: about 6 KB at 160 pixels
 
 
 def thumbnail(sample: Sample, settings: Settings, side: int = SIDE) -> bytes:
-    """The centre of an image as a JPEG of `side` × `side` pixels.
+    """Return the centre of an image as a JPEG of ``side`` × ``side`` pixels.
 
     Raises:
         BadImage: the image is missing or cannot be decoded.
     """
-    if sample.sha256:
-        kept = _place(sample.sha256, settings, side)
-        with contextlib.suppress(OSError):
-            return kept.read_bytes()
+    if sample.sha256 and (stored := _read(_path(sample.sha256, settings, side))):
+        return stored
     data = read_bytes(sample.path, sample.file, settings.limits)
-    kept = _place(sample.sha256 or content_id(data), settings, side)
-    with contextlib.suppress(OSError):
-        return kept.read_bytes()
-    small = _draw(decode(data, sample.file, settings.limits, draft=side), side)
-    _keep(kept, small)
-    return small
+    path = _path(sample.sha256 or content_id(data), settings, side)
+    if not sample.sha256 and (stored := _read(path)):
+        return stored
+    jpeg = _draw(decode(data, sample.file, settings.limits, draft=side), side)
+    with suppress(OSError):  # a full disk costs time, not the image
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, jpeg)
+    return jpeg
 
 
-def forget_thumbnails(folder: Path, settings: Settings) -> None:
-    """Remove the thumbnails of a set that is about to be deleted, but for images of other sets."""
+def delete_thumbnails(folder: Path, settings: Settings) -> None:
+    """Delete the thumbnails of a dataset's folder, but those of images that others have too."""
     images = settings.datasets.glob("[!.]*/images/*")
     others = {image.stem for image in images if image.parent.parent != folder}
     for image in (folder / "images").glob("*"):
         if image.stem not in others:
-            for kept in (settings.home / "thumbnails" / image.stem[:2]).glob(f"{image.stem}-*.jpg"):
-                kept.unlink(missing_ok=True)
+            for path in _path(image.stem, settings, 0).parent.glob(f"{image.stem}-*.jpg"):
+                path.unlink(missing_ok=True)
 
 
-def _keep(place: Path, small: bytes) -> None:
-    with contextlib.suppress(OSError):  # a full disk costs time, not the image
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_file(place, small)
-
-
-def _place(sha256: str, settings: Settings, side: int) -> Path:
+def _path(sha256: str, settings: Settings, side: int) -> Path:
     return settings.home / "thumbnails" / sha256[:2] / f"{sha256}-{side}.jpg"
+
+
+def _read(path: Path) -> bytes:
+    """Return a stored thumbnail; b"" where there is none, or an empty file after a power cut."""
+    with suppress(OSError):
+        return path.read_bytes()
+    return b""
 
 
 def _draw(image: Image.Image, side: int) -> bytes:

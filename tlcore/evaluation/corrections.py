@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, UNLABELLED, entry_key
-from tlcore.datasets.edits import DatasetState, assign
-from tlcore.datasets.store import load_state
+from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, UNLABELLED, sample_key
+from tlcore.datasets.edits import assign_splits
+from tlcore.datasets.store import DatasetState, load_state
 from tlcore.errors import BadDataset, DamagedFile
 from tlcore.evaluation.comparison import Labels
 from tlcore.evaluation.label_issues import LabelIssues
@@ -93,7 +93,7 @@ def load_run_dataset(info: RunInfo, settings: Settings) -> DatasetState | None:
 def current_labels(info: RunInfo, settings: Settings) -> Labels | None:
     """Return today's label of each image by its SHA-256; None without a stored dataset."""
     state = load_run_dataset(info, settings)
-    return None if state is None else {i.entry.sha256: i.label for i in reversed(state.used)}
+    return None if state is None else {i.sha256: i.label for i in reversed(state.included)}
 
 
 def keep_splits(info: RunInfo, state: DatasetState, settings: Settings) -> int:
@@ -105,16 +105,16 @@ def keep_splits(info: RunInfo, state: DatasetState, settings: Settings) -> int:
     Returns:
         The number of images that have been assigned.
     """
-    if any(item.split == "val" for item in state.used):
+    if any(item.split == "val" for item in state.included):
         return 0
     splits = {s.key: split for split in ("train", "val") for s in list_samples(info, split)}
     changed = {
         item.key: splits[item.key]
-        for item in state.used
+        for item in state.included
         if item.key in splits and item.split != splits[item.key]
     }
     if changed:
-        assign(state.name, dict(changed), f"keep the splits of run {info.id}", settings)
+        assign_splits(state.name, dict(changed), f"keep the splits of run {info.id}", settings)
     return len(changed)
 
 
@@ -157,7 +157,7 @@ def count_changes(info: RunInfo, state: DatasetState) -> tuple[dict[str, int], i
     Renaming a whole class is no change.
     """
     noted = _noted_labels(info.folder)
-    now = {item.key: ("", item.label) for item in state.used}
+    now = {item.key: ("", item.label) for item in state.included}
     changed, gone = _compare_labels(noted, now)
     return {split: sum(noted[key][0] == split for key in changed) for split in SPLITS}, len(gone)
 
@@ -166,7 +166,7 @@ def drop_confirmed(issues: LabelIssues, state: DatasetState | None) -> LabelIssu
     """Return label issues without those whose label a person has confirmed."""
     if state is None:
         return issues
-    confirmed = {item.key for item in state.items if item.confirmed}
+    confirmed = {item.key for item in state.samples if item.is_confirmed}
     ranking = (
         replace(each, likely_wrong=each.likely_wrong and each.sample.key not in confirmed)
         for each in issues.ranking
@@ -195,7 +195,7 @@ def _noted_labels(folder: Path) -> _NotedLabels:
     except DamagedFile:
         return {}
     return {
-        entry_key(row.file, row.sha256): (split, row.label)
+        sample_key(row.file, row.sha256): (split, row.label)
         for split in SPLITS
         for row in noted.rows(split)
     }

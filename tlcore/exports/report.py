@@ -18,9 +18,8 @@ from tlcore import percentages
 from tlcore.datasets.dataset import SPLITS, Sample
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
-from tlcore.datasets.quality import DECIDE, KINDS
-from tlcore.datasets.quality_report import QualityReport
-from tlcore.datasets.quality_scan import examine, examine_folder
+from tlcore.datasets.quality import DECIDE, KINDS, QualityReport
+from tlcore.datasets.quality_scan import scan_folder, scan_quality
 from tlcore.errors import BadDataset, BadImage, RunError, WeightsMissing
 from tlcore.evaluation.corrections import (
     Corrections,
@@ -281,8 +280,8 @@ def _find_issues(run: str, settings: Settings) -> LabelIssues | None:
 def _check_dataset(dataset: str, settings: Settings) -> QualityReport | None:
     try:
         if Path(dataset).is_absolute():
-            return examine_folder(Path(dataset), settings.limits)
-        return examine(dataset, settings)
+            return scan_folder(Path(dataset), settings.limits)
+        return scan_quality(dataset, settings)
     except BadDataset:  # deleted since
         return None
 

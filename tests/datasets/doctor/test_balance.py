@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tlcore.datasets.quality import shortages
+from tlcore.datasets.quality import find_small_classes
 
 
 @pytest.mark.parametrize("counts", [{}, {"a": 20}, {"a": 60, "b": 20}, {"a": 1000, "b": 334}])
 def test_enough(counts: dict[str, int]) -> None:
-    assert shortages(counts) == ()
+    assert find_small_classes(counts) == ()
 
 
 @pytest.mark.parametrize(
@@ -22,11 +22,11 @@ def test_enough(counts: dict[str, int]) -> None:
     ],
 )
 def test_too_few(counts: dict[str, int], label: str, enough: int) -> None:
-    [short] = shortages(counts)
-    assert (short.label, short.have, short.enough) == (label, counts[label], enough)
-    assert str(enough) in short.words
-    assert shortages(counts | {label: enough}) == ()
+    [short] = find_small_classes(counts)
+    assert (short.label, short.images, short.recommended) == (label, counts[label], enough)
+    assert str(enough) in short.message
+    assert find_small_classes(counts | {label: enough}) == ()
 
 
 def test_the_smallest_comes_first() -> None:
-    assert [short.label for short in shortages({"a": 9, "b": 2, "c": 50})] == ["b", "a"]
+    assert [short.label for short in find_small_classes({"a": 9, "b": 2, "c": 50})] == ["b", "a"]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
 from tests.datasets.files import encoded, scene
+from tlcore.datasets.image_facts import ImageFacts, measure_image
 from tlcore.datasets.image_io import Header, decode
-from tlcore.datasets.near_duplicates import groups, near_pairs
-from tlcore.datasets.quality import Facts, measure, phash
+from tlcore.datasets.near_duplicates import find_near_pairs, group_near_duplicates, perceptual_hash
 from tlcore.datasets.sample import draw_sample
 from tlcore.settings import Limits
 
@@ -19,8 +19,18 @@ HEADER = Header("JPEG", "RGB", False, False, False, False)
 Change = Callable[[Image.Image], Image.Image]
 
 
-def facts(image: Image.Image) -> Facts:
-    return measure(image, HEADER, "0" * 64)
+def facts(image: Image.Image) -> ImageFacts:
+    return measure_image(image, HEADER, "0" * 64)
+
+
+def near(*images: Image.Image) -> list[tuple[int, int]]:
+    return find_near_pairs(*columns(images))
+
+
+def columns(images: Sequence[Image.Image]) -> tuple[list[int], np.ndarray, list[float]]:
+    rows = [facts(image) for image in images]
+    copies = np.stack([row.pixels for row in rows])
+    return [row.hash for row in rows], copies, [row.width / row.height for row in rows]
 
 
 def saved(image: Image.Image, quality: int) -> Image.Image:
@@ -47,14 +57,14 @@ OTHERS: dict[str, Change] = {
 @pytest.mark.parametrize("label", ["balloon", "daisy", "mushroom", "sailboat"])
 def test_one_image_made_anew_is_found(name: str, label: str) -> None:
     image = decode(draw_sample(label, "train", 3), "x.jpg", Limits())
-    assert near_pairs([facts(image), facts(ANEW[name](image))]) == [(0, 1)]
+    assert near(image, ANEW[name](image)) == [(0, 1)]
 
 
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("label", ["balloon", "mushroom", "sailboat"])
 def test_another_image_is_not(name: str, label: str) -> None:
     image = decode(draw_sample(label, "train", 3), "x.jpg", Limits())
-    assert near_pairs([facts(image), facts(OTHERS[name](image))]) == []
+    assert near(image, OTHERS[name](image)) == []
 
 
 def gradient(seed: int) -> Image.Image:
@@ -65,12 +75,11 @@ def gradient(seed: int) -> Image.Image:
 
 @pytest.mark.parametrize("make", [gradient, scene])
 def test_no_false_alarm_among_smooth_images(make: Callable[[int], Image.Image]) -> None:
-    assert near_pairs([facts(make(seed)) for seed in range(400)]) == []
+    assert near(*map(make, range(400))) == []
 
 
 def test_a_image_of_one_colour_is_like_no_other() -> None:
-    plain = [facts(Image.new("RGB", (50, 50), (grey, grey, grey))) for grey in (0, 90, 90)]
-    assert near_pairs(plain) == []
+    assert near(*(Image.new("RGB", (50, 50), (grey, grey, grey)) for grey in (0, 90, 90))) == []
 
 
 def test_the_fingerprint_is_that_of_the_definition() -> None:
@@ -84,9 +93,11 @@ def test_the_fingerprint_is_that_of_the_definition() -> None:
         for u in range(1, 9)
     ])  # fmt: skip
     bits = "".join("01"[int(value > np.median(low))] for value in low.ravel())
-    assert phash(pixels.astype(np.float32)) == int(bits, 2)
+    assert perceptual_hash(pixels.astype(np.float32)) == int(bits, 2)
 
 
 def test_pairs_join_to_groups() -> None:
-    assert groups(7, [(0, 3), (3, 5), (2, 6)]) == [[0, 3, 5], [2, 6]]
-    assert groups(3, []) == []
+    first, second, other = (scene(seed, 160, 120) for seed in (1, 2, 3))
+    images = [first, other, second, saved(first, 30), second.resize((80, 60)), first]
+    assert group_near_duplicates(*columns(images)) == [[0, 3, 5], [2, 4]]
+    assert group_near_duplicates(*columns([first, second])) == []

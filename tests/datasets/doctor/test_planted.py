@@ -7,9 +7,8 @@ import pytest
 from tests.datasets.planted import CLASSES, clean, faults, planted
 from tlcore.datasets.edits import exclude
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.quality import DECIDE, KINDS
-from tlcore.datasets.quality_report import QualityReport
-from tlcore.datasets.quality_scan import examine, known
+from tlcore.datasets.quality import DECIDE, KINDS, QualityReport
+from tlcore.datasets.quality_scan import load_quality, scan_quality
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import load_dataset
 from tlcore.settings import Settings
@@ -31,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def found(home: Settings) -> QualityReport:
-    return known("planted", home)
+    return load_quality("planted", home)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -47,16 +46,16 @@ def test_nothing_else_is_said(found: QualityReport) -> None:
                 "val/ants/000.jpg"}  # fmt: skip
     assert {file for finding in found.findings for file in finding.files} == bad | partners
     assert all(len(found.by_kind[kind]) == 1 for kind, _ in FAULTS.values())
-    assert found.unseen == 0
-    assert not found.shortages
+    assert found.unscanned == 0
+    assert not found.small_classes
 
 
 def test_the_doctor_needs_no_import_to_have_looked(home: Settings, found: QualityReport) -> None:
     (home.datasets / "planted" / "facts.jsonl").unlink()
-    assert known("planted", home).unseen == found.images
-    some = examine("planted", home, seconds=0.0)
-    assert 0 < some.unseen < found.images
-    assert examine("planted", home).findings == found.findings
+    assert load_quality("planted", home).unscanned == found.images
+    some = scan_quality("planted", home, seconds=0.0)
+    assert 0 < some.unscanned < found.images
+    assert scan_quality("planted", home).findings == found.findings
 
 
 def test_what_remains_after_all_is_mended_can_be_learned_from(
@@ -67,10 +66,10 @@ def test_what_remains_after_all_is_mended_can_be_learned_from(
         for kind, findings in found.open.items()
         if KINDS[kind].level == DECIDE
         for finding in findings
-        for key in finding.drop
+        for key in finding.excludes
     }
     exclude("planted", drop, home)
-    after = known("planted", home)
+    after = load_quality("planted", home)
     assert not [kind for kind in after.open if KINDS[kind].level == DECIDE]
     config = RunConfig(
         dataset="planted", backbone="MobileNet-0.25", size=32, random_weights=True, epochs=1
@@ -88,6 +87,6 @@ def test_a_file_that_changed_on_disk_is_found(settings: Settings) -> None:
     report = import_dataset("mine", from_uploads(files.items()), settings)
     sample = report.dataset.samples[0]
     sample.path.write_bytes(sample.path.read_bytes()[:500])
-    assert not known("mine", settings).by_kind
-    [finding] = examine("mine", settings, again=True).by_kind["truncated"]
+    assert not load_quality("mine", settings).by_kind
+    [finding] = scan_quality("mine", settings, rescan=True).by_kind["truncated"]
     assert finding.files == (sample.file,)

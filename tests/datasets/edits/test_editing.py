@@ -11,11 +11,11 @@ import pytest
 
 from tests.datasets.files import jpeg
 from tlcore.datasets import edits as editing
-from tlcore.datasets.edit_log import Change, is_label
-from tlcore.datasets.edits import DatasetState
+from tlcore.datasets.edits import is_label
 from tlcore.datasets.importing import add_to_dataset, import_dataset
+from tlcore.datasets.manifest import Change
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import load_dataset, load_state
+from tlcore.datasets.store import DatasetState, load_dataset, load_state
 from tlcore.errors import BadDataset
 from tlcore.settings import PROJECT, Settings
 
@@ -26,7 +26,7 @@ FILES = {"ants/1.jpg": 1, "ants/2.jpg": 2, "bees/3.jpg": 3, "bees/4.jpg": 4, "fl
 def keys(settings: Settings) -> dict[str, str]:
     """A set "mine": file → key."""
     import_dataset("mine", from_uploads((f, jpeg(n)) for f, n in FILES.items()), settings)
-    return {item.entry.file: item.key for item in load_state("mine", settings).items}
+    return {item.file: item.key for item in load_state("mine", settings).samples}
 
 
 Act = Callable[[dict[str, str], Settings], DatasetState]
@@ -66,10 +66,10 @@ def test_an_edit_is_seen_by_all_and_undone(
     after = do(keys, settings)
     assert dict(after.counts) == counts
     assert load_dataset("mine", settings).counts == counts
-    assert after.content_hash != before.content_hash
-    back = editing.undo("mine", settings)
+    assert after.dataset.hash != before.dataset.hash
+    back = editing.undo_edit("mine", settings)
     assert dict(back.counts) == dict(before.counts)
-    assert back.content_hash == before.content_hash
+    assert back.dataset.hash == before.dataset.hash
     assert stored(settings) == files
 
 
@@ -85,21 +85,21 @@ def test_the_hash_is_of_the_state_and_not_of_the_way_there(
 ) -> None:
     first, second = keys["ants/1.jpg"], keys["bees/3.jpg"]
     editing.exclude("mine", [first], settings)
-    one = editing.relabel("mine", [second], "ants", settings).content_hash
+    one = editing.relabel("mine", [second], "ants", settings).dataset.hash
     for _ in range(2):
-        editing.undo("mine", settings)
+        editing.undo_edit("mine", settings)
     editing.relabel("mine", [second], "flies", settings)
     editing.relabel("mine", [second], "ants", settings)
-    assert editing.exclude("mine", [first], settings).content_hash == one
+    assert editing.exclude("mine", [first], settings).dataset.hash == one
     editing.include("mine", [first], settings)
-    assert load_state("mine", settings).content_hash != one
+    assert load_state("mine", settings).dataset.hash != one
 
 
 def test_names_and_parts_are_not_in_the_hash(keys: dict[str, str], settings: Settings) -> None:
     renamed = [(f"train/{f}".replace(".jpg", "x.jpg"), jpeg(n)) for f, n in FILES.items()]
     import_dataset("other", from_uploads(renamed), settings)
     mine, other = load_state("mine", settings), load_state("other", settings)
-    assert mine.content_hash == other.content_hash
+    assert mine.dataset.hash == other.dataset.hash
 
 
 def test_what_was_done_does_not_touch_what_comes_later(
@@ -115,17 +115,17 @@ def test_what_was_done_does_not_touch_what_comes_later(
 
 def test_settling_is_an_edit_too(keys: dict[str, str], settings: Settings) -> None:
     key = keys["ants/1.jpg"]
-    before = load_state("mine", settings).content_hash
-    state = editing.settle("mine", [key], "tiny", settings)
-    assert state.by_key[key].settled == {"tiny"}
-    assert state.content_hash == before
-    state = editing.unsettle("mine", [key], "tiny", settings)
-    assert state.by_key[key].settled == set()
-    assert editing.undo("mine", settings).by_key[key].settled == {"tiny"}
+    before = load_state("mine", settings).dataset.hash
+    state = editing.dismiss("mine", [key], "tiny", settings)
+    assert state.by_key[key].dismissed == {"tiny"}
+    assert state.dataset.hash == before
+    state = editing.restore("mine", [key], "tiny", settings)
+    assert state.by_key[key].dismissed == set()
+    assert editing.undo_edit("mine", settings).by_key[key].dismissed == {"tiny"}
 
 
 def test_undoing_nothing_does_nothing(keys: dict[str, str], settings: Settings) -> None:
-    assert editing.undo("mine", settings).edits == ()
+    assert editing.undo_edit("mine", settings).edits == ()
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_labels_that_are_taken(label: str) -> None:
 
 
 def test_strangers_are_refused(keys: dict[str, str], settings: Settings) -> None:
-    with pytest.raises(BadDataset, match="does not have"):
+    with pytest.raises(BadDataset, match="the dataset has changed"):
         editing.exclude("mine", ["0" * 16], settings)
     with pytest.raises(BadDataset, match="Expected a class"):
         editing.rename_class("mine", "wasps", "ants", settings)
@@ -170,7 +170,7 @@ from tlcore.datasets.edits import editing
 from tlcore.datasets.store import load_state
 from tlcore.settings import Settings
 settings = Settings(home=Path(sys.argv[1]), keras_home=Path(sys.argv[1]))
-key = load_state("mine", settings).items[0].key
+key = load_state("mine", settings).samples[0].key
 print("begins", flush=True)
 while True:
     editing.exclude("mine", [key], settings)
@@ -191,9 +191,9 @@ def test_killed_between_edits_the_log_is_whole(
         except subprocess.TimeoutExpired:
             process.kill()
     state = load_state("mine", settings)
-    assert len(state.items) == len(FILES)
-    assert state.items[0].excluded == bool(len(state.edits) % 2)
-    editing.undo("mine", settings)  # the lock went with its process
+    assert len(state.samples) == len(FILES)
+    assert state.samples[0].excluded == bool(len(state.edits) % 2)
+    editing.undo_edit("mine", settings)  # the lock went with its process
 
 
 def test_files_are_read_again_only_when_they_change(

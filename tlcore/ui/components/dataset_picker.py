@@ -15,7 +15,8 @@ from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
 from tlcore.datasets.quality import ENOUGH
 from tlcore.datasets.sample import SAMPLE_NAME, dataset_title, ensure_sample
 from tlcore.datasets.splits import check_class_names
-from tlcore.datasets.store import load_dataset, scan_datasets, thumbnail
+from tlcore.datasets.store import load_dataset, scan_datasets
+from tlcore.datasets.thumbnails import thumbnail
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Settings
 from tlcore.ui.format import count, label

@@ -8,9 +8,9 @@ import streamlit as st
 
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.image_io import content_id
+from tlcore.datasets.importing import add_to_dataset, import_dataset
 from tlcore.datasets.sample import dataset_title
 from tlcore.datasets.sources import from_uploads
-from tlcore.datasets.store import add_to_dataset, import_dataset
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import list_dataset_names, open_dataset, select_dataset

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from tlcore.datasets.dataset import SPLITS, Sample
-from tlcore.datasets.edits import DatasetState, confirm_labels, exclude, relabel, undo
+from tlcore.datasets.edits import confirm_labels, exclude, relabel, undo_edit
 from tlcore.datasets.sample import dataset_title
+from tlcore.datasets.store import DatasetState
 from tlcore.errors import DamagedFile
 from tlcore.evaluation.corrections import (
     count_changes,
@@ -86,7 +87,7 @@ def now(sample: Sample, state: DatasetState | None) -> str:
         return "excluded since"
     if item.label != sample.label:
         return f"now labelled {label(item.label)}"
-    return "label confirmed" if item.confirmed else ""
+    return "label confirmed" if item.is_confirmed else ""
 
 
 def _actions(keys: list[str], state: DatasetState, settings: Settings) -> None:
@@ -143,14 +144,14 @@ def _mended(run: Run, state: DatasetState, settings: Settings) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="mended"):
         st.markdown(f"**Since this run: {', '.join(parts)}.**", width="stretch")
         if state.edits:
-            words = state.edits[-1].words
+            words = state.edits[-1].description
             st.button(
                 "Undo",
                 icon=":material/undo:",
                 key="mend-undo",
                 help=f"Takes back: {plain(words)}.",
                 on_click=_do,
-                args=(undo, state.name, settings),
+                args=(undo_edit, state.name, settings),
             )
         if (numbers["relabelled"] or excluded) and st.button(
             "Run again on the corrected set",
@@ -166,7 +167,7 @@ def _mended(run: Run, state: DatasetState, settings: Settings) -> None:
 def _confirmed(run: Run, state: DatasetState) -> int:
     """Count the images of a run whose label a person has confirmed."""
     of_run = {sample.key for part in SPLITS for sample in list_samples(run.info, part)}
-    return sum(item.key in of_run and item.confirmed for item in state.used)
+    return sum(item.key in of_run and item.is_confirmed for item in state.included)
 
 
 def _again(run: Run, state: DatasetState, settings: Settings) -> None:

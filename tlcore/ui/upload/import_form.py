@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from tlcore.datasets.archive import from_zip
 from tlcore.datasets.dataset import UNLABELLED, Incoming
-from tlcore.datasets.edit_log import is_label
-from tlcore.datasets.manifest import dataset_names
+from tlcore.datasets.edits import is_label
+from tlcore.datasets.importing import ImportReport, add_to_dataset, import_dataset
 from tlcore.datasets.quality import DECIDE, KINDS
-from tlcore.datasets.quality_scan import known
-from tlcore.datasets.sources import from_server_folder, from_uploads, from_zip
-from tlcore.datasets.store import ImportReport, add_to_dataset, import_dataset, list_datasets
+from tlcore.datasets.quality_scan import load_quality
+from tlcore.datasets.sources import from_server_folder, from_uploads
+from tlcore.datasets.store import dataset_names, list_datasets
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
 from tlcore.text import file_size
@@ -242,7 +243,7 @@ def _take(offer: Offer, into: str, name: str, loose_label: str, settings: Settin
 
 
 def _to_decide(name: str, settings: Settings) -> bool:
-    return any(KINDS[kind].level == DECIDE for kind in known(name, settings).open)
+    return any(KINDS[kind].level == DECIDE for kind in load_quality(name, settings).open)
 
 
 def _free(title: str, taken: Sequence[str]) -> str:

@@ -9,9 +9,8 @@ from types import MappingProxyType
 import pandas as pd
 import streamlit as st
 
+from tlcore.datasets.dataset import Sample
 from tlcore.datasets.edits import (
-    DatasetState,
-    Item,
     delete_class,
     exclude,
     include,
@@ -20,8 +19,9 @@ from tlcore.datasets.edits import (
     rename_class,
 )
 from tlcore.datasets.quality import KINDS
-from tlcore.datasets.quality_scan import known
-from tlcore.datasets.store import load_state, thumbnail
+from tlcore.datasets.quality_scan import load_quality
+from tlcore.datasets.store import DatasetState, load_state
+from tlcore.datasets.thumbnails import thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
 from tlcore.ui.components.image_grid import (
@@ -37,16 +37,16 @@ from tlcore.ui.widgets import distinct
 HEIGHT = 560  # px
 
 
-def table(shown: Sequence[Item], state: DatasetState, settings: Settings) -> None:
+def table(shown: Sequence[Sample], state: DatasetState, settings: Settings) -> None:
     """Show the images of a page with what can be changed, and save it when asked."""
     before = pd.DataFrame(
         {
             "image": [_face(item, state, settings) for item in shown],
-            "file": [item.entry.file for item in shown],
+            "file": [item.file for item in shown],
             "class": [item.label for item in shown],
             "used": [not item.excluded for item in shown],
             "part": [item.split or "" for item in shown],
-            "size": [f"{item.entry.width} × {item.entry.height}" for item in shown],
+            "size": [f"{item.width} × {item.height}" for item in shown],
         },
         index=[item.key for item in shown],
     )
@@ -85,9 +85,9 @@ def _save(
         include(state.name, back, settings)
 
 
-def _face(item: Item, state: DatasetState, settings: Settings) -> str:
+def _face(item: Sample, state: DatasetState, settings: Settings) -> str:
     try:
-        small = thumbnail(item.sample(state.folder), settings)
+        small = thumbnail(item, settings)
     except BadImage:
         return ""
     return f"data:image/jpeg;base64,{base64.b64encode(small).decode('ascii')}"
@@ -107,7 +107,8 @@ def edit_classes(state: DatasetState, settings: Settings) -> None:
             list(state.counts),
             key="class-old",
             format_func=distinct(
-                state.counts, lambda name: f"{label(name)} ({state.counts.get(name, 0):,})"
+                state.counts,
+                lambda name: f"{label(name)} ({state.counts.get(name, 0):,})",
             ),
         )
         new = second.text_input("New name", key="class-new", max_chars=60, placeholder=old).strip()
@@ -175,12 +176,11 @@ def _clear() -> None:
     set_selected_images(GALLERY)
 
 
-def _gallery(shown: Sequence[Item], state: DatasetState, settings: Settings) -> None:
+def _gallery(shown: Sequence[Sample], state: DatasetState, settings: Settings) -> None:
     """A page of thumbnails and the actions on those that are selected."""
     bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pick-bar")
     images = [
-        GridImage(item.key, item.sample(state.folder), title=_describe(item), faded=item.excluded)
-        for item in shown
+        GridImage(item.key, item, title=_describe(item), faded=item.excluded) for item in shown
     ]
     select_images(GALLERY, images, settings, page_size=PAGE)
     selected = [key for key in selected_images(GALLERY) if key in state.by_key]
@@ -189,7 +189,7 @@ def _gallery(shown: Sequence[Item], state: DatasetState, settings: Settings) -> 
 
 
 def _actions(
-    shown: Sequence[Item], selected: Sequence[str], state: DatasetState, settings: Settings
+    shown: Sequence[Sample], selected: Sequence[str], state: DatasetState, settings: Settings
 ) -> None:
     keys = [item.key for item in shown]
     st.button("Select this page", key="pick-page", on_click=_add, args=(keys,))
@@ -231,26 +231,26 @@ def _done() -> None:
     st.rerun()
 
 
-def _describe(item: Item) -> str:
+def _describe(item: Sample) -> str:
     split = f", {item.split}" if item.split else ""
-    return f"{label(item.label)}{split}: {item.entry.file}"
+    return f"{label(item.label)}{split}: {item.file}"
 
 
 def _how_many(number: int) -> str:
     return count(number, "image") + (f", {PAGE} on a page" if number > PAGE else "")
 
 
-def _filtered(state: DatasetState, settings: Settings) -> Sequence[Item]:
+def _filtered(state: DatasetState, settings: Settings) -> Sequence[Sample]:
     """The items that the person's filters leave, sorted by file."""
-    found = known(state.name, settings).by_kind
+    found = load_quality(state.name, settings).by_kind
     kinds = {KINDS[kind].title: kind for kind in KINDS if any(f.keys for f in found.get(kind, ()))}
-    parts = [part for part, value in PARTS.items() if any(i.split == value for i in state.used)]
+    parts = [part for part, value in PARTS.items() if any(i.split == value for i in state.included)]
     with st.container(horizontal=True, gap="small"):
         only_label = _filter("Class", [ALL, *state.counts], "only-label", label)
         only_part = _filter("Part", [ALL, *parts], "only-part")
         only_kind = _filter("Finding", [ALL, *kinds], "only-kind")
         which = _filter("Which", [USED, EXCLUDED, ALL], "only-used")
-    tests: list[Callable[[Item], bool]] = []
+    tests: list[Callable[[Sample], bool]] = []
     if only_label != ALL:
         tests.append(lambda item: item.label == only_label)
     if only_part != ALL:
@@ -260,7 +260,7 @@ def _filtered(state: DatasetState, settings: Settings) -> Sequence[Item]:
         tests.append(lambda item: item.key in keys)
     if which != ALL:
         tests.append(lambda item: item.excluded == (which == EXCLUDED))
-    return [item for item in state.items if all(test(item) for test in tests)]
+    return [item for item in state.samples if all(test(item) for test in tests)]
 
 
 def _filter(title: str, options: Sequence[str], key: str, words: Callable[[str], str] = str) -> str:

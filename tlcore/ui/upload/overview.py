@@ -12,8 +12,8 @@ import streamlit as st
 from PIL import Image
 
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.edits import DatasetState
-from tlcore.datasets.store import thumbnail
+from tlcore.datasets.store import DatasetState
+from tlcore.datasets.thumbnails import thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import classes_with_tiles
@@ -118,7 +118,7 @@ def overview(state: DatasetState, settings: Settings) -> None:
     with right:
         st.markdown("**Sizes**")
         st.plotly_chart(
-            sizes([(item.entry.width, item.entry.height) for item in state.used],
+            sizes([(item.width, item.height) for item in state.included],
                   colours(), template()),
             config={"displayModeBar": False},
             key="sizes",

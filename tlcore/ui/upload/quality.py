@@ -7,10 +7,18 @@ from typing import Literal
 
 import streamlit as st
 
-from tlcore.datasets.edits import DatasetState, exclude, relabel, settle, unsettle
-from tlcore.datasets.quality import DECIDE, HANDLED, KINDS, LEFT_OUT, Kind
-from tlcore.datasets.quality_report import Finding, QualityReport
-from tlcore.datasets.quality_scan import examine, known
+from tlcore.datasets.edits import dismiss, exclude, relabel, restore
+from tlcore.datasets.quality import (
+    DECIDE,
+    HANDLED,
+    KINDS,
+    LEFT_OUT,
+    Finding,
+    FindingKind,
+    QualityReport,
+)
+from tlcore.datasets.quality_scan import load_quality, scan_quality
+from tlcore.datasets.store import DatasetState
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import tiles
 from tlcore.ui.format import count, label, plain
@@ -22,7 +30,7 @@ TOGETHER = 4  # images of one finding that are shown
 
 
 def one_by_one(
-    kind: Kind, findings: Sequence[Finding], state: DatasetState, settings: Settings
+    kind: FindingKind, findings: Sequence[Finding], state: DatasetState, settings: Settings
 ) -> None:
     """A row for each finding, a page of them at a time."""
     pages = -(-len(findings) // PAGE)
@@ -33,25 +41,26 @@ def one_by_one(
         _row(f"{kind.name}-{place}", kind, finding, state, settings)
 
 
-def _row(place: str, kind: Kind, finding: Finding, state: DatasetState, settings: Settings) -> None:
+def _row(
+    place: str, kind: FindingKind, finding: Finding, state: DatasetState, settings: Settings
+) -> None:
     faces, words, buttons = st.columns([3, 5, 4], vertical_alignment="center")
     items = [state.by_key[key] for key in finding.keys]
     with faces:
-        shown = [item.sample(state.folder) for item in items[:TOGETHER]]
+        shown = [item for item in items[:TOGETHER]]
         st.html(tiles(f"one-{place}", shown, settings, side=72, rows=1))
     words.markdown(
         "  \n".join(
-            f"{plain(item.entry.file)} :gray[{plain(label(item.label))}]"
-            for item in items[:TOGETHER]
+            f"{plain(item.file)} :gray[{plain(label(item.label))}]" for item in items[:TOGETHER]
         )
-        + f"  \n:gray[{plain(finding.detail)}]"
+        + f"  \n:gray[{plain(finding.details)}]"
     )
     with buttons, st.container(horizontal=True, gap="small"):
         if st.button("Exclude", key=f"one-exclude-{place}"):
-            exclude(state.name, finding.drop, settings)
+            exclude(state.name, finding.excludes, settings)
             st.rerun()
         if st.button("Keep", key=f"one-keep-{place}"):
-            settle(state.name, finding.keys, kind.name, settings)
+            dismiss(state.name, finding.keys, kind.name, settings)
             st.rerun()
         with st.popover("Relabel"):
             new = st.selectbox(
@@ -77,11 +86,11 @@ SLICE = 0.7  # s of looking between two answers to the person
 
 def check(state: DatasetState, settings: Settings) -> None:
     """Look at what was not looked at yet, then say what was found."""
-    found = known(state.name, settings)
-    if found.unseen:
+    found = load_quality(state.name, settings)
+    if found.unscanned:
         _looking(state.name, settings)
     decide = [kind for kind in found.open if KINDS[kind].level == DECIDE]
-    if not (decide or found.shortages or found.unseen):
+    if not (decide or found.small_classes or found.unscanned):
         st.success(
             "Nothing here needs a decision. " + _looked_at(found), icon=":material/check_circle:"
         )
@@ -95,10 +104,10 @@ def check(state: DatasetState, settings: Settings) -> None:
 def _looking(name: str, settings: Settings) -> None:
     """A slice of the work each time the page asks, so that it can be used meanwhile."""
     with boundary():
-        found = examine(name, settings, seconds=SLICE)
-        if not found.unseen:
+        found = scan_quality(name, settings, seconds=SLICE)
+        if not found.unscanned:
             st.rerun()
-        seen = found.images - found.unseen
+        seen = found.images - found.unscanned
         st.progress(
             seen / max(found.images, 1),
             text=f"Looking at every image: {seen:,} of {found.images:,}. You can go on "
@@ -107,24 +116,26 @@ def _looking(name: str, settings: Settings) -> None:
 
 
 def _shortages(found: QualityReport) -> None:
-    if not found.shortages:
+    if not found.small_classes:
         return
     with st.container(border=True, key="shortages"):
-        st.markdown(f"**Too few images** · {count(len(found.shortages), 'class', 'classes')}")
+        st.markdown(f"**Too few images** · {count(len(found.small_classes), 'class', 'classes')}")
         st.markdown(
             "\n".join(
-                f"- **{plain(label(short.label))}**: {short.words}"
-                for short in found.shortages[:12]
+                f"- **{plain(label(short.label))}**: {short.message}"
+                for short in found.small_classes[:12]
             )
         )
 
 
-def _card(kind: Kind, findings: Sequence[Finding], state: DatasetState, settings: Settings) -> None:
+def _card(
+    kind: FindingKind, findings: Sequence[Finding], state: DatasetState, settings: Settings
+) -> None:
     with st.container(border=True, key=f"kind-{kind.name}"):
         words, images = st.columns([7, 4], vertical_alignment="center", gap="medium")
         keys = [key for finding in findings for key in finding.keys]
         with images:
-            faces = [state.by_key[key].sample(state.folder) for key in keys[:FACES]]
+            faces = [state.by_key[key] for key in keys[:FACES]]
             st.html(tiles(f"face-{kind.name}", faces, settings, side=76, rows=2))
         with words:
             st.markdown(f"**{kind.title}** · {len(findings):,}  \n:gray[{kind.consequence}]")
@@ -143,18 +154,18 @@ def _first_names(findings: Sequence[Finding]) -> str:
 
 
 def _actions(
-    kind: Kind, findings: Sequence[Finding], state: DatasetState, settings: Settings
+    kind: FindingKind, findings: Sequence[Finding], state: DatasetState, settings: Settings
 ) -> None:
     keys = [key for finding in findings for key in finding.keys]
-    drop = [key for finding in findings for key in finding.drop]
+    drop = [key for finding in findings for key in finding.excludes]
     main: Literal["primary", "secondary"] = "primary" if kind.level == DECIDE else "secondary"
     if drop and st.button(
-        f"{kind.mend or 'Exclude them'} ({len(drop):,})", type=main, key=f"mend-{kind.name}"
+        f"{kind.fix or 'Exclude them'} ({len(drop):,})", type=main, key=f"mend-{kind.name}"
     ):
         exclude(state.name, drop, settings)
         st.rerun()
     if keys and st.button("Keep all", key=f"keep-{kind.name}"):
-        settle(state.name, keys, kind.name, settings)
+        dismiss(state.name, keys, kind.name, settings)
         st.rerun()
 
 
@@ -177,15 +188,15 @@ def _rest(found: QualityReport, state: DatasetState, settings: Settings) -> None
 
 
 def _named(
-    kind: Kind, findings: Sequence[Finding], state: DatasetState, settings: Settings
+    kind: FindingKind, findings: Sequence[Finding], state: DatasetState, settings: Settings
 ) -> None:
     st.markdown(f"**{kind.title}** · {len(findings):,}  \n:gray[{kind.consequence}]")
     keys = [key for finding in findings for key in finding.keys]
-    if faces := [state.by_key[key].sample(state.folder) for key in keys[:FACES]]:
+    if faces := [state.by_key[key] for key in keys[:FACES]]:
         st.html(tiles(f"face-{kind.name}", faces, settings, side=64, rows=1))
     st.markdown(
         "\n".join(
-            f"- {plain(finding.files[0])}  \n  :gray[{plain(finding.detail)}]"
+            f"- {plain(finding.files[0])}  \n  :gray[{plain(finding.details)}]"
             for finding in findings[:NAMED]
         )
     )
@@ -196,7 +207,7 @@ def _named(
 
 def _kept(found: QualityReport, state: DatasetState, settings: Settings) -> None:
     settled = {
-        kind: [finding for finding in findings if finding.settled]
+        kind: [finding for finding in findings if finding.dismissed]
         for kind, findings in found.by_kind.items()
     }
     settled = {kind: findings for kind, findings in settled.items() if findings}
@@ -209,7 +220,7 @@ def _kept(found: QualityReport, state: DatasetState, settings: Settings) -> None
             words.markdown(f"{KINDS[kind].title} · {len(findings):,}")
             if button.button("Question again", key=f"again-{kind}"):
                 keys = [key for finding in findings for key in finding.keys]
-                unsettle(state.name, keys, kind, settings)
+                restore(state.name, keys, kind, settings)
                 st.rerun()
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.datasets.edits import DatasetState
-from tlcore.datasets.quality_scan import examine, known
-from tlcore.datasets.splits import SplitPlan, forget_split, split_dataset
+from tlcore.datasets.quality_scan import load_quality, scan_quality
+from tlcore.datasets.splits import SplitPlan, remove_splits, split_dataset
+from tlcore.datasets.store import DatasetState
 from tlcore.settings import Settings
 from tlcore.ui.format import count
 from tlcore.ui.theme import colours, template
@@ -16,7 +16,7 @@ from tlcore.ui.upload.overview import class_counts
 def dividing(state: DatasetState, settings: Settings) -> None:
     """Say how the set is divided, and let it be divided."""
     st.markdown(_said(state))
-    if state.used:
+    if state.included:
         st.plotly_chart(
             class_counts(state.dataset.counts_by_split, colours(), template()),
             config={"displayModeBar": False},
@@ -49,21 +49,21 @@ def _form(state: DatasetState, settings: Settings) -> None:
     val = first.slider("Validation, % of each class", 5, 50, 20, 5, key="divide-val")
     test = second.slider("Test, % of each class", 0, 40, 10, 5, key="divide-test")
     seed = third.number_input("Seed", 0, 2**31 - 1, 0, key="divide-seed")
-    given = any(item.split for item in state.used)
+    given = any(item.split for item in state.included)
     keep = given and st.checkbox(
         "Keep the parts that images have already", value=True, key="divide-keep"
     )
-    groups = len(known(state.name, settings).groups)
+    groups = len(load_quality(state.name, settings).groups)
     together = f" {count(groups, 'group')} of copies stay together." if groups else ""
-    done = keep and all(item.split for item in state.used)
+    done = keep and all(item.split for item in state.included)
     said = "Every image has a part already. " if done else ""
     st.caption(f"{said}Every class gives the same share, and copies never part.{together}")
     with st.container(horizontal=True, gap="small"):
-        if st.button("Divide", type="primary", key="divide", disabled=done or not state.used):
+        if st.button("Divide", type="primary", key="divide", disabled=done or not state.included):
             division = SplitPlan(val / 100, test / 100, int(seed), keep=bool(keep))
             _divide(state, division, settings)
         if given and st.button("Forget the parts", key="divide-forget"):
-            forget_split(state.name, settings)
+            remove_splits(state.name, settings)
             st.rerun()
 
 
@@ -74,6 +74,6 @@ def _divide(state: DatasetState, division: SplitPlan, settings: Settings) -> Non
     def progress(done: int, total: int | None) -> None:
         bar.progress(done / max(total or 1, 1), text="Looking for near copies …")
 
-    examine(state.name, settings, progress=progress)
+    scan_quality(state.name, settings, progress=progress)
     split_dataset(state.name, division, settings)
     st.rerun()

@@ -9,11 +9,11 @@ from types import MappingProxyType
 import streamlit as st
 
 from tlcore.datasets.dataset import UNLABELLED
-from tlcore.datasets.edits import DatasetState, edits_are_damaged, forget_edits, undo
+from tlcore.datasets.edits import discard_edits, has_damaged_edits, undo_edit
 from tlcore.datasets.quality import DECIDE, KINDS
-from tlcore.datasets.quality_scan import known
+from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.sample import dataset_title
-from tlcore.datasets.store import delete_dataset, load_state, rename_dataset
+from tlcore.datasets.store import DatasetState, delete_dataset, load_state, rename_dataset
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import open_dataset, select_dataset
@@ -73,28 +73,28 @@ def _title(view: str, to_decide: int) -> str:
 
 
 def _to_decide(state: DatasetState, settings: Settings) -> int:
-    found = known(state.name, settings)
+    found = load_quality(state.name, settings)
     open_ = sum(len(some) for kind, some in found.open.items() if KINDS[kind].level == DECIDE)
-    return open_ + len(found.shortages)
+    return open_ + len(found.small_classes)
 
 
 def _at_a_glance(state: DatasetState) -> str:
     parts = state.dataset.counts_by_split
     said = [
-        count(len(state.used), "image"),
+        count(len(state.included), "image"),
         count(len(state.dataset.classes), "class", "classes"),
     ]
     if unlabelled := state.counts.get(UNLABELLED):
         said.append(f"{unlabelled:,} without label")
     if set(parts) != {None}:
         said += [f"{sum(some.values()):,} {PARTS[part]}" for part, some in parts.items()]
-    if excluded := len(state.items) - len(state.used):
+    if excluded := len(state.samples) - len(state.included):
         said.append(f"{excluded:,} excluded")
     if state.edits:
         said.append(count(len(state.edits), "edit"))
     digest = (
         f'<span title="Of images and labels: the same images under the same labels have the '
-        f'same one. {state.content_hash}">data {state.content_hash[:8]}</span>'
+        f'same one. {state.dataset.hash}">data {state.dataset.hash[:8]}</span>'
     )
     pills = "".join(f"<span>{html.escape(one)}</span>" for one in said)
     return f'<p class="glance-line">{pills}{digest}</p>'
@@ -103,10 +103,10 @@ def _at_a_glance(state: DatasetState) -> str:
 def _undo(state: DatasetState, settings: Settings) -> None:
     if not state.edits:
         return
-    words = state.edits[-1].words
+    words = state.edits[-1].description
     help_ = f"Takes back: {plain(words)}. Every edit of this set can be undone, the last first."
     if st.button("Undo", icon=":material/undo:", key="undo", help=help_):
-        undo(state.name, settings)
+        undo_edit(state.name, settings)
         st.toast(f"Taken back: {plain(words)}", icon=":material/undo:")
         st.rerun()
 
@@ -125,12 +125,12 @@ def _rename(state: DatasetState, settings: Settings) -> None:
 
 def _forget_edits(name: str, settings: Settings) -> None:
     """Offer the way out for edits that cannot be read."""
-    if not edits_are_damaged(name, settings):
+    if not has_damaged_edits(name, settings):
         return
     help_ = "Its images and their first labels are whole. The damaged file is kept beside them."
     words = "Go back to the labels they came with"
     if st.button(words, icon=":material/restart_alt:", key="forget-edits", help=help_):
-        forget_edits(name, settings)
+        discard_edits(name, settings)
         st.rerun()
 
 
