@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
+
+import msgspec
 
 from tlcore.training.history import (
     Epoch,
@@ -56,14 +57,14 @@ def test_what_is_appended_is_read_and_what_was_taken_back_is_gone(tmp_path: Path
     log.write(Stage("head", 3))
     assert len(read_events(path)) == 1
     for number in (1, 2, 3):
-        log.write(dataclasses.replace(EPOCH, epoch=number))
+        log.write(msgspec.structs.replace(EPOCH, epoch=number))
         assert [epoch.epoch for epoch in list_epochs(read_events(path))] == [*range(1, number + 1)]
     log.close()
     trim_events(path, 1)  # the run goes on from its first epoch
     assert [epoch.epoch for epoch in list_epochs(read_events(path))] == [1]
     log = EventLog(path)
     for number in (2, 3, 4):  # longer than what had been read
-        log.write(dataclasses.replace(EPOCH, epoch=number, loss=9.0))
+        log.write(msgspec.structs.replace(EPOCH, epoch=number, loss=9.0))
     log.close()
     assert [epoch.epoch for epoch in list_epochs(read_events(path))] == [1, 2, 3, 4]
     path.unlink()

@@ -88,7 +88,7 @@ from pathlib import Path
 from tlcore.training.history import Epoch
 from tlcore.locks import acquire_lock
 from tlcore.training import fit
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 from tlcore.settings import Settings
 fit.CHECKPOINT = float(sys.argv[3])
 folder = Path(sys.argv[1])
@@ -96,7 +96,7 @@ lock = acquire_lock(folder / "run.lock")
 def emit(event):
     if isinstance(event, Epoch) and event.epoch == int(sys.argv[2]):
         os.kill(os.getpid(), 9)
-work(folder, Settings.from_environment(), emit=emit)
+execute_run(folder, Settings.from_environment(), emit=emit)
 """
 
 
@@ -179,7 +179,7 @@ def test_a_finished_run_and_one_at_work_are_not_resumed(
     with pytest.raises(RunError, match="has finished"):
         prepare_resume(folder.name, settings)
     working, lock = create_run(RunConfig(str(data)), settings)
-    with pytest.raises(RunError, match="at work"):
+    with pytest.raises(RunError, match="which is running"):
         prepare_resume(working.name, settings)
     os.close(lock)
     shutil.rmtree(working)

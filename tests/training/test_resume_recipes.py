@@ -112,7 +112,7 @@ from pathlib import Path
 from tlcore.training.history import Progress
 from tlcore.locks import acquire_lock
 from tlcore.training import supply
-from tlcore.training.worker import work
+from tlcore.training.worker import execute_run
 from tlcore.settings import PROJECT, Settings
 supply.FLUSH = 8  # so that some of the values are on disk by then
 folder = Path(sys.argv[1])
@@ -120,7 +120,7 @@ lock = acquire_lock(folder / "run.lock")
 def emit(event):
     if isinstance(event, Progress) and event.done:
         os.kill(os.getpid(), 9)
-work(folder, Settings.from_environment(), emit=emit)
+execute_run(folder, Settings.from_environment(), emit=emit)
 """
 
 

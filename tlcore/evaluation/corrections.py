@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, UNLABELLED, sample_key
+from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, UNLABELLED
 from tlcore.datasets.edits import assign_splits
 from tlcore.datasets.store import DatasetState, load_state
 from tlcore.errors import BadDataset, DamagedFile
@@ -19,7 +19,7 @@ from tlcore.evaluation.comparison import Labels
 from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.settings import Settings
 from tlcore.text import count
-from tlcore.training.provenance import list_samples, read_split
+from tlcore.training.provenance import list_samples, read_splits
 from tlcore.training.run import RunInfo, read_parent_run, write_parent_run
 from tlcore.training.store import list_runs
 
@@ -191,13 +191,12 @@ def _count_before(folder: Path, earlier: tuple[Path, ...], split: str) -> tuple[
 def _noted_labels(folder: Path) -> _NotedLabels:
     """Return split and label of each image of a run by its key; nothing of a damaged file."""
     try:
-        noted = read_split(folder)
+        splits = read_splits(folder)
     except DamagedFile:
         return {}
     return {
-        sample_key(row.file, row.sha256): (split, row.label)
-        for split in SPLITS
-        for row in noted.rows(split)
+        sample.key: (sample.split or "", sample.label)
+        for sample in (*splits.train, *splits.val, *splits.test)
     }
 
 

@@ -25,7 +25,7 @@ from tlcore.settings import KERAS_WEIGHTS_URL, Settings
 from tlcore.storage import write_output
 from tlcore.training.config import RunConfig
 from tlcore.training.head import MOMENTUM
-from tlcore.training.provenance import read_provenance_or_default, read_split
+from tlcore.training.provenance import read_provenance_or_default, read_splits
 from tlcore.training.run import Run, title_run
 from tlcore.training.store import load_run
 
@@ -120,21 +120,20 @@ def render_split(run: str, settings: Settings) -> str:
     """Return a run's training and validation split as JSON: classes; file, path, sha256, label and
     split of each image. Files that the run could not read are left out."""
     loaded = _load_trained_run(run, settings)
-    split = read_split(loaded.info.folder)
+    splits = read_splits(loaded.info.folder)
     skipped = {event.file for event in loaded.skipped}
     images = [
         {
-            "file": row.file,
-            "path": row.path,
-            "sha256": row.sha256,
-            "label": row.label,
-            "split": name,
+            "file": sample.file,
+            "path": str(sample.path),
+            "sha256": sample.sha256,
+            "label": sample.label,
+            "split": sample.split,
         }
-        for name in ("train", "val")
-        for row in split.rows(name)
-        if row.file not in skipped
+        for sample in (*splits.train, *splits.val)
+        if sample.file not in skipped
     ]
-    return json.dumps({"classes": split.classes, "images": images}, indent=1)
+    return json.dumps({"classes": splits.classes, "images": images}, indent=1)
 
 
 def convert_to_notebook(source: str) -> str:
@@ -181,7 +180,7 @@ def _load_trained_run(run: str, settings: Settings) -> Run:
 
 def _template_values(run: Run, settings: Settings) -> dict[str, Any]:
     config, info = run.info.config, run.info
-    images = len(read_split(info.folder).val)
+    images = len(read_splits(info.folder).val)
     accuracy = proportion_of(round((info.val_accuracy or 0.0) * images), images)
     versions = read_provenance_or_default(info.folder).versions
     outputs = units(len(run.classes), config.classifier_activation)

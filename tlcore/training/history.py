@@ -5,22 +5,18 @@ A reader may come at any moment: a last line without its end is being written, n
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from types import MappingProxyType
-from typing import Any, BinaryIO, Literal
+from typing import Literal
 
 import msgspec
 
 from tlcore.errors import DamagedFile
-from tlcore.storage import decode_json
 
 StageName = Literal["features", "head", "fine-tune"]
 STAGES: Mapping[StageName, str] = MappingProxyType(
@@ -34,26 +30,26 @@ PROGRESS_INTERVAL = 0.5  # s between two progress events
 STOP_INTERVAL = 0.02  # s between two checks whether the run is asked to stop
 
 
-@dataclass(frozen=True)
-class Stage:
+# Structs instead of dataclasses: msgspec decodes their union in one pass, thirty times as fast.
+
+
+class Stage(msgspec.Struct, frozen=True, tag_field="kind", tag="stage"):
     """A stage begins."""
 
     stage: StageName
     steps: int  # of this stage: images for "features", batches for the others
-    time: float = field(default_factory=time.time)  # s since 1970
+    time: float = msgspec.field(default_factory=time.time)  # s since 1970
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True, tag_field="kind", tag="progress"):
     """How far the running stage is."""
 
     stage: StageName
     done: int  # steps
-    time: float = field(default_factory=time.time)
+    time: float = msgspec.field(default_factory=time.time)
 
 
-@dataclass(frozen=True)
-class Epoch:
+class Epoch(msgspec.Struct, frozen=True, tag_field="kind", tag="epoch"):
     """An epoch ended."""
 
     epoch: int  # 1-based, counted through both training stages
@@ -63,23 +59,20 @@ class Epoch:
     val_loss: float
     val_accuracy: float  # 0…1
     seconds: float
-    time: float = field(default_factory=time.time)
+    time: float = msgspec.field(default_factory=time.time)
 
 
-@dataclass(frozen=True)
-class Skipped:
+class Skipped(msgspec.Struct, frozen=True, tag_field="kind", tag="skipped"):
     """A file of the dataset that could not be used."""
 
     file: str
     reason: str
-    time: float = field(default_factory=time.time)
+    time: float = msgspec.field(default_factory=time.time)
 
 
 Event = Stage | Progress | Epoch | Skipped
-_KINDS: Mapping[str, type[Event]] = MappingProxyType(
-    {"stage": Stage, "progress": Progress, "epoch": Epoch, "skipped": Skipped}
-)
-_NAMES = {kind: name for name, kind in _KINDS.items()}
+_KINDS = ("stage", "progress", "epoch", "skipped")
+_DECODER = msgspec.json.Decoder(Event)
 
 
 def list_epochs(events: Iterable[Event]) -> tuple[Epoch, ...]:
@@ -115,22 +108,18 @@ def read_events(path: Path) -> list[Event]:
     Raises:
         DamagedFile: the file cannot be opened.
     """
-    try:
-        return _get_reader(path).read()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise DamagedFile(path, error.strerror or str(error)) from error
+    return list(_read(path)[0])
 
 
 def count_damaged_lines(path: Path, *, ended: bool) -> int:
-    """Return how many lines the last ``read_events`` of this process skipped.
+    """Return how many lines of a file ``read_events`` skips.
 
     Args:
         path: of the events.
         ended: nothing is written any more, so a last line without its end is damaged as well.
     """
-    return _get_reader(path).count_damaged(ended=ended)
+    _, damaged, is_torn = _read(path)
+    return damaged + (ended and is_torn)
 
 
 def trim_events(path: Path, epochs: int) -> None:
@@ -144,72 +133,40 @@ def trim_events(path: Path, epochs: int) -> None:
     temporary.replace(path)
 
 
-class _EventReader:
-    """Reads a growing file: only what was appended since the last time is decoded, as every page
-    that shows a run reads its events once a second."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = Lock()
-        self._reset()
-
-    def _reset(self) -> None:
-        self._offset = 0  # bytes read
-        self._last_line = b""
-        self._events: list[Event] = []
-        self._damaged = 0  # lines
-        self._is_torn = False  # a line without its end came last
-
-    def read(self) -> list[Event]:
-        with self._lock, self._path.open("rb") as file:
-            if not self._has_grown(file):
-                self._reset()
-            file.seek(self._offset)
-            lines = file.read().splitlines(keepends=True)
-            self._is_torn = bool(lines) and not lines[-1].endswith(b"\n")
-            for line in lines[:-1] if self._is_torn else lines:
-                self._append(line)
-            return list(self._events)
-
-    def count_damaged(self, *, ended: bool) -> int:
-        with self._lock:
-            return self._damaged + (ended and self._is_torn)
-
-    def _append(self, line: bytes) -> None:
-        self._offset += len(line)
-        self._last_line = line
-        try:
-            event = _decode(line, self._path)
-        except DamagedFile:
-            self._damaged += 1
-        else:
-            self._events += [event] if event else []
-
-    def _has_grown(self, file: BinaryIO) -> bool:
-        """Whether the file still begins with what was read; a resumed run has trimmed it."""
-        file.seek(self._offset - len(self._last_line))
-        return file.read(len(self._last_line)) == self._last_line
+def _read(path: Path) -> tuple[list[Event], int, bool]:
+    """Return the events, the number of damaged lines, and whether the last line has no end."""
+    try:
+        status = path.stat()
+        return _read_version(path, status.st_mtime_ns, status.st_size)
+    except FileNotFoundError:
+        return [], 0, False
+    except OSError as error:
+        raise DamagedFile(path, error.strerror or str(error)) from error
 
 
-@lru_cache(maxsize=64)  # runs that are shown
-def _get_reader(path: Path) -> _EventReader:
-    return _EventReader(path)
+@lru_cache(maxsize=8)  # a page that shows a run reads it once a second
+def _read_version(path: Path, written: int, size: int) -> tuple[list[Event], int, bool]:
+    whole, _, torn = path.read_bytes().rpartition(b"\n")
+    try:
+        return _DECODER.decode_lines(whole), 0, bool(torn)
+    except msgspec.DecodeError:
+        events = [_decode(line) for line in whole.splitlines()]
+    known = [event for event in events if isinstance(event, Event)]
+    return known, events.count(None), bool(torn)
+
+
+def _decode(line: bytes) -> Event | str | None:
+    """Return the event of a line, the name of a kind of a later version, or None for damage."""
+    try:
+        fields = json.loads(line)  # reads NaN, which msgspec does not
+        kind = fields["kind"]
+        return msgspec.convert(fields, Event) if kind in _KINDS else str(kind)
+    except (ValueError, TypeError, KeyError, RecursionError):  # also msgspec.ValidationError
+        return None
 
 
 def _encode(event: Event) -> str:
-    return json.dumps({"kind": _NAMES[type(event)], **dataclasses.asdict(event)}) + "\n"
-
-
-def _decode(line: bytes, path: Path) -> Event | None:
-    """Return the event of a line; None for a kind of a later version."""
-    fields = decode_json(line, dict[str, Any], path)
-    kind = _KINDS.get(str(fields.get("kind")))
-    if kind is None:
-        return None
-    try:
-        return msgspec.convert(fields, kind)
-    except msgspec.ValidationError as error:
-        raise DamagedFile(path, str(error)) from error
+    return json.dumps(msgspec.to_builtins(event)) + "\n"
 
 
 class StopRequested(Exception):

@@ -24,22 +24,12 @@ from tlcore.locks import (
 from tlcore.models.catalog import backbone
 from tlcore.settings import PROJECT, Settings
 from tlcore.storage import explained_os_errors, write_json
+from tlcore.training import run_files as files
 from tlcore.training.checkpoint import Checkpoint, load_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.history import trim_events
 from tlcore.training.run import RunInfo
-from tlcore.training.run_files import (
-    CHECKPOINT,
-    CONFIG,
-    EVENTS,
-    LOCK,
-    LOG,
-    PROCESS,
-    QUEUED_MARK,
-    STOP,
-    find_model_damage,
-    read_or_record_damage,
-)
+from tlcore.training.run_files import find_model_damage, read_or_record_damage
 from tlcore.training.status import (
     FINISHED,
     read_final_status,
@@ -66,9 +56,9 @@ def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:
     with explained_os_errors("The run could not be started"):
         remove_leftovers(settings.runs)
         with work_folder(settings.runs) as work:
-            lock = acquire_lock(work / LOCK)
+            lock = acquire_lock(work / files.LOCK)
             with _release_on_error(lock):
-                write_json(work / CONFIG, config.to_json())
+                write_json(work / files.CONFIG, config.to_json())
                 reserve_disk_space(work)
                 publish_folder(work, folder)
     return folder, lock
@@ -97,14 +87,14 @@ def prepare_resume(run: str, settings: Settings) -> tuple[Path, int]:
                 f"Expected a run that was stopped or has failed. Received {run}, which has "
                 "finished. Run it again with more epochs."
             )
-        checkpoint = load_checkpoint(folder / CHECKPOINT)
+        checkpoint = load_checkpoint(folder / files.CHECKPOINT)
         _check_architecture(load_run_info(run, settings), checkpoint)
         with explained_os_errors("The run could not be resumed"):
             reserve_disk_space(folder)  # before anything of it is changed
-            (folder / QUEUED_MARK).touch()  # without a status it must not look as if it ran
-            trim_events(folder / EVENTS, checkpoint.event if checkpoint else 0)
+            (folder / files.QUEUED_MARK).touch()  # without a status it must not look as if it ran
+            trim_events(folder / files.EVENTS, checkpoint.event if checkpoint else 0)
             set_status_aside(folder, status)
-            for name in (STOP, PROCESS):
+            for name in (files.STOP, files.PROCESS):
                 (folder / name).unlink(missing_ok=True)
     return folder, lock
 
@@ -131,7 +121,7 @@ def _lock_ended_run(folder: Path, settings: Settings) -> int:
         RunError: it is active, or has been deleted in this moment.
     """
     try:
-        return acquire_lock(folder / LOCK, timeout=LOCK_TIMEOUT)
+        return acquire_lock(folder / files.LOCK, timeout=LOCK_TIMEOUT)
     except BlockingIOError as error:
         raise RunError(
             f"Expected a run that has ended. Received {folder.name}, which is running. Stop it "
@@ -153,7 +143,7 @@ def _release_on_error(lock: int) -> Iterator[None]:
 
 def stop_run(run: str, settings: Settings) -> None:
     """Ask a run to stop after its current batch; what it has learned is saved."""
-    (find_run_folder(run, settings) / STOP).touch()
+    (find_run_folder(run, settings) / files.STOP).touch()
 
 
 def kill_run(run: str, settings: Settings) -> None:
@@ -163,7 +153,7 @@ def kill_run(run: str, settings: Settings) -> None:
         RunError: no such run, or it is active without a process of its own.
     """
     folder = find_run_folder(run, settings)
-    if not is_locked(folder / LOCK):
+    if not is_locked(folder / files.LOCK):
         return
     group = read_process_group(folder)
     if group is None:
@@ -224,7 +214,7 @@ def _start_worker(folder: Path, lock: int, settings: Settings) -> subprocess.Pop
     try:
         with (
             explained_os_errors("The run could not be started"),
-            (folder / LOG).open("ab") as log,
+            (folder / files.LOG).open("ab") as log,
         ):
             return subprocess.Popen(
                 [sys.executable, "-m", "tlcore.training.worker", str(folder)],

@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from tlcore.datasets.sample import dataset_title
 from tlcore.models.predictions import ModelRef
 from tlcore.percentages import percent
 from tlcore.storage import read_json_or, write_json
+from tlcore.training import run_files as files
 from tlcore.training.config import RunConfig
 from tlcore.training.history import (
     Epoch,
@@ -23,7 +25,7 @@ from tlcore.training.history import (
     find_best_epoch,
     list_epochs,
 )
-from tlcore.training.run_files import MODEL, NOTES, PARENT_RUN, SPLIT, STATUS, Damage, DamagedRun
+from tlcore.training.run_files import Damage, DamagedRun
 from tlcore.training.status import ACTIVE, FAILED, STOPPED
 
 MAX_NAME, MAX_NOTE = 80, 2000  # characters
@@ -46,20 +48,15 @@ def read_notes(folder: Path) -> Notes:
     Raises:
         DamagedFile: notes.json cannot be read.
     """
-    return read_json_or(folder / NOTES, Notes, Notes(), newest=1)
+    return read_json_or(folder / files.NOTES, Notes, Notes(), newest=1)
 
 
 def write_notes(folder: Path, name: str, note: str, tags: Iterable[str]) -> Notes:
     """Store the notes of a run, without surrounding blanks and cut to the longest allowed."""
     different = tuple(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))[:MAX_TAGS]
     notes = Notes(name.strip()[:MAX_NAME], note.strip()[:MAX_NOTE], different)
-    write_json(folder / NOTES, asdict(notes))
+    write_json(folder / files.NOTES, asdict(notes))
     return notes
-
-
-@dataclass(frozen=True)
-class _ParentRun:
-    run: str = ""
 
 
 def read_parent_run(folder: Path) -> str:
@@ -68,12 +65,12 @@ def read_parent_run(folder: Path) -> str:
     Raises:
         DamagedFile: parent_run.json cannot be read.
     """
-    return read_json_or(folder / PARENT_RUN, _ParentRun, _ParentRun(), newest=1).run
+    return str(read_json_or(folder / files.PARENT_RUN, dict[str, Any], {}, newest=1).get("run", ""))
 
 
 def write_parent_run(folder: Path, parent: str) -> None:
     """Store the id of the run whose labels were corrected for this one."""
-    write_json(folder / PARENT_RUN, asdict(_ParentRun(parent)))
+    write_json(folder / files.PARENT_RUN, {"run": parent})
 
 
 @dataclass(frozen=True)
@@ -104,9 +101,9 @@ class RunInfo:
     @property
     def resumable(self) -> bool:
         """Whether it ended early, or its end or model is lost, so that it can continue."""
-        if self._is_damaged(SPLIT):
+        if self._is_damaged(files.SPLIT):
             return False
-        return self.status in (STOPPED, FAILED) or self._is_damaged(STATUS, MODEL)
+        return self.status in (STOPPED, FAILED) or self._is_damaged(files.STATUS, files.MODEL)
 
     @property
     def keeps_best(self) -> bool:
@@ -117,13 +114,13 @@ class RunInfo:
     @property
     def model(self) -> Path | None:
         """The file of the trained model, where there is one that can predict."""
-        path = self.folder / MODEL
-        return path if path.exists() and not self._is_damaged(MODEL, SPLIT) else None
+        path = self.folder / files.MODEL
+        return path if path.exists() and not self._is_damaged(files.MODEL, files.SPLIT) else None
 
     @property
     def corrects(self) -> bool:
         """Whether it repeats another run on corrected labels."""
-        return (self.folder / PARENT_RUN).exists()
+        return (self.folder / files.PARENT_RUN).exists()
 
     @property
     def ref(self) -> ModelRef:

@@ -14,27 +14,21 @@ from pathlib import Path
 from tlcore.errors import DamagedFile
 from tlcore.locks import is_locked
 from tlcore.storage import is_full, read_json_or, write_file, write_json
-from tlcore.training.run_files import (
-    CHECKPOINT,
-    CONFIG,
-    EVENTS,
-    LOCK,
-    LOG,
-    MODEL,
-    PREVIOUS_STATUS,
-    PROCESS,
-    QUEUED_MARK,
-    SPLIT,
-    STATUS,
-    STOP,
-)
+from tlcore.training import run_files as files
 
 QUEUED, RUNNING, FINISHED, STOPPED, FAILED = "queued", "running", "finished", "stopped", "failed"
 DAMAGED = "damaged"  # how it ended, or what it was trained on, cannot be read
 ACTIVE = (QUEUED, RUNNING)
 RESERVE, RESERVED = ".reserve", 64 * 1024  # file and bytes that a status.json fits into
 RESUME = "Resume it: it continues from its last checkpoint."
-WORKER_FILES = (CONFIG, SPLIT, EVENTS, CHECKPOINT, MODEL, LOG)  # written by the run's process
+WORKER_FILES = (
+    files.CONFIG,
+    files.SPLIT,
+    files.EVENTS,
+    files.CHECKPOINT,
+    files.MODEL,
+    files.LOG,
+)  # written by the run's process
 
 
 @dataclass(frozen=True)
@@ -61,12 +55,12 @@ def write_final_status(folder: Path, status: FinalStatus) -> None:
         OSError: the disk is read-only, or fails.
     """
     try:
-        write_json(folder / STATUS, asdict(status))
+        write_json(folder / files.STATUS, asdict(status))
     except OSError as error:
         if not is_full(error):
             raise
         _remove_hidden_files(folder)
-        write_json(folder / STATUS, asdict(status))
+        write_json(folder / files.STATUS, asdict(status))
     with suppress(OSError):
         _remove_hidden_files(folder)
 
@@ -82,7 +76,7 @@ def reserve_disk_space(folder: Path) -> None:
 
 def _remove_hidden_files(folder: Path) -> None:
     """Remove the reserve and files that were being saved."""
-    for name in (RESERVE, ".saving.keras", f".{CHECKPOINT}", f".{EVENTS}"):
+    for name in (RESERVE, ".saving.keras", f".{files.CHECKPOINT}", f".{files.EVENTS}"):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -92,11 +86,11 @@ def set_status_aside(folder: Path, status: FinalStatus | None) -> None:
     A damaged status.json (``status`` is None) is kept under another name.
     """
     if status:
-        write_json(folder / PREVIOUS_STATUS, asdict(status))
-        (folder / STATUS).unlink(missing_ok=True)
+        write_json(folder / files.PREVIOUS_STATUS, asdict(status))
+        (folder / files.STATUS).unlink(missing_ok=True)
         return
     with suppress(FileNotFoundError):
-        (folder / STATUS).replace(folder / f".damaged-{STATUS}")
+        (folder / files.STATUS).replace(folder / f".damaged-{files.STATUS}")
 
 
 def add_previous_status(folder: Path, status: FinalStatus) -> FinalStatus:
@@ -111,7 +105,7 @@ def add_previous_status(folder: Path, status: FinalStatus) -> FinalStatus:
     if previous is None:
         return status
     seconds = previous.seconds + status.seconds
-    if status.val_accuracy is not None or not (folder / MODEL).exists():
+    if status.val_accuracy is not None or not (folder / files.MODEL).exists():
         return replace(status, seconds=seconds)
     return replace(previous, status=status.status, seconds=seconds, error=status.error)
 
@@ -126,8 +120,10 @@ def read_final_status(folder: Path, *, ended: bool = False) -> FinalStatus | Non
     Raises:
         DamagedFile: status.json cannot be read.
     """
-    alive = not ended and is_locked(folder / LOCK)  # first: the status is written before it is free
-    status = read_json_or(folder / STATUS, FinalStatus, None, newest=1)
+    alive = not ended and is_locked(
+        folder / files.LOCK
+    )  # first: the status is written before it is free
+    status = read_json_or(folder / files.STATUS, FinalStatus, None, newest=1)
     if status or alive:
         return status
     return add_previous_status(folder, _derive_final_status(folder))
@@ -139,16 +135,7 @@ def read_previous_status(folder: Path) -> FinalStatus | None:
     Raises:
         DamagedFile: previous_status.json cannot be read.
     """
-    return read_json_or(folder / PREVIOUS_STATUS, FinalStatus, None, newest=1)
-
-
-@dataclass(frozen=True)
-class _Process:
-    group: int
-
-    def __post_init__(self) -> None:
-        if self.group < 2:
-            raise ValueError(f"{self.group} is no process group of a run")
+    return read_json_or(folder / files.PREVIOUS_STATUS, FinalStatus, None, newest=1)
 
 
 def read_process_group(folder: Path) -> int | None:
@@ -157,13 +144,15 @@ def read_process_group(folder: Path) -> int | None:
     Raises:
         DamagedFile: process.json cannot be read.
     """
-    process = read_json_or(folder / PROCESS, _Process, None, newest=1)
-    return process.group if process else None
+    group = read_json_or(folder / files.PROCESS, dict[str, int], {}, newest=1).get("group")
+    if group is not None and group < 2:
+        raise DamagedFile(folder / files.PROCESS, f"{group} is no process group of a run")
+    return group
 
 
 def write_process_group(folder: Path) -> None:
     """Store the group of this process, so that the run can be killed."""
-    write_json(folder / PROCESS, asdict(_Process(os.getpgid(0))), durable=False)
+    write_json(folder / files.PROCESS, {"group": os.getpgid(0)}, durable=False)
 
 
 def derive_active_status(folder: Path) -> str:
@@ -173,15 +162,15 @@ def derive_active_status(folder: Path) -> str:
 
 def is_waiting(folder: Path) -> bool:
     """Whether a run has not begun, or has been resumed and not continued yet."""
-    return (folder / QUEUED_MARK).exists() or not (folder / EVENTS).exists()
+    return (folder / files.QUEUED_MARK).exists() or not (folder / files.EVENTS).exists()
 
 
 def _derive_final_status(folder: Path) -> FinalStatus:
     """Return how a run ended whose process was gone before it could write that."""
-    previous = folder / PREVIOUS_STATUS
-    began = (previous if previous.exists() else folder / CONFIG).stat().st_mtime
+    previous = folder / files.PREVIOUS_STATUS
+    began = (previous if previous.exists() else folder / files.CONFIG).stat().st_mtime
     seconds = max(0.0, _find_last_write(folder) - began)
-    if (folder / STOP).exists():
+    if (folder / files.STOP).exists():
         return FinalStatus(STOPPED, seconds, None, "It was killed before it could save anything.")
     return FinalStatus(FAILED, seconds, None, f"{_guess_cause(folder)} {RESUME}")
 
@@ -193,23 +182,11 @@ def _guess_cause(folder: Path) -> str:
         return "The disk is read-only, so that the run could not save anything. Make it writable."
     if disk.f_bavail * disk.f_frsize < RESERVED:
         return "The disk is full, so that the run could not save anything. Free some space."
-    if _find_last_write(folder) < _read_boot_time():
-        return (
-            "The training process ended without an error, and the machine has been restarted "
-            "since: it went down, or the process had been killed before."
-        )
     return (
-        "The training process was killed, by a person or by the system because memory ran out. "
+        "The training process was killed: by a person, by the system because memory ran out, or "
+        "by a restart of the machine. "
         "The log below has its last lines. A smaller batch or image size needs less memory."
     )
-
-
-def _read_boot_time() -> float:
-    """Return when this machine was started, s since 1970; 0 where the system does not say."""
-    with suppress(OSError, ValueError, IndexError):
-        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
-        return next(float(line.split()[1]) for line in lines if line.startswith("btime"))
-    return 0.0
 
 
 def _find_last_write(folder: Path) -> float:

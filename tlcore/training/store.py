@@ -13,33 +13,19 @@ from tlcore.errors import DamagedFile, RunError, UnsafePath
 from tlcore.settings import Settings
 from tlcore.storage import child_path, holds_any
 from tlcore.text import csv_text, shorten
+from tlcore.training import run_files as files
 from tlcore.training.config import list_differences, read_config
 from tlcore.training.history import Event, count_damaged_lines, read_events
 from tlcore.training.provenance import (
-    EMPTY_SPLIT,
+    NO_SPLITS,
     Provenance,
-    count_images,
     find_dataset_hash,
     find_split_damage,
     read_provenance,
-    read_split,
+    read_splits,
 )
 from tlcore.training.run import Listed, Notes, Run, RunInfo, read_notes, read_parent_run
-from tlcore.training.run_files import (
-    CONFIG,
-    EVENTS,
-    LOG,
-    MISSING,
-    MODEL,
-    NOTES,
-    PROVENANCE,
-    SPLIT,
-    STATUS,
-    Damage,
-    DamagedRun,
-    find_model_damage,
-    read_or_record_damage,
-)
+from tlcore.training.run_files import Damage, DamagedRun, find_model_damage, read_or_record_damage
 from tlcore.training.status import (
     DAMAGED,
     FINISHED,
@@ -52,7 +38,14 @@ from tlcore.training.status import (
 )
 
 LOG_TAIL = 40  # lines of the log shown with a failure
-_LISTED = (STATUS, NOTES, CONFIG, PROVENANCE, SPLIT, MODEL)  # files that a run's line depends on
+_LISTED = (
+    files.STATUS,
+    files.NOTES,
+    files.CONFIG,
+    files.PROVENANCE,
+    files.SPLIT,
+    files.MODEL,
+)  # files that a run's line depends on
 _OF_A_RUN = (*WORKER_FILES, *_LISTED)  # a folder with one of these is a run
 _ABSENT = (0, 0)  # instead of the time and size of a file
 
@@ -96,37 +89,37 @@ def load_run(run: str, settings: Settings) -> Run:
     if of_split and of_split not in damage:
         damage.append(of_split)
         info = replace(info, status=DAMAGED, damage=tuple(damage))
-    split = read_or_record_damage(read_split, info.folder, EMPTY_SPLIT, [])
+    splits = read_or_record_damage(read_splits, info.folder, NO_SPLITS, [])
     events = _load_events(info, damage)
     for read in (read_previous_status, read_parent_run, read_process_group):
         read_or_record_damage(read, info.folder, None, damage)
-    return Run(info, events, split.classes, info.images, tuple(damage))
+    return Run(info, events, splits.classes, info.images, tuple(damage))
 
 
 def _load_events(info: RunInfo, damage: list[Damage]) -> tuple[Event, ...]:
-    path, reason = info.folder / EVENTS, ""
+    path, reason = info.folder / files.EVENTS, ""
     events = read_or_record_damage(read_events, path, None, damage)
     if events is None:
         return ()
     if not path.exists():
-        reason = MISSING if info.epochs else ""
+        reason = files.MISSING if info.epochs else ""
     elif lines := count_damaged_lines(path, ended=not info.active):
         reason = f"{'a line' if lines == 1 else f'{lines:,} lines'} cannot be read"
     elif info.epochs and not events:
         reason = "it is empty"
     if reason:
-        damage.append(Damage(EVENTS, reason))
+        damage.append(Damage(files.EVENTS, reason))
     return tuple(events)
 
 
 def read_log_tail(folder: Path, lines: int = LOG_TAIL) -> str:
     """Return the last lines that a run's process printed."""
     try:
-        text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
+        text = (folder / files.LOG).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
     except OSError as error:
-        return f"{LOG} cannot be read: {error.strerror}."
+        return f"{files.LOG} cannot be read: {error.strerror}."
     return "\n".join(text.splitlines()[-lines:])
 
 
@@ -159,7 +152,7 @@ def _load_any(folder: str) -> Listed | None:
     try:
         return _load_info(folder)
     except FileNotFoundError:
-        damage = Damage(CONFIG, MISSING)
+        damage = Damage(files.CONFIG, files.MISSING)
     except DamagedFile as error:
         damage = Damage(error.path.name, error.reason)
     path = Path(folder)
@@ -196,12 +189,12 @@ def _ended_info(folder: str, versions: tuple[tuple[int, int], ...]) -> RunInfo:
 
 def _read_info(folder: Path) -> RunInfo:
     """Read a run's line; what a damaged file alone holds is left out and recorded."""
-    config = read_config(folder / CONFIG)
+    config = read_config(folder / files.CONFIG)
     damage: list[Damage] = []
     provenance = read_or_record_damage(read_provenance, folder, Provenance(), damage)
     notes = read_or_record_damage(read_notes, folder, Notes(), damage)
     final = read_or_record_damage(read_final_status, folder, None, damage)
-    if final or any(each.file == STATUS for each in damage):
+    if final or any(each.file == files.STATUS for each in damage):
         finished = final is None or final.status == FINISHED
         checks = (find_split_damage(folder), find_model_damage(folder, finished=finished))
         damage += [each for each in checks if each]
@@ -210,12 +203,12 @@ def _read_info(folder: Path) -> RunInfo:
         folder=folder,
         status=_derive_status(folder, final, damage),
         config=config,
-        created=(folder / CONFIG).stat().st_mtime,
+        created=(folder / files.CONFIG).stat().st_mtime,
         seconds=None,
         val_accuracy=None,
         error="",
         data_hash=find_dataset_hash(folder, provenance),
-        images=count_images(folder, provenance),
+        images=provenance.images,
         notes=notes,
         damage=tuple(damage),
     )
@@ -235,7 +228,9 @@ def _with_results(info: RunInfo, final: FinalStatus) -> RunInfo:
 
 
 def _derive_status(folder: Path, final: FinalStatus | None, damage: Sequence[Damage]) -> str:
-    if any(each.file in (STATUS, SPLIT) and each.reason != MISSING for each in damage):
+    if any(
+        each.file in (files.STATUS, files.SPLIT) and each.reason != files.MISSING for each in damage
+    ):
         return DAMAGED
     return final.status if final else derive_active_status(folder)
 

@@ -18,19 +18,10 @@ from tlcore.errors import TLCoreError
 from tlcore.locks import acquire_lock, is_locked
 from tlcore.settings import Settings
 from tlcore.storage import explain_os_error, is_disk_error, sync_files
+from tlcore.training import run_files as files
 from tlcore.training.config import read_config
 from tlcore.training.history import Event, EventLog
 from tlcore.training.recipe import train_run
-from tlcore.training.run_files import (
-    CHECKPOINT,
-    CONFIG,
-    EVENTS,
-    LOCK,
-    MODEL,
-    QUEUED_MARK,
-    STATUS,
-    STOP,
-)
 from tlcore.training.status import (
     FAILED,
     RESUME,
@@ -44,7 +35,11 @@ from tlcore.training.status import (
 
 NICENESS = 10  # pages and predictions come first
 QUEUE_POLL = 0.5  # s between two checks whether the run's turn has come
-SYNCED = (EVENTS, CHECKPOINT, MODEL)  # on disk before status.json speaks of them
+SYNCED = (
+    files.EVENTS,
+    files.CHECKPOINT,
+    files.MODEL,
+)  # on disk before status.json speaks of them
 
 
 def execute_run(
@@ -72,14 +67,14 @@ def execute_run(
 
 
 def _train(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> FinalStatus:
-    log = EventLog(folder / EVENTS)  # with this file the run is no longer queued
-    (folder / QUEUED_MARK).unlink(missing_ok=True)
+    log = EventLog(folder / files.EVENTS)  # with this file the run is no longer queued
+    (folder / files.QUEUED_MARK).unlink(missing_ok=True)
 
     def write(event: Event) -> None:
         log.write(event)
         emit(event)
 
-    config = read_config(folder / CONFIG)
+    config = read_config(folder / files.CONFIG)
     try:
         return train_run(
             folder, config, lambda: open_dataset(config.dataset, settings), settings, emit=write
@@ -98,7 +93,7 @@ def _wait_for_turn(folder: Path, settings: Settings) -> Iterator[bool]:
     queue = settings.runs / ".queue"
     queue.mkdir(parents=True, exist_ok=True)
     place = None
-    while place is None and not (folder / STOP).exists():
+    while place is None and not (folder / files.STOP).exists():
         if _is_next(folder):
             place = _take_place(queue, settings.runs_at_once)
         if place is None:
@@ -114,7 +109,7 @@ def _is_next(folder: Path) -> bool:
     """Whether no run that was created earlier still waits."""
     earlier = (other for other in folder.parent.glob("[!.]*") if other.name < folder.name)
     return not any(
-        is_locked(other / LOCK) and is_waiting(other) and not (other / STATUS).exists()
+        is_locked(other / files.LOCK) and is_waiting(other) and not (other / files.STATUS).exists()
         for other in earlier
     )
 

@@ -12,7 +12,7 @@ from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
 from tlcore.datasets.sample import dataset_title
 from tlcore.errors import DamagedFile
 from tlcore.settings import Settings
-from tlcore.training.provenance import read_split
+from tlcore.training.provenance import read_splits
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.components.dataset_picker import open_dataset
@@ -156,13 +156,13 @@ def learned_classes(info: RunInfo) -> Sequence[str]:
 
 @lru_cache(maxsize=4096)  # a run's classes never change once it has begun
 def _read_classes(folder: Path) -> Sequence[str]:
-    return read_split(folder).classes
+    return read_splits(folder).classes
 
 
 @lru_cache(maxsize=64)
 def _read_training_images(folder: Path) -> frozenset[str]:
     try:
-        return frozenset(row.sha256 for row in read_split(folder).rows("train"))
+        return frozenset(row.sha256 for row in read_splits(folder).train)
     except DamagedFile:
         return frozenset()
 

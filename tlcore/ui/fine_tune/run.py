@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 
+import msgspec
 import streamlit as st
 
 from tlcore.evaluation.comparison import Verdict, compare_stages
@@ -84,7 +85,7 @@ def name_and_note(info: RunInfo) -> None:
 
 
 def _downloads(run: Run) -> None:
-    rows = [dataclasses.asdict(epoch) for epoch in run.history]
+    rows = [msgspec.structs.asdict(epoch) for epoch in run.history]
     about = {
         "id": run.info.id,
         "status": run.info.status,
