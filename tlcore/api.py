@@ -17,6 +17,7 @@ from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.sample import ensure_sample
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, RunError
+from tlcore.migration import migrate
 from tlcore.models.catalog import backbone
 from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.settings import Settings
@@ -46,6 +47,13 @@ __all__ = [
 ]
 
 
+def _open_workspace(settings: Settings | None) -> Settings:
+    """Return the settings, by default the environment's, of a workspace of this version."""
+    settings = settings or Settings.from_environment()
+    migrate(settings)
+    return settings
+
+
 def load_dataset(name_or_folder: str | Path, *, settings: Settings | None = None) -> Dataset:
     """Return a stored dataset by its name, or read a folder of class folders in place.
 
@@ -60,7 +68,7 @@ def load_dataset(name_or_folder: str | Path, *, settings: Settings | None = None
         >>> dataset.counts
         {'daisy': 12, 'tulip': 12}
     """
-    settings = settings or Settings.from_environment()
+    settings = _open_workspace(settings)
     if Path(name_or_folder).is_dir():
         return open_dataset(str(Path(name_or_folder).resolve()), settings)
     if name_or_folder == "sample" and not (settings.datasets / "sample").exists():
@@ -97,7 +105,7 @@ def train(
         >>> [epoch.epoch for epoch in run.history]
         [1, 2]
     """
-    settings = settings or Settings.from_environment()
+    settings = _open_workspace(settings)
     if not isinstance(dataset, Dataset):
         dataset = load_dataset(dataset, settings=settings)
     config = _config(dataset.reference, options)
@@ -126,7 +134,7 @@ def list_runs(*, settings: Settings | None = None) -> list[RunInfo]:
         >>> tlcore.list_runs()[0].status
         'finished'
     """
-    return store.list_runs(settings or Settings.from_environment())
+    return store.list_runs(_open_workspace(settings))
 
 
 def load_run(run: str, *, settings: Settings | None = None) -> Run:
@@ -139,7 +147,7 @@ def load_run(run: str, *, settings: Settings | None = None) -> Run:
         >>> tlcore.load_run(run.info.id).classes
         ('daisy', 'tulip')
     """
-    return store.load_run(run, settings or Settings.from_environment())
+    return store.load_run(run, _open_workspace(settings))
 
 
 def load_model(
@@ -169,7 +177,7 @@ def load_model(
     """
     from tlcore.inference import tasks
 
-    settings = settings or Settings.from_environment()
+    settings = _open_workspace(settings)
     return tasks.load_model(_model_ref(name, size, fit, random_weights, settings), settings)
 
 
@@ -220,7 +228,7 @@ def evaluate(
     """
     from tlcore.evaluation.evaluation import evaluate as evaluate_run
 
-    settings = settings or Settings.from_environment()
+    settings = _open_workspace(settings)
     return evaluate_run(run.info.id if isinstance(run, Run) else run, split, settings)
 
 
@@ -241,5 +249,5 @@ def export(run: Run | str, path: str | Path, *, settings: Settings | None = None
     """
     from tlcore.exports.formats import export as export_run
 
-    settings = settings or Settings.from_environment()
+    settings = _open_workspace(settings)
     return export_run(run.info.id if isinstance(run, Run) else run, Path(path), settings)

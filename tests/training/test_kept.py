@@ -6,6 +6,7 @@ from __future__ import annotations
 import html
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -27,6 +28,7 @@ from tlcore.training.history import Epoch, EventLog
 from tlcore.training.lifecycle import create_run, prepare_resume
 from tlcore.training.recipe import initial_checkpoint
 from tlcore.training.run import describe_overfitting
+from tlcore.training.stage_predictions import load_model_predictions
 from tlcore.training.status import FINISHED, STOPPED, FinalStatus, write_final_status
 from tlcore.training.store import load_run
 from tlcore.training.transfer_model import load_run_model
@@ -44,14 +46,17 @@ def write_contradicted(folder: Path) -> Path:
     return folder
 
 
-def loss_of(folder: Path, settings: Settings) -> float:
-    """The saved network's mean log loss on the run's validation images, by hand."""
+def saved_model_on_validation(folder: Path, settings: Settings) -> tuple[float, dict[str, int]]:
+    """The saved model's mean log loss on the run's validation images, and its class for each."""
     network = load_run_model(folder.name, settings)
     split = json.loads((folder / "split.json").read_text())
     answers = [network.predict(read(Path(row["path"]), settings.limits)) for row in split["val"]]
     right = [split["classes"].index(row["label"]) for row in split["val"]]
     shares = [answer.probabilities[index] for answer, index in zip(answers, right, strict=True)]
-    return float(-np.log(np.array(shares, np.float64)).mean())
+    hashes = [row["sha256"] for row in split["val"]]
+    classes = [int(np.argmax(answer.probabilities)) for answer in answers]
+    loss = float(-np.log(np.array(shares, np.float64)).mean())
+    return loss, dict(zip(hashes, classes, strict=True))
 
 
 def test_the_network_is_the_one_with_the_lowest_validation_loss(
@@ -67,7 +72,11 @@ def test_the_network_is_the_one_with_the_lowest_validation_loss(
     best = found.history[int(np.argmin(losses))]
     assert best.epoch < 12
     assert losses[-1] > 1.1 * best.val_loss
-    assert loss_of(folder, real) == pytest.approx(best.val_loss, rel=1e-4)
+    loss, classes = saved_model_on_validation(folder, real)
+    assert loss == pytest.approx(best.val_loss, rel=1e-4)
+    stored = load_model_predictions(found.info)  # although the fine-tuned weights came last
+    assert {sha256: predicted for sha256, (_, predicted) in stored.items()} == classes
+    assert load_model_predictions(replace(found.info, best_epoch=13)) == {}  # another model's
     info = found.info
     assert (info.val_loss, info.val_accuracy) == (best.val_loss, best.val_accuracy)
     assert info.best_epoch == best.epoch

@@ -190,7 +190,7 @@ def compare_validation(first: RunInfo, second: RunInfo) -> Difference | None:
 
     None for runs that share no such image, or have not stored their predictions.
     """
-    return _compare_stored(*(load_model_predictions(info.folder) for info in (first, second)))
+    return _compare_stored(*(load_model_predictions(info) for info in (first, second)))
 
 
 def compare_runs(

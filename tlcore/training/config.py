@@ -187,10 +187,6 @@ class Option:
         choices = [f"{value}: {meaning}." for value, meaning in self.choices.items()]
         return " ".join([self.help, *choices])
 
-    def applies(self, config: RunConfig) -> bool:
-        """Whether the option has an effect in this configuration."""
-        return not self.needs or any(getattr(config, name) for name in self.needs)
-
     def check(self, value: Any) -> None:
         """Refuse a value outside the range or the choices.
 

@@ -167,7 +167,7 @@ def _run(
     except Diverged as diverged:
         at, error = diverged.at, str(diverged)
     if at.event:
-        save_stage_predictions(desk.folder, learner, val)
+        save_stage_predictions(desk.folder, learner, val, at.best_epoch)
     return at, error
 
 
