@@ -1,4 +1,4 @@
-"""A stranger: from the first page to one image, both answers, and why, clicks counted."""
+"""A stranger: from the first page to one image, both answers and their maps, clicks counted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tlcore.datasets.sources import from_folder
 from tlcore.settings import Settings
 
 
-def test_from_home_to_both_answers_and_why_in_three_clicks(first_tab: Tab) -> None:
+def test_from_home_to_both_answers_and_maps_in_two_clicks(first_tab: Tab) -> None:
     tab = first_tab
     clicks = 0
 
@@ -23,17 +23,20 @@ def test_from_home_to_both_answers_and_why_in_three_clicks(first_tab: Tab) -> No
 
     tab.open("/")
     click("Try it with the sample")
-    tab.page.get_by_role("button", name="Teach it these 4 classes").wait_for()
-    click("Teach it these 4 classes")
+    tab.page.get_by_role("button", name="Train on these 4 classes").wait_for()
+    click("Train on these 4 classes")
     charts = tab.page.locator(".js-plotly-plot")
     charts.nth(1).get_by_text("sailboat").wait_for()  # the head's own answer beside ImageNet's
     tab.settle()
-    click("Why")
     tab.page.get_by_text("Grad-CAM of").nth(1).wait_for()
     tab.settle()
-    assert tab.page.locator("img[alt^='Where the network looked']").count() == 2
-    assert clicks == 3
-    assert "view=why" in tab.page.url
+    maps = tab.page.locator("img[alt^='What speaks for']")
+    assert maps.count() == 2
+    for place in range(2):  # the answer and its map are on the first screen
+        box = maps.nth(place).bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 1000
+    assert clicks == 2
     address = tab.page.url
 
     tab.page.set_viewport_size({"width": 390, "height": 844})
@@ -53,16 +56,17 @@ def test_a_batch_stops_a_row_opens_its_image_and_the_camera_brings_one(
     """398 images are more than one can answer before Stop is clicked."""
     import_dataset("insects", from_folder(shared / "datasets" / "hymenoptera"), real)
     tab.open("/Compare?dataset=insects&view=many")
-    tab.page.get_by_role("button", name="Answer 398 images").click()
+    tab.page.get_by_role("button", name="Predict 398 images").click()
     tab.page.get_by_text("of 398 images · about").wait_for()  # the first chunk has come back
     main = tab.page.get_by_test_id("stMainBlockContainer")
     main.get_by_role("button", name="Stop", exact=True).click()
-    stopped = tab.page.get_by_text("Stopped after")
-    stopped.wait_for()
+    other = tab.page.get_by_role("button", name="Predict the other")
+    other.wait_for()
     tab.settle()
-    assert 0 < int(stopped.inner_text().split()[2]) < 398
+    assert 0 < int(other.inner_text().split()[-4]) < 398  # of 398 images
 
     before = tab.page.url
+    tab.page.get_by_role("tab", name="Every image").click()
     table = tab.page.get_by_test_id("stDataFrame")
     table.scroll_into_view_if_needed()
     box = table.bounding_box()
@@ -71,6 +75,7 @@ def test_a_batch_stops_a_row_opens_its_image_and_the_camera_brings_one(
     tab.settle()
     assert tab.page.url != before
     assert "image=" in tab.page.url
+    assert "view=one" in tab.page.url
 
     tab.page.get_by_role("button", name="Add yours").click()
     tab.page.get_by_text("Use the camera").click()

@@ -47,6 +47,8 @@ def test_the_opened_run_stays_through_views_datasets_and_pages(
         page.get_by_role("radio", name="Many images").click()
         tab.settle()
         assert f"run={run}" in page.url
+        page.get_by_role("radio", name="One image").click()
+        tab.settle()
         page.get_by_role("button", name="Add yours").click()
         photo = next((shared / "photos").glob("*.JPEG"))
         page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(photo)

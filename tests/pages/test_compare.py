@@ -1,9 +1,11 @@
-"""Compare with a head of one's own: answers, reasons, many images, links."""
+"""Compare: answers and Grad-CAM maps of one image; many images by content and model; links."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -12,31 +14,39 @@ from streamlit.testing.v1 import AppTest
 
 from tests.images import write_patches
 from tests.pages.conftest import Opened, html_of, texts
-from tlcore.datasets.importing import import_dataset
+from tlcore.datasets.edits import exclude, relabel
 from tlcore.datasets.sources import from_folder
 from tlcore.datasets.splits import draw_stratified
+from tlcore.datasets.store import add_to_dataset, import_dataset, load_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.lifecycle import create_run
+from tlcore.training.history import Epoch
+from tlcore.training.lifecycle import create_run, prepare_resume
 from tlcore.training.provenance import list_samples
 from tlcore.training.store import load_run_info
 from tlcore.training.worker import execute_run
+from tlcore.ui import services
 
-SET = "Patches"
+DATASET = "Patches"
+SMALL = {"backbone": "MobileNet-0.25", "size": "128"}
+MANY = {"view": "many", **SMALL}
+
+
+def train(config: RunConfig, settings: Settings) -> str:
+    folder, lock = create_run(config, settings)
+    try:
+        assert execute_run(folder, settings).status == "finished"
+    finally:
+        os.close(lock)
+    return folder.name
 
 
 @pytest.fixture(scope="module")
 def trained(lasting: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A real run of two classes on a small network; its id."""
     images = write_patches(tmp_path_factory.mktemp("set") / "patches", classes=2)
-    import_dataset(SET, from_folder(images), lasting)
-    config = RunConfig(dataset=SET, backbone="MobileNet-0.25", size=32, epochs=2)
-    folder, lock = create_run(config, lasting)
-    try:
-        assert execute_run(folder, lasting).status == "finished"
-    finally:
-        os.close(lock)
-    return folder.name
+    import_dataset(DATASET, from_folder(images), lasting)
+    return train(RunConfig(DATASET, backbone="MobileNet-0.25", size=32, epochs=2), lasting)
 
 
 @pytest.fixture
@@ -54,93 +64,270 @@ def charts(at: AppTest) -> list[list[str]]:
     ]
 
 
-def test_both_answers_the_threshold_and_the_path(opened: Opened, run: str) -> None:
-    at = opened("Compare", dataset=SET, run=run, top="7")
+def open_part(at: AppTest, key: str) -> AppTest:
+    """Unfold a part of the page that computes once it is open."""
+    at.session_state[key] = True
+    at.run()
+    assert not at.exception
+    return at
+
+
+def test_the_network_recognises_the_sample(opened: Opened, lasting_workspace: Settings) -> None:
+    at = opened("Compare")
+    assert not at.exception
+    spec = json.loads(at.get("plotly_chart")[0].proto.spec)
+    lengths = next(trace["x"] for trace in spec["data"] if trace.get("name") == "probability")
+    assert charts(at)[0][0] == "balloon"
+    assert len(lengths) == 3
+    assert lengths == sorted(lengths, reverse=True)
+    assert len(at.dataframe[0].value) == 1000
+    assert "No head yet for" in texts(at)
+    assert "<b>balloon</b>" in html_of(at)
+    at.slider(key="select-top_classes").set_value(12).run()
+    at.selectbox(key="select-size").set_value("160").run()
+    assert len(charts(at)[0]) == 12
+    assert "160 px, crop" in texts(at).replace("\u00a0", " ")
+    assert "weights trained at 224 px" in texts(at).lower()
+
+
+def test_a_worker_that_is_killed_costs_nothing(opened: Opened, lasting_workspace: Settings) -> None:
+    at = opened("Compare", **SMALL)
+    os.kill(services.inference(lasting_workspace).process_id, signal.SIGKILL)
+    at.button(key="next").click().run()
+    assert not at.exception
+    assert not at.error
+
+
+def test_a_better_weight_file_is_used_as_soon_as_it_is_here(
+    opened: Opened, workspace: Settings, shared: Path
+) -> None:
+    """In one session, without a restart: the answer of the file of another size is not kept."""
+    name = "mobilenet_2_5_{}_tf.h5"
+    file = shared / "keras/models" / name.format(128)
+    workspace.weights.mkdir(parents=True)
+    shutil.copyfile(file, workspace.weights / name.format(128))
+    at = opened("Compare", backbone="MobileNet-0.25", size="160")
+    assert "weights trained at 128 px, used at 160 px" in texts(at).lower()
+    shutil.copyfile(file, workspace.weights / name.format(160))
+    at.run()
+    assert not at.exception
+    assert "weights trained at" not in texts(at).lower()
+
+
+def test_random_weights_are_labelled(opened: Opened, workspace: Settings) -> None:
+    at = opened("Compare", backbone="MobileNet-0.25")
+    assert not at.get("plotly_chart")
+    at.button(key="random-MobileNet-0.25").click().run()
+    assert not at.exception
+    assert len(charts(at)[0]) == 3
+    assert "Random weights" in texts(at)
+
+
+def test_both_answers_on_an_unseen_image_the_threshold_and_the_path(
+    opened: Opened, run: str, lasting: Settings
+) -> None:
+    at = opened("Compare", dataset=DATASET, run=run, top="7", **SMALL)
     assert not at.exception
     imagenet, head = charts(at)
     assert len(imagenet) == 7
     assert set(head) == {"blue", "green"}
-    assert "points ahead of the next" in texts(at)
-    assert "At this threshold it says" in texts(at)
-    assert "7 × 7 × 1280" in html_of(at)  # read from the network on the left
+    assert texts(at).count("ahead of the next") == 2
+    trained_on = {s.sha256 for s in list_samples(load_run_info(run, lasting), "train")}
+    assert "".join(at.query_params["image"]) not in trained_on  # the page opens on an unseen one
+    assert "· not seen in training" in texts(at)
+    assert texts(at).count("Grad-CAM of") == 2
     at.slider(key=f"threshold-{run}").set_value(99).run()
-    assert "At this threshold it says **blue**" in texts(at)
+    assert "the prediction is **blue**" in texts(at)
 
+    at.toggle(key="unseen-only").set_value(True).run()
+    assert f"of {16 - len(trained_on)}" in texts(at)
+    at.toggle(key="unseen-only").set_value(False).run()
 
-def test_switching_the_pooling_shows_what_it_costs(opened: Opened, run: str) -> None:
-    at = opened("Compare", dataset=SET, run=run)
-    assert "1,281 parameters" in html_of(at)  # 1280 weights and a bias of one sigmoid unit
+    open_part(at, "shapes")
+    assert "4 × 4 × 256" in html_of(at)  # read from the network on the left
+    assert "257 parameters" in html_of(at)  # 256 weights and a bias of one sigmoid unit
     at.button_group(key="select-pooling").set_value("flatten").run()
-    assert f"{7 * 7 * 1280 + 1:,} parameters" in html_of(at)
+    assert f"{4 * 4 * 256 + 1:,} parameters" in html_of(at)
     at.button_group(key="select-shapes_of").set_value("head").run()
     assert "1 × 1 × 256" in html_of(at)  # the run's own network at 32 pixels
 
 
-def test_a_link_restores_the_reason_of_a_class(opened: Opened, run: str) -> None:
-    address = {"set": SET, "run": run, "view": "why", "backbone": "MobileNet-0.5", "size": "160"}
+def test_all_models_of_an_image_are_one_request(
+    opened: Opened, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[tuple[str, int]] = []
+
+    class Counting(services.Inference):
+        def ask(self, task, *arguments):
+            if task in ("predict", "explain"):
+                requests.append((task, len(arguments[1])))
+            return super().ask(task, *arguments)
+
+    monkeypatch.setattr(services, "Inference", Counting)
+    at = opened("Compare", dataset=DATASET, run=run, second="MobileNet-0.5", **SMALL)
+    assert not at.exception
+    assert len(charts(at)) == 3
+    assert requests == [("predict", 3), ("explain", 3)]
+    at.run()
+    assert len(requests) == 2
+
+
+def test_a_link_restores_the_class_that_is_explained(opened: Opened, run: str) -> None:
+    address = {"dataset": DATASET, "run": run, "backbone": "MobileNet-0.5", "size": "160"}
     at = opened("Compare", **address, **{"class": "207", "head_class": "0"})
     assert not at.exception
     assert at.selectbox(key="select-backbone").value == "MobileNet-0.5"
     assert at.selectbox(key="select-class").value == "207"
     assert at.selectbox(key="select-head_class").value == "0"
-    assert "golden retriever" in texts(at)
-    assert texts(at).count("Grad-CAM of") == 2
+    assert "**golden retriever**" in texts(at)
     assert "5 × 5 places" in texts(at)
-    at.selectbox(key="why-net-0-layer").set_value("conv_pw_5_relu").run()
+    at.selectbox(key="gradcam-layer-MobileNet-0.5").set_value("conv_pw_5_relu").run()
     assert not at.exception
     assert "20 × 20 places" in texts(at)
 
 
-def test_two_backbones_at_once(opened: Opened, run: str) -> None:
-    at = opened("Compare", dataset=SET, run=run, second="MobileNet-0.25")
-    assert not at.exception
-    assert len(charts(at)) == 3
-
-
-def test_its_percentages_are_measured_on_a_fair_draw(
+def test_its_percentages_are_measured_on_a_stratified_draw(
     opened: Opened, lasting_workspace: Settings, tmp_path: Path
 ) -> None:
     """1,200 validation images of three classes in order: 500 of them, each class by its share."""
     write_patches(tmp_path / "many" / "train", each=4, side=16)
     write_patches(tmp_path / "many" / "val", each=400, side=8)
     config = RunConfig(str(tmp_path / "many"), backbone="MobileNet-0.25", size=32, epochs=2)
-    folder, lock = create_run(config, lasting_workspace)
-    assert execute_run(folder, lasting_workspace).status == "finished"
-    os.close(lock)
-    at = opened("Compare", run=folder.name)
-    at.session_state[f"trust-{folder.name}"] = True
-    at.run()
-    assert not at.exception
+    run = train(config, lasting_workspace)
+    at = open_part(opened("Compare", run=run, **SMALL), f"calibration-{run}")
     assert "On 500 of 1,200 validation images" in texts(at)
-    drawn = draw_stratified(
-        list_samples(load_run_info(folder.name, lasting_workspace), "val"), 500, 0
-    )
-    counts = Counter(sample.label for sample in drawn)
+    samples = list_samples(load_run_info(run, lasting_workspace), "val")
+    counts = Counter(sample.label for sample in draw_stratified(samples, 500, 0))
     assert set(counts) == {"blue", "green", "red"}
     assert all(count in (166, 167) for count in counts.values())
 
 
-def test_many_images_from_start_to_table(opened: Opened, run: str) -> None:
-    at = opened("Compare", dataset=SET, run=run, view="many")
-    at.button(key="many-start").click().run()
-    assert not at.exception
-    for _ in range(3):
-        at.run()
-    frame = at.dataframe[0].value
-    assert len(frame) == 16
-    assert {"imagenet", "head", "agree", "disagreement", "group"} <= set(frame.columns)
-    assert sorted(set(frame["split"])) == ["train", "val"]
-    assert [metric.label for metric in at.metric][:2] == [
-        ":blue[●] ImageNet alone, no head",
-        ":orange[●] Your own head",
-    ]
-    assert len(at.get("download_button")) == 2
-
-
-@pytest.mark.parametrize(
-    "query", ["view", "top", "class", "head_class", "second", "heads", "size", "fit"]
-)
+@pytest.mark.parametrize("query", ["view", "top", "class", "second", "heads", "size", "fit"])
 def test_a_link_to_what_is_not_offered_opens(
     query: str, opened: Opened, workspace: Settings
 ) -> None:
     assert not opened("Compare", **{query: "gone"}).exception
+
+
+# Many images
+
+
+@pytest.fixture
+def stopped_run(real_workspace: Settings, tmp_path: Path) -> str:
+    """A run that was stopped after its first epoch; its id."""
+    images = write_patches(tmp_path / "patches", classes=2)
+    import_dataset(DATASET, from_folder(images), real_workspace)
+    config = RunConfig(DATASET, backbone="MobileNet-0.25", size=64, epochs=4, learning_rate=0.03)
+    folder, lock = create_run(config, real_workspace)
+    stop = lambda event: (folder / "stop").touch() if isinstance(event, Epoch) else None  # noqa: E731
+    assert execute_run(folder, real_workspace, emit=stop).status == "stopped"
+    os.close(lock)
+    return folder.name
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Each request about many images: how many images, how many models."""
+    made: list[tuple[int, int]] = []
+
+    class Counting(services.Inference):
+        def ask(self, task, *arguments):
+            if task == "predict_batch":
+                made.append(tuple(map(len, arguments)))
+            return super().ask(task, *arguments)
+
+    monkeypatch.setattr(services, "Inference", Counting)
+    return made
+
+
+def predicted(at: AppTest) -> AppTest:
+    at.button(key="many-start").click().run()
+    assert not at.exception
+    return at
+
+
+def column(at: AppTest, name: str) -> dict[str, object]:
+    table = at.dataframe[0].value
+    return dict(zip(table["file"], table[name], strict=True))
+
+
+def accuracies(at: AppTest) -> list[str]:
+    """The names in the chart of accuracies."""
+    specs = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+    return [trace["y"][0] for trace in specs[0]["data"] if trace["type"] == "scatter"]
+
+
+def test_many_images_from_start_to_table(opened: Opened, run: str) -> None:
+    at = predicted(opened("Compare", dataset=DATASET, run=run, **MANY))
+    table = at.dataframe[0].value
+    assert len(table) == 16
+    assert {"imagenet", "head", "agree", "disagreement", "group"} <= set(table.columns)
+    assert sorted(set(table["split"])) == ["train", "val"]
+    assert accuracies(at) == ["ImageNet alone, no head", "Your head"]
+    assert len(at.get("download_button")) == 2
+
+
+def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
+    opened: Opened,
+    stopped_run: str,
+    real_workspace: Settings,
+    requests: list[tuple[int, int]],
+    tmp_path: Path,
+) -> None:
+    """One session: each change needs just what is new; no old label, no old model is shown."""
+    at = predicted(opened("Compare", dataset=DATASET, run=stopped_run, **MANY))
+    assert requests == [(16, 2)]
+    before = column(at, "head_probability")
+    first = min(load_dataset(DATASET, real_workspace).samples, key=lambda sample: sample.file)
+    assert column(at, "label")[first.file] == "blue"
+    relabel(DATASET, [first.key], "green", real_workspace)
+    at.run()
+    assert not at.exception
+    assert column(at, "label")[first.file] == "green"
+    assert requests == [(16, 2)]
+
+    exclude(DATASET, [first.key], real_workspace)
+    write_patches(tmp_path / "more", classes=1, each=1, side=40)
+    shutil.move(tmp_path / "more" / "blue" / "00.png", tmp_path / "more" / "blue" / "new.png")
+    add_to_dataset(DATASET, from_folder(tmp_path / "more"), real_workspace)
+    at.run()
+    assert not at.exception
+    assert first.file not in column(at, "label")
+    assert at.button(key="many-start").label == "Predict the other 1 of 16 images"
+    predicted(at)
+    assert "blue/new.png" in column(at, "label")
+    assert requests == [(16, 2), (1, 2)]
+
+    folder, lock = prepare_resume(stopped_run, real_workspace)
+    assert execute_run(folder, real_workspace).status == "finished"
+    os.close(lock)
+    at.run()
+    assert at.button(key="many-start").label == "Predict 16 images"  # not the old model's answers
+    predicted(at)
+    assert requests == [(16, 2), (1, 2), (16, 1)]  # ImageNet's network has not changed
+    after = column(at, "head_probability")
+    assert all(after[file] != before[file] for file in before.keys() & after.keys())
+
+
+def test_images_without_label_or_of_the_training_split_are_not_judged(
+    opened: Opened, run: str, lasting_workspace: Settings, photos: list[Path], tmp_path: Path
+) -> None:
+    """Loose images have no right answer; copies of training images judge nobody."""
+    (tmp_path / "loose").mkdir()
+    for photo in photos[:4]:
+        shutil.copy(photo, tmp_path / "loose")
+    import_dataset("Loose", from_folder(tmp_path / "loose"), lasting_workspace)
+    at = predicted(opened("Compare", dataset="Loose", run=run, **MANY))
+    for name in ("label", "head_correct", "agree", "disagreement"):
+        assert at.dataframe[0].value[name].isna().all(), name
+    assert "Both agree on" not in texts(at)
+    assert "have no label" in texts(at)
+
+    for sample in list_samples(load_run_info(run, lasting_workspace), "train"):
+        (tmp_path / "copy" / sample.label).mkdir(parents=True, exist_ok=True)
+        shutil.copy(sample.path, tmp_path / "copy" / sample.label)
+    import_dataset("Copy", from_folder(tmp_path / "copy"), lasting_workspace)
+    at = predicted(opened("Compare", dataset="Copy", run=run, **MANY))
+    assert accuracies(at) == ["ImageNet alone, no head"]
+    assert "it was trained on these images" in texts(at)
+    assert all(column(at, "head_learned_from_it").values())

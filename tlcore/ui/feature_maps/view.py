@@ -122,8 +122,8 @@ def _layer_choice(
         also=lambda: go_to(chosen(Choice.LAYER)),
     )
     place = names.index(name)
-    _step_button("Previous layer", "‹", "P", names, place - 1)
-    _step_button("Next layer", "›", "N", names, place + 1)
+    _step_button("Previous layer", "chevron_left", "P", names, place - 1)
+    _step_button("Next layer", "chevron_right", "N", names, place + 1)
     return spatial[name], names[place + 1] if place + 1 < len(names) else ""
 
 
@@ -141,12 +141,12 @@ def _layer_title(layer: Layer) -> str:
     return f"{layer.name} · {layer.type} · {height} × {width} × {channels}"
 
 
-def _step_button(name: str, words: str, shortcut: str, names: Sequence[str], to: int) -> None:
+def _step_button(name: str, icon: str, shortcut: str, names: Sequence[str], to: int) -> None:
     possible = 0 <= to < len(names)
     st.button(
-        words,
+        name,
         key=name.lower().replace(" ", "-"),
-        help=f"{name} (key {shortcut})",
+        icon=f":material/{icon}:",
         disabled=not possible,
         shortcut=shortcut,
         on_click=go_to,

@@ -1,0 +1,236 @@
+"""Feature maps: the layer and its channel, tabs, links, with a real run; what is not there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.cli.running import answer
+from tests.images import write_patches
+from tests.pages.conftest import Opened, html_of, maps_of, texts
+from tlcore.datasets.importing import import_dataset
+from tlcore.datasets.sources import from_folder
+from tlcore.models.catalog import BACKBONES
+from tlcore.settings import Settings
+
+BASE = ("--backbone", "MobileNet-0.25", "--size", "128")
+SMALL = {"backbone": "MobileNet-0.25", "size": "128"}
+TABS = {
+    "channel": "Find the images",
+    "statistics": "dead channels",
+    "filters": "block_2_project",
+    "before": "No run of your own yet",
+    "images": "one scale for both images",
+}
+
+
+@pytest.fixture(scope="module")
+def run(lasting: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A real tiny run whose last blocks were fine-tuned."""
+    data = write_patches(tmp_path_factory.mktemp("run") / "set", classes=2, each=4)
+    stages = ("--epochs", "1", "--fine-tune-epochs", "1", "--learning-rate", "0.01")
+    return str(answer(lasting, "train", data, *BASE, *stages)["run"])
+
+
+def text_of(at: AppTest) -> str:
+    labels = [button.label for button in at.button]
+    return "\n".join([texts(at), *labels, *(element.value for element in at.success)])
+
+
+def sound(at: AppTest) -> AppTest:
+    assert not at.exception
+    assert not at.error
+    return at
+
+
+def choose(at: AppTest, **choices: str) -> AppTest:
+    for choice, value in choices.items():
+        at.session_state[f"_chosen_{choice}"] = value
+    return sound(at.run())
+
+
+def set_state(at: AppTest, key: str, value: object) -> AppTest:
+    at.session_state[key] = value
+    return sound(at.run())
+
+
+def test_the_second_stage_comes_first_and_the_strongest_channel_is_large(
+    opened: Opened, lasting_workspace: Settings
+) -> None:
+    at = sound(opened("Feature maps"))
+    layer = at.selectbox(key="select-layer")
+    assert layer.value == BACKBONES["MobileNetV2"].layers[1]
+    assert len(layer.options) == 154
+    assert maps_of(at).count('title="Channel ') == 24
+    strongest = maps_of(at).split('title="Channel ')[1].split(":")[0]
+    assert f"**Channel {strongest}** of 24" in texts(at)
+    assert "Strongest at row" in texts(at)
+    assert 'class="box"' in html_of(at)
+    at.button(key="next-layer").click().run()
+    assert at.selectbox(key="select-layer").value == "block_3_expand"
+    assert maps_of(at).count('title="Channel ') == 32
+    assert "1–32 of 144 channels" in texts(at)
+    for tab, words in TABS.items():
+        choose(at, maps_view=tab, layer="block_2_add")
+        assert words in text_of(at), tab
+
+
+def test_images_with_the_highest_activation_are_found_and_stay(
+    opened: Opened, lasting_workspace: Settings, tmp_path: Path
+) -> None:
+    import_dataset("few", from_folder(write_patches(tmp_path / "few", each=8)), lasting_workspace)
+    at = sound(opened("Feature maps", dataset="few", layer="conv_pw_3_relu", **SMALL))
+    sound(at.button(key="top-images").click().run())
+    assert any(words in texts(at) for words in ("Highest values", "reach the highest value"))
+    assert all(button.key != "top-images" for button in sound(at.run()).button)
+
+
+def test_a_link_restores_the_display_and_nonsense_does_no_harm(
+    opened: Opened, lasting_workspace: Settings
+) -> None:
+    link = {"rows": "2", "columns": "4", "scale": "layer", "order": "max", "channel": "3"}
+    at = sound(opened("Feature maps", layer="block_5_add", **link))
+    assert maps_of(at).count('title="Channel ') == 8
+    assert "all tiles run from" in texts(at)
+    assert at.number_input(key="channel-number").value == 3
+    for choice, nonsense in (("rows", "99"), ("order", "beauty"), ("channel", "99999")):
+        choose(at, **{choice: nonsense})
+    at = sound(opened("Feature maps", layer="block5_conv3", **SMALL))  # another network's layer
+    assert at.session_state["_chosen_layer"] != "block5_conv3"
+    assert "channels, each" in texts(at)
+
+
+def test_before_and_after_a_run(opened: Opened, lasting_workspace: Settings, run: str) -> None:
+    link = {"order": "index", **SMALL}
+    at = sound(opened("Feature maps", run=run, layer="conv_pw_6_relu", more="before", **link))
+    assert "**Frozen.**" in text_of(at)
+    assert "the difference is exactly 0" in text_of(at)
+    assert "1–16 of 128 channels. Blue is less" in texts(at)
+    set_state(at, "pair-before-conv_pw_6_relu-128-0-32", 8)
+    assert "113–128 of 128 channels." in texts(at)
+    assert 'title="Channel 128: ' in html_of(at)
+
+    choose(at, layer="conv_pw_13")
+    assert "was fine-tuned. The largest difference is" in text_of(at)
+    assert "Frozen" not in text_of(at)
+    choose(at, layer="conv_preds")  # of ImageNet's top, which is here as well
+    assert "belongs to ImageNet's top" in texts(at)
+
+    choose(at, network="head", layer="conv_pw_13", maps_view="channel")
+    set_state(at, "all-layers", True)
+    rows = at.dataframe[0].value.set_index("layer")["trainable"]
+    assert rows["▸ conv_pw_13"]
+    assert rows["logits"]
+    assert not rows["conv_pw_13_bn"]
+    assert not rows["conv_pw_6"]
+
+
+def test_a_damaged_run_is_not_exchanged_for_another_before_and_after(
+    opened: Opened, lasting_workspace: Settings, run: str
+) -> None:
+    """Beside ImageNet's maps, an address that names a run whose model cannot be read."""
+    copy = lasting_workspace.runs / "20200101-000000-000000"
+    shutil.copytree(lasting_workspace.runs / run, copy)
+    (copy / "model.keras").write_bytes(b"")
+    try:
+        at = opened("Feature maps", run=copy.name, layer="conv_pw_6_relu", more="before", **SMALL)
+        assert not at.exception
+        assert "model.keras is damaged" in "".join(each.value for each in at.error)
+        assert copy.name in at.query_params["run"]
+        assert "Frozen" not in text_of(at)
+        at.button(key="another-run").click().run()
+        assert not at.error
+    finally:
+        shutil.rmtree(copy)
+
+
+def test_two_images_can_be_paged(opened: Opened, lasting_workspace: Settings) -> None:
+    link = {"order": "index", **SMALL}
+    at = sound(opened("Feature maps", layer="conv_pw_3", more="images", **link))
+    assert "1–16 of 32 channels. Each channel has one scale" in texts(at)
+    sha = at.session_state["_chosen_image"][:8]
+    set_state(at, f"pair-images-conv_pw_3-32-{sha}-0-32", 2)
+    assert "17–32 of 32 channels." in texts(at)
+
+
+def test_kernels_are_paged_and_stay(opened: Opened, lasting_workspace: Settings) -> None:
+    at = sound(opened("Feature maps", layer="conv_pw_6", more="filters", channel="5", **SMALL))
+    assert "Kernel 5 of 128 of conv_pw_6: its 1 × 1 weights for each of the 64" in texts(at)
+    [field] = [field for field in at.number_input if field.key.endswith("-conv_pw_6")]
+    network = field.key.removeprefix("kernel-").removesuffix("-conv_pw_6")
+    field.set_value(9)
+    sound(at.run())
+    assert "Kernel 9 of 128" in texts(at)
+    assert at.session_state["_chosen_channel"] == "9"
+    choose(at, layer="conv_dw_9")  # one slice for each of 128 channels
+    assert "1–64 of 128." in texts(at)
+    set_state(at, f"kernels-page-{network}-conv_dw_9", 2)
+    assert "65–128 of 128." in texts(at)
+    kernels = next(
+        html
+        for element in at.get("bidi_component")
+        if "maps-filters" in (html := json.loads(element.proto.json).get("html", ""))
+    )
+    assert kernels.count("data-pick") == 64
+    assert 'data-pick="128"' in kernels
+    choose(at, layer="conv_pw_2")  # other numbers, and the page begins anew
+    assert "Kernel 9 of 32" in texts(at)
+
+
+def test_the_list_is_searched(opened: Opened, lasting_workspace: Settings) -> None:
+    at = set_state(opened("Feature maps", layer="conv_pw_3", **SMALL), "all-layers", True)
+    whole = at.dataframe[0].value
+    assert list(whole["layer"][:2]) == ["input_layer", "conv1"]
+    assert "▸ conv_pw_3" in set(whole["layer"])
+    at.text_input(key="layer-search").set_value("depthwise")
+    found = sound(at.run()).dataframe[0].value
+    assert len(found) == 13
+    assert set(found["type"]) == {"DepthwiseConv2D"}
+    at.text_input(key="layer-search").set_value("CONV_13")  # a block's name, in any case
+    assert set(sound(at.run()).dataframe[0].value["block"]) == {"conv_13"}
+
+
+def test_a_row_of_the_list_goes_to_its_layer_if_that_has_maps() -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from tlcore.activations.values import LayerInfo
+        from tlcore.models.predictions import Layer
+        from tlcore.ui.feature_maps.depth import go_to_row
+        from tlcore.ui.state import Choice, chosen
+
+        shapes = {"maps": (4, 4, 8), "vector": (8,)}
+        rows = [
+            LayerInfo(Layer(name, "Dense", shape, 0, (), False), "", (0, 0))
+            for name, shape in shapes.items()
+        ]
+        go_to_row(rows, st.session_state["rows"])
+        st.write(f"at {chosen(Choice.LAYER)}.")
+
+    at = AppTest.from_function(script)
+    for rows, layer in (([], ""), ([0], "maps"), ([1], "maps")):
+        at.session_state["rows"] = rows
+        at.run()
+        assert at.markdown[0].value == f"at {layer}."
+
+
+def test_an_image_with_a_name_like_html(
+    opened: Opened, lasting_workspace: Settings, tmp_path: Path
+) -> None:
+    """Its name is read to those who cannot see it, never as HTML."""
+    from tests.datasets.planted import image
+
+    name = 'a" onmouseover="alert(1).jpg'
+    (tmp_path / "odd" / "a").mkdir(parents=True)
+    for number, file in enumerate((name, "b.jpg")):
+        (tmp_path / "odd" / "a" / file).write_bytes(image(number))
+    import_dataset("odd", from_folder(tmp_path / "odd"), lasting_workspace)
+    at = sound(opened("Feature maps", dataset="odd", layer="conv_pw_3", more="images", **SMALL))
+    shown = html_of(at)
+    assert "maps-first" in shown
+    assert "maps-second" in shown
+    assert '" onmouseover="' not in shown
