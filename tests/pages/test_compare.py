@@ -15,9 +15,10 @@ from streamlit.testing.v1 import AppTest
 from tests.images import write_patches
 from tests.pages.conftest import Opened, html_of, texts
 from tlcore.datasets.edits import exclude, relabel
+from tlcore.datasets.importing import add_to_dataset, import_dataset
 from tlcore.datasets.sources import from_folder
 from tlcore.datasets.splits import draw_stratified
-from tlcore.datasets.store import add_to_dataset, import_dataset, load_dataset
+from tlcore.datasets.store import load_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch
