@@ -15,8 +15,8 @@ from PIL import Image
 
 import tlcore
 from tests.images import write_patches
-from tlcore import api
 from tlcore.errors import BadConfig, UnknownName
+from tlcore.inference import api
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import start_run
@@ -28,7 +28,8 @@ TINY = {"backbone": "MobileNet-0.25", "size": 64, "random_weights": True}
 
 
 def test_importing_the_package_loads_nothing_else() -> None:
-    code = "import sys, tlcore; print(sorted(set(sys.modules) & {'numpy', 'keras', 'tlcore.api'}))"
+    loaded = "{'numpy', 'keras', 'tlcore.inference.api'}"
+    code = f"import sys, tlcore; print(sorted(set(sys.modules) & {loaded}))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
     )

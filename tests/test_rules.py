@@ -28,7 +28,6 @@ ORDER = (
     "evaluation",
     "exports",
     "inference",
-    "api",
     "cli",
     "ui",
 )

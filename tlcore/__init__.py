@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tlcore.api import (
+    from tlcore.inference.api import (
         RunConfig,
         Settings,
         evaluate,
@@ -43,7 +43,7 @@ def __getattr__(name: str) -> Any:
     """Load a public name when it is first used: ``import tlcore`` alone imports nothing else."""
     if name not in __all__:
         raise AttributeError(f"module 'tlcore' has no attribute {name!r}")
-    return getattr(import_module("tlcore.api"), name)
+    return getattr(import_module("tlcore.inference.api"), name)
 
 
 def __dir__() -> list[str]:
