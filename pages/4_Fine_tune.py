@@ -1,16 +1,16 @@
-"""Teach it your classes: a form that starts a run, or the run one watches."""
+"""How do you teach it your own classes? The form, or one run; below it the list of all runs."""
 
 from tlcore.ui.fine_tune.form import run_form
 from tlcore.ui.fine_tune.run import run_view
-from tlcore.ui.fine_tune.run_list import other_runs
+from tlcore.ui.fine_tune.run_list import run_list
 from tlcore.ui.shell import FINE_TUNE, boundary, page
 from tlcore.ui.state import Choice, chosen
 
 with page(FINE_TUNE) as settings:
-    watched = chosen(Choice.RUN)
+    run = chosen(Choice.RUN)
     with boundary():
-        if watched:
-            run_view(watched, settings)
+        if run:
+            run_view(run, settings)
         else:
             run_form(settings)
-    other_runs(watched, settings)
+    run_list(settings)

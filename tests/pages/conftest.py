@@ -200,6 +200,14 @@ def select_in_grid(at: AppTest, key: str, *places: int) -> AppTest:
     return at._run(states)
 
 
+def tick_runs(at: AppTest, *rows: int, cell: int | None = None) -> AppTest:
+    """Tick rows of the list of runs, or click a cell of one, and run the page."""
+    cells = [] if cell is None else [(cell, "Run")]
+    selection = {"rows": list(rows), "columns": [], "cells": cells}
+    at.session_state["runs-0"] = {"selection": selection}
+    return at.run()
+
+
 def _grid(at: AppTest, key: str) -> Any:
     return next(
         element.proto

@@ -26,7 +26,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.old_workspace import DATASET, FINISHED, STOPPED, unpack
-from tests.pages.conftest import Opened, html_of, texts, use
+from tests.pages.conftest import Opened, html_of, texts, tick_runs, use
 from tlcore.__main__ import COMMANDS
 from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
@@ -41,7 +41,16 @@ RUN_FILES = (*JSON_OF_RUN, "events.jsonl", "checkpoint.npz", "model.keras", "pre
 BESIDE = ("parent_run.json", "process.json", "checkpoint.npz", "predictions-val.npz", "worker.log")
 SEVERAL = "several"
 SET_FILES = ("set.json", "edits.json", "facts.jsonl", "image")
-REVIEW = ("curves", "numbers", "mistakes", "suspects", "map", "against", "hand-over")
+REVIEW = (
+    "summary",
+    "mistakes",
+    "label-issues",
+    "curves",
+    "embedding",
+    "compare",
+    "improve",
+    "export",
+)
 PAGES: dict[str, dict[str, str]] = {
     "Home": {},
     **{f"Upload {view}": {"view": view} for view in ("overview", "doctor", "label", "divide")},
@@ -346,7 +355,9 @@ def test_a_damaged_run_and_a_damaged_dataset_can_be_deleted(
     (settings.runs / FINISHED / "config.json").write_bytes(b"{")
     (settings.datasets / DATASET / "set.json").write_bytes(b"{")
     at = opened("Fine-tune")
-    at.button(key=f"delete-{FINISHED}").click().run()
+    rows = at.dataframe[0].value["Run"].tolist()
+    tick_runs(at, next(place for place, row in enumerate(rows) if FINISHED in row))
+    at.button(key="runs-delete").click().run()
     assert not (settings.runs / FINISHED).exists()
     at = opened("Upload", dataset=DATASET)
     at.button(key="delete").click().run()

@@ -34,7 +34,7 @@ def test_a_zip_as_downloaded_is_two_classes_with_their_splits(
     assert "1 without label" in shown
     assert f"data {load_state(newest.name, workspace).dataset.hash[:8]}" in shown
     form = opened("Fine-tune", dataset=newest.name)
-    assert "2 classes, 12 images to learn from and 4 to judge by." in texts(form)
+    assert "2 classes, 12 training and 4 validation images" in texts(form)
 
 
 def test_classes_that_are_splits_are_refused_before_anything_is_learned(
@@ -46,7 +46,7 @@ def test_classes_that_are_splits_are_refused_before_anything_is_learned(
     assert not bring(opened("Upload"), source).exception
     form = opened("Fine-tune", dataset=list_datasets(workspace)[0].name)
     assert "classes with the name of a split: train." in texts(form).replace("\\", "")
-    assert not any(button.label == "Start learning" for button in form.button)
+    assert not any(button.label == "Start" for button in form.button)
 
 
 def test_the_learning_curve_says_whether_more_images_would_help(
@@ -56,7 +56,7 @@ def test_the_learning_curve_says_whether_more_images_would_help(
     import_dataset("patches", from_folder(folder), empty_workspace)
     config = RunConfig("patches", epochs=20, learning_rate=0.1, **SMALL)
     _, run = trained(empty_workspace, config)
-    at = opened("Fine-tune", run=run.name)
-    next(button for button in at.button if button.label == "Enough images?").click().run()
+    at = opened("Fine-tune", run=run.name, view="improve")
+    at.segmented_control(key=f"study-{run.name}").set_value("learning-curve").run()
     assert not at.exception
     assert "No clear change from 8 to 16 images of each class" in texts(at)

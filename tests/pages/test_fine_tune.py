@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.conftest import Opened, texts
+from tests.pages.conftest import Opened, html_of, texts
 from tests.pages.test_upload import jpeg
 from tests.runs_on_disk import write_network, write_split
 from tlcore.datasets.importing import import_dataset
@@ -50,15 +50,23 @@ def epochs(folder: Path, count: int) -> None:
     write_split(folder)
 
 
+def form(opened: Opened) -> AppTest:
+    """The form, with random weights accepted."""
+    return opened("Fine-tune").button(key="random-MobileNetV2").click().run()
+
+
 def start(at: AppTest) -> AppTest:
-    at.button(key="random-MobileNetV2").click().run()
-    button = next(b for b in at.button if b.label == "Start learning")
-    return button.click().run()
+    return at.button(key="start").click().run()
+
+
+def field(at: AppTest, label: str) -> Any:
+    """The number field or menu of that label."""
+    return next(widget for widget in (*at.number_input, *at.selectbox) if widget.label == label)
 
 
 def test_the_form_says_what_it_learns_from(opened: Opened, workspace: Settings) -> None:
     at = opened("Fine-tune")
-    assert "4 classes, 160 images to learn from and 48 to judge by" in texts(at)
+    assert "4 classes, 160 training and 48 validation images" in texts(at)
 
 
 def test_a_set_of_one_class_is_refused_with_a_way_on(opened: Opened, workspace: Settings) -> None:
@@ -72,44 +80,43 @@ def test_a_set_of_one_class_is_refused_with_a_way_on(opened: Opened, workspace: 
 def test_start_asks_for_what_the_form_says(
     opened: Opened, workspace: Settings, started: list[RunConfig]
 ) -> None:
-    at = opened("Fine-tune")
-    at.button(key="random-MobileNetV2").click().run()
-    for number in at.number_input:
-        if number.label == "Epochs":
-            number.set_value(4)
-        if number.label == "Fine-tuning epochs":
-            number.set_value(2)
-    next(box for box in at.selectbox if box.label == "Pooling").set_value("max")
-    next(b for b in at.button if b.label == "Start learning").click().run()
-    assert not at.exception
+    at = form(opened)
+    at.toggle[0].set_value(True).run()
+    field(at, "Epochs").set_value(4)
+    field(at, "Fine-tuning epochs").set_value(2)
+    field(at, "Pooling").set_value("max")
+    assert not start(at).exception
     assert started == [
-        RunConfig(
-            dataset=SAMPLE_NAME,
-            epochs=4,
-            fine_tune_epochs=2,
-            pooling="max",
-            random_weights=True,
-        )
+        RunConfig(SAMPLE_NAME, epochs=4, fine_tune_epochs=2, pooling="max", random_weights=True)
     ]
     assert list_runs(workspace)[0].id in at.query_params["run"]
 
 
-def test_a_rate_that_makes_the_network_forget_is_refused(
+def test_the_switch_for_fine_tuning_says_its_learning_rate(
     opened: Opened, workspace: Settings, started: list[RunConfig]
 ) -> None:
-    at = opened("Fine-tune")
-    at.button(key="random-MobileNetV2").click().run()
-    fields = {field.label: field for field in at.number_input}
-    assert fields["Its learning rate"].disabled  # as long as nothing but the head learns
-    fields["Fine-tuning epochs"].set_value(2).run()
-    next(n for n in at.number_input if n.label == "Its learning rate").set_value(0.05)
-    next(b for b in at.button if b.label == "Start learning").click().run()
-    assert "Fine-tuning learning rate" in at.error[0].value
+    at = form(opened)
+    assert at.toggle[0].label == "Fine-tune the top blocks too, at a learning rate of 5e-05"
+    field(at, "Learning rate").set_value(0.0002).run()
+    assert at.toggle[0].label.endswith("1e-05")
+    at.toggle[0].set_value(True).run()
+    field(at, "Fine-tuning learning rate").set_value(0.05)
+    start(at)
+    assert "Fine-tuning learning rate" in at.error[0].value  # the features would be lost
     assert started == []
 
 
+def test_the_newest_dataset_that_can_be_trained_is_chosen(
+    opened: Opened, workspace: Settings
+) -> None:
+    import_dataset("lonely", from_uploads([jpeg(1)[:2]]), workspace)
+    at = opened("Fine-tune")
+    assert at.selectbox(key="select-dataset").value == SAMPLE_NAME
+    assert not at.error
+
+
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("label", "value", "words"),
     [
         ("Epochs", 99_999, "Expected Epochs from 0 to 1000"),
         ("Batch size", 5000, "Expected Batch size from 1 to 1024"),
@@ -122,36 +129,30 @@ def test_a_rate_that_makes_the_network_forget_is_refused(
     ],
 )
 def test_what_is_out_of_range_is_refused_and_starts_nothing(
-    opened: Opened,
-    workspace: Settings,
-    started: list[RunConfig],
-    field: str,
-    value: float,
-    said: str,
-) -> None:
-    at = opened("Fine-tune")
-    at.button(key="random-MobileNetV2").click().run()
-    next(n for n in at.number_input if n.label == field).set_value(value)
-    next(b for b in at.button if b.label == "Start learning").click().run()
-    assert not at.exception
-    assert said in at.error[0].value
+    opened: Opened, workspace: Settings, started: list[RunConfig], label: str, value: float,
+    words: str,
+) -> None:  # fmt: skip
+    at = form(opened)
+    field(at, label).set_value(value)
+    assert not start(at).exception
+    assert words in at.error[0].value
     assert started == []
 
 
-def test_one_token_one_run(workspace: Settings, started: list[RunConfig]) -> None:
-    """The second click of a double click comes with the token of the first."""
-    kept = services.Processes()
-    first = kept.start_run("token", CONFIG, workspace)
-    assert kept.start_run("token", CONFIG, workspace) == first
-    assert kept.start_run("another", CONFIG, workspace) != first
+def test_a_double_click_starts_one_run(workspace: Settings, started: list[RunConfig]) -> None:
+    first = services.start_run_once(CONFIG, workspace)
+    assert services.start_run_once(CONFIG, workspace) == first
+    assert services.start_run_once(replace(CONFIG, seed=1), workspace) != first
     assert len(started) == 2
+    delete_run(first, workspace)
+    assert services.start_run_once(CONFIG, workspace) != first
 
 
 def test_a_run_at_work_shows_its_curves_and_can_be_stopped(opened: Opened, working: Path) -> None:
     epochs(working, 2)
     at = opened("Fine-tune", run=working.name)
     assert not at.exception
-    assert "learning" in texts(at)
+    assert "epoch 3 of 5 · 75% validation accuracy" in progress(at)
     spec = json.loads(at.get("plotly_chart")[0].proto.spec)
     assert spec["data"][0]["x"] == [1, 2]
     assert spec["layout"]["xaxis"]["range"] == [0.5, 5.5]  # all that is planned, from the start
@@ -172,9 +173,8 @@ def test_a_waiting_run_says_so(opened: Opened, working: Path) -> None:
     assert "Starting …" in progress(opened("Fine-tune", run=working.name))
     os.utime(working / "config.json", (1, 1))
     at = opened("Fine-tune", run=working.name)
-    assert "Waiting for its turn" in progress(at)
+    assert "Queued: other runs are training" in progress(at)
     assert not at.exception
-    assert "queued" in texts(at)
 
 
 def test_a_finished_run_gives_its_accuracy_with_doubt(opened: Opened, workspace: Settings) -> None:
@@ -184,20 +184,26 @@ def test_a_finished_run_gives_its_accuracy_with_doubt(opened: Opened, workspace:
     write_final_status(folder, FinalStatus("finished", 12.0, 0.75))
     os.close(lock)
     at = opened("Fine-tune", run=folder.name)
-    assert at.metric[0].value == "75% (61–85, 48 images)"
-    links = [link.proto.label for link in at.get("page_link")]
-    assert "See this head in Compare" in links
+    assert ">75%</b>" in html_of(at)
+    assert "48 validation images<br>95% interval: 61–85%" in html_of(at)
+    assert "their files are gone" in at.error[0].value  # of this made-up run
 
 
 @pytest.mark.parametrize(
     ("lost", "gained", "patience", "warning", "caption"),
     [
-        (4, 1, 0, "", "No clear change from training the top blocks"),
-        (5, 0, 0, "", "No clear change from training the top blocks"),  # p = 0.0625
-        (14, 2, 0, "made it worse: of the same 153 validation images the head alone had 148", ""),
-        (14, 2, 3, "lower learning rate of the top blocks", ""),
-        (0, 6, 0, "", "Training the top blocks made it better"),
-        (0, 0, 0, "", "No clear change from training the top blocks"),
+        (4, 1, 0, "", "No clear change from fine-tuning"),
+        (5, 0, 0, "", "No clear change from fine-tuning"),  # p = 0.0625
+        (
+            14,
+            2,
+            0,
+            "made it worse: of the same 153 validation images the head alone",
+            "",
+        ),
+        (14, 2, 3, "lower fine-tuning learning", ""),
+        (0, 6, 0, "", "Fine-tuning made it better"),
+        (0, 0, 0, "", "No clear change from fine-tuning"),
     ],
 )
 def test_what_the_top_blocks_did_is_judged_by_the_same_images(
@@ -207,14 +213,14 @@ def test_what_the_top_blocks_did_is_judged_by_the_same_images(
     """The head alone is right on 147 of 153 where 6 can be gained, else on 148."""
     before = 148 if gained < 6 else 147
     run = two_stages(workspace, before, lost, gained, patience)
-    at = opened("Fine-tune", run=run)
+    at = opened("Fine-tune", run=run, view="curves")
     assert not at.exception
     warnings = " ".join(element.value for element in at.warning)
     captions = " ".join(element.value for element in at.caption)
     assert (warning in warnings) if warning else ("worse" not in warnings)
     assert caption in captions
     assert "Early stopping" not in warnings  # the best epoch is kept without it
-    assert f"with them it is {before - lost + gained}" in warnings + captions
+    assert f"with fine-tuning it is {before - lost + gained}" in warnings + captions
 
 
 def test_a_head_that_is_kept_alone_is_not_said_to_have_top_blocks(
@@ -225,11 +231,11 @@ def test_a_head_that_is_kept_alone_is_not_said_to_have_top_blocks(
     write_final_status(
         load_run_info(run, workspace).folder, FinalStatus("finished", 12.0, 0.97, best_epoch=1)
     )
-    at = opened("Fine-tune", run=run)
+    at = opened("Fine-tune", run=run, view="curves")
     assert not at.exception
     captions = " ".join(element.value for element in at.caption)
     assert "the head alone, as it was after epoch 1, is kept" in captions
-    assert "with them it is" not in captions
+    assert "with fine-tuning it is" not in captions
 
 
 def keep_predictions(folder: Path, stage: str, right: np.ndarray) -> None:
@@ -278,12 +284,11 @@ def test_the_board_judges_each_backbone_by_the_same_images(
     write_json(folder / "provenance.json", {"images": {"train": 600, "val": 153}})
     write_final_status(folder, FinalStatus("finished", 12.0, float(right.mean())))
     os.close(lock)
-    at = opened("Fine-tune", run=this)
-    next(button for button in at.button if button.label == "Which backbone?").click().run()
+    at = opened("Fine-tune", run=this, view="improve")
+    at.segmented_control(key=f"study-{this}").set_value("backbones").run()
     assert not at.exception
-    rows = at.table[0].value["Beside this run"]
-    assert rows["MobileNet-0.25"] == "worse (−5.2 points)"
-    assert rows.filter(like="this run").tolist() == [""]
+    table = next(frame.value for frame in at.dataframe if "Compared with this run" in frame.value)
+    assert table["Compared with this run"].tolist() == ["", "worse (−5.2 points)"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK", b"garbage" * 99])
@@ -294,9 +299,11 @@ def test_without_the_predictions_of_both_stages_nothing_is_claimed(
     run = two_stages(workspace, 148, 40, 0, 0)
     file = load_run_info(run, workspace).folder / "stage_predictions-head.npz"
     file.unlink() if content is None else file.write_bytes(content)
-    at = opened("Fine-tune", run=run)
+    at = opened("Fine-tune", run=run, view="curves")
     assert not at.exception
-    assert not any("head alone had" in element.value for element in [*at.warning, *at.caption])
+    assert not any(
+        "head alone classified" in element.value for element in [*at.warning, *at.caption]
+    )
 
 
 def test_a_run_says_after_which_epoch_its_validation_loss_has_turned(
@@ -367,14 +374,13 @@ def test_a_stopped_run_can_go_on_be_named_and_be_deleted(
     at = opened("Fine-tune", run=folder.name)
     next(button for button in at.button if button.label == "Resume").click().run()
     assert resumed == [folder.name]
-    next(field for field in at.text_input if field.label == "Name").set_value("first try")
-    next(button for button in at.button if button.label == "Keep").click().run()
+    next(each for each in at.text_input if each.label == "Name").set_value("first try")
+    next(button for button in at.button if button.label == "Save").click().run()
     assert load_run_info(folder.name, workspace).notes.name == "first try"
     next(button for button in at.button if button.label == "Run again").click().run()
     at.button(key="random-MobileNetV2").click().run()
     assert not at.exception
-    fields = {field.label: field.value for field in at.number_input}
-    assert (fields["Epochs"], fields["Fine-tuning epochs"]) == (3, 2)
+    assert (field(at, "Epochs").value, field(at, "Fine-tuning epochs").value) == (3, 2)
     at = opened("Fine-tune", run=folder.name)
     next(button for button in at.button if button.label == "Delete this run").click().run()
     assert list_runs(workspace) == []
@@ -383,35 +389,11 @@ def test_a_stopped_run_can_go_on_be_named_and_be_deleted(
 def test_a_run_is_named_while_it_works(opened: Opened, working: Path, workspace: Settings) -> None:
     epochs(working, 1)
     at = opened("Fine-tune", run=working.name)
-    next(field for field in at.text_input if field.label == "Name").set_value("night run")
-    next(button for button in at.button if button.label == "Keep").click().run()
+    next(each for each in at.text_input if each.label == "Name").set_value("night run")
+    next(button for button in at.button if button.label == "Save").click().run()
     assert not at.exception
     assert load_run_info(working.name, workspace).notes.name == "night run"
     assert "night run" in texts(at)
-
-
-def test_a_run_that_was_deleted_is_started_anew(
-    workspace: Settings, started: list[RunConfig]
-) -> None:
-    kept = services.Processes()
-    first = kept.start_run("token", CONFIG, workspace)
-    delete_run(first, workspace)
-    assert kept.start_run("token", CONFIG, workspace) != first
-
-
-def test_runs_are_laid_over_each_other(opened: Opened, workspace: Settings) -> None:
-    for seed in range(2):
-        folder, lock = create_run(RunConfig(SAMPLE_NAME, seed=seed), workspace)
-        epochs(folder, 3)
-        write_final_status(folder, FinalStatus("finished", 12.0, 0.75))
-        os.close(lock)
-    at = opened("Fine-tune")
-    box = at.multiselect(key="compare-runs")
-    box.set_value(box.options and [info.id for info in list_runs(workspace)]).run()
-    assert not at.exception
-    lines = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
-    assert [line["yaxis"] for line in lines] == ["y", "y", "y2", "y2"]  # accuracy above loss
-    assert "seed" in at.dataframe[0].value.index
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
@@ -429,13 +411,6 @@ def test_a_run_that_diverged_is_drawn_without_what_it_lost(
     drawn = {line["name"]: line["y"] for line in lines_of(at)}
     assert drawn["training loss"] == [0.7, None]
     assert drawn["validation accuracy"] == [0.75, 0.5]
-    write_final_status(working, FinalStatus("finished", 2.0, 0.5, val_loss=loss, epochs=2))
-    os.close(create_run(CONFIG, workspace)[1])
-    at = opened("Fine-tune")
-    at.multiselect(key="compare-runs").set_value([working.name]).run()
-    assert not at.exception
-    assert "diverged" in texts(at)
-    assert len(lines_of(at)) == 2
 
 
 def progress(at: AppTest) -> str:

@@ -24,8 +24,7 @@ from tlcore.training.learning_rate import LearningRateScan
 from tlcore.training.lifecycle import create_run
 from tlcore.training.status import FinalStatus, write_final_status
 from tlcore.training.store import list_runs
-from tlcore.ui.fine_tune.options import RATE
-from tlcore.ui.fine_tune.studies import Planned, probes
+from tlcore.ui.fine_tune.estimate import TASK, Plan, start_estimate
 
 # Every field another than what the form begins with.
 UNUSUAL = RunConfig(
@@ -55,22 +54,10 @@ def ended(config: RunConfig, settings: Settings, state: str = "finished") -> str
     return folder.name
 
 
-def answer(settings: Settings, work: Callable[[], Cost], **options: Any) -> None:
-    """Let the cost of a run on the sample be known."""
-    config = RunConfig(SAMPLE_NAME, random_weights=True, **options)
-    train, val = split_samples(
-        load_dataset(SAMPLE_NAME, settings), config.validation_split, config.seed
-    )
-    probes().ask(Planned(config, train, val, "").key, work).exception()
-
-
-COST = "tlcore.training.cost:estimate_cost"
-
-
 def replace_task(
     monkeypatch: pytest.MonkeyPatch, name: str, function: Callable[..., object]
 ) -> None:
-    """Let a function of the test stand in for one task of the inference process."""
+    """Answer one of the inference worker's tasks in its place."""
     real = Inference.ask
 
     def ask(self: Inference, task: str, *arguments: object) -> object:
@@ -79,26 +66,32 @@ def replace_task(
     monkeypatch.setattr(Inference, "ask", ask)
 
 
+def finish_estimate(settings: Settings) -> None:
+    """Wait for the estimate of the form as it is at first."""
+    config = RunConfig(SAMPLE_NAME, random_weights=True)
+    train, val = split_samples(
+        load_dataset(SAMPLE_NAME, settings), config.validation_split, config.seed
+    )
+    start_estimate(Plan(config, train, val), settings).exception()
+
+
 def cost(**values: float) -> Cost:
     whole: dict[str, Any] = {field.name: values.get(field.name, 0) for field in fields(Cost)}
     return Cost(**whole)
 
 
-def test_the_cost_is_said_without_being_asked(opened: Opened, workspace: Settings) -> None:
+def test_the_estimate_comes_by_itself(
+    opened: Opened, workspace: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at = form(opened)
-    assert "Working out what it will cost" in texts(at)
-    found = cost(
-        feature_seconds=20.8, missing=208, disk=40 * 2**20, memory=2**30, total_seconds=24.8
-    )
-    answer(workspace, lambda: found)
-    said = texts(at.run())
+    assert "Estimating the time" in texts(at)
+    result = cost(missing=208, disk=40 * 2**20, memory=2**30, total_seconds=24.8)
+    replace_task(monkeypatch, TASK, lambda *_: result)
+    finish_estimate(workspace)
+    words = texts(at.run())
     assert not at.exception
-    assert "About **25 s** in all, 40 MB of disk, 1.0 GB of memory" in said
-    assert "208 images to go through the network once" in said
-    # of 160 images to learn from and 48 to judge by, 0.1 s each
-    assert "none: 208 images once, about 21 s" in said
-    assert "4 stored views: 5 times as many to learn from, 848 images once, about 1 min" in said
-    assert "160 images in each epoch, about 16 s, in 10 epochs about 2 min 40 s" in said
+    assert "**About 25 s**, 40 MB of disk, 1.0 GB of memory" in words
+    assert "computes features of 208 images" in words
 
 
 def test_what_cannot_fit_is_said_and_not_started(
@@ -108,46 +101,49 @@ def test_what_cannot_fit_is_said_and_not_started(
         raise BadConfig("Expected room for it. Received none. Choose a smaller size.")
 
     at = form(opened)
-    answer(workspace, lambda: refuse())
+    replace_task(monkeypatch, TASK, refuse)
+    finish_estimate(workspace)
     assert "Expected room" in at.run().error[0].value
-    replace_task(monkeypatch, COST, refuse)  # nobody had asked for this one yet
     next(box for box in at.selectbox if box.label == "Pooling").set_value("flatten").run()
-    assert not at.error
-    press(at, "Start learning")
+    assert not at.error  # nobody has asked for this one yet
+    press(at, "Start")
     assert "Choose a smaller size" in at.error[0].value
     assert started == []
 
 
-def test_a_small_run_starts_without_waiting_for_its_cost(
+def test_a_small_run_starts_without_waiting_for_its_estimate(
     opened: Opened, workspace: Settings, started: list[RunConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace_task(monkeypatch, COST, lambda *_: pytest.fail("asked"))
-    press(form(opened), "Start learning")
+    replace_task(monkeypatch, TASK, lambda *_: pytest.fail("asked"))
+    press(form(opened), "Start")
     assert len(started) == 1
 
 
-@pytest.mark.parametrize("way", ["stored views", "free"])
-def test_augmented_images_can_be_looked_at_before_the_start(
-    opened: Opened, workspace: Settings, way: str
+@pytest.mark.parametrize("on_the_fly", [False, True])
+def test_augmented_copies_are_shown_before_the_start(
+    opened: Opened, workspace: Settings, on_the_fly: bool
 ) -> None:
     at = form(opened)
     assert not at.get("image")
-    at.radio[0].set_value(way).run()
+    if on_the_fly:
+        next(box for box in at.checkbox if box.label == "On-the-fly augmentation").check().run()
+    else:
+        next(n for n in at.number_input if n.label == "Augmented copies").set_value(4).run()
     assert not at.exception
     assert len(at.get("image")) == 1
-    words = "as the first 4 epochs will see it" if way == "free" else "then 4 of its stored views"
+    words = "as it is in the first 4 epochs" if on_the_fly else "then 4 of its augmented copies"
     assert words in texts(at)
 
 
 def test_run_again_repeats_all_of_it(
     opened: Opened, workspace: Settings, started: list[RunConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace_task(monkeypatch, COST, lambda *_: cost())  # it fits
+    replace_task(monkeypatch, TASK, lambda *_: cost())  # it fits
     run = ended(UNUSUAL, workspace)
     at = opened("Fine-tune", run=run)
     press(at, "Run again")
     at.button(key="random-MobileNet-0.25").click().run()
-    press(at, "Start learning")
+    press(at, "Start")
     assert not at.exception
     assert started == [UNUSUAL]
     at = opened("Fine-tune", run=run)
@@ -162,8 +158,8 @@ def test_a_rate_left_to_the_form_stays_so(
     at = opened("Fine-tune", run=run)
     press(at, "Run again")
     at.button(key="random-MobileNetV2").click().run()
-    at.number_input(key=RATE).set_value(0.001).run()
-    press(at, "Start learning")
+    next(n for n in at.number_input if n.label == "Learning rate").set_value(0.001).run()
+    press(at, "Start")
     assert not at.exception
     assert [config.fine_tune_learning_rate for config in started] == [pytest.approx(5e-5)]
 
@@ -173,7 +169,7 @@ def test_run_again_says_what_it_cannot_repeat(opened: Opened, workspace: Setting
     at = opened("Fine-tune", run=run)
     press(at, "Run again")
     assert not at.exception
-    assert "learned from “/somewhere/insects”" in texts(at)
+    assert "trained on “/somewhere/insects”" in texts(at)
 
 
 def test_a_rate_is_found_for_the_recipe_of_the_form_and_goes_into_it(
@@ -195,7 +191,7 @@ def test_a_rate_is_found_for_the_recipe_of_the_form_and_goes_into_it(
     config, images = asked[0]
     assert (config.optimizer, config.size, config.batch_size) == ("adam", 224, 16)
     assert (config.class_weights, config.random_weights, images) == ("balanced", True, 160)
-    assert "MobileNetV2 at 224 × 224, Adam, 16 images a batch, class weights" in texts(at)
+    assert "MobileNetV2 at 224 × 224, Adam, batches of 16, class weights" in texts(at)
     assert "160 features computed for it" in texts(at)
     next(box for box in at.selectbox if box.label == "Optimizer").set_value("sgd").run()
     assert not any(button.label == "Use 0.01" for button in at.button)  # that was Adam's
@@ -203,5 +199,5 @@ def test_a_rate_is_found_for_the_recipe_of_the_form_and_goes_into_it(
     assert [config.optimizer for config, _ in asked] == ["adam", "sgd"]
     press(at, "Use 0.01")
     assert not at.exception
-    assert at.number_input(key=RATE).value == 0.01
+    assert next(n for n in at.number_input if n.label == "Learning rate").value == 0.01
     assert len(list_runs(workspace)) == 1

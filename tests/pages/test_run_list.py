@@ -1,15 +1,15 @@
-"""The list of runs: what a row says, searching, sorting, and what can be done from it."""
+"""The list of runs: what a row says, filtering, and what can be done with ticked rows."""
 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.conftest import Opened, texts
+from tests.pages.conftest import Opened, texts, tick_runs
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.errors import RunError
 from tlcore.settings import Settings
@@ -19,19 +19,17 @@ from tlcore.training.lifecycle import create_run
 from tlcore.training.run import write_notes
 from tlcore.training.status import FinalStatus, write_final_status
 from tlcore.training.store import list_runs
-from tlcore.ui.fine_tune import run_list as listing
-
-LONG = "a long story " * 20
+from tlcore.ui.fine_tune import run_list
 
 
 def made(
-    settings: Settings, name: str, accuracy: float, loss: float, seconds: float, tag: str = ""
+    settings: Settings, name: str, accuracy: float, loss: float, *, tag: str = "", dataset: str = ""
 ) -> Path:
     backbone = "ResNet50" if name == "beta" else "MobileNetV2"
-    folder, lock = create_run(RunConfig(SAMPLE_NAME, backbone=backbone), settings)
+    folder, lock = create_run(RunConfig(dataset or SAMPLE_NAME, backbone=backbone), settings)
     write_json(folder / "provenance.json", {"data_hash": "f" * 64, "images": {"val": 48}})
-    write_final_status(folder, FinalStatus("finished", seconds, accuracy, val_loss=loss, epochs=7))
-    write_notes(folder, name, LONG if name == "alpha" else "", [tag] if tag else [])
+    write_final_status(folder, FinalStatus("finished", 30.0, accuracy, val_loss=loss, epochs=7))
+    write_notes(folder, name, "a long story" if name == "alpha" else "", [tag] if tag else [])
     os.close(lock)
     return folder
 
@@ -39,114 +37,96 @@ def made(
 @pytest.fixture
 def three(workspace: Settings) -> list[Path]:
     return [
-        made(workspace, "alpha", 0.5, 0.9, 30.0, tag="night"),
-        made(workspace, "beta", 0.9, float("nan"), 10.0),
-        made(workspace, "", 0.7, 0.2, 20.0),
+        made(workspace, "alpha", 0.5, 0.9, tag="night"),
+        made(workspace, "beta", 0.9, float("nan"), dataset="/elsewhere"),
+        made(workspace, "gamma", 0.7, 0.2),
     ]
 
 
-def order(at: AppTest) -> list[str]:
-    """The ids of the runs in the list, from top to bottom."""
-    return [
-        re.search(r"run=([^&]+)", element.proto.query_string).group(1)  # type: ignore[union-attr]
-        for element in at.get("page_link")
-        if "run=" in element.proto.query_string
-    ]
+def rows(at: AppTest) -> list[dict[str, Any]]:
+    table = next(frame.value for frame in at.dataframe if "Status" in frame.value)
+    return list(table.to_dict("records"))
 
 
-def names(three: list[Path], *numbers: int) -> list[str]:
-    return [three[number].name for number in numbers]
+def names(at: AppTest) -> list[str]:
+    return [row["Run"].split(" · ")[0] for row in rows(at)]
 
 
-def test_a_row_says_from_what_on_what_and_how_well(
-    opened: Opened, workspace: Settings, three: list[Path]
+def test_a_row_holds_what_tells_runs_apart_this_dataset_first(
+    opened: Opened, three: list[Path]
 ) -> None:
-    at = opened("Fine-tune")
-    said = texts(at)
-    links = [element.proto.label for element in at.get("page_link")]
-    assert "**alpha · 50% · Drawn sample · MobileNetV2**" in links
-    assert "50% (36–64, 48 images) · loss 0.9 · 7 epochs · " in said
-    assert "took 30 s" in said
-    assert f"{LONG[:150]}" in said  # the beginning of its note …
-    assert LONG not in said  # … but not all of it
-
-
-@pytest.mark.parametrize(
-    ("by", "expected"),
-    [
-        ("newest", (2, 1, 0)),
-        ("highest accuracy", (1, 2, 0)),
-        ("lowest loss", (2, 0, 1)),  # what is no number comes last
-        ("shortest", (1, 2, 0)),
-        ("longest", (0, 2, 1)),
-        ("name", (0, 1, 2)),
-    ],
-)
-def test_sorted_by(
-    opened: Opened, workspace: Settings, three: list[Path], by: str, expected: tuple[int, ...]
-) -> None:
-    at = opened("Fine-tune")
-    at.selectbox(key="runs-order").set_value(by).run()
-    assert not at.exception
-    assert order(at) == names(three, *expected)
+    at = opened("Fine-tune", dataset=SAMPLE_NAME)
+    assert names(at) == ["gamma", "alpha", "beta"]
+    alpha = rows(at)[1]
+    assert alpha["Run"] == "alpha · Drawn sample · MobileNetV2"
+    assert (alpha["Status"], alpha["Accuracy"], alpha["95% interval"]) == (
+        "finished",
+        0.5,
+        "36–64%",
+    )
+    assert (alpha["Loss"], alpha["Epochs"], alpha["Took"], alpha["Tags"]) == (0.9, 7, 30, ["night"])
+    assert alpha["Note"] == "a long story"
+    assert rows(at)[2]["Loss"] != rows(at)[2]["Loss"]  # diverged: empty, sorted last
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("resnet", (1,)),
-        ("NIGHT", (0,)),
-        ("sample mobile", (2, 0)),
-        ("story", (0,)),
-        ("sample resnet night", ()),
+        ("resnet", ["beta"]),
+        ("NIGHT", ["alpha"]),
+        ("sample mobile", ["gamma", "alpha"]),
+        ("story", ["alpha"]),
+        ("finished", ["gamma", "alpha", "beta"]),
+        ("sample resnet night", []),
     ],
 )
-def test_searched(
-    opened: Opened, workspace: Settings, three: list[Path], words: str, expected: tuple[int, ...]
+def test_filtered_by_words(
+    opened: Opened, three: list[Path], words: str, expected: list[str]
 ) -> None:
-    at = opened("Fine-tune")
-    at.text_input(key="runs-search").set_value(words).run()
-    assert order(at) == names(three, *expected)
-    assert expected or "None that matches" in texts(at)
-
-
-def test_narrowed_by_state_from_two_runs_on(opened: Opened, workspace: Settings) -> None:
-    made(workspace, "alpha", 0.5, 0.9, 30.0)
-    at = opened("Fine-tune")
-    assert "runs-search" not in [field.key for field in at.text_input]
-    folder, lock = create_run(RunConfig(SAMPLE_NAME), workspace)
-    os.close(lock)  # it has ended without a word
-    at.run()
-    at.multiselect(key="runs-states").set_value(["failed"]).run()
-    assert order(at) == [folder.name]
-
-
-def test_deleted_from_the_list(opened: Opened, workspace: Settings, three: list[Path]) -> None:
-    at = opened("Fine-tune")
-    at.button(key=f"delete-{three[1].name}").click().run()
+    at = opened("Fine-tune", dataset=SAMPLE_NAME)
+    at.text_input(key="runs-filter").set_value(words).run()
     assert not at.exception
-    assert order(at) == names(three, 2, 0)
-    assert [info.id for info in list_runs(workspace)] == names(three, 2, 0)
+    if expected:
+        assert names(at) == expected
+    else:
+        assert "No run matches" in texts(at)
 
 
-def test_a_waiting_run_is_taken_back(opened: Opened, workspace: Settings) -> None:
+def test_a_click_opens_a_run(opened: Opened, three: list[Path]) -> None:
+    at = tick_runs(opened("Fine-tune", dataset=SAMPLE_NAME), cell=1)
+    assert not at.exception
+    assert three[0].name in at.query_params["run"]
+
+
+def test_ticked_runs_are_compared_and_deleted(
+    opened: Opened, workspace: Settings, three: list[Path]
+) -> None:
+    at = tick_runs(opened("Fine-tune", dataset=SAMPLE_NAME), 0, 2)
+    assert not at.exception
+    assert "Backbone" in next(f.value for f in at.dataframe if "Status" not in f.value).index
+    at.button(key="runs-delete").click().run()
+    assert not at.exception
+    assert [info.id for info in list_runs(workspace)] == [three[0].name]
+
+
+def test_a_queued_run_is_cancelled(opened: Opened, workspace: Settings) -> None:
     folder, lock = create_run(RunConfig(SAMPLE_NAME), workspace)
-    at = opened("Fine-tune")
-    at.button(key=f"take-{folder.name}").click().run()
+    at = tick_runs(opened("Fine-tune"), 0)
+    at.button(key="runs-cancel").click().run()
     assert not at.exception
     assert (folder / "stop").exists()
     os.close(lock)
 
 
-def test_what_is_refused_is_said(
-    opened: Opened, workspace: Settings, three: list[Path], monkeypatch: pytest.MonkeyPatch
+def test_what_is_refused_is_said_once(
+    opened: Opened, three: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise RunError("Expected a run that has ended. Received one at work.")
 
-    monkeypatch.setattr(listing, "delete_run", refuse)
-    at = opened("Fine-tune")
-    at.button(key=f"delete-{three[0].name}").click().run()
+    monkeypatch.setattr(run_list, "delete_run", refuse)
+    at = tick_runs(opened("Fine-tune", dataset=SAMPLE_NAME), 0)
+    at.button(key="runs-delete").click().run()
     assert not at.exception
     assert "Received one at work" in at.error[0].value
     assert not at.run().error

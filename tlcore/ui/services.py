@@ -67,17 +67,3 @@ def _starts() -> _Starts:
 )
 def _inference(settings: Settings) -> Inference:
     return Inference(settings)
-
-
-class _Processes:
-    """The former interface; deleted when the Fine-tune and Compare pages call the above."""
-
-    def start_run(self, token: str, config: RunConfig, settings: Settings) -> str:
-        return start_run_once(config, settings)
-
-    def resume_run(self, run: str, settings: Settings) -> None:
-        resume_run_once(run, settings)
-
-
-def processes() -> _Processes:
-    return _Processes()

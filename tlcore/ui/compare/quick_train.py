@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 import streamlit as st
 
 from tlcore.datasets.dataset import Dataset
@@ -15,13 +13,12 @@ from tlcore.training.config import RunConfig
 from tlcore.training.store import load_run, load_run_info
 from tlcore.ui.components.live import live
 from tlcore.ui.components.run_picker import propose_head
-from tlcore.ui.fine_tune.run import how_far
+from tlcore.ui.fine_tune.progress import describe_progress
 from tlcore.ui.format import count, label, plain
-from tlcore.ui.services import processes
+from tlcore.ui.services import start_run_once
 from tlcore.ui.shell import FINE_TUNE, UPLOAD
 from tlcore.ui.state import Choice, choose, chosen
 
-TOKEN = "_quick-train-token"
 NAMED = 5  # classes
 
 
@@ -56,8 +53,7 @@ def _offer(dataset: Dataset, ref: ModelRef, settings: Settings) -> None:
         config = RunConfig(
             dataset=dataset.name, backbone=ref.backbone, size=ref.size, random_weights=ref.random
         )
-        token = st.session_state.setdefault(TOKEN, secrets.token_hex(8))
-        choose(Choice.QUICK_RUN, processes().start_run(token, config, settings))
+        choose(Choice.QUICK_RUN, start_run_once(config, settings))
         st.rerun()
 
 
@@ -70,7 +66,6 @@ def _check_end(run: str, settings: Settings) -> None:
     if info is not None and info.active:
         return
     choose(Choice.QUICK_RUN, "")
-    st.session_state.pop(TOKEN, None)
     if info is not None and info.model:
         propose_head(run)
         st.rerun()
@@ -79,7 +74,7 @@ def _check_end(run: str, settings: Settings) -> None:
 
 
 def _draw_progress(run: str, settings: Settings) -> None:
-    share, words = how_far(load_run(run, settings))
+    share, words = describe_progress(load_run(run, settings))
     st.progress(share, text=words)
     st.page_link(
         FINE_TUNE.file, label="Watch its curves", icon=FINE_TUNE.icon, query_params={"run": run}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -263,33 +263,3 @@ def _component() -> Callable[..., object]:
         "tlcore_image_grid", js=_JS, isolate_styles=False
     )
     return mount
-
-
-# Replaced by ``select_images``; deleted when the Mistakes view has taken it.
-
-
-@dataclass(frozen=True)
-class Told:
-    words: str
-    since: str = ""
-
-    @property
-    def whole(self) -> str:
-        return f"{self.words} ({self.since})" if self.since else self.words
-
-
-def faces(
-    place: str, samples: Sequence[Sample], told: Mapping[str, Told], settings: Settings
-) -> list[Sample]:
-    if st.session_state.get("_review-place") != place:
-        st.session_state["_review-place"] = place
-        forget()
-    images = [
-        GridImage(s.key, s, title=told[s.key].whole, faded=bool(told[s.key].since)) for s in samples
-    ]
-    by_key = {sample.key: sample for sample in samples}
-    return [by_key[key] for key in select_images("review", images, settings)]
-
-
-def forget() -> None:
-    set_selected_images("review")

@@ -1,4 +1,4 @@
-"""The run's images as points: near ones look alike to the frozen network."""
+"""The run's images as points in two dimensions: near ones have similar features."""
 
 from __future__ import annotations
 
@@ -10,175 +10,174 @@ import streamlit as st
 
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample
 from tlcore.evaluation.embedding import Embedding
-from tlcore.evaluation.predictions import SplitPredictions, evaluated_split
+from tlcore.evaluation.predictions import evaluated_split
 from tlcore.percentages import percent, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.components.charts import MANY, PLAIN_CHART
-from tlcore.ui.evaluation.mistakes import images
+from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.format import count, label
 from tlcore.ui.questions import predict_run_split
 from tlcore.ui.services import inference
-from tlcore.ui.theme import Colours, colours, template
+from tlcore.ui.theme import colours, template
 
 HEIGHT = 520  # px
-CLASS, RIGHT, SURE = "Class", "Right or wrong", "How sure"
-NOT_JUDGED = "not judged"  # copies of images that it learned from, and unreadable files
-Said = Mapping[str, tuple[str, float]]  # an image's key → what the head says, how sure it is
+TASK = "tlcore.evaluation.embedding:compute_embedding"
+BY_CLASS, BY_RESULT, BY_CONFIDENCE = "Class", "Correct or wrong", "Confidence"
+NOT_EVALUATED = "not evaluated"  # test images that are also training images, unreadable files
+Predictions = Mapping[str, tuple[str, float]]  # key of an image → predicted class, confidence 0…1
 
 
 def embedding_view(run: Run, settings: Settings) -> None:
-    """Draw the map, and the images that are clicked or drawn round."""
-    with st.spinner("Laying the images out …"):
-        found = _embedding(run.info.id, run.info.data_hash, settings)
-    answers = _answers(run, settings)
-    by = st.segmented_control(
-        "Colour", [CLASS, RIGHT, SURE], default=CLASS, required=True, key="map-colour",
-        label_visibility="collapsed",
-    )  # fmt: skip
-    figure = scatter(found, answers, str(by), colours(), template())
+    """Draw the points; an image that is clicked, or several in a lasso, are shown below."""
+    with st.spinner("Computing the embedding …"):
+        embedding = _embedding(run.info.id, run.info.data_hash, settings)
+    predictions = _predictions(run, settings)
+    colour_by = st.segmented_control(
+        "Colour by",
+        [BY_CLASS, BY_RESULT, BY_CONFIDENCE],
+        default=BY_CLASS,
+        required=True,
+        key="embedding-colour",
+    )
     event = st.plotly_chart(
-        figure,
+        embedding_figure(embedding, predictions, str(colour_by)),
         theme=None,
-        key=f"map-{run.info.id}-{by}",
-        config={**PLAIN_CHART, "displayModeBar": False},
+        key=f"embedding-{run.info.id}-{colour_by}",
+        config=PLAIN_CHART,
         on_select="rerun",
         selection_mode=("points", "lasso", "box"),
-        alt="Map of the images",
+        alt="Embedding of the images",
     )
-    st.caption(_how(found))
-    picked = sorted({int(point["customdata"][0]) for point in event.selection.points})
-    if not picked:
-        st.caption("Click a point to see its image, or draw round several.")
+    st.caption(_explanation(embedding))
+    selected = sorted({int(point["customdata"][0]) for point in event.selection.points})
+    if not selected:
+        st.caption("Click a point to see its image, or draw a line around several.")
         return
-    samples = [found.samples[place] for place in picked]
-    images(
+    samples = [embedding.samples[place] for place in selected]
+    selectable_images(
         run,
-        f"map-{run.info.id}-{'-'.join(map(str, picked[:50]))}",
+        f"embedding-{run.info.id}-{'-'.join(map(str, selected[:50]))}",
         samples,
-        lambda sample: _told(sample, answers),
+        lambda sample: _describe(sample, predictions),
         settings,
-        chosen=samples if len(samples) == 1 else (),
+        selected=samples if len(samples) == 1 else (),
     )
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def _embedding(run: str, data: str, _settings: Settings) -> Embedding:
-    found: Embedding = inference(_settings).ask(
-        "tlcore.evaluation.embedding:compute_embedding", run
-    )
-    return found
+def _embedding(run: str, data_hash: str, _settings: Settings) -> Embedding:
+    embedding: Embedding = inference(_settings).ask(TASK, run)
+    return embedding
 
 
-def _answers(run: Run, settings: Settings) -> Said:
-    """Return what the head says and how sure it is, by the image's key."""
-    parts = ["train", "val"]
+def _predictions(run: Run, settings: Settings) -> Predictions:
+    splits = ["train", "val"]
     if evaluated_split(run.info.id, settings) == "test":
-        parts.append("test")
-    said: dict[str, tuple[str, float]] = {}
-    for part in parts:
-        said |= _by_key(predict_run_split(run.info.id, part, settings))
-    return said
-
-
-def _by_key(found: SplitPredictions) -> dict[str, tuple[str, float]]:
-    return {
-        sample.key: (found.classes[answer], sure)
-        for sample, answer, sure in zip(
-            found.samples, found.predicted.tolist(), found.confidence.tolist(), strict=True
+        splits.append("test")
+    by_key: dict[str, tuple[str, float]] = {}
+    for split in splits:
+        predictions = predict_run_split(run.info.id, split, settings)
+        rows = zip(
+            predictions.samples,
+            predictions.predicted.tolist(),
+            predictions.confidence.tolist(),
+            strict=True,
         )
-    }
+        by_key |= {sample.key: (predictions.classes[at], sure) for sample, at, sure in rows}
+    return by_key
 
 
-def scatter(
-    found: Embedding,
-    answers: Said,
-    by: str,
-    tone: Colours,
-    look: go.layout.Template,
-) -> go.Figure:
-    """Points in groups of one colour each, their names on hover."""
-    figure = go.Figure(layout={"template": look})
-    groups = _groups(found, answers, by)
+def embedding_figure(embedding: Embedding, predictions: Predictions, colour_by: str) -> go.Figure:
+    """Build the points, one trace for each group that shares a colour.
+
+    Args:
+        embedding: points and their images.
+        predictions: of the images that were evaluated.
+        colour_by: BY_CLASS, BY_RESULT or BY_CONFIDENCE.
+    """
+    tone = colours()
+    figure = go.Figure(layout={"template": template()})
+    groups = _groups(embedding, predictions, colour_by)
     for number, (name, places) in enumerate(groups.items()):
-        samples = [found.samples[place] for place in places]
+        samples = [embedding.samples[place] for place in places]
+        confidences = [predictions[s.key][1] for s in samples if s.key in predictions]
         marker = {"size": 9, "line": {"width": 1, "color": tone.ground}, "opacity": 0.85}
-        sure = [answers[s.key][1] for s in samples if s.key in answers]
-        marker |= _colour(by, name, number, sure, tone)
         figure.add_scatter(
-            x=found.points[places, 0],
-            y=found.points[places, 1],
+            x=embedding.points[places, 0],
+            y=embedding.points[places, 1],
             mode="markers",
             name=name,
-            marker=marker,
+            marker=marker | _marker(colour_by, name, number, confidences),
             customdata=[[place] for place in places],
-            hovertext=[_told(sample, answers) for sample in samples],
+            hovertext=[_describe(sample, predictions) for sample in samples],
             hoverinfo="text",
             unselected={"marker": {"opacity": 0.25}},
         )
-    for axis, share in zip((figure.update_xaxes, figure.update_yaxes), found.explained,
-                           strict=True):  # fmt: skip
-        axis(title=f"{percent(share)} of the differences", showticklabels=False)
+    across, up = (f"{percent(share)} of the variance" for share in embedding.explained)
+    figure.update_xaxes(title=across, showticklabels=False)
+    figure.update_yaxes(title=up, showticklabels=False)
     figure.update_layout(
         height=HEIGHT,
         dragmode="lasso",
-        showlegend=by != SURE or NOT_JUDGED in groups,
+        showlegend=colour_by != BY_CONFIDENCE or NOT_EVALUATED in groups,
         margin={"l": 28, "r": 8, "t": 34, "b": 30},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
-        uirevision=by,
+        uirevision=colour_by,
     )
     return figure
 
 
-def _groups(found: Embedding, answers: Said, by: str) -> dict[str, list[int]]:
+def _groups(embedding: Embedding, predictions: Predictions, colour_by: str) -> dict[str, list[int]]:
     groups: dict[str, list[int]] = {}
-    for place, sample in enumerate(found.samples):
-        groups.setdefault(_group(sample, answers, by), []).append(place)
+    for place, sample in enumerate(embedding.samples):
+        groups.setdefault(_group(sample, predictions, colour_by), []).append(place)
     return dict(sorted(groups.items()))
 
 
-def _group(sample: Sample, answers: Said, by: str) -> str:
-    if by == CLASS:
+def _group(sample: Sample, predictions: Predictions, colour_by: str) -> str:
+    if colour_by == BY_CLASS:
         return label(sample.label)
-    if sample.key not in answers:
-        return NOT_JUDGED
-    if by == SURE:
-        return "how sure"
-    return "right" if answers[sample.key][0] == sample.label else "wrong"
+    if sample.key not in predictions:
+        return NOT_EVALUATED
+    if colour_by == BY_CONFIDENCE:
+        return "confidence"
+    return "correct" if predictions[sample.key][0] == sample.label else "wrong"
 
 
-def _colour(by: str, name: str, number: int, sure: list[float], tone: Colours) -> dict[str, object]:
-    """Return the look of a group; ``sure`` is how sure its answers are, 0…1."""
-    if by != CLASS and name == NOT_JUDGED:
+def _marker(colour_by: str, name: str, number: int, confidences: list[float]) -> dict[str, object]:
+    """Return the colour of a group; ``confidences`` are those of its images, 0…1."""
+    tone = colours()
+    if colour_by != BY_CLASS and name == NOT_EVALUATED:
         return {"color": tone.ground, "line": {"width": 1.5, "color": tone.frozen}}
-    if by == RIGHT:
-        return {"color": tone.frozen if name == "right" else tone.head}
-    if by == SURE:
+    if colour_by == BY_RESULT:
+        return {"color": tone.frozen if name == "correct" else tone.wrong}
+    if colour_by == BY_CONFIDENCE:
         return {
-            "color": sure,
-            "colorscale": [[0, tone.head], [1, tone.pretrained]],
-            "cmin": float(np.min(sure, initial=1.0)),
+            "color": confidences,
+            "colorscale": [[0, tone.wrong], [1, tone.line]],
+            "cmin": float(np.min(confidences, initial=1.0)),
             "cmax": 1.0,
             "colorbar": {"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
         }
     return {"color": MANY[number % len(MANY)]}
 
 
-def _told(sample: Sample, answers: Said) -> str:
-    words = f"{label(sample.label)}, {SPLIT_NAMES[str(sample.split)]} part"
-    if sample.key not in answers:
-        return f"{words}; left out of judging"
-    said, sure = answers[sample.key]
-    return f"{words}; the head says {label(said)} with {probability(sure)}"
+def _describe(sample: Sample, predictions: Predictions) -> str:
+    words = f"{label(sample.label)}, {SPLIT_NAMES[str(sample.split)]} split"
+    if sample.key not in predictions:
+        return f"{words}; not evaluated"
+    predicted, confidence = predictions[sample.key]
+    return f"{words}; predicted {label(predicted)} with {probability(confidence)}"
 
 
-def _how(found: Embedding) -> str:
+def _explanation(embedding: Embedding) -> str:
     words = (
-        "Principal components of the frozen network's pooled features: images that lie "
-        f"together look alike to it. {count(len(found.samples), 'image')}"
+        "Principal components (PCA) of the frozen backbone's features: images that lie together "
+        f"look alike to it. {count(len(embedding.samples), 'image')}"
     )
-    if found.total > len(found.samples):
-        words += f" of {found.total:,}, drawn at random"
-    if found.computed:
-        words += f"; {found.computed:,} were not in the feature cache and were computed for it"
+    if embedding.total > len(embedding.samples):
+        words += f" of {embedding.total:,}, drawn at random"
+    if embedding.computed:
+        words += f"; features of {embedding.computed:,} were computed for it"
     return f"{words}."

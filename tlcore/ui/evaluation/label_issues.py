@@ -1,6 +1,8 @@
-"""Labels that are probably wrong, the most suspect first, and their repair."""
+"""Labels that are probably wrong, the least plausible first, and their correction."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -10,69 +12,75 @@ from tlcore.evaluation.label_issues import FOLDS, LabelIssue, LabelIssues
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
-from tlcore.ui.evaluation.mistakes import images
+from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.format import count, label, plain
 from tlcore.ui.services import inference
 from tlcore.ui.widgets import distinct
 
 TASK = "tlcore.evaluation.label_issues:find_label_issues"
-MORE = 24  # images shown beyond those that are doubted
+MORE = 24  # images drawn beyond the doubted ones
 
 
 def label_issues_view(run: Run, settings: Settings) -> None:
-    """Rank the labels of the training and validation part by how little a head believes them."""
-    with st.spinner("Training heads that have not seen the image they judge …"):
-        found = _suspects(run.info.id, run.info.data_hash, settings)
-    found = drop_confirmed(found, load_run_dataset(run.info, settings))
-    if found.shortage:
-        st.info(plain(found.shortage), icon=":material/info:")
-    if not found.ranking:
+    """Rank the labels of the training or validation split by how much a head doubts them."""
+    with st.spinner("Cross-validating the head on all images …"):
+        issues = _label_issues(run.info.id, run.info.data_hash, settings)
+    issues = drop_confirmed(issues, load_run_dataset(run.info, settings))
+    if issues.shortage:
+        st.info(plain(issues.shortage), icon=":material/info:")
+    if not issues.ranking:
         return
-    parts = ["train", "val"]
-    part = st.segmented_control(
-        "Part", parts, default="train", required=True, key=f"suspects-{run.info.id}",
-        format_func=distinct(parts, lambda part: f"The {SPLIT_NAMES[part]} part"),
+    splits = ["train", "val"]
+    split = st.segmented_control(
+        "Split",
+        splits,
+        default="train",
+        required=True,
+        key=f"label-issues-{run.info.id}",
+        format_func=distinct(splits, lambda split: f"{SPLIT_NAMES[split].capitalize()} split"),
         label_visibility="collapsed",
-    )  # fmt: skip
-    ranking = [each for each in found.ranking if each.sample.split == part]
-    doubted = [each for each in ranking if each.likely_wrong]
-    _said(doubted, ranking, found)
-    more = st.toggle(f"Show the next {MORE} as well", key="suspects-more", value=not doubted)
+    )
+    ranking = [issue for issue in issues.ranking if issue.sample.split == split]
+    doubted = [issue for issue in ranking if issue.likely_wrong]
+    _draw_count(len(doubted), len(ranking), issues.method)
+    more = st.toggle(f"Show the next {MORE} as well", key="label-issues-more", value=not doubted)
     shown = ranking[: len(doubted) + MORE] if more else doubted
-    if not shown:
-        return
-    by_key = {each.sample.key: each for each in shown}
-    images(
+    _draw_images(run, f"{run.info.id}-{split}", shown, settings)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _label_issues(run: str, data_hash: str, _settings: Settings) -> LabelIssues:
+    issues: LabelIssues = inference(_settings).ask(TASK, run)
+    return issues
+
+
+def _draw_count(doubted: int, labels: int, method: str) -> None:
+    words = f"**{count(doubted, 'label')} of {labels:,} may be wrong**"
+    if not doubted:
+        words = f"**None of {count(labels, 'label')} is doubted**"
+    st.markdown(
+        f"{words}, the least plausible first.",
+        help=f"Each image is classified by heads trained without it ({FOLDS}-fold "
+        "cross-validation on the frozen backbone's features). A label is doubted where another "
+        f"class is more probable than it is for that class's own images on average. {method}.",
+    )
+
+
+def _draw_images(run: Run, name: str, issues: Sequence[LabelIssue], settings: Settings) -> None:
+    by_key = {issue.sample.key: issue for issue in issues}
+    selectable_images(
         run,
-        f"suspects-{run.info.id}-{part}",
-        [each.sample for each in shown],
-        lambda sample: _told(by_key[sample.key]),
+        f"label-issues-{name}",
+        [issue.sample for issue in issues],
+        lambda sample: _describe(by_key[sample.key]),
         settings,
     )
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
-def _suspects(run: str, data: str, _settings: Settings) -> LabelIssues:
-    found: LabelIssues = inference(_settings).ask(TASK, run)
-    return found
-
-
-def _said(doubted: list[LabelIssue], ranking: list[LabelIssue], found: LabelIssues) -> None:
-    number = f"**{count(len(doubted), 'label')} of {len(ranking):,} may be wrong**"
-    if not doubted:
-        number = f"**None of {count(len(ranking), 'label')} is doubted**"
-    st.markdown(
-        f"{number}, the most suspect first.",
-        help=f"Each image is judged by heads that learned from the others ({FOLDS} parts, on "
-        "the frozen network's features). A label is doubted where another class is likelier "
-        f"than that class usually is. {found.method}.",
-    )
-
-
-def _told(each: LabelIssue) -> str:
-    own, other = label(each.sample.label), label(each.suggested)
+def _describe(issue: LabelIssue) -> str:
+    own, other = label(issue.sample.label), label(issue.suggested)
     return (
-        f"Labelled {own}; unseen, the head gives {own} "
-        f"{probability(each.label_probability)} and {other} "
-        f"{probability(each.suggested_probability)}"
+        f"Labelled {own}; a head trained without it predicts {other} with "
+        f"{probability(issue.suggested_probability)}, {own} with "
+        f"{probability(issue.label_probability)}"
     )

@@ -1,4 +1,4 @@
-"""Charts of runs: accuracy above loss, epoch by epoch. Figures only; nothing is drawn here."""
+"""Accuracy and loss of runs, epoch by epoch, and what fine-tuning brought."""
 
 from __future__ import annotations
 
@@ -9,72 +9,138 @@ from html import escape
 import plotly.graph_objects as go
 import streamlit as st
 
+from tlcore.evaluation.comparison import Verdict, compare_stages
+from tlcore.settings import Settings
 from tlcore.training.history import Epoch, Progress, Stage
 from tlcore.training.run import Run, describe_overfitting
 from tlcore.ui.components.charts import MANY, PLAIN_CHART
 from tlcore.ui.format import count, duration
-from tlcore.ui.theme import Colours, colours, template
+from tlcore.ui.theme import colours, template
 
 HEIGHT = 430  # px of both panels
 LEGEND_ROW = 24  # px
-# what is drawn → its axis and the share of the height that it takes
+# metric → its axis and the share of the height that it takes
 PANELS = {"accuracy": ("y", (0.56, 1.0)), "loss": ("y2", (0.0, 0.44))}
 DASHES = ("solid", "dash")  # the second round of colours is dashed
-SPANS = {"head": "head", "fine-tune": "top blocks"}  # stage → its name on the chart
+STAGE_NAMES = {"head": "head", "fine-tune": "fine-tuning"}
+LEGEND = """<div class="legend"><span class="head">validation</span>
+<span>training</span></div>"""
 
 
-def curves(
-    history: Sequence[Epoch],
-    planned: Mapping[str, int],
-    tone: Colours,
-    template: go.layout.Template,
+def curves_view(run: Run, settings: Settings) -> None:
+    """Draw the curves of a run that has ended, with what fine-tuning brought."""
+    draw_curves(run)
+    draw_fine_tuning_effect(run)
+
+
+def draw_curves(run: Run) -> None:
+    """Draw accuracy and loss of all epochs; nothing for a run that ended before its first."""
+    history = run.history
+    if not history and not run.info.active:
+        return
+    st.html(LEGEND)
+    planned = _planned(run)
+    last = history[-1].time if history else 0.0
+    drawn = (run.info.id, len(history), last, tuple(planned.items()), str(colours()))
+    words = f"Accuracy and loss over {count(len(history), 'epoch')}"
+    figure = _cached_figure(drawn, planned, history)
+    st.plotly_chart(figure, theme=None, key="curves", config=PLAIN_CHART, alt=words)
+    if words := describe_overfitting(run):
+        st.info(words, icon=":material/u_turn_right:")
+    if stages := _stages(run):
+        st.caption(f"Stages: {' → '.join(stages)}")
+    if diverged := count_diverged(history):
+        st.warning(
+            f"The loss of {count(diverged, 'epoch')} is no finite number and is not drawn: the run "
+            "has diverged. Run it again with a lower learning rate.",
+            icon=":material/trending_up:",
+        )
+
+
+def draw_fine_tuning_effect(run: Run) -> None:
+    """Say what fine-tuning changed beside the head alone, on the same validation images."""
+    difference, kept = compare_stages(run.info), run.model_epoch
+    if difference is None:
+        return
+    if kept and kept.stage == "head":
+        st.caption(
+            "Fine-tuning did not lower the validation loss: the head alone, as it was after epoch "
+            f"{kept.epoch}, is kept."
+        )
+        return
+    numbers = (
+        f"of the same {count(difference.second.images, 'validation image')} the head alone "
+        f"classified {difference.first.count:,} correctly, with fine-tuning it is "
+        f"{difference.second.count:,} ({difference.text}; {difference.p_text})."
+    )
+    if difference.verdict is Verdict.WORSE:
+        st.warning(
+            f"Fine-tuning made it worse: {numbers} *Run again* with a lower fine-tuning learning "
+            "rate, or without fine-tuning.",
+            icon=":material/trending_down:",
+        )
+    elif difference.verdict is Verdict.BETTER:
+        st.caption(f"Fine-tuning made it better: {numbers}")
+    else:
+        st.caption(f"No clear change from fine-tuning: {numbers}")
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _cached_figure(
+    drawn: tuple[object, ...], _planned: Mapping[str, int], _history: Sequence[Epoch]
 ) -> go.Figure:
-    """Accuracy and loss of both parts over all epochs that are planned, stage by stage.
+    """Build the curves once for all sessions that show the run: each asks once a second.
 
     Args:
-        history: the epochs so far; figures that are not finite are left out.
-        planned: epochs of each stage, in their order; the axis shows them all from the start.
-        tone: the theme's colours.
-        template: the theme's look.
+        drawn: what the figure depends on; the other arguments are what it is made of.
     """
-    figure = _panels(history, ("", "val_"), sum(planned.values()), tone, template)
-    parts = (("training", "", tone.frozen, 2.0, 5), ("validation", "val_", tone.head, 2.5, 6))
-    for what in PANELS:
-        for name, prefix, colour, width, dot in parts:
+    return build_curves(_history, _planned)
+
+
+def build_curves(history: Sequence[Epoch], planned: Mapping[str, int]) -> go.Figure:
+    """Build training and validation accuracy and loss over all planned epochs.
+
+    Args:
+        history: the epochs so far; values that are not finite are left out.
+        planned: epochs of each stage, in order; the axis holds all of them from the start.
+    """
+    tone = colours()
+    figure = _panels(history, ("", "val_"), sum(planned.values()))
+    lines = (("training", "", tone.frozen, 2.0, 5), ("validation", "val_", tone.head, 2.5, 6))
+    for metric, (axis, _) in PANELS.items():
+        for name, prefix, colour, width, dot in lines:
             figure.add_scatter(
-                x=[event.epoch for event in history],
-                y=[finite(getattr(event, prefix + what)) for event in history],
-                yaxis=PANELS[what][0],
-                name=f"{name} {what}",
+                x=[epoch.epoch for epoch in history],
+                y=[_finite(getattr(epoch, prefix + metric)) for epoch in history],
+                yaxis=axis,
+                name=f"{name} {metric}",
                 mode="lines+markers",
                 line={"color": colour, "width": width},
                 marker={"size": dot},
-                hovertemplate=f"{_exact(what)}<extra>%{{fullData.name}}</extra>",
+                hovertemplate=f"{_exact(metric)}<extra>%{{fullData.name}}</extra>",
             )
-    _name_stages(figure, planned, tone)
+    _name_stages(figure, planned)
     figure.update_layout(hovermode="x unified", hoversubplots="axis", uirevision="same")
     return figure
 
 
-def overlay(
-    histories: Mapping[str, Sequence[Epoch]], tone: Colours, template: go.layout.Template
-) -> go.Figure:
-    """The validation curves of several runs by name, on one scale."""
-    epochs = [event for history in histories.values() for event in history]
-    last = max((event.epoch for event in epochs), default=1)
-    figure = _panels(epochs, ("val_",), last, tone, template)
-    for what, (axis, _) in PANELS.items():
+def overlay_curves(histories: Mapping[str, Sequence[Epoch]]) -> go.Figure:
+    """Build the validation curves of several runs by name, on one scale."""
+    epochs = [epoch for history in histories.values() for epoch in history]
+    figure = _panels(epochs, ("val_",), max((epoch.epoch for epoch in epochs), default=1))
+    for metric, (axis, _) in PANELS.items():
         for place, (name, history) in enumerate(histories.items()):
+            dash = DASHES[place // len(MANY) % len(DASHES)]
             figure.add_scatter(
-                x=[event.epoch for event in history],
-                y=[finite(getattr(event, f"val_{what}")) for event in history],
+                x=[epoch.epoch for epoch in history],
+                y=[_finite(getattr(epoch, f"val_{metric}")) for epoch in history],
                 yaxis=axis,
                 name=escape(name),
                 legendgroup=name,
-                showlegend=what == "accuracy",
+                showlegend=metric == "accuracy",
                 mode="lines" if len(history) > 1 else "markers",
-                line={"color": MANY[place % len(MANY)], "width": 2, "dash": _dash(place)},
-                hovertemplate=f"{_exact(what)} in epoch %{{x}}<extra>%{{fullData.name}}</extra>",
+                line={"color": MANY[place % len(MANY)], "width": 2, "dash": dash},
+                hovertemplate=f"{_exact(metric)} in epoch %{{x}}<extra>%{{fullData.name}}</extra>",
             )
     below = LEGEND_ROW * len(histories) + 12
     figure.update_layout(
@@ -84,47 +150,36 @@ def overlay(
         legend={
             "orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yanchor": "bottom",
             "yref": "container", "entrywidth": 1, "entrywidthmode": "fraction",
-            "font": {"color": tone.faint, "size": 13},
+            "font": {"color": colours().faint, "size": 13},
         },
     )  # fmt: skip
     return figure
 
 
-def finite(value: float) -> float | None:
-    """Return a figure that can be drawn, or None: a run that diverges loses its numbers."""
+def count_diverged(history: Sequence[Epoch]) -> int:
+    """Return how many epochs have a value that is not finite and cannot be drawn."""
+    values = [(each.loss, each.val_loss, each.accuracy, each.val_accuracy) for each in history]
+    return sum(not all(map(math.isfinite, each)) for each in values)
+
+
+def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def lost(history: Sequence[Epoch]) -> int:
-    """Return how many epochs have a figure that cannot be drawn."""
-    return sum(
-        not all(
-            map(math.isfinite, (event.loss, event.val_loss, event.accuracy, event.val_accuracy))
-        )
-        for event in history
-    )
-
-
-def _panels(
-    epochs: Sequence[Epoch],
-    drawn: Sequence[str],
-    last: int,
-    tone: Colours,
-    template: go.layout.Template,
-) -> go.Figure:
-    """Two empty panels that share their epochs, as high as the parts that are drawn in them."""
-    figure = go.Figure(layout={"template": template})
-    for what, (axis, place) in PANELS.items():
-        values = [getattr(event, part + what) for event in epochs for part in drawn]
+def _panels(epochs: Sequence[Epoch], prefixes: Sequence[str], last: int) -> go.Figure:
+    """Build two empty panels over the same epochs that hold the values drawn in them."""
+    figure = go.Figure(layout={"template": template()})
+    for metric, (axis, domain) in PANELS.items():
+        values = [getattr(epoch, prefix + metric) for epoch in epochs for prefix in prefixes]
         figure.update_layout({
             f"{axis[0]}axis{axis[1:]}": {
-                "domain": place, "range": axis_range(what, values), "anchor": "x",
-                "tickformat": ".0%" if what == "accuracy" else "",
+                "domain": domain, "range": axis_range(metric, values), "anchor": "x",
+                "tickformat": ".0%" if metric == "accuracy" else "",
             }
         })  # fmt: skip
         figure.add_annotation(
-            text=f"<b>{what.capitalize()}</b>", x=0, xref="paper", xanchor="left", xshift=-44,
-            y=place[1], yref="paper", yanchor="bottom", yshift=2, showarrow=False,
+            text=f"<b>{metric.capitalize()}</b>", x=0, xref="paper", xanchor="left", xshift=-44,
+            y=domain[1], yref="paper", yanchor="bottom", yshift=2, showarrow=False,
         )  # fmt: skip
     figure.update_xaxes(
         range=[0.5, max(last, 2) + 0.5], title="epoch", tickformat="d", anchor="y2",
@@ -135,78 +190,43 @@ def _panels(
     return figure
 
 
-def axis_range(what: str, values: Sequence[float]) -> tuple[float, float]:
-    """Axes that move as seldom as they can: in tenths for accuracy, in halves for loss."""
-    drawn = [value for value in values if math.isfinite(value)]
-    if what == "accuracy":
-        lowest = min(drawn, default=0.5)
+def axis_range(metric: str, values: Sequence[float]) -> tuple[float, float]:
+    """Return a range that changes seldom: in tenths for accuracy, in halves for loss."""
+    finite = [value for value in values if math.isfinite(value)]
+    if metric == "accuracy":
+        lowest = min(finite, default=0.5)
         return max(0.0, int(min(lowest, 0.5) * 10) / 10), 1.01
-    highest = max(drawn, default=1.0)
+    highest = max(finite, default=1.0)
     return 0.0, max(0.5, (int(highest * 2.1) + 1) / 2)
 
 
-def _name_stages(figure: go.Figure, planned: Mapping[str, int], tone: Colours) -> None:
-    """Write each stage's name at its epochs, with a line where the next one begins."""
-    first, last = 0.5, sum(planned.values()) + 0.5
+def _name_stages(figure: go.Figure, planned: Mapping[str, int]) -> None:
+    """Write each stage's name at its first epoch, with a line between the stages."""
+    tone, last = colours(), sum(planned.values()) + 0.5
+    first = 0.5
     for place, (stage, epochs) in enumerate((name, n) for name, n in planned.items() if n):
         if place:
             line = {"color": tone.faint, "width": 1, "dash": "dot"}
             figure.add_shape(
                 type="line", x0=first, x1=first, y0=0, y1=1, yref="paper", line=line
             )  # fmt: skip
-        late = first > last * 0.75  # its name would not end before the chart does
+        late = first > last * 0.75  # the name would not fit behind it
         figure.add_annotation(
-            text=SPANS[stage], x=last if late else first, xanchor="right" if late else "left",
-            xshift=0 if late else 6, y=0.5, yref="paper", yanchor="middle", showarrow=False,
-            font={"color": tone.faint, "size": 13},
+            text=STAGE_NAMES[stage], x=last if late else first,
+            xanchor="right" if late else "left", xshift=0 if late else 6, y=0.5, yref="paper",
+            yanchor="middle", showarrow=False, font={"color": tone.faint, "size": 13},
         )  # fmt: skip
         first += epochs
 
 
-def _exact(what: str) -> str:
-    return "%{y:.2%}" if what == "accuracy" else "%{y:.4g}"
-
-
-def _dash(place: int) -> str:
-    return DASHES[place // len(MANY) % len(DASHES)]
-
-
-# The curves of a run: what it learned, epoch by epoch and stage by stage.
-
-
-LEGEND = """<div class="legend"><span class="head">on images it has not seen
-(validation)</span> <span>on those it learns from (training)</span></div>"""
-NAMES = {"head": "head", "fine-tune": "top blocks"}
-
-
-def run_curves(run: Run) -> None:
-    """Draw accuracy and loss of all epochs; nothing for a run that ended before its first."""
-    history = run.history
-    if not history and not run.info.active:
-        return
-    st.html(LEGEND)
-    planned = _planned(run)
-    last = history[-1].time if history else 0.0
-    drawn = (run.info.id, len(history), last, tuple(planned.items()), str(colours()))
-    words = f"Curves of accuracy and loss over {count(len(history), 'epoch')}"
-    figure = _figure(drawn, planned, history)
-    st.plotly_chart(figure, theme=None, key="curves", config=PLAIN_CHART, alt=words)
-    if words := describe_overfitting(run):
-        st.info(words, icon=":material/u_turn_right:")
-    if stages := _stages(run):
-        st.caption(f"Stages: {' → '.join(stages)}")
-    if missing := lost(history):
-        st.warning(
-            f"The loss of {count(missing, 'epoch')} is no finite number and is not on the chart: "
-            "it has diverged. Run it again with a lower learning rate.",
-            icon=":material/trending_up:",
-        )
+def _exact(metric: str) -> str:
+    return "%{y:.2%}" if metric == "accuracy" else "%{y:.4g}"
 
 
 def _planned(run: Run) -> dict[str, int]:
-    """The epochs of each stage: as planned while it works, as they were when it has ended."""
+    """Return the epochs of each stage: as planned while it trains, as they were once it ended."""
     history, config = run.history, run.info.config
-    done = {stage: sum(epoch.stage == stage for epoch in history) for stage in NAMES}
+    done = {stage: sum(epoch.stage == stage for epoch in history) for stage in STAGE_NAMES}
     if not run.info.active:
         return done
     head = done["head"] if done["fine-tune"] else config.epochs  # it may have stopped early
@@ -214,38 +234,28 @@ def _planned(run: Run) -> dict[str, int]:
 
 
 def _stages(run: Run) -> list[str]:
-    """The stages with what they took: "features of 244 images: 3.2 s"."""
-    said = []
-    begun = [event for event in run.events if isinstance(event, Stage)]
-    features = [event for event in begun if event.stage == "features"]
-    if features and not features[0].steps:
-        said.append("features kept from an earlier run")
-    elif features:
-        seen = [event for event in run.events
-                if isinstance(event, Progress) and event.stage == "features"]  # fmt: skip
-        waited = [event.time for event in seen if not event.done]
-        loaded = waited[-1] if waited else features[0].time
-        took = ""
-        if len(features) == 1 and seen and seen[-1].done:
-            took = f": {duration(seen[-1].time - loaded)}"
-            if waited:
-                said.append(f"network loaded: {duration(loaded - features[0].time)}")
-        said.append(f"features of {count(features[0].steps, 'image')}{took}")
-    for stage, name in NAMES.items():
+    """Return the stages with their times: "features of 244 images: 3.2 s"."""
+    words = _features_words(run)
+    for stage, name in STAGE_NAMES.items():
         epochs = [epoch for epoch in run.history if epoch.stage == stage]
         if epochs:
             seconds = sum(epoch.seconds for epoch in epochs)
-            said.append(f"{name}: {count(len(epochs), 'epoch')} in {duration(seconds)}")
-    return said
+            words.append(f"{name}: {count(len(epochs), 'epoch')} in {duration(seconds)}")
+    return words
 
 
-@st.cache_resource(show_spinner=False, max_entries=64)
-def _figure(
-    drawn: tuple[object, ...], _planned: Mapping[str, int], _history: Sequence[Epoch]
-) -> go.Figure:
-    """Draw the curves once for everybody who looks at the run: each page asks once a second.
-
-    Args:
-        drawn: what the figure depends on; the other arguments are what it is made of.
-    """
-    return curves(_history, _planned, colours(), template())
+def _features_words(run: Run) -> list[str]:
+    features = [e for e in run.events if isinstance(e, Stage) and e.stage == "features"]
+    if not features:
+        return []
+    if not features[0].steps:
+        return ["features from the cache"]
+    progress = [e for e in run.events if isinstance(e, Progress) and e.stage == "features"]
+    loading = [event.time for event in progress if not event.done]
+    loaded = loading[-1] if loading else features[0].time
+    words, took = [], ""
+    if len(features) == 1 and progress and progress[-1].done:
+        took = f": {duration(progress[-1].time - loaded)}"
+        if loading:
+            words.append(f"backbone loaded: {duration(loaded - features[0].time)}")
+    return [*words, f"features of {count(features[0].steps, 'image')}{took}"]

@@ -1,4 +1,4 @@
-"""Charts of runs: scales that hold what there is, stages by name, ten lines told apart."""
+"""Curves of runs: axes that hold what there is, named stages, ten lines told apart."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import math
 import pytest
 
 from tlcore.training.history import Epoch
-from tlcore.ui.fine_tune.curves import axis_range, curves, lost, overlay
-from tlcore.ui.theme import LIGHT, template
+from tlcore.ui.fine_tune.curves import axis_range, build_curves, count_diverged, overlay_curves
 
 
 def epoch(number: int, stage: str = "head", loss: float = 0.5) -> Epoch:
@@ -16,7 +15,7 @@ def epoch(number: int, stage: str = "head", loss: float = 0.5) -> Epoch:
 
 
 @pytest.mark.parametrize(
-    ("what", "values", "expected"),
+    ("metric", "values", "expected"),
     [
         ("loss", [], (0.0, 1.5)),
         ("loss", [0.1], (0.0, 0.5)),
@@ -28,15 +27,15 @@ def epoch(number: int, stage: str = "head", loss: float = 0.5) -> Epoch:
     ],
 )
 def test_an_axis_holds_every_finite_value(
-    what: str, values: list[float], expected: tuple[float, float]
+    metric: str, values: list[float], expected: tuple[float, float]
 ) -> None:
-    assert axis_range(what, values) == pytest.approx(expected)
+    assert axis_range(metric, values) == pytest.approx(expected)
 
 
-def test_what_is_lost_is_counted_and_left_out() -> None:
+def test_values_that_are_not_finite_are_counted_and_left_out() -> None:
     history = [epoch(1), epoch(2, loss=math.nan), epoch(3, loss=-math.inf)]
-    assert lost(history) == 2
-    figure = curves(history, {"head": 3, "fine-tune": 0}, LIGHT, template())
+    assert count_diverged(history) == 2
+    figure = build_curves(history, {"head": 3, "fine-tune": 0})
     drawn = {line.name: list(line.y) for line in figure.data}
     assert drawn["validation loss"] == [0.5, None, None]
     assert drawn["validation accuracy"] == [0.7] * 3
@@ -46,32 +45,30 @@ def test_what_is_lost_is_counted_and_left_out() -> None:
     ("planned", "named", "lines"),
     [
         ({"head": 3, "fine-tune": 0}, {"head": 0.5}, []),
-        ({"head": 3, "fine-tune": 2}, {"head": 0.5, "top blocks": 3.5}, [3.5]),
-        ({"head": 9, "fine-tune": 1}, {"head": 0.5, "top blocks": 10.5}, [9.5]),  # at its end
-        ({"head": 0, "fine-tune": 2}, {"top blocks": 0.5}, []),
+        ({"head": 3, "fine-tune": 2}, {"head": 0.5, "fine-tuning": 3.5}, [3.5]),
+        ({"head": 9, "fine-tune": 1}, {"head": 0.5, "fine-tuning": 10.5}, [9.5]),  # at its end
+        ({"head": 0, "fine-tune": 2}, {"fine-tuning": 0.5}, []),
     ],
 )
-def test_stages_are_named_where_they_begin(
+def test_stages_are_named_at_their_first_epoch(
     planned: dict[str, int], named: dict[str, float], lines: list[float]
 ) -> None:
-    figure = curves([epoch(1)], planned, LIGHT, template())
-    words = {note.text: note.x for note in figure.layout.annotations if note.xref != "paper"}
-    assert words == named
+    figure = build_curves([epoch(1)], planned)
+    names = {note.text: note.x for note in figure.layout.annotations if note.xref != "paper"}
+    assert names == named
     assert [shape.x0 for shape in figure.layout.shapes] == lines
     assert figure.layout.xaxis.range == (0.5, sum(planned.values()) + 0.5)
 
 
-def test_what_is_not_drawn_does_not_stretch_the_axis_of_many_runs() -> None:
+def test_the_axis_of_many_runs_holds_only_what_is_drawn() -> None:
     steep = Epoch(1, "head", 50.0, 0.1, 0.6, 0.8, 1.0)
-    assert overlay({"one": [steep]}, LIGHT, template()).layout.yaxis2.range[1] < 3
-    assert (
-        overlay({"<b>one</b>": [steep]}, LIGHT, template()).data[0].name == "&lt;b&gt;one&lt;/b&gt;"
-    )
+    figure = overlay_curves({"<b>one</b>": [steep]})
+    assert figure.layout.yaxis2.range[1] < 3
+    assert figure.data[0].name == "&lt;b&gt;one&lt;/b&gt;"
 
 
 def test_ten_runs_have_ten_looks_the_same_in_both_panels() -> None:
-    histories = {f"run {number}": [epoch(1), epoch(2)] for number in range(10)}
-    figure = overlay(histories, LIGHT, template())
+    figure = overlay_curves({f"run {number}": [epoch(1), epoch(2)] for number in range(10)})
     looks = [(line.line.color, line.line.dash) for line in figure.data]
     assert len(set(looks[:10])) == 10
     assert looks[:10] == looks[10:]

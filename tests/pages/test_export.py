@@ -1,4 +1,4 @@
-"""The page of what is handed over, in every state that it can be met in."""
+"""The Export view in every state of its jobs."""
 
 from __future__ import annotations
 
@@ -31,37 +31,37 @@ def labels(at: object) -> list[str]:
 
 
 def test_nothing_is_made_before_it_is_asked_for(run: Path, opened: Opened) -> None:
-    at = opened("Fine-tune", run=run.name, view="hand-over")
+    at = opened("Fine-tune", run=run.name, view="export")
     assert not at.exception
-    assert {"Write the report", "Make the bundle"} <= set(labels(at))
+    assert {"Make report", "Make bundle"} <= set(labels(at))
     assert not list(run.glob("*.zip")) + list(run.glob("*.html"))
 
 
 def test_one_that_is_being_made_shows_how_far_it_is(
     run: Path, empty_workspace: Settings, opened: Opened
 ) -> None:
-    folder = write_job(empty_workspace, f"{run.name}-export", "running", 3, 10, "Writing LiteRT")
+    folder = write_job(empty_workspace, f"{run.name}-zip", "running", 3, 10, "Writing LiteRT")
     with lock_file(folder / "job.lock"):
-        at = opened("Fine-tune", run=run.name, view="hand-over")
+        at = opened("Fine-tune", run=run.name, view="export")
         assert not at.exception
         assert [bar.proto.text for bar in at.get("progress")] == ["Writing LiteRT …"]
-        assert "Make the bundle" not in labels(at)
+        assert "Make bundle" not in labels(at)
 
 
 def test_a_failure_is_said_and_can_be_tried_again(
     run: Path, empty_workspace: Settings, opened: Opened
 ) -> None:
-    write_job(empty_workspace, f"{run.name}-export", "failed", 3, 10, "The disk is full.")
-    at = opened("Fine-tune", run=run.name, view="hand-over")
+    write_job(empty_workspace, f"{run.name}-zip", "failed", 3, 10, "The disk is full.")
+    at = opened("Fine-tune", run=run.name, view="export")
     assert any("The disk is full" in error.value for error in at.error)
-    assert "Make the bundle" in labels(at)
+    assert "Make bundle" in labels(at)
 
 
 def test_a_file_older_than_the_network_is_not_offered(run: Path, opened: Opened) -> None:
     (run / "report.html").write_text("<!doctype html>")
-    at = opened("Fine-tune", run=run.name, view="hand-over")
-    assert "Make it again" in labels(at)
+    at = opened("Fine-tune", run=run.name, view="export")
+    assert "Update report" in labels(at)
     write_network(run)
-    at = opened("Fine-tune", run=run.name, view="hand-over")
-    assert "Make it again" not in labels(at)
-    assert "Write the report" in labels(at)
+    at = opened("Fine-tune", run=run.name, view="export")
+    assert "Update report" not in labels(at)
+    assert "Make report" in labels(at)

@@ -1,4 +1,4 @@
-"""Review under a finished run: numbers, a cell to its images, the repair, the next run."""
+"""The views of a finished run: metrics, mistakes, corrections, label issues, comparison."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.cli.running import answer, tlcore
 from tests.evaluation.made import REAL, stored, trained, write_parts
-from tests.pages.conftest import Opened, grid_of, html_of, select_in_grid, texts
+from tests.pages.conftest import Opened, grid_of, select_in_grid, texts
 from tests.training.test_train import SMALL
 from tlcore.datasets.edits import relabel, rename_class
 from tlcore.datasets.store import load_state
@@ -74,17 +74,17 @@ def test_the_numbers_are_the_evaluations(
 ) -> None:
     for part in ("test", "val"):
         found = evaluate_run(run.id, part, empty_workspace)
-        at = opened("Fine-tune", run=run.id, view="numbers")
+        at = opened("Fine-tune", run=run.id, view="summary")
         if part == "val":
-            at.segmented_control(key=f"part-{run.id}").set_value("val").run()
+            at.segmented_control(key=f"split-{run.id}").set_value("val").run()
         assert not at.exception
         shown = {metric.label: metric.value for metric in at.metric}
         assert shown["Log loss"] == f"{found.log_loss:.2f}"
         assert shown["Macro F1"] == f"{found.macro_f1:.2f}"
         assert shown["Balanced accuracy"].startswith(f"{found.balanced_accuracy.value:.0%} (")
-        assert found.majority_baseline.beside.words in texts(at)
+        assert found.majority_baseline.difference.text in texts(at)
         assert f"of the same {found.images} images" in texts(at)
-        table = at.dataframe[0].value
+        table = next(f.value for f in at.dataframe if "Recall" in f.value)
         assert table["Images"].tolist() == [each.images for each in found.per_class]
         assert [warning.value for warning in at.warning] == [
             plain(words) for words in found.warnings
@@ -93,12 +93,12 @@ def test_the_numbers_are_the_evaluations(
 
 
 def test_a_threshold_moves_what_is_found(opened: Opened, run: RunInfo) -> None:
-    at = opened("Fine-tune", run=run.id, view="numbers")
+    at = opened("Fine-tune", run=run.id, view="summary")
     at.slider(key=f"threshold-{run.id}-test").set_value(0).run()
     assert not at.exception
     shown = {metric.label: metric.value for metric in at.metric}
-    assert shown["bees found"].startswith("100%")
-    assert shown["False alarms"] == "5"
+    assert shown["Recall of bees"].startswith("100%")
+    assert shown["False positives"] == "5"
 
 
 def test_a_cell_leads_to_its_images_and_their_repair(
@@ -109,36 +109,43 @@ def test_a_cell_leads_to_its_images_and_their_repair(
         at = opened("Fine-tune", run=run.id, view="mistakes")
         at.selectbox(key=f"cell-{run.id}-test").set_value(cell).run()
         assert not at.exception
-        images = grid_of(at, "grid-review")["images"]
+        images = grid_of(at, grid(at))["images"]
         assert len(images) == number
-    select_in_grid(at, "grid-review", 0)
-    offered = next(box for box in at.selectbox if str(box.label) == "Label 1 image")
+    select_in_grid(at, grid(at), 0)
+    offered = next(box for box in at.selectbox if str(box.label) == "New label of 1 image")
     state = load_state("insects", empty_workspace)
     item = state.by_key[images[0]["id"]]
     other = "ants" if item.label == "bees" else "bees"
     offered.set_value(other).run()
-    at.button(key="mend-relabel").click().run()
+    at.button(key="correct-relabel").click().run()
     assert load_state("insects", empty_workspace).by_key[item.key].label == other
     assert "1 relabelled" in texts(at)
-    at.button(key="mend-undo").click().run()
+    at.button(key="correct-undo").click().run()
     assert load_state("insects", empty_workspace).by_key[item.key].label == item.label
-    select_in_grid(at, "grid-review", 0)
-    at.button(key="mend-exclude").click().run()
+    select_in_grid(at, grid(at), 0)
+    at.button(key="correct-exclude").click().run()
     assert "1 excluded" in texts(at)
-    at.button(key="mend-again").click().run()
+    at.button(key="correct-again").click().run()
     assert started == [run.config]
     newest = list_runs(empty_workspace)[0]
     assert corrected_run(newest) == run.id
     assert newest.id in at.query_params["run"]
 
 
+def grid(at: AppTest) -> str:
+    """The key of the image grid in which one selects."""
+    data = [json.loads(element.proto.json) for element in at.get("bidi_component")]
+    ids = [element.proto.id for element in at.get("bidi_component")]
+    return next(id for id, each in zip(ids, data, strict=True) if each.get("selectable"))
+
+
 def chosen_mistake(at: AppTest, run: RunInfo, found: Evaluation) -> str:
     """Choose the first image of a cell of mistakes; its file."""
     wrong = next(cell for cell in cells(found) if len(set(cell.split("-"))) == 2)
     at.selectbox(key=f"cell-{run.id}-test").set_value(wrong).run()
-    select_in_grid(at, "grid-review", 0)
+    select_in_grid(at, grid(at), 0)
     assert not at.exception
-    return str(grid_of(at, "grid-review")["images"][0]["id"])
+    return str(grid_of(at, grid(at))["images"][0]["id"])
 
 
 def label_of(file: str, settings: Settings) -> str:
@@ -151,40 +158,40 @@ def test_nothing_is_filled_in_and_the_label_is_right_comes_first(
     at = opened("Fine-tune", run=run.id, view="mistakes")
     file = chosen_mistake(at, run, evaluate_run(run.id, "", empty_workspace))
     before = label_of(file, empty_workspace)
-    offered = next(box for box in at.selectbox if str(box.label) == "Label 1 image")
+    offered = next(box for box in at.selectbox if str(box.label) == "New label of 1 image")
     assert offered.value is None
-    mend = [button for button in at.button if str(button.key).startswith("mend-")]
-    assert [button.label for button in mend][:3] == ["The label is right", "Label", "Exclude"]
+    mend = [button for button in at.button if str(button.key).startswith("correct-")]
+    assert [button.label for button in mend][:3] == ["The label is correct", "Relabel", "Exclude"]
     assert [button.proto.type for button in mend][:3] == ["primary", "secondary", "secondary"]
     assert mend[1].disabled
     mend[0].click().run()
     assert not at.exception
     assert label_of(file, empty_workspace) == before
     assert "Since this run: 1 confirmed" in texts(at)
-    assert "label confirmed" in grid_of(at, "grid-review")["images"][0]["title"]
-    assert not [button for button in at.button if button.key == "mend-again"]  # the same labels
-    at.button(key="mend-undo").click().run()
-    assert "confirmed" not in texts(at) + grid_of(at, "grid-review")["images"][0]["title"]
+    assert "label confirmed" in grid_of(at, grid(at))["images"][0]["title"]
+    assert not [button for button in at.button if button.key == "correct-again"]  # the same labels
+    at.button(key="correct-undo").click().run()
+    assert "confirmed" not in texts(at) + grid_of(at, grid(at))["images"][0]["title"]
 
 
 def test_a_confirmed_label_is_no_label_issue_any_more(
     opened: Opened, run: RunInfo, empty_workspace: Settings
 ) -> None:
-    at = opened("Fine-tune", run=run.id, view="suspects")
+    at = opened("Fine-tune", run=run.id, view="label-issues")
     doubted = r"\*\*(\d+) labels? of 24 may be wrong"
     number = int(re.search(doubted, texts(at)).group(1))  # type: ignore[union-attr]
-    select_in_grid(at, "grid-review", 0)
-    file = grid_of(at, "grid-review")["images"][0]["id"]
-    assert next(b for b in at.selectbox if str(b.label) == "Label 1 image").value is None
-    at.button(key="mend-confirm").click().run()
+    select_in_grid(at, grid(at), 0)
+    file = grid_of(at, grid(at))["images"][0]["id"]
+    assert next(b for b in at.selectbox if str(b.label) == "New label of 1 image").value is None
+    at.button(key="correct-confirm").click().run()
     assert not at.exception
     left = re.search(doubted, texts(at))
     assert (int(left.group(1)) if left else 0) == number - 1
-    assert grid_of(at, "grid-review")["images"][0]["id"] != file
+    assert grid_of(at, grid(at))["images"][0]["id"] != file
 
 
 SINCE = "corrected since this run"
-AFTER = "changed after seeing this model's answers"
+AFTER = "changed after an earlier run had been evaluated"
 
 
 def test_a_corrected_test_label_is_said_beside_the_figures(
@@ -195,17 +202,17 @@ def test_a_corrected_test_label_is_said_beside_the_figures(
     assert SINCE not in texts(at)
     file = chosen_mistake(at, run, evaluate_run(run.id, "", empty_workspace))
     other = "ants" if label_of(file, empty_workspace) == "bees" else "bees"
-    next(b for b in at.selectbox if str(b.label) == "Label 1 image").set_value(other).run()
-    at.button(key="mend-relabel").click().run()
+    next(b for b in at.selectbox if str(b.label) == "New label of 1 image").set_value(other).run()
+    at.button(key="correct-relabel").click().run()
     words = "1 label corrected since this run (1 test)"
     assert words in texts(at)
-    assert words in texts(opened("Fine-tune", run=run.id, view="numbers"))
+    assert words in texts(opened("Fine-tune", run=run.id, view="summary"))
     found = answer(empty_workspace, "runs", "evaluate", run.id)["corrections"]
-    assert (found["before"], found["since"]["test"], found["judged"]) == (0, 1, 14)
+    assert (found["changed_before"], found["changed_since"]["test"], found["images"]) == (0, 1, 14)
     assert words in found["sentences"][0]
 
     later = trained(empty_workspace, run.config)
-    words = "1 of 14 labels was changed after seeing this model's answers"
+    words = "1 of 14 labels of the test split was changed after an earlier run had been evaluated"
     report = tmp_path / "report.html"
     write_report(later.id, report, empty_workspace, lambda *_: None)
     assert words in html.unescape(report.read_text("utf-8"))
@@ -215,12 +222,12 @@ def test_a_corrected_test_label_is_said_beside_the_figures(
     assert (
         AFTER not in tlcore(empty_workspace, "runs", "evaluate", later.id, "--split", "val").stdout
     )
-    shown = texts(opened("Fine-tune", run=later.id, view="numbers"))
+    shown = texts(opened("Fine-tune", run=later.id, view="summary"))
     assert words in shown
     rename_class("insects", "ants", "Ants", empty_workspace)  # corrects nothing
     renamed = trained(empty_workspace, run.config)
-    assert "1 of 14 labels was changed" in texts(
-        opened("Fine-tune", run=renamed.id, view="numbers")
+    assert "1 of 14 labels of the test split was changed" in texts(
+        opened("Fine-tune", run=renamed.id, view="summary")
     )
 
 
@@ -236,9 +243,9 @@ def test_a_corrected_validation_label_stands_beside_the_accuracy(
         opened("Fine-tune", run=run.id)
     )
     later = trained(empty_workspace, run.config)
-    assert "3 of 18 labels were changed after seeing this model's answers" in texts(
-        opened("Fine-tune", run=later.id)
-    )
+    at = opened("Fine-tune", run=later.id)
+    at.segmented_control(key=f"split-{later.id}").set_value("val").run()
+    assert "3 of 18 labels of the validation split were changed after an earlier run" in texts(at)
 
 
 def test_a_damaged_split_costs_no_more_than_what_it_says(opened: Opened, run: RunInfo) -> None:
@@ -267,17 +274,17 @@ def test_what_cannot_be_mended_says_why(
 def test_two_runs_are_held_against_each_other(
     opened: Opened, run: RunInfo, empty_workspace: Settings
 ) -> None:
-    at = opened("Fine-tune", run=run.id, view="against")
+    at = opened("Fine-tune", run=run.id, view="compare")
     assert "no other run" in at.info[0].value
     later = trained(empty_workspace, run.config)
     evaluate_run(later.id, "", empty_workspace)
-    at = opened("Fine-tune", run=later.id, view="against")
+    at = opened("Fine-tune", run=later.id, view="compare")
     assert not at.exception
     assert "Of the same 14 images" in texts(at)
     assert "No image changed sides" in texts(at)
     shown = {metric.label: metric.value for metric in at.metric}
-    assert shown["Change on the test part"].startswith("0.0 points")
-    assert "tiles gained" not in html_of(at)
+    assert shown["Change on the test split"].startswith("0.0 points")
+    assert "Now correct" not in texts(at)
 
 
 def test_the_map_counts_images_left_out_of_judging_apart(
@@ -297,18 +304,18 @@ def test_the_map_counts_images_left_out_of_judging_apart(
     for part in ("train", "val", "test"):
         found = evaluate_run(run.id, part, empty_workspace)
         right += found.accuracy.count
-    at = opened("Fine-tune", run=run.id, view="map")
-    at.segmented_control(key="map-colour").set_value("Right or wrong").run()
+    at = opened("Fine-tune", run=run.id, view="embedding")
+    at.segmented_control(key="embedding-colour").set_value("Correct or wrong").run()
     assert not at.exception
     groups = {trace["name"]: trace for trace in map_of(at)}
     sizes = {name: len(trace["hovertext"]) for name, trace in groups.items()}
-    assert sizes["not judged"] == 8
-    assert sizes.get("right", 0) == right
+    assert sizes["not evaluated"] == 8
+    assert sizes.get("correct", 0) == right
     assert sizes.get("wrong", 0) == 16 + 8 + 4 - right
-    assert all("left out of judging" in words for words in groups["not judged"]["hovertext"])
-    at.segmented_control(key="map-colour").set_value("How sure").run()
+    assert all("not evaluated" in words for words in groups["not evaluated"]["hovertext"])
+    at.segmented_control(key="embedding-colour").set_value("Confidence").run()
     sizes = {trace["name"]: len(trace["hovertext"]) for trace in map_of(at)}
-    assert sizes == {"how sure": 28, "not judged": 8}
+    assert sizes == {"confidence": 28, "not evaluated": 8}
 
 
 def map_of(at: AppTest) -> list[dict[str, Any]]:
@@ -337,7 +344,7 @@ def test_a_review_that_was_interrupted_is_not_mixed_with_the_resumed_model(
             return super().ask(task, *args)
 
     monkeypatch.setattr(services, "Inference", Dying)
-    at = opened("Fine-tune", run=folder.name, view="numbers")
+    at = opened("Fine-tune", run=folder.name, view="summary")
     assert "It was killed." in texts(at)
     before = load_run_info(folder.name, real_workspace).val_loss
     folder, lock = prepare_resume(folder.name, real_workspace)
@@ -359,7 +366,7 @@ def test_two_images_of_a_class_are_too_few_to_doubt_labels_and_percentages(
     counts = {"train": {"ants": 12, "bees": 1}, "val": {"ants": 3, "bees": 1}}
     name = stored(empty_workspace, write_parts(tmp_path / "files", counts))
     run = trained(empty_workspace, RunConfig(name, epochs=1, **SMALL))
-    at = opened("Fine-tune", run=run.id, view="suspects")
+    at = opened("Fine-tune", run=run.id, view="label-issues")
     assert not at.exception
     assert at.info[0].value == plain(
         "Too few images to tell whether labels are wrong (ants 15, bees 2): at least 10 "
@@ -368,7 +375,7 @@ def test_two_images_of_a_class_are_too_few_to_doubt_labels_and_percentages(
     assert "may be wrong" not in texts(at)
     assert "doubted" not in texts(at)
     evaluate_run(run.id, "", empty_workspace)
-    at = opened("Fine-tune", run=run.id, view="numbers")
+    at = opened("Fine-tune", run=run.id, view="summary")
     assert "4 images are too few to tell" in texts(at)
     assert "can be taken as they are" not in texts(at)
     assert "4 images)" in texts(at)  # how often it was right, with its doubt

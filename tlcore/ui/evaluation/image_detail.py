@@ -1,0 +1,98 @@
+"""Images of a view: a grid in which one selects, corrections, and the last selected one large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from tlcore.datasets.dataset import Sample
+from tlcore.errors import BadImage, TLCoreError
+from tlcore.evaluation.corrections import load_run_dataset
+from tlcore.evaluation.predictions import imagenet_ref
+from tlcore.settings import Settings
+from tlcore.training.run import Run
+from tlcore.ui.compare.gradcam import draw_maps
+from tlcore.ui.components.framing import square
+from tlcore.ui.components.image_grid import GridImage, select_images
+from tlcore.ui.evaluation.corrections import change_since_run, correction_bar
+from tlcore.ui.format import plain
+from tlcore.ui.questions import predict
+
+SIDE = 320  # px of the large image
+
+
+def selectable_images(
+    run: Run,
+    name: str,
+    samples: Sequence[Sample],
+    describe: Callable[[Sample], str],
+    settings: Settings,
+    *,
+    selected: Sequence[Sample] = (),
+    below: DeltaGenerator | None = None,
+) -> None:
+    """Draw an image grid, the corrections of the selected images, and the last one large.
+
+    Args:
+        run: the run that classified the images.
+        name: of the list of images; the selection is kept under it.
+        samples: the images, in the order in which they are drawn.
+        describe: returns one sentence on an image.
+        settings: the workspace.
+        selected: the selection until an image is clicked.
+        below: container of the large image; None for the place under the grid.
+    """
+    state = load_run_dataset(run.info, settings)
+    by_key = {sample.key: sample for sample in samples}
+    changes = {key: change_since_run(sample, state) for key, sample in by_key.items()}
+    titles = {key: describe(sample) for key, sample in by_key.items()}
+    titles |= {key: f"{titles[key]} ({change})" for key, change in changes.items() if change}
+    images = [
+        GridImage(key, sample, title=titles[key], faded=bool(changes[key]))
+        for key, sample in by_key.items()
+    ]
+    keys = select_images(name, images, settings) or [sample.key for sample in selected]
+    correction_bar(run, [by_key[key] for key in keys], name, settings)
+    if keys:
+        with below or st.container():
+            show_large(run, by_key[keys[-1]], titles[keys[-1]], settings)
+
+
+def show_large(run: Run, sample: Sample, caption: str, settings: Settings) -> None:
+    """Draw an image large and, behind a switch, Grad-CAM of the pretrained network and the head."""
+    try:
+        image = square(sample, SIDE, run.info.config.fit, settings)
+    except BadImage as error:
+        st.caption(f":material/broken_image: {plain(str(error))}")
+        return
+    left, right = st.columns([3, 7], gap="medium", vertical_alignment="center")
+    left.image(image, width="stretch", alt=sample.file)
+    with right:
+        st.markdown(plain(caption))
+        st.caption(plain(sample.file))
+        show_gradcam = st.toggle(
+            "Show Grad-CAM",
+            key="show-gradcam",
+            help="Which parts of the image spoke for the class, in both networks.",
+        )
+    if show_gradcam:
+        _draw_gradcam(run, sample, settings)
+
+
+def _draw_gradcam(run: Run, sample: Sample, settings: Settings) -> None:
+    pretrained = imagenet_ref(run.info.config, settings)
+    legend, left, right = st.columns([3, 4, 4], gap="medium")
+    left.html('<p class="side pretrained">ImageNet</p>')
+    right.html('<p class="side head">This run</p>')
+    refs = {run.info.ref: right} | ({pretrained: left} if pretrained else {})
+    if pretrained is None:
+        left.caption("ImageNet's weights with the 1000 classes are not on this machine.")
+    predictions = predict(sample, list(refs), settings)
+    usable = {
+        ref: each
+        for ref, each in zip(refs, predictions, strict=True)
+        if not isinstance(each, TLCoreError)
+    }
+    draw_maps(sample, usable, legend, refs, settings)

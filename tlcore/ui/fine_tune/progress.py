@@ -1,0 +1,117 @@
+"""How far a run is: one fraction over all its stages, with the time left, in words."""
+
+from __future__ import annotations
+
+import time
+
+from tlcore.training.history import STAGES, Progress, Stage
+from tlcore.training.run import Run
+from tlcore.training.status import QUEUED
+from tlcore.ui.format import count, duration
+
+PACE_FROM = 1.0  # s of progress after which the time left is estimated
+JUST_STARTED = 3.0  # s within which a process begins, if it need not wait
+# Work for one image relative to one pass through the backbone, as measured with MobileNetV2.
+RELATIVE_WORK = {"features": 1.0, "head": 0.005, "fine-tune": 0.5}
+
+
+def describe_progress(run: Run) -> tuple[float, str]:
+    """Return how much of a whole run is done, 0…1, and in words: stage, epoch and time left."""
+    stage, progress = run.stage, run.progress
+    if run.info.status == QUEUED:
+        if time.time() - run.info.created < JUST_STARTED:
+            return 0.0, "Starting …"
+        return 0.0, "Queued: other runs are training …"
+    if stage is None:
+        return 0.0, "Starting: reading the images …"
+    steps_done = 0
+    if progress is not None and progress.time >= stage.time:
+        steps_done = min(progress.done, stage.steps)
+    work, done = _work(run), _done(run, stage, steps_done)
+    fraction = sum(work[name] * done[name] for name in work) / (sum(work.values()) or 1.0)
+    facts = [STAGES[stage.stage], *_position(run, stage, steps_done)]
+    left = _seconds_left(run, stage, steps_done, work)
+    facts.append(f"{fraction:.0%}")
+    if left is not None:
+        facts.append(f"about {approximate(left)} left")
+    return fraction, " · ".join(facts) + ("" if steps_done else " …")
+
+
+def approximate(seconds: float) -> str:
+    """Return an estimated time in whole seconds: "3 s", "2 min 5 s"."""
+    return duration(seconds) if seconds >= 9.95 else f"{max(1, round(seconds))} s"
+
+
+def _work(run: Run) -> dict[str, float]:
+    """Return the work of each stage of a run, in passes of an image through the backbone."""
+    config, images = run.info.config, run.images.get("train", 0)
+    in_pass = float(config.on_the_fly_augmentation)
+    features = [e for e in run.events if isinstance(e, Stage) and e.stage == "features"]
+    return {
+        "features": float(features[0].steps if features else 0),
+        "head": config.epochs * images * (RELATIVE_WORK["head"] + in_pass),
+        "fine-tune": config.fine_tune_epochs * images * (RELATIVE_WORK["fine-tune"] + in_pass),
+    }
+
+
+def _done(run: Run, stage: Stage, steps_done: int) -> dict[str, float]:
+    """Return how much of each stage is done, 0…1; a resumed run keeps its epochs."""
+    config, order = run.info.config, list(RELATIVE_WORK)
+    planned = {"features": 0, "head": config.epochs, "fine-tune": config.fine_tune_epochs}
+    done = {
+        name: sum(epoch.stage == name for epoch in run.history) / (planned[name] or 1)
+        for name in order
+    }
+    for name in order[: order.index(stage.stage)]:
+        done[name] = 1.0
+    done[stage.stage] = max(done[stage.stage], steps_done / stage.steps if stage.steps else 0.0)
+    return done
+
+
+def _position(run: Run, stage: Stage, steps_done: int) -> list[str]:
+    """Return where a stage is: ["epoch 12 of 14", "96% validation accuracy"]."""
+    config, history = run.info.config, run.history
+    if stage.stage == "features":
+        pace = _pace(run, stage)
+        speed = [f"{pace:,.0f} images a second"] if pace else []
+        return [f"{steps_done:,} of {count(stage.steps, 'image')}", *speed] if steps_done else []
+    epochs = config.epochs + config.fine_tune_epochs
+    words = [f"epoch {min(len(history) + 1, epochs)} of {epochs}"]
+    if history:
+        words.append(f"{history[-1].val_accuracy:.0%} validation accuracy")
+    return words
+
+
+def _seconds_left(run: Run, stage: Stage, steps_done: int, work: dict[str, float]) -> float | None:
+    """Estimate the rest of the run; None while nothing is measured that tells it."""
+    pace, order = _pace(run, stage), list(work)
+    if pace is None or steps_done >= stage.steps:
+        return None
+    later = sum(work[name] for name in order[order.index(stage.stage) + 1 :])
+    passes = pace if stage.stage == "features" else _features_pace(run)
+    if later and passes is None:
+        return None
+    return (stage.steps - steps_done) / pace + (later / passes if passes else 0.0)
+
+
+def _features_pace(run: Run) -> float | None:
+    stages = [e for e in run.events if isinstance(e, Stage) and e.stage == "features" and e.steps]
+    return _pace(run, stages[0]) if stages else None
+
+
+def _pace(run: Run, stage: Stage) -> float | None:
+    """Return the steps a second of a stage, or None before that can be estimated.
+
+    It counts from the first sign of progress: before it the backbone is loaded and traced.
+    """
+    signs = [
+        event
+        for event in run.events
+        if isinstance(event, Progress)
+        and event.stage == stage.stage
+        and event.time >= stage.time
+        and event.done
+    ]
+    if not signs or signs[-1].time - signs[0].time < PACE_FROM:
+        return None
+    return (signs[-1].done - signs[0].done) / (signs[-1].time - signs[0].time)
