@@ -34,7 +34,7 @@ ORDER = (
 SIDE_BY_SIDE = {("ui", "cli"), ("cli", "ui")}  # two adapters: neither imports the other
 # The modules that import Keras or TensorFlow at their top: all else can stay in the web server.
 KERAS = {
-    "models": {"build", "download", "layers", "model", "summary", "folding"},
+    "models": {"build", "model", "shape_path", "folding"},
     "activations": {"extract"},
     "training": {"fine_tune", "transfer_model"},
     "exports": {"bundle", "deployable", "predict"},

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from tests.old_workspace import DATASET, FINISHED, STOPPED, unpack
+from tlcore.activations.top_images import find_top_images
 from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import delete_dataset, list_datasets, load_dataset, rename_dataset
 from tlcore.datasets.thumbnails import thumbnail
 from tlcore.errors import BadDataset, RunError
-from tlcore.inference.top_images import find_top_images
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_json
@@ -114,7 +114,7 @@ def test_what_excites_channels_fills_no_more_than_its_limit(workspace: Settings)
             dataset, ModelRef("MobileNet-0.25", 64, random=True), layer, settings
         )
         while not found.complete:
-            found.step(ask)
+            found.compute_next(ask)
         return len(computed) - before
 
     assert [look(layer) for layer in ("first", "second", "third")] == [3, 3, 3]

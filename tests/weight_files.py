@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tlcore.models.catalog import Backbone
-from tlcore.models.weights import HDF5_SIGNATURE, file_name
+from tlcore.models.weights import HDF5_SIGNATURE, weights_file_name
 from tlcore.settings import Settings
 
 FEATURES = 1280  # of MobileNetV2
@@ -14,7 +14,7 @@ FEATURES = 1280  # of MobileNetV2
 def write_stand_in(settings: Settings, backbone: Backbone, size: int, *, top: bool) -> Path:
     """Write a file that has the length and the superblock of a backbone's weights, and zeros."""
     settings.weights.mkdir(parents=True, exist_ok=True)
-    path = settings.weights / file_name(backbone, size, top=top)
+    path = settings.weights / weights_file_name(backbone, size, top=top)
     length = int(backbone.million * 1e6) * 4 + 300_000
     write_hdf5(path, length + (4 * 1000 * (FEATURES + 1) if top else 0))
     return path

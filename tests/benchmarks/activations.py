@@ -71,7 +71,7 @@ def usable(name: str, settings: Settings) -> ModelRef:
 
 def speed(ref: ModelRef, photos: list[Path], settings: Settings, inference: Inference) -> None:
     network = tasks.load_model(ref, settings)
-    spatial = network.graph.spatial[1:]
+    spatial = network.spatial_layers[1:]
     say(f"\n{ref.backbone}, {ref.size} px, {len(spatial)} spatial layers")
     say(f"{'':34}{'in this process':>42}{'as the page asks':>21}")
     say(
@@ -110,7 +110,7 @@ def one_layer(
     """Return ms, the least of all rounds, the steps of a round one after the other: bare pass
     (decoding, preprocessing, compiled sub-model), drawing, first look, look at the next layer."""
     network = tasks.load_model(ref, settings)
-    part = keras.Model(network.graph.input, network.graph.outputs[layer])
+    part = keras.Model(network.model.input, network.output(layer))
     signature = tf.TensorSpec((1, ref.size, ref.size, 3), tf.float32)
     compiled = tf.function(lambda batch: part(batch, training=False)).get_concrete_function(
         signature
@@ -125,7 +125,9 @@ def one_layer(
                 tf.constant(network.prepare([read(path, settings.limits)]))
             ).numpy()[0]
         )
-        draw, _ = timed(lambda maps=maps: drawing.tiles(maps, drawing.page_of(maps, view)[0], view))
+        draw, _ = timed(
+            lambda maps=maps: drawing.render_tiles(maps, drawing.select_channels(maps, view), view)
+        )
         activations._cache.cache_clear()
         look = ActivationRequest(path, sha, ref)
         first, _ = timed(lambda look=look: activations.draw_maps(look, layer, view, settings))
@@ -177,7 +179,7 @@ def memory(refs: list[ModelRef], photos: list[Path], settings: Settings, switche
     sizes = []
     for number in range(3 * switches):
         look = looks[generator.integers(len(looks))]
-        spatial = tasks.load_model(look.ref, settings).graph.spatial
+        spatial = tasks.load_model(look.ref, settings).spatial_layers
         layer = spatial[generator.integers(len(spatial))]
         activations.draw_maps(look, layer, DisplayOptions(), settings)
         sizes.append(resident())

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from tlcore.datasets.sources import read_folder
 from tlcore.datasets.splits import split_samples
-from tlcore.models.catalog import backbone
-from tlcore.models.weights import find
+from tlcore.models.catalog import get_backbone
+from tlcore.models.weights import find_weights
 from tlcore.settings import Settings
 
 SIZE, BATCH, SEED = 160, 32, 0
@@ -58,7 +58,7 @@ def _load(path: Any, label: Any) -> tuple[Any, Any]:
 def model(classes: int, settings: Settings) -> tuple[keras.Model, keras.Model]:
     """Return the network with its head and the base in it."""
     base = keras.applications.MobileNetV2((SIZE, SIZE, 3), include_top=False, weights=None)
-    base.load_weights(find(backbone("MobileNetV2"), SIZE, settings, top=False).path)
+    base.load_weights(find_weights(get_backbone("MobileNetV2"), SIZE, settings, top=False).path)
     base.trainable = False
     inputs = keras.Input((SIZE, SIZE, 3))
     value = keras.layers.RandomFlip("horizontal", seed=SEED)(inputs)

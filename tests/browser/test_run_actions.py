@@ -13,7 +13,7 @@ from tests.exports.conftest import trained
 from tests.images import write_patches
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder
-from tlcore.models.weights import ready
+from tlcore.models.weights import list_weights
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.run import RunInfo
@@ -46,7 +46,7 @@ def test_run_again_with_all_of_its_recipe(tab: Tab, real: Settings, first: str) 
 
 
 def test_the_same_head_on_every_backbone(tab: Tab, real: Settings, first: str) -> None:
-    others = {row.backbone.name for row in ready(real) if row.no_top} - {RECIPE.backbone}
+    others = {row.backbone.name for row in list_weights(real) if row.no_top} - {RECIPE.backbone}
 
     def board() -> list[RunInfo]:
         return [info for info in list_runs(real) if info.notes.tags == ("leaderboard",)]

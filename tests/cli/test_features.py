@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.images import write_patches
-from tlcore.activations.tiles import GAP, TILE
+from tlcore.activations.render import GAP, TILE
 from tlcore.cli import features
 from tlcore.errors import TLCoreError
 from tlcore.settings import Settings

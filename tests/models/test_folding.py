@@ -1,4 +1,4 @@
-"""What is folded and what must not be; every backbone in test_every_body.py."""
+"""What is folded and what must not be; every backbone in test_backbones.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.every_layer import assert_same, draw_statistics
+from tests.backbones import assert_close, draw_statistics
 from tlcore.models.folding import folded
 
 layers = keras.layers
@@ -46,7 +46,7 @@ def values(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
     batch = np.random.default_rng(4).normal(size=(2, SIDE, SIDE, 3)).astype(np.float32)
     call = tf.function(folded(model), autograph=False)
     (first,) = call(tf.constant(batch))
-    assert_same(first.numpy(), np.asarray(model(batch, training=False)), "folded")
+    assert_close(first.numpy(), np.asarray(model(batch, training=False)), "folded")
     kernels = [weight for weight in model.layers[1].weights if "kernel" in weight.name]
     kernels[-1].assign(kernels[-1].numpy() + 1)
     return first.numpy(), call(tf.constant(batch))[0].numpy()

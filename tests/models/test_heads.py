@@ -7,13 +7,20 @@ import numpy as np
 import pytest
 
 from tlcore.errors import BadConfig, UnknownName
-from tlcore.models.build import add_head, architecture, cut_below, cuts, freeze_base, unfreeze_from
-from tlcore.models.catalog import backbone
+from tlcore.models.build import (
+    add_head,
+    build_architecture,
+    find_cut_below,
+    freeze_base,
+    list_cuts,
+    unfreeze_from,
+)
+from tlcore.models.catalog import get_backbone
 
 
 @pytest.fixture(scope="module")
 def base() -> keras.Model:
-    return architecture(backbone("MobileNetV2-0.35"), 64, top=False)
+    return build_architecture(get_backbone("MobileNetV2-0.35"), 64, top=False)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +75,7 @@ def test_cuts_of_a_residual_network_lie_between_its_blocks() -> None:
     b = keras.layers.Conv2D(4, 3, padding="same", name="b")(a)
     c = keras.layers.Add(name="c")([a, b])
     d = keras.layers.ReLU(name="d")(c)
-    assert cuts(keras.Model(image, d)) == ("image", "a", "c")
+    assert list_cuts(keras.Model(image, d)) == ("image", "a", "c")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,7 @@ def test_cuts_of_a_residual_network_lie_between_its_blocks() -> None:
 def test_the_cut_lies_below_the_first_unfrozen_block(
     base: keras.Model, name: str, cut: str
 ) -> None:
-    assert cut_below(base, name).startswith(cut)
+    assert find_cut_below(base, name).startswith(cut)
 
 
 def test_unfreezing_spares_batch_normalization(base: keras.Model) -> None:

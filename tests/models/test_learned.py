@@ -7,11 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from tests.images import write_patches
 from tests.training.test_train import SMALL, run
 from tlcore.inference.activation_tasks import list_layers
+from tlcore.models.build import add_head, unfreeze_from
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_json
@@ -19,7 +21,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, EventLog
 from tlcore.training.lifecycle import create_run
 from tlcore.training.status import FINISHED, STOPPED
-from tlcore.training.transfer_model import TransferModel, load_run_model
+from tlcore.training.transfer_model import load_run_model
 
 
 @pytest.mark.parametrize("fine_tuned", [True, False], ids=["fine-tuned", "head alone"])
@@ -64,27 +66,29 @@ def test_a_run_stopped_before_fine_tuning_has_learned_its_head_alone(
     assert [row.name for row in rows if row.trainable and row.parameters] == ["logits"]
 
 
-def test_what_learned_inside_a_nested_model_is_said(settings: Settings) -> None:
-    """ConvNeXt from its last downsampling block on, which is a model of its own."""
+def test_a_nested_backbone_that_was_saved_is_loaded_flat(settings: Settings) -> None:
+    """ConvNeXt as it was saved before, from its last downsampling block on, a nested model."""
     block = "convnext_tiny_downsampling_block_2"
     recipe = RunConfig(
         "set", backbone="ConvNeXtTiny", size=32, random_weights=True, unfreeze_from=block
     )
     folder, lock = create_run(recipe, settings)
     os.close(lock)
-    whole = TransferModel(recipe, 2, settings)
-    trained = sorted(tuple(weight.shape) for weight in whole.top().trainable_weights)
-    whole.save(folder)
+    base = keras.applications.ConvNeXtTiny(
+        include_top=False, weights=None, input_shape=(32, 32, 3), name="convnext_tiny"
+    )
+    model = add_head(base, 2)
+    unfreeze_from(model, block)
+    model.save(folder / "model.keras")
     write_json(folder / "split.json", {"classes": ["a", "b"], "train": [], "val": []})
     epoch = Epoch(1, "fine-tune", 0.5, 0.5, 0.5, 0.5, 1.0)
     with closing(EventLog(folder / "events.jsonl")) as log:
         log.write(epoch)
-    rows = {
-        place.layer.name: place.layer for place in list_layers(ModelRef(run=folder.name), settings)
-    }
-    inner = f"{block}/convnext_tiny_downsampling_conv_2"
-    assert rows[block].trainable
-    assert rows[inner].trainable
-    assert not rows[inner.replace("_2", "_1")].trainable
-    model = load_run_model(folder.name, settings).model
-    assert sorted(tuple(weight.shape) for weight in model.trainable_weights) == trained
+    infos = list_layers(ModelRef(run=folder.name), settings)
+    rows = {info.layer.name: info.layer for info in infos}
+    assert rows["convnext_tiny_downsampling_conv_2"].trainable
+    assert not rows["convnext_tiny_downsampling_conv_1"].trainable
+    loaded = load_run_model(folder.name, settings)
+    batch = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
+    before = keras.Model(model.input, model.get_layer("logits").output)(batch, training=False)
+    np.testing.assert_array_equal(loaded.model(batch, training=False), before)

@@ -198,8 +198,8 @@ def test_a_row_of_the_list_goes_to_its_layer_if_that_has_maps() -> None:
     def script() -> None:
         import streamlit as st
 
-        from tlcore.activations.values import LayerInfo
-        from tlcore.models.predictions import Layer
+        from tlcore.activations.layers import LayerInfo
+        from tlcore.models.summary import Layer
         from tlcore.ui.feature_maps.depth import go_to_row
         from tlcore.ui.state import Choice, chosen
 

@@ -18,7 +18,7 @@ from tests.training.test_train import REAL, run
 from tlcore.datasets.image_io import read
 from tlcore.errors import RunError
 from tlcore.exports.report import write_report
-from tlcore.models.build import build
+from tlcore.models.build import build_backbone
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_json
@@ -89,7 +89,7 @@ def test_the_network_is_the_one_with_the_lowest_validation_loss(
     report = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert describe_overfitting(found) in report
     assert f"Those of epoch {best.epoch}, where the validation loss was lowest." in report
-    untouched, _ = build(ModelRef("MobileNet-0.25", 64, top=False), real)
+    untouched, _ = build_backbone(ModelRef("MobileNet-0.25", 64, top=False), real)
     trained = keras.models.load_model(folder / "model.keras", compile=False)
     for layer in untouched.layers:
         for one, other in zip(

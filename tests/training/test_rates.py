@@ -17,7 +17,7 @@ from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import open_dataset
-from tlcore.models.build import build
+from tlcore.models.build import build_backbone
 from tlcore.models.model import preprocess
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
@@ -45,7 +45,9 @@ def uneven(folder: Path) -> Path:
 
 def plain_keras(config: RunConfig, train: Sequence[Sample], settings: Settings) -> list[float]:
     """The smoothed losses of a dense layer in plain Keras, while the rate grows."""
-    base, _ = build(ModelRef(config.backbone, config.size, config.fit, top=False), settings)
+    base, _ = build_backbone(
+        ModelRef(config.backbone, config.size, config.fit, top=False), settings
+    )
     pixels = np.stack([fit(read(s.path, settings.limits), config.size, config.fit) for s in train])
     maps = np.asarray(base(preprocess(pixels, config.backbone), training=False))
     features = maps.mean(axis=(1, 2))

@@ -154,7 +154,7 @@ def test_another_seed_gives_another_history(whole: tuple[Settings, Path, Path]) 
 def test_batch_normalization_is_bit_identical_after_every_path(
     whole: tuple[Settings, Path, Path], options: dict[str, object]
 ) -> None:
-    from tlcore.models.build import build
+    from tlcore.models.build import build_backbone
     from tlcore.models.predictions import ModelRef
 
     settings, data, folder = whole
@@ -162,7 +162,7 @@ def test_batch_normalization_is_bit_identical_after_every_path(
         short = RECIPE | {"epochs": 1, "fine_tune_epochs": 1} | options
         folder = train(settings, RunConfig(str(data), **short))
     trained = keras.models.load_model(folder / "model.keras", compile=False)
-    base, _ = build(ModelRef(REAL["backbone"], REAL["size"], top=False), settings)
+    base, _ = build_backbone(ModelRef(REAL["backbone"], REAL["size"], top=False), settings)
     found = [layer for layer in base.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert len(found) > 20
     for layer in found:

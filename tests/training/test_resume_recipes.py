@@ -16,8 +16,8 @@ import pytest
 
 from tests.images import write_patches
 from tests.training.test_resume import figures, resume, train, weights_hash
-from tlcore.models.build import architecture
-from tlcore.models.catalog import backbone
+from tlcore.models.build import build_architecture
+from tlcore.models.catalog import get_backbone
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.batches import compute_class_weights, draw_copies, draw_order, random_numbers
 from tlcore.training.config import RunConfig
@@ -67,7 +67,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
 
 def same_normalisation(folder: Path) -> None:
     trained = keras.models.load_model(folder / "model.keras", compile=False)
-    base = architecture(backbone(SMALL["backbone"]), SMALL["size"], top=False)
+    base = build_architecture(get_backbone(SMALL["backbone"]), SMALL["size"], top=False)
     kinds = keras.layers.BatchNormalization
     found = [layer for layer in base.layers if isinstance(layer, kinds)]
     assert len(found) > 20

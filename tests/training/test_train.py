@@ -14,7 +14,7 @@ from PIL import Image
 from tests.images import write_patches
 from tlcore.datasets.image_io import read
 from tlcore.errors import RunError
-from tlcore.models.build import build
+from tlcore.models.build import build_backbone
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -78,7 +78,7 @@ def test_fine_tuning_moves_what_is_unfrozen_and_nothing_else(
         RunConfig(str(data), epochs=1, fine_tune_epochs=2, learning_rate=0.01, **options),
     )
     trained = keras.models.load_model(folder / "model.keras", compile=False)
-    base, _ = build(ModelRef("MobileNet-0.25", 64, top=False), real)
+    base, _ = build_backbone(ModelRef("MobileNet-0.25", 64, top=False), real)
     names = [layer.name for layer in base.layers]
     for layer in base.layers:
         pairs = list(
@@ -108,7 +108,7 @@ def test_fine_tuning_equals_plain_keras_run_on_whole_images(real: Settings, tmp_
     from tlcore.models.build import add_head, freeze_base, unfreeze_from
     from tlcore.models.model import preprocess
 
-    base, _ = build(ModelRef("MobileNet-0.25", 64, top=False), real)
+    base, _ = build_backbone(ModelRef("MobileNet-0.25", 64, top=False), real)
     model = add_head(base, 2, seed=0)
     split = json.loads((folder / "split.json").read_text())
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import keras
 import pytest
 
+from tests.activations.test_extract import check_every_layer
 from tests.images import write_patches
-from tests.models.test_walk import check_every_layer
 from tests.training.test_train import REAL, run
-from tlcore.activations.channel import same_weights
-from tlcore.models.build import build
-from tlcore.models.layers import graph, wire
+from tlcore.activations.layers import have_same_weights, read_graph
+from tlcore.models.build import build_backbone, flatten
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -35,14 +34,15 @@ def fine_tuned(settings: Settings, folder: Path) -> keras.Model:
 @pytest.mark.parametrize("nested", [False, True], ids=["flat", "nested"])
 def test_every_layer_of_a_fine_tuned_run(nested: bool, real: Settings, tmp_path: Path) -> None:
     model = fine_tuned(real, tmp_path)
-    before, _ = build(ModelRef("MobileNet-0.25", 64, top=False), real)
+    before, _ = build_backbone(ModelRef("MobileNet-0.25", 64, top=False), real)
     learned, old = model.get_layer("conv_pw_13").get_weights(), before.get_layer("conv_pw_13")
     assert any((a != b).any() for a, b in zip(learned, old.get_weights(), strict=True))
-    first, second = wire(graph(before)), wire(graph(model))
-    assert same_weights(first, second, "conv_pw_11_relu")
-    assert not same_weights(first, second, "conv_pw_13")
+    first, second = read_graph(before), read_graph(model)
+    assert have_same_weights(first, second, "conv_pw_11_relu")
+    assert not have_same_weights(first, second, "conv_pw_13")
     if nested:
         image = keras.Input(model.input_shape[1:])
-        model = keras.Model(image, model(keras.layers.ReLU(name="before")(image)))
-        assert f"{model.layers[-1].name}/conv_pw_13" in graph(model).spatial
+        whole = keras.Model(image, model(keras.layers.ReLU(name="before")(image)))
+        model = flatten(whole)
+        assert model.get_layer("conv_pw_13")
     check_every_layer(model)

@@ -13,13 +13,14 @@ import pytest
 from tlcore.activations import render as drawing
 from tlcore.activations.channel import inspect_channel
 from tlcore.activations.filters import draw_filters
-from tlcore.activations.render import PALETTES
-from tlcore.activations.tiles import SCALES, Layout
-from tlcore.activations.values import ORDERS, DisplayOptions, LayerInfo, MapPair, ReceptiveField
+from tlcore.activations.layers import LayerInfo
+from tlcore.activations.receptive_field import ReceptiveField
+from tlcore.activations.render import ORDERS, PALETTES, SCALES
+from tlcore.activations.top_images import Ranking, TopImage
+from tlcore.activations.values import DisplayOptions, Layout, MapPair
 from tlcore.datasets.dataset import Sample
-from tlcore.inference.top_images import Best, TopImage
 from tlcore.models.catalog import BACKBONES
-from tlcore.models.predictions import Layer
+from tlcore.models.summary import Layer
 from tlcore.ui.feature_maps import controls
 from tlcore.ui.feature_maps.channel import histogram, top_images_text
 from tlcore.ui.feature_maps.comparison import HALF, channels_text, first_half_page
@@ -33,7 +34,7 @@ ONE = ReceptiveField(top=0, bottom=0, left=0, right=0, step_down=1, step_across=
 
 
 def test_a_name_is_shown_as_it_is_and_never_as_html() -> None:
-    tiles = drawing.tiles(np.zeros((1, 1, 1), np.float32), [0], DisplayOptions(Layout(1, 1)))
+    tiles = drawing.render_tiles(np.zeros((1, 1, 1), np.float32), [0], DisplayOptions(Layout(1, 1)))
     html = tiles_html(tiles, name="first", alt='"><img src=x onerror=alert(1)>')
     assert "<img" not in html
     assert 'aria-label="&quot;&gt;&lt;img src=x onerror=alert(1)&gt;"' in html
@@ -42,7 +43,7 @@ def test_a_name_is_shown_as_it_is_and_never_as_html() -> None:
 
 def test_tiles_say_what_is_no_number() -> None:
     html = tiles_html(
-        drawing.tiles(MAPS, [0, 1], DisplayOptions(Layout(1, 2))), name="main", alt=""
+        drawing.render_tiles(MAPS, [0, 1], DisplayOptions(Layout(1, 2))), name="main", alt=""
     )
     assert 'title="Channel 1: 0 to 2"' in html
     assert 'title="Channel 2: 1 to 1, 50% NaN or infinite"' in html
@@ -79,7 +80,7 @@ def test_a_pair_begins_where_the_page_stands_and_says_which_channels() -> None:
     maps = np.zeros((1, 1, 72), np.float32)
     view = replace(third, layout=HALF, page=4)
     channels, page, pages = drawing.page_of(maps, view)
-    tiles = drawing.tiles(maps, channels, view)
+    tiles = drawing.render_tiles(maps, channels, view)
     pair = MapPair("layer", tiles, tiles, tiles, 0.0, 0.0, True, 72, pages, page)
     assert (page, pages) == (4, 5)
     assert channels_text(pair, third) == "65–72 of 72 channels."
@@ -113,11 +114,11 @@ def test_every_kind_of_layer_is_explained_in_a_sentence() -> None:
     assert layer_text("LayerScale") != UNKNOWN
 
 
-def best_of(values: list[tuple[float, float]], readable: int) -> Best:
+def best_of(values: list[tuple[float, float]], readable: int) -> Ranking:
     sample = Sample("a.png", Path("a.png"), "0" * 64, "a", None)
     images = tuple(TopImage(sample, *each) for each in values)
     tied = sum(highest == values[0][0] for highest, _ in values)
-    return Best(images, tied, readable)
+    return Ranking(images, tied, readable)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def best_of(values: list[tuple[float, float]], readable: int) -> Best:
         ),
     ],
 )
-def test_top_images_name_how_many_share_the_highest_value(best: Best, words: str) -> None:
+def test_top_images_name_how_many_share_the_highest_value(best: Ranking, words: str) -> None:
     assert top_images_text(best) == words
 
 

@@ -10,96 +10,124 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from tlcore.activations.values import LayerInfo, ReceptiveField
-from tlcore.models.layers import Graph, Wiring, blocks, row_of
-
-MAPS = 4  # axes of a batch of maps
+from tlcore.models.summary import MAPS
 
 
 @dataclass(frozen=True)
-class Axis:
-    """What value 0 of a layer sees along one axis of the input, and how far on value 1 looks."""
+class ReceptiveField:
+    """What value (0, 0) of a map sees of the model's input, in pixels; ±inf: everything."""
+
+    top: float  # first row; below 0 in the padding
+    bottom: float  # last row
+    left: float
+    right: float
+    step_down: float  # from one value to the next
+    step_across: float
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top + 1
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left + 1
+
+    @property
+    def whole(self) -> bool:
+        """Whether each value sees all of the input."""
+        return math.isinf(self.height) or math.isinf(self.width)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """What value 0 of a layer sees along one axis of the input, and the step to value 1."""
 
     low: float = 0.0  # first pixel; below 0 in the padding, −inf where all is seen
     high: float = 0.0  # last pixel
     step: float = 1.0  # pixels from one value to the next
 
-    def widen(self, first: int, last: int, stride: int = 1) -> Axis:
+    def widen(self, first: int, last: int, stride: int = 1) -> _Axis:
         """Value i of the next layer reads values i·stride + first to i·stride + last of this."""
-        return Axis(self.low + first * self.step, self.high + last * self.step, self.step * stride)
+        low, high = self.low + first * self.step, self.high + last * self.step
+        return _Axis(low, high, self.step * stride)
 
 
-EVERYTHING = Axis(-math.inf, math.inf)
-Rule = Callable[[Any, Axis, int, int], Axis]  # layer, what feeds it, axis, input values along it
+_EVERYTHING = _Axis(-math.inf, math.inf)
+_Rule = Callable[[Any, _Axis, int, int], _Axis]  # layer, its input's axis, which, input's length
 
 
-def receptive_fields(wiring: Wiring) -> tuple[ReceptiveField, ...]:
-    """Return what one value of each tensor of a network sees, by its place."""
-    found: list[tuple[Axis, Axis]] = [(Axis(), Axis())]
-    for place in range(1, len(wiring.tensors)):
-        found.append(_follow(wiring, place, found))
-    return tuple(
-        ReceptiveField(
-            top=down.low,
-            bottom=down.high,
-            left=across.low,
-            right=across.high,
-            step_down=down.step,
-            step_across=across.step,
-        )
-        for down, across in found
-    )
+def compute_receptive_fields(
+    layers: Mapping[str, Any], inputs: Mapping[str, tuple[str, ...]]
+) -> dict[str, ReceptiveField]:
+    """Return what one value of each layer sees.
 
-
-def _follow(wiring: Wiring, place: int, found: Sequence[tuple[Axis, Axis]]) -> tuple[Axis, Axis]:
-    maker, feeds = wiring.makers[place], wiring.parents[place]
-    if not feeds:  # a second input: unknown
-        return EVERYTHING, EVERYTHING
-    shapes = [tuple(wiring.tensors[feed].shape) for feed in feeds]
-    rule = RULES.get(type(maker).__name__, _all)
-    axes = []
-    for axis in (0, 1):
-        seen = []
-        for feed, shape in zip(feeds, shapes, strict=True):
-            many = len(shape) == MAPS
-            seen.append(
-                rule(maker, found[feed][axis], axis, shape[1 + axis]) if many else EVERYTHING
+    Args:
+        layers: of a flat model in the order of computation, the input first.
+        inputs: the names of the layers that feed each one.
+    """
+    axes: dict[str, tuple[_Axis, _Axis]] = {}
+    for name, layer in layers.items():
+        feeds = inputs[name]
+        if not axes:
+            axes[name] = _Axis(), _Axis()
+        elif not feeds:  # a second input: unknown
+            axes[name] = _EVERYTHING, _EVERYTHING
+        else:
+            shapes = [tuple(layers[feed].output.shape) for feed in feeds]
+            down, across = (
+                _apply(layer, [axes[feed][which] for feed in feeds], shapes, which)
+                for which in (0, 1)
             )
-        axes.append(_union(seen))
-    return axes[0], axes[1]
+            axes[name] = down, across
+    return {
+        name: ReceptiveField(
+            down.low, down.high, across.low, across.high, down.step, across.step
+        )
+        for name, (down, across) in axes.items()
+    }  # fmt: skip
 
 
-def _union(seen: list[Axis]) -> Axis:
-    """What several inputs see together. Where one is a single value for all, it has no step."""
+def _apply(
+    layer: Any, axes: Sequence[_Axis], shapes: Sequence[tuple[int, ...]], which: int
+) -> _Axis:
+    """Return what a layer sees along an axis through all its inputs together.
+
+    An input that is a single value for all places has no step.
+    """
+    rule = _RULES.get(type(layer).__name__, _all)
+    seen = [
+        rule(layer, axis, which, shape[1 + which]) if len(shape) == MAPS else _EVERYTHING
+        for axis, shape in zip(axes, shapes, strict=True)
+    ]
     steps = [axis.step for axis in seen if math.isfinite(axis.low)]
-    return Axis(
+    return _Axis(
         min(axis.low for axis in seen),
         max(axis.high for axis in seen),
         max(steps, default=seen[0].step),
     )
 
 
-def _same(layer: Any, axis: Axis, _: int, __: int) -> Axis:
+def _same(layer: Any, axis: _Axis, _: int, __: int) -> _Axis:
     return axis
 
 
-def _all(layer: Any, axis: Axis, _: int, __: int) -> Axis:
-    return EVERYTHING
+def _all(layer: Any, axis: _Axis, _: int, __: int) -> _Axis:
+    return _EVERYTHING
 
 
-def _kernel(layer: Any, axis: Axis, which: int, length: int) -> Axis:
+def _kernel(layer: Any, axis: _Axis, which: int, length: int) -> _Axis:
     return _window(layer, axis, which, length, layer.kernel_size, layer.dilation_rate)
 
 
-def _pool(layer: Any, axis: Axis, which: int, length: int) -> Axis:
+def _pool(layer: Any, axis: _Axis, which: int, length: int) -> _Axis:
     return _window(layer, axis, which, length, layer.pool_size, (1, 1))
 
 
-def _window(layer: Any, axis: Axis, which: int, length: int, size: Any, dilation: Any) -> Axis:
+def _window(layer: Any, axis: _Axis, which: int, length: int, size: Any, dilation: Any) -> _Axis:
     reach = (size[which] - 1) * dilation[which] if isinstance(dilation, tuple) else size[which] - 1
     stride = layer.strides[which]
     before = 0
@@ -109,90 +137,52 @@ def _window(layer: Any, axis: Axis, which: int, length: int, size: Any, dilation
     return axis.widen(-before, reach - before, stride)
 
 
-def _pad(layer: Any, axis: Axis, which: int, _: int) -> Axis:
+def _pad(layer: Any, axis: _Axis, which: int, _: int) -> _Axis:
     before = layer.padding[which][0]
     return axis.widen(-before, -before)
 
 
-def _crop(layer: Any, axis: Axis, which: int, _: int) -> Axis:
+def _crop(layer: Any, axis: _Axis, which: int, _: int) -> _Axis:
     before = layer.cropping[which][0]
     return axis.widen(before, before)
 
 
-def _norm(layer: Any, axis: Axis, _: int, __: int) -> Axis:
+def _norm(layer: Any, axis: _Axis, _: int, __: int) -> _Axis:
     """Over the channels it sees what it is given; over a map it sees the map."""
     axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
-    return axis if all(number in (-1, 3) for number in axes) else EVERYTHING
+    return axis if all(number in (-1, 3) for number in axes) else _EVERYTHING
 
 
-POINTWISE = (
+_POINTWISE = (
     "InputLayer", "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax", "Rescaling",
     "Normalization", "BatchNormalization", "Dropout", "SpatialDropout2D", "GaussianNoise",
     "Add", "Subtract", "Multiply", "Average", "Maximum", "Concatenate", "Dense", "LayerScale",
     "StochasticDepth", "Identity",
 )  # fmt: skip
-RULES: Mapping[str, Rule] = MappingProxyType(
-    dict.fromkeys(POINTWISE, _same)
+_RULES: Mapping[str, _Rule] = MappingProxyType(
+    dict.fromkeys(_POINTWISE, _same)
     | dict.fromkeys(("Conv2D", "DepthwiseConv2D", "SeparableConv2D"), _kernel)
     | dict.fromkeys(("MaxPooling2D", "AveragePooling2D"), _pool)
     | {"ZeroPadding2D": _pad, "Cropping2D": _crop, "LayerNormalization": _norm}
 )
 
 
-def box_of(field: ReceptiveField, row: int, column: int, size: int) -> tuple[int, int, int, int]:
+def receptive_box(
+    field: ReceptiveField, row: int, column: int, size: int
+) -> tuple[int, int, int, int]:
     """Return the input pixels that value (row, column) of a map sees: left, top, right, bottom.
 
     Right and bottom are the first pixels outside; what lies in the padding is cut off.
+
+    Args:
+        size: side of the model's input, pixels.
     """
     down, across = row * field.step_down, column * field.step_across
-    return (
-        _within(field.left + across, size),
-        _within(field.top + down, size),
-        _within(field.right + across + 1, size),
-        _within(field.bottom + down + 1, size),
+    edges = (
+        field.left + across,
+        field.top + down,
+        field.right + across + 1,
+        field.bottom + down + 1,
     )
-
-
-def _within(at: float, size: int) -> int:
-    return round(min(max(at, 0.0), float(size)))
-
-
-# A network's layers as a list to walk through: every one, by block, with what it sees.
-
-
-def list_layers(graph: Graph, wiring: Wiring) -> tuple[LayerInfo, ...]:
-    """Return every layer of an opened network, first to last."""
-    spatial = set(graph.spatial)
-    fields = receptive_fields(wiring)
-    block = blocks(graph, wiring)
-    feeds = _connections(graph, wiring)
-    found = []
-    for name, tensor in graph.outputs.items():
-        field = fields[wiring.place[name]]
-        sees = (field.height, field.width) if name in spatial else (0.0, 0.0)
-        row = row_of(name, graph.layers[name], tuple(tensor.shape[1:]))
-        found.append(LayerInfo(replace(row, connected_to=feeds[name]), block[name], sees))
-    return tuple(found)
-
-
-def _connections(graph: Graph, wiring: Wiring) -> dict[str, tuple[str, ...]]:
-    """Return the names of what feeds each layer, as they stand in the list.
-
-    Keras' own record of a nested model's calls is of its first building: it knows no outer names,
-    and each first inner layer hangs on an input that is not in the list.
-    """
-    names: dict[int, str] = {}
-    for name in graph.outputs:  # a nested model comes behind its last layer, and names its output
-        names[wiring.place[name]] = name
-    return {name: _feeds(name, graph, wiring, names) for name in graph.outputs}
-
-
-def _feeds(name: str, graph: Graph, wiring: Wiring, names: dict[int, str]) -> tuple[str, ...]:
-    inside = [inner for inner in graph.outputs if inner.startswith(f"{name}/")]
-    parents = [
-        names[parent]
-        for part in inside or [name]
-        for parent in wiring.parents[wiring.place[part]]
-        if parent in names and names[parent] not in inside
-    ]
-    return tuple(dict.fromkeys(parents)) if inside else tuple(parents)
+    left, top, right, bottom = (round(min(max(edge, 0.0), float(size))) for edge in edges)
+    return left, top, right, bottom

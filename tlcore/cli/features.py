@@ -9,9 +9,9 @@ from typing import TextIO
 
 import numpy as np
 
-from tlcore.activations.render import image as draw_maps
-from tlcore.activations.tiles import Layout, broken, extremes
-from tlcore.activations.values import ORDERS, DisplayOptions
+from tlcore.activations.render import ORDERS, extremes, share_not_finite
+from tlcore.activations.render import render_page as draw_maps
+from tlcore.activations.values import DisplayOptions, Layout
 from tlcore.cli.options import (
     Subparsers,
     add_backbone,
@@ -150,7 +150,9 @@ def _json_row(
     if args.compare_run:
         largest = float(np.abs((low, high)).max())
         row |= {"compared_with": args.compare_run, "largest": largest}
-    if share := float(broken(shown).mean()):  # min, max and largest are of the other values
+    if share := float(
+        share_not_finite(shown).mean()
+    ):  # min, max and largest are of the other values
         row["not_finite"] = share
     return row
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from tlcore.datasets.geometry import FITS
 from tlcore.errors import StorageError
-from tlcore.models.catalog import BACKBONES, DEFAULT, backbone
+from tlcore.models.catalog import BACKBONES, DEFAULT, get_backbone
 from tlcore.storage import check_output
 from tlcore.text import shorten, whole_number
 
@@ -80,7 +80,7 @@ def add_progress_file(parser: argparse.ArgumentParser) -> None:
 
 def chosen_size(args: argparse.Namespace, name: str) -> int:
     """Return the chosen input size, or the backbone's own."""
-    return args.size or backbone(name).size
+    return args.size or get_backbone(name).size
 
 
 def write_json(out: TextIO, value: Any) -> None:

@@ -25,7 +25,8 @@ from tlcore.cli.options import (
 from tlcore.datasets.geometry import fit
 from tlcore.errors import BadConfig, BadImage
 from tlcore.models.catalog import DEFAULT
-from tlcore.models.predictions import Explanation, ModelRef, Prediction, overlay
+from tlcore.models.gradcam import Explanation, overlay_heat
+from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.storage import write_output
@@ -106,7 +107,7 @@ def _draw_heat_maps(
     explanations: list[Explanation] = [model.explain(image, class_name) for _, model in models]
     squares = [fit(image, SIDE, each.fit) for each in explanations]
     maps = [
-        overlay(square, each.cam, OPACITY)
+        overlay_heat(square, each.cam, OPACITY)
         for square, each in zip(squares, explanations, strict=True)
     ]
     return np.hstack([squares[0], *maps])

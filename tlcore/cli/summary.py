@@ -13,7 +13,7 @@ from tlcore.cli.options import (
     chosen_size,
     write_json,
 )
-from tlcore.models.catalog import backbone
+from tlcore.models.catalog import get_backbone
 from tlcore.settings import Settings
 
 
@@ -30,12 +30,12 @@ def add(subparsers: Subparsers) -> None:
 
 def summary(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Print Keras' summary, or its rows and totals as JSON."""
-    from tlcore.models.build import architecture, freeze_base
-    from tlcore.models.layers import summarize
+    from tlcore.models.build import build_architecture, freeze_base
+    from tlcore.models.summary import summarize
 
-    row = backbone(args.backbone)
+    row = get_backbone(args.backbone)
     size = row.check_size(chosen_size(args, row.name), top=not args.no_top)
-    model = architecture(row, size, top=not args.no_top, imagenet=True)
+    model = build_architecture(row, size, top=not args.no_top, imagenet=True)
     if args.frozen:
         freeze_base(model)
     if args.json:

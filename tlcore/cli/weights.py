@@ -16,15 +16,20 @@ from tlcore.cli.options import (
     write_json,
 )
 from tlcore.jobs import JobReport
-from tlcore.models.catalog import backbone
-from tlcore.models.weights import Ready, file_name, ready
+from tlcore.models.catalog import get_backbone
+from tlcore.models.weights import (
+    BackboneWeights,
+    download_weights,
+    list_weights,
+    weights_file_name,
+)
 from tlcore.settings import Settings
 
 
 def add(subparsers: Subparsers) -> None:
     """Add the commands."""
     parser = subparsers.add_parser("weights", help=__doc__)
-    parser.set_defaults(run=list_weights)
+    parser.set_defaults(run=show_weights)
     add_json(parser)
     fetch = parser.add_subparsers(metavar="fetch").add_parser("fetch", help="download weights")
     fetch.set_defaults(run=fetch_weights)
@@ -34,9 +39,9 @@ def add(subparsers: Subparsers) -> None:
     add_json(fetch)
 
 
-def list_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+def show_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Print which weights of each backbone are here, and what is damaged."""
-    rows = ready(settings)
+    rows = list_weights(settings)
     if args.json:
         write_json(out, [_json_row(row) for row in rows])
         return 0
@@ -47,16 +52,16 @@ def list_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> i
     return 0
 
 
-def _status(row: Ready) -> str:
+def _status(row: BackboneWeights) -> str:
     if row.damage:
         return "damaged"
     return {2: "ready", 1: "half", 0: "missing"}[bool(row.top) + bool(row.no_top)]
 
 
-def _json_row(row: Ready) -> dict[str, Any]:
+def _json_row(row: BackboneWeights) -> dict[str, Any]:
     names = {
-        "top": file_name(row.backbone, row.backbone.size, top=True),
-        "no_top": file_name(row.backbone, row.backbone.size, top=False),
+        "top": weights_file_name(row.backbone, row.backbone.size, top=True),
+        "no_top": weights_file_name(row.backbone, row.backbone.size, top=False),
     }
     return {
         "name": row.backbone.name,
@@ -71,16 +76,14 @@ def _json_row(row: Ready) -> dict[str, Any]:
 
 def fetch_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Download the weights of backbones, with and without top."""
-    from tlcore.models.download import fetch
-
     paths = []
     with JobReport(args.progress_file) as report:
         for name in args.names:
-            row = backbone(name)
+            row = get_backbone(name)
             size = row.check_size(chosen_size(args, name), top=False)
             for top in (True, False):
-                progress = partial(_report_bytes, report, file_name(row, size, top=top))
-                paths.append(fetch(row, size, settings, top=top, progress=progress))
+                progress = partial(_report_bytes, report, weights_file_name(row, size, top=top))
+                paths.append(download_weights(row, size, settings, top=top, progress=progress))
     write_json(out, paths) if args.json else out.writelines(f"{path}\n" for path in paths)
     return 0
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.splits import assign_folds, group_of
 from tlcore.evaluation.embedding import RunFeatures, load_features
-from tlcore.models.catalog import units
+from tlcore.models.catalog import output_units
 from tlcore.models.predictions import expand_sigmoid, softmax
 from tlcore.settings import Settings
 from tlcore.training.batches import FeatureArray, SplitData, encode_targets
@@ -176,7 +176,7 @@ def _predict_held_out(
 ) -> Doubles:
     """Train the run's head on the other images and return its probabilities for these."""
     config = replace(config, epochs=config.epochs or 10, patience=0)
-    outputs = units(len(features.classes), config.classifier_activation)
+    outputs = output_units(len(features.classes), config.classifier_activation)
     head = Head(config, features.values.shape[1], outputs)
 
     def part(rows: npt.NDArray[np.bool_]) -> SplitData:

@@ -28,9 +28,9 @@ from tlcore.errors import (
     UnknownName,
     WeightsMissing,
 )
-from tlcore.models.catalog import backbone
+from tlcore.models.catalog import get_backbone
 from tlcore.models.predictions import ModelRef, softmax
-from tlcore.models.weights import find, with_weights
+from tlcore.models.weights import find_weights, pin_weights
 from tlcore.settings import Limits, Settings
 from tlcore.storage import explained_os_errors, write_file
 from tlcore.training.config import RunConfig
@@ -228,8 +228,8 @@ def imagenet_ref(config: RunConfig, settings: Settings) -> ModelRef | None:
     if config.random_weights:
         return None
     try:
-        backbone(config.backbone).check_size(config.size, top=True)
-        return with_weights(ModelRef(config.backbone, config.size, config.fit), settings)
+        get_backbone(config.backbone).check_size(config.size, top=True)
+        return pin_weights(ModelRef(config.backbone, config.size, config.fit), settings)
     except (WeightsMissing, BadConfig):
         return None
 
@@ -326,8 +326,8 @@ def _model_key(info: RunInfo, settings: Settings) -> str:
         lines = [f"{config.backbone} {config.size} {config.fit} {hash_weights(info.model)}"]
     imagenet = imagenet_ref(config, settings)
     if imagenet is not None:
-        row = backbone(imagenet.backbone)
-        weights = find(row, imagenet.size, settings, top=True).path
+        row = get_backbone(imagenet.backbone)
+        weights = find_weights(row, imagenet.size, settings, top=True).path
         lines.append(
             f"{imagenet.backbone} {imagenet.size} {imagenet.fit} {hash_network(row, weights)}"
         )

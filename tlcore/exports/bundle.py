@@ -39,7 +39,7 @@ from tlcore.exports.deployable import WRITERS, build_deployable
 from tlcore.exports.recipe_text import describe_recipe
 from tlcore.jobs import Progress
 from tlcore.locks import remove_leftovers, work_folder
-from tlcore.models.catalog import backbone
+from tlcore.models.catalog import get_backbone
 from tlcore.models.model import LoadedModel
 from tlcore.percentages import percent
 from tlcore.settings import Limits, Settings
@@ -164,7 +164,7 @@ def _candidates(run: RunInfo, folder: Path) -> Iterator[Path]:
 
 
 def _build_run_model(info: RunInfo) -> keras.Model:
-    return build_deployable(load_saved_model(info), backbone(info.config.backbone).mode)
+    return build_deployable(load_saved_model(info), get_backbone(info.config.backbone).mode)
 
 
 def _write_formats(

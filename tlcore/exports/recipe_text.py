@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tlcore.datasets.geometry import FITS
-from tlcore.models.catalog import MODES, backbone
+from tlcore.models.catalog import MODES, get_backbone
 from tlcore.text import count
 from tlcore.training.config import (
     AUGMENTATIONS,
@@ -24,7 +24,7 @@ def describe_recipe(run: Run) -> list[tuple[str, str]]:
     rows = [
         ("Backbone", f"{config.backbone} with {weights}, without its top."),
         ("Images", f"{config.size} × {config.size} pixels. {FITS[config.fit].description}"),
-        ("Preprocessing", f"{MODES[backbone(config.backbone).mode].capitalize()}."),
+        ("Preprocessing", f"{MODES[get_backbone(config.backbone).mode].capitalize()}."),
         ("Head", _describe_head(config)),
         ("Training", _describe_training(run)),
     ]

@@ -19,8 +19,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tlcore.errors import RunError, UnknownName, WeightsMissing
 from tlcore.evaluation.intervals import proportion_of
-from tlcore.models.catalog import backbone, units
-from tlcore.models.weights import file_name, find
+from tlcore.models.catalog import get_backbone, output_units
+from tlcore.models.weights import find_weights, weights_file_name
 from tlcore.settings import KERAS_WEIGHTS_URL, Settings
 from tlcore.storage import write_output
 from tlcore.training.config import RunConfig
@@ -183,9 +183,9 @@ def _template_values(run: Run, settings: Settings) -> dict[str, Any]:
     images = len(read_splits(info.folder).val)
     accuracy = proportion_of(round((info.val_accuracy or 0.0) * images), images)
     versions = read_provenance_or_default(info.folder).versions
-    outputs = units(len(run.classes), config.classifier_activation)
+    outputs = output_units(len(run.classes), config.classifier_activation)
     weights_file = _other_weights_file(config, settings)
-    row = backbone(config.backbone)
+    row = get_backbone(config.backbone)
     augmented = config.augmented_copies or config.on_the_fly_augmentation
     return {
         "title": " ".join(title_run(info).replace("\\", "/").replace('"', "'").split()),
@@ -228,9 +228,9 @@ def _other_weights_file(config: RunConfig, settings: Settings) -> str:
     another resolution; else ""."""
     if config.random_weights:
         return ""
-    row = backbone(config.backbone)
+    row = get_backbone(config.backbone)
     try:
-        used = find(row, config.size, settings, top=False).path.name
+        used = find_weights(row, config.size, settings, top=False).path.name
     except WeightsMissing:
         return ""
-    return "" if used == file_name(row, config.size, top=False) else used
+    return "" if used == weights_file_name(row, config.size, top=False) else used

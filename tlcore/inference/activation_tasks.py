@@ -1,7 +1,7 @@
-"""What the inference worker can be asked about feature maps; drawn here, so that little is sent.
+"""What the inference worker computes and draws of feature maps; only small pixels are sent.
 
-What has been computed stays in this process, up to ``settings.activation_bytes``, under the
-image's content, the network with its size and geometry, and the layer.
+Activations stay in this process, up to ``settings.activation_bytes``, under the image's content,
+the model with its size and geometry, and the layer.
 """
 
 from __future__ import annotations
@@ -13,69 +13,68 @@ from pathlib import Path
 
 import numpy as np
 
-from tlcore.activations import channel as channels
-from tlcore.activations import receptive_field
-from tlcore.activations import render as drawing
-from tlcore.activations.channel import same_weights
+from tlcore.activations import channel, filters, layers
 from tlcore.activations.extract import (
     ActivationCache,
-    compute_activations,
-    layer_outputs_of,
-    statistics_pass_of,
-    to_maps,
+    get_layer_outputs,
+    measure_layer,
+    to_array,
 )
-from tlcore.activations.filters import filters_at
-from tlcore.activations.receptive_field import receptive_fields
-from tlcore.activations.tiles import broken, extremes
+from tlcore.activations.layers import LayerInfo, have_same_weights
+from tlcore.activations.receptive_field import ReceptiveField, compute_receptive_fields
+from tlcore.activations.render import (
+    extremes,
+    render_page,
+    render_tiles,
+    select_channels,
+    share_not_finite,
+)
 from tlcore.activations.values import (
     ActivationRequest,
     ChannelDetail,
     DisplayOptions,
     Filters,
-    LayerInfo,
     LayerStatistics,
     MapPage,
     MapPair,
-    ReceptiveField,
 )
 from tlcore.datasets.image_io import content_id, decode, read, read_bytes
 from tlcore.errors import BadImage
 from tlcore.inference.tasks import load_model
-from tlcore.models.catalog import backbone
+from tlcore.models.catalog import get_backbone
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 
 
 def list_layers(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:
-    """Return every layer of a network, nested models opened up."""
-    found = load_model(ref, settings)
-    return receptive_field.list_layers(found.graph, layer_outputs_of(found).wiring)
+    """Return every layer of a model."""
+    return layers.list_layers(get_layer_outputs(load_model(ref, settings)).graph)
 
 
 def draw_maps(
-    look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
+    request: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
 ) -> MapPage:
     """Draw one page of a layer's maps."""
-    maps = compute_maps(look, layer, settings)
-    shown, page, pages = drawing.page_of(maps, view)
-    found = load_model(look.ref, settings)
+    maps = compute_maps(request, layer, settings)
+    loaded = load_model(request.ref, settings)
+    channels = maps.shape[2]
     return MapPage(
         layer=layer,
-        tiles=drawing.tiles(maps, shown, view),
-        channels=maps.shape[2],
-        pages=pages,
-        page=page,
-        source=found.source,
-        note=found.note,
+        tiles=render_tiles(maps, select_channels(maps, view), view),
+        channels=channels,
+        pages=view.layout.pages(channels),
+        page=view.page_number(channels),
+        source=loaded.source,
+        note=loaded.note,
     )
 
 
 def draw_layer(
-    look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
+    request: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
 ) -> tuple[MapPage, ChannelDetail]:
     """Draw one page of a layer's maps, and the first channel of that page large."""
-    page = draw_maps(look, layer, view, settings)
-    return page, inspect_channel(look, layer, page.tiles.channels[0], settings)
+    page = draw_maps(request, layer, view, settings)
+    return page, inspect_channel(request, layer, page.tiles.channels[0], settings)
 
 
 def draw_comparison(
@@ -85,66 +84,67 @@ def draw_comparison(
     view: DisplayOptions,
     settings: Settings,
 ) -> MapPair:
-    """Draw the same channels of two looks on one scale, and their difference.
+    """Draw the same channels of two requests on one scale, and their difference.
 
     The channels come in the order of the left one where these are two images, as on the large
-    page, and in that of the right one where these are two networks: what has learned comes first.
+    page, and in that of the right one where these are two models: what has learned comes first.
     """
-    first, second = compute_maps(left, layer, settings), compute_maps(right, layer, settings)
-    with np.errstate(over="ignore", invalid="ignore"):  # said in ``broken``
+    first, second = (compute_maps(each, layer, settings) for each in (left, right))
+    with np.errstate(over="ignore", invalid="ignore"):  # counted in ``not_finite``
         difference = second - first
-    shown, page, pages = drawing.page_of(first if left.ref == right.ref else second, view)
+    shown = select_channels(first if left.ref == right.ref else second, view)
     signed = DisplayOptions(view.layout, scale="zero", palette="signed")
+    channels = second.shape[2]
     return MapPair(
         layer=layer,
-        left=drawing.tiles(first, shown, view, second),
-        right=drawing.tiles(second, shown, view, first),
-        difference=drawing.tiles(difference, shown, signed),
+        left=render_tiles(first, shown, view, second),
+        right=render_tiles(second, shown, view, first),
+        difference=render_tiles(difference, shown, signed),
         largest=float(np.abs(extremes(difference)).max()),
-        broken=float(broken(difference).mean()),
-        frozen=_frozen(left.ref, right.ref, layer, settings),
-        channels=second.shape[2],
-        pages=pages,
-        page=page,
+        not_finite=float(share_not_finite(difference).mean()),
+        frozen=_is_frozen(left.ref, right.ref, layer, settings),
+        channels=channels,
+        pages=view.layout.pages(channels),
+        page=view.page_number(channels),
     )
 
 
 def inspect_channel(
-    look: ActivationRequest, layer: str, number: int, settings: Settings
+    request: ActivationRequest, layer: str, number: int, settings: Settings
 ) -> ChannelDetail:
-    """Look at one channel, large."""
-    maps = compute_maps(look, layer, settings)
-    field = _fields(look.ref, settings)[layer]
-    return channels.inspect_channel(maps, layer, number, field, load_model(look.ref, settings).size)
+    """Return one channel, large, with its histogram and its strongest place."""
+    maps = compute_maps(request, layer, settings)
+    field = _receptive_fields(request.ref, settings)[layer]
+    size = load_model(request.ref, settings).size
+    return channel.inspect_channel(maps, layer, number, field, size)
 
 
-def measure_layers(look: ActivationRequest, settings: Settings) -> tuple[LayerStatistics, ...]:
-    """Measure every spatial layer."""
-    found = load_model(look.ref, settings)
-    first = found.graph.spatial[0]  # the input: the very image that its maps are made of
-    return statistics_pass_of(found).numbers(compute_maps(look, first, settings)[None])
+def measure_layers(request: ActivationRequest, settings: Settings) -> tuple[LayerStatistics, ...]:
+    """Return the statistics of every spatial layer."""
+    names = load_model(request.ref, settings).spatial_layers
+    return tuple(measure_layer(name, compute_maps(request, name, settings)) for name in names)
 
 
 def draw_filters(
     ref: ModelRef, layer: str, view: DisplayOptions, of: int, settings: Settings
 ) -> Filters:
     """Draw the kernels of the convolution at or before a layer."""
-    found = load_model(ref, settings)
-    bgr = backbone(found.backbone).mode == "caffe"
-    return filters_at(layer_outputs_of(found).wiring, layer, view, of, bgr=bgr)
+    loaded = load_model(ref, settings)
+    bgr = get_backbone(loaded.backbone).mode == "caffe"
+    return filters.render_filters_at(get_layer_outputs(loaded).graph, layer, view, of, bgr=bgr)
 
 
 def render_png(
-    look: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
+    request: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
 ) -> bytes:
-    """Draw one page as a PNG to keep."""
-    return drawing.image(compute_maps(look, layer, settings), view)
+    """Return one page as a PNG file."""
+    return render_page(compute_maps(request, layer, settings), view)
 
 
-def export_maps(look: ActivationRequest, layer: str, settings: Settings) -> bytes:
+def export_maps(request: ActivationRequest, layer: str, settings: Settings) -> bytes:
     """Return the maps as an NPZ file's bytes: ``maps``, float32 (height, width, channels)."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, maps=compute_maps(look, layer, settings))
+    np.savez_compressed(buffer, maps=compute_maps(request, layer, settings))
     return buffer.getvalue()
 
 
@@ -155,8 +155,8 @@ def measure_images(
 
     An image that cannot be read has NaN; the names of these are returned as well.
     """
-    found = load_model(ref, settings)
-    found.graph.check_spatial(layer)
+    loaded = load_model(ref, settings)
+    values = np.full((2, len(paths), loaded.output(layer).shape[-1]), np.nan, np.float32)
     images, good, bad = [], [], []
     for place, path in enumerate(paths):
         try:
@@ -164,40 +164,42 @@ def measure_images(
             good.append(place)
         except BadImage:
             bad.append(path.name)
-    channels = found.graph.outputs[layer].shape[-1]
-    values = np.full((2, len(paths), channels), np.nan, np.float32)
     if images:
-        maps = compute_activations(
-            found, layer, lambda: found.prepare(images), "", ActivationCache(0)
-        )
-        stacks = np.asarray(memoryview(maps))
-        values[0, good] = stacks.max(axis=(1, 2))
-        values[1, good] = stacks.mean(axis=(1, 2), dtype=np.float64)
+        outputs = get_layer_outputs(loaded)
+        maps = to_array(outputs.compute_batch(layer, loaded.prepare(images)))
+        values[0, good] = maps.max(axis=(1, 2))
+        values[1, good] = maps.mean(axis=(1, 2), dtype=np.float64)
     return values, tuple(bad)
 
 
 def cache_usage(settings: Settings) -> tuple[int, int]:
-    """Return how many bytes of maps are kept in this process, and the bound."""
-    store = _cache(settings.activation_bytes)
-    return store.bytes, store.bound
+    """Return how many bytes of activations this process holds, and the bound."""
+    cached = _cache(settings.activation_bytes)
+    return cached.bytes, cached.bound
 
 
-def compute_maps(look: ActivationRequest, layer: str, settings: Settings) -> Floats:
-    """Return a layer's maps for an image, computed from what is kept. Not to be written to."""
-    found = load_model(look.ref, settings)
+def compute_maps(request: ActivationRequest, layer: str, settings: Settings) -> Floats:
+    """Return a layer's maps for an image, (height, width, channels). Not to be written to.
+
+    Raises:
+        UnknownName: no such layer, or its output is no stack of maps.
+        BadImage: the file cannot be read, or has other bytes than requested.
+    """
+    loaded = load_model(request.ref, settings)
+    loaded.output(layer)  # it exists
 
     def batch() -> Floats:
-        data = read_bytes(look.path, look.path.name, settings.limits)
-        if look.sha256 and content_id(data) != look.sha256:
+        data = read_bytes(request.path, request.path.name, settings.limits)
+        if request.sha256 and content_id(data) != request.sha256:
             raise BadImage(
-                f"{look.path.name}: Expected the image as it came into its dataset. Received "
-                "another one under its name. Add it again on the Upload page."
+                f"{request.path.name} is no longer the image that was added to its dataset: "
+                "another one has its name. Add it again on the Upload page."
             )
-        return found.prepare([decode(data, look.path.name, settings.limits)])
+        return loaded.prepare([decode(data, request.path.name, settings.limits)])
 
-    image = (look.ref, look.sha256)
-    store = _cache(settings.activation_bytes) if look.sha256 else ActivationCache(0)
-    return to_maps(compute_activations(found, layer, batch, image, store))
+    cached = _cache(settings.activation_bytes) if request.sha256 else ActivationCache(0)
+    image = (request.ref, request.sha256)
+    return to_array(get_layer_outputs(loaded).compute(layer, batch, image, cached))[0]
 
 
 @cache
@@ -206,17 +208,14 @@ def _cache(bound: int) -> ActivationCache:
 
 
 @lru_cache(maxsize=8)
-def _fields(ref: ModelRef, settings: Settings) -> dict[str, ReceptiveField]:
-    found = load_model(ref, settings)
-    fields = receptive_fields(layer_outputs_of(found).wiring)
-    return {
-        name: fields[layer_outputs_of(found).wiring.place[name]] for name in found.graph.spatial
-    }
+def _receptive_fields(ref: ModelRef, settings: Settings) -> dict[str, ReceptiveField]:
+    graph = get_layer_outputs(load_model(ref, settings)).graph
+    return compute_receptive_fields(graph.layers, graph.inputs)
 
 
 @lru_cache(maxsize=256)
-def _frozen(left: ModelRef, right: ModelRef, layer: str, settings: Settings) -> bool:
+def _is_frozen(left: ModelRef, right: ModelRef, layer: str, settings: Settings) -> bool:
     if left == right:
         return False
-    first, second = (layer_outputs_of(load_model(ref, settings)) for ref in (left, right))
-    return same_weights(first.wiring, second.wiring, layer)
+    graphs = [get_layer_outputs(load_model(ref, settings)).graph for ref in (left, right)]
+    return have_same_weights(graphs[0], graphs[1], layer)

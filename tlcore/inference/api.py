@@ -18,7 +18,7 @@ from tlcore.datasets.sample import ensure_sample
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, RunError
 from tlcore.migration import migrate
-from tlcore.models.catalog import backbone
+from tlcore.models.catalog import get_backbone
 from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.settings import Settings
 from tlcore.training import store
@@ -187,7 +187,7 @@ def _model_ref(
     run = name.info.id if isinstance(name, Run) else name
     if (settings.runs / run).is_dir():
         return store.load_run_info(run, settings).ref
-    row = backbone(run)
+    row = get_backbone(run)
     return ModelRef(row.name, size or row.size, fit, random_weights)
 
 

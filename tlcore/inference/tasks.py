@@ -27,19 +27,20 @@ from tlcore.evaluation.predictions import (
     predict_images,
     predict_split,
 )
+from tlcore.models import shape_path
+from tlcore.models.gradcam import Explanation
 from tlcore.models.model import LoadedModel, compute_logits, load_pretrained
 from tlcore.models.predictions import (
     BriefPrediction,
-    Explanation,
+    Floats,
     ModelRef,
     Prediction,
-    ShapePath,
-    brief,
     softmax,
+    summarize_prediction,
 )
-from tlcore.models.summary import shape_path
+from tlcore.models.summary import ShapePath
 from tlcore.settings import Limits, Settings
-from tlcore.training.store import load_run, load_run_info
+from tlcore.training.store import load_run_info
 from tlcore.training.transfer_model import load_run_model
 
 Result = TypeVar("Result")
@@ -132,20 +133,20 @@ def predict_batch(
     """
     models = [load_model(ref, settings) for ref in refs]
     return [
-        str(logits) if isinstance(logits, BadImage) else tuple(map(brief, map(softmax, logits)))
+        str(logits)
+        if isinstance(logits, BadImage)
+        else tuple(map(summarize_prediction, map(softmax, logits)))
         for logits in compute_logits(models, images, settings.limits)
     ]
 
 
+def _to_brief(logits: Floats) -> BriefPrediction:
+    return summarize_prediction(softmax(logits))
+
+
 def compute_shape_path(ref: ModelRef, classes: int, settings: Settings) -> ShapePath:
     """Return the shapes from image to prediction, with a head of so many classes."""
-    model = load_model(ref, settings)
-    if not ref.run:
-        return shape_path(model, classes)
-    run = load_run(ref.run, settings)
-    return shape_path(
-        model, classes, pooling=run.info.config.pooling, unfrozen_from=run.unfrozen_from
-    )
+    return shape_path.compute_shape_path(load_model(ref, settings), classes)
 
 
 def predict_files(run: str, paths: Sequence[Path], settings: Settings) -> ImagePredictions:

@@ -1,4 +1,8 @@
-"""How many units answer: known without building anything."""
+"""The backbones of keras.applications that this product uses, one row each.
+
+Constructor names, default and smallest sizes, preprocessing modes, file names and hashes are facts
+of keras.applications; tests/models hold every row against the installed Keras.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,12 @@ from types import MappingProxyType
 
 from tlcore.errors import BadConfig, UnknownName
 
-
-def units(classes: int, output: str = "sigmoid") -> int:
-    """Return how many units the last dense layer has: one for two classes with a sigmoid."""
-    return 1 if classes == 2 and output == "sigmoid" else classes
-
-
-# The table of backbones: what keras.applications offers and this product knows how to use.
-#
-# Constructor names, default and smallest sizes, preprocessing modes, file names and hashes are
-# facts of keras.applications; ``test_catalogue.py`` and ``test_every_body.py`` of tests/models
-# hold every row against the installed Keras.
-
-
 MODES: Mapping[str, str] = MappingProxyType(
     {
         "tf": "pixels scaled from 0…255 to −1…1",
         "caffe": "RGB turned to BGR, the ImageNet mean colour subtracted",
         "torch": "pixels scaled to 0…1, then the ImageNet mean and deviation of each colour",
-        "inside": "none: the network's first layers scale 0…255 themselves",
+        "inside": "none: the model's first layers scale 0…255 themselves",
     }
 )
 
@@ -50,7 +41,7 @@ class WeightFiles:
 
 @dataclass(frozen=True)
 class Backbone:
-    """One row of the catalogue."""
+    """One row of the catalog."""
 
     name: str
     module: str  # of keras.applications; holds its preprocess_input
@@ -60,8 +51,8 @@ class Backbone:
     smallest: int  # smallest side without the top, pixels
     million: float  # parameters without the top, in millions
     layers: tuple[str, ...]  # ends of the stages, first to last: feature layers
-    blocks: tuple[str, ...]  # first layers behind a boundary that the network can be cut at
-    unfreeze_from: str  # first layer that a fine-tuning run trains unless told otherwise
+    blocks: tuple[str, ...]  # first layers behind a boundary that the model can be cut at
+    unfreeze_from: str  # first layer that a fine-tuning run trains by default
     files: WeightFiles
     alpha: float | None = None  # width, where the constructor takes one
     any_size_with_top: bool = True  # False: a Flatten ties the top to the default size
@@ -69,7 +60,7 @@ class Backbone:
     imagenet_scale: tuple[float, ...] = ()
 
     def check_size(self, size: int, *, top: bool) -> int:
-        """Return ``size`` if this network can be built for it.
+        """Return ``size`` if this backbone can be built for it.
 
         Raises:
             BadConfig: below the smallest size, or not the default where the top is tied to it.
@@ -259,8 +250,8 @@ _ROWS = (
     Backbone(
         name="ConvNeXtTiny", module="convnext", constructor="ConvNeXtTiny", mode="inside",
         size=224, smallest=32, million=27.820,
-        layers=("convnext_tiny_stem", "convnext_tiny_downsampling_block_0",
-                "convnext_tiny_downsampling_block_1", "convnext_tiny_downsampling_block_2",
+        layers=("convnext_tiny_stem_layernorm", "convnext_tiny_downsampling_conv_0",
+                "convnext_tiny_downsampling_conv_1", "convnext_tiny_downsampling_conv_2",
                 "layer_normalization"),
         blocks=("convnext_tiny_stage_0_block_0_depthwise_conv",
                 "convnext_tiny_stage_1_block_0_depthwise_conv",
@@ -279,11 +270,16 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType({row.name: row for row in _
 DEFAULT = "MobileNetV2"
 
 
-def backbone(name: str) -> Backbone:
+def output_units(classes: int, output: str = "sigmoid") -> int:
+    """Return the units of a head's last dense layer: one for two classes with a sigmoid."""
+    return 1 if classes == 2 and output == "sigmoid" else classes
+
+
+def get_backbone(name: str) -> Backbone:
     """Return the row of that name.
 
     Raises:
-        UnknownName: there is none; the message lists the known.
+        UnknownName: there is none.
     """
     if name not in BACKBONES:
         raise UnknownName.of("backbone", name, BACKBONES)

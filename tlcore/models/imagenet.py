@@ -1,7 +1,9 @@
-"""The 1000 classes of ImageNet's classification challenge, in the order of Keras' top layers.
+"""The 1000 classes of ImageNet's classification challenge, and two dozen groups of them.
 
 The names are those of keras.applications (``decode_predictions``); the WordNet ids come from
-ILSVRC 2012, whose classes sort by them.
+ILSVRC 2012, whose classes sort by them. The groups (dogs, birds, vehicles …) follow WordNet's tree
+where its branches are words that people use and join its small artefact branches by what things
+are for: "cup", a drink in WordNet, is with the tableware that its images show.
 """
 
 from __future__ import annotations
@@ -13,28 +15,12 @@ from pathlib import Path
 
 from tlcore.models.predictions import Floats
 
-
-@cache
-def imagenet_classes() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return (wnids, labels), 1000 each, by class index."""
-    with Path(__file__).with_name("imagenet.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return tuple(row["wnid"] for row in rows), tuple(row["label"] for row in rows)
-
-
-# ImageNet's 1000 classes in two dozen groups that a person knows: dogs, birds, vehicles …
-#
-# The table beside this file follows WordNet's tree where its branches are words that people use
-# (dog, bird, fish, vehicle, garment) and joins its small artefact branches by what things are
-# for. "cup", a drink in WordNet, stands with the tableware that its images show.
-
-
 CLASSES = 1000
 
 
 @dataclass(frozen=True)
-class Mass:
-    """What share of an answer falls on one group."""
+class GroupProbability:
+    """The probability of one group of classes."""
 
     group: str
     probability: float  # 0…1, summed over the group's classes
@@ -42,17 +28,28 @@ class Mass:
 
 
 @cache
+def imagenet_classes() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return (wnids, labels), 1000 each, by class index."""
+    rows = _read_table("imagenet.csv")
+    return tuple(row["wnid"] for row in rows), tuple(row["label"] for row in rows)
+
+
+@cache
 def imagenet_groups() -> tuple[str, ...]:
     """Return each class's group, by class index."""
-    with Path(__file__).with_name("groups.csv").open(newline="", encoding="utf-8") as file:
-        return tuple(row["group"] for row in csv.DictReader(file))
+    return tuple(row["group"] for row in _read_table("groups.csv"))
 
 
-def group_probabilities(probabilities: Floats) -> list[Mass]:
+def _read_table(name: str) -> list[dict[str, str]]:
+    with Path(__file__).with_name(name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def group_probabilities(probabilities: Floats) -> list[GroupProbability]:
     """Return the probability of every group, greatest first.
 
     Args:
-        probabilities: float32 (1000,), an ImageNet answer.
+        probabilities: float32 (1000,), a prediction of ImageNet's classes.
 
     Raises:
         ValueError: another number of classes.
@@ -67,5 +64,5 @@ def group_probabilities(probabilities: Floats) -> list[Mass]:
     for group, probability in zip(imagenet_groups(), probabilities.tolist(), strict=True):
         sums[group] = sums.get(group, 0.0) + probability
         counts[group] = counts.get(group, 0) + 1
-    found = [Mass(group, total, counts[group]) for group, total in sums.items()]
-    return sorted(found, key=lambda mass: -mass.probability)
+    groups = [GroupProbability(group, total, counts[group]) for group, total in sums.items()]
+    return sorted(groups, key=lambda each: -each.probability)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,80 +19,92 @@ from PIL import ImageOps
 from PIL.Image import Image, fromarray
 
 from tlcore.datasets.colour import to_rgb
+from tlcore.datasets.decoding import decode_in_order
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
-from tlcore.errors import BadImage
-from tlcore.models.build import build, preprocessing
-from tlcore.models.catalog import backbone
-from tlcore.models.gradcam import compute_cam
+from tlcore.errors import BadImage, UnknownName
+from tlcore.models.build import build_backbone, get_preprocessing
+from tlcore.models.catalog import get_backbone
+from tlcore.models.gradcam import Explanation, compute_cam
 from tlcore.models.imagenet import imagenet_classes
-from tlcore.models.layers import Graph, bottleneck_layer, graph, summarize
 from tlcore.models.predictions import (
-    Explanation,
     FeatureMaps,
     Floats,
     ModelRef,
     Prediction,
     Seconds,
-    Summary,
     expand_sigmoid,
     find_class,
     softmax,
 )
+from tlcore.models.summary import Summary, bottleneck_layer, is_spatial, summarize
 from tlcore.settings import Limits, Settings
 
+BATCH = 8  # images a forward pass where there are many: one shape, one trace
 ImageSource = str | Path | Image | npt.NDArray[np.uint8]
+Logits = tuple[Floats, ...]  # one for each model, float32 (classes,)
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A loaded network with everything it needs to know to answer. Read-only."""
+    """A Keras model with everything that is needed to predict. Read-only.
 
-    model: keras.Model  # float32 (n, size, size, 3) → logits, or bottleneck features
+    An image is a file's path, a PIL image or uint8 pixels (height, width, 3), RGB, of any size.
+    """
+
+    model: keras.Model  # flat, float32 (n, size, size, 3) → logits, or bottleneck features
     backbone: str
     size: int  # side of the input, pixels
     fit: str  # a key of tlcore.datasets.geometry.FITS
-    labels: tuple[str, ...]  # (classes,)
+    labels: tuple[str, ...]  # (classes,); empty where the model ends in features
     wnids: tuple[str, ...]  # (classes,) or empty
     source: str  # "imagenet", "random" or "run"
     note: str
 
     @cached_property
-    def forward(self) -> Callable[[tf.Tensor], tf.Tensor]:
+    def forward(self) -> Callable[[Any], Any]:
         """The compiled model; one trace serves every batch size.
 
-        It has run once when it is handed out, so that the time of a first answer is the network's
+        It has run once when it is returned, so that the time of a first prediction is the model's
         and not the compiler's.
         """
         signature = tf.TensorSpec((None, self.size, self.size, 3), tf.float32)
-        compiled = tf.function(
+        compiled: Callable[[Any], Any] = tf.function(
             lambda batch: self.model(batch, training=False), input_signature=[signature]
         )
         compiled(tf.zeros((1, self.size, self.size, 3)))
         return compiled
 
     @cached_property
-    def graph(self) -> Graph:
-        return graph(self.model)
+    def spatial_layers(self) -> tuple[str, ...]:
+        """The layers whose output is (height, width, channels), first to last."""
+        return tuple(each.name for each in self.model.operations if is_spatial(each))
+
+    def output(self, layer: str) -> Any:
+        """Return the symbolic output of a layer, (n, height, width, channels).
+
+        Raises:
+            UnknownName: no such layer, or its output is no stack of maps.
+        """
+        if layer not in self.spatial_layers:
+            raise UnknownName.of("layer with a spatial output", layer, self.spatial_layers)
+        return next(each.output for each in self.model.operations if each.name == layer)
 
     def prepare(self, images: Sequence[Image]) -> Floats:
-        """Return the model's input, float32 (n, size, size, 3), in its own range."""
+        """Return the model's input for RGB images, float32 (n, size, size, 3), in its own range."""
         pixels = np.stack([fit(image, self.size, self.fit) for image in images])
         return preprocess(pixels, self.backbone)
 
     def predict(self, image: ImageSource) -> Prediction:
-        """Predict one image: a file's path, a PIL image or uint8 pixels (height, width, 3), RGB.
-
-        For many files and several models at once see ``compute_logits``.
+        """Predict one image; for many files and several models at once see ``compute_logits``.
 
         Raises:
             BadImage: it cannot be read.
         """
+        forward = self.forward
         start = time.perf_counter()
         opened = open_image(image)
         decoded = time.perf_counter()
-        forward = self.forward
-        compiled = time.perf_counter()
         batch = self.prepare([opened])
         prepared = time.perf_counter()
         logits = expand_sigmoid(forward(batch).numpy())[0]
@@ -104,13 +118,11 @@ class LoadedModel:
             note=self.note,
             size=self.size,
             fit=self.fit,
-            seconds=Seconds(
-                decode=decoded - start, prepare=prepared - compiled, network=done - prepared
-            ),
+            seconds=Seconds(decoded - start, prepared - decoded, done - prepared),
         )
 
     def activations(self, image: ImageSource, layer: str) -> FeatureMaps:
-        """Return what a layer with a spatial output computes for one image.
+        """Return the output of a layer for one image.
 
         These are plain Keras' own values, to the bit. ``activations.extract`` is faster: there
         TensorFlow fuses convolution and normalisation, equal to about one part in a million.
@@ -119,7 +131,7 @@ class LoadedModel:
             UnknownName: no such layer, or its output is not (height, width, channels).
             BadImage: the image cannot be read.
         """
-        model = self.graph.to_spatial(layer)
+        model = keras.Model(self.model.input, self.output(layer))
         maps = model(self.prepare([open_image(image)]), training=False)
         return FeatureMaps(layer, np.asarray(maps[0]), self.source, self.note)
 
@@ -131,20 +143,22 @@ class LoadedModel:
         Args:
             image: as for ``predict``.
             target: index or name of the class; the most probable one by default.
-            layer: any with a spatial output; the last one by default.
+            layer: any with a spatial output; the last one before pooling by default.
 
         Raises:
             UnknownName: no such class, or no such layer with a spatial output.
             BadImage: the image cannot be read.
         """
+        opened = open_image(image)
         start = time.perf_counter()
-        batch = self.prepare([open_image(image)])
+        batch = self.prepare([opened])
         if target is None:
             index = int(expand_sigmoid(self.forward(batch).numpy())[0].argmax())
         else:
             index = find_class(self.labels, target)
-        name = layer or bottleneck_layer(self.graph)
-        cam, logits = compute_cam(self.graph.to_ends(name), batch, index)
+        name = layer or bottleneck_layer(self.model)
+        two_outputs = keras.Model(self.model.input, [self.output(name), self.model.output])
+        cam, logits = compute_cam(two_outputs, batch, index)
         return Explanation(
             cam=cam,
             index=index,
@@ -160,13 +174,13 @@ class LoadedModel:
         )
 
     def summary(self) -> Summary:
-        """Return the model's layers and parameters, as ``model.summary()`` of Keras has them."""
+        """Return the model's layers and parameters, as ``summary()`` of Keras has them."""
         return summarize(self.model)
 
 
 def load_pretrained(ref: ModelRef, settings: Settings) -> LoadedModel:
-    """Build a network of the catalogue, ready to answer. Raises as ``build`` does."""
-    model, note = build(ref, settings)
+    """Build a backbone of the catalog, ready to predict. Raises as ``build_backbone`` does."""
+    model, note = build_backbone(ref, settings)
     wnids, labels = imagenet_classes() if ref.top else ((), ())
     return LoadedModel(
         model=model,
@@ -181,10 +195,10 @@ def load_pretrained(ref: ModelRef, settings: Settings) -> LoadedModel:
 
 
 def open_image(image: ImageSource) -> Image:
-    """Return an upright RGB image of any size; a PIL image of mode RGB as it is.
+    """Return an upright RGB image of any size.
 
     Raises:
-        BadImage: the file cannot be read, or pixels are not uint8 (height, width, 3).
+        BadImage: the file cannot be read, or the pixels are not uint8 (height, width, 3).
     """
     if isinstance(image, Image):
         return to_rgb(ImageOps.exif_transpose(image))
@@ -198,76 +212,53 @@ def open_image(image: ImageSource) -> Image:
     return read(Path(image), Limits())
 
 
-def preprocess(pixels: np.ndarray, name: str) -> Floats:
-    """Apply a backbone's own preprocessing to uint8 (n, height, width, 3) RGB pixels.
+def preprocess(pixels: npt.NDArray[np.uint8], name: str) -> Floats:
+    """Apply a backbone's own preprocessing to uint8 (…, height, width, 3) RGB pixels.
 
     Keras' function changes a float array in place; it gets a fresh one here.
     """
-    return preprocessing(backbone(name))(pixels.astype(np.float32))
-
-
-# Many images through networks: decoded in threads, answered in batches of few fixed sizes.
-#
-# One trace serves them all, and at most three batches of pixels are held at a time, so memory
-# does not grow with the number of images.
-
-
-BATCH = 32  # images a forward pass …
-STEP = 8  # … the last one is filled up to a multiple of this: four shapes in all
-DECODERS = 2  # threads; Pillow lets go of Python's lock while it decodes and resizes
-
-Inputs = tuple[Floats, ...]  # one for each network, (size, size, 3) in its own range
-Answers = tuple[Floats, ...]  # one for each network, logits float32 (classes,)
+    prepared: Floats = get_preprocessing(get_backbone(name))(pixels.astype(np.float32))
+    return prepared
 
 
 def compute_logits(
-    networks: Sequence[LoadedModel], paths: Sequence[Path], limits: Limits
-) -> Iterator[Answers | BadImage]:
-    """Yield each image's logits by every network, or why it cannot be read, in order.
+    models: Sequence[LoadedModel], paths: Sequence[Path], limits: Limits
+) -> Iterator[Logits | BadImage]:
+    """Yield each file's logits by every model, or why it cannot be read, in order.
 
     A sigmoid unit z comes as (0, z), the softmax of which is the same. Each file is decoded once,
-    however many networks look at it.
+    however many models get it, in threads while the models work on the files before it; memory
+    does not grow with the number of files.
     """
-    starts = range(0, len(paths), BATCH)
-    with ThreadPoolExecutor(DECODERS) as pool:
 
-        def submit(start: int) -> list[Future[Inputs | BadImage]]:
-            part = paths[start : start + BATCH]
-            return [pool.submit(_inputs, path, networks, limits) for path in part]
+    def prepare(path: Path) -> Logits | BadImage:
+        try:
+            image = read(path, limits)
+        except BadImage as error:
+            return error
+        return tuple(preprocess(fit(image, each.size, each.fit), each.backbone) for each in models)
 
-        following = submit(0)
-        for start in starts:
-            current, following = following, submit(start + BATCH)
-            yield from _answers(networks, [future.result() for future in current])
-
-
-def _inputs(path: Path, networks: Sequence[LoadedModel], limits: Limits) -> Inputs | BadImage:
-    try:
-        image = read(path, limits)
-    except BadImage as fault:
-        return fault
-    return tuple(
-        preprocess(fit(image, network.size, network.fit), network.backbone) for network in networks
-    )
+    with closing(decode_in_order(prepare, paths)) as inputs:
+        while batch := list(islice(inputs, BATCH)):
+            yield from _predict_batch(models, batch)
 
 
-def _answers(
-    networks: Sequence[LoadedModel], decoded: Sequence[Inputs | BadImage]
-) -> Iterator[Answers | BadImage]:
-    good = [inputs for inputs in decoded if not isinstance(inputs, BadImage)]
-    by_network = [
-        _logits(network, [inputs[place] for inputs in good])
-        for place, network in enumerate(networks)
+def _predict_batch(
+    models: Sequence[LoadedModel], batch: Sequence[Logits | BadImage]
+) -> Iterator[Logits | BadImage]:
+    good = [inputs for inputs in batch if not isinstance(inputs, BadImage)]
+    by_model = [
+        _predict_inputs(model, [inputs[number] for inputs in good])
+        for number, model in enumerate(models)
     ]
-    rows = zip(*by_network, strict=True)
-    for inputs in decoded:
+    rows = zip(*by_model, strict=True)
+    for inputs in batch:
         yield inputs if isinstance(inputs, BadImage) else next(rows)
 
 
-def _logits(network: LoadedModel, inputs: Sequence[Floats]) -> Floats:
-    """Return (n, classes) for n at most BATCH inputs."""
-    rows = max(1, -(-len(inputs) // STEP)) * STEP  # never none: oneDNN fails on an empty batch
-    batch = np.zeros((rows, network.size, network.size, 3), np.float32)
-    for place, pixels in enumerate(inputs):
-        batch[place] = pixels
-    return expand_sigmoid(network.forward(batch).numpy()[: len(inputs)])
+def _predict_inputs(model: LoadedModel, inputs: Sequence[Floats]) -> Floats:
+    """Return (n, classes) for n at most BATCH inputs; the batch is filled up with zeros."""
+    batch = np.zeros((BATCH, model.size, model.size, 3), np.float32)
+    for number, pixels in enumerate(inputs):
+        batch[number] = pixels
+    return expand_sigmoid(model.forward(batch).numpy()[: len(inputs)])

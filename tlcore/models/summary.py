@@ -1,155 +1,134 @@
-"""The path of shapes, read from the model itself; nothing on it is written down beforehand."""
+"""A model's layers, shapes and parameters, and the shapes from image to prediction, as values.
+
+A page may import this module: Keras is loaded by the functions that get a model.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from statistics import median
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-import keras
-import numpy as np
-import tensorflow as tf
-
-from tlcore.models.build import POOLINGS, add_head, architecture
-from tlcore.models.catalog import backbone, units
-from tlcore.models.layers import bottleneck_layer, graph
-from tlcore.models.model import LoadedModel
-from tlcore.models.predictions import Head, Layer, ShapePath
-
-IMAGENET = 1000  # classes of a network with its top
-TIMES = 5  # forward passes that are timed
+MAPS = 4  # axes of a batch of feature maps: n, height, width, channels
+_ENDS = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten")
 
 
-def shape_path(
-    network: LoadedModel, classes: int, *, pooling: str = "", unfrozen_from: str = ""
-) -> ShapePath:
-    """Read the path of shapes from a network, pretrained (with or without top) or a run's.
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a model, as ``summary`` lists it."""
 
-    Args:
-        network: any.
-        classes: that a head tells apart, at least 2.
-        pooling: of the run whose network this is; "" for none.
-        unfrozen_from: first layer of the body that the run has fine-tuned; "" for none.
+    name: str
+    type: str
+    output_shape: tuple[int | None, ...]  # without the batch axis
+    parameters: int
+    connected_to: tuple[str, ...]  # names of the layers that feed it
+    trainable: bool
+
+    @property
+    def spatial(self) -> bool:
+        """Whether its output is a stack of maps: (height, width, channels)."""
+        return len(self.output_shape) == MAPS - 1
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A model's layers and its parameters, counted once each."""
+
+    layers: tuple[Layer, ...]
+    total: int
+    trainable: int
+    non_trainable: int
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head as it would be, or is, on the bottleneck features."""
+
+    pooling: str  # "avg", "max" or "flatten"
+    pooled: tuple[int, ...]  # shape after pooling
+    units: int  # of the dense layer: 1 for two classes
+    parameters: int  # of pooling and dense layer together
+
+
+@dataclass(frozen=True)
+class ShapePath:
+    """The shapes of one backbone at one size: image → preprocess → bottleneck → pooling → dense."""
+
+    backbone: str
+    input: tuple[int, ...]  # (height, width, 3)
+    mode: str  # key of MODES: what preprocessing does
+    body_layers: int
+    body_parameters: int
+    learned_parameters: int  # of the backbone, that a run has fine-tuned; 0 where all is frozen
+    learned_from: str  # the first layer that was fine-tuned; "" where all is frozen
+    bottleneck: tuple[int, ...]  # (height, width, channels)
+    bottleneck_layer: str
+    heads: tuple[Head, ...]  # for the same classes, one a pooling
+    pooling: str  # of the run's head; "" without a run
+    top: tuple[Layer, ...]  # what include_top=True puts in the place of the head
+    top_parameters: int
+    body_seconds: float  # one image through the backbone on this machine, median of a few
+    head_seconds: float  # through pooling and dense
+
+
+def summarize(model: Any) -> Summary:
+    """Return the layers and parameters of a Keras model, as its own ``summary()`` has them."""
+    layers = tuple(describe_layer(layer) for layer in model.layers)
+    trainable = _count_values(model.trainable_weights)
+    total = model.count_params()
+    return Summary(layers, total, trainable, total - trainable)
+
+
+def describe_layer(layer: Any) -> Layer:
+    """Return one row of the summary; ``layer`` may be a bare operation, which has no weights."""
+    return Layer(
+        name=layer.name,
+        type=type(layer).__name__,
+        output_shape=shape_of(layer),
+        parameters=layer.count_params() if hasattr(layer, "count_params") else 0,
+        connected_to=input_layers(layer),
+        trainable=getattr(layer, "trainable", False),
+    )
+
+
+def shape_of(layer: Any) -> tuple[int, ...]:
+    """Return the shape of a layer's output without the batch axis."""
+    return tuple(layer.output.shape[1:])
+
+
+def input_layers(layer: Any) -> tuple[str, ...]:
+    """Return the names of the layers and operations that feed a layer of a flat model.
+
+    Keras offers no public way to them; its own summary reads the same attribute.
     """
-    opened = network.graph
-    last = bottleneck_layer(opened)
-    names = list(opened.outputs)
-    body = [opened.layers[name] for name in names[: names.index(last) + 1]]
-    shape = _shape(opened.outputs[last])
-    learned = _learned(body, unfrozen_from)
-    top = _top(network, last)
-    stem, head = _timed(network, shape, classes, pooling or "avg")
-    return ShapePath(
-        backbone=network.backbone,
-        input=(network.size, network.size, 3),
-        mode=backbone(network.backbone).mode,
-        body_layers=len([layer for layer in body if not _is_input(layer)]),
-        body_parameters=_parameters(body),
-        learned_parameters=_parameters(learned),
-        learned_from=learned[0].name if learned else "",
-        bottleneck=shape,
-        bottleneck_layer=last,
-        heads=heads(shape, classes),
-        pooling=pooling,
-        top=top,
-        top_parameters=sum(layer.parameters for layer in top),
-        body_seconds=stem,
-        head_seconds=head,
-    )
+    return tuple(node.operation.name for node in layer._inbound_nodes[0].parent_nodes)
 
 
-def heads(shape: tuple[int, ...], classes: int) -> tuple[Head, ...]:
-    """Return the head for each pooling on bottleneck features of that shape, built and counted."""
-    return tuple(_head(shape, classes, pooling) for pooling in POOLINGS)
+def is_spatial(layer: Any) -> bool:
+    """Whether a layer's output is a stack of maps, (n, height, width, channels)."""
+    return len(layer.output.shape) == MAPS
 
 
-def _head(shape: tuple[int, ...], classes: int, pooling: str) -> Head:
-    model = _head_model(shape, classes, pooling)
-    return Head(
-        pooling=pooling,
-        pooled=_shape(model.get_layer("pooling").output),
-        units=units(classes),
-        parameters=model.count_params(),
-    )
+def bottleneck_layer(model: Any) -> str:
+    """Return the layer whose maps a head, or ImageNet's top, begins with.
+
+    It is the one before the last global pooling or flattening (a squeeze-and-excitation block
+    pools too, but earlier); of a model that ends in maps, its last.
+    """
+    operations = model.operations
+    ends = [place for place, each in enumerate(operations) if type(each).__name__ in _ENDS]
+    if ends and not is_spatial(operations[-1]):
+        operations = operations[: ends[-1]]
+    name: str = [operation.name for operation in operations if is_spatial(operation)][-1]
+    return name
 
 
-def _head_model(shape: tuple[int, ...], classes: int, pooling: str) -> keras.Model:
-    features = keras.Input(shape)
-    return add_head(keras.Model(features, features), classes, pooling=pooling)
+def count_parameters(layers: Iterable[Any]) -> int:
+    """Return the parameters of layers and bare operations, each variable counted once."""
+    weights = {id(weight): weight for layer in layers for weight in getattr(layer, "weights", ())}
+    return _count_values(weights.values())
 
 
-def _top(network: LoadedModel, last: str) -> tuple[Layer, ...]:
-    """The rows behind the bottleneck of the network with its top, built for it if need be."""
-    whole = network.graph
-    if len(network.labels) != IMAGENET:
-        row = backbone(network.backbone)
-        if not row.any_size_with_top and network.size != row.size:
-            return ()  # with its top this network takes no other size than its own
-        whole = graph(architecture(row, network.size, top=True))
-        last = bottleneck_layer(whole)
-    names = list(whole.outputs)
-    return tuple(
-        Layer(
-            name=name,
-            type=type(whole.layers[name]).__name__,
-            output_shape=_shape(whole.outputs[name]),
-            parameters=_parameters([whole.layers[name]]),
-            connected_to=(),
-            trainable=False,
-        )
-        for name in names[names.index(last) + 1 :]
-    )
-
-
-def _learned(body: list[keras.layers.Layer], first: str) -> list[keras.layers.Layer]:
-    """The layers of the body that a run has fine-tuned: from ``first`` on, BatchNormalization
-    never."""
-    names = [layer.name for layer in body]
-    if first not in names:
-        return []
-    return [
-        layer
-        for layer in body[names.index(first) :]
-        if not isinstance(layer, keras.layers.BatchNormalization)
-    ]
-
-
-def _timed(
-    network: LoadedModel, shape: tuple[int, ...], classes: int, pooling: str
-) -> tuple[float, float]:
-    """Seconds of one image through the network without its end, and through a head alone."""
-    head = _head_model(shape, classes, pooling)
-    features = tf.zeros((1, *shape))
-    image = np.zeros((1, network.size, network.size, 3), np.float32)
-    compiled = tf.function(lambda maps: head(maps, training=False))
-    small = _median(lambda: compiled(features).numpy())
-    whole = _median(lambda: network.forward(image).numpy())
-    return max(whole - small, 0.0), small
-
-
-def _median(call: Callable[[], Any]) -> float:
-    call()  # traced, and its memory taken
-    return median(_seconds(call) for _ in range(TIMES))
-
-
-def _seconds(call: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def _shape(tensor: Any) -> tuple[int, ...]:
-    return tuple(tensor.shape[1:])
-
-
-def _parameters(layers: Iterable[keras.layers.Layer]) -> int:
-    """Parameters of layers, each counted once; a nested model's are its layers'."""
-    own = [layer for layer in layers if not isinstance(layer, keras.Model)]
-    # where a network adds two tensors with a plain operation, that is no layer and has no weights
-    weights = {id(weight): weight for layer in own for weight in getattr(layer, "weights", ())}
-    return sum(int(np.prod(weight.shape)) for weight in weights.values())
-
-
-def _is_input(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.InputLayer)
+def _count_values(variables: Iterable[Any]) -> int:
+    return sum(math.prod(variable.shape) for variable in variables)

@@ -1,67 +1,76 @@
-"""Which pretrained weights are on this machine, and whole, found before Keras looks.
+"""Pretrained weight files: find and check them on this machine, download them.
 
 Keras deletes a cached file whose hash is wrong when it cannot download another, and waits without
-limit on a network that does not answer. So a file is found and checked here first, and a network
-is only ever built from a path. The layout of the folder is Keras' own.
+limit on a network that does not answer. So a file is found and checked here first, and a model is
+only ever built from a path. The layout of the folder is Keras' own.
 """
 
 from __future__ import annotations
 
 import hashlib
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from http.client import HTTPException
 from pathlib import Path
 
 from tlcore.errors import WeightsDamaged, WeightsMissing
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
+from tlcore.storage import explain_os_error, is_disk_error
 
+Progress = Callable[[int, int | None], None]  # bytes here, bytes in all where that is known
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_SUPERBLOCK = 64  # bytes of the file that are looked at
-# Bytes around the values of the backbones without a hash, MobileNet and MobileNetV2: names and
-# places of up to 262 arrays (they take 210 to 390 kB), and 1000 classes over 256 to 1,792 features.
-_ABOUT = 700_000
-_SMALLEST_TOP, _LARGEST_TOP = 4 * 1000 * 257, 4 * 1000 * 1793
 FALLBACK_ROWS = 224  # the resolution Keras takes for a size that has no file of its own
+SILENCE = 30.0  # s without a byte after which a download fails
+_SUPERBLOCK = 64  # bytes at the start of a file that are checked
+# Bytes beside the values in the files without a hash, MobileNet's and MobileNetV2's: names and
+# places of up to 262 arrays (210 to 390 kB), and 1000 classes over 256 to 1,792 features.
+_OVERHEAD = 700_000
+_SMALLEST_TOP, _LARGEST_TOP = 4 * 1000 * 257, 4 * 1000 * 1793
 
 
 @dataclass(frozen=True)
-class Found:
+class WeightFile:
     """A weight file that is here and sound."""
 
     path: Path
-    note: str = ""  # said wherever an answer is shown; "" where the file is the very one
+    note: str = ""  # shown beside every prediction; "" where the file is the very one
 
 
 @dataclass(frozen=True)
-class Ready:
-    """One row of the list of weights: what is here for a backbone at its default size."""
+class BackboneWeights:
+    """The weight files of a backbone at its default size."""
 
     backbone: Backbone
-    top: Found | None
-    no_top: Found | None
+    top: WeightFile | None
+    no_top: WeightFile | None
     damage: tuple[str, ...] = ()  # what is wrong with files that are here, for a person
 
     @property
     def note(self) -> str:
-        found = self.no_top or self.top
-        return found.note if found else ""
+        file = self.no_top or self.top
+        return file.note if file else ""
 
 
-def file_name(backbone: Backbone, size: int, *, top: bool) -> str:
+def weights_file_name(backbone: Backbone, size: int, *, top: bool) -> str:
     """Return the name of the file that Keras itself would look for."""
     files = backbone.files
     name = files.top if top else files.no_top
     return name.format(rows=size if size in files.rows else FALLBACK_ROWS)
 
 
-def address(backbone: Backbone, size: int, settings: Settings, *, top: bool) -> str:
+def weights_url(backbone: Backbone, size: int, settings: Settings, *, top: bool) -> str:
     """Return the URL from which that file is downloaded."""
-    return f"{settings.weights_url}/{backbone.files.address}/{file_name(backbone, size, top=top)}"
+    name = weights_file_name(backbone, size, top=top)
+    return f"{settings.weights_url}/{backbone.files.address}/{name}"
 
 
-def find(backbone: Backbone, size: int, settings: Settings, *, top: bool) -> Found:
+def find_weights(backbone: Backbone, size: int, settings: Settings, *, top: bool) -> WeightFile:
     """Return the best weight file on this machine.
 
     Where Keras keeps one file for each resolution and only another one's is here, that one is
@@ -71,56 +80,56 @@ def find(backbone: Backbone, size: int, settings: Settings, *, top: bool) -> Fou
         WeightsDamaged: it is here, but not whole, or not this backbone's.
         WeightsMissing: none is here.
     """
-    wanted = settings.weights / file_name(backbone, size, top=top)
+    wanted = settings.weights / weights_file_name(backbone, size, top=top)
     if wanted.is_file():
         _check(wanted, backbone, size, top=top)
-        return Found(wanted)
+        return WeightFile(wanted)
     template = backbone.files.top if top else backbone.files.no_top
     for rows in sorted(backbone.files.rows, key=lambda rows: (abs(rows - size), -rows)):
         other = settings.weights / template.format(rows=rows)
         if other.is_file():
             _check(other, backbone, size, top=top)
-            return Found(other, f"weights trained at {rows} px, used at {size} px")
+            return WeightFile(other, f"weights trained at {rows} px, used at {size} px")
     raise WeightsMissing(
-        f"Expected the ImageNet weights of {backbone.name} in the file {wanted.name} in "
-        f"{settings.weights}. Received no such file. Fetch it with "
-        f"`{_command(backbone, size)}`, or put it there yourself from "
-        f"{address(backbone, size, settings, top=top)}, or go on with random weights."
+        f"The ImageNet weights of {backbone.name} are not on this machine: there is no file "
+        f"{wanted.name} in {settings.weights}. Fetch it with `{_command(backbone, size)}`, or put "
+        f"it there yourself from {weights_url(backbone, size, settings, top=top)}, or go on with "
+        "random weights."
     )
 
 
-def with_weights(ref: ModelRef, settings: Settings) -> ModelRef:
+def pin_weights(ref: ModelRef, settings: Settings) -> ModelRef:
     """Return a reference that names the state of its weight file.
 
     Where a better file comes, or another in its place, it is another network: nothing that was
     loaded or answered under the earlier reference is given for it.
 
     Raises:
-        WeightsMissing: as ``find``.
+        WeightsMissing: as ``find_weights``.
     """
     if ref.random:
         return ref
-    path = find(BACKBONES[ref.backbone], ref.size, settings, top=ref.top).path
+    path = find_weights(BACKBONES[ref.backbone], ref.size, settings, top=ref.top).path
     return replace(ref, weights=f"{path.name} {path.stat().st_mtime_ns}")
 
 
-def ready(settings: Settings) -> list[Ready]:
+def list_weights(settings: Settings) -> list[BackboneWeights]:
     """Return what is here for every backbone of the catalogue, in its order."""
     return [_ready(backbone, settings) for backbone in BACKBONES.values()]
 
 
-def _ready(backbone: Backbone, settings: Settings) -> Ready:
-    files: dict[bool, Found | None] = {}
+def _ready(backbone: Backbone, settings: Settings) -> BackboneWeights:
+    files: dict[bool, WeightFile | None] = {}
     damage = []
     for top in (True, False):
         files[top] = None
         try:
-            files[top] = find(backbone, backbone.size, settings, top=top)
+            files[top] = find_weights(backbone, backbone.size, settings, top=top)
         except WeightsDamaged as error:
             damage.append(str(error))
         except WeightsMissing:
             pass
-    return Ready(backbone, files[True], files[False], tuple(damage))
+    return BackboneWeights(backbone, files[True], files[False], tuple(damage))
 
 
 def _command(backbone: Backbone, size: int) -> str:
@@ -128,7 +137,7 @@ def _command(backbone: Backbone, size: int) -> str:
     return f"python -m tlcore weights fetch {backbone.name}{sized}"
 
 
-def damaged(path: Path, backbone: Backbone, size: int, fault: str) -> WeightsDamaged:
+def damaged_weights(path: Path, backbone: Backbone, size: int, fault: str) -> WeightsDamaged:
     """Return the error that names a weight file and what is wrong with it."""
     return WeightsDamaged(
         f"The file {path.name} in {path.parent} does not hold the weights of {backbone.name}: "
@@ -138,11 +147,11 @@ def damaged(path: Path, backbone: Backbone, size: int, fault: str) -> WeightsDam
 
 
 def _check(path: Path, backbone: Backbone, size: int, *, top: bool) -> None:
-    if fault := fault_of(path, backbone, top=top):
-        raise damaged(path, backbone, size, fault)
+    if fault := check_weights(path, backbone, top=top):
+        raise damaged_weights(path, backbone, size, fault)
 
 
-def fault_of(path: Path, backbone: Backbone, *, top: bool) -> str:
+def check_weights(path: Path, backbone: Backbone, *, top: bool) -> str:
     """Return what is wrong with a weight file, "" where nothing is.
 
     Where Keras knows a hash of the file, that is compared; else its size, with the one that
@@ -157,7 +166,7 @@ def fault_of(path: Path, backbone: Backbone, *, top: bool) -> str:
 
 @lru_cache(maxsize=256)
 def _fault(path: Path, backbone: Backbone, top: bool, changed: int, size: int) -> str:
-    """Do what ``fault_of`` does; the file is read once for each of its states."""
+    """Do what ``check_weights`` does; the file is read once for each of its states."""
     if not size:
         return "it is empty"
     expected = backbone.files.hash_of(top=top)
@@ -193,9 +202,53 @@ def _noted_size(head: bytes) -> int | None:
 def _fault_of_size(size: int, backbone: Backbone, *, top: bool) -> str:
     """Return what a file's size says of it, float32 values and some bytes about each array."""
     low = int(backbone.million * 1e6) * 4
-    high = low + low // 10 + _ABOUT
+    high = low + low // 10 + _OVERHEAD
     if top:
         low, high = low + _SMALLEST_TOP, high + _LARGEST_TOP
     if low <= size <= high:
         return ""
     return f"it has {size:,} bytes, where {low:,} to {high:,} are to be expected"
+
+
+def download_weights(
+    backbone: Backbone, size: int, settings: Settings, *, top: bool, progress: Progress
+) -> Path:
+    """Download one weight file into Keras' folder and return its path.
+
+    It is written into a temporary folder and moves over when it is complete and checked, so that
+    an interrupted download never looks like weights. A damaged file of that name is replaced.
+
+    Raises:
+        WeightsMissing: the address did not answer, or sent something else, or the disk is full.
+    """
+    target = settings.weights / weights_file_name(backbone, size, top=top)
+    origin = weights_url(backbone, size, settings, top=top)
+    advice = f"Check the network, or put the file into {settings.weights} yourself."
+    try:
+        settings.weights.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=settings.weights) as folder:
+            partial = Path(folder) / target.name
+            _download(origin, partial, progress)
+            fault = check_weights(partial, backbone, top=top)
+            if not fault:
+                partial.replace(target)
+                return target
+    except (OSError, HTTPException, ValueError) as error:
+        fault = str(error)
+        if isinstance(error, OSError) and is_disk_error(error):
+            advice = explain_os_error(error)
+    raise WeightsMissing(f"{target.name} could not be downloaded from {origin}: {fault}. {advice}")
+
+
+def _download(origin: str, path: Path, progress: Progress) -> None:
+    """Download a file; report its size four times a second, and once at the end."""
+    done, reported = 0, 0.0
+    with urllib.request.urlopen(origin, timeout=SILENCE) as answer, path.open("wb") as file:
+        total = int(answer.headers["Content-Length"] or 0) or None
+        while chunk := answer.read(2**18):
+            file.write(chunk)
+            done += len(chunk)
+            if time.monotonic() - reported > 0.25:
+                progress(done, total)
+                reported = time.monotonic()
+    progress(done, total)

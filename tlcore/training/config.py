@@ -20,7 +20,7 @@ from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.geometry import FITS
 from tlcore.datasets.splits import check_class_names, split_samples
 from tlcore.errors import BadConfig, BadDataset, DamagedFile, UnknownName
-from tlcore.models.catalog import DEFAULT, backbone
+from tlcore.models.catalog import DEFAULT, get_backbone
 from tlcore.storage import read_json
 
 Choices = Mapping[str, str]  # value → what it means, one sentence for a person
@@ -117,7 +117,7 @@ class RunConfig:
     on_the_fly_augmentation: bool = False
 
     def __post_init__(self) -> None:
-        row = backbone(self.backbone)
+        row = get_backbone(self.backbone)
         self._set("size", row.check_size(self.size or row.size, top=False))
         self._set("unfreeze_from", self.unfreeze_from or row.unfreeze_from)
         rate = self.fine_tune_learning_rate or default_fine_tune_rate(self.learning_rate)
@@ -309,13 +309,13 @@ def check_recipe(config: RunConfig, dataset: Dataset) -> None:
     """
     check_class_names(dataset)
     check_splits(*split_samples(dataset, config.validation_split, config.seed))
-    row = backbone(config.backbone)
+    row = get_backbone(config.backbone)
     if config.fine_tune_epochs and config.unfreeze_from not in (row.unfreeze_from, *row.blocks):
-        from tlcore.models.build import architecture, cut_below
+        from tlcore.models.build import build_architecture, find_cut_below
 
         imagenet = not config.random_weights
-        base = architecture(row, config.size, top=False, imagenet=imagenet)
-        cut_below(base, config.unfreeze_from)
+        base = build_architecture(row, config.size, top=False, imagenet=imagenet)
+        find_cut_below(base, config.unfreeze_from)
 
 
 def check_splits(train: Sequence[Sample], val: Sequence[Sample]) -> None:

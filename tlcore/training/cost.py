@@ -18,7 +18,7 @@ import numpy as np
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadConfig
-from tlcore.models.catalog import units
+from tlcore.models.catalog import output_units
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training.augmentation import AHEAD, FORWARD, ImageCopy, decode_batches, hash_samples
@@ -102,7 +102,10 @@ def estimate_cost(
         requests = list_copies(config, hash_samples(train), hash_samples(val))
         missing = len(supply.missing(layers, requests))
         a_row = sum(supply.shelf(layer).bytes_of(1) for layer in layers)
-        features, count = supply.head_inputs, units(len(labels), config.classifier_activation)
+        features, count = (
+            supply.head_inputs,
+            output_units(len(labels), config.classifier_activation),
+        )
         disk, stored = missing * a_row, len(requests) * a_row
         memory = memory_of(config, sizes, features, count, stored)
         _refuse(disk, memory, stored, settings)  # before anything is tried that cannot fit

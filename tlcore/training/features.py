@@ -17,8 +17,8 @@ import numpy as np
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadConfig, BadImage
-from tlcore.models.catalog import backbone
-from tlcore.models.weights import find
+from tlcore.models.catalog import get_backbone
+from tlcore.models.weights import find_weights
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training.augmentation import FORWARD, ImageCopy, InputSpec, decode_batches
@@ -267,8 +267,10 @@ class FeatureSource:
         if config.random_weights:
             weights = "random"
         else:
-            row = backbone(config.backbone)
-            weights = hash_network(row, find(row, config.size, self.settings, top=False).path)
+            row = get_backbone(config.backbone)
+            weights = hash_network(
+                row, find_weights(row, config.size, self.settings, top=False).path
+            )
         return FeatureKey(config.backbone, weights, layer, config.size, config.fit)
 
 

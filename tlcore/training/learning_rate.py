@@ -11,7 +11,7 @@ import numpy as np
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import RunError
-from tlcore.models.catalog import units
+from tlcore.models.catalog import output_units
 from tlcore.models.predictions import Floats
 from tlcore.settings import Settings
 from tlcore.training.augmentation import hash_samples
@@ -95,7 +95,7 @@ def find_learning_rate_for(
         layers = list_layers(supply)
         missing = supply.missing(layers, list_copies(config, samples, ()))
         supply.compute(layers, missing, done=lambda _: None, skipped=lambda file, reason: None)
-        outputs = units(len(classes), config.classifier_activation)
+        outputs = output_units(len(classes), config.classifier_activation)
         asked = StageSpec(supply.pooled, "head", tuple(classes), outputs, 0, lambda: False)
         part = build_training_data(supply, samples, asked)
         head = Head(config, supply.head_inputs, outputs)

@@ -21,7 +21,7 @@ from tlcore.locks import (
     remove_leftovers,
     work_folder,
 )
-from tlcore.models.catalog import backbone
+from tlcore.models.catalog import get_backbone
 from tlcore.settings import PROJECT, Settings
 from tlcore.storage import explained_os_errors, write_json
 from tlcore.training import run_files as files
@@ -106,7 +106,7 @@ def _check_architecture(info: RunInfo, checkpoint: Checkpoint | None) -> None:
         RunError: it is one.
     """
     is_old = checkpoint is not None and checkpoint.event > 0 and checkpoint.version < 2
-    scale = backbone(info.config.backbone).imagenet_scale
+    scale = get_backbone(info.config.backbone).imagenet_scale
     if is_old and scale and not info.config.random_weights:
         raise RunError(
             f"This run began before {info.config.backbone} had Keras' own scaling of its input, "

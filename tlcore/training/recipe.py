@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.models.catalog import units
+from tlcore.models.catalog import output_units
 from tlcore.settings import Settings
 from tlcore.training import checkpoint
 from tlcore.training.batches import (
@@ -55,7 +55,7 @@ class RunContext:
     @property
     def units(self) -> int:
         """Units of the last dense layer."""
-        return units(len(self.classes), self.config.classifier_activation)
+        return output_units(len(self.classes), self.config.classifier_activation)
 
 
 # The recipe of a run: features → head → top blocks, with everything it does written down.

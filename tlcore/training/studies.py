@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.splits import assign_folds, count_groups, draw_subset, group_of
 from tlcore.errors import RunError
-from tlcore.models.catalog import units
+from tlcore.models.catalog import output_units
 from tlcore.settings import Settings
 from tlcore.training.batches import FeatureArray, Positions, SplitData, encode_targets
 from tlcore.training.config import RunConfig
@@ -127,7 +127,7 @@ def head_of(data: RunFeatures, config: RunConfig) -> Head:
 
 
 def units_of(data: RunFeatures) -> int:
-    return units(data.classes, data.config.classifier_activation)
+    return output_units(data.classes, data.config.classifier_activation)
 
 
 def too_few(wanted: int, of: str, received: int) -> RunError:

@@ -14,8 +14,16 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tlcore.errors import RunError
-from tlcore.models.build import RESCALING, add_head, build, cut_below, freeze_base, unfreeze_from
-from tlcore.models.catalog import backbone
+from tlcore.models.build import (
+    RESCALING,
+    add_head,
+    build_backbone,
+    find_cut_below,
+    flatten,
+    freeze_base,
+    unfreeze_from,
+)
+from tlcore.models.catalog import get_backbone
 from tlcore.models.folding import folded
 from tlcore.models.model import LoadedModel, preprocess
 from tlcore.models.predictions import Floats, ModelRef
@@ -38,9 +46,10 @@ def load_run_model(run: str, settings: Settings) -> LoadedModel:
     info = stored.info
     saved = load_saved_model(info)
     model = keras.Model(saved.input, saved.get_layer("logits").output)
-    freeze_base(model)  # it was saved so, but Keras forgets it of a Sequential within
+    freeze_base(model)  # it was saved so, but Keras forgets it of a nested model
     # For the list of layers; nothing learns here.
     unfreeze_from(model, stored.unfrozen_from or "pooling")
+    model = flatten(model)
     return LoadedModel(
         model=model,
         backbone=info.config.backbone,
@@ -92,7 +101,7 @@ def _note(config: RunConfig, model: keras.Model) -> str:
     if config.random_weights:
         return "trained on a backbone with random weights"
     names = {layer.name for layer in model.layers}
-    if backbone(config.backbone).imagenet_scale and RESCALING not in names:
+    if get_backbone(config.backbone).imagenet_scale and RESCALING not in names:
         return (
             f"trained before {config.backbone} had Keras' own scaling of its input, so that "
             "ImageNet's weights were of little use to it: run it again"
@@ -107,10 +116,10 @@ class TransferModel:
     """Preprocessed pixels float32 (n, size, size, 3) → probabilities, and its parts."""
 
     def __init__(self, config: RunConfig, classes: int, settings: Settings) -> None:
-        """Build it. Raises as ``build`` does."""
+        """Build it. Raises as ``build_backbone`` does."""
         self.config = config
         pretrained = ModelRef(config.backbone, config.size, random=config.random_weights, top=False)
-        self.base, _ = build(pretrained, settings)
+        self.base, _ = build_backbone(pretrained, settings)
         self.model = add_head(
             self.base,
             classes,
@@ -126,7 +135,7 @@ class TransferModel:
     @cached_property
     def cut(self) -> str:
         """The layer up to which everything stays frozen."""
-        return cut_below(self.base, self.config.unfreeze_from)
+        return find_cut_below(self.base, self.config.unfreeze_from)
 
     def output(self, layer: str) -> Any:
         """The symbolic output of a layer; "pooling-…" is the pooled features."""

@@ -11,12 +11,12 @@ from typing import Any
 
 import streamlit as st
 
+from tlcore.activations.layers import LayerInfo
 from tlcore.activations.values import (
     ActivationRequest,
     ChannelDetail,
     DisplayOptions,
     Filters,
-    LayerInfo,
     LayerStatistics,
     MapPage,
     MapPair,
@@ -32,14 +32,9 @@ from tlcore.evaluation.predictions import (
     predict_split,
     stored_predictions,
 )
-from tlcore.models.predictions import (
-    BriefPrediction,
-    Explanation,
-    Floats,
-    ModelRef,
-    Prediction,
-    ShapePath,
-)
+from tlcore.models.gradcam import Explanation
+from tlcore.models.predictions import BriefPrediction, Floats, ModelRef, Prediction
+from tlcore.models.summary import ShapePath
 from tlcore.settings import Settings
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo

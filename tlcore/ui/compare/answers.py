@@ -11,7 +11,7 @@ import streamlit as st
 from tlcore.datasets.dataset import Sample
 from tlcore.evaluation.metrics import Calibration
 from tlcore.models.imagenet import CLASSES, group_probabilities, imagenet_groups
-from tlcore.models.predictions import Prediction, certainty
+from tlcore.models.predictions import Prediction, measure_certainty
 from tlcore.percentages import points, probability
 from tlcore.settings import Settings
 from tlcore.training.provenance import list_samples
@@ -76,11 +76,12 @@ def _verdict(prediction: Prediction, sample: Sample) -> str:
 
 
 def _certainty_sentence(prediction: Prediction) -> None:
-    sure = certainty(prediction.probabilities)
+    sure = measure_certainty(prediction.probabilities)
     words = f"{sure.words[:1].upper()}{sure.words[1:]}"
     st.markdown(
         f":small[{words}, {points(sure.margin)} ahead of the next.]",
-        help=f"Entropy {sure.bits:.2f} bits: as uncertain as a choice among {sure.like:.3g} "
+        help=f"Entropy {sure.entropy:.2f} bits: as uncertain as a choice among "
+        f"{sure.perplexity:.3g} "
         "equally probable classes.",
     )
 

@@ -11,7 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import TLCoreError
-from tlcore.models.predictions import RAMP, Explanation, ModelRef, Prediction, overlay
+from tlcore.models.gradcam import RAMP, Explanation, overlay_heat
+from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.text import whole_number
@@ -129,7 +130,7 @@ def _draw_map(sample: Sample, explanation: Explanation, settings: Settings) -> N
     pixels = np.asarray(square(sample, SIDE * SHARPNESS, explanation.fit, settings))
     name = label(explanation.label)
     st.image(
-        Image.fromarray(overlay(pixels, explanation.heat, opacity)),
+        Image.fromarray(overlay_heat(pixels, explanation.heat, opacity)),
         width=SIDE,
         alt=f"What speaks for {name}",
     )

@@ -8,7 +8,8 @@ import streamlit as st
 
 from tlcore.datasets.dataset import Sample
 from tlcore.models.catalog import MODES
-from tlcore.models.predictions import Head, ModelRef, ShapePath
+from tlcore.models.predictions import ModelRef
+from tlcore.models.summary import Head, ShapePath
 from tlcore.settings import Settings
 from tlcore.training.config import POOLINGS
 from tlcore.training.run import RunInfo

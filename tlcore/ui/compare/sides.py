@@ -12,7 +12,7 @@ from tlcore.datasets.geometry import FITS
 from tlcore.errors import WeightsMissing
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.predictions import ModelRef
-from tlcore.models.weights import find, ready, with_weights
+from tlcore.models.weights import find_weights, list_weights, pin_weights
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
@@ -66,7 +66,7 @@ def choose_networks(settings: Settings) -> tuple[int, list[ModelRef]]:
     if first is not None:
         networks.append(first)
     if second is not None:
-        networks.append(with_weights(ModelRef(second.name, second.size, fit), settings))
+        networks.append(pin_weights(ModelRef(second.name, second.size, fit), settings))
     return size, networks
 
 
@@ -102,7 +102,7 @@ def _with_top(row: Backbone, size: int, fit: str, settings: Settings) -> ModelRe
     if ref is None or ref.top:
         return ref
     try:  # the backbone is here, its 1000 classes are not
-        find(row, size, settings, top=True)
+        find_weights(row, size, settings, top=True)
     except WeightsMissing as missing:
         offer_weights(row, missing, settings)
     return None
@@ -110,7 +110,7 @@ def _with_top(row: Backbone, size: int, fit: str, settings: Settings) -> ModelRe
 
 def _second_backbone(first: Backbone, settings: Settings) -> Backbone | None:
     """Choose a second backbone among those whose weights are here."""
-    names = [row.backbone.name for row in ready(settings) if row.top]
+    names = [row.backbone.name for row in list_weights(settings) if row.top]
     names = [name for name in names if name != first.name]
     if not names:
         return None

@@ -8,7 +8,7 @@ from tlcore.datasets.geometry import FITS
 from tlcore.errors import BadConfig, WeightsMissing
 from tlcore.models.catalog import BACKBONES, DEFAULT, MODES, Backbone
 from tlcore.models.predictions import ModelRef
-from tlcore.models.weights import find, ready, with_weights
+from tlcore.models.weights import find_weights, list_weights, pin_weights
 from tlcore.settings import Settings
 from tlcore.training.store import load_run_info
 from tlcore.ui.components.framing import fit_help, fit_title
@@ -21,7 +21,7 @@ SIZES = (96, 128, 160, 192, 224, 299)  # px, offered where the network allows th
 
 def select_backbone(settings: Settings) -> Backbone:
     """Choose a backbone, those whose weights are here first."""
-    here = {row.backbone.name for row in ready(settings) if row.top or row.no_top}
+    here = {row.backbone.name for row in list_weights(settings) if row.top or row.no_top}
     names = sorted(BACKBONES, key=lambda name: (name not in here, name != DEFAULT))
     name = select(
         "Backbone",
@@ -70,7 +70,7 @@ def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> ModelR
             return None
         random_badge(row, "Random weights: this means nothing")
         return ModelRef(row.name, size, how, random=True, top=_has_top(row, size))
-    return with_weights(ModelRef(row.name, size, how, top=top), settings)
+    return pin_weights(ModelRef(row.name, size, how, top=top), settings)
 
 
 def view_of(ref: ModelRef, settings: Settings) -> tuple[int, str]:
@@ -96,11 +96,11 @@ def _whose_top(row: Backbone, size: int, settings: Settings) -> bool:
     """Whether the top is at hand as well; raises WeightsMissing where nothing is."""
     if _has_top(row, size):
         try:
-            find(row, size, settings, top=True)
+            find_weights(row, size, settings, top=True)
             return True
         except WeightsMissing:
             pass
-    find(row, size, settings, top=False)
+    find_weights(row, size, settings, top=False)
     return False
 
 

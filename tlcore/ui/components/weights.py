@@ -10,7 +10,7 @@ import streamlit as st
 from tlcore.errors import WeightsDamaged, WeightsMissing
 from tlcore.jobs import Job
 from tlcore.models.catalog import Backbone
-from tlcore.models.weights import Ready, ready
+from tlcore.models.weights import BackboneWeights, list_weights
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.ui.components.job_view import JobButton, is_running, job_view
@@ -23,7 +23,7 @@ AGAIN = "Download again"
 
 def weights_overview(settings: Settings) -> None:
     """Say which backbones can be used at once; the others are folded away."""
-    rows = ready(settings)
+    rows = list_weights(settings)
     here = [row for row in rows if row.top and row.no_top]
     missing = [row for row in rows if row not in here]
     for row in (row for row in rows if row.damage):
@@ -46,7 +46,7 @@ def damaged_weights(row: Backbone, damage: Sequence[str], settings: Settings) ->
     download_button(row, settings, key="damaged", words=AGAIN)
 
 
-def _fetch_one(missing: list[Ready], settings: Settings) -> None:
+def _fetch_one(missing: list[BackboneWeights], settings: Settings) -> None:
     """Let the person choose one to download; those under way are shown as well."""
     rows = {row.backbone.name: row for row in missing}
     name = st.selectbox(
@@ -65,7 +65,7 @@ def _fetch_one(missing: list[Ready], settings: Settings) -> None:
     )
 
 
-def _title(row: Ready) -> str:
+def _title(row: BackboneWeights) -> str:
     half = ", half of it is here" if row.top or row.no_top else ""
     half = ", damaged" if row.damage else half
     return f"{row.backbone.name} · {row.backbone.million:.1f} million parameters{half}"

@@ -7,11 +7,11 @@ import math
 import plotly.graph_objects as go
 import streamlit as st
 
+from tlcore.activations.top_images import Ranking, TopImages, find_top_images
 from tlcore.activations.values import ActivationRequest, ChannelDetail
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.sample import dataset_title
-from tlcore.inference.top_images import Best, TopImages, find_top_images
-from tlcore.models.predictions import Layer
+from tlcore.models.summary import Layer
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.ui.components.charts import PLAIN_CHART
@@ -104,8 +104,8 @@ def histogram(detail: ChannelDetail, colour: str, style: go.layout.Template) -> 
     figure.update_yaxes(type="log", title="pixels", dtick=1, range=[-0.3, top + 0.1])  # from 0.5
     figure.update_xaxes(title="value")
     figure.update_layout(height=HEIGHT, margin={"l": 48, "r": 8, "t": 8, "b": 44})
-    if detail.broken:
-        note = f"{percent(detail.broken)} are NaN or infinite, and left out"
+    if detail.not_finite:
+        note = f"{percent(detail.not_finite)} are NaN or infinite, and left out"
         figure.update_layout(title={"text": note, "font": {"size": 13}}, margin={"t": 34})
     return figure
 
@@ -127,10 +127,10 @@ def _top_images(request: ActivationRequest, layer: str, channel: int, settings: 
             bar = st.progress(0.0)
         while top.done < len(top.samples):  # any click interrupts; results are on disk
             bar.progress(top.done / len(top.samples), f"{top.done} of {len(top.samples)} images")
-            top.step(lambda paths: top_image_values(paths, request.ref, layer, settings))
-            _draw_top_images(images, top.best(channel), settings)
+            top.compute_next(lambda paths: top_image_values(paths, request.ref, layer, settings))
+            _draw_top_images(images, top.rank(channel), settings)
         controls.empty()
-    _draw_top_images(images, top.best(channel), settings)
+    _draw_top_images(images, top.rank(channel), settings)
 
 
 def _offer_top_images(top: TopImages, dataset: Dataset, running: str) -> None:
@@ -147,7 +147,7 @@ def _offer_top_images(top: TopImages, dataset: Dataset, running: str) -> None:
 
 
 def _draw_top_images(
-    place: st.delta_generator.DeltaGenerator, best: Best, settings: Settings
+    place: st.delta_generator.DeltaGenerator, best: Ranking, settings: Settings
 ) -> None:
     if not best.images:
         return
@@ -157,7 +157,7 @@ def _draw_top_images(
         st.caption(top_images_text(best))
 
 
-def top_images_text(best: Best) -> str:
+def top_images_text(best: Ranking) -> str:
     """Return the values of the images shown, and how many images share the highest."""
     highest = [signed(image.highest) for image in best.images]
     if best.tied > 1 and best.images[0].highest == best.images[0].mean == 0:

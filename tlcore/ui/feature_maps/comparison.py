@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.activations.tiles import Layout
-from tlcore.activations.values import ActivationRequest, DisplayOptions, MapPair
+from tlcore.activations.values import ActivationRequest, DisplayOptions, Layout, MapPair
 from tlcore.datasets.dataset import Sample
-from tlcore.models.predictions import Layer, ModelRef
+from tlcore.models.predictions import ModelRef
+from tlcore.models.summary import Layer
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo, label_runs
@@ -103,9 +103,9 @@ def _draw_change(pair: MapPair) -> None:
             "This layer or one before it was fine-tuned. The largest difference is "
             f"**{signed(pair.largest)}**."
         )
-    if pair.broken:
+    if pair.not_finite:
         st.warning(
-            f"{percent(pair.broken)} of the differences are NaN or infinite, and left out of that.",
+            f"{percent(pair.not_finite)} of the differences are NaN or infinite, and left out.",
             icon=":material/warning:",
         )
 

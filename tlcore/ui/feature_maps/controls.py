@@ -7,8 +7,7 @@ from types import MappingProxyType
 
 import streamlit as st
 
-from tlcore.activations.tiles import Layout
-from tlcore.activations.values import ActivationRequest, DisplayOptions
+from tlcore.activations.values import ActivationRequest, DisplayOptions, Layout
 from tlcore.settings import Settings
 from tlcore.ui.questions import map_image, map_values
 from tlcore.ui.state import Choice, choose, chosen_number

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pandas as pd
 import streamlit as st
 
-from tlcore.activations.values import LayerInfo
+from tlcore.activations.layers import LayerInfo
 from tlcore.models.catalog import Backbone
 from tlcore.ui.components.clickable import clickable
 from tlcore.ui.format import plain

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.activations.tiles import Layout
 from tlcore.activations.values import (
     ActivationRequest,
     DisplayOptions,
     Filters,
     LayerStatistics,
+    Layout,
 )
 from tlcore.datasets.dataset import Sample
-from tlcore.models.predictions import Layer
+from tlcore.models.summary import Layer
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.ui.components.charts import PLAIN_CHART

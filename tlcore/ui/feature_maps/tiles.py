@@ -39,8 +39,8 @@ def tiles_html(tiles: Tiles, *, name: str, alt: str, selected: int | None = None
 def _tile(tiles: Tiles, place: int, selected: int | None) -> str:
     channel, rows, columns = tiles.channels[place], tiles.layout.rows, tiles.layout.columns
     values = f"{signed(tiles.lows[place])} to {signed(tiles.highs[place])}"
-    if tiles.broken and tiles.broken[place]:
-        values += f", {percent(tiles.broken[place])} NaN or infinite"
+    if tiles.not_finite and tiles.not_finite[place]:
+        values += f", {percent(tiles.not_finite[place])} NaN or infinite"
     return (
         f'<span data-pick="{channel + 1}" title="Channel {channel + 1}: {html.escape(values)}"'
         f"{' class=chosen' if channel == selected else ''} "
@@ -56,7 +56,7 @@ def _position(place: int, count: int) -> str:
 
 def _non_finite_note(tiles: Tiles) -> str:
     """Name the tiles with NaN or infinite values: their pixels look like any other."""
-    count = sum(share > 0 for share in tiles.broken)
+    count = sum(share > 0 for share in tiles.not_finite)
     if not count:
         return ""
     return (

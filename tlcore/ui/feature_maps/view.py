@@ -10,10 +10,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from tlcore.activations.values import ActivationRequest, ChannelDetail, LayerInfo, MapPage
+from tlcore.activations.layers import LayerInfo
+from tlcore.activations.values import ActivationRequest, ChannelDetail, MapPage
 from tlcore.datasets.dataset import Sample
 from tlcore.models.catalog import BACKBONES, Backbone
-from tlcore.models.predictions import Layer, ModelRef
+from tlcore.models.predictions import ModelRef
+from tlcore.models.summary import Layer
 from tlcore.settings import Settings
 from tlcore.training.store import load_run_info
 from tlcore.ui.components.clickable import clickable

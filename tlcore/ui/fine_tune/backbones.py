@@ -7,7 +7,7 @@ import dataclasses
 import streamlit as st
 
 from tlcore.evaluation.comparison import compare_validation
-from tlcore.models.weights import ready
+from tlcore.models.weights import list_weights
 from tlcore.percentages import signed_points
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -98,7 +98,7 @@ def _list_recipes(run: Run, settings: Settings) -> Runs:
     A fine-tuned run is compared with heads alone, its own backbone among them.
     """
     own = run.info.config
-    available = [row.backbone.name for row in ready(settings) if row.no_top is not None]
+    available = [row.backbone.name for row in list_weights(settings) if row.no_top is not None]
     names = [name for name in available if name != own.backbone][:MOST]
     recipes = {name: _head_recipe(name, own) for name in names}
     if own.fine_tune_epochs and own.backbone in available:

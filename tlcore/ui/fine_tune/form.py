@@ -13,7 +13,7 @@ from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import scan_datasets
 from tlcore.errors import TLCoreError, WeightsMissing
 from tlcore.models.catalog import Backbone
-from tlcore.models.weights import find
+from tlcore.models.weights import find_weights
 from tlcore.settings import Settings
 from tlcore.training.config import OPTIONS, RunConfig
 from tlcore.ui.components.dataset_picker import (
@@ -127,7 +127,7 @@ def _draw_mosaics(dataset: Dataset, settings: Settings) -> None:
 def _random_weights(row: Backbone, settings: Settings) -> bool | None:
     """Return whether to train on random weights; None while the person has not decided."""
     try:
-        find(row, row.size, settings, top=False)
+        find_weights(row, row.size, settings, top=False)
     except WeightsMissing as missing:
         if flag(f"random {row.name}"):
             random_badge(row, "Random weights: the accuracy will be low")

@@ -9,21 +9,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlcore.activations.receptive_field import box_of, receptive_fields
-from tlcore.activations.values import ReceptiveField
-from tlcore.models.build import architecture
-from tlcore.models.catalog import backbone
-from tlcore.models.layers import graph, wire
+from tlcore.activations.layers import read_graph
+from tlcore.activations.receptive_field import (
+    ReceptiveField,
+    compute_receptive_fields,
+    receptive_box,
+)
+from tlcore.models.build import build_architecture
+from tlcore.models.catalog import get_backbone
 
 
 def field_of(model: keras.Model, layer: str) -> ReceptiveField:
-    wiring = wire(graph(model))
-    return receptive_fields(wiring)[wiring.place[layer]]
+    graph = read_graph(model)
+    return compute_receptive_fields(graph.layers, graph.inputs)[layer]
 
 
 @cache
 def body(name: str) -> keras.Model:
-    return architecture(backbone(name), 224, top=False)
+    return build_architecture(get_backbone(name), 224, top=False)
 
 
 # Araujo, Norris, Sim: "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019
@@ -59,7 +62,7 @@ def test_published_receptive_fields(name: str, layer: str, pixels: int, step: in
 
 
 def test_behind_a_squeeze_all_is_seen() -> None:
-    model = architecture(backbone("EfficientNetB0"), 64, top=False)
+    model = build_architecture(get_backbone("EfficientNetB0"), 64, top=False)
     assert not field_of(model, "block1a_dwconv").whole
     assert field_of(model, "block1a_se_excite").whole
 
@@ -83,4 +86,4 @@ def test_the_box_is_where_the_gradient_is_not_zero(spot: tuple[int, int]) -> Non
     moved = np.abs(tape.gradient(value, batch)[0]).sum(axis=2) > 0
     rows, columns = np.flatnonzero(moved.any(axis=1)), np.flatnonzero(moved.any(axis=0))
     seen = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-    assert box_of(field_of(model, "end"), *spot, 32) == seen
+    assert receptive_box(field_of(model, "end"), *spot, 32) == seen

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tlcore.activations.channel import BINS, inspect_channel
-from tlcore.activations.values import ReceptiveField
+from tlcore.activations.receptive_field import ReceptiveField
 from tlcore.errors import UnknownName
 
 NINE = ReceptiveField(top=-2, bottom=6, left=-2, right=6, step_down=4, step_across=4)
@@ -52,7 +52,7 @@ NAN, INF = np.float32(np.nan), np.float32(np.inf)
 def test_values_that_are_no_numbers_are_counted_and_left_out() -> None:
     maps = np.array([[1, 2, 6], [NAN, INF, -INF]], np.float32)[:, :, None]
     found = inspect_channel(maps, "relu", 0, NINE, 16)
-    assert found.broken == 0.5
+    assert found.not_finite == 0.5
     assert (found.low, found.high, found.mean) == (1, 6, 3)
     assert found.strongest == (0, 2)
     assert found.equal == 1
@@ -64,7 +64,7 @@ def test_values_that_are_no_numbers_are_counted_and_left_out() -> None:
 
 def test_a_channel_without_a_number() -> None:
     found = inspect_channel(np.full((2, 2, 1), NAN), "relu", 0, NINE, 16)
-    assert (found.broken, found.low, found.high, found.mean, found.equal) == (1, 0, 0, 0, 0)
+    assert (found.not_finite, found.low, found.high, found.mean, found.equal) == (1, 0, 0, 0, 0)
     assert sum(found.counts) == 0
 
 

@@ -8,18 +8,13 @@ import pytest
 from keras.src.utils import file_utils
 
 from tlcore.errors import BadConfig, UnknownName
-from tlcore.models.build import architecture, preprocessing
-from tlcore.models.catalog import BACKBONES, Backbone, backbone
+from tlcore.models.build import build_architecture, get_preprocessing
+from tlcore.models.catalog import BACKBONES, Backbone, get_backbone
 from tlcore.models.imagenet import imagenet_classes
-from tlcore.models.weights import address, file_name
+from tlcore.models.weights import weights_file_name, weights_url
 from tlcore.settings import Settings
 
-ROWS = list(BACKBONES.values())
-FULL_WIDTH = [row for row in ROWS if row.alpha in (None, 1.0)]
-
-
-def ids(row: Backbone) -> str:
-    return row.name
+FULL_WIDTH = [row for row in BACKBONES.values() if row.alpha in (None, 1.0)]
 
 
 class Asked(Exception):
@@ -27,7 +22,6 @@ class Asked(Exception):
 
 
 @pytest.mark.parametrize("top", [True, False])
-@pytest.mark.parametrize("row", ROWS, ids=ids)
 def test_files_addresses_and_hashes_are_those_keras_asks_for(
     row: Backbone, top: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,12 +36,12 @@ def test_files_addresses_and_hashes_are_those_keras_asks_for(
             weights="imagenet", include_top=top, input_shape=(row.size, row.size, 3), **options
         )
     expected = row.files.top_hash if top else row.files.no_top_hash
-    name = file_name(row, row.size, top=top)
-    assert asked.value.args == (name, address(row, row.size, settings, top=top), expected)
+    name = weights_file_name(row, row.size, top=top)
+    assert asked.value.args == (name, weights_url(row, row.size, settings, top=top), expected)
 
 
-@pytest.mark.parametrize("row", FULL_WIDTH, ids=ids)
-def test_mode_is_what_the_preprocessing_does(row: Backbone) -> None:
+@pytest.mark.parametrize("backbone", FULL_WIDTH, ids=lambda row: row.name)
+def test_mode_is_what_the_preprocessing_does(backbone: Backbone) -> None:
     pixel = np.array([[[[0.0, 127.5, 255.0]]]], np.float32)  # R, G, B
     means, deviations = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     expected = {
@@ -55,14 +49,14 @@ def test_mode_is_what_the_preprocessing_does(row: Backbone) -> None:
         "caffe": [255 - 103.939, 127.5 - 116.779, 0 - 123.68],  # B, G, R less their means
         "torch": (np.array([0, 0.5, 1]) - means) / deviations,
         "inside": [0, 127.5, 255],
-    }[row.mode]
-    assert preprocessing(row)(pixel.copy())[0, 0, 0] == pytest.approx(expected, abs=1e-4)
+    }[backbone.mode]
+    assert get_preprocessing(backbone)(pixel.copy())[0, 0, 0] == pytest.approx(expected, abs=1e-4)
 
 
 def test_layer_names_do_not_depend_on_what_was_built_before() -> None:
-    row = backbone("Xception")
-    first = [layer.name for layer in architecture(row, 71, top=False).layers]
-    second = [layer.name for layer in architecture(row, 71, top=False).layers]
+    row = get_backbone("Xception")
+    first = [layer.name for layer in build_architecture(row, 71, top=False).layers]
+    second = [layer.name for layer in build_architecture(row, 71, top=False).layers]
     assert first == second
     assert "add_11" in second
 
@@ -73,7 +67,7 @@ def test_layer_names_do_not_depend_on_what_was_built_before() -> None:
      ("MobileNet-0.25", 32, True)],
 )  # fmt: skip
 def test_sizes_accepted(name: str, size: int, top: bool) -> None:
-    assert backbone(name).check_size(size, top=top) == size
+    assert get_backbone(name).check_size(size, top=top) == size
 
 
 @pytest.mark.parametrize(
@@ -87,12 +81,12 @@ def test_sizes_accepted(name: str, size: int, top: bool) -> None:
 )
 def test_sizes_refused(name: str, size: int, top: bool, said: str) -> None:
     with pytest.raises(BadConfig, match=said):
-        backbone(name).check_size(size, top=top)
+        get_backbone(name).check_size(size, top=top)
 
 
 def test_an_unknown_backbone_lists_the_known() -> None:
     with pytest.raises(UnknownName, match=r"MobileNetV2.*Received 'AlexNet'"):
-        backbone("AlexNet")
+        get_backbone("AlexNet")
 
 
 def test_the_class_names_are_keras_own(shared: object) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tlcore.evaluation.evaluation import fit_imagenet_baseline
 from tlcore.evaluation.metrics import compute_calibration
 from tlcore.models.imagenet import group_probabilities, imagenet_classes, imagenet_groups
-from tlcore.models.predictions import certainty
+from tlcore.models.predictions import measure_certainty, summarize_prediction
 
 
 def test_every_class_has_one_group() -> None:
@@ -66,33 +66,43 @@ def test_masses_sum_to_one_and_come_greatest_first() -> None:
         group_probabilities(np.ones(3, np.float32))
 
 
+def test_the_brief_form() -> None:
+    found = summarize_prediction(np.array([0.1, 0.7, 0.2], np.float32))
+    assert found.index == 1
+    assert found.probability == pytest.approx(0.7)
+    assert found.certainty.margin == pytest.approx(0.5)
+
+
 def test_certainty_by_hand() -> None:
-    half = certainty(np.array([0.5, 0.25, 0.25], np.float32))
-    assert half.bits == pytest.approx(1.5)
+    half = measure_certainty(np.array([0.5, 0.25, 0.25], np.float32))
+    assert half.entropy == pytest.approx(1.5)
     assert half.margin == pytest.approx(0.25)
-    assert certainty(np.full(8, 0.125, np.float32)).like == pytest.approx(8)
-    assert certainty(np.array([0.0, 1.0], np.float32)).bits == 0
+    assert measure_certainty(np.full(8, 0.125, np.float32)).perplexity == pytest.approx(8)
+    assert measure_certainty(np.array([0.0, 1.0], np.float32)).entropy == 0
 
 
 @pytest.mark.parametrize(
     ("probabilities", "words"),
     [
-        ([0.95, 0.05], "sure"),
-        ([0.91, 0.09], "sure"),
-        ([0.71, 0.29], "fairly sure"),
-        ([0.82, 0.02, *[0.016] * 10], "fairly sure"),  # 80 points ahead, and wrong one time in 6
-        ([0.42, 0.02, *[0.014] * 40], "leaning one way"),  # 40 points ahead, rather wrong
-        ([0.66, 0.34], "leaning one way"),  # 32 points ahead
-        ([0.55, 0.45], "torn between two"),
-        ([0.5, 0.25, 0.25], "leaning one way"),
-        ([0.4, 0.35, 0.25], "torn between two"),
-        ([0.45, 0.2, 0.2, 0.15], "leaning one way"),
-        ([0.3, 0.25, 0.25, 0.2], "torn between a few"),
-        ([0.02] * 50, "at a loss"),
+        ([0.95, 0.05], "confident"),
+        ([0.91, 0.09], "confident"),
+        ([0.71, 0.29], "fairly confident"),
+        (
+            [0.82, 0.02, *[0.016] * 10],
+            "fairly confident",
+        ),  # 80 points ahead, and wrong one time in 6
+        ([0.42, 0.02, *[0.014] * 40], "leaning to one class"),  # 40 points ahead, rather wrong
+        ([0.66, 0.34], "leaning to one class"),  # 32 points ahead
+        ([0.55, 0.45], "undecided between two classes"),
+        ([0.5, 0.25, 0.25], "leaning to one class"),
+        ([0.4, 0.35, 0.25], "undecided between two classes"),
+        ([0.45, 0.2, 0.2, 0.15], "leaning to one class"),
+        ([0.3, 0.25, 0.25, 0.2], "undecided between a few classes"),
+        ([0.02] * 50, "no clear answer"),
     ],
 )
 def test_certainty_in_words(probabilities: list[float], words: str) -> None:
-    assert certainty(np.array(probabilities, np.float32)).words == words
+    assert measure_certainty(np.array(probabilities, np.float32)).words == words
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5, 30, 1000])
@@ -108,19 +118,19 @@ def test_words_of_certainty_contradict_neither_the_probability_nor_the_lead(clas
                 answers.append(np.array([best, second, *rest]))
     seen = set()
     for probabilities in answers:
-        found = certainty(probabilities.astype(np.float32))
+        found = measure_certainty(probabilities.astype(np.float32))
         seen.add(found.words)
-        if found.words == "sure":
+        if found.words == "confident":
             assert found.best >= 0.9
-        elif found.words == "fairly sure":
+        elif found.words == "fairly confident":
             assert 0.7 <= found.best < 0.9
-        elif found.words == "leaning one way":
+        elif found.words == "leaning to one class":
             assert found.margin >= 0.2
             assert found.best < 0.7
-        else:  # torn, or at a loss: nothing is well ahead, nothing more likely than not by far
+        else:  # nothing is well ahead, nothing more likely than not by far
             assert found.margin < 0.2
             assert found.best <= 0.6
-        if found.words == "torn between two":
+        if found.words == "undecided between two classes":
             assert found.second > 0.25
     assert len(seen) >= 4
 

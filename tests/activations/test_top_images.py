@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tlcore.activations.top_images import CHUNK, TopImages, find_top_images
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.inference.top_images import PART, TopImages, find_top_images
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 
@@ -37,45 +37,45 @@ def by_name(paths: Sequence[Path]) -> tuple[Floats, tuple[str, ...]]:
 
 
 def test_parts_are_computed_once_and_a_stop_keeps_them(settings: Settings) -> None:
-    dataset = a_set(PART + 5)
+    dataset = a_set(CHUNK + 5)
     found = find_top_images(dataset, REF, "layer", settings)
-    found.step(by_name)
-    assert (found.done, found.complete) == (PART, False)
+    found.compute_next(by_name)
+    assert (found.done, found.complete) == (CHUNK, False)
     again = find_top_images(dataset, REF, "layer", settings)  # after a restart
-    again.step(by_name)
+    again.compute_next(by_name)
     assert again.complete
-    assert again.done == PART + 5
-    again.step(lambda paths: 1 / 0)  # nothing is left to ask
+    assert again.done == CHUNK + 5
+    again.compute_next(lambda paths: 1 / 0)  # nothing is left to ask
     assert numbers_of(again, 0) == [*range(20, 11, -1)]
     assert numbers_of(again, 1)[:4] == [0, 1, 2, 4]
 
 
 def numbers_of(found: TopImages, channel: int) -> list[int]:
-    return [int(each.sample.sha256) for each in found.best(channel).images]
+    return [int(each.sample.sha256) for each in found.rank(channel).images]
 
 
 def test_images_with_the_same_highest_value_are_ranked_by_their_mean(settings: Settings) -> None:
     found = find_top_images(a_set(21), REF, "layer", settings)
-    found.step(by_name)
-    found.step(by_name)
+    found.compute_next(by_name)
+    found.compute_next(by_name)
     assert numbers_of(found, 2) == [*range(20, 11, -1)]  # 14 and more reach 6
-    best = found.best(2)
+    best = found.rank(2)
     assert (best.tied, best.readable) == (7, 20)
     assert [each.highest for each in best.images] == [6] * 7 + [5, 4]
-    assert found.best(0).tied == 1
+    assert found.rank(0).tied == 1
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", None], ids=["empty", "garbage", "truncated"])
 def test_damaged_values_are_computed_again(damage: bytes | None, settings: Settings) -> None:
     found = find_top_images(a_set(21), REF, "layer", settings)
-    found.step(by_name)
-    found.step(by_name)
-    before, part = found.best(0), min(found.folder.iterdir())
+    found.compute_next(by_name)
+    found.compute_next(by_name)
+    before, part = found.rank(0), min(found.folder.iterdir())
     part.write_bytes(part.read_bytes()[:-40] if damage is None else damage)
     assert numbers_of(found, 0) == [20, 19, 18, 17, 16]  # of the part that is whole
     assert not found.complete
-    found.step(by_name)
-    assert (found.complete, found.best(0)) == (True, before)
+    found.compute_next(by_name)
+    assert (found.complete, found.rank(0)) == (True, before)
 
 
 def test_values_kept_without_means_are_not_taken(settings: Settings) -> None:

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlcore.activations.filters import convolution_before, draw_filters, filters_at
-from tlcore.activations.tiles import Layout
-from tlcore.activations.values import DisplayOptions, Tiles
+from tlcore.activations.filters import find_convolution, render_filters, render_filters_at
+from tlcore.activations.layers import read_graph
+from tlcore.activations.values import DisplayOptions, Layout, Tiles
 from tlcore.errors import UnknownName
-from tlcore.models.layers import graph, wire
 
 VIEW = DisplayOptions(Layout(1, 2))
 GREY = 128  # 0 in the middle of −reach … reach: 127.5, rounded up
@@ -26,13 +25,13 @@ def pixels(tiles: Tiles) -> np.ndarray:
 def test_a_kernel_that_reads_colours_is_drawn_in_colour() -> None:
     kernel = np.zeros((1, 2, 3, 2), np.float32)  # the second one is of zeros
     kernel[0, :, :, 0] = [[1, 0, -1], [0.5, -0.5, 0]]
-    rgb = draw_filters(kernel, "first", VIEW, 0, bgr=False)
+    rgb = render_filters(kernel, "first", VIEW, 0, bgr=False)
     assert rgb.colour
     assert rgb.of is None
     left, right = np.split(pixels(rgb.tiles), 2, axis=1)
     assert left.tolist() == [[[255, GREY, 0], [191, 64, GREY]]]  # 191.25 and 63.75
     assert right.tolist() == [[[GREY] * 3] * 2]  # grey, not black
-    bgr = draw_filters(kernel, "first", VIEW, 0, bgr=True)
+    bgr = render_filters(kernel, "first", VIEW, 0, bgr=True)
     assert np.split(pixels(bgr.tiles), 2, axis=1)[0].tolist() == [[[0, GREY, 255], [GREY, 64, 191]]]
 
 
@@ -40,33 +39,33 @@ def test_other_kernels_are_grey_slices_of_one_output_on_one_scale() -> None:
     kernel = np.zeros((1, 1, 2, 3), np.float32)
     kernel[0, 0, :, 1] = [2, -2]
     kernel[0, 0, 0, 2] = 1
-    found = draw_filters(kernel, "second", VIEW, 1, bgr=False)
+    found = render_filters(kernel, "second", VIEW, 1, bgr=False)
     assert (found.colour, found.of) == (False, 1)
     assert pixels(found.tiles)[0].tolist() == [255, 0]
-    found = draw_filters(kernel, "second", VIEW, 2, bgr=False)
+    found = render_filters(kernel, "second", VIEW, 2, bgr=False)
     assert pixels(found.tiles)[0].tolist() == [255, GREY]
-    assert draw_filters(kernel, "second", VIEW, 3, bgr=False).of == 0  # there is no fourth
-    nothing = draw_filters(kernel, "second", VIEW, 0, bgr=False)  # all of its slices are zeros
+    assert render_filters(kernel, "second", VIEW, 3, bgr=False).of == 0  # there is no fourth
+    nothing = render_filters(kernel, "second", VIEW, 0, bgr=False)  # all of its slices are zeros
     assert pixels(nothing.tiles)[0].tolist() == [GREY, GREY]
 
 
 def test_a_depthwise_kernel_shows_one_slice_a_channel() -> None:
     kernel = np.array([1, -1, 0], np.float32).reshape(1, 1, 3, 1)[:, :, :2]
-    found = draw_filters(kernel, "depthwise", VIEW, 5, bgr=False)
+    found = render_filters(kernel, "depthwise", VIEW, 5, bgr=False)
     assert found.of is None
     assert pixels(found.tiles)[0].tolist() == [255, 0]
 
 
-def test_the_convolution_before_a_layer_is_on_its_own_path() -> None:
+def test_the_find_convolution_a_layer_is_on_its_own_path() -> None:
     image = keras.Input((8, 8, 3), name="image")
     left = keras.layers.Conv2D(2, 3, padding="same", name="left")(image)
     right = keras.layers.Conv2D(2, 3, padding="same", name="right")(image)
     after = keras.layers.ReLU(name="after")(left)
     both = keras.layers.Add(name="both")([after, right])
-    wiring = wire(graph(keras.Model(image, both)))
+    graph = read_graph(keras.Model(image, both))
 
     def before(layer: str) -> str:
-        return str(wiring.makers[convolution_before(wiring, layer)[0]].name)
+        return find_convolution(graph, layer)[0]
 
     assert before("after") == "left"
     assert before("right") == "right"
@@ -79,27 +78,29 @@ def test_all_kernels_can_be_paged_to() -> None:
     kernel = np.arange(5, dtype=np.float32).reshape(1, 1, 1, 5) - 2
     seen = []
     for page in range(3):
-        found = draw_filters(kernel, "wide", DisplayOptions(Layout(1, 2), page=page), 0, bgr=False)
+        found = render_filters(
+            kernel, "wide", DisplayOptions(Layout(1, 2), page=page), 0, bgr=False
+        )
         assert (found.count, found.pages, found.page) == (5, 3, page)
         seen += found.tiles.channels
         assert found.tiles.lows == tuple(float(number - 2) for number in found.tiles.channels)
     assert seen == [0, 1, 2, 3, 4]
     assert (
-        draw_filters(kernel, "wide", DisplayOptions(Layout(1, 2), page=9), 0, bgr=False).page == 2
+        render_filters(kernel, "wide", DisplayOptions(Layout(1, 2), page=9), 0, bgr=False).page == 2
     )
 
 
 def test_a_kernel_that_is_not_square_keeps_its_shape() -> None:
-    found = draw_filters(np.ones((1, 7, 2, 2), np.float32), "wide", VIEW, 0, bgr=False)
+    found = render_filters(np.ones((1, 7, 2, 2), np.float32), "wide", VIEW, 0, bgr=False)
     assert found.tiles.shape == (1, 7)
-    found = draw_filters(np.ones((5, 2, 3, 2), np.float32), "first", VIEW, 0, bgr=False)
+    found = render_filters(np.ones((5, 2, 3, 2), np.float32), "first", VIEW, 0, bgr=False)
     assert found.tiles.shape == (5, 2)
 
 
 def test_kernels_that_are_no_numbers_are_drawn_and_said() -> None:
     kernel = np.array([np.nan, 1, -2, np.inf], np.float32).reshape(1, 2, 2, 1)
-    found = draw_filters(kernel, "broken", VIEW, 0, bgr=False)
-    assert found.tiles.broken == (0.5, 0.5)
+    found = render_filters(kernel, "broken", VIEW, 0, bgr=False)
+    assert found.tiles.not_finite == (0.5, 0.5)
     assert pixels(found.tiles)[0].tolist() == [0, 0, 191, 255]  # −2 … 2: NaN, −2, 1, ∞
 
 
@@ -109,9 +110,9 @@ def test_whether_a_kernel_makes_the_channel() -> None:
     relu = keras.layers.ReLU(name="relu")(keras.layers.BatchNormalization(name="bn")(one))
     other = keras.layers.SeparableConv2D(4, 3, padding="same", name="separable")(relu)
     both = keras.layers.Concatenate(name="both")([relu, other])
-    wiring = wire(graph(keras.Model(image, both)))
+    graph = read_graph(keras.Model(image, both))
     own = {
-        name: filters_at(wiring, name, VIEW, 0, bgr=False).own
+        name: render_filters_at(graph, name, VIEW, 0, bgr=False).own
         for name in ("one", "bn", "relu", "separable", "both")
     }
     assert own == {"one": True, "bn": True, "relu": True, "separable": False, "both": False}

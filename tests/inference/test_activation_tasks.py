@@ -13,14 +13,14 @@ from PIL import Image
 
 from tests.images import write_patches
 from tests.training.test_train import REAL, run
-from tlcore.activations.tiles import TILE, Layout
-from tlcore.activations.values import ActivationRequest, DisplayOptions, MapPair, Tiles
+from tlcore.activations.render import TILE
+from tlcore.activations.top_images import find_top_images
+from tlcore.activations.values import ActivationRequest, DisplayOptions, Layout, MapPair, Tiles
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.image_io import content_id
 from tlcore.errors import BadImage, UnknownName
 from tlcore.inference import activation_tasks as activations
 from tlcore.inference.tasks import load_model
-from tlcore.inference.top_images import find_top_images
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -101,7 +101,7 @@ def test_frozen_layers_differ_by_exactly_nothing_and_learned_ones_do(
 
     for layer in ("conv1", "conv_pw_6", "conv_pw_12_relu"):
         found = pair(layer)
-        assert (found.frozen, found.largest, found.broken) == (True, 0.0, 0.0)
+        assert (found.frozen, found.largest, found.not_finite) == (True, 0.0, 0.0)
         assert found.left.png == found.right.png
         assert set(levels(found.difference).ravel()) == {128}  # 0, in the middle
     found = pair("conv_dw_13")
@@ -168,7 +168,7 @@ def test_what_excites_a_channel_most_has_its_highest_values(here: tuple[Settings
     layer = "conv_pw_5_relu"
     found = find_top_images(dataset, BEFORE, layer, settings)
     while not found.complete:
-        found.step(lambda paths: activations.measure_images(paths, BEFORE, layer, settings))
+        found.compute_next(lambda paths: activations.measure_images(paths, BEFORE, layer, settings))
     maps = {
         sample.sha256: activations.compute_maps(look(sample.path, BEFORE), layer, settings)
         for sample in found.samples
@@ -176,7 +176,7 @@ def test_what_excites_a_channel_most_has_its_highest_values(here: tuple[Settings
     for channel in (0, 7, 63):
         rows = {name: each[:, :, channel] for name, each in maps.items()}
         wanted = sorted(((row.max(), row.mean()) for row in rows.values()), reverse=True)[:9]
-        best = found.best(channel)
+        best = found.rank(channel)
         values = [(each.highest, each.mean) for each in best.images]
         np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-4)
         for each in best.images:
@@ -215,7 +215,7 @@ def test_a_image_that_was_exchanged_is_said(here: tuple[Settings, Path]) -> None
         lambda: activations.measure_layers(this, settings),
         lambda: activations.compute_maps(this, "conv1", settings),
     ):
-        with pytest.raises(BadImage, match="Expected the image as it came"):
+        with pytest.raises(BadImage, match="is no longer the image"):
             ask()
 
 
@@ -223,7 +223,7 @@ def test_maps_that_run_over_are_drawn_counted_and_compared(here: tuple[Settings,
     """Weights that a training has sent to infinity: no question may end in a traceback."""
     settings, photo = here
     wild = ModelRef("MobileNet-0.25", 32, "squash", random=True, top=False)
-    layer = load_model(wild, settings).graph.layers["conv_pw_2_bn"]
+    layer = load_model(wild, settings).model.get_layer("conv_pw_2_bn")
     gamma, *others = layer.get_weights()
     gamma[:4] = (np.nan, np.inf, 3e38, -3e38)
     layer.set_weights([gamma, *others])
@@ -232,15 +232,15 @@ def test_maps_that_run_over_are_drawn_counted_and_compared(here: tuple[Settings,
         page = activations.draw_maps(
             this, "conv_pw_2_bn", DisplayOptions(PAGE.layout, scale=scale), settings
         )
-        assert page.tiles.broken[0] == 1
-        assert page.tiles.broken[4:] == (0,) * 4
+        assert page.tiles.not_finite[0] == 1
+        assert page.tiles.not_finite[4:] == (0,) * 4
         assert np.isfinite((page.tiles.lows, page.tiles.highs)).all()
     for channel in range(5):
         found = activations.inspect_channel(this, "conv_pw_2_bn", channel, settings)
         assert np.isfinite((found.low, found.high, found.mean)).all()
-    assert activations.inspect_channel(this, "conv_pw_2_bn", 0, settings).broken == 1
+    assert activations.inspect_channel(this, "conv_pw_2_bn", 0, settings).not_finite == 1
     pair = activations.draw_comparison(this, this, "conv_pw_2_bn", PAGE, settings)
-    assert 0 < pair.broken < 1
+    assert 0 < pair.not_finite < 1
     assert pair.largest == 0
     assert len(activations.measure_layers(this, settings)) > 10
     assert activations.render_png(this, "conv_pw_3", PAGE, settings)

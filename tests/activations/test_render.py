@@ -9,9 +9,20 @@ import pytest
 from PIL import Image
 
 from tlcore.activations import render as drawing
-from tlcore.activations.render import PALETTES, palette
-from tlcore.activations.tiles import GAP, GROUND, TILE, Layout, bounds, draw, levels, sheet, to_png
-from tlcore.activations.values import DisplayOptions, channel_order
+from tlcore.activations.render import (
+    GAP,
+    GROUND,
+    PALETTES,
+    TILE,
+    compute_bounds,
+    draw_enlarged,
+    draw_sheet,
+    encode_png,
+    order_channels,
+    palette,
+    to_levels,
+)
+from tlcore.activations.values import DisplayOptions, Layout
 from tlcore.errors import BadConfig, UnknownName
 
 
@@ -24,8 +35,8 @@ def hand_made() -> np.ndarray:
 
 
 def drawn(maps: np.ndarray, scale: str) -> np.ndarray:
-    low, high = bounds(maps, scale, (float(maps.min()), float(maps.max())))
-    return levels(maps, low, high)
+    low, high = compute_bounds(maps, scale, (float(maps.min()), float(maps.max())))
+    return to_levels(maps, low, high)
 
 
 def test_levels_on_each_scale() -> None:
@@ -43,7 +54,7 @@ def test_levels_on_each_scale() -> None:
 
 
 def test_tiles_are_enlarged_and_placed() -> None:
-    page = draw(drawn(hand_made(), "channel"), Layout(rows=2, columns=2))
+    page = draw_enlarged(drawn(hand_made(), "channel"), Layout(rows=2, columns=2))
     step = TILE // 2  # 2 pixels enlarged to a tile
     assert page.shape == (2 * TILE + GAP, 2 * TILE + GAP)
     assert page[::step, :TILE:step][:2].tolist() == [[0, 64], [128, 255]]
@@ -57,7 +68,7 @@ def test_tiles_are_enlarged_and_placed() -> None:
 @pytest.mark.parametrize("shape", [(7, 7), (3, 5), (112, 112), (150, 150)])
 def test_a_sheet_is_the_maps_side_by_side(shape: tuple[int, int]) -> None:
     maps = np.random.default_rng(0).integers(0, 256, (*shape, 30)).astype(np.uint8)
-    whole = sheet(maps, Layout(4, 8))
+    whole = draw_sheet(maps, Layout(4, 8))
     assert whole.shape == (shape[0] * 4, shape[1] * 8)
     for place in range(30):
         row, column = divmod(place, 8)
@@ -68,13 +79,13 @@ def test_a_sheet_is_the_maps_side_by_side(shape: tuple[int, int]) -> None:
 def test_large_maps_are_shrunk_to_means() -> None:
     maps = np.zeros((224, 224, 1), np.uint8)
     maps[::2] = 100
-    assert np.unique(sheet(maps, Layout(1, 1))).tolist() == [50]
-    assert sheet(maps, Layout(1, 1)).shape == (112, 112)
+    assert np.unique(draw_sheet(maps, Layout(1, 1))).tolist() == [50]
+    assert draw_sheet(maps, Layout(1, 1)).shape == (112, 112)
 
 
 def test_a_png_has_the_palettes_colours_and_the_pixels() -> None:
     levels = np.array([[0, 128, 255]], np.uint8)
-    image = Image.open(io.BytesIO(to_png(levels, palette("blue"))))
+    image = Image.open(io.BytesIO(encode_png(levels, palette("blue"))))
     assert np.asarray(image).tolist() == levels.tolist()
     colours = np.asarray(image.convert("RGB"))[0]
     assert colours[0].tolist() == list(PALETTES["blue"][0])
@@ -100,14 +111,15 @@ def test_palettes_grow_in_lightness(name: str) -> None:
 def test_orders_by_hand(order: str, expected: list[int]) -> None:
     maps = np.concatenate([hand_made(), np.zeros((2, 2, 1), np.float32)], axis=2)
     maps[0, 0, 3] = 0.5  # means 1.75, 0, 7, 0.125; zeros 1, 0, 0, 3 of 4
-    assert channel_order(maps, order).tolist() == expected
+    assert order_channels(maps, order).tolist() == expected
 
 
 def test_a_page_picks_its_channels() -> None:
     maps = hand_made()
-    assert drawing.page_of(maps, DisplayOptions(Layout(1, 2), order="max")) == ([2, 0], 0, 2)
-    assert drawing.page_of(maps, DisplayOptions(Layout(1, 2), page=99)) == ([2], 1, 2)
-    tiles = drawing.tiles(maps, [0, 1], DisplayOptions(Layout(1, 2)))
+    assert drawing.select_channels(maps, DisplayOptions(Layout(1, 2), order="max")) == [2, 0]
+    last = DisplayOptions(Layout(1, 2), page=99)
+    assert (drawing.select_channels(maps, last), last.page_number(3)) == ([2], 1)
+    tiles = drawing.render_tiles(maps, [0, 1], DisplayOptions(Layout(1, 2)))
     assert np.asarray(Image.open(io.BytesIO(tiles.png))).tolist() == [
         [0, 64, 0, 255],
         [128, 255, 255, 0],
@@ -117,7 +129,7 @@ def test_a_page_picks_its_channels() -> None:
 
 def test_two_looks_share_a_scale() -> None:
     maps = hand_made()
-    tiles = drawing.tiles(maps, [0], DisplayOptions(Layout(1, 1)), maps * 2)
+    tiles = drawing.render_tiles(maps, [0], DisplayOptions(Layout(1, 1)), maps * 2)
     assert (tiles.black, tiles.white) == ((0,), (8,))
 
 
@@ -132,18 +144,18 @@ def test_each_map_evenly_around_zero() -> None:
 def test_what_is_no_number_is_drawn_at_the_end_and_said() -> None:
     maps = hand_made()
     maps[0, 0, 0], maps[0, 1, 1], maps[1, 0, 1] = np.nan, np.inf, -np.inf
-    tiles = drawing.tiles(maps, [0, 1, 2], DisplayOptions(Layout(1, 3)))
+    tiles = drawing.render_tiles(maps, [0, 1, 2], DisplayOptions(Layout(1, 3)))
     assert (tiles.lows, tiles.highs) == ((1, -1, 7), (4, -1, 7))  # of the finite values
-    assert tiles.broken == (0.25, 0.5, 0)
+    assert tiles.not_finite == (0.25, 0.5, 0)
     shown = np.asarray(Image.open(io.BytesIO(tiles.png)))
     assert shown[:, :2].tolist() == [[0, 0], [85, 255]]  # from 1 to 4: 85 a unit
-    layer = drawing.tiles(maps, [0, 1, 2], DisplayOptions(Layout(1, 3), scale="layer"))
+    layer = drawing.render_tiles(maps, [0, 1, 2], DisplayOptions(Layout(1, 3), scale="layer"))
     assert (set(layer.black), set(layer.white)) == ({-1}, {7})
     shown = np.asarray(Image.open(io.BytesIO(layer.png)))
     assert shown[:, 2:4].tolist() == [[0, 255], [0, 0]]  # −1 and ∞, −∞ and −1
     for order in ("mean", "max", "variance", "dead"):
-        assert sorted(channel_order(maps, order).tolist()) == [0, 1, 2]
-    assert channel_order(maps, "max").tolist()[-1] == 0  # NaN has no place among numbers
+        assert sorted(order_channels(maps, order).tolist()) == [0, 1, 2]
+    assert order_channels(maps, "max").tolist()[-1] == 0  # NaN has no place among numbers
 
 
 def test_a_scale_wider_than_float32() -> None:
@@ -155,9 +167,9 @@ def test_a_scale_wider_than_float32() -> None:
 def test_some_channels_on_the_scale_of_the_layer() -> None:
     maps = hand_made()
     view = DisplayOptions(Layout(1, 2), scale="layer")
-    kept = np.asarray(Image.open(io.BytesIO(drawing.image(maps, view, [1, 0]))))
+    kept = np.asarray(Image.open(io.BytesIO(drawing.render_page(maps, view, [1, 0]))))
     assert (kept[0, 0], kept[0, TILE + GAP]) == (0, 32)  # −1 and 0 on the scale of −1 … 7
-    first = np.asarray(Image.open(io.BytesIO(drawing.image(maps, view))))
+    first = np.asarray(Image.open(io.BytesIO(drawing.render_page(maps, view))))
     assert (first[0, 0], first[0, TILE + GAP]) == (32, 0)
 
 
@@ -174,8 +186,8 @@ def test_layouts_refused(rows: int, columns: int) -> None:
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(UnknownName, match="variance"):
-        channel_order(hand_made(), "beauty")
+        order_channels(hand_made(), "beauty")
     with pytest.raises(UnknownName, match="layer"):
-        bounds(hand_made(), "page", (0, 1))
+        compute_bounds(hand_made(), "page", (0, 1))
     with pytest.raises(UnknownName, match="blue"):
         palette("pink")

@@ -6,17 +6,17 @@ import keras
 import pytest
 
 from tests.models.test_gradcam import flat_head, nested_head, network
-from tlcore.models.build import add_head
+from tlcore.models.build import add_head, freeze_base, unfreeze_from
 from tlcore.models.catalog import BACKBONES
 from tlcore.models.model import load_pretrained
 from tlcore.models.predictions import ModelRef
-from tlcore.models.summary import heads, shape_path
+from tlcore.models.shape_path import build_heads, compute_shape_path
 from tlcore.settings import Settings
 
 
 def test_mobilenet_v2_at_160(settings: Settings) -> None:
     loaded = load_pretrained(ModelRef("MobileNetV2", 160, random=True), settings)
-    path = shape_path(loaded, 4)
+    path = compute_shape_path(loaded, 4)
     assert path.input == (160, 160, 3)
     assert path.bottleneck == (5, 5, 1280)
     assert path.body_parameters == 2_257_984
@@ -36,7 +36,7 @@ def test_mobilenet_v2_at_160(settings: Settings) -> None:
 def test_other_networks_end_where_keras_without_the_top_ends(name: str, settings: Settings) -> None:
     row = BACKBONES[name]
     whole = load_pretrained(ModelRef(name, 64, random=True), settings)
-    path = shape_path(whole, 2)
+    path = compute_shape_path(whole, 2)
     options = {"alpha": row.alpha} if row.alpha else {}
     constructor = getattr(keras.applications, row.constructor)
     with keras.StatelessScope():  # shapes only: no values drawn
@@ -50,7 +50,7 @@ def test_other_networks_end_where_keras_without_the_top_ends(name: str, settings
 
 @pytest.mark.parametrize("build", [flat_head, nested_head])
 def test_a_runs_network_flat_or_nested(build: object) -> None:
-    path = shape_path(network(build(3), 3), 3, pooling="avg")
+    path = compute_shape_path(network(build(3), 3), 3)
     assert path.bottleneck == (2, 2, 256)
     assert path.body_parameters == 218_544
     assert path.top[-1].output_shape == (1000,)  # what the top would be, built to be counted
@@ -60,7 +60,10 @@ def test_a_runs_network_flat_or_nested(build: object) -> None:
 
 
 def test_fine_tuned_blocks_are_counted_without_batch_normalization() -> None:
-    path = shape_path(network(flat_head(3), 3), 3, pooling="avg", unfrozen_from="conv_pw_13")
+    loaded = network(keras.models.clone_model(flat_head(3)), 3)
+    freeze_base(loaded.model)
+    unfreeze_from(loaded.model, "conv_pw_13")
+    path = compute_shape_path(loaded, 3)
     assert path.learned_from == "conv_pw_13"
     assert path.learned_parameters == 256 * 256  # one pointwise convolution, no bias
 
@@ -70,6 +73,6 @@ def test_fine_tuned_blocks_are_counted_without_batch_normalization() -> None:
 def test_heads_are_what_a_run_would_build(classes: int, pooling: str) -> None:
     features = keras.Input((3, 4, 8))
     built = add_head(keras.Model(features, features), classes, pooling=pooling)
-    [found] = [head for head in heads((3, 4, 8), classes) if head.pooling == pooling]
+    [found] = [head for head in build_heads((3, 4, 8), classes) if head.pooling == pooling]
     assert found.parameters == built.count_params()
     assert found.units == (1 if classes == 2 else classes)
