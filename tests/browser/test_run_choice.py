@@ -57,7 +57,7 @@ def test_the_opened_run_stays_through_views_datasets_and_pages(
         assert f"run={run}" in page.url
         tab.choose("Dataset", OTHER)
         assert f"run={run}" in page.url
-        page.get_by_text("This head knows only blue and green.").wait_for()
+        page.get_by_text("This head predicts only blue and green.").wait_for()
         tab.open(f"/Feature_maps?dataset={PATCHES.replace(' ', '+')}&run={run}&network=head")
         page.get_by_text("channels, each").wait_for()
         before = page.url

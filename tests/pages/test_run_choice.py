@@ -192,12 +192,12 @@ def test_a_head_of_other_classes_says_so_and_is_not_judged(opened: Opened, home:
     at.selectbox(key="select-dataset").set_value(INSECTS).run()
     for page in (at, opened("Compare", dataset=INSECTS, run=home.runs[0], **QUICK)):
         assert run_of(page) == home.runs[0]
-        assert "This head knows only blue and green." in texts(page)
+        assert "This head predicts only blue and green." in texts(page)
         assert texts(page).count("ahead of the next") == 1  # ImageNet's alone
         assert "At this threshold it says" not in texts(page)
     for view in ("why", "many"):
         at = opened("Compare", dataset=INSECTS, run=home.runs[0], view=view, **QUICK)
-        assert "This head knows only blue and green." in texts(at)
+        assert "This head predicts only blue and green." in texts(at)
 
 
 def test_a_renamed_dataset_keeps_its_head(opened: Opened, own_home: Home) -> None:

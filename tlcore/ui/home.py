@@ -1,4 +1,4 @@
-"""The upper half of the home page: the way in, and the four doors."""
+"""The upper half of the home page: what transfer learning is, the sample, and the four pages."""
 
 from __future__ import annotations
 
@@ -9,49 +9,46 @@ from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.shell import COMPARE, FEATURE_MAPS, FINE_TUNE, UPLOAD
 from tlcore.ui.state import Choice, choose
+from tlcore.ui.widgets import show_html
 
-DOORS = (
-    (UPLOAD, "Which images do you bring?", "Photos or a zip of class folders."),
-    (COMPARE, "What does it see, and what does yours?", "1000 classes beside your own few."),
-    (FEATURE_MAPS, "What happens inside?", "Any layer, on your own image."),
-    (FINE_TUNE, "How do you teach it your classes?", "A new head, in about half a minute."),
+CARDS = (
+    (UPLOAD, "Images or a zip of class folders become a dataset."),
+    (COMPARE, "ImageNet's 1000 classes beside your own."),
+    (FEATURE_MAPS, "What any layer responds to in an image."),
+    (FINE_TUNE, "Train a head on your classes in about half a minute."),
 )
-
-
-GLANCE = """
-<div class="glance">
-  <div class="box">Your image<small>any image</small></div>
+DIAGRAM = """
+<div class="diagram">
+  <div class="box">Your image</div>
   <span class="arrow">→</span>
-  <div class="box body">A network that knows ImageNet
-    <small>its body turns pixels into features, and stays as it is</small></div>
+  <div class="box backbone">Backbone, pretrained on ImageNet
+    <small>turns pixels into features; its weights stay frozen</small></div>
   <span class="arrow">→</span>
   <div>
     <div class="box pretrained">ImageNet's head<small>1000 classes</small></div>
-    <div class="box head">Your own head<small>your few classes, learned in seconds</small></div>
+    <div class="box head">Your head<small>your classes, trained in seconds</small></div>
   </div>
 </div>
 """
 
 
 def first_steps(settings: Settings) -> None:
-    """What this is, one click to something to see, one to one's own images."""
-    st.html(GLANCE)
+    """Show what transfer learning is, and lead to the sample or to one's own images."""
+    show_html(DIAGRAM)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Try it with the sample", type="primary", icon=":material/play_arrow:"):
+        if st.button("Try the sample", type="primary", icon=":material/play_arrow:", key="sample"):
             open_dataset(SAMPLE_NAME, settings)
             for choice in (Choice.IMAGE, Choice.CLASS_FILTER, Choice.STRIP_PAGE):
                 choose(choice, "")
             choose(Choice.DATASET, SAMPLE_NAME)
             st.switch_page(COMPARE.file)
-        if st.button("Bring your own images", icon=UPLOAD.icon):
+        if st.button("Upload your images", icon=UPLOAD.icon, key="upload"):
             st.switch_page(UPLOAD.file)
 
 
-def page_links() -> None:
-    """Four cards in the order in which one walks through them."""
-    for number, (column, door) in enumerate(zip(st.columns(4), DOORS, strict=True), start=1):
-        there, question, more = door
-        with column.container(border=True, height="stretch", key=f"door-{number}"):
-            st.html(f'<div class="door"><i>{number}</i><b>{there.name}</b></div>')
-            st.markdown(f"{question}  \n:gray[{more}]")
-            st.page_link(there.file, label=f"Open {there.name}", icon=there.icon)
+def page_cards() -> None:
+    """Show a card for each page, in the order in which they are used."""
+    for number, (column, (page, text)) in enumerate(zip(st.columns(4), CARDS, strict=True), 1):
+        with column.container(border=True, height="stretch", key=f"card-{number}"):
+            st.page_link(page.file, label=f"**{page.name}**", icon=page.icon)
+            st.markdown(f"{page.question}  \n:gray[{text}]")

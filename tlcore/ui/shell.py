@@ -18,6 +18,7 @@ from tlcore.ui.format import plain
 from tlcore.ui.services import inference
 from tlcore.ui.state import LOADED, Address, Choice, read_address, write_address
 from tlcore.ui.theme import apply_style, icon
+from tlcore.ui.widgets import show_html
 
 _log = logging.getLogger(__name__)
 PRODUCT = "Transfer Learning Lab"
@@ -111,12 +112,14 @@ PAGES: Mapping[str, Page] = MappingProxyType(
 def page(this: Page) -> Iterator[Settings]:
     """Draw a page's frame, hand out the settings, and show what the core raises inside."""
     st.set_page_config(
-        page_title=this.name if this is not HOME else PRODUCT, page_icon=icon(), layout="wide"
+        page_title=PRODUCT if this is HOME else f"{this.name} · {PRODUCT}",
+        page_icon=icon(),
+        layout="wide",
     )
     apply_style()
     _navigation()
     st.title(this.title, anchor=False)
-    st.html(f'<p class="question">{this.question}</p>')
+    show_html('<p class="question">{question}</p>', question=this.question)
     settings = _settings()
     with boundary():
         migrate(settings)
@@ -148,7 +151,7 @@ def next_steps(*pages: Page) -> None:
     """Links to where one goes from here."""
     st.space("small")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("Next", width="content")
+        st.caption("Next steps", width="content")
         for there in pages:
             st.page_link(there.file, label=there.name, icon=there.icon)
 
@@ -163,6 +166,6 @@ def _settings() -> Settings:
 
 def _navigation() -> None:
     with st.sidebar:
-        st.html(f'<p class="product">{PRODUCT}</p>')
+        show_html('<p class="product">{product}</p>', product=PRODUCT)
         for there in PAGES.values():
             st.page_link(there.file, label=there.name, icon=there.icon, width="stretch")

@@ -12,6 +12,7 @@ from itertools import count
 from typing import TypeVar
 
 import streamlit as st
+from markupsafe import Markup
 
 from tlcore.ui.format import plain
 from tlcore.ui.state import Choice, choose, chosen, chosen_number
@@ -137,3 +138,13 @@ def _take_over(
     choose(choice, st.session_state[key])
     if also is not None:
         also()
+
+
+def show_html(template: str, **values: object) -> None:
+    """Show HTML with values put in as text; a ``Markup`` value is HTML already.
+
+    Args:
+        template: HTML of ours with ``{name}`` for each value.
+        **values: escaped.
+    """
+    st.html(Markup(template).format(**values))

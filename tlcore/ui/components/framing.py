@@ -1,8 +1,10 @@
-"""An image as a person sees it and as a network sees it."""
+"""An image as a file holds it and as a model gets it: cropped, squashed or padded."""
 
 from __future__ import annotations
 
 import io
+from functools import lru_cache
+from pathlib import Path
 
 import streamlit as st
 from PIL import Image, ImageDraw
@@ -10,7 +12,7 @@ from PIL import Image, ImageDraw
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.geometry import FITS, crop_box, fit
 from tlcore.datasets.image_io import decode, read_bytes
-from tlcore.settings import Settings
+from tlcore.settings import Limits, Settings
 
 LONG_SIDE = 720  # px of an image that is shown; halved on the page, so that it is sharp
 LINE = 4  # px of the frame
@@ -18,20 +20,8 @@ DIM = 0.55  # how much of what the crop cuts off is taken away
 FIT_WORDS = {"crop": "Crop the middle", "squash": "Squash the whole", "pad": "Pad the whole"}
 
 
-def show_seen(sample: Sample, size: int, how: str, settings: Settings, colour: str) -> None:
-    """Show an image with what the network keeps of it, and say so."""
-    drawing, width, height = seen(sample, how, settings, colour)
-    st.image(drawing, width="stretch", alt=f"{sample.file}, labelled {sample.label}")
-    how_much = {
-        "crop": f"The network sees the framed part, as {size} × {size} pixels.",
-        "squash": f"The network sees this whole image, squeezed to {size} × {size} pixels.",
-        "pad": f"The network sees the whole image with grey bars, as {size} × {size} pixels.",
-    }[how]
-    st.caption(f"{width} × {height} pixels. {how_much}")
-
-
 def seen(sample: Sample, how: str, settings: Settings, colour: str) -> tuple[bytes, int, int]:
-    """Return an image as JPEG bytes with the network's view marked, and its width and height.
+    """Return an image as JPEG bytes with the model's crop marked, and its width and height.
 
     The crop is a frame with the rest dimmed; squash and pad show the square itself.
     """
@@ -58,7 +48,7 @@ def _seen(
 
 
 def network_view(sample: Sample, size: int, how: str, settings: Settings) -> bytes:
-    """Return the very pixels that a network gets, as PNG bytes."""
+    """Return the very pixels that a model gets, as PNG bytes."""
     return _network_view(sample.sha256, size, how, sample, settings)
 
 
@@ -70,7 +60,7 @@ def _network_view(sha: str, size: int, how: str, _sample: Sample, _settings: Set
 
 
 def square(sample: Sample, side: int, how: str, settings: Settings) -> Image.Image:
-    """Return what a network sees, larger than it sees it, to lay something over."""
+    """Return what a model gets, larger than it gets it, to lay something over."""
     return _square(sample.sha256, side, how, sample, settings)
 
 
@@ -80,8 +70,12 @@ def _square(sha: str, side: int, how: str, _sample: Sample, _settings: Settings)
 
 
 def _decoded(sample: Sample, settings: Settings) -> Image.Image:
-    data = read_bytes(sample.path, sample.file, settings.limits)
-    return decode(data, sample.file, settings.limits)
+    return _decode(sample.path, sample.file, settings.limits)
+
+
+@lru_cache(maxsize=4)  # one page draws the same file in several ways
+def _decode(path: Path, file: str, limits: Limits) -> Image.Image:
+    return decode(read_bytes(path, file, limits), file, limits)
 
 
 def _jpeg(image: Image.Image) -> bytes:
@@ -91,8 +85,10 @@ def _jpeg(image: Image.Image) -> bytes:
 
 
 def fit_title(how: str) -> str:
+    """Return the name of a geometry as the pages show it."""
     return FIT_WORDS[how]
 
 
 def fit_help() -> str:
-    return "\n\n".join(f"**{FIT_WORDS[way.name]}**: {way.description}" for way in FITS.values())
+    """Return what each geometry does, for a tooltip."""
+    return "\n\n".join(f"**{FIT_WORDS[each.name]}**: {each.description}" for each in FITS.values())

@@ -191,40 +191,56 @@ def select_images(
     images: Sequence[GridImage],
     settings: Settings,
     *,
+    key: str = "",
     size: int = 96,
     page_size: int = PAGE,
+    one_row: bool = False,
 ) -> list[str]:
-    """Show pages of thumbnails and return the ids that are selected, the last click last.
+    """Show pages of thumbnails of which several can be selected.
 
     Args:
-        name: of what is shown; the selection is kept under it, whatever page is shown.
+        name: of the selection, which several grids may share.
         images: all of them.
         settings: where thumbnails are stored.
+        key: of this grid on the page; by default the name.
         size: px of a thumbnail's side.
         page_size: thumbnails of a page.
+        one_row: scroll sideways in one row instead of wrapping.
+
+    Returns:
+        The ids of this grid's selected images on all pages, the last click last.
     """
+    key = key or name
     pages = max(1, -(-len(images) // page_size))
     box = st.container()
-    page = st.pagination(pages, key=f"page-{name}-{pages}") if pages > 1 else 1
+    page = st.pagination(pages, key=f"page-{key}-{pages}") if pages > 1 else 1
     shown = images[(page - 1) * page_size : page * page_size]
     here = {image.id for image in shown}
     selected = selected_images(name)
 
-    def keep(ids: list[str]) -> None:
-        st.session_state[f"_selected-{name}"] = [*(i for i in selected if i not in here), *ids]
+    def update(ids: list[str]) -> None:
+        others = [other for other in selected_images(name) if other not in here]
+        set_selected_images(name, [*others, *ids])
 
     with box:
         image_grid(
             shown,
             settings,
-            key=f"grid-{name}",
+            key=f"grid-{key}",
             selected=[one for one in selected if one in here],
-            on_select=keep,
+            on_select=update,
             multiple=True,
             size=size,
+            one_row=one_row,
         )
     existing = {image.id for image in images}
     return [one for one in selected if one in existing]
+
+
+def thumbnails(samples: Sequence[Sample], settings: Settings, *, key: str, size: int = 80) -> None:
+    """Show the thumbnails of samples, each with its file name on hover."""
+    images = [GridImage(str(at), sample, title=sample.file) for at, sample in enumerate(samples)]
+    image_grid(images, settings, key=key, size=size)
 
 
 def selected_images(name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Choosing a pretrained network: a backbone with its size and geometry."""
+"""Choosing a pretrained model: a backbone with its input size and geometry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tlcore.ui.components.weights import offer_weights, random_badge
 from tlcore.ui.state import Choice, choose, chosen, flag
 from tlcore.ui.widgets import segments, select
 
-SIZES = (96, 128, 160, 192, 224, 299)  # px, offered where the network allows them
+SIZES = (96, 128, 160, 192, 224, 299)  # px, offered where the backbone allows them
 
 
 def select_backbone(settings: Settings) -> Backbone:
@@ -28,7 +28,7 @@ def select_backbone(settings: Settings) -> Backbone:
         names,
         Choice.BACKBONE,
         words=lambda name: name if name in here else f"{name} (weights not here)",
-        help="A network trained on ImageNet: 1.3 million images of 1000 things.",
+        help="A network trained on ImageNet: 1.3 million images of 1000 classes.",
         also=lambda: choose(Choice.SIZE, ""),
     )
     return BACKBONES[name]
@@ -58,23 +58,23 @@ def select_size_and_fit(row: Backbone, *, top: bool) -> tuple[int, str]:
 
 
 def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> ModelRef | None:
-    """Return the network to ask, or None where its weights are missing and that has been shown.
+    """Return the model, or None where its weights are missing and that has been shown.
 
-    The files with the top are preferred, so that all pages ask the same loaded network.
+    The files with the top are preferred, so that all pages use the same loaded model.
     """
     try:
-        top = _whose_top(row, size, settings)
+        top = _find_top(row, size, settings)
     except WeightsMissing as missing:
         if not flag(f"random {row.name}"):
             offer_weights(row, missing, settings)
             return None
-        random_badge(row, "Random weights: this means nothing")
+        random_badge(row, "Random weights: predictions mean nothing")
         return ModelRef(row.name, size, how, random=True, top=_has_top(row, size))
     return pin_weights(ModelRef(row.name, size, how, top=top), settings)
 
 
 def view_of(ref: ModelRef, settings: Settings) -> tuple[int, str]:
-    """Return the size and geometry in which a network sees an image."""
+    """Return the size and geometry in which a model gets an image."""
     if ref.run:
         config = load_run_info(ref.run, settings).config
         return config.size, config.fit
@@ -82,7 +82,7 @@ def view_of(ref: ModelRef, settings: Settings) -> tuple[int, str]:
 
 
 def sizes_of(row: Backbone, *, top: bool) -> list[int]:
-    """The offered sizes that the network can be built for, the default among them."""
+    """Return the offered sizes that the backbone can be built for, the default among them."""
     possible = []
     for size in sorted({*SIZES, row.size}):
         try:
@@ -92,8 +92,8 @@ def sizes_of(row: Backbone, *, top: bool) -> list[int]:
     return possible
 
 
-def _whose_top(row: Backbone, size: int, settings: Settings) -> bool:
-    """Whether the top is at hand as well; raises WeightsMissing where nothing is."""
+def _find_top(row: Backbone, size: int, settings: Settings) -> bool:
+    """Whether the top's weights are here as well; raises WeightsMissing where none are."""
     if _has_top(row, size):
         try:
             find_weights(row, size, settings, top=True)

@@ -1,4 +1,4 @@
-"""Choosing the run whose head answers, and what that head cannot know."""
+"""Choosing the run whose head predicts, and the classes that head can predict."""
 
 from __future__ import annotations
 
@@ -21,49 +21,51 @@ from tlcore.ui.shell import FINE_TUNE
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.widgets import select
 
-NOBODY = ""  # no head answers
+NO_RUN = ""  # no head predicts
 NAMED = 5  # classes
-_PROPOSED = "_head-proposed"  # the run that answers because nobody has chosen another
+_PROPOSED = "_head-proposed"  # the run that is chosen because nobody has chosen another
 
 
 def trained_heads(settings: Settings) -> dict[str, RunInfo]:
-    """Return the runs that have ended with a network by their ids, newest first."""
+    """Return the runs that have ended with a model by their ids, newest first."""
     runs = list_runs(settings)
     return {info.id: info for info in runs if info.model and not info.active}
 
 
 def select_head(settings: Settings) -> RunInfo | None:
-    """Choose among the runs that have a network.
+    """Choose among the runs that have ended with a model.
 
-    At first it is the newest that has learned the dataset that is open. What a person chose, in
-    the menu or by an address, stays whatever dataset is opened.
+    At first it is the newest that was trained on the open dataset. What a person chose, in the
+    menu or by an address, stays whatever dataset is opened.
 
     Returns:
         The run; None where there is none yet, or none of this dataset and nobody chose another.
     """
     runs = list_runs(settings)
     if any(info.active for info in runs):
-        st.caption(":material/autorenew: A run is still learning; it comes here when it is done.")
+        st.caption(
+            ":material/autorenew: A run is training; it can be chosen when it is done."
+        )
     infos = trained_heads(settings)
     if not infos:
         return None
     dataset = open_dataset(chosen(Choice.DATASET), settings)
     own = _best(infos.values(), dataset)
     _propose(own, dataset, infos)
-    asked = chosen(Choice.HEAD)
+    before = chosen(Choice.HEAD)
     labels = label_runs(runs)
     options = _own_first(own, dataset, infos.values())
-    nobody = f"None has learned “{dataset_title(dataset.name)}”"
+    no_run = f"None was trained on “{dataset_title(dataset.name)}”"
     run = select(
         "Run",
         options,
         Choice.HEAD,
-        words=lambda run: labels[run] if run else nobody,
+        words=lambda run: labels[run] if run else no_run,
         also=lambda: st.session_state.pop(_PROPOSED, None),
     )
-    if asked not in infos:  # it has been deleted
+    if before not in infos:  # it has been deleted
         propose_head(run)
-    if run == NOBODY:
+    if run == NO_RUN:
         return None
     if has_foreign_classes(infos[run], dataset):
         st.caption(f":material/info: {describe_classes(infos[run])}")
@@ -71,40 +73,40 @@ def select_head(settings: Settings) -> RunInfo | None:
 
 
 def show_no_run(then: str) -> None:
-    """Say that no head of this dataset can answer, and what there will be once one can."""
+    """Say that no head was trained on this dataset, and what there will be after one was."""
     with st.container(border=True):
         st.markdown(f"**No run of your own yet on this dataset.** After one, {then}.")
         st.page_link(FINE_TUNE.file, label="Fine-tune a head", icon=FINE_TUNE.icon)
 
 
 def propose_head(run: str) -> None:
-    """Let a run's head answer until a person chooses another or opens another dataset."""
+    """Choose a run's head until a person chooses another or opens another dataset."""
     st.session_state[_PROPOSED] = run
     choose(Choice.HEAD, run)
 
 
 def describe_classes(info: RunInfo) -> str:
-    """Return "This head knows only cats and dogs.", for Markdown."""
+    """Return "This head predicts only cats and dogs.", for Markdown."""
     names = [plain(label(name)) for name in learned_classes(info)]
     if not names:
-        return "It is not known which classes this head has learned."
+        return "The classes of this head cannot be read."
     if len(names) > NAMED + 1:
         names = [*names[:NAMED], f"{len(names) - NAMED} more classes"]
-    return f"This head knows only {', '.join(names[:-1])} and {names[-1]}."
+    return f"This head predicts only {', '.join(names[:-1])} and {names[-1]}."
 
 
 def is_foreign(info: RunInfo, sample: Sample) -> bool:
-    """Whether an image has a label that a head cannot say. One without a label has none."""
+    """Whether an image has a label that a head cannot predict; one without a label has not."""
     return sample.label != UNLABELLED and sample.label not in learned_classes(info)
 
 
 def has_foreign_classes(info: RunInfo, dataset: Dataset) -> bool:
-    """Whether a dataset has labels that a head cannot say."""
+    """Whether a dataset has labels that a head cannot predict."""
     return not set(dataset.classes) <= set(learned_classes(info))
 
 
 def current_head(settings: Settings) -> RunInfo | None:
-    """Return the run whose head answers, without drawing; None where none does."""
+    """Return the run whose head is chosen, without drawing; None where none is."""
     infos = trained_heads(settings)
     dataset = open_dataset(chosen(Choice.DATASET), settings)
     _propose(_best(infos.values(), dataset), dataset, infos)
@@ -112,36 +114,36 @@ def current_head(settings: Settings) -> RunInfo | None:
 
 
 def training_images(settings: Settings) -> frozenset[str]:
-    """Return the sha256 of the images that the head which answers was trained on."""
+    """Return the sha256 of the images that the chosen head was trained on."""
     info = current_head(settings)
     return _read_training_images(info.folder) if info else frozenset()
 
 
 def _propose(own: RunInfo | None, dataset: Dataset, infos: dict[str, RunInfo]) -> None:
-    """Let a head answer while nobody has chosen one."""
+    """Choose a head while nobody has chosen one."""
     if chosen(Choice.HEAD) in ("", st.session_state.get(_PROPOSED)):
         propose_head(_proposed(own, dataset, infos))
 
 
 def _proposed(own: RunInfo | None, dataset: Dataset, infos: dict[str, RunInfo]) -> str:
-    """Return the run that answers by itself: of images without labels the one that did before."""
+    """Return the run that is chosen by itself: for images without labels the one before."""
     now = infos.get(chosen(Choice.HEAD))
     if now and (now.config.dataset == dataset.name or not dataset.classes):
         return now.id
-    return own.id if own else NOBODY
+    return own.id if own else NO_RUN
 
 
 def _best(infos: Iterable[RunInfo], dataset: Dataset) -> RunInfo | None:
-    """Return the newest run on a dataset, else the newest that knows all of its classes."""
+    """Return the newest run on a dataset, else the newest that can predict all its classes."""
     runs = list(infos)
-    named = (info for info in runs if info.config.dataset == dataset.name)
-    knowing = (info for info in runs if not has_foreign_classes(info, dataset))
-    return next(named, None) or next(knowing, None)
+    same = (info for info in runs if info.config.dataset == dataset.name)
+    able = (info for info in runs if not has_foreign_classes(info, dataset))
+    return next(same, None) or next(able, None)
 
 
 def _own_first(own: RunInfo | None, dataset: Dataset, infos: Iterable[RunInfo]) -> list[str]:
-    """Return ids: who answers by itself, which may be nobody, then the runs on this dataset."""
-    first = own.id if own else NOBODY
+    """Return ids: the one chosen by itself, which may be none, then the runs on this dataset."""
+    first = own.id if own else NO_RUN
     order = sorted(infos, key=lambda info: info.config.dataset != dataset.name)
     return list(dict.fromkeys([first, *(info.id for info in order)]))
 
@@ -165,10 +167,3 @@ def _read_training_images(folder: Path) -> frozenset[str]:
         return frozenset(row.sha256 for row in read_splits(folder).train)
     except DamagedFile:
         return frozenset()
-
-
-def further_title(info: RunInfo, sample: Sample, settings: Settings) -> None:
-    """The heading of a head beside the first, and what it cannot know of this image."""
-    st.markdown(f"**{plain(label_runs(list_runs(settings))[info.id])}**")
-    if is_foreign(info, sample):
-        st.caption(f":material/info: {describe_classes(info)}")

@@ -1,4 +1,4 @@
-"""Which weights are here, and how the others come: the list, the offer, the download."""
+"""Pretrained weights: which are on this machine, and downloading the others."""
 
 from __future__ import annotations
 
@@ -22,53 +22,22 @@ AGAIN = "Download again"
 
 
 def weights_overview(settings: Settings) -> None:
-    """Say which backbones can be used at once; the others are folded away."""
+    """Show which backbones can be used at once; the others are folded away."""
     rows = list_weights(settings)
-    here = [row for row in rows if row.top and row.no_top]
-    missing = [row for row in rows if row not in here]
-    for row in (row for row in rows if row.damage):
-        damaged_weights(row.backbone, row.damage, settings)
+    complete = [row for row in rows if row.top and row.no_top]
+    others = [row for row in rows if row not in complete]
+    for row in rows:
+        if row.damage:
+            _damaged(row.backbone, row.damage, settings)
     with st.container(horizontal=True, gap="xsmall"):
-        for row in here:
-            note = next((f.note for f in (row.top, row.no_top) if f and f.note), "")
-            st.badge(row.backbone.name, color="blue", icon=":material/check:", help=note or None)
-        if not here:
-            st.caption("None is on this machine yet. Fetch one below, or try random weights.")
-    if missing:
-        with st.expander(f"{count(len(missing), 'more backbone')} to download"):
-            _fetch_one(missing, settings)
-
-
-def damaged_weights(row: Backbone, damage: Sequence[str], settings: Settings) -> None:
-    """Name the files of a backbone that are not whole, and offer to download them again."""
-    files = "  \n".join(f":small[{plain(words)}]" for words in damage)
-    st.warning(f"**The weights of {row.name} are damaged.**  \n{files}", icon=":material/error:")
-    download_button(row, settings, key="damaged", words=AGAIN)
-
-
-def _fetch_one(missing: list[BackboneWeights], settings: Settings) -> None:
-    """Let the person choose one to download; those under way are shown as well."""
-    rows = {row.backbone.name: row for row in missing}
-    name = st.selectbox(
-        "Backbone",
-        list(rows),
-        format_func=distinct(rows, lambda name: _title(rows[name])),
-        key="to-download",
-        label_visibility="collapsed",
-    )
-    for row in missing:
-        if row.backbone.name == name or is_downloading(row.backbone, settings):
-            download_button(row.backbone, settings, key="list")
-    st.caption(
-        f"Into {plain(str(settings.weights))}; in a terminal: "
-        f"`python -m tlcore weights fetch {name}`"
-    )
-
-
-def _title(row: BackboneWeights) -> str:
-    half = ", half of it is here" if row.top or row.no_top else ""
-    half = ", damaged" if row.damage else half
-    return f"{row.backbone.name} · {row.backbone.million:.1f} million parameters{half}"
+        for row in complete:
+            note = next((file.note for file in (row.top, row.no_top) if file and file.note), None)
+            st.badge(row.backbone.name, color="gray", icon=":material/check:", help=note)
+        if not complete:
+            st.caption("None yet. Download some below, or use random weights.")
+    if others:
+        with st.expander(f"{count(len(others), 'more backbone')} to download"):
+            _choose_download(others, settings)
 
 
 def offer_weights(row: Backbone, missing: WeightsMissing, settings: Settings) -> None:
@@ -80,7 +49,7 @@ def offer_weights(row: Backbone, missing: WeightsMissing, settings: Settings) ->
         icon=":material/error:" if is_damaged else ":material/cloud_off:",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        download_button(row, settings, key="offer", words=AGAIN if is_damaged else "Download")
+        _download(row, settings, key="offer", label=AGAIN if is_damaged else "Download")
         st.button(
             "Go on with random weights",
             key=f"random-{row.name}",
@@ -91,40 +60,64 @@ def offer_weights(row: Backbone, missing: WeightsMissing, settings: Settings) ->
 
 
 def random_badge(row: Backbone, words: str) -> None:
-    """Say that the weights are random, and offer the way back to real ones."""
+    """Say that the weights are random, and offer the way back to pretrained ones."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(words, color="gray", icon=":material/casino:")
         st.button(
-            "Get real ones",
+            "Use pretrained weights",
             icon=":material/download:",
-            key=f"real-{row.name}",
+            key=f"pretrained-{row.name}",
             type="tertiary",
             on_click=set_flag,
             args=(f"random {row.name}", False),
         )
 
 
-def download_button(
-    row: Backbone, settings: Settings, *, key: str, words: str = "Download"
-) -> None:
-    """A button that downloads a backbone's weights, and the progress while it does."""
+def _damaged(row: Backbone, damage: Sequence[str], settings: Settings) -> None:
+    """Name the damaged files of a backbone, and offer to download them again."""
+    files = "  \n".join(f":small[{plain(words)}]" for words in damage)
+    st.warning(f"**The weights of {row.name} are damaged.**  \n{files}", icon=":material/error:")
+    _download(row, settings, key="damaged", label=AGAIN)
+
+
+def _choose_download(others: list[BackboneWeights], settings: Settings) -> None:
+    """Let the person choose one to download; those under way are shown as well."""
+    rows = {row.backbone.name: row for row in others}
+    name = st.selectbox(
+        "Backbone",
+        list(rows),
+        format_func=distinct(rows, lambda name: _title(rows[name])),
+        key="to-download",
+        label_visibility="collapsed",
+    )
+    for row in others:
+        if row.backbone.name == name or is_running(_job_folder(row.backbone, settings)):
+            _download(row.backbone, settings, key="list")
+    st.caption(
+        f"Into {plain(str(settings.weights))}; in a terminal: "
+        f"`python -m tlcore weights fetch {name}`"
+    )
+
+
+def _title(row: BackboneWeights) -> str:
+    state = ", half of it is here" if row.top or row.no_top else ""
+    state = ", damaged" if row.damage else state
+    return f"{row.backbone.name} · {row.backbone.million:.1f} million parameters{state}"
+
+
+def _download(row: Backbone, settings: Settings, *, key: str, label: str = "Download") -> None:
     button = JobButton(
         _job_folder(row, settings),
         ["weights", "fetch", row.name],
-        words,
+        label,
         f"{key}-{row.name}",
         icon=":material/download:",
-        describe=lambda job: f"{row.name}: {_downloaded(job)}",
+        describe=lambda job: f"{row.name}: {_describe(job)}",
     )
     job_view(button, settings)
 
 
-def is_downloading(row: Backbone, settings: Settings) -> bool:
-    """Whether the weight files of a backbone are being fetched."""
-    return is_running(_job_folder(row, settings))
-
-
-def _downloaded(job: Job) -> str:
+def _describe(job: Job) -> str:
     if not job.done:
         return "connecting …"
     return file_size(job.done) + (f" of {file_size(job.total)}" if job.total else "")
