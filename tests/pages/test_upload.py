@@ -1,32 +1,37 @@
-"""Upload: what arrives, what is refused, and that a set stays."""
+"""Upload: what arrives and what is refused; problems, labels, classes, splits, all of it undone."""
 
 from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.conftest import Opened, html_of, texts
+from tests.cli.test_layouts import cats_and_dogs
+from tests.datasets.files import jpeg as plain_jpeg
+from tests.datasets.files import write_folder
+from tests.datasets.files import zipped as zip_files
+from tests.datasets.planted import faults, image
+from tests.pages.conftest import Opened, grid_of, html_of, select_in_grid, texts
+from tlcore.datasets.importing import import_dataset
+from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.sample import SAMPLE_NAME, draw_sample
-from tlcore.datasets.store import list_datasets, load_dataset
+from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.store import list_datasets, load_dataset, load_state
 from tlcore.settings import Settings
 
-
-def bring(at: AppTest, *files: tuple[str, bytes, str], **fields: str) -> AppTest:
-    at.file_uploader(key="upload-0").set_value(list(files)).run()
-    for key, value in fields.items():
-        at.text_input(key=f"{key}-0").set_value(value)
-    return at.button(key="take").click().run()
+File = tuple[str, bytes, str]
 
 
-def jpeg(number: int, label: str = "daisy") -> tuple[str, bytes, str]:
+def jpeg(number: int, label: str = "daisy") -> File:
     return f"{label} {number}.jpg", draw_sample(label, "train", number), "image/jpeg"
 
 
-def zipped(**folders: int) -> tuple[str, bytes, str]:
+def zipped(**folders: int) -> File:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for label, count in folders.items():
@@ -35,58 +40,97 @@ def zipped(**folders: int) -> tuple[str, bytes, str]:
     return "garden and sea.zip", buffer.getvalue(), "application/zip"
 
 
-def test_good_files_become_a_set_and_bad_ones_are_named_with_their_reason(
+def adding(opened: Opened) -> AppTest:
+    """The page with its form open."""
+    at = opened("Upload")
+    if any(button.key == "add-images" for button in at.button):
+        at.button(key="add-images").click().run()
+    return at
+
+
+def bring(at: AppTest, *files: File, **fields: str) -> AppTest:
+    """Upload files on a page whose form is open."""
+    at.file_uploader(key="upload-0").set_value(list(files)).run()
+    for key, value in fields.items():
+        at.text_input(key=f"{key}-0").set_value(value)
+    return at.button(key="import").click().run()
+
+
+def press(at: AppTest, key: str) -> AppTest:
+    at.button(key=key).click().run()
+    assert not at.exception
+    return at
+
+
+def test_without_a_dataset_there_is_a_drop_zone_and_the_sample(
+    opened: Opened, empty_workspace: Settings
+) -> None:
+    at = opened("Upload")
+    assert at.file_uploader(key="upload-0")
+    assert not [box for box in at.selectbox if box.key == "select-dataset"]
+    press(at, "sample")
+    assert at.selectbox(key="select-dataset").value == SAMPLE_NAME
+    assert at.button(key="train").label == "Train on these 4 classes"
+
+
+def test_good_files_become_a_dataset_and_bad_ones_are_named_with_their_reason(
     opened: Opened, workspace: Settings
 ) -> None:
     whole = jpeg(1)
     cut = ("cut *off*.jpg", whole[1][: len(whole[1]) // 2], "image/jpeg")
-    at = bring(
-        opened("Upload"),
-        whole,
-        ("notes.txt", b"no image at all", "text/plain"),
-        cut,
-        jpeg(2),
-        name="garden",
-        label="daisies",
-    )
+    notes = ("notes.txt", b"no image at all", "text/plain")
+    at = bring(adding(opened), whole, notes, cut, jpeg(2), name="garden", label="daisies")
     assert not at.exception
     assert not at.error
     assert [s.label for s in load_dataset("garden", workspace).samples] == ["daisies"] * 2
-    said = texts(at)
-    assert "notes.txt" in said
-    assert "cut \\*off\\*.jpg" in said
-    assert "truncated or damaged" in said
+    shown = texts(at)
+    for words in ("notes.txt", "cut \\*off\\*.jpg", "truncated or damaged"):
+        assert words in shown
     assert "2 images" in at.success[0].value
 
 
 def test_a_zip_of_class_folders_keeps_its_classes_and_its_name(
     opened: Opened, workspace: Settings
 ) -> None:
-    at = bring(opened("Upload"), zipped(daisy=3, sailboat=2))
+    at = bring(adding(opened), zipped(daisy=3, sailboat=2))
     assert not at.exception
     assert load_dataset("garden and sea", workspace).counts == {"daisy": 3, "sailboat": 2}
-    drawn = html_of(at)
-    assert "daisy" in drawn
-    assert "data:image/jpeg;base64," in drawn
+    at.segmented_control(key="select-dataset_view").set_value("images").run()
+    assert "daisy" in html_of(at)
+    assert [len(grid_of(at, f"grid-strip-{place}")["images"]) for place in (0, 1)] == [3, 2]
+    assert all(one["url"] for one in grid_of(at, "grid-strip-0")["images"])
 
 
-def test_the_uploader_is_empty_afterwards_and_the_set_survives_a_reload(
+def test_a_zip_as_downloaded_is_two_classes_with_their_splits(
     opened: Opened, workspace: Settings
 ) -> None:
-    at = bring(opened("Upload"), jpeg(1), name="mine")
+    source = ("archive.zip", zip_files(cats_and_dogs()).getvalue(), "application/zip")
+    at = bring(adding(opened), source)
+    assert not at.exception
+    assert "has 25 images in 2 classes, 1 of them without label." in at.success[0].value
+    shown = html_of(at.run())
+    for words in ("16 training", "8 test", "2 classes", "1 without label"):
+        assert words in shown
+
+
+def test_the_uploader_is_empty_afterwards_and_the_dataset_survives_a_reload(
+    opened: Opened, workspace: Settings
+) -> None:
+    at = bring(adding(opened), jpeg(1), name="mine")
+    press(at, "add-images")
     assert at.file_uploader(key="upload-1").value == []
     again = opened("Upload")
     assert again.selectbox(key="select-dataset").value == "mine"
     assert not again.success
 
 
-def test_files_can_be_added_to_a_set_that_is_there(opened: Opened, workspace: Settings) -> None:
-    bring(opened("Upload"), jpeg(1), name="mine", label="daisy")
-    at = opened("Upload")
+def test_files_can_be_added_to_a_dataset(opened: Opened, workspace: Settings) -> None:
+    bring(adding(opened), jpeg(1), name="mine", label="daisy")
+    at = adding(opened)
     at.file_uploader(key="upload-0").set_value([jpeg(1, "sailboat")]).run()
-    at.selectbox(key="into-0").set_value("mine").run()
+    at.selectbox(key="target-0").set_value("mine").run()
     at.text_input(key="label-0").set_value("sailboat")
-    at.button(key="take").click().run()
+    press(at, "import")
     assert load_dataset("mine", workspace).counts == {"daisy": 1, "sailboat": 1}
 
 
@@ -94,42 +138,234 @@ def test_files_can_be_added_to_a_set_that_is_there(opened: Opened, workspace: Se
 def test_a_name_that_is_not_allowed_is_refused_and_the_files_stay(
     name: str, opened: Opened, workspace: Settings
 ) -> None:
-    at = bring(opened("Upload"), jpeg(1), name=name)
+    at = bring(adding(opened), jpeg(1), name=name)
     assert not at.exception
     assert "Expected a name" in at.error[0].value
     assert [info.name for info in list_datasets(workspace)] == [SAMPLE_NAME]
     assert at.file_uploader(key="upload-0").value
 
 
-def test_nothing_usable_says_why(opened: Opened, workspace: Settings) -> None:
-    at = bring(opened("Upload"), ("a.txt", b"words", "text/plain"), name="empty")
-    assert "Expected at least one usable image" in at.error[0].value
-
-
-def test_a_damaged_zip_is_named(opened: Opened, workspace: Settings) -> None:
-    at = bring(opened("Upload"), ("broken.zip", b"PK\3\4 and no more", "application/zip"))
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (("a.txt", b"words", "text/plain"), "Expected at least one usable image"),
+        (("broken.zip", b"PK\3\4 and no more", "application/zip"), "broken.zip"),
+    ],
+)
+def test_nothing_usable_says_why(
+    file: File, words: str, opened: Opened, workspace: Settings
+) -> None:
+    at = bring(adding(opened), file)
     assert not at.exception
-    assert "broken.zip" in at.error[0].value
+    assert words in at.error[0].value
 
 
 def test_the_limits_are_stated_from_the_settings(opened: Opened, workspace: Settings) -> None:
-    said = texts(opened("Upload"))
-    assert "50 MB" in said
-    assert "500 MB" in said
-    assert "20,000 files" in said
+    shown = texts(adding(opened))
+    for words in ("50 MB", "500 MB", "20,000 files"):
+        assert words in shown
 
 
-def test_a_set_is_deleted_after_being_asked(opened: Opened, workspace: Settings) -> None:
-    at = bring(opened("Upload"), jpeg(1), name="mine")
-    at.button(key="delete").click().run()
-    assert not at.exception
-    assert "mine" not in [info.name for info in list_datasets(workspace)]
-
-
-def test_a_image_of_many_kinds_is_shown(opened: Opened, workspace: Settings) -> None:
+def test_an_image_of_an_odd_kind_is_shown(opened: Opened, workspace: Settings) -> None:
     """Palette with transparency, the kind that breaks a thumbnail."""
     buffer = io.BytesIO()
     Image.new("P", (40, 30)).save(buffer, "GIF", transparency=0)
-    at = bring(opened("Upload"), ("flat.gif", buffer.getvalue(), "image/gif"), name="flat")
+    at = bring(adding(opened), ("flat.gif", buffer.getvalue(), "image/gif"), name="flat")
+    at.segmented_control(key="select-dataset_view").set_value("images").run()
     assert not at.exception
-    assert "flat.gif" in html_of(at)
+    [shown] = grid_of(at, "grid-strip-0")["images"]
+    assert "flat.gif" in shown["title"]
+    assert shown["url"]
+
+
+def test_a_folder_on_the_server_only_where_it_is_allowed(
+    opened: Opened, workspace: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    at = adding(opened)
+    source = "select-import_source"
+    options = ["Files or a zip", "A folder", "The camera"]
+    assert at.segmented_control(key=source).options == options
+    for name in ("folder", "camera"):
+        at.segmented_control(key=source).set_value(name).run()
+        assert not at.exception
+    files = {f"garden/{name}/1.jpg": plain_jpeg(at) for at, name in enumerate("ab")}
+    allowed = replace(workspace, server_folders=(write_folder(tmp_path / "open", files),))
+    monkeypatch.setenv("TLCORE_SERVER_FOLDERS", allowed.to_environment()["TLCORE_SERVER_FOLDERS"])
+    at = adding(opened)
+    at.segmented_control(key=source).set_value("server").run()
+    at.text_input(key="server-0").set_value("../").run()
+    assert "Expected a folder inside" in at.error[0].value
+    at.text_input(key="server-0").set_value("garden").run()
+    press(at, "import")
+    assert load_dataset("garden", workspace).counts == {"a": 1, "b": 1}
+
+
+@pytest.fixture
+def mine(workspace: Settings) -> str:
+    """44 clean images in two classes, and some faults."""
+    files = {f"{'ab'[i % 2]}/{i:02}.jpg": image(i) for i in range(44)}
+    for fault in ("tiny", "placeholder", "truncated", "rotated"):
+        files |= {f"a/{name.rpartition('/')[2]}": data for name, data in faults()[fault][1].items()}
+    files["a/copy.jpg"] = image(0)
+    import_dataset("mine", from_uploads(files.items()), workspace)
+    return "mine"
+
+
+def view(opened: Opened, name: str, show_as: str = "") -> AppTest:
+    at = opened("Upload", dataset="mine", view=name)
+    if show_as:
+        at.segmented_control(key="show-as").set_value(show_as).run()
+    assert not at.exception
+    return at
+
+
+def test_the_row_counts_and_the_details_are_folded(
+    opened: Opened, workspace: Settings, mine: str
+) -> None:
+    at = view(opened, "images")
+    for words in ("48 images", "2 classes", "26 / 22"):
+        assert words in html_of(at)
+    at.session_state["about-dataset"] = True
+    at.run()
+    assert len(at.get("plotly_chart")) == 1
+    assert load_state(mine, workspace).dataset.hash in texts(at)
+
+
+def test_problems_are_named_with_their_consequence_and_fixed(
+    opened: Opened, workspace: Settings, mine: str
+) -> None:
+    at = view(opened, "problems")
+    shown = texts(at)
+    for words in ("Tiny images", "a/tiny.png", "Empty or placeholder", "Exact duplicates",
+                  "a/cut.jpg", "Rotated by their EXIF", "blur"):  # fmt: skip
+        assert words in shown
+    press(at, "fix-tiny")
+    assert "a/tiny.png" not in {s.file for s in load_dataset(mine, workspace).samples}
+    press(at, "keep-uniform")
+    assert "uniform" not in load_quality(mine, workspace).open
+    press(at, "restore-uniform")
+    assert "uniform" in load_quality(mine, workspace).open
+    for _ in range(3):
+        press(at, "undo")
+    assert load_state(mine, workspace).edits == ()
+    assert "Tiny images" in texts(at)
+
+
+def test_a_finding_by_itself(opened: Opened, workspace: Settings, mine: str) -> None:
+    at = view(opened, "problems")
+    at.toggle(key="single-tiny").set_value(True).run()
+    at.selectbox(key="one-label-tiny-0").set_value("b")
+    press(at, "one-relabel-tiny-0")
+    [tiny] = [s for s in load_dataset(mine, workspace).samples if s.file == "a/tiny.png"]
+    assert tiny.label == "b"
+    at = view(opened, "problems")
+    at.toggle(key="single-duplicate").set_value(True).run()
+    press(at, "one-exclude-duplicate-0")
+    assert "duplicate" not in load_quality(mine, workspace).by_kind
+
+
+def test_a_dataset_that_was_not_scanned_is(opened: Opened, workspace: Settings, mine: str) -> None:
+    (workspace.datasets / mine / "facts.jsonl").unlink()
+    at = view(opened, "problems")
+    for _ in range(20):
+        if not load_quality(mine, workspace).unscanned:
+            break
+        at.run()
+    assert load_quality(mine, workspace).unscanned == 0
+    assert "Tiny images" in texts(at.run())
+
+
+def test_selected_images_are_labelled_and_excluded(
+    opened: Opened, workspace: Settings, mine: str
+) -> None:
+    at = view(opened, "images")
+    select_in_grid(at, "grid-strip-0", 0, 2)
+    at.selectbox(key="selection-label").set_value("b").run()
+    press(at, "selection-relabel")
+    assert load_dataset(mine, workspace).counts == {"a": 24, "b": 24}
+    select_in_grid(at, "grid-strip-1", 1)
+    press(at, "selection-exclude")
+    assert len(load_dataset(mine, workspace).samples) == 47
+    at.segmented_control(key="show-as").set_value("All images").run()
+    at.selectbox(key="only-included").set_value("Excluded").run()
+    press(at, "select-page")
+    press(at, "selection-include")
+    assert len(load_dataset(mine, workspace).samples) == 48
+
+
+def test_the_gallery_is_paged_and_filtered(opened: Opened, workspace: Settings, mine: str) -> None:
+    def shown() -> int:
+        return len(grid_of(at, "grid-gallery")["images"])
+
+    at = view(opened, "images", "All images")
+    assert shown() == 40
+    at.selectbox(key="only-label").set_value("b").run()
+    assert shown() == 22
+    at.selectbox(key="only-label").set_value("a").run()
+    at.selectbox(key="only-kind").set_value("Tiny images").run()
+    assert shown() == 1
+    at.selectbox(key="only-label").set_value("b").run()
+    assert "Remove a filter" in texts(at)
+    at = view(opened, "images")
+    press(at, "show-all-1")
+    assert shown() == 22
+
+
+def test_a_class_is_renamed_merged_and_deleted(
+    opened: Opened, workspace: Settings, mine: str
+) -> None:
+    at = view(opened, "images")
+    at.text_input(key="class-new").set_value("train").run()
+    press(at, "class-rename")
+    assert "Expected a class name" in at.error[0].value
+    at.text_input(key="class-new").set_value("apples").run()
+    press(at, "class-rename")
+    assert set(load_dataset(mine, workspace).classes) == {"apples", "b"}
+    at.selectbox(key="class-old").set_value("apples").run()
+    at.text_input(key="class-new").set_value("b").run()
+    assert "two become one" in texts(at)
+    press(at, "class-rename")
+    assert load_dataset(mine, workspace).counts == {"b": 48}
+    press(at, "undo")
+    at.selectbox(key="class-old").set_value("b").run()
+    press(at, "class-delete")
+    assert load_dataset(mine, workspace).counts == {"apples": 26}
+
+
+def test_splits_are_shown_stored_and_removed(
+    opened: Opened, workspace: Settings, mine: str
+) -> None:
+    at = view(opened, "splits")
+    assert "not split" in texts(at)
+    at.slider(key="split-test").set_value(20)
+    press(at, "split")
+    splits = load_dataset(mine, workspace).counts_by_split
+    assert set(splits) == {"train", "val", "test"}
+    assert sum(splits["test"].values()) == 9
+    assert "kept for the test" in texts(at)
+    press(at, "split-remove")
+    assert set(load_dataset(mine, workspace).counts_by_split) == {None}
+
+
+def test_a_dataset_is_renamed_and_deleted(opened: Opened, workspace: Settings, mine: str) -> None:
+    at = view(opened, "images")
+    at.text_input(key="rename-mine").set_value("yours")
+    press(at, "rename")
+    assert "yours" in [info.name for info in list_datasets(workspace)]
+    assert at.selectbox(key="select-dataset").value == "yours"
+    press(at, "delete")
+    assert [info.name for info in list_datasets(workspace)] == [SAMPLE_NAME]
+
+
+def test_all_excluded_is_said_and_nothing_breaks(
+    opened: Opened, workspace: Settings, mine: str
+) -> None:
+    at = view(opened, "images")
+    for _ in range(2):
+        press(at, "class-delete")
+    assert load_dataset(mine, workspace).samples == ()
+    for name in ("images", "problems", "splits"):
+        view(opened, name)
+    at = opened("Compare", dataset="mine")
+    assert not at.exception
+    assert "all are excluded" in at.error[0].value

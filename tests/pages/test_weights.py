@@ -34,7 +34,7 @@ def test_home_names_what_is_here(opened: Opened, real_workspace: Settings) -> No
 def test_home_says_that_nothing_is_here(opened: Opened, workspace: Settings) -> None:
     at = opened("Home")
     assert f"{len(BACKBONES)} more backbones to download" in [box.label for box in at.expander]
-    assert "None is on this machine yet" in texts(at)
+    assert "None yet. Download some" in texts(at)
 
 
 def test_download_starts_one_process_and_shows_how_far_it_is(
@@ -90,6 +90,6 @@ def test_a_file_that_was_cut_short_is_named_and_can_be_downloaded_again(
     assert f"The file {cut.name}" in warning.replace("\\", "")
     assert "it was cut short, 100,000 of " in warning
     if name == "Home":
-        assert "None is on this machine yet" in texts(at)
+        assert "None yet. Download some" in texts(at)
     next(button for button in at.button if button.label == "Download again").click().run()
     assert commands[0] == ["weights", "fetch", "MobileNetV2"]

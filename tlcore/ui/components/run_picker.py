@@ -43,9 +43,7 @@ def select_head(settings: Settings) -> RunInfo | None:
     """
     runs = list_runs(settings)
     if any(info.active for info in runs):
-        st.caption(
-            ":material/autorenew: A run is training; it can be chosen when it is done."
-        )
+        st.caption(":material/autorenew: A run is training; it can be chosen when it is done.")
     infos = trained_heads(settings)
     if not infos:
         return None

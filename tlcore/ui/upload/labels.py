@@ -1,28 +1,18 @@
-"""Labels in a table: a row an image, changed like a spreadsheet and saved in one go."""
+"""Images of a dataset: a strip a class or all of them, selected by clicks, labelled, excluded."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
-from tlcore.datasets.dataset import Sample
-from tlcore.datasets.edits import (
-    delete_class,
-    exclude,
-    include,
-    relabel,
-    relabel_each,
-    rename_class,
-)
-from tlcore.datasets.quality import KINDS
+from tlcore.datasets.dataset import UNLABELLED, Sample
+from tlcore.datasets.edits import exclude, include, relabel
+from tlcore.datasets.quality import ENOUGH, KINDS
 from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.store import DatasetState, load_state
-from tlcore.datasets.thumbnails import thumbnail
-from tlcore.errors import BadImage
 from tlcore.settings import Settings
 from tlcore.ui.components.image_grid import (
     GridImage,
@@ -30,122 +20,28 @@ from tlcore.ui.components.image_grid import (
     selected_images,
     set_selected_images,
 )
-from tlcore.ui.format import count, label, plain
+from tlcore.ui.format import count, label
 from tlcore.ui.shell import boundary
-from tlcore.ui.widgets import distinct
+from tlcore.ui.upload.label_table import edit_classes, label_table
+from tlcore.ui.widgets import distinct, show_html
 
-HEIGHT = 560  # px
-
-
-def table(shown: Sequence[Sample], state: DatasetState, settings: Settings) -> None:
-    """Show the images of a page with what can be changed, and save it when asked."""
-    before = pd.DataFrame(
-        {
-            "image": [_face(item, state, settings) for item in shown],
-            "file": [item.file for item in shown],
-            "class": [item.label for item in shown],
-            "used": [not item.excluded for item in shown],
-            "part": [item.split or "" for item in shown],
-            "size": [f"{item.width} × {item.height}" for item in shown],
-        },
-        index=[item.key for item in shown],
-    )
-    after = st.data_editor(
-        before,
-        key=f"table-{len(state.edits)}-{shown[0].key}",
-        hide_index=True,
-        height=HEIGHT,
-        row_height=56,
-        disabled=["image", "file", "part", "size"],
-        column_config={
-            "image": st.column_config.ImageColumn("", width=56),
-            "class": st.column_config.SelectboxColumn(options=list(state.counts), required=True),
-            "used": st.column_config.CheckboxColumn(help="Unticked images are left out."),
-        },
-    )
-    changed = (after["class"] != before["class"]) | (after["used"] != before["used"])
-    if st.button(
-        f"Save {int(changed.sum())} changes", type="primary", key="save-table",
-        disabled=not changed.any(),
-    ):  # fmt: skip
-        _save(before, after, state, settings)
-        st.rerun()
-
-
-def _save(
-    before: pd.DataFrame, after: pd.DataFrame, state: DatasetState, settings: Settings
-) -> None:
-    labels = after["class"][after["class"] != before["class"]]
-    if len(labels):
-        relabel_each(state.name, {str(key): str(new) for key, new in labels.items()}, settings)
-    used = after["used"][after["used"] != before["used"]]
-    if out := [str(key) for key, is_used in used.items() if not is_used]:
-        exclude(state.name, out, settings)
-    if back := [str(key) for key, is_used in used.items() if is_used]:
-        include(state.name, back, settings)
-
-
-def _face(item: Sample, state: DatasetState, settings: Settings) -> str:
-    try:
-        small = thumbnail(item, settings)
-    except BadImage:
-        return ""
-    return f"data:image/jpeg;base64,{base64.b64encode(small).decode('ascii')}"
-
-
-# The classes as a whole: renamed, merged, deleted.
-
-
-def edit_classes(state: DatasetState, settings: Settings) -> None:
-    """Choose a class and what to do with all of its images, folded away."""
-    if not state.counts:
-        return
-    with st.expander("Rename, merge or delete a class", icon=":material/label:"):
-        first, second, buttons = st.columns([3, 3, 3], vertical_alignment="bottom")
-        old = first.selectbox(
-            "Class",
-            list(state.counts),
-            key="class-old",
-            format_func=distinct(
-                state.counts,
-                lambda name: f"{label(name)} ({state.counts.get(name, 0):,})",
-            ),
-        )
-        new = second.text_input("New name", key="class-new", max_chars=60, placeholder=old).strip()
-        merges = new in state.counts and new != old
-        with buttons, st.container(horizontal=True, gap="small"):
-            words = "Merge" if merges else "Rename"
-            if st.button(words, key="class-rename", type="primary", disabled=new in ("", old)):
-                rename_class(state.name, old, new, settings)
-                st.rerun()
-            if st.button("Delete", key="class-delete", icon=":material/delete:"):
-                delete_class(state.name, old, settings)
-                st.rerun()
-        if merges:
-            st.caption(f"**{plain(label(new))}** is there already: the two become one class.")
-        st.caption(
-            f"Delete excludes the {count(state.counts[old], 'image')} of it. Files stay as they "
-            "are, and “Undo” takes any of this back."
-        )
-
-
-# The gallery and the table: images found by filter, chosen by click, labelled, excluded.
-
-
+CLASSES, GALLERY, TABLE = "By class", "All images", "Table"
 PAGE = 40  # images at once
-GALLERY = "gallery"  # name of its selection
+STRIP = 24  # images of a class's strip
+STRIPS = 12  # classes with a strip
 FILTER = 165  # px of a drop-down
 ALL = ""  # no class is called so
-USED, EXCLUDED = "Used", "Excluded"
-PARTS: Mapping[str, str | None] = MappingProxyType(
-    {"Training": "train", "Validation": "val", "Test": "test", "Not divided": None}
+SELECTION = "gallery"  # name of the selection of images
+INCLUDED, EXCLUDED = "Included", "Excluded"
+SPLITS: Mapping[str, str | None] = MappingProxyType(
+    {"Training": "train", "Validation": "val", "Test": "test", "In no split": None}
 )
 
 
-def labelling(state: DatasetState, settings: Settings) -> None:
-    """The classes as a whole, and below them the images."""
-    edit_classes(state, settings)
+def images_view(state: DatasetState, settings: Settings) -> None:
+    """The images, and below them what is done to a class as a whole."""
     _images(state.name, settings)
+    edit_classes(state, settings)
 
 
 @st.fragment
@@ -153,114 +49,127 @@ def _images(name: str, settings: Settings) -> None:
     """Clicks in here draw only this part of the page again."""
     with boundary():
         state = load_state(name, settings)
-        items = _filtered(state, settings)
-        pages = max(1, -(-len(items) // PAGE))
-        left, middle, right = st.columns([4, 3, 3], vertical_alignment="bottom")
-        left.caption(_how_many(len(items)))
-        way = middle.segmented_control(
-            "Show as", ["Gallery", "Table"], default="Gallery", required=True, key="as",
+        st.segmented_control(
+            "Show as", [CLASSES, GALLERY, TABLE], default=CLASSES, required=True, key="show-as",
             label_visibility="collapsed",
         )  # fmt: skip
-        key = f"page-{pages}"
-        page = right.number_input(f"Page of {pages:,}", 1, pages, key=key) if pages > 1 else 1
-        shown = items[(page - 1) * PAGE : page * PAGE]
-        if not shown:
-            st.info("No image is all of this. Take a filter away.", icon=":material/filter_alt:")
-        elif way == "Table":
-            table(shown, state, settings)
+        if st.session_state["show-as"] == CLASSES:
+            _strips(state, settings)
         else:
-            _gallery(shown, state, settings)
+            _pages(state, settings)
+        _selection_bar(state, settings)
 
 
-def _clear() -> None:
-    set_selected_images(GALLERY)
+def _strips(state: DatasetState, settings: Settings) -> None:
+    """Each class with the bar of its images and the first of them."""
+    if not state.included:
+        st.info("All images of this dataset are excluded. Undo, or include some again.")
+    elif len(state.dataset.classes) == 1:
+        st.caption("One class. To train a head, add images of a second one.")
+    largest = max(state.counts.values(), default=1)
+    for place, (name, images) in enumerate(list(state.counts.items())[:STRIPS]):
+        with st.container(gap="xsmall", key=f"class-{place}"):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                _bar(name, images, largest, state)
+                st.button(
+                    f"All {images:,}",
+                    key=f"show-all-{place}",
+                    type="tertiary",
+                    on_click=_show_class,
+                    args=(name,),
+                )
+            samples = [sample for sample in state.included if sample.label == name][:STRIP]
+            _grid(samples, settings, key=f"strip-{place}", one_row=True)
+    if len(state.counts) > STRIPS:
+        st.caption(f"And {count(len(state.counts) - STRIPS, 'more class', 'more classes')}.")
 
 
-def _gallery(shown: Sequence[Sample], state: DatasetState, settings: Settings) -> None:
-    """A page of thumbnails and the actions on those that are selected."""
-    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="pick-bar")
-    images = [
-        GridImage(item.key, item, title=_describe(item), faded=item.excluded) for item in shown
-    ]
-    select_images(GALLERY, images, settings, page_size=PAGE)
-    selected = [key for key in selected_images(GALLERY) if key in state.by_key]
-    with bar:
-        _actions(shown, selected, state, settings)
-
-
-def _actions(
-    shown: Sequence[Sample], selected: Sequence[str], state: DatasetState, settings: Settings
-) -> None:
-    keys = [item.key for item in shown]
-    st.button("Select this page", key="pick-page", on_click=_add, args=(keys,))
-    if not selected:
-        st.caption("Click images to select them, then label or exclude them together.")
-        return
-    st.button(f"Clear {len(selected):,}", key="pick-none", on_click=_clear)
-    new = st.selectbox(
-        f"Label {count(len(selected), 'image')}",
-        list(state.counts),
-        index=None,
-        key="pick-label",
-        format_func=distinct(state.counts, label),
-        accept_new_options=True,
-        placeholder="A class, or a new name",
-        width=240,
+def _bar(name: str, images: int, largest: int, state: DatasetState) -> None:
+    """The name and number of images of a class, the longer the more, a piece for each split."""
+    counts = state.dataset.counts_by_split
+    pieces = Markup("").join(
+        Markup('<i class="{}" style="flex:{}"></i>').format(split or "none", some[name])
+        for split, some in counts.items()
+        if some.get(name)
     )
-    if st.button("Label", type="primary", key="pick-relabel", disabled=not new):
-        relabel(state.name, selected, str(new).strip(), settings)
-        _done()
-    if any(not state.by_key[key].excluded for key in selected) and st.button(
-        "Exclude", key="pick-exclude"
-    ):
-        exclude(state.name, selected, settings)
-        _done()
-    if any(state.by_key[key].excluded for key in selected) and st.button(
-        "Include", key="pick-include"
-    ):
-        include(state.name, selected, settings)
-        _done()
+    note = f"few: {ENOUGH} or more train better" if images < ENOUGH else ""
+    if name == UNLABELLED:
+        note = "no class: nothing is trained on these"
+    show_html(
+        '<div class="class-bar"><b>{name}</b><span style="--share:{share}">{pieces}</span>'
+        "<small>{images}{note}</small></div>",
+        name=label(name),
+        share=f"{images / largest:.4f}",
+        pieces=pieces,
+        images=count(images, "image"),
+        note=f" · {note}" if note else "",
+    )
 
 
-def _add(keys: Sequence[str]) -> None:
-    set_selected_images(GALLERY, list(dict.fromkeys([*selected_images(GALLERY), *keys])))
+def _show_class(name: str) -> None:
+    st.session_state["show-as"] = GALLERY
+    st.session_state["only-label"] = name
 
 
-def _done() -> None:
-    _clear()
-    st.rerun()
+def _pages(state: DatasetState, settings: Settings) -> None:
+    """The images that the filters leave, in pages, as a gallery or as a table."""
+    samples = _filtered(state, settings)
+    pages = max(1, -(-len(samples) // PAGE))
+    left, right = st.columns([5, 3], vertical_alignment="center")
+    left.caption(count(len(samples), "image") + (f", {PAGE} on a page" if pages > 1 else ""))
+    with right:
+        page = st.pagination(pages, key=f"page-{pages}") if pages > 1 else 1
+    shown = samples[(page - 1) * PAGE : page * PAGE]
+    if not shown:
+        st.info("No image matches. Remove a filter.", icon=":material/filter_alt:")
+    elif st.session_state["show-as"] == TABLE:
+        label_table(shown, state, settings)
+    else:
+        keys = [sample.key for sample in shown]
+        st.button("Select this page", key="select-page", on_click=_select, args=(keys,))
+        _grid(shown, settings, key="gallery")
 
 
-def _describe(item: Sample) -> str:
-    split = f", {item.split}" if item.split else ""
-    return f"{label(item.label)}{split}: {item.file}"
+def _grid(
+    samples: Sequence[Sample], settings: Settings, *, key: str, one_row: bool = False
+) -> None:
+    images = [
+        GridImage(sample.key, sample, title=_describe(sample), faded=sample.excluded)
+        for sample in samples
+    ]
+    select_images(SELECTION, images, settings, key=key, size=92, page_size=PAGE, one_row=one_row)
 
 
-def _how_many(number: int) -> str:
-    return count(number, "image") + (f", {PAGE} on a page" if number > PAGE else "")
+def _describe(sample: Sample) -> str:
+    split = f", {sample.split}" if sample.split else ""
+    return f"{label(sample.label)}{split}: {sample.file}"
 
 
-def _filtered(state: DatasetState, settings: Settings) -> Sequence[Sample]:
-    """The items that the person's filters leave, sorted by file."""
-    found = load_quality(state.name, settings).by_kind
-    kinds = {KINDS[kind].title: kind for kind in KINDS if any(f.keys for f in found.get(kind, ()))}
-    parts = [part for part, value in PARTS.items() if any(i.split == value for i in state.included)]
+def _filtered(state: DatasetState, settings: Settings) -> list[Sample]:
+    """Return the samples that the person's filters leave, sorted by file."""
+    findings = load_quality(state.name, settings).by_kind
+    kinds = {
+        KINDS[kind].title: kind for kind in KINDS if any(f.keys for f in findings.get(kind, ()))
+    }
+    splits = [
+        name for name, split in SPLITS.items() if any(s.split == split for s in state.included)
+    ]
     with st.container(horizontal=True, gap="small"):
         only_label = _filter("Class", [ALL, *state.counts], "only-label", label)
-        only_part = _filter("Part", [ALL, *parts], "only-part")
-        only_kind = _filter("Finding", [ALL, *kinds], "only-kind")
-        which = _filter("Which", [USED, EXCLUDED, ALL], "only-used")
+        only_split = _filter("Split", [ALL, *splits], "only-split")
+        only_kind = _filter("Problem", [ALL, *kinds], "only-kind")
+        which = _filter("Which", [INCLUDED, EXCLUDED, ALL], "only-included")
     tests: list[Callable[[Sample], bool]] = []
     if only_label != ALL:
-        tests.append(lambda item: item.label == only_label)
-    if only_part != ALL:
-        tests.append(lambda item: item.split == PARTS[only_part])
+        tests.append(lambda sample: sample.label == only_label)
+    if only_split != ALL:
+        tests.append(lambda sample: sample.split == SPLITS[only_split])
     if only_kind != ALL:
-        keys = {key for finding in found[kinds[only_kind]] for key in finding.keys}
-        tests.append(lambda item: item.key in keys)
+        keys = {key for finding in findings[kinds[only_kind]] for key in finding.keys}
+        tests.append(lambda sample: sample.key in keys)
     if which != ALL:
-        tests.append(lambda item: item.excluded == (which == EXCLUDED))
-    return [item for item in state.samples if all(test(item) for test in tests)]
+        tests.append(lambda sample: sample.excluded == (which == EXCLUDED))
+    return [sample for sample in state.samples if all(test(sample) for test in tests)]
 
 
 def _filter(title: str, options: Sequence[str], key: str, words: Callable[[str], str] = str) -> str:
@@ -270,6 +179,52 @@ def _filter(title: str, options: Sequence[str], key: str, words: Callable[[str],
         options,
         format_func=distinct(options, lambda name: words(name) or "All"),
         key=key,
-        on_change=_clear,
+        on_change=set_selected_images,
+        args=(SELECTION,),
         width=FILTER,
     )
+
+
+def _selection_bar(state: DatasetState, settings: Settings) -> None:
+    """What can be done with the selected images; it stays at the bottom of the window."""
+    selected = [key for key in selected_images(SELECTION) if key in state.by_key]
+    if not selected:
+        st.caption("Click images to select them, with Shift all between two clicks.")
+        return
+    with st.container(
+        horizontal=True, vertical_alignment="bottom", gap="small", key="selection-bar"
+    ):
+        new = st.selectbox(
+            f"Label {count(len(selected), 'image')}",
+            list(state.counts),
+            index=None,
+            key="selection-label",
+            format_func=distinct(state.counts, label),
+            accept_new_options=True,
+            placeholder="A class, or a new name",
+            width=240,
+        )
+        if st.button("Label", type="primary", key="selection-relabel", disabled=not new):
+            relabel(state.name, selected, str(new).strip(), settings)
+            _done()
+        if any(not state.by_key[key].excluded for key in selected) and st.button(
+            "Exclude", key="selection-exclude"
+        ):
+            exclude(state.name, selected, settings)
+            _done()
+        if any(state.by_key[key].excluded for key in selected) and st.button(
+            "Include", key="selection-include"
+        ):
+            include(state.name, selected, settings)
+            _done()
+        st.button("Clear", key="selection-clear", on_click=set_selected_images, args=(SELECTION,))
+
+
+def _select(keys: Sequence[str]) -> None:
+    """Add images to the selection."""
+    set_selected_images(SELECTION, list(dict.fromkeys([*selected_images(SELECTION), *keys])))
+
+
+def _done() -> None:
+    set_selected_images(SELECTION)
+    st.rerun()

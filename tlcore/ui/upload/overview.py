@@ -1,4 +1,4 @@
-"""Charts of a dataset. Figures only; nothing is drawn on a page here."""
+"""A dataset in numbers: images of each class and split, sizes, average images, its hash."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ import plotly.graph_objects as go
 import streamlit as st
 from PIL import Image
 
-from tlcore.datasets.dataset import Sample
+from tlcore.datasets.dataset import SPLIT_NAMES, Sample
 from tlcore.datasets.store import DatasetState
 from tlcore.datasets.thumbnails import thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
-from tlcore.ui.components.dataset_picker import classes_with_tiles
+from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.format import count, label
 from tlcore.ui.theme import Colours, colours, template
 
 ROW = 34  # px of a class
 HEIGHT = 260  # px of the sizes
-NAMES = {"train": "training", "val": "validation", "test": "test", None: "not divided"}
+NAMES = {**SPLIT_NAMES, None: "in no split"}
+AVERAGED = 200  # images of a class, evenly picked, that its average is made of
+AVERAGES = 12  # classes with an average
 
 
 def class_counts(
     counts: Mapping[str | None, Mapping[str, int]], tone: Colours, template: go.layout.Template
 ) -> go.Figure:
-    """Bars of images per class, a piece for each part in the colours of a run's curves."""
-    looks = {"train": tone.frozen, "val": tone.head, "test": tone.text, None: tone.line}
+    """Draw the images of each class as bars, a piece for each split."""
+    tones = {"train": tone.frozen, "val": tone.head, "test": tone.text, None: tone.line}
     figure = go.Figure(layout={"template": template, "barmode": "stack"})
     names: list[str] = []
-    for part, by_class in counts.items():
+    for split, by_class in counts.items():
         names = [label(name) for name in by_class]
         figure.add_bar(
             y=names,
             x=list(by_class.values()),
-            name=NAMES[part],
+            name=NAMES[split],
             orientation="h",
             width=0.6,
-            marker={"color": looks[part]},
+            marker={"color": tones[split]},
             hovertemplate="%{y}: %{x} %{fullData.name}<extra></extra>",
         )
     figure.update_xaxes(rangemode="tozero", tickformat="d", nticks=6)
@@ -54,13 +56,13 @@ def class_counts(
     return figure
 
 
-def sizes(
+def size_chart(
     pixels: Sequence[tuple[int, int]], tone: Colours, template: go.layout.Template
 ) -> go.Figure:
-    """Width and height of every image, equal ones as one larger dot; lines of equal aspect."""
-    found = Counter(pixels)
+    """Draw the width and height of images, equal ones as one larger dot; lines of equal aspect."""
+    sizes = Counter(pixels)
     figure = go.Figure(layout={"template": template})
-    top = max((max(size) for size in found), default=1) * 1.08
+    top = max((max(size) for size in sizes), default=1) * 1.08
     for ratio, name in ((1.0, "1:1"), (4 / 3, "4:3"), (3 / 4, "3:4")):
         end = min(top, top / ratio)
         figure.add_scatter(
@@ -74,14 +76,14 @@ def sizes(
             hoverinfo="skip",
         )
     figure.add_scatter(
-        x=[width for width, _ in found],
-        y=[height for _, height in found],
-        customdata=list(found.values()),
+        x=[width for width, _ in sizes],
+        y=[height for _, height in sizes],
+        customdata=list(sizes.values()),
         mode="markers",
         marker={
             "color": tone.faint,
             "opacity": 0.6,
-            "size": [min(28.0, 5 + 2 * number**0.5) for number in found.values()],
+            "size": [min(28.0, 5 + 2 * number**0.5) for number in sizes.values()],
         },
         hovertemplate="%{x} × %{y} pixels: %{customdata} images<extra></extra>",
     )
@@ -91,67 +93,54 @@ def sizes(
     return figure
 
 
-# A look at the whole set: its classes, how many of each in which part, sizes, averages.
-
-
-AVERAGED = 200  # images of a class, evenly picked, that its average is made of
-SHOWN = 12  # classes with an average
-
-
-def overview(state: DatasetState, settings: Settings) -> None:
-    """Classes first, then what they look like in numbers and on average."""
-    dataset = state.dataset
-    if not dataset.samples:
-        st.info("All images of this set are excluded. “Undo”, or take some back by label.")
+def about_dataset(state: DatasetState, settings: Settings) -> None:
+    """Sizes, average images and the hash of a dataset, folded away."""
+    about = st.expander(
+        "About this dataset", icon=":material/info:", on_change="rerun", key="about-dataset"
+    )
+    if not about.open or not state.included:
         return
-    if len(dataset.classes) == 1:
-        st.caption("One class. To teach a head, bring images with a second label.")
-    classes_with_tiles(dataset, settings, key="gallery", side=96, rows=1, shown=11)
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown("**Images of each class**")
-        st.plotly_chart(
-            class_counts(dataset.counts_by_split, colours(), template()),
-            config={"displayModeBar": False},
-            key="class-counts",
+    with about:
+        st.markdown(
+            f"Data hash `{state.dataset.hash}`",
+            help="Of images and labels: the same images with the same labels have the same hash.",
         )
-    with right:
         st.markdown("**Sizes**")
         st.plotly_chart(
-            sizes([(item.width, item.height) for item in state.included],
-                  colours(), template()),
-            config={"displayModeBar": False},
+            size_chart([(each.width, each.height) for each in state.included],
+                       colours(), template()),
+            config=PLAIN_CHART,
             key="sizes",
         )  # fmt: skip
-    _averages(state, settings)
+        _averages(state, settings)
 
 
 def _averages(state: DatasetState, settings: Settings) -> None:
     st.markdown("**The average image of each class**")
     st.caption(
         "If two averages can be told apart at a glance, so can the classes by their background "
-        "alone: a head may learn that instead of the thing."
+        "alone: a head may learn that instead of the object."
     )
     with st.container(horizontal=True, gap="small"):
-        for name, number in list(state.counts.items())[:SHOWN]:
-            samples = [sample for sample in state.dataset.samples if sample.label == name]
+        for name, number in list(state.counts.items())[:AVERAGES]:
+            samples = [sample for sample in state.included if sample.label == name]
             picked = samples[:: max(1, len(samples) // AVERAGED)][:AVERAGED]
-            drawn = _average(tuple(sample.sha256 for sample in picked), picked, settings)
-            st.image(drawn, f"{label(name)} ({count(number, 'image')})", width=160)
+            average = _average(tuple(sample.sha256 for sample in picked), picked, settings)
+            st.image(average, f"{label(name)} ({count(number, 'image')})", width=160)
 
 
 @st.cache_data(show_spinner="Averaging …", max_entries=200)
 def _average(shas: tuple[str, ...], _samples: list[Sample], _settings: Settings) -> bytes:
     total = np.zeros((160, 160, 3))
-    seen = 0
+    images = 0
     for sample in _samples:
         try:
             small = Image.open(io.BytesIO(thumbnail(sample, _settings)))
         except BadImage:
             continue
         total += np.asarray(small.convert("RGB"))
-        seen += 1
+        images += 1
     buffer = io.BytesIO()
-    mean = Image.fromarray((total / max(seen, 1)).round().astype(np.uint8))
+    mean = Image.fromarray((total / max(images, 1)).round().astype(np.uint8))
     mean.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

@@ -1,47 +1,69 @@
-"""One dataset: which one, how it stands, what can be done with it as a whole, and four views."""
+"""The Upload page: bring images, then one row on the dataset and its images, problems, splits."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import streamlit as st
+from markupsafe import Markup
 
-from tlcore.datasets.dataset import UNLABELLED
+from tlcore.datasets.dataset import SPLIT_NAMES, UNLABELLED
 from tlcore.datasets.edits import discard_edits, has_damaged_edits, undo_edit
-from tlcore.datasets.quality import DECIDE, KINDS
-from tlcore.datasets.quality_scan import load_quality
-from tlcore.datasets.sample import dataset_title
-from tlcore.datasets.store import DatasetState, delete_dataset, load_state, rename_dataset
+from tlcore.datasets.sample import SAMPLE_NAME, dataset_title
+from tlcore.datasets.store import (
+    DatasetState,
+    delete_dataset,
+    load_state,
+    rename_dataset,
+    scan_datasets,
+)
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import open_dataset, select_dataset
-from tlcore.ui.format import count, plain
-from tlcore.ui.shell import boundary, show_error
-from tlcore.ui.state import Choice, choose
-from tlcore.ui.upload.import_form import DOCTOR, REPORT
-from tlcore.ui.upload.labels import labelling
-from tlcore.ui.upload.overview import overview
-from tlcore.ui.upload.quality import check
-from tlcore.ui.upload.splits import dividing
-from tlcore.ui.widgets import segments
+from tlcore.ui.format import count, label, plain
+from tlcore.ui.shell import COMPARE, FINE_TUNE, boundary, next_steps, show_error
+from tlcore.ui.state import Choice, choose, flag, set_flag
+from tlcore.ui.upload.import_form import (
+    ADDING,
+    clear_import_report,
+    import_form,
+    show_import_report,
+)
+from tlcore.ui.upload.labels import images_view
+from tlcore.ui.upload.overview import about_dataset
+from tlcore.ui.upload.quality import PROBLEMS, count_problems, problems_view
+from tlcore.ui.upload.splits import splits_view
+from tlcore.ui.widgets import segments, show_html
 
 View = Callable[[DatasetState, Settings], None]
 VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType(
     {
-        "overview": ("Overview", overview),
-        DOCTOR: ("Doctor", check),
-        "label": ("Images and labels", labelling),
-        "divide": ("Train, validation, test", dividing),
+        "images": ("Images", images_view),
+        PROBLEMS: ("Problems", problems_view),
+        "splits": ("Splits", splits_view),
     }
 )
-PARTS = {"train": "training", "val": "validation", "test": "test", None: "not divided"}
+NAMED = 6  # classes whose counts stand in the row
+
+
+def upload_view(settings: Settings) -> None:
+    """The drop zone while there is no dataset; afterwards the datasets, and the form on demand."""
+    datasets, damaged = scan_datasets(settings)
+    if not datasets and not damaged:
+        with boundary():
+            import_form(settings)
+        if st.button("Try the sample", icon=":material/play_arrow:", key="sample"):
+            open_dataset(SAMPLE_NAME, settings)
+            choose(Choice.DATASET, SAMPLE_NAME)
+            st.rerun()
+        return
+    dataset_view(settings)
 
 
 def dataset_view(settings: Settings) -> None:
-    """Choose a set and look at it; of one that cannot be read, say what can be done."""
-    which, buttons = st.columns([5, 4], vertical_alignment="bottom")
+    """Choose a dataset and show it; of one that cannot be read, say what can be done."""
+    which, facts, buttons = st.columns([3, 4, 7], vertical_alignment="bottom", gap="small")
     with which:
         name = select_dataset(settings)
     row = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")
@@ -51,96 +73,130 @@ def dataset_view(settings: Settings) -> None:
     except BadDataset as error:
         show_error(error)
         with row:
-            _forget_edits(name, settings)
-            _delete(name, settings)
+            _discard_edits(name, settings)
+            _add_images()
+            _more(name, settings)
+        _import_form(settings)
         return
+    with facts:
+        _facts(state)
     with row:
         _undo(state, settings)
-        _rename(state, settings)
-        _delete(name, settings)
-    to_decide = _to_decide(state, settings)
-    st.html(_at_a_glance(state))
+        _add_images()
+        _more(name, settings)
+        _train(state)
+    _import_form(settings)
+    problems = count_problems(name, settings)
     view = segments(
-        "View", list(VIEWS), Choice.DATASET_VIEW, words=lambda view: _title(view, to_decide)
+        "View",
+        list(VIEWS),
+        Choice.DATASET_VIEW,
+        words=lambda view: (
+            f"{VIEWS[view][0]} ({problems})" if view == PROBLEMS and problems else VIEWS[view][0]
+        ),
     )
     with boundary():
         VIEWS[view][1](state, settings)
+    about_dataset(state, settings)
+    next_steps(COMPARE, FINE_TUNE)
 
 
-def _title(view: str, to_decide: int) -> str:
-    title = VIEWS[view][0]
-    return f"{title} ({to_decide})" if view == DOCTOR and to_decide else title
+def _import_form(settings: Settings) -> None:
+    show_import_report()
+    if flag(ADDING):
+        with st.container(border=True, key="import-form"), boundary():
+            import_form(settings)
 
 
-def _to_decide(state: DatasetState, settings: Settings) -> int:
-    found = load_quality(state.name, settings)
-    open_ = sum(len(some) for kind, some in found.open.items() if KINDS[kind].level == DECIDE)
-    return open_ + len(found.small_classes)
-
-
-def _at_a_glance(state: DatasetState) -> str:
-    parts = state.dataset.counts_by_split
-    said = [
-        count(len(state.included), "image"),
-        count(len(state.dataset.classes), "class", "classes"),
-    ]
-    if unlabelled := state.counts.get(UNLABELLED):
-        said.append(f"{unlabelled:,} without label")
-    if set(parts) != {None}:
-        said += [f"{sum(some.values()):,} {PARTS[part]}" for part, some in parts.items()]
+def _facts(state: DatasetState) -> None:
+    """How many images, of which classes, in which splits."""
+    counts = state.dataset.counts
+    classes = count(len(state.dataset.classes), "class", "classes")
+    facts = [count(len(state.included), "image"), classes]
+    if 1 < len(state.dataset.classes) <= NAMED:
+        facts.append(" / ".join(f"{counts[name]:,}" for name in state.dataset.classes))
+    if unlabelled := counts.get(UNLABELLED):
+        facts.append(f"{unlabelled:,} without label")
     if excluded := len(state.samples) - len(state.included):
-        said.append(f"{excluded:,} excluded")
-    if state.edits:
-        said.append(count(len(state.edits), "edit"))
-    digest = (
-        f'<span title="Of images and labels: the same images under the same labels have the '
-        f'same one. {state.dataset.hash}">data {state.dataset.hash[:8]}</span>'
+        facts.append(f"{excluded:,} excluded")
+    splits = state.dataset.counts_by_split
+    if set(splits) != {None}:
+        names = {**SPLIT_NAMES, None: "in no split"}
+        facts += [f"{sum(some.values()):,} {names[split]}" for split, some in splits.items()]
+    pieces = Markup("").join(Markup("<span>{}</span>").format(fact) for fact in facts)
+    show_html(
+        '<p class="facts" title="{title}">{pieces}</p>',
+        title=", ".join(f"{label(name)}: {number:,}" for name, number in counts.items()),
+        pieces=pieces,
     )
-    pills = "".join(f"<span>{html.escape(one)}</span>" for one in said)
-    return f'<p class="glance-line">{pills}{digest}</p>'
+
+
+def _add_images() -> None:
+    is_open = flag(ADDING)
+    st.button(
+        "Close" if is_open else "Add images",
+        icon=":material/close:" if is_open else ":material/add_photo_alternate:",
+        key="add-images",
+        on_click=set_flag,
+        args=(ADDING, not is_open),
+    )
+
+
+def _train(state: DatasetState) -> None:
+    """The step that comes next."""
+    classes = len(state.dataset.classes)
+    help_ = None if classes > 1 else "Add images of a second class first."
+    if st.button(
+        f"Train on these {count(classes, 'class', 'classes')}",
+        type="primary",
+        icon=FINE_TUNE.icon,
+        key="train",
+        disabled=classes < 2,
+        help=help_,
+    ):
+        choose(Choice.RUN, "")
+        st.switch_page(FINE_TUNE.file)
 
 
 def _undo(state: DatasetState, settings: Settings) -> None:
     if not state.edits:
         return
-    words = state.edits[-1].description
-    help_ = f"Takes back: {plain(words)}. Every edit of this set can be undone, the last first."
-    if st.button("Undo", icon=":material/undo:", key="undo", help=help_):
+    edit = state.edits[-1].description
+    help_ = f"Undo: {plain(edit)}. Every edit of this dataset can be undone, the last one first."
+    if st.button("", icon=":material/undo:", key="undo", help=help_):
         undo_edit(state.name, settings)
-        st.toast(f"Taken back: {plain(words)}", icon=":material/undo:")
+        st.toast(f"Undone: {plain(edit)}", icon=":material/undo:")
         st.rerun()
 
 
-def _rename(state: DatasetState, settings: Settings) -> None:
-    with st.popover("Rename", icon=":material/edit:"):
-        new = st.text_input("New name", state.name, max_chars=60, key=f"rename-{state.name}")
-        st.caption("Runs that learned from it remember the old name.")
-        if st.button("Rename it", type="primary", key="rename") and new.strip() != state.name:
-            with boundary():
-                rename_dataset(state.name, new.strip(), settings)
-                choose(Choice.DATASET, new.strip())
-                st.session_state.pop(REPORT, None)
-                st.rerun()
-
-
-def _forget_edits(name: str, settings: Settings) -> None:
-    """Offer the way out for edits that cannot be read."""
+def _discard_edits(name: str, settings: Settings) -> None:
+    """Offer the way out where the edits cannot be read."""
     if not has_damaged_edits(name, settings):
         return
     help_ = "Its images and their first labels are whole. The damaged file is kept beside them."
-    words = "Go back to the labels they came with"
-    if st.button(words, icon=":material/restart_alt:", key="forget-edits", help=help_):
+    words = "Return to the labels they came with"
+    if st.button(words, icon=":material/restart_alt:", key="discard-edits", help=help_):
         discard_edits(name, settings)
         st.rerun()
 
 
-def _delete(name: str, settings: Settings) -> None:
-    with st.popover("Delete", icon=":material/delete:"):
+def _more(name: str, settings: Settings) -> None:
+    """Rename or delete a dataset."""
+    with st.popover("", icon=":material/more_horiz:", help="Rename or delete"):
+        new = st.text_input("New name", name, max_chars=60, key=f"rename-{name}").strip()
+        st.caption("Runs that were trained on it remember the old name.")
+        if st.button("Rename", key="rename") and new != name:
+            with boundary():
+                rename_dataset(name, new, settings)
+                choose(Choice.DATASET, new)
+                clear_import_report()
+                st.rerun()
+        st.divider()
         st.markdown(f"Delete **{plain(dataset_title(name))}** and its images for good?")
-        st.caption("Heads that have learned from it stay.")
-        if st.button("Yes, delete it", type="primary", key="delete"):
+        st.caption("Heads that were trained on it stay.")
+        if st.button("Delete dataset", icon=":material/delete:", key="delete"):
             delete_dataset(name, settings)
             choose(Choice.DATASET, "")
             choose(Choice.DATASET_VIEW, "")
-            st.session_state.pop(REPORT, None)
+            clear_import_report()
             st.rerun()
