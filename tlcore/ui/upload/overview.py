@@ -22,7 +22,8 @@ from tlcore.ui.theme import Colours, colours, template
 
 ROW = 34  # px of a class
 HEIGHT = 260  # px of the sizes
-NAMES = {**SPLIT_NAMES, None: "in no split"}
+SPLIT_TITLES: dict[str | None, str] = {None: "in no split"}
+SPLIT_TITLES.update(SPLIT_NAMES)
 AVERAGED = 200  # images of a class, evenly picked, that its average is made of
 AVERAGES = 12  # classes with an average
 
@@ -39,7 +40,7 @@ def class_counts(
         figure.add_bar(
             y=names,
             x=list(by_class.values()),
-            name=NAMES[split],
+            name=SPLIT_TITLES[split],
             orientation="h",
             width=0.6,
             marker={"color": tones[split]},

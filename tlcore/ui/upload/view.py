@@ -8,7 +8,7 @@ from types import MappingProxyType
 import streamlit as st
 from markupsafe import Markup
 
-from tlcore.datasets.dataset import SPLIT_NAMES, UNLABELLED
+from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.edits import discard_edits, has_damaged_edits, undo_edit
 from tlcore.datasets.sample import SAMPLE_NAME, dataset_title
 from tlcore.datasets.store import (
@@ -31,7 +31,7 @@ from tlcore.ui.upload.import_form import (
     show_import_report,
 )
 from tlcore.ui.upload.labels import images_view
-from tlcore.ui.upload.overview import about_dataset
+from tlcore.ui.upload.overview import SPLIT_TITLES, about_dataset
 from tlcore.ui.upload.quality import PROBLEMS, count_problems, problems_view
 from tlcore.ui.upload.splits import splits_view
 from tlcore.ui.widgets import segments, show_html
@@ -121,8 +121,7 @@ def _facts(state: DatasetState) -> None:
         facts.append(f"{excluded:,} excluded")
     splits = state.dataset.counts_by_split
     if set(splits) != {None}:
-        names = {**SPLIT_NAMES, None: "in no split"}
-        facts += [f"{sum(some.values()):,} {names[split]}" for split, some in splits.items()]
+        facts += [f"{sum(some.values()):,} {SPLIT_TITLES[split]}" for split, some in splits.items()]
     pieces = Markup("").join(Markup("<span>{}</span>").format(fact) for fact in facts)
     show_html(
         '<p class="facts" title="{title}">{pieces}</p>',
