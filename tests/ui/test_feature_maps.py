@@ -12,7 +12,7 @@ import pytest
 
 from tlcore.activations import render as drawing
 from tlcore.activations.channel import inspect_channel
-from tlcore.activations.filters import draw_filters
+from tlcore.activations.filters import render_filters
 from tlcore.activations.layers import LayerInfo
 from tlcore.activations.receptive_field import ReceptiveField
 from tlcore.activations.render import ORDERS, PALETTES, SCALES
@@ -79,7 +79,8 @@ def test_a_pair_begins_where_the_page_stands_and_says_which_channels() -> None:
     assert first_half_page(third) == 5
     maps = np.zeros((1, 1, 72), np.float32)
     view = replace(third, layout=HALF, page=4)
-    channels, page, pages = drawing.page_of(maps, view)
+    channels = drawing.select_channels(maps, view)
+    page, pages = view.page_number(maps.shape[2]), view.layout.pages(maps.shape[2])
     tiles = drawing.render_tiles(maps, channels, view)
     pair = MapPair("layer", tiles, tiles, tiles, 0.0, 0.0, True, 72, pages, page)
     assert (page, pages) == (4, 5)
@@ -91,12 +92,12 @@ def test_a_pair_begins_where_the_page_stands_and_says_which_channels() -> None:
 
 def test_kernels_say_which_they_are() -> None:
     values = np.ones((3, 3, 8, 4), np.float32)
-    found = draw_filters(values, "conv", DisplayOptions(Layout(1, 4), page=1), 2, bgr=False)
+    found = render_filters(values, "conv", DisplayOptions(Layout(1, 4), page=1), 2, bgr=False)
     words = kernel_text(found, "relu")
     assert words.startswith("Kernel 3 of 4 of conv: its 3 × 3 weights for each of the 8 channels")
     assert "the convolution before it" in words
     assert words.endswith("5–8 of 8.")
-    first = draw_filters(
+    first = render_filters(
         np.ones((3, 3, 3, 4), np.float32), "conv", DisplayOptions(Layout(1, 4)), 0, bgr=True
     )
     assert kernel_text(first, "conv").endswith("grey is 0.")

@@ -133,10 +133,8 @@ def predict_batch(
     """
     models = [load_model(ref, settings) for ref in refs]
     return [
-        str(logits)
-        if isinstance(logits, BadImage)
-        else tuple(map(summarize_prediction, map(softmax, logits)))
-        for logits in compute_logits(models, images, settings.limits)
+        str(row) if isinstance(row, BadImage) else tuple(map(_to_brief, row))
+        for row in compute_logits(models, images, settings.limits)
     ]
 
 
