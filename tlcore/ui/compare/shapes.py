@@ -14,7 +14,7 @@ from tlcore.settings import Settings
 from tlcore.training.config import POOLINGS
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
-from tlcore.ui.components.dataset_picker import sheet
+from tlcore.ui.components.image_grid import thumbnail_url
 from tlcore.ui.format import duration
 from tlcore.ui.questions import shape_path
 from tlcore.ui.state import Choice, choose, chosen
@@ -53,7 +53,7 @@ def shapes_expander(
         with st.container(horizontal=True, gap="medium"):
             path = shape_path(_select_model(ref, run), max(2, classes), settings)
             head = _select_pooling(path)
-        st.html(path_html(path, head, sheet([sample], settings)))
+        st.html(path_html(path, head, thumbnail_url(sample, settings, "shapes")))
         st.caption(
             f"One image takes {duration(path.body_seconds)} through the backbone and "
             f"{_short_duration(path.head_seconds)} through the head, on this machine now."

@@ -257,7 +257,7 @@ def set_selected_images(name: str, ids: Sequence[str] = ()) -> None:
 def _sent(image: GridImage, place: str, settings: Settings) -> dict[str, object]:
     return {
         "id": image.id,
-        "url": _url(image.sample, place, settings),
+        "url": thumbnail_url(image.sample, settings, place),
         "title": image.title,
         "caption": image.caption,
         "badge": image.badge,
@@ -265,8 +265,14 @@ def _sent(image: GridImage, place: str, settings: Settings) -> dict[str, object]
     }
 
 
-def _url(sample: Sample, place: str, settings: Settings) -> str:
-    """Return the address of a thumbnail on this server, as st.image makes it; "" if it is gone."""
+def thumbnail_url(sample: Sample, settings: Settings, place: str) -> str:
+    """Return the address of a thumbnail on this server, as st.image makes it; "" if it is gone.
+
+    Args:
+        sample: the image.
+        settings: where thumbnails are stored.
+        place: name of its place on the page; the server keeps the file as long as it is in use.
+    """
     with suppress(BadImage):
         small = thumbnail(sample, settings, SENT)
         return runtime.get_instance().media_file_mgr.add(small, "image/jpeg", place)

@@ -15,8 +15,9 @@ from tlcore.models.summary import Layer
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.ui.components.charts import PLAIN_CHART
-from tlcore.ui.components.dataset_picker import open_dataset, tiles
+from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import network_view
+from tlcore.ui.components.image_grid import thumbnails
 from tlcore.ui.components.model_picker import view_of
 from tlcore.ui.feature_maps.tiles import OverlayView, legend_html, overlay_html
 from tlcore.ui.format import count, plain, signed
@@ -153,7 +154,7 @@ def _draw_top_images(
         return
     samples = [image.sample for image in best.images]
     with place.container():
-        st.html(tiles("top-images", samples, settings, side=88, rows=3))
+        thumbnails(samples, settings, key="top-image-grid", size=88)
         st.caption(top_images_text(best))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import replace
 
 import streamlit as st
@@ -21,8 +20,8 @@ from tlcore.ui.components.dataset_picker import (
     list_dataset_names,
     open_dataset,
     select_dataset,
-    tiles,
 )
+from tlcore.ui.components.image_grid import thumbnails
 from tlcore.ui.components.model_picker import select_backbone
 from tlcore.ui.components.weights import offer_weights, random_badge
 from tlcore.ui.fine_tune.augmentation import draw_augmented_copies
@@ -41,6 +40,7 @@ from tlcore.ui.format import count, label, plain
 from tlcore.ui.services import start_run_once
 from tlcore.ui.shell import UPLOAD, show_error
 from tlcore.ui.state import Choice, choose, chosen, flag
+from tlcore.ui.widgets import show_html
 
 IN_A_ROW, ROWS = 3, 2  # mosaics of classes
 FEW_CLASSES = 2  # up to which a class has a row of its own
@@ -110,16 +110,18 @@ def _draw_mosaics(dataset: Dataset, settings: Settings) -> None:
         for column, name in zip(columns, names, strict=False):
             samples = [sample for sample in dataset.samples if sample.label == name]
             images = count(dataset.counts[name], "image")
-            column.html(
-                f'<div class="class-name">{html.escape(label(name))}<small>{images}</small></div>'
-                + tiles(
-                    f"class-{dataset.classes.index(name)}",
+            with column:
+                show_html(
+                    '<div class="class-name">{name}<small>{images}</small></div>',
+                    name=label(name),
+                    images=images,
+                )
+                thumbnails(
                     samples[: 14 if few else 4],
                     settings,
-                    side=64,
-                    rows=2,
+                    key=f"class-{dataset.classes.index(name)}",
+                    size=64,
                 )
-            )
     if len(dataset.classes) > len(shown):
         st.caption(f"And {count(len(dataset.classes) - len(shown), 'more class', 'more classes')}.")
 
