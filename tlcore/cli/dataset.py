@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from tlcore.cli.options import Subparsers, add_json, decimal, output_file, whole, write_json
+from tlcore.cli.options import Subparsers, add_options, decimal, output_file, whole, write_json
 from tlcore.datasets.archive import from_zip
 from tlcore.datasets.dataset import UNLABELLED, Incoming
 from tlcore.datasets.edits import undo_edit
@@ -39,7 +39,7 @@ def add(subparsers: Subparsers) -> None:
         added.set_defaults(run=run)
         if named:
             added.add_argument("name", metavar="NAME")
-        add_json(added)
+        add_options(added, "json")
         return added
 
     new = action("import", import_, "create a dataset from a folder, zip or image", named=False)

@@ -8,13 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
-from tlcore.cli.options import (
-    Subparsers,
-    add_json,
-    add_progress_file,
-    output_file,
-    write_json,
-)
+from tlcore.cli.options import Subparsers, add_options, output_file, write_json
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.corrections import count_corrections
 from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
@@ -36,7 +30,7 @@ def add(actions: Subparsers) -> None:
     judge.add_argument("id", metavar="ID")
     judge.add_argument("--split", choices=["test", "val"], default="", help="(test where there is "
                        "one, else val)")  # fmt: skip
-    add_json(judge)
+    add_options(judge, "json")
     suffixes = ", ".join(f"{row.suffix} {row.title.lower()}" for row in EXPORT_FORMATS.values())
     for name, file, text in (
         ("export", "FILE", f"a file by its suffix: {suffixes}"),
@@ -47,8 +41,7 @@ def add(actions: Subparsers) -> None:
         action.set_defaults(run=export)
         action.add_argument("id", metavar="ID")
         action.add_argument("file", metavar=file, type=output_file)
-        add_progress_file(action)
-        add_json(action)
+        add_options(action, "progress-file", "json")
 
 
 def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:

@@ -12,17 +12,7 @@ import numpy as np
 from tlcore.activations.render import ORDERS, extremes, share_not_finite
 from tlcore.activations.render import render_page as draw_maps
 from tlcore.activations.values import DisplayOptions, Layout
-from tlcore.cli.options import (
-    Subparsers,
-    add_backbone,
-    add_fit,
-    add_json,
-    add_random_weights,
-    add_size,
-    chosen_size,
-    output_file,
-    write_json,
-)
+from tlcore.cli.options import Subparsers, add_options, chosen_size, output_file, write_json
 from tlcore.datasets.image_io import read
 from tlcore.errors import BadConfig
 from tlcore.models.catalog import DEFAULT
@@ -55,11 +45,7 @@ def add(subparsers: Subparsers) -> None:
                         "(4x8)")  # fmt: skip
     parser.add_argument("--compare-run", metavar="ID", help="the maps of this run minus those of "
                         "its backbone (or of --run)")  # fmt: skip
-    add_backbone(parser)
-    add_size(parser)
-    add_fit(parser)
-    add_random_weights(parser)
-    add_json(parser)
+    add_options(parser, "backbone", "size", "fit", "random-weights", "json")
     parser.set_defaults(run=features, backbone=None, fit=None)  # None: not given
 
 

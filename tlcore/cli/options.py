@@ -49,33 +49,25 @@ def output_file(text: str) -> Path:
     return path
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="write one JSON value")
+# Options of several commands: name → what ``add_argument`` takes.
+SHARED: dict[str, dict[str, Any]] = {
+    "backbone": {
+        "default": DEFAULT,
+        "metavar": "NAME",
+        "help": f"{DEFAULT}; {', '.join(BACKBONES)}",
+    },
+    "size": {"type": whole, "metavar": "PIXELS", "help": "side of the input (the backbone's own)"},
+    "fit": {"choices": list(FITS), "default": "crop", "help": "how an image becomes square (crop)"},
+    "random-weights": {"action": "store_true", "help": "do without ImageNet's weights"},
+    "json": {"action": "store_true", "help": "write one JSON value"},
+    "progress-file": {"type": output_file, "help": "JSON, replaced as the command goes on"},
+}
 
 
-def add_backbone(parser: argparse.ArgumentParser) -> None:
-    names = ", ".join(BACKBONES)
-    parser.add_argument("--backbone", default=DEFAULT, metavar="NAME", help=f"{DEFAULT}; {names}")
-
-
-def add_size(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--size", type=whole, metavar="PIXELS", help="side of the input, pixels "
-                        "(the backbone's own)")  # fmt: skip
-
-
-def add_fit(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--fit", choices=list(FITS), default="crop", help="how an image becomes "
-                        "square (crop)")  # fmt: skip
-
-
-def add_random_weights(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--random-weights", action="store_true", help="do without ImageNet's "
-                        "weights")  # fmt: skip
-
-
-def add_progress_file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--progress-file", type=output_file, help="JSON, replaced as the command "
-                        "goes on")  # fmt: skip
+def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add options of ``SHARED`` to a command."""
+    for name in names:
+        parser.add_argument(f"--{name}", **SHARED[name])
 
 
 def chosen_size(args: argparse.Namespace, name: str) -> int:

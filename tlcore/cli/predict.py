@@ -11,17 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 from PIL import Image
 
-from tlcore.cli.options import (
-    Subparsers,
-    add_fit,
-    add_json,
-    add_random_weights,
-    add_size,
-    chosen_size,
-    output_file,
-    whole,
-    write_json,
-)
+from tlcore.cli.options import Subparsers, add_options, chosen_size, output_file, whole, write_json
 from tlcore.datasets.geometry import fit
 from tlcore.errors import BadConfig, BadImage
 from tlcore.models.catalog import DEFAULT
@@ -53,10 +43,7 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--class", dest="class_name", metavar="NAME|INDEX", help="the class to "
                         "explain (the most probable one)")  # fmt: skip
     parser.add_argument("--top", type=whole, default=5, metavar="K", help="classes shown (5)")
-    add_size(parser)
-    add_fit(parser)
-    add_random_weights(parser)
-    add_json(parser)
+    add_options(parser, "size", "fit", "random-weights", "json")
 
 
 def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from tlcore.cli import export
-from tlcore.cli.options import Subparsers, add_json, write_json
+from tlcore.cli.options import Subparsers, add_options, write_json
 from tlcore.cli.train import epoch_row
 from tlcore.errors import TLCoreError
 from tlcore.evaluation.comparison import compare_runs
@@ -37,7 +37,7 @@ def add(subparsers: Subparsers) -> None:
     """Add the commands."""
     parser = subparsers.add_parser("runs", help=__doc__)
     parser.set_defaults(run=list_runs)
-    add_json(parser)
+    add_options(parser, "json")
     actions = parser.add_subparsers(metavar="list|show|compare|stop|evaluate|report|export|script")
     for name, function, text in (
         ("list", list_runs, "all runs, newest first"),
@@ -52,7 +52,7 @@ def add(subparsers: Subparsers) -> None:
         if name == "compare":
             action.add_argument("ids", metavar="ID", nargs="+")
             action.add_argument("--csv", action="store_true", help="comma-separated values")
-        add_json(action)
+        add_options(action, "json")
     export.add(actions)
 
 

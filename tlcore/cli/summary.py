@@ -5,14 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TextIO
 
-from tlcore.cli.options import (
-    Subparsers,
-    add_backbone,
-    add_json,
-    add_size,
-    chosen_size,
-    write_json,
-)
+from tlcore.cli.options import Subparsers, add_options, chosen_size, write_json
 from tlcore.models.catalog import get_backbone
 from tlcore.settings import Settings
 
@@ -23,9 +16,7 @@ def add(subparsers: Subparsers) -> None:
     parser.set_defaults(run=summary)
     parser.add_argument("--no-top", action="store_true", help="end at the bottleneck features")
     parser.add_argument("--frozen", action="store_true", help="no layer is trainable")
-    add_backbone(parser)
-    add_size(parser)
-    add_json(parser)
+    add_options(parser, "backbone", "size", "json")
 
 
 def summary(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:

@@ -11,17 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from tlcore.cli.options import (
-    Subparsers,
-    add_backbone,
-    add_fit,
-    add_json,
-    add_random_weights,
-    add_size,
-    decimal,
-    whole,
-    write_json,
-)
+from tlcore.cli.options import Subparsers, add_options, decimal, whole, write_json
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig
 from tlcore.settings import Settings
@@ -44,13 +34,10 @@ def add(subparsers: Subparsers) -> None:
                         "or train/ and val/; or the name of a stored dataset")  # fmt: skip
     parser.add_argument("--resume", metavar="ID", default="", help="continue a run that was "
                         "stopped or killed, with its own options")  # fmt: skip
-    add_backbone(parser)
-    add_size(parser)
-    add_fit(parser)
-    add_random_weights(parser)
+    add_options(parser, "backbone", "size", "fit", "random-weights")
     for option in _own_options():
         _add_option(parser, option)
-    add_json(parser)
+    add_options(parser, "json")
 
 
 def _own_options() -> list[Option]:

@@ -7,14 +7,7 @@ import sys
 from functools import partial
 from typing import Any, TextIO
 
-from tlcore.cli.options import (
-    Subparsers,
-    add_json,
-    add_progress_file,
-    add_size,
-    chosen_size,
-    write_json,
-)
+from tlcore.cli.options import Subparsers, add_options, chosen_size, write_json
 from tlcore.jobs import JobReport
 from tlcore.models.catalog import get_backbone
 from tlcore.models.weights import (
@@ -30,13 +23,11 @@ def add(subparsers: Subparsers) -> None:
     """Add the commands."""
     parser = subparsers.add_parser("weights", help=__doc__)
     parser.set_defaults(run=show_weights)
-    add_json(parser)
+    add_options(parser, "json")
     fetch = parser.add_subparsers(metavar="fetch").add_parser("fetch", help="download weights")
     fetch.set_defaults(run=fetch_weights)
     fetch.add_argument("names", nargs="+", metavar="NAME", help="backbones")
-    add_progress_file(fetch)
-    add_size(fetch)
-    add_json(fetch)
+    add_options(fetch, "progress-file", "size", "json")
 
 
 def show_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
