@@ -83,12 +83,10 @@ BLOCKS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", BLOCKS)
-def test_layers_stand_in_the_blocks_of_their_paper(
-    name: str, request: pytest.FixtureRequest
-) -> None:
-    if name not in FEW and not request.config.getoption("--all"):
-        pytest.skip("with --all")
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in FEW else pytest.mark.full) for name in BLOCKS]
+)
+def test_layers_stand_in_the_blocks_of_their_paper(name: str) -> None:
     found = body(name)
     assert {layer: found[layer].block for layer in BLOCKS[name]} == BLOCKS[name]
     blocks = [info.block for info in found.values()]

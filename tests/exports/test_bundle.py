@@ -208,8 +208,16 @@ def borrow_packages(place: Path) -> Path:
     ("requirements", "names"),
     [
         ("", ("keras", "saved_model", "tflite", "tflite-int8")),  # packages are there already
-        ("requirements.txt", ("keras", "saved_model", "tflite", "tflite-int8")),
-        ("requirements-tflite.txt", ("", "tflite", "tflite-int8")),  # "" as its card suggests
+        pytest.param(
+            "requirements.txt",
+            ("keras", "saved_model", "tflite", "tflite-int8"),
+            marks=pytest.mark.full,  # installs TensorFlow
+        ),
+        pytest.param(
+            "requirements-tflite.txt",
+            ("", "tflite", "tflite-int8"),  # "" as its card suggests
+            marks=pytest.mark.full,
+        ),
     ],
 )
 def test_a_fresh_environment_gives_the_pages_probabilities(
@@ -218,10 +226,7 @@ def test_a_fresh_environment_gives_the_pages_probabilities(
     bundle: Bundle,
     tmp_path: Path,
     photos: list[Path],
-    request: pytest.FixtureRequest,
 ) -> None:
-    if requirements and not request.config.getoption("--all"):
-        pytest.skip("installs TensorFlow: with --all")
     if requirements:
         python = install(tmp_path / "venv", bundle.folder / requirements)
     else:
