@@ -19,7 +19,7 @@ def test_the_square_is_the_pages(how: str, tmp_path: Path) -> None:
     for path in odd_files(tmp_path):
         ours = fit(read(path, Limits()), 37, how)
         np.testing.assert_array_equal(
-            predict.FITS[how](predict.upright(path), 37), ours, err_msg=path.name
+            predict.FITS[how](predict.read_image(path), 37), ours, err_msg=path.name
         )
 
 
@@ -31,4 +31,4 @@ def test_the_program_knows_the_same_fits_and_no_module_of_ours() -> None:
 def test_real_photographs_too(photos: list[Path]) -> None:
     for path in photos[::12]:
         ours = fit(read(path, Limits()), 224)
-        np.testing.assert_array_equal(predict.crop(predict.upright(path), 224), ours)
+        np.testing.assert_array_equal(predict.crop(predict.read_image(path), 224), ours)

@@ -1,12 +1,12 @@
-"""Answer for image files with the network in this folder.
+"""Predict image files with the model in this folder.
 
     python predict.py photo.jpg another.png
     python predict.py --format tflite --json photo.jpg
 
 Needs NumPy, Pillow and one runtime: ai-edge-litert, the smallest (requirements-tflite.txt), or
-TensorFlow and Keras (requirements.txt). The network itself takes a square of bytes; everything
-before that happens here: an image is turned upright, laid on white where it is see-through,
-brought to 8 bits a channel, and cut or shrunk to the network's size.
+TensorFlow and Keras (requirements.txt). The model itself takes a square of bytes. Before that an
+image is turned upright, laid on white where it is transparent, brought to 8 bits a channel, and
+cut or shrunk to the model's size.
 """
 
 from __future__ import annotations
@@ -33,12 +33,7 @@ except ImportError as missing:
     sys.exit(f"NumPy and Pillow are needed to read images: {missing}.\n{INSTALL}")
 
 FOLDER = Path(__file__).resolve().parent
-IMAGES = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # what is read, by its first bytes
-Run = Callable[[np.ndarray], Any]  # uint8 (n, side, side, 3) → float32 (n, classes)
-
-
-# --- from a file to an upright RGB image -----------------------------------------------------
-
+IMAGES = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # recognised by their first bytes
 ORIENTATION = 0x0112  # the EXIF tag: how the camera was held
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -50,9 +45,10 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # grey with more than 8 bits
+Model = Callable[[np.ndarray], Any]  # uint8 (n, side, side, 3) → float32 (n, classes)
 
 
-def upright(path: Path) -> Image.Image:
+def read_image(path: Path) -> Image.Image:
     """Read the first image of a file: mode RGB, turned as it was taken."""
     with Image.open(path, formats=IMAGES) as file:
         file.load()
@@ -65,18 +61,18 @@ def upright(path: Path) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Lay what is see-through on white, and bring every mode to RGB."""
+    """Lay transparent pixels on white, and bring every mode to RGB."""
     if image.mode in DEEP:
-        return Image.fromarray(grey(image)).convert("RGB")
+        return Image.fromarray(to_grey(image)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        ground = Image.new("RGB", image.size, (255, 255, 255))
-        ground.paste(image, mask=image.getchannel("A"))
-        return ground
+        white = Image.new("RGB", image.size, (255, 255, 255))
+        white.paste(image, mask=image.getchannel("A"))
+        return white
     return image.convert("RGB")
 
 
-def grey(image: Image.Image) -> np.ndarray:
+def to_grey(image: Image.Image) -> np.ndarray:
     """Scale a deep grey image to bytes, uint8 (height, width)."""
     values = np.asarray(image)
     if image.mode.startswith("I;16"):
@@ -85,14 +81,14 @@ def grey(image: Image.Image) -> np.ndarray:
         greys = to_bytes(np.arange(65536, dtype=np.float32) * (255 / white))
         result = (greys[::-1] if tags.get(262) == 0 else greys)[values]  # 0: white is zero
     else:
-        result = of_unknown_range(values)
-    see_through = image.info.get("transparency")
-    if isinstance(see_through, int):
-        result = np.where(values == see_through, np.uint8(255), result)
+        result = scale_to_bytes(values)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        result = np.where(values == transparent, np.uint8(255), result)
     return result
 
 
-def of_unknown_range(values: np.ndarray) -> np.ndarray:
+def scale_to_bytes(values: np.ndarray) -> np.ndarray:
     """Scale by the smallest usual white that no value exceeds, else from lowest to highest."""
     whites = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
     wide = np.nan_to_num(values.astype(np.float32))
@@ -108,33 +104,30 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
     return np.rint(values).clip(0, 255).astype(np.uint8)
 
 
-# --- from an image to the network's square: three ways, the run has chosen one ----------------
-
-
 def crop(image: Image.Image, side: int) -> np.ndarray:
-    """Keep the middle: a centred square of 0.875 of the short side."""
-    kept = 0.875 * min(image.size)
-    left, top = (image.width - kept) / 2, (image.height - kept) / 2
-    return resized(image, (side, side), (left, top, left + kept, top + kept))
+    """Return the centre, a square of 0.875 of the short side."""
+    length = 0.875 * min(image.size)
+    left, top = (image.width - length) / 2, (image.height - length) / 2
+    return resize(image, (side, side), (left, top, left + length, top + length))
 
 
 def squash(image: Image.Image, side: int) -> np.ndarray:
-    """Squeeze the whole image into a square."""
-    return resized(image, (side, side), (0, 0, image.width, image.height))
+    """Return the whole image, stretched to a square."""
+    return resize(image, (side, side), (0, 0, image.width, image.height))
 
 
 def pad(image: Image.Image, side: int) -> np.ndarray:
-    """Shrink the whole image undistorted, with ImageNet's mean grey beside it."""
+    """Return the whole image undistorted, with ImageNet's mean colour beside it."""
     scale = side / max(image.size)
     width, height = (max(1, round(length * scale)) for length in image.size)
     left, top = (side - width) // 2, (side - height) // 2
     square = np.full((side, side, 3), (124, 116, 104), np.uint8)
-    small = resized(image, (width, height), (0, 0, image.width, image.height))
+    small = resize(image, (width, height), (0, 0, image.width, image.height))
     square[top : top + height, left : left + width] = small
     return square
 
 
-def resized(
+def resize(
     image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]
 ) -> np.ndarray:
     """Bring a part of an image to a size; HAMMING shows steps when it enlarges."""
@@ -146,39 +139,36 @@ def resized(
 FITS = {"crop": crop, "squash": squash, "pad": pad}
 
 
-# --- the network in each format, loaded only where it is asked for ------------------------------
-
-
-def load_keras(path: Path) -> Run:
+def load_keras(path: Path) -> Model:
     import keras
 
     model = keras.models.load_model(path, compile=False)  # plain layers: safe mode stays on
     return lambda pixels: np.asarray(model(pixels, training=False))
 
 
-def load_saved_model(path: Path) -> Run:
+def load_saved_model(path: Path) -> Model:
     import tensorflow
 
     loaded = tensorflow.saved_model.load(str(path))
     serve = loaded.signatures["serving_default"]
 
-    def run(pixels: np.ndarray) -> Any:
+    def predict(pixels: np.ndarray) -> Any:
         _ = loaded  # a signature alone does not keep its weights alive
         return serve(image=tensorflow.constant(pixels))["probabilities"].numpy()
 
-    return run
+    return predict
 
 
-def load_tflite(path: Path) -> Run:
-    warnings.simplefilter("ignore")  # TensorFlow says of its own that it will go one day
-    name = next(name for name in TFLITE if installed(name))
+def load_tflite(path: Path) -> Model:
+    warnings.simplefilter("ignore")  # TensorFlow announces the end of its own interpreter
+    name = next(name for name in TFLITE if is_installed(name))
     module = import_module(name)
     interpreter = (module.lite if name == "tensorflow" else module).Interpreter
     runner = interpreter(model_path=str(path)).get_signature_runner("serving_default")
     return lambda pixels: runner(image=pixels)["probabilities"]
 
 
-def installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
     """Whether there is a module of this name, which is not loaded for that."""
     try:
         return find_spec(name) is not None
@@ -189,56 +179,54 @@ def installed(name: str) -> bool:
 # Each alone can read TFLite; the smallest first.
 TFLITE = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow")
 # format → its file, what loads it, the runtimes of which it needs one
-FORMATS: dict[str, tuple[str, Callable[[Path], Run], tuple[str, ...]]] = {
+FORMATS: dict[str, tuple[str, Callable[[Path], Model], tuple[str, ...]]] = {
     "keras": ("model.keras", load_keras, ("keras",)),
     "saved_model": ("saved_model", load_saved_model, ("tensorflow",)),
     "tflite": ("model.tflite", load_tflite, TFLITE),
     "tflite-int8": ("model-int8.tflite", load_tflite, TFLITE),
 }
-PREFERRED = ("tflite", "saved_model", "keras", "tflite-int8")  # where none is asked for
-
-
-# --- the program --------------------------------------------------------------------------------
+PREFERRED = ("tflite", "saved_model", "keras", "tflite-int8")  # without --format
 
 
 def main() -> int:
-    """Return 0, or 1 where something could not be answered; what and why is on standard error."""
-    args = arguments()
+    """Return 0, or 1 where something could not be predicted; why is on standard error."""
+    args = parse_arguments()
     try:
         about = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
         labels, side, fit = about["labels"], about["size"], FITS[about["fit"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return ended(f"labels.json cannot be read ({error!r}). Unpack the bundle again.")
-    name = args.format or choose()
+        return fail(f"labels.json cannot be read ({error!r}). Unpack the bundle again.")
+    name = args.format or choose_format()
     if name is None:
-        return ended(f"This Python has no runtime for a network of this bundle.\n{INSTALL}")
+        return fail(f"This Python has no runtime for a model of this bundle.\n{INSTALL}")
     file, load, runtimes = FORMATS[name]
     try:
-        run = load(FOLDER / file)
+        model = load(FOLDER / file)
     except (ImportError, StopIteration) as error:
         modules = " or ".join(each.partition(".")[0] for each in runtimes)
-        return ended(f"The format {name} needs {modules} ({error or 'not there'}).\n{INSTALL}")
+        return fail(f"The format {name} needs {modules} ({error or 'not there'}).\n{INSTALL}")
     except Exception as error:  # runtimes raise whatever they like
-        return ended(
+        return fail(
             f"{file} cannot be loaded: {error}\nUnpack the bundle again, or install the versions "
             "that requirements.txt names."
         )
-    answers: dict[str, dict[str, float]] = {}
+    predictions: dict[str, dict[str, float]] = {}
     for path in args.images:
         try:
-            square = fit(upright(path), side)
+            square = fit(read_image(path), side)
         except Exception as error:  # Pillow raises a dozen kinds on damaged files
             sys.stderr.write(f"{path}: cannot be read: {error}\n")
             continue
         try:
-            answers[str(path)] = dict(zip(labels, run(square[None])[0].tolist(), strict=True))
+            probabilities = model(square[None])[0].tolist()
+            predictions[str(path)] = dict(zip(labels, probabilities, strict=True))
         except Exception as error:  # of another version of the runtime
-            return ended(f"{file} gives no answer: {error}\n{INSTALL}")
-    write(answers, as_json=args.json)
-    return 0 if len(answers) == len(args.images) else 1
+            return fail(f"{file} makes no prediction: {error}\n{INSTALL}")
+    write(predictions, as_json=args.json)
+    return 0 if len(predictions) == len(args.images) else 1
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     here = [name for name, (file, *_) in FORMATS.items() if (FOLDER / file).exists()]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
@@ -247,34 +235,31 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def choose() -> str | None:
-    """Return the format to take: one that is here and that this Python has a runtime for."""
+def choose_format() -> str | None:
+    """Return the first format that is here and that this Python has a runtime for."""
     for name in PREFERRED:
         file, _, runtimes = FORMATS[name]
-        if (FOLDER / file).exists() and any(map(installed, runtimes)):
+        if (FOLDER / file).exists() and any(map(is_installed, runtimes)):
             return name
     return None
 
 
-def percentage(probability: float) -> str:
-    """Return "94.12%"; what rounds to nothing or to all is "<0.01%" or ">99.99%"."""
-    shown = f"{probability:.2%}"
-    return {"0.00%": "<0.01%", "100.00%": ">99.99%"}.get(shown, shown)
-
-
-def write(answers: dict[str, dict[str, float]], *, as_json: bool) -> None:
+def write(predictions: dict[str, dict[str, float]], *, as_json: bool) -> None:
     if hasattr(sys.stdout, "reconfigure"):  # a terminal may lack a label's letters
         sys.stdout.reconfigure(errors="backslashreplace")
     if as_json:
-        sys.stdout.write(json.dumps(answers, indent=1) + "\n")
-    for path, found in () if as_json else answers.items():
+        sys.stdout.write(json.dumps(predictions, indent=1) + "\n")
+        return
+    for path, by_label in predictions.items():
         sys.stdout.write(f"{path}\n")
-        for label in sorted(found, key=lambda label: -found[label]):
-            sys.stdout.write(f"  {percentage(found[label]):>7}  {label}\n")
+        for label, probability in sorted(by_label.items(), key=lambda item: -item[1]):
+            text = f"{probability:.2%}"
+            text = {"0.00%": "<0.01%", "100.00%": ">99.99%"}.get(text, text)
+            sys.stdout.write(f"  {text:>7}  {label}\n")
 
 
-def ended(words: str) -> int:
-    sys.stderr.write(f"{words.rstrip()}\n")
+def fail(message: str) -> int:
+    sys.stderr.write(f"{message.rstrip()}\n")
     return 1
 
 

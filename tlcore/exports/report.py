@@ -6,7 +6,7 @@ import base64
 import io
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,6 @@ from tlcore.evaluation.intervals import (
 from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
 from tlcore.evaluation.metrics import ClassMetrics, list_correct, list_mistakes
 from tlcore.evaluation.predictions import (
-    Predictor,
     SplitPredictions,
     load_predictor,
     predict_split,
@@ -56,9 +55,6 @@ TEMPLATES = Path(__file__).with_name("templates")
 STEPS = 4
 SIDE = 224  # px of an image; drawn at about half of it, so that it is sharp on screen and paper
 QUALITY = 82  # of the JPEG
-EXAMPLES = 4  # images of a class
-MISTAKES, CORRECT, ISSUES = 12, 6, 6  # images of each list
-CLASSES_WITH_EXAMPLES = 12
 WEAKEST = 3  # classes named as recognised less often than the others
 
 
@@ -78,44 +74,33 @@ class ReportData:
     created: float  # s since 1970
 
 
-@dataclass(frozen=True)
-class Tile:
-    """One image of a row, with its caption."""
-
-    address: str  # data URI of a JPEG; "" where the file is gone
-    file: str
-    verb: str  # "predicted", "labelled"
-    label: str
-    note: str = ""  # second line
-    confidence: str = ""
-
-
 def write_report(
     run: str,
     path: Path,
     settings: Settings,
     progress: Progress = lambda done, total, message: None,
-    predict: Predictor | None = None,
 ) -> None:
     """Write the report of a run as one HTML file, whole or not at all.
 
     Args:
-        run: its id.
+        run: its id; its model is loaded where predictions are not stored yet.
         path: the file.
         settings: where runs and datasets lie.
         progress: called before each step.
-        predict: the run's model; None loads it in this process where predictions are missing.
 
     Raises:
         RunError: no such run, or nothing of it can be evaluated.
         StorageError: the file cannot be written.
     """
     progress(0, STEPS, "Predicting all images")
-    predict = predict or load_predictor(run, settings)
+    predict = load_predictor(run, settings)
     evaluation = evaluate(run, None, settings, predict)
     predictions = predict_split(run, evaluation.split, settings, predict)
     progress(1, STEPS, "Looking for label issues")
-    issues = _find_issues(run, settings)
+    try:
+        issues = find_label_issues(run, settings)
+    except (RunError, WeightsMissing):
+        issues = None
     progress(2, STEPS, "Checking the images of the dataset")
     data = gather_report_data(evaluation, predictions, issues, settings)
     progress(3, STEPS, "Writing")
@@ -132,15 +117,15 @@ def gather_report_data(
     run = load_run(evaluation.run, settings)
     samples = {split: list_samples(run.info, split) for split in SPLITS}
     samples[evaluation.split] = list(predictions.samples)
-    confirmed = load_run_dataset(run.info, settings)
+    dataset = load_run_dataset(run.info, settings)
     return ReportData(
         run=run,
         title=label_runs(list_runs(settings), accuracy=False)[run.info.id],
         evaluation=evaluation,
         predictions=predictions,
-        samples={split: found for split, found in samples.items() if found},
+        samples={split: images for split, images in samples.items() if images},
         quality=_check_dataset(run.info.config.dataset, settings),
-        issues=issues and drop_confirmed(issues, confirmed),
+        issues=issues and drop_confirmed(issues, dataset),
         corrections=count_corrections(run.info, evaluation.split, settings),
         provenance=read_provenance_or_default(run.info.folder),
         created=time.time(),
@@ -163,38 +148,44 @@ def render_report(data: ReportData, limits: Limits) -> str:
     )
     environment.filters |= {
         "percent": percentages.percent,
+        "probability": percentages.probability,
         "points": percentages.points,
+        "number": "{:,}".format,
         "exact": exact,
         "share": share_html,
         "date": lambda seconds, form: time.strftime(form, time.localtime(seconds)).lstrip("0"),
     }
     evaluation, run = data.evaluation, data.run
-    how = run.info.config.fit
-    mistakes = list_mistakes(data.predictions).tolist()
-    correct = _alternate_classes(data.predictions, list_correct(data.predictions).tolist())
+    stages = [epoch.stage for epoch in run.history]
+    boundary = stages.count("head") if len(set(stages)) > 1 else None
     return environment.get_template("report.html.j2").render(
         data=data,
         run=run,
         evaluation=evaluation,
+        predictions=data.predictions,
         config=run.info.config,
         count=count,
         bounds=percentages.bounds,
         quote_labels=quote_labels,
+        embed=lambda sample: embed_image(sample.path, run.info.config.fit, limits),
         weakest=describe_weakest(evaluation.per_class),
-        bars=_bars(evaluation),
-        curves=_curves(run),
+        bars=_draw_baselines(evaluation),
+        draw_curve=lambda metric: charts.draw_curve(run.history, metric, boundary),
         reliability=charts.draw_reliability(evaluation.calibration),
         confused_pairs=list_confused_pairs(evaluation),
-        image_counts=_count_images(data),
-        examples=_examples(data, limits),
-        doubts=_list_doubts(data.quality),
-        issue_tiles=_issue_tiles(data.issues, how, limits),
-        mistake_tiles=_prediction_tiles(data.predictions, mistakes[:MISTAKES], how, limits),
-        more_mistakes=len(mistakes) - MISTAKES,
-        correct_tiles=_prediction_tiles(data.predictions, correct[:CORRECT], how, limits),
+        image_counts={
+            split: Counter(sample.label for sample in samples)
+            for split, samples in data.samples.items()
+        },
+        doubts=[
+            (KINDS[kind], len(findings))
+            for kind, findings in (data.quality.open.items() if data.quality else ())
+            if KINDS[kind].level == DECIDE
+        ],
+        mistakes=list_mistakes(data.predictions).tolist(),
+        correct=_alternate_classes(data.predictions),
         recipe=describe_recipe(run),
         overfitting=describe_overfitting(run),
-        machine=_describe_machine(data.provenance),
         dataset=Path(run.info.config.dataset).name,
     )
 
@@ -270,13 +261,6 @@ def _is_below(one: Proportion, others: Sequence[Proportion], tests: int) -> bool
     return independent_difference(one, rest, bonferroni_z(tests))[0] > 0
 
 
-def _find_issues(run: str, settings: Settings) -> LabelIssues | None:
-    try:
-        return find_label_issues(run, settings)
-    except (RunError, WeightsMissing):
-        return None
-
-
 def _check_dataset(dataset: str, settings: Settings) -> QualityReport | None:
     try:
         if Path(dataset).is_absolute():
@@ -286,7 +270,8 @@ def _check_dataset(dataset: str, settings: Settings) -> QualityReport | None:
         return None
 
 
-def _bars(evaluation: Evaluation) -> Markup:
+def _draw_baselines(evaluation: Evaluation) -> Markup:
+    """Return the run beside the models that it has to be better than, as bars."""
     majority = evaluation.majority_baseline
     rows = [charts.Bar("This classifier", evaluation.accuracy, charts.HEAD)]
     if evaluation.imagenet_accuracy is not None:
@@ -296,73 +281,10 @@ def _bars(evaluation: Evaluation) -> Markup:
     return charts.draw_bars(rows)
 
 
-def _curves(run: Run) -> dict[str, Markup]:
-    if not run.history:
-        return {}
-    head = sum(epoch.stage == "head" for epoch in run.history)
-    boundary = head if 0 < head < len(run.history) else None
-    return {name: charts.draw_curve(run.history, name, boundary) for name in ("accuracy", "loss")}
-
-
-def _count_images(data: ReportData) -> dict[str, Counter[str]]:
-    return {
-        split: Counter(sample.label for sample in samples)
-        for split, samples in data.samples.items()
-    }
-
-
-def _examples(data: ReportData, limits: Limits) -> dict[str, list[str]]:
-    """Return some training images of each class as data URIs, at even distances."""
-    examples = {}
-    for label in data.run.classes[:CLASSES_WITH_EXAMPLES]:
-        samples = [each for each in data.samples.get("train", []) if each.label == label]
-        chosen = samples[:: max(1, len(samples) // EXAMPLES)][:EXAMPLES]
-        how = data.run.info.config.fit
-        addresses = [embed_image(sample.path, how, limits) for sample in chosen]
-        examples[label] = [address for address in addresses if address]
-    return examples
-
-
-def _list_doubts(quality: QualityReport | None) -> list[tuple[str, int, str]]:
-    """Return (finding, number, consequence) of what a person has to decide about."""
-    return [
-        (KINDS[kind].title, len(findings), KINDS[kind].consequence)
-        for kind, findings in (quality.open.items() if quality else ())
-        if KINDS[kind].level == DECIDE
-    ]
-
-
-def _issue_tiles(issues: LabelIssues | None, how: str, limits: Limits) -> list[Tile]:
-    return [
-        Tile(
-            embed_image(each.sample.path, how, limits),
-            each.sample.file,
-            "labelled",
-            each.sample.label,
-            f"looks like {each.suggested}",
-        )
-        for each in (issues.issues[:ISSUES] if issues else ())
-    ]
-
-
-def _prediction_tiles(
-    predictions: SplitPredictions, places: Iterable[int], how: str, limits: Limits
-) -> list[Tile]:
-    return [
-        Tile(
-            embed_image(predictions.samples[place].path, how, limits),
-            predictions.samples[place].file,
-            "predicted",
-            predictions.classes[predictions.predicted[place]],
-            "" if predictions.correct[place] else f"is {predictions.samples[place].label}",
-            percentages.probability(float(predictions.confidence[place])),
-        )
-        for place in places
-    ]
-
-
-def _alternate_classes(predictions: SplitPredictions, places: list[int]) -> list[int]:
-    """Return the first of each class in turn, so that one easy class does not fill the row."""
+def _alternate_classes(predictions: SplitPredictions) -> list[int]:
+    """Return the correct predictions, the most confident of each class in turn, so that one easy
+    class does not come first throughout."""
+    places: list[int] = list_correct(predictions).tolist()
     seen: Counter[int] = Counter()
     turns = []
     for place in places:
@@ -370,10 +292,3 @@ def _alternate_classes(predictions: SplitPredictions, places: list[int]) -> list
         turns.append((seen[label], label, place))
         seen[label] += 1
     return [place for _, _, place in sorted(turns)]
-
-
-def _describe_machine(provenance: Provenance) -> str:
-    machine = provenance.machine
-    memory = machine.get("memory", 0)
-    size = f", {memory / 2**30:.0f} GB" if isinstance(memory, int) and memory else ""
-    return f"{machine.get('processor', 'unknown')}, {machine.get('cores', '?')} cores{size}"
