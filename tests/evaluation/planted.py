@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,3 +44,15 @@ def drawn(images: int, classes: int, seed: int, part: str = "test") -> SplitPred
     powers = np.exp(logits)
     shares = powers / powers.sum(axis=1, keepdims=True)
     return judged(labels.tolist(), shares.tolist(), part)
+
+
+def take(predictions: SplitPredictions, *places: int) -> SplitPredictions:
+    """The predictions of the images at these indices alone."""
+    rows = np.array(places, np.int64)
+    return replace(
+        predictions,
+        samples=tuple(predictions.samples[place] for place in places),
+        labels=predictions.labels[rows],
+        logits=predictions.logits[rows],
+        imagenet=predictions.imagenet[rows],
+    )

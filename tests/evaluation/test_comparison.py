@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from tests.evaluation.planted import judged
+from tests.evaluation.planted import judged, take
 from tlcore.errors import RunError
 from tlcore.evaluation.comparison import compare_runs, judge_counts, mcnemar
 from tlcore.evaluation.predictions import SplitPredictions
@@ -104,10 +103,10 @@ def test_the_present_label_judges_both() -> None:
 
 def test_runs_divided_differently_meet_on_what_they_share() -> None:
     first, second = pair()
-    found = compare_runs(first.take(np.array([0, 1, 2])), second.take(np.array([1, 2, 3, 4])), None)
+    found = compare_runs(take(first, 0, 1, 2), take(second, 1, 2, 3, 4), None)
     assert (found.images, found.left_out) == (2, 3)
     with pytest.raises(RunError, match="divide their images differently"):
-        compare_runs(first.take(np.array([0])), second.take(np.array([1])), None)
+        compare_runs(take(first, 0), take(second, 1), None)
 
 
 def test_classes_meet_by_name_in_whatever_order() -> None:

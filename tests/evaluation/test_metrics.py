@@ -11,7 +11,7 @@ import pytest
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from tests.evaluation.planted import drawn, judged
+from tests.evaluation.planted import drawn, judged, take
 from tlcore.errors import RunError
 from tlcore.evaluation.evaluation import Evaluation, compute_evaluation
 from tlcore.evaluation.metrics import (
@@ -172,6 +172,6 @@ def test_there_and_back_through_json(classes: int) -> None:
 
 
 def test_nothing_to_judge_is_refused() -> None:
-    empty = drawn(3, 2, 0).take(np.array([], np.int64))
+    empty = take(drawn(3, 2, 0))
     with pytest.raises(RunError, match="files are gone"):
         compute_evaluation(empty, drawn(3, 2, 0))

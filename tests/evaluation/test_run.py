@@ -30,7 +30,6 @@ from tlcore.evaluation.predictions import (
     SplitPredictions,
     evaluated_split,
     predict_split,
-    stored_predictions,
 )
 from tlcore.inference.tasks import evaluate_run, predict_files
 from tlcore.settings import Settings
@@ -91,34 +90,6 @@ def test_evaluation_on_either_part(run: RunInfo, home: Settings) -> None:
     np.testing.assert_array_equal(again.probabilities, asked_of(home, run, "test").probabilities)
 
 
-def test_answers_are_asked_again_when_the_network_or_the_file_has_changed(
-    run: RunInfo, home: Settings
-) -> None:
-    asked_of(home, run, "val")
-    assert stored_predictions(run.id, "val", home) is not None
-    file = run.folder / "predictions-val.npz"
-    file.write_bytes(file.read_bytes()[:100])  # torn
-    assert stored_predictions(run.id, "val", home) is None
-    asked_of(home, run, "val")
-    assert run.model is not None
-    before = run.model.read_bytes()
-    run.model.write_bytes(before + b" ")
-    assert stored_predictions(run.id, "val", home) is None
-    run.model.write_bytes(before)
-    assert stored_predictions(run.id, "val", home) is not None
-
-
-def test_an_unreadable_image_is_named_and_does_not_count(run: RunInfo, home: Settings) -> None:
-    gone = list_samples(run, "test")[3]
-    (run.folder / "predictions-test.npz").unlink(missing_ok=True)
-    elsewhere = gone.path.rename(gone.path.with_suffix(".away"))
-    found = evaluate_run(run.id, "", home)
-    elsewhere.rename(gone.path)
-    assert found.unreadable == (gone.file,)
-    assert found.images == 2 * PARTS["test"] - 1
-    assert any("could not be read" in words for words in found.warnings)
-
-
 def test_a_test_image_that_was_learned_from_is_no_test(real: Settings, tmp_path: Path) -> None:
     files = write_parts(tmp_path / "files", EVEN)
     shutil.copy(files / "train" / "ants" / "00.png", files / "test" / "ants" / "copy.png")
@@ -136,20 +107,6 @@ def test_a_part_that_is_not_there(real: Settings, tmp_path: Path) -> None:
         evaluate_run(run.id, "test", real)
     with pytest.raises(UnknownName, match="train, val, test"):
         evaluate_run(run.id, "all", real)
-
-
-def test_a_constant_model_on_17_to_2(real: Settings, tmp_path: Path) -> None:
-    """So low a rate that it can but lean to the frequent class."""
-    counts = {part: {"ants": 17, "bees": 2} for part in PARTS}
-    name = stored(real, write_parts(tmp_path / "files", counts), "uneven")
-    run = trained(real, RunConfig(name, epochs=1, learning_rate=1e-6, **REAL))
-    found = evaluate_run(run.id, "", real)
-    assert found.confusion_matrix == ((17, 0), (2, 0))
-    assert found.accuracy.value == pytest.approx(17 / 19)
-    assert found.balanced_accuracy.value == 0.5
-    assert found.accuracy == found.majority_baseline.accuracy
-    assert found.warnings[0].startswith("It predicts “ants” for every image")
-    assert any("only 2 images" in words for words in found.warnings)
 
 
 def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: Path) -> None:

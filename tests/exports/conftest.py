@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.evaluation import made
 from tests.images import write_patches
 from tlcore.exports.bundle_check import FormatCheck
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.lifecycle import create_run
 from tlcore.training.status import FINISHED
-from tlcore.training.worker import execute_run
 
 
 def trained(config: RunConfig, settings: Settings) -> str:
     """Train a run here and now; return its id."""
-    folder, lock = create_run(config, settings)
-    try:
-        outcome = execute_run(folder, settings)
-    finally:
-        os.close(lock)
-    assert outcome.status == FINISHED, outcome.error
-    return folder.name
+    info = made.trained(settings, config)
+    assert info.status == FINISHED, info.error
+    return info.id
 
 
 @dataclass(frozen=True)

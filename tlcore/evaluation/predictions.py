@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,16 +99,6 @@ class SplitPredictions:
     def has_imagenet(self) -> bool:
         """Whether ImageNet's model predicted every image."""
         return bool(len(self.imagenet)) and bool((self.imagenet != NOT_PREDICTED).all())
-
-    def take(self, places: Indices) -> SplitPredictions:
-        """Return the predictions of the images at these indices alone."""
-        return replace(
-            self,
-            samples=tuple(self.samples[place] for place in places.tolist()),
-            labels=self.labels[places],
-            logits=self.logits[places],
-            imagenet=self.imagenet[places],
-        )
 
 
 @dataclass(frozen=True, eq=False)

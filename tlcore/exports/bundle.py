@@ -19,7 +19,6 @@ import keras
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tlcore.datasets.dataset import Sample
 from tlcore.datasets.image_io import read
 from tlcore.datasets.sample import PAINTERS, draw_sample
 from tlcore.errors import BadImage, RunError
@@ -102,7 +101,12 @@ def write_bundle(
     return checks
 
 
-def write_keras_model(run: str, path: Path, settings: Settings) -> None:
+def write_keras_model(
+    run: str,
+    path: Path,
+    settings: Settings,
+    progress: Progress = lambda done, total, message: None,
+) -> None:
     """Write a run's model as one .keras file: uint8 pixels in, probabilities out.
 
     Raises:
@@ -111,6 +115,7 @@ def write_keras_model(run: str, path: Path, settings: Settings) -> None:
     """
     loaded = load_run(run, settings)
     check_output(path)
+    progress(0, 1, "Writing the model")
     with explained_os_errors(f"{path.name} could not be written"):
         beside = path.with_name(f".{path.stem}.part.keras")
         try:
@@ -146,16 +151,10 @@ def predict_expected(
     return ExpectedPredictions(tuple(paths), np.stack(rows), model.labels)
 
 
-def spread(samples: list[Sample], number: int = IMAGES) -> list[Sample]:
-    """Return ``number`` samples at even distances first, then the others."""
-    step = max(1, len(samples) / number)
-    first = {int(place * step) for place in range(min(number, len(samples)))}
-    chosen = [sample for place, sample in enumerate(samples) if place in first]
-    return chosen + [sample for place, sample in enumerate(samples) if place not in first]
-
-
 def _candidates(run: RunInfo, folder: Path) -> Iterator[Path]:
-    yield from (sample.path.resolve() for sample in spread(list_samples(run, "val")))
+    samples = list_samples(run, "val")
+    step = max(1, len(samples) // IMAGES)  # they come class by class
+    yield from (sample.path.resolve() for sample in samples[::step])
     for number in range(1, IMAGES + 1):
         for label in PAINTERS:
             path = folder / f"{label}-{number}.jpg"

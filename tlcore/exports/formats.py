@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,8 +12,6 @@ from tlcore.errors import UnknownName
 from tlcore.jobs import Progress
 from tlcore.settings import Settings
 from tlcore.training.store import load_run_info
-
-Writer = Callable[[str, Path, Settings, Progress], None]
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class ExportFormat:
     purpose: str  # what it is for, one sentence
     duration: str  # how long it takes, in words
     mime: str
-    write: Writer  # (run, path, settings, progress)
+    writer: str  # "module:function" of (run, path, settings, progress); loaded where it is used
 
 
 def export(
@@ -52,32 +51,10 @@ def export(
     if path.suffix not in EXPORT_FORMATS:
         raise UnknownName.of("suffix of an export", path.suffix, EXPORT_FORMATS)
     load_run_info(run, settings)  # a wrong id is refused before TensorFlow is loaded
-    EXPORT_FORMATS[path.suffix].write(run, path, settings, progress)
+    module, _, name = EXPORT_FORMATS[path.suffix].writer.partition(":")
+    write = getattr(import_module(module), name)
+    write(run, path, settings, progress)
     return path
-
-
-def _write_report(run: str, path: Path, settings: Settings, progress: Progress) -> None:
-    from tlcore.exports.report import write_report
-
-    write_report(run, path, settings, progress)
-
-
-def _write_bundle(run: str, path: Path, settings: Settings, progress: Progress) -> None:
-    from tlcore.exports.bundle import write_bundle  # loads TensorFlow
-
-    write_bundle(run, path, settings, progress)
-
-
-def _write_keras_model(run: str, path: Path, settings: Settings, progress: Progress) -> None:
-    from tlcore.exports.bundle import write_keras_model  # loads TensorFlow
-
-    write_keras_model(run, path, settings)
-
-
-def _write_script(run: str, path: Path, settings: Settings, progress: Progress) -> None:
-    from tlcore.exports.script import write_script
-
-    write_script(run, path, settings)
 
 
 _TABLE = (
@@ -88,7 +65,7 @@ _TABLE = (
         "that opens without a network and prints on A4.",
         "about half a minute",
         "text/html",
-        _write_report,
+        "tlcore.exports.report:write_report",
     ),
     ExportFormat(
         ".zip",
@@ -97,7 +74,7 @@ _TABLE = (
         "format is compared with this page's predictions.",
         "a minute or two",
         "application/zip",
-        _write_bundle,
+        "tlcore.exports.bundle:write_bundle",
     ),
     ExportFormat(
         ".keras",
@@ -105,7 +82,7 @@ _TABLE = (
         "The model as one file for Python with Keras: pixels in, probabilities out.",
         "some seconds",
         "application/octet-stream",
-        _write_keras_model,
+        "tlcore.exports.bundle:write_keras_model",
     ),
     ExportFormat(
         ".py",
@@ -113,7 +90,7 @@ _TABLE = (
         "The run as one plain Keras script, with its split as JSON beside it.",
         "a moment",
         "text/x-python",
-        _write_script,
+        "tlcore.exports.script:write_script",
     ),
     ExportFormat(
         ".ipynb",
@@ -121,7 +98,7 @@ _TABLE = (
         "The same as a notebook.",
         "a moment",
         "application/x-ipynb+json",
-        _write_script,
+        "tlcore.exports.script:write_script",
     ),
 )
 EXPORT_FORMATS: Mapping[str, ExportFormat] = MappingProxyType({row.suffix: row for row in _TABLE})

@@ -178,9 +178,13 @@ def render_report(data: ReportData, limits: Limits) -> str:
             for split, samples in data.samples.items()
         },
         doubts=[
-            (KINDS[kind], len(findings))
+            (KINDS[kind].title, len(findings), KINDS[kind].consequence)
             for kind, findings in (data.quality.open.items() if data.quality else ())
             if KINDS[kind].level == DECIDE
+        ],
+        small_classes=[
+            (each.label, each.message)
+            for each in (data.quality.small_classes if data.quality else ())
         ],
         mistakes=list_mistakes(data.predictions).tolist(),
         correct=_alternate_classes(data.predictions),

@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tlcore.errors import RunError, UnknownName, WeightsMissing
 from tlcore.evaluation.intervals import proportion_of
+from tlcore.jobs import Progress
 from tlcore.models.catalog import get_backbone, output_units
 from tlcore.models.weights import find_weights, weights_file_name
 from tlcore.settings import KERAS_WEIGHTS_URL, Settings
@@ -62,19 +63,26 @@ AUGMENTATION_LAYERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
-def write_script(run: str, path: Path, settings: Settings) -> None:
+def write_script(
+    run: str,
+    path: Path,
+    settings: Settings,
+    progress: Progress = lambda done, total, message: None,
+) -> None:
     """Write a run as a script or a notebook, and its split as JSON beside it.
 
     Args:
         run: the id of a run with a model.
         path: ends with one of SUFFIXES; the split is written as "STEM-split.json".
         settings: where runs and weights lie.
+        progress: called before it is written.
 
     Raises:
         RunError: no such run, or it has no model or has finished no epoch.
         StorageError: a file cannot be written.
         UnknownName: another suffix.
     """
+    progress(0, 1, "Writing")
     split_file = path.with_name(f"{path.stem}-split.json")
     text = render_script(run, path.suffix, settings, split_file.name)
     write_output(split_file, render_split(run, settings).encode())
