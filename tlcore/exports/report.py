@@ -182,10 +182,6 @@ def render_report(data: ReportData, limits: Limits) -> str:
             for kind, findings in (data.quality.open.items() if data.quality else ())
             if KINDS[kind].level == DECIDE
         ],
-        small_classes=[
-            (each.label, each.message)
-            for each in (data.quality.small_classes if data.quality else ())
-        ],
         mistakes=list_mistakes(data.predictions).tolist(),
         correct=_alternate_classes(data.predictions),
         recipe=describe_recipe(run),

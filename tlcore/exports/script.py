@@ -117,7 +117,6 @@ def render_script(run: str, suffix: str, settings: Settings, split_file: str = "
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["repr"] = repr
     values = _template_values(_load_trained_run(run, settings), settings)
     template = environment.get_template("script.py.j2")
     text = template.render(split_file=split_file, script=f"script{suffix}", **values)
@@ -217,7 +216,7 @@ def _template_values(run: Run, settings: Settings) -> dict[str, Any]:
         "epochs": _planned_epochs(run),
         "weights": "None" if config.random_weights else "weights" if weights_file else '"imagenet"',
         "weights_file": weights_file,
-        "weights_url": f"{KERAS_WEIGHTS_URL}/{row.files.address}/{weights_file}",
+        "weights_url": f"{KERAS_WEIGHTS_URL}/{row.files.address}",
     }
 
 
