@@ -45,25 +45,30 @@ def test_from_a_mistake_to_its_repair(
     state = load_state(SAMPLE_NAME, real)
     truth, other = list(state.counts)[:2]
     tab.open(f"/Fine_tune?run={run}&view=mistakes")
-    cell = tab.page.locator(f".confusion td[data-pick='{1}-{0}']")  # is "other", called "truth"
-    assert int(cell.inner_text()) >= WRONG
-    cell.click()
-    tab.settle()
-    tab.page.get_by_text(f"of {other} called {truth}").first.wait_for()
-    faces = tab.page.locator("[class*=st-key-thumb-r-] button >> visible=true")
-    assert faces.count() == int(cell.inner_text())
-    for place in range(faces.count()):
-        faces.nth(place).click()
+    tab.page.get_by_text(f"of {other} predicted as {truth}").first.wait_for()  # the most mistakes
+    matrix = tab.page.locator("[class*=st-key-matrix-] .js-plotly-plot")
+    matrix.get_by_text("0", exact=True).first.wait_for()
+    images = tab.page.locator(".image-grid [role=option]")
+    assert images.count() >= WRONG
+    cells = matrix.locator(".scatterlayer .point")
+    box = cells.first.bounding_box()  # of the first class, classified correctly
+    tab.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tab.page.get_by_text(f"of {truth} classified correctly").first.wait_for()
+    tab.choose("Images", f"{other}, predicted {truth}")
+    tab.page.get_by_text(f"of {other} predicted as {truth}").first.wait_for()
+    for place in range(images.count()):
+        images.nth(place).click()
         tab.settle()
-    tab.page.get_by_text("Where did they look?").click()
-    tab.page.get_by_text("Grad-CAM of").nth(1).wait_for()  # both sides
-    tab.choose(f"Label {faces.count()} image", truth)  # nothing is filled in
-    tab.press("Label")
+    tab.page.get_by_text("Show Grad-CAM").click()
+    tab.page.get_by_text("What speaks for the answer").wait_for()
+    tab.settle()
+    tab.choose(f"New label of {images.count()} image", truth)  # nothing is filled in
+    tab.press("Relabel")
     until(lambda: all(load_state(SAMPLE_NAME, real).by_key[key].label == truth for key in keys))
     tab.page.get_by_text("Since this run:").wait_for()
 
-    tab.press("Run again on the corrected set")
-    tab.page.get_by_text("Change on the validation part").wait_for()
+    tab.press("Run again on the corrected dataset")
+    tab.page.get_by_text("Change on the validation split").wait_for()
     later = list_runs(real)[0]
     assert later.id in tab.page.url
     assert corrected_run(later) == run
@@ -71,7 +76,7 @@ def test_from_a_mistake_to_its_repair(
     tab.page.get_by_text("Of the same").wait_for()
     assert tab.page.get_by_text("had another label before").count()
 
-    for view in ("How good is it?", "Wrong labels?", "Map"):
+    for view in ("Summary", "Label issues", "Embedding"):
         tab.page.locator("[data-testid=stButtonGroup] button", has_text=view).first.click()
         tab.settle()
     tab.page.set_viewport_size({"width": 390, "height": 900})

@@ -19,27 +19,28 @@ def test_report_bundle_script_and_notebook(tab: Tab, tmp_path: Path) -> None:
     data = write_patches(tmp_path / "set", classes=2)
     config = RunConfig(str(data), backbone="MobileNet-0.25", size=64, epochs=2, batch_size=4)
     run = trained(config, tab.server.settings)
-    tab.open(f"/Fine_tune?run={run}&view=hand-over")
+    tab.open(f"/Fine_tune?run={run}&view=export")
     for words, name in (
-        ("Write the report", "Download the report"),
-        ("Make the bundle", "Download the bundle"),
+        ("Create report", "Download report"),
+        ("Create bundle", "Download bundle"),
     ):
         tab.page.get_by_role("button", name=words).click()
         tab.page.locator("[data-testid=stProgress]").wait_for()
         tab.page.get_by_role("button", name=name).wait_for(timeout=LONG)
     tab.settle()
-    report = _taken(tab, "Download the report", tmp_path)
+    report = _taken(tab, "Download report", tmp_path)
     assert report.read_text(encoding="utf-8").startswith("<!doctype html>")
-    with zipfile.ZipFile(_taken(tab, "Download the bundle", tmp_path)) as bundle:
+    with zipfile.ZipFile(_taken(tab, "Download bundle", tmp_path)) as bundle:
         assert bundle.testzip() is None
         assert any(name.endswith("predict.py") for name in bundle.namelist())
     tab.page.locator("[data-testid=stDataFrame]").wait_for()
-    ast.parse(_taken(tab, "Script", tmp_path).read_text(encoding="utf-8"))
-    book = json.loads(_taken(tab, "Notebook", tmp_path).read_text(encoding="utf-8"))
-    assert book["nbformat"] == 4
+    with zipfile.ZipFile(_taken(tab, "Download script", tmp_path)) as scripts:
+        texts = {Path(name).suffix: scripts.read(name) for name in scripts.namelist()}
+    ast.parse(texts[".py"].decode())
+    assert json.loads(texts[".ipynb"])["nbformat"] == 4
     assert tab.errors == []
-    tab.open(f"/Fine_tune?run={run}&view=hand-over")  # still there, and not made again
-    tab.page.get_by_role("button", name="Download the bundle").wait_for()
+    tab.open(f"/Fine_tune?run={run}&view=export")  # still there, and not made again
+    tab.page.get_by_role("button", name="Download bundle").wait_for()
     assert tab.page.locator("[data-testid=stProgress]").count() == 0
 
 

@@ -16,9 +16,11 @@ from tlcore.datasets.sources import from_folder
 from tlcore.models.weights import list_weights
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
+from tlcore.training.lifecycle import delete_run
 from tlcore.training.run import RunInfo
 from tlcore.training.status import FINISHED
 from tlcore.training.store import list_runs, load_run, load_run_info
+from tlcore.ui.fine_tune.backbones import TAG
 
 RECIPE = RunConfig(
     "patches", backbone="MobileNet-0.25", size=64, epochs=3, learning_rate=0.01, seed=7,
@@ -35,8 +37,9 @@ def first(real: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_run_again_with_all_of_its_recipe(tab: Tab, real: Settings, first: str) -> None:
     tab.open(f"/Fine_tune?run={first}")
+    tab.page.locator(".st-key-run-actions button").first.click()
     tab.press("Run again")
-    tab.page.get_by_role("button", name="Start learning").click()
+    tab.page.get_by_role("button", name="Start", exact=True).click()
     tab.page.wait_for_url("**run=*")
     again = tab.page.url.split("run=")[1].split("&")[0]
     until(lambda: load_run_info(again, real).status == FINISHED)
@@ -48,32 +51,26 @@ def test_run_again_with_all_of_its_recipe(tab: Tab, real: Settings, first: str) 
 def test_the_same_head_on_every_backbone(tab: Tab, real: Settings, first: str) -> None:
     others = {row.backbone.name for row in list_weights(real) if row.no_top} - {RECIPE.backbone}
 
-    def board() -> list[RunInfo]:
-        return [info for info in list_runs(real) if info.notes.tags == ("leaderboard",)]
+    def heads() -> list[RunInfo]:
+        return [info for info in list_runs(real) if info.notes.tags == (TAG,)]
 
-    tab.open(f"/Fine_tune?run={first}")
-    tab.page.get_by_text("Ask more of these features").click()
-    tab.press("Which backbone?")
-    count = "1 head" if len(others) == 1 else f"{len(others)} heads"
-    assert board() == []  # not before it has been said what it takes
-    tab.press(f"Train {count}")
-    until(lambda: len(board()) == len(others) and all(i.status == FINISHED for i in board()))
-    assert {info.config.backbone for info in board()} == others
-    assert {info.config.epochs for info in board()} == {RECIPE.epochs}
-    tab.page.get_by_text("leaderboard", exact=True).nth(len(others) - 1).wait_for()
-    rows = tab.page.get_by_test_id("stTable").get_by_role("row")
-    assert rows.count() == 1 + len(others) + 1  # under the heading, the run itself among them
-    assert rows.filter(has_text=f"{RECIPE.backbone} (this run)").count() == 1
-
-    gone = board()[0]
-    row = tab.page.locator(f".st-key-run-{gone.id}")
-    row.get_by_test_id("stPopover").get_by_role("button").click()
-    tab.press("Delete this run")
-    until(lambda: gone.id not in [info.id for info in board()])
-    row.wait_for(state="detached")
-    tab.press("Which backbone?")
+    tab.open(f"/Fine_tune?run={first}&view=improve")
+    tab.page.get_by_role("radio", name="Backbones").click()
+    words = "1 head" if len(others) == 1 else f"{len(others)} heads"
+    tab.page.get_by_text("each computes features").wait_for()
+    assert heads() == []  # not before the person has read what it takes
+    tab.press(f"Train {words}")
+    until(lambda: len(heads()) == len(others) and all(i.status == FINISHED for i in heads()))
+    assert {info.config.backbone for info in heads()} == others
+    assert {info.config.epochs for info in heads()} == {RECIPE.epochs}
+    tab.settle()
+    assert tab.page.get_by_role("button", name="Train", exact=False).count() == 0
+    delete_run(heads()[0].id, real)
+    tab.page.reload()
+    tab.settle()
+    tab.page.get_by_role("radio", name="Backbones").click()
     tab.press("Train 1 head")  # only what is missing is trained again
-    until(lambda: len(board()) == len(others) and all(i.status == FINISHED for i in board()))
+    until(lambda: len(heads()) == len(others) and all(i.status == FINISHED for i in heads()))
     assert tab.errors == []
 
 
@@ -82,9 +79,9 @@ def test_a_run_is_taken_away_as_csv_and_json(
 ) -> None:
     tab.open(f"/Fine_tune?run={first}")
     files = {}
-    for words in ("Epochs, CSV", "All of it, JSON"):
+    for words in ("Epochs, CSV", "Whole record, JSON"):
         if not tab.page.get_by_role("button", name=words).count():
-            tab.page.get_by_role("button", name="Download").click()
+            tab.page.locator(".st-key-run-actions button").first.click()
         with tab.page.expect_download() as coming:
             tab.page.get_by_role("button", name=words).click()
         files[words] = tmp_path / coming.value.suggested_filename
@@ -92,7 +89,7 @@ def test_a_run_is_taken_away_as_csv_and_json(
     losses = [epoch.val_loss for epoch in load_run(first, real).history]
     rows = list(csv.DictReader(files["Epochs, CSV"].read_text(encoding="utf-8").splitlines()))
     assert [float(row["val_loss"]) for row in rows] == losses
-    about = json.loads(files["All of it, JSON"].read_text(encoding="utf-8"))
+    about = json.loads(files["Whole record, JSON"].read_text(encoding="utf-8"))
     assert RunConfig(**about["config"]) == RECIPE
     assert [epoch["val_loss"] for epoch in about["history"]] == losses
     assert tab.errors == []

@@ -19,21 +19,21 @@ def test_from_the_cost_to_a_rate_that_was_found(tab: Tab, real: Settings, tmp_pa
     tab.choose("Dataset", "priced")
     tab.choose("Backbone", "MobileNet-0.25")
     tab.choose("Input size", "96 × 96")
-    tab.page.get_by_text("24 images to go through the network once").wait_for()
-    tab.page.get_by_role("button", name="Start learning").click()
+    tab.page.get_by_text("computes features of 24 images").wait_for()
+    tab.page.get_by_role("button", name="Start", exact=True).click()
     tab.page.wait_for_url("**run=*")
     run = tab.page.url.split("run=")[1].split("&")[0]
     until(lambda: load_run_info(run, real).status == FINISHED)
     tab.settle()
 
     tab.page.go_back()  # to the form, and on to the run again
-    tab.page.get_by_role("button", name="Start learning").wait_for()
+    tab.page.get_by_role("button", name="Start", exact=True).wait_for()
     tab.page.go_forward()
     tab.page.get_by_role("button", name="New run").wait_for()
     tab.settle()
     tab.press("New run")
     tab.choose("Backbone", "MobileNet-0.25")
-    tab.page.get_by_text("Advanced").click()
+    tab.page.get_by_text("Advanced options").click()
     tab.press("Find a learning rate")
     use = tab.page.get_by_role("button", name="Use 0")
     rate = use.inner_text().split()[-1]

@@ -35,9 +35,9 @@ def start_run(tab: Tab, epochs: str) -> str:
     tab.choose("Dataset", "Drawn sample")
     tab.choose("Input size", "96 × 96")
     tab.fill("Epochs", epochs)
-    tab.page.get_by_text("Advanced").click()
+    tab.page.get_by_text("Advanced options").click()
     tab.fill("Batch size", "1")
-    tab.page.get_by_role("button", name="Start learning").dblclick()
+    tab.page.get_by_role("button", name="Start", exact=True).dblclick()
     tab.page.wait_for_url("**run=*")
     return tab.page.url.split("run=")[1].split("&")[0]
 
@@ -130,8 +130,8 @@ def test_a_run_from_start_to_its_head(tab: Tab, real: Settings) -> None:
     until(lambda: points(tab) > seen or not list_runs(real)[0].active)
 
     stop_unless_over(tab, real)
-    tab.page.get_by_text("See this head in Compare").wait_for()
-    tab.page.get_by_text("See this head in Compare").click()
+    tab.page.get_by_text("See it in Compare").wait_for()
+    tab.page.get_by_text("See it in Compare").click()
     tab.page.wait_for_url("**/Compare**")
     tab.page.locator(".js-plotly-plot").nth(1).get_by_text("sailboat").wait_for()
     tab.settle()

@@ -33,7 +33,7 @@ def labels(at: object) -> list[str]:
 def test_nothing_is_made_before_it_is_asked_for(run: Path, opened: Opened) -> None:
     at = opened("Fine-tune", run=run.name, view="export")
     assert not at.exception
-    assert {"Make report", "Make bundle"} <= set(labels(at))
+    assert {"Create report", "Create bundle"} <= set(labels(at))
     assert not list(run.glob("*.zip")) + list(run.glob("*.html"))
 
 
@@ -45,7 +45,7 @@ def test_one_that_is_being_made_shows_how_far_it_is(
         at = opened("Fine-tune", run=run.name, view="export")
         assert not at.exception
         assert [bar.proto.text for bar in at.get("progress")] == ["Writing LiteRT …"]
-        assert "Make bundle" not in labels(at)
+        assert "Create bundle" not in labels(at)
 
 
 def test_a_failure_is_said_and_can_be_tried_again(
@@ -54,7 +54,7 @@ def test_a_failure_is_said_and_can_be_tried_again(
     write_job(empty_workspace, f"{run.name}-zip", "failed", 3, 10, "The disk is full.")
     at = opened("Fine-tune", run=run.name, view="export")
     assert any("The disk is full" in error.value for error in at.error)
-    assert "Make bundle" in labels(at)
+    assert "Create bundle" in labels(at)
 
 
 def test_a_file_older_than_the_network_is_not_offered(run: Path, opened: Opened) -> None:
@@ -64,4 +64,4 @@ def test_a_file_older_than_the_network_is_not_offered(run: Path, opened: Opened)
     write_network(run)
     at = opened("Fine-tune", run=run.name, view="export")
     assert "Update report" not in labels(at)
-    assert "Make report" in labels(at)
+    assert "Create report" in labels(at)

@@ -108,6 +108,9 @@ PAGES: Mapping[str, Page] = MappingProxyType(
 )
 
 
+QUESTION = "_question"  # place under the title
+
+
 @contextmanager
 def page(this: Page) -> Iterator[Settings]:
     """Draw a page's frame, hand out the settings, and show what the core raises inside."""
@@ -119,7 +122,8 @@ def page(this: Page) -> Iterator[Settings]:
     apply_style()
     _navigation()
     st.title(this.title, anchor=False)
-    show_html('<p class="question">{question}</p>', question=this.question)
+    st.session_state[QUESTION] = st.empty()
+    show_question(this.question)
     settings = _settings()
     with boundary():
         migrate(settings)
@@ -128,6 +132,12 @@ def page(this: Page) -> Iterator[Settings]:
         yield settings
         write_address(this.address)
         st.session_state[LOADED] = True
+
+
+def show_question(question: str) -> None:
+    """Show the question that the page answers, in the place of the one before."""
+    with st.session_state[QUESTION].container():
+        show_html('<p class="question">{question}</p>', question=question)
 
 
 @contextmanager

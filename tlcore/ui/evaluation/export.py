@@ -93,13 +93,16 @@ def draw_export(
 
 
 def _make_button(export: ExportFormat, *, is_current: bool) -> bool:
-    title = export.title[0].lower() + export.title[1:] if export.suffix != ".keras" else "model"
     return st.button(
-        f"{'Update' if is_current else 'Make'} {title}",
+        f"{'Update' if is_current else 'Create'} {_name(export)}",
         key=f"make{export.suffix}",
         type="tertiary" if is_current else "secondary",
         help=f"{export.purpose} Takes {export.duration}; you can go on meanwhile.",
     )
+
+
+def _name(export: ExportFormat) -> str:
+    return "model" if export.suffix == ".keras" else export.title.lower()
 
 
 def _draw_progress(export: ExportFormat, job: Job, folder: Path) -> None:
@@ -109,9 +112,8 @@ def _draw_progress(export: ExportFormat, job: Job, folder: Path) -> None:
 
 
 def _draw_download(export: ExportFormat, target: Path, info: RunInfo) -> None:
-    title = "model" if export.suffix == ".keras" else export.title.lower()
     st.download_button(
-        f"Download {title} ({file_size(target.stat().st_size)})",
+        f"Download {_name(export)} ({file_size(target.stat().st_size)})",
         target.read_bytes,  # read when it is clicked, not each time the page is drawn
         f"{info.id}-{target.name}",
         export.mime,

@@ -25,7 +25,7 @@ from tlcore.ui.theme import colours, template
 from tlcore.ui.widgets import distinct
 
 MOST = 16  # classes drawn: those with the most mistakes
-SUREST, THUMBNAIL = 6, 132  # mistakes of the summary, and px of each
+SUREST, THUMBNAIL = 6, 116  # mistakes of the summary, and px of each
 NARROW, WIDE = 46, 76  # px of a row of the matrix, with many and with few classes
 
 

@@ -20,6 +20,7 @@ from tlcore.ui.evaluation.corrections import corrections_line
 from tlcore.ui.evaluation.export import summary_actions
 from tlcore.ui.evaluation.metrics import choose_split, draw_chart, draw_metrics
 from tlcore.ui.evaluation.mistakes import surest_mistakes
+from tlcore.ui.fine_tune.curves import draw_fine_tuning_effect
 from tlcore.ui.format import count, label, plain
 from tlcore.ui.questions import evaluate_run
 from tlcore.ui.theme import colours, template
@@ -51,6 +52,7 @@ def summary_view(run: Run, settings: Settings) -> None:
     with right:
         surest_mistakes(predictions, settings)
     corrections_line(run.info, split, settings)
+    draw_fine_tuning_effect(run)
     for words in evaluation.warnings:
         st.warning(plain(words), icon=":material/warning:")
     st.subheader("All metrics", anchor=False)

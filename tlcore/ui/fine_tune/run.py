@@ -25,7 +25,7 @@ from tlcore.ui.fine_tune.progress import describe_progress
 from tlcore.ui.fine_tune.run_list import as_json, status_badge
 from tlcore.ui.format import accuracy, count, duration, plain
 from tlcore.ui.services import resume_run_once
-from tlcore.ui.shell import FINE_TUNE, boundary
+from tlcore.ui.shell import FINE_TUNE, boundary, show_question
 from tlcore.ui.state import Choice, choose
 
 PATIENCE = 20.0  # s after which a run that was asked to stop may be killed
@@ -55,6 +55,8 @@ def run_view(run: str, settings: Settings) -> None:
     if st.session_state.pop(_TRAINING, "") == run and loaded.info.model:
         propose_head(run)  # Compare shows it next
     _set_tab_title("✓ " if loaded.info.model else "")
+    if loaded.info.model:
+        show_question("Is it good?")
     with st.container(key="run"):
         _draw_outcome(loaded)
         if loaded.info.model:
@@ -85,7 +87,7 @@ def _draw_header(run: Run, settings: Settings) -> None:
     if run.classes:
         images = [f"{run.images.get(split, 0):,}" for split in ("train", "val")]
         facts.append(f"{count(len(run.classes), 'class', 'classes')}")
-        facts.append(f"{images[0]} training and {images[1]} validation images")
+        facts.append(f"{' / '.join(images)} images")
     if info.seconds:
         facts.append(f"took {duration(info.seconds)}")
     st.caption(" · ".join(facts), width="stretch")
@@ -122,7 +124,8 @@ def _edit_notes(info: RunInfo) -> None:
 
 def _draw_actions(run: Run, settings: Settings) -> None:
     """Draw what can be done with a run that has ended."""
-    with st.popover("", icon=":material/more_horiz:", help="Run again, download, delete"):
+    help_ = "Run again, download, delete"
+    with st.popover("", icon=":material/more_horiz:", help=help_, key="run-actions"):
         st.button(
             "Run again",
             icon=":material/replay:",

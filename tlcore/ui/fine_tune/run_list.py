@@ -185,6 +185,7 @@ def runs_table(
         pd.DataFrame(rows),
         hide_index=True,
         column_config=_COLUMNS,
+        placeholder="",
         key=f"{name}-{generation(name)}",
         on_select="rerun",
         selection_mode=["multi-row", "single-cell"],
