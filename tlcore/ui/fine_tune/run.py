@@ -90,7 +90,7 @@ def _draw_header(run: Run, settings: Settings) -> None:
         facts.append(f"{' / '.join(images)} images")
     if info.seconds:
         facts.append(f"took {duration(info.seconds)}")
-    st.caption(" · ".join(facts), width="stretch")
+    st.caption(" · ".join(facts), width="content")
     if info.resumable and st.button(
         "Resume",
         icon=":material/play_arrow:",
