@@ -11,11 +11,17 @@ from PIL import Image
 
 from tlcore.activations.filters import find_convolution, render_filters, render_filters_at
 from tlcore.activations.layers import read_graph
-from tlcore.activations.values import DisplayOptions, Layout, Tiles
+from tlcore.activations.values import DisplayOptions, Filters, Layout, Tiles
 from tlcore.errors import UnknownName
 
 VIEW = DisplayOptions(Layout(1, 2))
 GREY = 128  # 0 in the middle of −reach … reach: 127.5, rounded up
+
+
+def draw(
+    kernel: np.ndarray, of: int = 0, view: DisplayOptions = VIEW, *, bgr: bool = False
+) -> Filters:
+    return render_filters(kernel, "conv", view, of, bgr=bgr)
 
 
 def pixels(tiles: Tiles) -> np.ndarray:
@@ -25,13 +31,13 @@ def pixels(tiles: Tiles) -> np.ndarray:
 def test_a_kernel_that_reads_colours_is_drawn_in_colour() -> None:
     kernel = np.zeros((1, 2, 3, 2), np.float32)  # the second one is of zeros
     kernel[0, :, :, 0] = [[1, 0, -1], [0.5, -0.5, 0]]
-    rgb = render_filters(kernel, "first", VIEW, 0, bgr=False)
+    rgb = draw(kernel)
     assert rgb.colour
     assert rgb.of is None
     left, right = np.split(pixels(rgb.tiles), 2, axis=1)
     assert left.tolist() == [[[255, GREY, 0], [191, 64, GREY]]]  # 191.25 and 63.75
     assert right.tolist() == [[[GREY] * 3] * 2]  # grey, not black
-    bgr = render_filters(kernel, "first", VIEW, 0, bgr=True)
+    bgr = draw(kernel, bgr=True)
     assert np.split(pixels(bgr.tiles), 2, axis=1)[0].tolist() == [[[0, GREY, 255], [GREY, 64, 191]]]
 
 
@@ -39,19 +45,19 @@ def test_other_kernels_are_grey_slices_of_one_output_on_one_scale() -> None:
     kernel = np.zeros((1, 1, 2, 3), np.float32)
     kernel[0, 0, :, 1] = [2, -2]
     kernel[0, 0, 0, 2] = 1
-    found = render_filters(kernel, "second", VIEW, 1, bgr=False)
+    found = draw(kernel, 1)
     assert (found.colour, found.of) == (False, 1)
     assert pixels(found.tiles)[0].tolist() == [255, 0]
-    found = render_filters(kernel, "second", VIEW, 2, bgr=False)
+    found = draw(kernel, 2)
     assert pixels(found.tiles)[0].tolist() == [255, GREY]
-    assert render_filters(kernel, "second", VIEW, 3, bgr=False).of == 0  # there is no fourth
-    nothing = render_filters(kernel, "second", VIEW, 0, bgr=False)  # all of its slices are zeros
+    assert draw(kernel, 3).of == 0  # there is no fourth
+    nothing = draw(kernel)  # all of its slices are zeros
     assert pixels(nothing.tiles)[0].tolist() == [GREY, GREY]
 
 
 def test_a_depthwise_kernel_shows_one_slice_a_channel() -> None:
     kernel = np.array([1, -1, 0], np.float32).reshape(1, 1, 3, 1)[:, :, :2]
-    found = render_filters(kernel, "depthwise", VIEW, 5, bgr=False)
+    found = draw(kernel, 5)
     assert found.of is None
     assert pixels(found.tiles)[0].tolist() == [255, 0]
 
@@ -85,21 +91,19 @@ def test_all_kernels_can_be_paged_to() -> None:
         seen += found.tiles.channels
         assert found.tiles.lows == tuple(float(number - 2) for number in found.tiles.channels)
     assert seen == [0, 1, 2, 3, 4]
-    assert (
-        render_filters(kernel, "wide", DisplayOptions(Layout(1, 2), page=9), 0, bgr=False).page == 2
-    )
+    assert draw(kernel, view=DisplayOptions(Layout(1, 2), page=9)).page == 2
 
 
 def test_a_kernel_that_is_not_square_keeps_its_shape() -> None:
-    found = render_filters(np.ones((1, 7, 2, 2), np.float32), "wide", VIEW, 0, bgr=False)
+    found = draw(np.ones((1, 7, 2, 2), np.float32))
     assert found.tiles.shape == (1, 7)
-    found = render_filters(np.ones((5, 2, 3, 2), np.float32), "first", VIEW, 0, bgr=False)
+    found = draw(np.ones((5, 2, 3, 2), np.float32))
     assert found.tiles.shape == (5, 2)
 
 
 def test_kernels_that_are_no_numbers_are_drawn_and_said() -> None:
     kernel = np.array([np.nan, 1, -2, np.inf], np.float32).reshape(1, 2, 2, 1)
-    found = render_filters(kernel, "broken", VIEW, 0, bgr=False)
+    found = draw(kernel)
     assert found.tiles.not_finite == (0.5, 0.5)
     assert pixels(found.tiles)[0].tolist() == [0, 0, 191, 255]  # −2 … 2: NaN, −2, 1, ∞
 

@@ -17,11 +17,10 @@ import numpy as np
 import pytest
 
 from tlcore.activations.values import ActivationRequest, DisplayOptions
-from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage, UnknownName, WeightsMissing, WorkerDied
 from tlcore.inference.client import Inference
 from tlcore.models.model import load_pretrained
-from tlcore.models.predictions import ModelRef
+from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.settings import PROJECT, Settings
 
 PATIENCE = 120.0  # s; far more than it needs, so that a busy machine does not fail a test
@@ -44,119 +43,120 @@ def inference(settings: Settings) -> Iterator[Inference]:
     client.close()
 
 
-def alive(process_id: int) -> bool:
+@pytest.fixture(scope="module")
+def photo(photos: list[Path]) -> Path:
+    return photos[0]
+
+
+def predict(inference: Inference, image: Path, ref: ModelRef = SMALL) -> Prediction:
+    [prediction] = inference.ask("predict", image, [ref])
+    return prediction
+
+
+def draw(image: Path, layer: str, ref: ModelRef = SMALL, page: int = 0) -> tuple[object, ...]:
+    request = ActivationRequest(image, "", ref)
+    return f"{MAPS}:draw_maps", request, layer, DisplayOptions(page=page)
+
+
+def kill(inference: Inference) -> int:
+    process = inference.process_id
+    os.kill(process, signal.SIGKILL)
+    return process
+
+
+def is_alive(process: int) -> bool:
     try:
-        os.kill(process_id, 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return False
-    return not Path(f"/proc/{process_id}/stat").read_text().split(")")[1].startswith(" Z")
+    return not Path(f"/proc/{process}/stat").read_text().split(")")[1].startswith(" Z")
 
 
-def test_an_answer_from_the_process_is_the_cores_answer(
-    inference: Inference, settings: Settings, photos: list[Path]
+def test_a_prediction_from_the_process_is_the_cores(
+    inference: Inference, settings: Settings, photo: Path
 ) -> None:
-    told = inference.ask("predict", photos[0], [SMALL])[0]
-    own = load_pretrained(SMALL, settings).predict(read(photos[0], settings.limits))
-    np.testing.assert_allclose(told.logits, own.logits, atol=1e-5)
+    own = load_pretrained(SMALL, settings).predict(photo)
+    np.testing.assert_allclose(predict(inference, photo).logits, own.logits, atol=1e-5)
     assert inference.warm
 
 
-def test_one_process_serves_all_questions_and_goes_on_close(
-    inference: Inference, photos: list[Path]
-) -> None:
+def test_one_process_does_all_tasks_and_ends_on_close(inference: Inference, photo: Path) -> None:
     process = inference.process_id
-    look = ActivationRequest(photos[0], "", SMALL)
-    pages = [
-        inference.ask(f"{MAPS}:draw_maps", look, "conv_pw_1_relu", DisplayOptions(page=page))
-        for page in (0, 99)
-    ]
-    assert pages[0].channels == 16
-    assert pages[1].page == 0  # past the end: the last page
+    first, last = (inference.ask(*draw(photo, "conv_pw_1_relu", page=number)) for number in (0, 99))
+    assert (first.channels, last.page) == (16, 0)  # past the end: the last page
     assert inference.process_id == process
     assert len(inference.ask(f"{MAPS}:list_layers", SMALL)) > 20
     inference.close()
-    assert not alive(process)
+    assert not is_alive(process)
 
 
-def test_what_was_foreseen_is_there_when_it_is_asked(
-    inference: Inference, photos: list[Path]
-) -> None:
-    look = ActivationRequest(photos[0], "", SMALL)
-    question = (f"{MAPS}:draw_maps", look, "conv_pw_2_relu", DisplayOptions())
+def test_a_task_that_was_started_ahead_is_not_run_again(inference: Inference, photo: Path) -> None:
+    request = draw(photo, "conv_pw_2_relu")
     for _ in range(2):  # the second time it is under way already
-        inference.ask_ahead(*question)
+        inference.ask_ahead(*request)
     assert len(inference._ahead) == 1
-    answer = inference._ahead[0][1]
-    assert inference.ask(*question) is answer.result()
+    result = inference._ahead[0][1]
+    assert inference.ask(*request) is result.result()
     assert len(inference._ahead) == 0
-    assert inference.ask(*question) is not answer.result()  # and is asked anew
+    assert inference.ask(*request) is not result.result()
 
 
-def test_what_was_foreseen_wrongly_costs_nothing_but_itself(
-    inference: Inference, photos: list[Path]
-) -> None:
-    look = ActivationRequest(photos[0], "", SMALL)
-    inference.ask_ahead(f"{MAPS}:draw_maps", look, "conv99", DisplayOptions())
-    assert inference.ask("predict", photos[0], [SMALL])[0].size == 64
+def test_a_task_started_ahead_in_vain_harms_no_other(inference: Inference, photo: Path) -> None:
+    inference.ask_ahead(*draw(photo, "conv99"))
+    assert predict(inference, photo).size == 64
     with pytest.raises(UnknownName, match="Received 'conv99'"):
-        inference.ask(f"{MAPS}:draw_maps", look, "conv99", DisplayOptions())
-
-
-def test_killed_while_it_works_ahead_the_question_is_answered(
-    inference: Inference, photos: list[Path]
-) -> None:
-    process = inference.process_id
-    question = (
-        f"{MAPS}:draw_maps",
-        ActivationRequest(photos[0], "", SLOW),
-        "conv2_block1_0_bn",
-        DisplayOptions(),
-    )
-    inference.ask_ahead(*question)
-    os.kill(process, signal.SIGKILL)
-    assert inference.ask(*question).channels == 64
-    assert inference.process_id != process
+        inference.ask(*draw(photo, "conv99"))
 
 
 def test_errors_of_the_core_arrive_as_they_are(
-    inference: Inference, tmp_path: Path, photos: list[Path]
+    inference: Inference, tmp_path: Path, photo: Path
 ) -> None:
     with pytest.raises(BadImage, match=r"nothing\.jpg"):
-        inference.ask("predict", tmp_path / "nothing.jpg", [SMALL])[0]
-    missing, here = inference.ask("predict", photos[0], [ModelRef("ResNet50", 224), SMALL])
+        predict(inference, tmp_path / "nothing.jpg")
+    with pytest.raises(UnknownName, match="Received 'conv98'"):
+        inference.ask(*draw(photo, "conv98"))
+    missing, here = inference.ask("predict", photo, [ModelRef("ResNet50", 224), SMALL])
     assert isinstance(missing, WeightsMissing)
     assert "weights fetch" in str(missing)
     assert here.size == 64  # one model's error leaves the others' predictions
-    with pytest.raises(UnknownName, match="Received 'conv99'"):
-        inference.ask(
-            f"{MAPS}:draw_maps", ActivationRequest(photos[0], "", SMALL), "conv99", DisplayOptions()
-        )
 
 
-def test_killed_between_two_questions_the_next_one_is_answered(
-    inference: Inference, photos: list[Path]
+def test_one_decoded_image_serves_several_models_and_explanations(
+    inference: Inference, photo: Path
 ) -> None:
-    first = inference.ask("predict", photos[0], [SMALL])[0]
-    killed = inference.process_id
-    os.kill(killed, signal.SIGKILL)
-    np.testing.assert_array_equal(
-        inference.ask("predict", photos[0], [SMALL])[0].logits, first.logits
-    )
-    assert inference.process_id != killed
+    wide = ModelRef("MobileNet-0.25", 96, random=True)
+    first, second = inference.ask("predict", photo, [SMALL, wide])
+    requests = [(SMALL, first.best, ""), (wide, 7, "conv_pw_5_relu"), (wide, -1, "")]
+    small, other, wrong = inference.ask("explain", photo, requests)
+    assert (small.size, small.index, small.layer) == (64, first.best, "conv_pw_13_relu")
+    assert (other.size, other.index, other.layer) == (96, 7, "conv_pw_5_relu")
+    assert other.probability == pytest.approx(second.probabilities[7], rel=1e-4)
+    assert isinstance(wrong, UnknownName)
 
 
-def test_killed_in_the_middle_of_a_question_it_is_asked_again(
-    inference: Inference, photos: list[Path]
+@pytest.mark.parametrize("when", ["between two tasks", "in the middle", "while it works ahead"])
+def test_after_a_kill_the_task_is_run_in_a_new_process(
+    when: str, inference: Inference, photo: Path
 ) -> None:
+    first = predict(inference, photo)
     process = inference.process_id
-    timer = threading.Timer(0.3, os.kill, (process, signal.SIGKILL))  # while the network is built
-    timer.start()
-    inference.ask("predict", photos[0], [SLOW])[0]
-    timer.join()
+    if when == "between two tasks":
+        kill(inference)
+        np.testing.assert_array_equal(predict(inference, photo).logits, first.logits)
+    elif when == "in the middle":
+        timer = threading.Timer(0.3, os.kill, (process, signal.SIGKILL))  # a model is being built
+        timer.start()
+        predict(inference, photo, SLOW)
+        timer.join()
+    else:
+        request = draw(photo, "conv2_block1_0_bn", SLOW)
+        inference.ask_ahead(*request)
+        kill(inference)
+        assert inference.ask(*request).channels == 64
     assert inference.process_id != process
 
 
-def test_killed_each_time_it_says_so_and_recovers(inference: Inference, photos: list[Path]) -> None:
+def test_killed_each_time_it_says_so_and_recovers(inference: Inference, photo: Path) -> None:
     over = threading.Event()
 
     def kill_whatever_comes() -> None:
@@ -171,16 +171,16 @@ def test_killed_each_time_it_says_so_and_recovers(inference: Inference, photos: 
     killer = threading.Thread(target=kill_whatever_comes)
     killer.start()
     with pytest.raises(WorkerDied, match="ended twice"):
-        inference.ask("predict", photos[0], [SLOW])[0]
+        predict(inference, photo, SLOW)
     over.set()
     killer.join()
-    assert inference.ask("predict", photos[0], [SMALL])[0].size == 64
+    assert predict(inference, photo).size == 64
     assert inference.process_id != process
 
 
-def test_the_process_goes_when_its_server_is_killed(settings: Settings) -> None:
+def test_the_process_ends_when_its_server_is_killed(settings: Settings) -> None:
     script = """
-import sys, time
+import time
 from tlcore.inference.client import Inference
 from tlcore.settings import Settings
 print(Inference(Settings.from_environment()).process_id, flush=True)
@@ -194,11 +194,11 @@ time.sleep(60)
         stderr=subprocess.DEVNULL,
     )
     assert server.stdout is not None
-    with server.stdout as said:
-        worker = int(said.readline())
+    with server.stdout as output:
+        worker = int(output.readline())
     server.kill()
     server.wait()
     end = time.monotonic() + PATIENCE
-    while alive(worker):
+    while is_alive(worker):
         assert time.monotonic() < end
         time.sleep(0.1)
