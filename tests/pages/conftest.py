@@ -169,7 +169,7 @@ def texts(at: AppTest) -> str:
 def maps_of(at: AppTest) -> str:
     """The HTML of the maps that can be clicked."""
     shown = [json.loads(element.proto.json) for element in at.get("bidi_component")]
-    return next(data["html"] for data in shown if "maps-main" in data["html"])
+    return next(data["html"] for data in shown if "maps-main" in data.get("html", ""))
 
 
 def html_of(at: AppTest) -> str:

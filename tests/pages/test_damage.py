@@ -54,12 +54,12 @@ REVIEW = (
 PAGES: dict[str, dict[str, str]] = {
     "Home": {},
     **{f"Upload {view}": {"view": view} for view in ("overview", "doctor", "label", "divide")},
-    **{f"Compare {view}": {"view": view} for view in ("answers", "why", "many")},
+    **{f"Compare {view}": {"view": view} for view in ("one", "many")},
     "Feature maps": {"network": "head"},
     "Fine-tune": {},
     **{f"Fine-tune {view}": {"view": view} for view in REVIEW},
 }
-ASKING = ("Compare answers", "Compare why", "Feature maps")  # views that load the network
+ASKING = ("Compare one", "Feature maps")  # views that load the network
 RUN_VIEWS = [*ASKING, *(name for name in PAGES if name.startswith("Fine-tune ")), "Compare many"]
 SET_VIEWS = [name for name in PAGES if name != "Home" and not name.startswith("Fine-tune ")]
 RUNS_IN_VIEWS = [

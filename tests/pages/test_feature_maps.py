@@ -12,10 +12,12 @@ from streamlit.testing.v1 import AppTest
 from tests.cli.running import answer
 from tests.images import write_patches
 from tests.pages.conftest import Opened, html_of, maps_of, texts
+from tests.pages.test_upload import jpeg
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder
 from tlcore.models.catalog import BACKBONES
 from tlcore.settings import Settings
+from tlcore.ui.components.image_picker import MY_IMAGES
 
 BASE = ("--backbone", "MobileNet-0.25", "--size", "128")
 SMALL = {"backbone": "MobileNet-0.25", "size": "128"}
@@ -77,6 +79,18 @@ def test_the_second_stage_comes_first_and_the_strongest_channel_is_large(
     for tab, words in TABS.items():
         choose(at, maps_view=tab, layer="block_2_add")
         assert words in text_of(at), tab
+
+
+def test_the_image_is_changed_in_a_popover(
+    opened: Opened, workspace: Settings
+) -> None:
+    """Without weights as well: the picker stands beside what is missing."""
+    at = set_state(opened("Feature maps"), "change-image", True)
+    before = at.query_params["image"]
+    sound(at.button(key="next").click().run())
+    assert at.query_params["image"] != before
+    at.file_uploader(key="own-0").set_value([jpeg(7)]).run()
+    assert at.selectbox(key="select-dataset").value == MY_IMAGES
 
 
 def test_images_with_the_highest_activation_are_found_and_stay(

@@ -30,6 +30,7 @@ from tlcore.ui.components.image_grid import GridImage, image_grid
 from tlcore.ui.format import count, label
 from tlcore.ui.state import Choice, choose
 from tlcore.ui.theme import colours, template
+from tlcore.ui.widgets import distinct
 
 SHOWN_DISAGREEMENTS = 12
 THUMBNAIL = 146  # px
@@ -196,7 +197,7 @@ def _draw_pairs(table: pd.DataFrame) -> None:
         "Rows",
         list(names),
         default="imagenet",
-        format_func=names.__getitem__,
+        format_func=distinct(names, names.__getitem__),
         label_visibility="collapsed",
         required=True,
         key="many-rows",

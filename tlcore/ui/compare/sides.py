@@ -130,7 +130,7 @@ def _further_heads(others: Mapping[str, RunInfo], settings: Settings) -> list[Ru
     """Choose further heads; the address holds their ids with commas between them."""
     labels = label_runs(list_runs(settings))
     runs = [run for run in chosen(Choice.MORE_HEADS).split(",") if run in others][:MOST_HEADS]
-    key = "select-more-heads"
+    key = f"select-{Choice.MORE_HEADS}"
     st.session_state[key] = runs
     st.multiselect(
         "Further heads",

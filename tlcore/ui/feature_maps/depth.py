@@ -25,13 +25,16 @@ HELP = (
 )
 
 
-def depth_bar(layers: Sequence[LayerInfo], layer: str, row: Backbone) -> None:
-    """Draw one bar for each layer that has maps, the present one marked; a click goes there."""
+def depth_bar(layers: Sequence[LayerInfo], layer: str, row: Backbone, kind: str) -> None:
+    """Draw one bar for each layer that has maps, the present one marked; a click goes there.
+
+    ``kind`` is "pretrained" or "head": in whose colour.
+    """
     spatial = [info for info in layers if info.layer.spatial]
     names = [info.layer.name for info in spatial]
     place = names.index(layer)
     st.html(f"<style>.depth i:nth-of-type({place + 1}){{--bar:var(--selected);opacity:1}}</style>")
-    clickable(_bars(spatial) + _stops(names, row), key="depth", on_pick=go_to)
+    clickable(_bars(spatial, kind) + _stops(names, row), key="depth", on_pick=go_to)
     info = spatial[place]
     height, width, channels = info.layer.output_shape
     st.caption(
@@ -64,12 +67,12 @@ def receptive_field_text(info: LayerInfo) -> str:
     return f"each value sees {height:.0f} × {width:.0f} pixels"
 
 
-def _bars(layers: Sequence[LayerInfo]) -> str:
+def _bars(layers: Sequence[LayerInfo], kind: str) -> str:
     largest = max(info.layer.output_shape[0] or 1 for info in layers)
     most = max(info.layer.output_shape[2] or 1 for info in layers)
     gaps = [False, *(before.block != info.block for before, info in pairwise(layers))]
     bars = [_bar(info, largest, most, gap) for info, gap in zip(layers, gaps, strict=True)]
-    return f'<div class="depth" role="group" aria-label="Layers">{"".join(bars)}</div>'
+    return f'<div class="depth {kind}" role="group" aria-label="Layers">{"".join(bars)}</div>'
 
 
 def _bar(info: LayerInfo, largest: int, most: int, gap: bool) -> str:

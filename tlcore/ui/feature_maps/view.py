@@ -170,7 +170,8 @@ def _layer_view(
     number = min(chosen_number(Choice.CHANNEL, 0), page.channels) - 1
     if number >= 0 and number != detail.channel:
         detail = channel(request, layer.name, number, settings)
-    depth_bar(layers, layer.name, _backbone(request.ref, settings))
+    kind = "head" if request.ref.run else "pretrained"
+    depth_bar(layers, layer.name, _backbone(request.ref, settings), kind)
     with st.container(key="maps-and-channel"):
         left, right = st.columns([8, 5], gap="medium")
     with left:
