@@ -81,9 +81,7 @@ def test_the_second_stage_comes_first_and_the_strongest_channel_is_large(
         assert words in text_of(at), tab
 
 
-def test_the_image_is_changed_in_a_popover(
-    opened: Opened, workspace: Settings
-) -> None:
+def test_the_image_is_changed_in_a_popover(opened: Opened, workspace: Settings) -> None:
     """Without weights as well: the picker stands beside what is missing."""
     at = set_state(opened("Feature maps"), "change-image", True)
     before = at.query_params["image"]
