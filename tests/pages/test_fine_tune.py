@@ -20,7 +20,7 @@ from tests.runs_on_disk import write_network, write_split
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.datasets.sources import from_uploads
-from tlcore.settings import Settings
+from tlcore.settings import PROJECT, Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, EventLog, Progress, Stage
@@ -345,6 +345,16 @@ def test_an_unknown_run_leaves_a_way_back(opened: Opened, workspace: Settings) -
     assert "nonsense" in at.error[0].value
     at.button(key="new-run").click().run()
     assert not at.error
+    assert "4 classes" in texts(at)
+
+
+def test_the_first_click_after_a_link_counts(workspace: Settings) -> None:
+    """The first page of a session does not write its address: what was read is no new link."""
+    at = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=90)
+    at.switch_page("pages/4_Fine_tune.py")
+    at.query_params["run"] = two_stages(workspace, 148, 0, 0, 0)
+    at.run()
+    at.button(key="new-run").click().run()
     assert "4 classes" in texts(at)
 
 

@@ -116,8 +116,9 @@ def read_address(address: Address) -> None:
 def write_address(address: Address) -> None:
     """Write what is chosen to the address in one update, so that it can be sent to somebody."""
     values = {name: value for name, choice in address.items() if (value := chosen(choice))}
-    st.session_state["_address"], st.session_state["_address_of"] = values, tuple(address)
-    if st.session_state.get(LOADED):
+    st.session_state["_address_of"] = tuple(address)
+    if st.session_state.get(LOADED):  # else the address stays as it was read
+        st.session_state["_address"] = values
         others = {name: st.query_params[name] for name in st.query_params if name not in address}
         st.query_params.from_dict(others | values)
 
