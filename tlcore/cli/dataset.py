@@ -133,7 +133,7 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         row["images"] = [_image_row(state, key) for key in state.by_key]
         row["refused"] = state.refused
         row["edits"] = [
-            {"words": edit.description, "at": edit.time.isoformat()} for edit in state.edits
+            {"description": edit.description, "time": edit.time.isoformat()} for edit in state.edits
         ]
     _write(row, args, out, tuple(row))
     return 0
