@@ -53,13 +53,13 @@ CASES = {
         "from tlcore.datasets.importing import import_dataset\n"
         "from tlcore.datasets.sources import from_folder\n"
         "import_dataset('new', from_folder(Path({files!r}), settings.limits), settings)",
-        ("datasets/new", "datasets/new/set.json", "datasets/new/images/*"),
+        ("datasets/new", "datasets/new/dataset.json", "datasets/new/images/*"),
     ),
     "images that are added": (
         "from tlcore.datasets.importing import add_to_dataset\n"
         "from tlcore.datasets.sources import from_folder\n"
         "add_to_dataset({dataset!r}, from_folder(Path({files!r}), settings.limits), settings)",
-        ("datasets/*/set.json", "datasets/*/images/*"),
+        ("datasets/*/dataset.json", "datasets/*/images/*"),
     ),
     "a label": (
         "from tlcore.datasets.edits import rename_class\n"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,45 @@ class FileChange:
     new: str
     keys: Mapping[str, str] = field(default_factory=dict)  # old key → new key
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by new key
+    convert: Callable[[bytes], bytes] | None = None  # for files that are no flat JSON object
+
+
+def convert_edits(data: bytes) -> bytes:
+    """Return the edits of a dataset under their keys of version 2; damaged ones as they are."""
+    fields = {"settled": "dismissed", "unsettled": "restored"}
+    try:
+        old = json.loads(data)
+        if old["version"] != 1:
+            return data
+        edits = [
+            {
+                "description": edit["words"],
+                "time": edit["at"],
+                "changes": [[fields.get(name, name), *rest] for name, *rest in edit["changes"]],
+            }
+            for edit in old["edits"]
+        ]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return data
+    return json.dumps({"version": 2, "edits": edits}, separators=(",", ":")).encode("ascii")
+
+
+def convert_image_facts(data: bytes) -> bytes:
+    """Return the facts of images, a JSON object a line, under their keys of version 2."""
+    return b"\n".join(map(_convert_facts_line, data.split(b"\n")))
+
+
+def _convert_facts_line(line: bytes) -> bytes:
+    header = {"turned": "rotated", "see_through": "transparent"}
+    names = {"look": "copy", "fault": "kind"}
+    try:
+        facts = {names.get(key, key): value for key, value in json.loads(line).items()}
+        if facts.get("version") == 1:
+            facts["version"] = 2
+            facts["header"] = {header.get(key, key): v for key, v in facts["header"].items()}
+    except (ValueError, KeyError, AttributeError, RecursionError):  # torn: it is measured again
+        return line
+    return json.dumps(facts, separators=(",", ":")).encode("ascii")
 
 
 OPTIONS = {
@@ -61,7 +100,11 @@ RUN_FILES = (
     FileChange("outcome.json", "status.json", _STATUS_KEYS),
     FileChange("config.json", "config.json", OPTIONS, _OPTION_VALUES),
 )
-DATASET_FILES: tuple[FileChange, ...] = ()
+DATASET_FILES = (
+    FileChange("facts.jsonl", "image_facts.jsonl", convert=convert_image_facts),
+    FileChange("edits.json", "edits.json", convert=convert_edits),
+    FileChange("set.json", "dataset.json"),
+)
 FOLDERS = {"activations": "top_images", "making": "work"}  # of the workspace itself
 QUEUES = (".turns", ".queue")  # in the folder of the runs, old and new
 
@@ -135,12 +178,15 @@ def _convert_file(old: Path, new: Path, change: FileChange) -> None:
     if old != new and new.exists():  # killed between the two steps below
         old.unlink()
         return
-    converted = _convert_json(old, change) if change.keys else None
-    if converted is None:
+    if change.convert:
+        converted = change.convert(old.read_bytes())
+    else:
+        converted = _convert_json(old, change) if change.keys else b""
+    if not converted:
         old.replace(new)
         return
     status, temporary = old.stat(), new.with_name(f".{new.name}.converted")
-    temporary.write_text(json.dumps(converted, indent=1), encoding="ascii")
+    temporary.write_bytes(converted)
     os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
     sync_file(temporary)
     temporary.replace(new)
@@ -148,16 +194,16 @@ def _convert_file(old: Path, new: Path, change: FileChange) -> None:
         old.unlink()
 
 
-def _convert_json(path: Path, change: FileChange) -> dict[str, Any] | None:
-    """Return the object of a file under its new keys; None where it is damaged."""
+def _convert_json(path: Path, change: FileChange) -> bytes:
+    """Return the object of a file under its new keys; b"" where it is damaged."""
     value = _read_object(path)
     if value is None:
-        return None
+        return b""
     converted = {change.keys.get(key, key): each for key, each in value.items()}
     for key, values in change.values.items():
         if isinstance(converted.get(key), str):
             converted[key] = values.get(converted[key], converted[key])
-    return converted
+    return json.dumps(converted, indent=1).encode("ascii")
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:
@@ -174,6 +220,9 @@ def _is_old(folder: Path, change: FileChange) -> bool:
         return False
     if change.old != change.new:
         return True
+    if change.convert:
+        data = (folder / change.old).read_bytes()
+        return change.convert(data) != data
     return not change.keys.keys().isdisjoint(_read_object(folder / change.old) or {})
 
 

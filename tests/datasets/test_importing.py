@@ -65,7 +65,7 @@ def test_the_manifest_holds_the_upright_size(settings: Settings) -> None:
     exif[0x0112] = 6
     data = encoded(scene(0, 40, 30), "JPEG", exif=exif)
     import_dataset("mine", from_uploads([("a.jpg", data)]), settings)
-    entries = json.loads((settings.datasets / "mine" / "set.json").read_text())["entries"]
+    entries = json.loads((settings.datasets / "mine" / "dataset.json").read_text())["entries"]
     assert entries == [
         {
             "file": "a.jpg",

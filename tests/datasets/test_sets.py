@@ -53,11 +53,11 @@ def test_sets_are_listed_newest_first(settings: Settings) -> None:
 )  # fmt: skip
 def test_a_damaged_set_does_not_break_the_list(settings: Settings, content: str) -> None:
     make(settings, "good", "ants")
-    write_folder(settings.datasets, {"bad/set.json": content.encode(), "stray.txt": b"x"})
+    write_folder(settings.datasets, {"bad/dataset.json": content.encode(), "stray.txt": b"x"})
     (settings.datasets / "empty").mkdir()
     assert names(settings) == ["good"]
     with pytest.raises(
-        BadDataset, match=r"Expected the dataset 'bad' to have a readable set\.json"
+        BadDataset, match=r"Expected the dataset 'bad' to have a readable dataset\.json"
     ):
         load_dataset("bad", settings)
     delete_dataset("bad", settings)

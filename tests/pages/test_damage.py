@@ -40,7 +40,7 @@ RUN_FILES = (*JSON_OF_RUN, "events.jsonl", "checkpoint.npz", "model.keras", "pre
 # What the head's answers do not depend on: one copy of the run has all of these damaged.
 BESIDE = ("parent_run.json", "process.json", "checkpoint.npz", "predictions-val.npz", "worker.log")
 SEVERAL = "several"
-SET_FILES = ("set.json", "edits.json", "facts.jsonl", "image")
+SET_FILES = ("dataset.json", "edits.json", "image_facts.jsonl", "image")
 REVIEW = (
     "summary",
     "mistakes",
@@ -81,12 +81,12 @@ def is_named(file: str, kind: str) -> bool:
         "predictions-val.npz",
         "checkpoint.npz",
         "worker.log",
-        "facts.jsonl",
+        "image_facts.jsonl",
         "image",
     ):
         return False  # computed again, not needed any more, or said image by image
     if kind == "missing":
-        return file in ("config.json", "split.json", "events.jsonl", "model.keras", "set.json")
+        return file in ("config.json", "split.json", "events.jsonl", "model.keras", "dataset.json")
     if kind == "extra key":
         return file == "config.json"  # a setting that is not known
     return kind != "newer version" or file != "events.jsonl"
@@ -353,7 +353,7 @@ def test_a_damaged_run_and_a_damaged_dataset_can_be_deleted(
 ) -> None:
     settings = use(Settings(home=unpack(tmp_path / "home"), keras_home=tmp_path), monkeypatch)
     (settings.runs / FINISHED / "config.json").write_bytes(b"{")
-    (settings.datasets / DATASET / "set.json").write_bytes(b"{")
+    (settings.datasets / DATASET / "dataset.json").write_bytes(b"{")
     at = opened("Fine-tune")
     rows = at.dataframe[0].value["Run"].tolist()
     tick_runs(at, next(place for place, row in enumerate(rows) if FINISHED in row))

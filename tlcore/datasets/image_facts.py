@@ -1,7 +1,7 @@
 """Facts of an image that decoding it shows once: size, form, contrast, perceptual hash.
 
-A stored dataset keeps them in facts.jsonl, a line for each content. The file only saves work: an
-image whose line is missing, torn or of another version is decoded again.
+A stored dataset keeps them in image_facts.jsonl, a line for each content. The file only saves work:
+an image whose line is missing, torn or of another version is decoded again.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from tlcore.datasets.near_duplicates import (
 from tlcore.errors import DamagedFile
 from tlcore.storage import FileState, decode_json, file_state
 
-FILE = "facts.jsonl"
-VERSION = 1  # of the measuring: facts of another version are measured again
+FILE = "image_facts.jsonl"
+VERSION = 2  # of the measuring: facts of another version are measured again
 COUNTED = 0.7  # share of one colour from which colours are counted: counting takes long
 _REDUCED = 64  # pixels a side of the whole image, averaged
 _SAMPLED = 32  # pixels a side that are picked, not averaged, to count colours
@@ -51,19 +51,19 @@ class ImageFacts:
     flat: float  # share of pixels within 8 levels of the median colour, 0 to 1
     colours: int  # distinct among 32 × 32 pixels; counted on a flat ground only, else 1024
     hash: int  # perceptual, 64 bits
-    look: str  # the small copy, RGB, 16 × 16, base64
+    copy: str  # the small copy, RGB, 16 × 16, base64
 
     def to_json(self) -> dict[str, Any]:
         return {"version": VERSION, **vars(self), "header": vars(self.header)}
 
     def __post_init__(self) -> None:
-        if len(base64.b64decode(self.look)) != COPY_SIDE * COPY_SIDE * 3:
+        if len(base64.b64decode(self.copy)) != COPY_SIDE * COPY_SIDE * 3:
             raise ValueError("the small copy has another size")
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
         """The small copy: uint8 (16, 16, 3)."""
-        raw = base64.b64decode(self.look)
+        raw = base64.b64decode(self.copy)
         return np.frombuffer(raw, np.uint8).reshape(COPY_SIDE, COPY_SIDE, 3)
 
 
@@ -72,11 +72,11 @@ class DamagedImageFacts:
     """A stored file that can no longer be decoded, as it was changed on disk."""
 
     sha256: str
-    fault: str  # kind of finding
+    kind: str  # kind of finding
     reason: str
 
     def to_json(self) -> dict[str, Any]:
-        return {"sha256": self.sha256, "fault": self.fault, "reason": self.reason}
+        return {"sha256": self.sha256, "kind": self.kind, "reason": self.reason}
 
 
 AnyFacts = ImageFacts | DamagedImageFacts
@@ -177,7 +177,7 @@ def _read(folder: Path, state: FileState) -> FactsTable:
 
 
 def _parse(fields: dict[str, Any]) -> AnyFacts:
-    if "fault" in fields:
+    if "kind" in fields:
         return msgspec.convert(fields, DamagedImageFacts)
     if fields.get("version") != VERSION:
         raise msgspec.ValidationError("measured in another way")

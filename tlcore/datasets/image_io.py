@@ -157,9 +157,9 @@ class Header:
 
     format: str  # a name in FORMATS
     mode: str  # Pillow's: "RGB", "L", "P", "CMYK", ...
-    turned: bool  # an EXIF mark says to turn it before looking
+    rotated: bool  # an EXIF mark says to turn it before looking
     deep: bool  # more than 8 bits a channel
-    see_through: bool  # at least one pixel is not opaque
+    transparent: bool  # at least one pixel is not opaque
     animated: bool  # more than one image in the file
 
 

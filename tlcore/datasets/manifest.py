@@ -2,9 +2,9 @@
 
 A stored dataset is a folder:
 
-    NAME/set.json                       what came: one entry an image
+    NAME/dataset.json                   what came: one entry an image
     NAME/edits.json                     what was edited since, oldest edit first
-    NAME/facts.jsonl                    what decoding showed (``image_facts``); only saves work
+    NAME/image_facts.jsonl              what decoding showed (``image_facts``); only saves work
     NAME/images/SHA256.ENDING           the bytes as they came, never changed
     NAME/lock                           locked by the process that changes the dataset
 
@@ -29,10 +29,10 @@ from tlcore.datasets.image_io import ENDINGS
 from tlcore.errors import BadDataset, DamagedFile
 from tlcore.storage import read_json, sync_folder, write_file
 
-MANIFEST, EDITS = "set.json", "edits.json"
-LABEL, SPLIT, EXCLUDED, DISMISSED, RESTORED = "label", "split", "excluded", "settled", "unsettled"
+MANIFEST, EDITS = "dataset.json", "edits.json"
+LABEL, SPLIT, EXCLUDED, DISMISSED, RESTORED = "label", "split", "excluded", "dismissed", "restored"
 _MANIFEST_VERSION = 2  # 1 had no refusals
-_EDITS_VERSION = 1
+_EDITS_VERSION = 2  # 1 had other keys: ``migration`` converts it
 _REFUSALS = 1_000  # that are stored; of a heap of other files no more are worth it
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -172,15 +172,15 @@ class Edit:
 class _EditRow:
     """An edit as the file has it."""
 
-    words: str
-    at: datetime
+    description: str
+    time: datetime
     changes: tuple[tuple[str, Value, tuple[str, ...]], ...]  # field, value, keys
 
     def __post_init__(self) -> None:
         self.to_edit()  # raises ValueError for a change that this program cannot have written
 
     def to_edit(self) -> Edit:
-        return Edit(self.words, self.at, tuple(Change(*change) for change in self.changes))
+        return Edit(self.description, self.time, tuple(Change(*change) for change in self.changes))
 
 
 @dataclass(frozen=True)
@@ -210,8 +210,8 @@ def read_edits(folder: Path) -> tuple[Edit, ...]:
 def write_edits(folder: Path, edits: Sequence[Edit]) -> None:
     rows: list[dict[str, Any]] = [
         {
-            "words": edit.description,
-            "at": edit.time.isoformat(),
+            "description": edit.description,
+            "time": edit.time.isoformat(),
             "changes": [[change.field, change.value, change.keys] for change in edit.changes],
         }
         for edit in edits

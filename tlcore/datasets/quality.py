@@ -159,14 +159,14 @@ _KINDS = (
         "Rotated by their EXIF orientation",
         HANDLED,
         "It is turned upright; programs that ignore the orientation show it on its side.",
-        test=lambda file, facts: f"{_size(facts)} upright" if facts.header.turned else "",
+        test=lambda file, facts: f"{_size(facts)} upright" if facts.header.rotated else "",
     ),
     FindingKind(
         "alpha",
         "Transparent images",
         HANDLED,
         "It is laid on white; on another background it would look different.",
-        test=lambda file, facts: f"mode {facts.header.mode}" if facts.header.see_through else "",
+        test=lambda file, facts: f"mode {facts.header.mode}" if facts.header.transparent else "",
     ),
     FindingKind(
         "cmyk",
@@ -268,7 +268,7 @@ def _find_single(samples: Sequence[Sample], table: FactsTable) -> Iterator[Findi
     for sample in samples:
         facts = table.by_sha256.get(sample.sha256)
         if isinstance(facts, DamagedImageFacts):
-            yield _finding(facts.fault, [sample], [sample], facts.reason)
+            yield _finding(facts.kind, [sample], [sample], facts.reason)
         elif facts is not None:
             for kind in KINDS.values():
                 if kind.test and (details := kind.test(sample.file, facts)):

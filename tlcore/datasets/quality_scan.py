@@ -129,7 +129,7 @@ def scan_folder(path: Path, limits: Limits, *, progress: Progress | None = None)
                     replace(sample, sha256=result.sha256, width=result.width, height=result.height)
                 )
             else:
-                refused.append(Refusal(sample.file, result.reason, result.fault))
+                refused.append(Refusal(sample.file, result.reason, result.kind))
             if progress is not None:
                 progress(done, len(offered))
     other = "Expected an image in a class folder. Received a file that is not."

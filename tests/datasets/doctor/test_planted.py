@@ -51,7 +51,7 @@ def test_nothing_else_is_said(found: QualityReport) -> None:
 
 
 def test_the_doctor_needs_no_import_to_have_looked(home: Settings, found: QualityReport) -> None:
-    (home.datasets / "planted" / "facts.jsonl").unlink()
+    (home.datasets / "planted" / "image_facts.jsonl").unlink()
     assert load_quality("planted", home).unscanned == found.images
     some = scan_quality("planted", home, seconds=0.0)
     assert 0 < some.unscanned < found.images

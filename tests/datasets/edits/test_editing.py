@@ -76,7 +76,7 @@ def test_an_edit_is_seen_by_all_and_undone(
 def stored(settings: Settings) -> dict[str, bytes]:
     """Everything of the set that an edit must not touch."""
     folder = settings.datasets / "mine"
-    paths = [folder / "set.json", *sorted((folder / "images").iterdir())]
+    paths = [folder / "dataset.json", *sorted((folder / "images").iterdir())]
     return {path.name: path.read_bytes() for path in paths}
 
 
