@@ -265,7 +265,7 @@ def test_a_finding_by_itself(opened: Opened, workspace: Settings, mine: str) -> 
 
 
 def test_a_dataset_that_was_not_scanned_is(opened: Opened, workspace: Settings, mine: str) -> None:
-    (workspace.datasets / mine / "facts.jsonl").unlink()
+    (workspace.datasets / mine / "image_facts.jsonl").unlink()
     at = view(opened, "problems")
     for _ in range(20):
         if not load_quality(mine, workspace).unscanned:
