@@ -87,10 +87,10 @@ import os, sys
 from pathlib import Path
 from tlcore.training.history import Epoch
 from tlcore.locks import acquire_lock
-from tlcore.training import fit
+from tlcore.training import loop
 from tlcore.training.worker import execute_run
 from tlcore.settings import Settings
-fit.CHECKPOINT = float(sys.argv[3])
+loop.CHECKPOINT = float(sys.argv[3])
 folder = Path(sys.argv[1])
 lock = acquire_lock(folder / "run.lock")
 def emit(event):

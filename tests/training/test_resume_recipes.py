@@ -111,10 +111,10 @@ import os, sys
 from pathlib import Path
 from tlcore.training.history import Progress
 from tlcore.locks import acquire_lock
-from tlcore.training import supply
+from tlcore.training import features
 from tlcore.training.worker import execute_run
 from tlcore.settings import PROJECT, Settings
-supply.FLUSH = 8  # so that some of the values are on disk by then
+features.FLUSH = 8  # so that some of the values are on disk by then
 folder = Path(sys.argv[1])
 lock = acquire_lock(folder / "run.lock")
 def emit(event):
