@@ -339,7 +339,7 @@ def test_a_review_that_was_interrupted_is_not_mixed_with_the_resumed_model(
     class Dying(lent):
         def ask(self, task: str, *args: object) -> object:
             asked.append(task)
-            if asked.count("tlcore.inference.tasks:predict_files") == 2:
+            if asked.count("predict_files") == 2:
                 raise WorkerDied("It was killed.")
             return super().ask(task, *args)
 

@@ -1,4 +1,4 @@
-"""Asking the inference process, with each answer kept by the content of the image."""
+"""Requests to the inference worker; pure results are cached by the content of the image."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ from tlcore.training.store import load_run, load_run_info
 from tlcore.ui.format import count, duration
 from tlcore.ui.services import inference
 
-KEPT = 500  # predictions
+PREDICTIONS = 500  # in the cache
 ACTIVATIONS = "tlcore.inference.activation_tasks"
-PAGES = 48  # drawn pages kept; up to half a megabyte each
+PAGES = 48  # drawn pages in the cache; up to half a megabyte each
 CALIBRATION_IMAGES = 500  # validation images that are predicted for it, drawn class by class
 
 
@@ -60,20 +60,21 @@ def predict(
 ) -> tuple[Prediction | TLCoreError, ...]:
     """Return each model's prediction for one image, by one request; an error in its place."""
     with waiting(settings):
-        found = _predict(sample.sha256, tuple(refs), sample, settings)
-    if any(isinstance(one, TLCoreError) for one in found):
-        _predict.clear()  # an error is not kept: what is missing may come
-    return found
+        predictions = _predict(sample.sha256, tuple(refs), sample, settings)
+    if any(isinstance(one, TLCoreError) for one in predictions):
+        _predict.clear()  # what is missing may come
+    return predictions
 
 
-@st.cache_data(show_spinner=False, max_entries=KEPT)
+@st.cache_data(show_spinner=False, max_entries=PREDICTIONS)
 def _predict(
     sha: str, refs: tuple[ModelRef, ...], _sample: Sample, _settings: Settings
 ) -> tuple[Prediction | TLCoreError, ...]:
-    found: tuple[Prediction | TLCoreError, ...] = ()
-    if refs:
-        found = inference(_settings).ask("predict", _sample.path, refs)
-    return found
+    if not refs:
+        return ()
+    predictions: tuple[Prediction | TLCoreError, ...]
+    predictions = inference(_settings).ask("predict", _sample.path, refs)
+    return predictions
 
 
 def explain(
@@ -81,19 +82,19 @@ def explain(
 ) -> tuple[Explanation | TLCoreError, ...]:
     """Return a Grad-CAM map for each model, class index and layer ("" for the last one)."""
     with waiting(settings):
-        found = _explain(sample.sha256, tuple(requests), sample, settings)
-    if any(isinstance(one, TLCoreError) for one in found):
+        explanations = _explain(sample.sha256, tuple(requests), sample, settings)
+    if any(isinstance(one, TLCoreError) for one in explanations):
         _explain.clear()
-    return found
+    return explanations
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
 def _explain(
     sha: str, requests: tuple[tuple[ModelRef, int, str], ...], _sample: Sample, _settings: Settings
 ) -> tuple[Explanation | TLCoreError, ...]:
-    found: tuple[Explanation | TLCoreError, ...]
-    found = inference(_settings).ask("explain", _sample.path, requests)
-    return found
+    explanations: tuple[Explanation | TLCoreError, ...]
+    explanations = inference(_settings).ask("explain", _sample.path, requests)
+    return explanations
 
 
 def predict_batch(
@@ -173,9 +174,9 @@ def layer_page(
             computed and drawn.
     """
     ahead = (request, following, replace(view, page=0)) if following else None
-    found: tuple[MapPage, ChannelDetail]
-    found = _draw("draw_layer", (request, layer, view), settings, ahead)
-    return found
+    drawn: tuple[MapPage, ChannelDetail]
+    drawn = _draw("draw_layer", (request, layer, view), settings, ahead)
+    return drawn
 
 
 def channel(
@@ -190,9 +191,9 @@ def top_image_values(
     paths: Sequence[Path], ref: ModelRef, layer: str, settings: Settings
 ) -> tuple[Floats, tuple[str, ...]]:
     """Return each channel's highest and mean value in some images, and names without any."""
-    found: tuple[Floats, tuple[str, ...]]
-    found = inference(settings).ask(f"{ACTIVATIONS}:measure_images", list(paths), ref, layer)
-    return found
+    values: tuple[Floats, tuple[str, ...]]
+    values = inference(settings).ask(f"{ACTIVATIONS}:measure_images", list(paths), ref, layer)
+    return values
 
 
 def pair_page(
@@ -224,13 +225,13 @@ def layer_statistics(request: ActivationRequest, settings: Settings) -> tuple[La
 def map_image(
     request: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
 ) -> bytes:
-    """Return a page as a PNG file. Computed when it is downloaded, and not kept."""
+    """Return a page as a PNG file. Computed when it is downloaded, and not cached."""
     png: bytes = inference(settings).ask(f"{ACTIVATIONS}:render_png", request, layer, view)
     return png
 
 
 def map_values(request: ActivationRequest, layer: str, settings: Settings) -> bytes:
-    """Return a layer's maps as an NPZ file. Computed when it is downloaded, and not kept."""
+    """Return a layer's maps as an NPZ file. Computed when it is downloaded, and not cached."""
     npz: bytes = inference(settings).ask(f"{ACTIVATIONS}:export_maps", request, layer)
     return npz
 
@@ -259,57 +260,60 @@ def _drawn(
     return result
 
 
-# A run's answers for the page: kept ones at once, others asked for with a bar to watch.
+# Evaluation of a run
 
 
-def predict_run_split(run: str, part: str, settings: Settings) -> SplitPredictions:
-    """Return a run's answers on one part.
+def predict_run_split(run: str, split: str, settings: Settings) -> SplitPredictions:
+    """Return a run's predictions for one split: stored ones at once, others with a progress bar.
 
-    Whatever the person clicks meanwhile ends the waiting; what has been answered is kept with the
-    run, so that coming back goes on from there.
+    Whatever the person clicks meanwhile interrupts; what has been predicted is stored with the run,
+    so that coming back continues there.
     """
-    found = stored_predictions(run, part, settings)
-    if found is not None:
-        return found
+    stored = stored_predictions(run, split, settings)
+    if stored is not None:
+        return stored
     place, start = st.empty(), time.monotonic()
-    began: list[int] = []  # how many were kept
+    before: list[int] = []  # how many were stored at the start
 
-    def done(behind: int, whole: int) -> None:
-        began.append(behind)
-        words = f"Answering the {SPLIT_NAMES[part]} part: {behind:,} of {count(whole, 'image')}"
-        if behind > began[0]:
-            left = (time.monotonic() - start) * (whole - behind) / (behind - began[0])
+    def show(done: int, images: int) -> None:
+        before.append(done)
+        words = f"Predicting the {SPLIT_NAMES[split]} split: {done:,} of {count(images, 'image')}"
+        if done > before[0]:
+            left = (time.monotonic() - start) * (images - done) / (done - before[0])
             words += f" · about {duration(max(1.0, left))} left"
-        place.progress(behind / whole, text=f"{words} · any click stops it, nothing is lost")
+        place.progress(done / images, text=f"{words} · any click stops it, nothing is lost")
 
-    def ask(paths: Sequence[Path]) -> ImagePredictions:
-        answers: ImagePredictions = inference(settings).ask(
-            "tlcore.inference.tasks:predict_files", run, list(paths)
-        )
-        return answers
+    def predict_files(paths: Sequence[Path]) -> ImagePredictions:
+        predictions: ImagePredictions
+        predictions = inference(settings).ask("predict_files", run, list(paths))
+        return predictions
 
-    found = predict_split(run, part, settings, ask, done)
+    predictions = predict_split(run, split, settings, predict_files, show)
     place.empty()
-    return found
+    return predictions
 
 
-def evaluate_run(run: str, part: str, settings: Settings) -> tuple[Evaluation, SplitPredictions]:
-    """Return a run's numbers on one part and the answers that they come from."""
-    found = predict_run_split(run, part, settings)
+def evaluate_run(run: str, split: str, settings: Settings) -> tuple[Evaluation, SplitPredictions]:
+    """Return a run's evaluation on one split and the predictions that it comes from."""
+    predictions = predict_run_split(run, split, settings)
     predict_run_split(run, "train", settings)
     weights = load_run_info(run, settings).ref.weights
-    images = dataset_hash(found.samples)
-    return _evaluate(run, part, weights, images, found.unreadable, settings), found
+    images = dataset_hash(predictions.samples)
+    unreadable = predictions.unreadable
+    return _evaluate(run, split, weights, images, unreadable, settings), predictions
 
 
 @st.cache_data(show_spinner=False, max_entries=50)
 def _evaluate(
-    run: str, part: str, weights: str, images: str, unreadable: tuple[str, ...], _settings: Settings
+    run: str,
+    split: str,
+    weights: str,
+    images: str,
+    unreadable: tuple[str, ...],
+    _settings: Settings,
 ) -> Evaluation:
     """Evaluate in the worker: scikit-learn takes seconds to import and stays out of the server."""
-    evaluation: Evaluation = inference(_settings).ask(
-        "tlcore.inference.tasks:evaluate_run", run, part
-    )
+    evaluation: Evaluation = inference(_settings).ask("evaluate_run", run, split)
     return evaluation
 
 
@@ -324,7 +328,5 @@ def compute_run_curves(predictions: SplitPredictions, settings: Settings) -> Thr
 def _curves(
     run: str, split: str, weights: str, images: str, _settings: Settings
 ) -> ThresholdCurves:
-    curves: ThresholdCurves = inference(_settings).ask(
-        "tlcore.inference.tasks:compute_run_curves", run, split
-    )
+    curves: ThresholdCurves = inference(_settings).ask("compute_run_curves", run, split)
     return curves

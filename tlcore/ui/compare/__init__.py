@@ -1,1 +1,1 @@
-"""The Compare page: ``sides`` chooses whom to ask, the other modules show what they say."""
+"""The Compare page: ``view`` for one image, ``batch`` for many."""

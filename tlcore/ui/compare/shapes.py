@@ -77,8 +77,8 @@ def _select_model(ref: ModelRef, run: RunInfo | None) -> ModelRef:
         "pretrained": f":blue[●] {ref.backbone}, {ref.size} px",
         "head": f":orange[●] Your run: {config.backbone}, {config.size} px",
     }
-    whose = segments("Model", list(titles), Choice.SHAPES_OF, words=titles.__getitem__)
-    return run.ref if whose == "head" else ref
+    model = segments("Model", list(titles), Choice.SHAPES_OF, words=titles.__getitem__)
+    return run.ref if model == "head" else ref
 
 
 def _select_pooling(path: ShapePath) -> Head:

@@ -46,7 +46,7 @@ from tlcore.ui.shell import FEATURE_MAPS, boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, write_address
 from tlcore.ui.widgets import current, segments, select
 
-WHOSE = {"pretrained": ":blue[●] ImageNet's", "head": ":orange[●] Yours"}
+NETWORKS = {"pretrained": ":blue[●] ImageNet's", "head": ":orange[●] Yours"}
 TABS = {
     "channel": "Channel",
     "before": "Before / after",
@@ -90,8 +90,7 @@ def _image_choice(settings: Settings) -> Sample:
 
 def _model_choice(settings: Settings) -> ModelRef | None:
     """Choose whose maps to see; None where a message says what is missing."""
-    whose = segments("Whose network", list(WHOSE), Choice.NETWORK, words=WHOSE.__getitem__)
-    if whose == "head":
+    if segments("Network", list(NETWORKS), Choice.NETWORK, words=NETWORKS.__getitem__) == "head":
         if show_damaged_head(settings):
             return None
         info = select_head(settings)
