@@ -8,10 +8,8 @@ import re
 import signal
 from pathlib import Path
 
-import pytest
-
 from tests.browser.conftest import Server, Tab, playwright, until
-from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
 from tlcore.datasets.store import load_dataset
 from tlcore.settings import Settings
 from tlcore.training.store import list_runs
@@ -27,6 +25,14 @@ def points(tab: Tab) -> int:
         .first.locator(".points path")
         .count()
     )
+
+
+def open_import_form(tab: Tab) -> None:
+    """Open the form beside the datasets; without a dataset it is open."""
+    button = tab.page.get_by_role("button", name="Add images")
+    if button.count():
+        button.click()
+        tab.settle()
 
 
 def start_run(tab: Tab, epochs: str) -> str:
@@ -50,12 +56,48 @@ def stop_unless_over(tab: Tab, settings: Settings) -> None:
         assert not list_runs(settings)[0].active
 
 
-@pytest.mark.parametrize("page", ["Upload", "Compare", "Feature_maps", "Fine_tune"])
-def test_a_deep_link_on_a_fresh_server(page: str, first_tab: Tab) -> None:
+def test_the_first_visit_of_a_server_may_be_a_deep_link(first_tab: Tab) -> None:
     tab = first_tab
-    tab.open(f"/{page}")
-    assert tab.page.locator("h1").count() == 1
+    tab.open("/Upload")
+    assert tab.page.title() == "Upload · Transfer Learning Lab"
     assert tab.page.locator("[data-testid=stSidebar] a").count() == 5
+    tab.page.get_by_text("Drag and drop").first.wait_for()
+    tab.press("Try the sample")
+    tab.page.get_by_text("Train on these 4 classes").wait_for()
+    assert tab.errors == []
+
+
+def test_one_back_leaves_a_page_and_a_deep_link_restores_it(tab: Tab, real: Settings) -> None:
+    ensure_sample(real)
+    page = tab.page
+    tab.open("/")
+    start = page.evaluate("history.length")
+    tab.go("Upload")
+    tab.page.locator("[data-testid=stButtonGroup] button", has_text="Splits").click()
+    tab.settle()
+    tab.go("Compare")
+    tab.choose("Dataset", "Drawn sample")
+    for _ in range(3):
+        tab.press("Next")
+    page.get_by_text("4 of 208").wait_for()
+    strip = page.locator(".st-key-strip [data-id]")
+    strip.nth(5).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.get_by_text("7 of 208").wait_for()
+    tab.settle()
+    address = page.url
+    assert page.evaluate("history.length") == start + 2
+    page.go_back()
+    page.wait_for_url("**/Upload?*view=splits*")
+    tab.settle()
+    assert page.get_by_text("Validation, % of each class").count()
+    page.go_forward()
+    page.get_by_text("7 of 208").wait_for()
+    assert page.url == address
+    tab.open(address.removeprefix(tab.server.url))
+    page.get_by_text("7 of 208").wait_for()
+    assert page.url == address
     assert tab.errors == []
 
 
@@ -65,12 +107,12 @@ def test_photographs_to_answers_and_maps(
     bad = tmp_path / "holiday.jpg"
     bad.write_bytes(photos[0].read_bytes()[:5000])
     tab.open("/")
-    tab.page.get_by_role("link", name="Open Upload").click()
-    tab.settle()
+    tab.press("Upload your images")
+    open_import_form(tab)
     tab.page.locator("input[type=file]").set_input_files([*map(str, photos[:6]), str(bad)])
-    tab.page.get_by_role("textbox", name="Its name").fill("Six images")
-    tab.page.get_by_role("textbox", name="Its name").blur()
-    tab.press("Make the dataset")
+    tab.page.get_by_role("textbox", name="Name", exact=True).fill("Six images")
+    tab.page.get_by_role("textbox", name="Name", exact=True).blur()
+    tab.press("Create dataset")
     tab.page.get_by_text("1 file could not be used").wait_for()
     assert tab.page.get_by_text("holiday.jpg").count()
     assert len(load_dataset("Six images", real).samples) == 6

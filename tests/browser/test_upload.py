@@ -1,4 +1,4 @@
-"""Upload in a real browser: images brought, checked, mended, labelled, divided."""
+"""Upload in a real browser: images brought, checked, corrected, labelled, split."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Tab, until
+from tests.browser.test_story import open_import_form
 from tests.datasets.planted import placeholder
 from tlcore.datasets.store import load_dataset, load_state
 from tlcore.settings import Settings
@@ -38,13 +39,14 @@ def view(tab: Tab, name: str) -> None:
 
 
 @pytest.mark.parametrize("width", [1400, 390])
-def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings) -> None:
+def test_the_story_of_a_dataset(width: int, tab: Tab, archive: Path, real: Settings) -> None:
     tab.page.set_viewport_size({"width": width, "height": 1000})
     tab.open("/Upload")
+    open_import_form(tab)
     tab.page.locator("input[type=file]").set_input_files(str(archive))
-    tab.press("Make the dataset")
+    tab.press("Create dataset")
     name = archive.stem
-    tab.page.get_by_text("Exact duplicates").first.wait_for()  # the doctor speaks at once
+    tab.page.get_by_text("Exact duplicates").first.wait_for()  # what is wrong comes first
 
     tab.press(f"Exclude all but one ({COPIES})")
     tab.press("Exclude them (1)")
@@ -52,10 +54,11 @@ def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings)
     assert load_dataset(name, real).counts == {"birds": EACH, "other": EACH}
     before = load_state(name, real).dataset.hash
 
-    view(tab, "Images and labels")
+    view(tab, "Images")
     for place in (0, 3):
-        tab.page.locator(f".st-key-thumb-p-{place} button >> visible=true").first.click()
-        tab.settle()
+        tab.page.locator(".st-key-grid-strip-0 [data-id]").nth(place).click()
+    tab.page.get_by_text("Label 2 images").wait_for()
+    tab.settle()
     field = tab.page.get_by_role("combobox", name="Label 2 images")
     field.fill("other")
     tab.page.get_by_role("option", name="other").first.click()  # once the list has followed
@@ -66,12 +69,12 @@ def test_the_story_of_a_set(width: int, tab: Tab, archive: Path, real: Settings)
     until(lambda: load_state(name, real).dataset.hash == before)
     tab.settle()
 
-    view(tab, "Train, validation, test")
-    tab.press("Divide")
+    view(tab, "Splits")
+    tab.press("Split")
     tab.page.get_by_text("kept for the test").wait_for()
     assert set(load_dataset(name, real).counts_by_split) == {"train", "val", "test"}
 
-    view(tab, "Overview")
+    tab.page.get_by_text("About this dataset").click()
     tab.page.get_by_text("The average image").wait_for()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
     assert tab.errors == []

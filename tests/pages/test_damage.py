@@ -53,7 +53,7 @@ REVIEW = (
 )
 PAGES: dict[str, dict[str, str]] = {
     "Home": {},
-    **{f"Upload {view}": {"view": view} for view in ("overview", "doctor", "label", "divide")},
+    **{f"Upload {view}": {"view": view} for view in ("images", "problems", "splits")},
     **{f"Compare {view}": {"view": view} for view in ("one", "many")},
     "Feature maps": {"network": "head"},
     "Fine-tune": {},
@@ -285,7 +285,7 @@ def test_every_view_of_a_damaged_dataset_says_what_is_wrong_and_stays_with_it(
     assert at.selectbox(key="select-dataset").value == broken.name
     if is_named(file, broken.kind):
         assert file in texts(at).replace("\\", "")
-        assert view == "Fine-tune" or broken.name in at.query_params["set"]
+        assert view == "Fine-tune" or broken.name in at.query_params["dataset"]
 
 
 def rotated(file: str, place: int) -> str:
@@ -304,7 +304,7 @@ def look(
     """Open a view of a run and a dataset; no traceback may be on it."""
     use(settings, monkeypatch)
     page = view if view in ("Home", "Feature maps", "Fine-tune") else view.rpartition(" ")[0]
-    query = {**PAGES[view], "set": dataset}
+    query = {**PAGES[view], "dataset": dataset}
     if view in RUN_VIEWS:
         query["run"] = run
     at = opened(page, **query)
@@ -340,7 +340,7 @@ def test_a_dataset_goes_back_to_the_labels_it_came_with(
     edits.write_bytes(b"")
     at = opened("Upload", dataset=DATASET)
     assert "damaged" in at.selectbox(key="select-dataset").options[-1]
-    at.button(key="forget-edits").click().run()
+    at.button(key="discard-edits").click().run()
     assert not at.exception
     assert not at.error
     labels = json.loads(call(settings, "dataset", "show", DATASET, "--json"))["classes"]

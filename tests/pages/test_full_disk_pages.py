@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.pages.conftest import PAGES, Opened, use
-from tests.pages.test_upload import bring, jpeg
+from tests.pages.test_upload import adding, bring, jpeg
 from tests.small_disk import fill, free, make_read_only
 from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.datasets.store import list_datasets, load_dataset
@@ -42,8 +42,8 @@ def test_what_cannot_be_stored_is_said_and_changes_nothing(
     fault: Callable[[Path], None], opened: Opened, settings_there: Settings, disk: Path
 ) -> None:
     cause = "The disk is full. Free some space" if fault is fill else "The disk is read-only."
-    upload = opened("Upload")
-    label = opened("Upload", dataset=SAMPLE_NAME, view="label")
+    upload = adding(opened)
+    label = opened("Upload", dataset=SAMPLE_NAME, view="images")
     tune = opened("Fine-tune", dataset=SAMPLE_NAME)
     tune.button(key="random-MobileNetV2").click().run()
     before = load_dataset(SAMPLE_NAME, settings_there)
@@ -69,6 +69,6 @@ def test_what_cannot_be_stored_is_said_and_changes_nothing(
     assert not settings_there.runs.exists() or list(settings_there.runs.glob("*")) == []
     if fault is fill:
         free(disk)
-        upload.button(key="take").click().run()  # once more, with what is chosen already
+        upload.button(key="import").click().run()  # once more, with what is chosen already
         assert [error.value for error in upload.error] == []
         assert len(load_dataset("garden", settings_there).samples) == 2

@@ -111,6 +111,22 @@ def test_a_zip_as_downloaded_is_two_classes_with_their_splits(
     shown = html_of(at.run())
     for words in ("16 training", "8 test", "2 classes", "1 without label"):
         assert words in shown
+    newest = list_datasets(workspace)[0]
+    assert newest.classes == ("cats", "dogs")
+    form = opened("Fine-tune", dataset=newest.name)
+    assert "2 classes, 12 training and 4 validation images" in texts(form)
+
+
+def test_classes_named_like_splits_are_refused_before_training(
+    opened: Opened, workspace: Settings
+) -> None:
+    files = {f"{label}/{n}.jpg": plain_jpeg(n + 20 * at)
+             for at, label in enumerate(("train", "bus")) for n in range(3)}  # fmt: skip
+    source = ("vehicles.zip", zip_files(files).getvalue(), "application/zip")
+    assert not bring(adding(opened), source).exception
+    form = opened("Fine-tune", dataset=list_datasets(workspace)[0].name)
+    assert "classes with the name of a split: train." in texts(form).replace("\\", "")
+    assert not any(button.label == "Start" for button in form.button)
 
 
 def test_the_uploader_is_empty_afterwards_and_the_dataset_survives_a_reload(
