@@ -61,7 +61,7 @@ def test_the_first_visit_of_a_server_may_be_a_deep_link(first_tab: Tab) -> None:
     tab.open("/Upload")
     assert tab.page.title() == "Upload · Transfer Learning Lab"
     assert tab.page.locator("[data-testid=stSidebar] a").count() == 5
-    tab.page.get_by_text("Drag and drop").first.wait_for()
+    tab.page.locator("[data-testid=stFileUploader]").wait_for()
     tab.press("Try the sample")
     tab.page.get_by_text("Train on these 4 classes").wait_for()
     assert tab.errors == []

@@ -128,10 +128,10 @@ def _top_images(request: ActivationRequest, layer: str, channel: int, settings: 
             bar = st.progress(0.0)
         while top.done < len(top.samples):  # any click interrupts; results are on disk
             bar.progress(top.done / len(top.samples), f"{top.done} of {len(top.samples)} images")
+            _draw_top_images(images, top, channel, settings)
             top.compute_next(lambda paths: top_image_values(paths, request.ref, layer, settings))
-            _draw_top_images(images, top.rank(channel), settings)
         controls.empty()
-    _draw_top_images(images, top.rank(channel), settings)
+    _draw_top_images(images, top, channel, settings)
 
 
 def _offer_top_images(top: TopImages, dataset: Dataset, running: str) -> None:
@@ -148,13 +148,14 @@ def _offer_top_images(top: TopImages, dataset: Dataset, running: str) -> None:
 
 
 def _draw_top_images(
-    place: st.delta_generator.DeltaGenerator, best: Ranking, settings: Settings
+    place: st.delta_generator.DeltaGenerator, top: TopImages, channel: int, settings: Settings
 ) -> None:
+    best = top.rank(channel)
     if not best.images:
         return
     samples = [image.sample for image in best.images]
-    with place.container():
-        thumbnails(samples, settings, key="top-image-grid", size=88)
+    with place.container():  # drawn several times in one run: each time with a key of its own
+        thumbnails(samples, settings, key=f"top-images-{top.done}", size=88)
         st.caption(top_images_text(best))
 
 
