@@ -177,22 +177,15 @@ def _run_again(run: Run, state: DatasetState, settings: Settings) -> None:
 
 def _explain_missing_dataset(run: Run, settings: Settings) -> None:
     name = run.info.config.dataset
-    title = plain(dataset_title(name))
+    dataset = f"The dataset “{plain(dataset_title(name))}”"
     if name.startswith("/"):
         words = (
             "This run was trained on a folder that is read in place, so its labels cannot be "
-            "changed here. Import the folder on the Upload page (or with "
-            f"`python -m tlcore dataset import {name}`) and train on that dataset."
+            "changed here. Import the folder on the Upload page and train on that dataset."
         )
     elif name in list_dataset_names(settings):
-        words = (
-            f"The dataset “{title}” is damaged, so labels cannot be corrected until it can be "
-            "read again. The Upload page says what is wrong with it and what can be done."
-        )
+        words = f"{dataset} is damaged, so labels cannot be corrected. The Upload page says more."
     else:
-        words = (
-            f"The dataset “{title}” is no longer here, so labels cannot be corrected. Images are "
-            "shown as far as their files are left."
-        )
+        words = f"{dataset} is no longer here, so labels cannot be corrected."
     st.info(words, icon=":material/edit_off:")
     st.page_link(UPLOAD.file, label="Open the Upload page", icon=UPLOAD.icon)

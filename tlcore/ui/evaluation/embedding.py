@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -107,10 +108,10 @@ def embedding_figure(embedding: Embedding, predictions: Predictions, colour_by: 
             x=embedding.points[places, 0],
             y=embedding.points[places, 1],
             mode="markers",
-            name=name,
+            name=escape(name),
             marker=marker | _marker(colour_by, name, number, confidences),
             customdata=[[place] for place in places],
-            hovertext=[_describe(sample, predictions) for sample in samples],
+            hovertext=[escape(_describe(sample, predictions)) for sample in samples],
             hoverinfo="text",
             unselected={"marker": {"opacity": 0.25}},
         )

@@ -105,7 +105,7 @@ def _draw_classes(evaluation: Evaluation) -> None:
 
 
 def _short(share: Proportion | None) -> str:
-    return "not known" if share is None else share.short_text
+    return "–" if share is None else share.short_text
 
 
 def _draw_calibration(evaluation: Evaluation) -> None:

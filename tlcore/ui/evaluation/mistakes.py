@@ -160,7 +160,9 @@ def confusion_matrix(evaluation: Evaluation, selected: tuple[int, int]) -> go.Fi
         unselected={"marker": {"opacity": 0}, "textfont": {"color": tone.text}},
         text=[f"{counts[shown[row], shown[column]]:,}" for row, column in cells],
         customdata=[[f"{shown[row]}-{shown[column]}"] for row, column in cells],
-        hovertext=[_cell_words(evaluation, shown[row], shown[column]) for row, column in cells],
+        hovertext=[
+            html.escape(_cell_words(evaluation, shown[row], shown[column])) for row, column in cells
+        ],
         hoverinfo="text",
     )
     if set(selected) <= set(shown):

@@ -117,15 +117,15 @@ def accuracy_bars(rows: Sequence[NamedAccuracy]) -> go.Figure:
     tone = colours()
     figure = go.Figure(layout={"template": template(), "barmode": "overlay"})
     for place, row in enumerate(rows):
-        share = row.accuracy
+        share, name = row.accuracy, html.escape(row.name)
         figure.add_bar(
             x=[share.value], y=[place], orientation="h", width=0.3, marker_color=row.colour,
             error_x={"type": "data", "symmetric": False, "array": [share.high - share.value],
                      "arrayminus": [share.value - share.low], "color": tone.text,
                      "thickness": 1.5, "width": 5},
-            hovertext=f"{row.name}<br>{share.value:.4%}", hoverinfo="text", cliponaxis=False,
+            hovertext=f"{name}<br>{share.value:.4%}", hoverinfo="text", cliponaxis=False,
         )  # fmt: skip
-        texts = ((0, row.name, "right"), (1, f"<b>{share.text}</b>", "left"))
+        texts = ((0, name, "right"), (1, f"<b>{share.text}</b>", "left"))
         for x, text, side in texts:
             figure.add_scatter(
                 x=[x], y=[place - 0.36], mode="text", text=[text], hoverinfo="skip",

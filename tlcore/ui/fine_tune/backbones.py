@@ -73,12 +73,7 @@ def _draw_table(run: Run, settings: Settings) -> None:
         return
     verdicts = {info.id: _verdict(info, run.info) for info in runs}
     ranked = sorted([run.info, *runs], key=lambda info: -(info.val_accuracy or 0.0))
-    runs_table(
-        ranked,
-        settings,
-        name=TAG,
-        column=("Compared with this run", verdicts),
-    )
+    runs_table(ranked, settings, name=TAG, column=("Compared with this run", verdicts))
     st.caption(
         "The same head and recipe on each frozen backbone, at its own input size, on the same "
         "validation images. The verdict counts on which images the two runs differ (McNemar's "
@@ -103,7 +98,7 @@ def _list_recipes(run: Run, settings: Settings) -> Runs:
     recipes = {name: _head_recipe(name, own) for name in names}
     if own.fine_tune_epochs and own.backbone in available:
         recipes[own.backbone] = _head_recipe(own.backbone, own)
-    images = ("", run.info.data_hash)  # of a queued run it is not known yet
+    images = ("", run.info.data_hash)  # a queued run has none yet
     infos = [i for i in list_runs(settings) if i.data_hash in images and i.id != run.info.id]
     return {
         name: (config, next((info for info in infos if info.config == config), None))

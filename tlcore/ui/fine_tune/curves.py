@@ -234,28 +234,17 @@ def _planned(run: Run) -> dict[str, int]:
 
 
 def _stages(run: Run) -> list[str]:
-    """Return the stages with their times: "features of 244 images: 3.2 s"."""
-    words = _features_words(run)
+    """Return the stages with their times: "features of 244 images in 3.2 s"."""
+    begun = next((e for e in run.events if isinstance(e, Stage) and e.stage == "features"), None)
+    words = []
+    if begun is not None:
+        ends = [e.time for e in run.events if isinstance(e, Progress) and e.stage == "features"]
+        took = f" in {duration(ends[-1] - begun.time)}" if ends else ""
+        images = count(begun.steps, "image")
+        words.append(f"features of {images}{took}" if begun.steps else "features from the cache")
     for stage, name in STAGE_NAMES.items():
         epochs = [epoch for epoch in run.history if epoch.stage == stage]
         if epochs:
             seconds = sum(epoch.seconds for epoch in epochs)
             words.append(f"{name}: {count(len(epochs), 'epoch')} in {duration(seconds)}")
     return words
-
-
-def _features_words(run: Run) -> list[str]:
-    features = [e for e in run.events if isinstance(e, Stage) and e.stage == "features"]
-    if not features:
-        return []
-    if not features[0].steps:
-        return ["features from the cache"]
-    progress = [e for e in run.events if isinstance(e, Progress) and e.stage == "features"]
-    loading = [event.time for event in progress if not event.done]
-    loaded = loading[-1] if loading else features[0].time
-    words, took = [], ""
-    if len(features) == 1 and progress and progress[-1].done:
-        took = f": {duration(progress[-1].time - loaded)}"
-        if loading:
-            words.append(f"backbone loaded: {duration(loaded - features[0].time)}")
-    return [*words, f"features of {count(features[0].steps, 'image')}{took}"]

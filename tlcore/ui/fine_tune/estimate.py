@@ -24,7 +24,7 @@ from tlcore.ui.services import inference
 from tlcore.ui.shell import show_error
 
 TASK = "tlcore.training.cost:estimate_cost"
-MOST = 64  # estimates kept
+MOST = 64  # estimates in memory
 SMALL = 1000  # rows of pooled features that fit into any memory
 _DRAWN = "_estimate-drawn"  # key of the plan that was drawn last
 # The options that change what a run costs.
@@ -101,7 +101,7 @@ def check_cost(plan: Plan, settings: Settings) -> None:
 
 
 def draw_estimate(plan: Plan, settings: Settings) -> None:
-    """Draw the time, disk and memory that the run needs, as soon as they are known."""
+    """Draw the time, disk and memory that the run needs, once they are estimated."""
     key = plan_key(plan, settings)
 
     def is_pending() -> bool:

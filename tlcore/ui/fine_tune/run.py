@@ -212,8 +212,8 @@ def _draw_outcome(run: Run) -> None:
         with st.expander("The last lines of its log", icon=":material/article:"):
             st.code(read_log_tail(info.folder) or "The log is empty.", language=None)
     if info.status == STOPPED:
-        kept = "The model of its best epoch is kept." if info.model else "It has no model yet."
-        st.info(plain(info.error) or f"Stopped. {kept}", icon=":material/stop:")
+        model = "Its model is that of the best epoch." if info.model else "It has no model yet."
+        st.info(plain(info.error) or f"Stopped. {model}", icon=":material/stop:")
     show_damage(run.damage)
     if info.val_accuracy is not None and info.model is None:
         images = run.images.get("val", 0)

@@ -140,7 +140,7 @@ def _draw_list(settings: Settings) -> None:
 
 
 def _matches(info: Listed, words: str) -> bool:
-    """Whether each of the words is somewhere in what is said of a run."""
+    """Whether each word is in the name, notes, status, dataset or backbone of a run."""
     texts = [info.id, STATUSES[_status(info)][0]]
     if isinstance(info, RunInfo):
         notes, config = info.notes, info.config

@@ -30,7 +30,7 @@ LOWEST_RATE, HIGHEST_RATE = 1e-7, 1.0
 FOLDS = 5  # of cross-validation; fewer where a class has fewer images
 HEIGHT = 280  # px
 BACKBONES = "backbones"
-_SCANNED = "_rate-scanned"  # the recipe and images for which a learning rate was asked
+_SCANNED = "_rate-scanned"  # recipe and images of the latest learning-rate scan
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def draw_rate_finder(
         type="tertiary",
         disabled=not plan.config.epochs,
         help="Raises the learning rate step by step with this recipe and finds where the loss "
-        "falls. Missing features are computed first and kept for the run.",
+        "falls. Missing features are computed first and cached for the run.",
     ):
         st.session_state[_SCANNED] = scanned
     if st.session_state.get(_SCANNED) != scanned or not plan.config.epochs:
