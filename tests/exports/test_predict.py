@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ImageOps
 
 from tests.exports.odd import odd_files
 from tlcore.datasets.geometry import FITS, fit
@@ -21,6 +22,12 @@ def test_the_square_is_the_pages(how: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(
             predict.FITS[how](predict.read_image(path), 37), ours, err_msg=path.name
         )
+
+
+def test_an_image_that_was_read_is_not_turned_again(tmp_path: Path) -> None:
+    for path in odd_files(tmp_path):
+        image = read(path, Limits())
+        np.testing.assert_array_equal(ImageOps.exif_transpose(image), image, err_msg=path.name)
 
 
 def test_the_program_knows_the_same_fits_and_no_module_of_ours() -> None:

@@ -198,6 +198,7 @@ def is_animated(data: bytes, form: Format) -> bool:
 
 DecodeImage = PillowImage.Image
 
+_ORIENTATION_NOTES = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 _ORIENTATION = 0x0112  # the EXIF tag: how the camera was held
 _TURNS: Mapping[int, PillowImage.Transpose] = MappingProxyType(
     {
@@ -308,6 +309,8 @@ def _decode(
         is_see_through(image),
         is_animated(data, form),
     )
+    for note in _ORIENTATION_NOTES:  # else whoever turns by them turns the image a second time
+        upright.info.pop(note, None)
     return upright, header
 
 
