@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.runs_on_disk import write_network
 from tlcore.errors import RunError, StorageError
 from tlcore.locks import is_locked
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import EventLog, Stage
@@ -47,23 +49,17 @@ def test_states_in_the_order_of_a_life(made: tuple[Path, int], settings: Setting
     assert (info.status, info.val_accuracy, info.error) == (FINISHED, 0.9, "")
 
 
-def test_a_free_lock_without_an_outcome_is_a_failure(
-    made: tuple[Path, int], settings: Settings
+@pytest.mark.parametrize("stop", [True, False])
+def test_a_process_that_ended_without_a_status_was_killed(
+    stop: bool, made: tuple[Path, int], settings: Settings
 ) -> None:
     folder, lock = made
+    if stop:
+        stop_run(folder.name, settings)
     os.close(lock)
     info = load_run_info(folder.name, settings)
-    assert info.status == FAILED
+    assert info.status == (STOPPED if stop else FAILED)
     assert "was killed" in info.error
-
-
-def test_ended_after_a_request_to_stop_is_stopped(
-    made: tuple[Path, int], settings: Settings
-) -> None:
-    folder, lock = made
-    stop_run(folder.name, settings)
-    os.close(lock)
-    assert load_run_info(folder.name, settings).status == STOPPED
 
 
 def test_the_lock_is_held_from_the_first_moment(made: tuple[Path, int]) -> None:
@@ -172,3 +168,17 @@ def test_only_a_worker_of_its_own_is_ended(made: tuple[Path, int], settings: Set
     _, lock = prepare_resume(folder.name, settings)
     assert not (folder / "process.json").exists()  # another's, by now
     os.close(lock)
+
+
+def test_a_model_that_a_resumed_run_has_written_again_is_another_model(
+    made: tuple[Path, int], settings: Settings
+) -> None:
+    folder, lock = made
+    os.close(lock)
+    assert load_run_info(folder.name, settings).ref == ModelRef(run=folder.name)  # none yet
+    refs = []
+    for written in (1_000, 2_000):
+        write_network(folder)
+        os.utime(folder / "model.keras", ns=(1, written))
+        refs.append(load_run_info(folder.name, settings).ref)
+    assert refs == [ModelRef(run=folder.name, weights=str(each)) for each in (1_000, 2_000)]
