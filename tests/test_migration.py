@@ -17,6 +17,9 @@ from tlcore.errors import StorageError
 from tlcore.locks import lock_file
 from tlcore.migration import VERSION, migrate
 from tlcore.settings import Settings
+from tlcore.training.run import RunInfo
+from tlcore.training.run_files import DamagedRun
+from tlcore.training.store import list_runs, scan_runs
 
 Contents = dict[str, tuple[bytes, int]]  # path → content and time of change, ns
 
@@ -152,7 +155,12 @@ def test_a_run_that_is_in_use_is_converted_later(old: Settings) -> None:
         assert (old.runs / FINISHED / "outcome.json").exists()
         assert (old.runs / STOPPED / "status.json").exists()
         assert not (old.home / "workspace.json").exists()
+        in_use, converted = scan_runs(old)[::-1]  # the finished one is the older one
+        assert isinstance(in_use, DamagedRun)
+        assert "an earlier version" in in_use.damage.words
+        assert isinstance(converted, RunInfo)
     migrate(old)
+    assert len(list_runs(old)) == 2
     assert (old.runs / FINISHED / "status.json").exists()
     assert (old.home / "workspace.json").exists()
 

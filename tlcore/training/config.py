@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tlcore import migration
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.geometry import FITS
 from tlcore.datasets.splits import check_class_names, split_samples
@@ -271,6 +272,8 @@ def read_config(path: Path) -> RunConfig:
     options = read_json(path, dict[str, Any], newest=1)
     options.pop("version", None)
     unknown = options.keys() - {each.name for each in dataclasses.fields(RunConfig)}
+    if unknown & migration.OPTIONS.keys():
+        raise DamagedFile(path, "an earlier version of the program is still running it")
     if unknown:
         raise DamagedFile(path, f"this program does not know its option {min(unknown)!r}")
     try:
