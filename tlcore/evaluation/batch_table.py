@@ -178,5 +178,5 @@ def _agreement_columns(row: dict[str, Any], head: BatchHead) -> dict[str, object
 
 
 def _score(correct: pd.Series) -> Score:
-    known = correct[correct.notna()]
-    return Score(int(known.astype(bool).sum()), len(known))
+    labelled = correct[correct.notna()]
+    return Score(int(labelled.astype(bool).sum()), len(labelled))

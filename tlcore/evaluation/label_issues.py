@@ -179,7 +179,7 @@ def _predict_held_out(
     outputs = output_units(len(features.classes), config.classifier_activation)
     head = Head(config, features.values.shape[1], outputs)
 
-    def part(rows: npt.NDArray[np.bool_]) -> SplitData:
+    def select(rows: npt.NDArray[np.bool_]) -> SplitData:
         labels = features.labels[rows]
         return SplitData(
             FeatureArray(features.values[rows]), labels, encode_targets(labels, outputs)
@@ -188,5 +188,5 @@ def _predict_held_out(
     loop = FitOptions(
         config, config.epochs, config.learning_rate, lambda _: None, lambda: False, lambda _: None
     )
-    fit(head, part(~held_out), part(held_out), loop, initial_checkpoint(config))
+    fit(head, select(~held_out), select(held_out), loop, initial_checkpoint(config))
     return softmax(expand_sigmoid(head.logits(features.values[held_out]))).astype(np.float64)
