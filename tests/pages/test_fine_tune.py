@@ -48,6 +48,7 @@ def epochs(folder: Path, count: int) -> None:
     log.write(Progress("head", 5))
     log.close()
     write_split(folder)
+    write_json(folder / "provenance.json", {"images": {"train": 160, "val": 48}})
 
 
 def form(opened: Opened) -> AppTest:
