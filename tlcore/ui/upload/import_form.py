@@ -37,6 +37,10 @@ def import_form(settings: Settings) -> None:
         words = "Create dataset" if target == NEW else "Add to dataset"
         if st.button(words, type="primary", icon=":material/check:", key="import"):
             _import(offer, target, name, loose_label, settings)
+
+
+def show_limits(settings: Settings) -> None:
+    """Show which formats and sizes are taken, folded away."""
     with st.expander("Formats and limits", icon=":material/info:"):
         st.markdown(_describe_limits(settings.limits))
 

@@ -29,6 +29,7 @@ from tlcore.ui.upload.import_form import (
     clear_import_report,
     import_form,
     show_import_report,
+    show_limits,
 )
 from tlcore.ui.upload.labels import images_view
 from tlcore.ui.upload.overview import SPLIT_TITLES, about_dataset
@@ -51,12 +52,13 @@ def upload_view(settings: Settings) -> None:
     """The drop zone while there is no dataset; afterwards the datasets, and the form on demand."""
     datasets, damaged = scan_datasets(settings)
     if not datasets and not damaged:
-        with boundary():
+        with st.container(key="drop-zone"), boundary():
             import_form(settings)
         if st.button("Try the sample", icon=":material/play_arrow:", key="sample"):
             open_dataset(SAMPLE_NAME, settings)
             choose(Choice.DATASET, SAMPLE_NAME)
             st.rerun()
+        show_limits(settings)
         return
     dataset_view(settings)
 
@@ -106,6 +108,7 @@ def _import_form(settings: Settings) -> None:
     if flag(ADDING):
         with st.container(border=True, key="import-form"), boundary():
             import_form(settings)
+            show_limits(settings)
 
 
 def _facts(state: DatasetState) -> None:
