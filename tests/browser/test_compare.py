@@ -22,7 +22,7 @@ def test_from_home_to_both_answers_and_maps_in_two_clicks(first_tab: Tab) -> Non
         ).first.click()
 
     tab.open("/")
-    click("Try it with the sample")
+    click("Try the sample")
     tab.page.get_by_role("button", name="Train on these 4 classes").wait_for()
     click("Train on these 4 classes")
     charts = tab.page.locator(".js-plotly-plot")
