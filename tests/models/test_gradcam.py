@@ -13,7 +13,7 @@ from PIL import Image
 from tlcore.errors import UnknownName
 from tlcore.models.build import add_head, flatten
 from tlcore.models.gradcam import Explanation, overlay_heat, resize_heat, weigh_maps
-from tlcore.models.model import LoadedModel, preprocess
+from tlcore.models.model import LoadedModel
 
 SIZE = 64
 IMAGE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 120, 3), np.uint8))
@@ -78,39 +78,29 @@ def reference(lower: keras.Model, upper: object, batch: np.ndarray, sign: float,
     return np.maximum(cam, 0)
 
 
-@pytest.mark.parametrize("index", [0, 2])
+@pytest.mark.parametrize(
+    ("classes", "index", "sign", "unit"),
+    [(3, 0, 1.0, 0), (3, 2, 1.0, 2), (2, 0, -1.0, 0), (2, 1, 1.0, 0)],
+)
 @pytest.mark.parametrize("build", [flat_head, nested_head])
-def test_a_softmax_head(build: object, index: int) -> None:
-    model = build(3)
-    net = network(model, 3)
-    base = backbone(include_top=False)
-    dense = model.layers[-1]
-    expected = reference(
-        base, lambda maps: dense(tf.reduce_mean(maps, (1, 2))), net.prepare([IMAGE]), 1.0, index
-    )
-    found = net.explain(IMAGE, index)
-    assert found.layer == "conv_pw_13_relu"
-    np.testing.assert_allclose(found.cam, expected, atol=1e-4)
-    assert found.label == f"class {index}"
-
-
-@pytest.mark.parametrize(("index", "sign"), [(0, -1.0), (1, 1.0)])
-@pytest.mark.parametrize("build", [flat_head, nested_head])
-def test_a_sigmoid_unit_speaks_for_both_classes(build: object, index: int, sign: float) -> None:
-    model = build(2)
-    net = network(model, 2)
-    dense = model.layers[-1]
+def test_a_heads_map_is_the_papers(
+    build: object, classes: int, index: int, sign: float, unit: int
+) -> None:
+    """Three classes end in a softmax; of two, one sigmoid unit speaks for both."""
+    model = build(classes)
+    loaded, dense = network(model, classes), model.layers[-1]
     expected = reference(
         backbone(include_top=False),
         lambda maps: dense(tf.reduce_mean(maps, (1, 2))),
-        net.prepare([IMAGE]),
+        loaded.prepare([IMAGE]),
         sign,
-        0,
+        unit,
     )
-    found = net.explain(IMAGE, index)
+    found = loaded.explain(IMAGE, index)
     np.testing.assert_allclose(found.cam, expected, atol=1e-4)
-    both = [net.explain(IMAGE, place).probability for place in (0, 1)]
-    assert sum(both) == pytest.approx(1)
+    assert (found.layer, found.label) == ("conv_pw_13_relu", f"class {index}")
+    every = [loaded.explain(IMAGE, place).probability for place in range(classes)]
+    assert sum(every) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("layer", ["", "conv_pw_5_relu"])
@@ -145,12 +135,6 @@ def test_by_hand() -> None:
 def test_what_cannot_be_explained_is_said(index: int, layer: str, said: str) -> None:
     with pytest.raises(UnknownName, match=said):
         network(flat_head(3), 3).explain(IMAGE, index, layer)
-
-
-def test_the_pixels_are_keras_own_input() -> None:
-    net = network(flat_head(2), 2)
-    pixels = np.full((1, SIZE, SIZE, 3), 255, np.uint8)
-    assert preprocess(pixels, net.backbone).max() == 1
 
 
 def test_overlay_leaves_the_image_where_nothing_speaks() -> None:

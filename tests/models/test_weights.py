@@ -1,4 +1,4 @@
-"""Weight files found, doubted and fetched; the downloads come from a real local server."""
+"""Weight files found, checked and downloaded, from a real local server."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import hashlib
 import http.server
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.weight_files import write_stand_in
 from tlcore.errors import WeightsDamaged, WeightsMissing
 from tlcore.models.build import build_backbone
-from tlcore.models.catalog import get_backbone
+from tlcore.models.catalog import Backbone, get_backbone
 from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import (
     HDF5_SIGNATURE,
@@ -57,22 +58,18 @@ def test_the_nearest_resolution_is_taken(
     assert found.path.name == weights_file_name(V2, taken, top=False)
 
 
-def test_another_resolution_is_said(settings: Settings) -> None:
+def test_another_resolution_is_noted(settings: Settings) -> None:
     write_stand_in(settings, V2, 224, top=False)
-    assert find_weights(V2, 224, settings, top=False).note == ""
-    assert (
-        find_weights(V2, 160, settings, top=False).note
-        == "weights trained at 224 px, used at 160 px"
-    )
+    notes = [find_weights(V2, size, settings, top=False).note for size in (224, 160)]
+    assert notes == ["", "weights trained at 224 px, used at 160 px"]
 
 
 def test_a_missing_file_is_named_with_its_place_and_its_command(settings: Settings) -> None:
     with pytest.raises(WeightsMissing) as error:
         find_weights(V2, 160, settings, top=True)
-    said = str(error.value)
-    assert "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_160.h5" in said
-    assert str(settings.weights) in said
-    assert "python -m tlcore weights fetch MobileNetV2 --size 160" in said
+    file = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_160.h5"
+    command = "python -m tlcore weights fetch MobileNetV2 --size 160"
+    assert all(words in str(error.value) for words in (file, str(settings.weights), command))
 
 
 HEAD = HDF5_SIGNATURE + bytes(5) + b"\x08\x08" + bytes(9) + bytes(16)  # up to the size it notes
@@ -101,15 +98,13 @@ def test_a_file_that_is_not_whole_never_counts_as_ready(damage: str, settings: S
     path.write_bytes(content)
     with pytest.raises(WeightsDamaged) as error:
         build_backbone(ModelRef("MobileNetV2", 224, top=False), settings)
-    assert f"The file {path.name} in {settings.weights} does not hold the weights" in str(
-        error.value
-    )
-    assert words in str(error.value)
-    assert "python -m tlcore weights fetch MobileNetV2" in str(error.value)
+    message = str(error.value)
+    beginning = f"The file {path.name} in {settings.weights} does not hold the weights"
+    command = "python -m tlcore weights fetch MobileNetV2"
+    assert all(part in message for part in (beginning, words, command))
     assert path.read_bytes() == content
     row = next(row for row in list_weights(settings) if row.backbone == V2)
-    assert row.no_top is None
-    assert row.damage == (str(error.value),)
+    assert (row.no_top, row.damage) == (None, (message,))
 
 
 def test_a_file_that_keras_knows_a_hash_of_is_held_against_it(settings: Settings) -> None:
@@ -148,18 +143,17 @@ def test_real_weights_load_at_another_size(real: Settings) -> None:
     assert note == "weights trained at 224 px, used at 160 px"
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A web server of files on this machine: its address and its folder."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}", folder
-        running.shutdown()
-        thread.join()
+@dataclass(frozen=True)
+class Server:
+    """A web server of weight files on this machine."""
+
+    folder: Path
+    settings: Settings  # its address is where weights are downloaded from
+
+    def offer(self, row: Backbone, size: int, content: bytes, *, top: bool) -> None:
+        path = self.folder / row.files.address / weights_file_name(row, size, top=top)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -167,71 +161,66 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def test_fetch_downloads_whole_files_and_tells_how_far(
-    server: tuple[str, Path], settings: Settings
-) -> None:
-    url, folder = server
-    settings = replace(settings, weights_url=url)
-    source = folder / V2.files.address / weights_file_name(V2, 160, top=False)
-    source.parent.mkdir(parents=True)
-    write_stand_in(replace(settings, keras_home=folder), V2, 160, top=False).rename(source)
-    content = source.read_bytes()
-    seen: list[tuple[int, int | None]] = []
+@pytest.fixture
+def server(tmp_path: Path, settings: Settings) -> Iterator[Server]:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{running.server_port}"
+        yield Server(folder, replace(settings, weights_url=address))
+        running.shutdown()
+        thread.join()
 
-    path = download_weights(V2, 160, settings, top=False, progress=lambda *step: seen.append(step))
 
+def download(row: Backbone, size: int, settings: Settings, *, top: bool) -> tuple[Path, list[Any]]:
+    steps: list[Any] = []
+    path = download_weights(row, size, settings, top=top, progress=lambda *step: steps.append(step))
+    return path, steps
+
+
+def test_whole_files_are_downloaded_with_progress(server: Server, tmp_path: Path) -> None:
+    other = replace(server.settings, keras_home=tmp_path / "other")
+    content = write_stand_in(other, V2, 160, top=False).read_bytes()
+    server.offer(V2, 160, content, top=False)
+    path, steps = download(V2, 160, server.settings, top=False)
     assert path.read_bytes() == content
-    assert find_weights(V2, 160, settings, top=False).path == path
-    assert seen[-1] == (len(content), len(content))
-    assert [child.name for child in settings.weights.iterdir()] == [path.name]
+    assert find_weights(V2, 160, server.settings, top=False).path == path
+    assert steps[-1] == (len(content), len(content))
+    assert [child.name for child in server.settings.weights.iterdir()] == [path.name]
 
 
-def test_a_download_with_the_wrong_hash_leaves_nothing(
-    server: tuple[str, Path], settings: Settings
+def test_a_right_hash_is_accepted(server: Server) -> None:
+    digest = hashlib.md5(small_hdf5()).hexdigest()
+    row = replace(RESNET, files=replace(RESNET.files, top_hash=digest))
+    server.offer(row, 224, small_hdf5(), top=True)
+    path, _ = download(row, 224, server.settings, top=True)
+    assert find_weights(row, 224, server.settings, top=True).path == path
+
+
+@pytest.mark.parametrize(
+    ("backbone", "content", "message"),
+    [
+        (RESNET, small_hdf5(), r"its md5 is .*, not 2cb95161"),
+        # Keras has no hash of this file: whatever an address sends would pass as weights.
+        (V2, b"<html>not found</html>" * 9, "it is no HDF5 file"),
+        (V2, None, r"404.*put the file into .* yourself"),
+    ],
+    ids=["another hash", "a page instead", "no such file"],
+)
+def test_a_download_that_fails_leaves_nothing(
+    backbone: Backbone, content: bytes | None, message: str, server: Server
 ) -> None:
-    url, folder = server
-    settings = replace(settings, weights_url=url)
-    source = folder / RESNET.files.address / weights_file_name(RESNET, 224, top=True)
-    source.parent.mkdir(parents=True)
-    source.write_bytes(small_hdf5())
-    with pytest.raises(WeightsMissing, match=r"its md5 is .*, not 2cb95161"):
-        download_weights(RESNET, 224, settings, top=True, progress=lambda *_: None)
-    assert list(settings.weights.iterdir()) == []
+    if content is not None:
+        server.offer(backbone, 224, content, top=True)
+    with pytest.raises(WeightsMissing, match=message):
+        download(backbone, 224, server.settings, top=True)
+    assert list(server.settings.weights.iterdir()) == []
 
 
-def test_a_right_hash_is_accepted(server: tuple[str, Path], settings: Settings) -> None:
-    url, folder = server
-    settings = replace(settings, weights_url=url)
-    content = small_hdf5()
-    row = replace(RESNET, files=replace(RESNET.files, top_hash=hashlib.md5(content).hexdigest()))
-    source = folder / row.files.address / weights_file_name(row, 224, top=True)
-    source.parent.mkdir(parents=True)
-    source.write_bytes(content)
-    path = download_weights(row, 224, settings, top=True, progress=lambda *_: None)
-    assert find_weights(row, 224, settings, top=True).path == path
-
-
-@pytest.mark.parametrize("where", ["a missing file", "no server"])
-def test_a_failed_download_says_what_to_do(
-    where: str, server: tuple[str, Path], settings: Settings
-) -> None:
-    url = server[0] if where == "a missing file" else "http://127.0.0.1:9"
-    with pytest.raises(WeightsMissing, match=r"put the file into .* yourself"):
-        download_weights(
-            V2, 224, replace(settings, weights_url=url), top=True, progress=lambda *_: None
-        )
-
-
-def test_what_is_sent_instead_of_weights_is_not_kept(
-    server: tuple[str, Path], settings: Settings
-) -> None:
-    """Keras has no hash of this file: what an address answers for it would pass as weights."""
-    url, folder = server
-    source = folder / V2.files.address / weights_file_name(V2, 160, top=False)
-    source.parent.mkdir(parents=True)
-    source.write_text("<html>not found</html>" * 9)
-    with pytest.raises(WeightsMissing, match="it is no HDF5 file"):
-        download_weights(
-            V2, 160, replace(settings, weights_url=url), top=False, progress=lambda *_: None
-        )
-    assert list(settings.weights.iterdir()) == []
+def test_without_a_server_it_says_what_to_do(settings: Settings) -> None:
+    nowhere = replace(settings, weights_url="http://127.0.0.1:9")
+    with pytest.raises(WeightsMissing, match=r"refused.*put the file into .* yourself"):
+        download(V2, 224, nowhere, top=True)

@@ -119,17 +119,11 @@ def _all(layer: Any, axis: _Axis, _: int, __: int) -> _Axis:
     return _EVERYTHING
 
 
-def _kernel(layer: Any, axis: _Axis, which: int, length: int) -> _Axis:
-    return _window(layer, axis, which, length, layer.kernel_size, layer.dilation_rate)
-
-
-def _pool(layer: Any, axis: _Axis, which: int, length: int) -> _Axis:
-    return _window(layer, axis, which, length, layer.pool_size, (1, 1))
-
-
-def _window(layer: Any, axis: _Axis, which: int, length: int, size: Any, dilation: Any) -> _Axis:
-    reach = (size[which] - 1) * dilation[which] if isinstance(dilation, tuple) else size[which] - 1
-    stride = layer.strides[which]
+def _window(layer: Any, axis: _Axis, which: int, length: int) -> _Axis:
+    """The window of a convolution or of a pooling."""
+    size = layer.kernel_size if hasattr(layer, "kernel_size") else layer.pool_size
+    dilation = getattr(layer, "dilation_rate", (1, 1))
+    reach, stride = (size[which] - 1) * dilation[which], layer.strides[which]
     before = 0
     if layer.padding == "same":  # TensorFlow pads the larger half behind
         steps = -(-length // stride)
@@ -159,10 +153,10 @@ _POINTWISE = (
     "Add", "Subtract", "Multiply", "Average", "Maximum", "Concatenate", "Dense", "LayerScale",
     "StochasticDepth", "Identity",
 )  # fmt: skip
+_WINDOWS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D")
 _RULES: Mapping[str, _Rule] = MappingProxyType(
     dict.fromkeys(_POINTWISE, _same)
-    | dict.fromkeys(("Conv2D", "DepthwiseConv2D", "SeparableConv2D"), _kernel)
-    | dict.fromkeys(("MaxPooling2D", "AveragePooling2D"), _pool)
+    | dict.fromkeys(_WINDOWS, _window)
     | {"ZeroPadding2D": _pad, "Cropping2D": _crop, "LayerNormalization": _norm}
 )
 

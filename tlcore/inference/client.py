@@ -66,18 +66,19 @@ class Inference:
             WorkerDied: the process ended twice during this task.
             TLCoreError: what the task raises.
         """
-        try:
-            return self._run((task, arguments))
-        except _Died:
-            pass
-        try:
-            return self._run((task, arguments))
-        except _Died as error:
-            raise WorkerDied(
-                "The inference process ended twice during this request: it was killed or ran out "
-                "of memory. It starts again with the next click. Try a smaller image size or "
-                "another backbone."
-            ) from error
+        request = (task, arguments)
+        for _ in range(2):
+            executor = self._running()
+            try:
+                return (self._take_ahead(request) or self._submit(executor, request)).result()
+            except (BrokenProcessPool, ShutdownExecutorError) as error:
+                self._forget(executor)
+                death = error
+        raise WorkerDied(
+            "The inference process ended twice during this request: it was killed or ran out of "
+            "memory. It starts again with the next click. Try a smaller image size or another "
+            "backbone."
+        ) from death
 
     def ask_ahead(self, task: str, *arguments: Any) -> None:
         """Start a task that is likely to be asked for next, without waiting for its result."""
@@ -93,14 +94,6 @@ class Inference:
                 self._executor.shutdown(wait=True, kill_workers=True)
             self._executor = self._started = None
             self._ahead.clear()
-
-    def _run(self, request: Request) -> Any:
-        executor = self._running()
-        try:
-            return (self._take_ahead(request) or self._submit(executor, request)).result()
-        except (BrokenProcessPool, ShutdownExecutorError) as error:
-            self._forget(executor)
-            raise _Died from error
 
     def _submit(self, executor: ProcessPoolExecutor, request: Request) -> Future[Any]:
         task, arguments = request
@@ -134,10 +127,6 @@ class Inference:
                 self._executor = self._started = None
                 self._ahead.clear()
         broken.shutdown(wait=False, kill_workers=True)
-
-
-class _Died(Exception):
-    """The process ended before the result came."""
 
 
 def run_task(task: str, arguments: tuple[Any, ...], settings: Settings) -> Any:

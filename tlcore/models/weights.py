@@ -73,11 +73,11 @@ def weights_url(backbone: Backbone, size: int, settings: Settings, *, top: bool)
 def find_weights(backbone: Backbone, size: int, settings: Settings, *, top: bool) -> WeightFile:
     """Return the best weight file on this machine.
 
-    Where Keras keeps one file for each resolution and only another one's is here, that one is
+    Where Keras has one file for each resolution and only another one's is here, that one is
     returned with a note: convolutions fit any size.
 
     Raises:
-        WeightsDamaged: it is here, but not whole, or not this backbone's.
+        WeightsDamaged: it is here, but cut short, or not this backbone's.
         WeightsMissing: none is here.
     """
     wanted = settings.weights / weights_file_name(backbone, size, top=top)
@@ -101,8 +101,8 @@ def find_weights(backbone: Backbone, size: int, settings: Settings, *, top: bool
 def pin_weights(ref: ModelRef, settings: Settings) -> ModelRef:
     """Return a reference that names the state of its weight file.
 
-    Where a better file comes, or another in its place, it is another network: nothing that was
-    loaded or answered under the earlier reference is given for it.
+    With another file it is another model: nothing that was loaded or predicted under the earlier
+    reference is used for it.
 
     Raises:
         WeightsMissing: as ``find_weights``.
@@ -114,11 +114,11 @@ def pin_weights(ref: ModelRef, settings: Settings) -> ModelRef:
 
 
 def list_weights(settings: Settings) -> list[BackboneWeights]:
-    """Return what is here for every backbone of the catalogue, in its order."""
-    return [_ready(backbone, settings) for backbone in BACKBONES.values()]
+    """Return what is here for every backbone of the catalog, in its order."""
+    return [_list_files(backbone, settings) for backbone in BACKBONES.values()]
 
 
-def _ready(backbone: Backbone, settings: Settings) -> BackboneWeights:
+def _list_files(backbone: Backbone, settings: Settings) -> BackboneWeights:
     files: dict[bool, WeightFile | None] = {}
     damage = []
     for top in (True, False):
