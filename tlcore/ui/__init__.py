@@ -1,5 +1,5 @@
-"""The only room that knows Streamlit: the page shell, selections, components and plots.
+"""The pages: the only package that imports Streamlit and Plotly.
 
 Nothing here may import TensorFlow or Keras: Streamlit clears Keras' session after every script
-run. Networks are asked through ``tlcore.inference.client``.
+run. Models run in the worker of ``tlcore.inference.client``.
 """

@@ -1,4 +1,4 @@
-"""Numbers and names as people read them: with a unit, and no finer than they are known."""
+"""Numbers and names for people: with a unit, and no more figures than are significant."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ QUESTION = "_question"  # place under the title
 
 @contextmanager
 def page(this: Page) -> Iterator[Settings]:
-    """Draw a page's frame, hand out the settings, and show what the core raises inside."""
+    """Draw a page's frame, yield the settings, and show errors that are raised inside."""
     st.set_page_config(
         page_title=PRODUCT if this is HOME else f"{this.name} · {PRODUCT}",
         page_icon=icon(),
@@ -142,8 +142,7 @@ def show_question(question: str) -> None:
 
 @contextmanager
 def boundary() -> Iterator[None]:
-    """Turn an error of the core, or of the disk, into its message. A fragment opens one of its
-    own."""
+    """Show an error of the core, or of the disk, as its message; a fragment opens its own."""
     try:
         yield
     except TLCoreError as error:
@@ -154,11 +153,12 @@ def boundary() -> Iterator[None]:
 
 
 def show_error(error: TLCoreError) -> None:
+    """Show an error in words."""
     st.error(plain(str(error)), icon=":material/error:")
 
 
 def next_steps(*pages: Page) -> None:
-    """Links to where one goes from here."""
+    """Link the pages that come next."""
     st.space("small")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Next steps", width="content")

@@ -1,7 +1,7 @@
-"""Widgets that show a choice and change it, whatever page they stand on.
+"""Widgets that show a choice and change it, on whatever page they stand; HTML with values.
 
-Streamlit's widgets answer with the label that was clicked, not with its place: of two options that
-read alike the first always wins. Whoever words the options of a widget does it by ``distinct``.
+Streamlit's widgets return the label that was clicked, not its place: of two options with the same
+label the first always wins. ``distinct`` makes the labels of a widget's options unique.
 """
 
 from __future__ import annotations
@@ -22,32 +22,34 @@ LONGEST = 40  # characters of an option that is shown beside its label; a hash i
 
 
 def distinct(options: Iterable[T], words: Callable[[T], str] = str) -> Callable[[T], str]:
-    """Return how to word options so that no two of them read alike: for ``format_func``.
+    """Return labels for options of which no two are the same: for ``format_func``.
 
-    Options whose words are the same, but for blanks, are told apart by the option itself,
-    "great owl (great_owl)", or where that is long by a number.
+    Options whose labels are the same, but for blanks, get the option itself in brackets,
+    "great owl (great_owl)", or where that is long a number.
 
     Args:
         options: all that are offered, no two equal.
-        words: of one option.
+        words: returns the label of one option.
     """
     labels = {option: words(option) for option in options}
-    times = Counter(_seen(label) for label in labels.values())
-    used = {_seen(label) for label in labels.values() if times[_seen(label)] == 1}
+    times = Counter(_shown(label) for label in labels.values())
+    used = {_shown(label) for label in labels.values() if times[_shown(label)] == 1}
     for option, label in labels.items():
-        if times[_seen(label)] > 1:
-            labels[option] = next(each for each in _ways(option, label) if _seen(each) not in used)
-            used.add(_seen(labels[option]))
+        if times[_shown(label)] > 1:
+            labels[option] = next(
+                each for each in _unique_labels(option, label) if _shown(each) not in used
+            )
+            used.add(_shown(labels[option]))
     return lambda option: labels[option] if option in labels else words(option)
 
 
-def _ways(option: object, label: str) -> Iterator[str]:
+def _unique_labels(option: object, label: str) -> Iterator[str]:
     if len(str(option)) <= LONGEST and str(option) != label:
         yield f"{label} ({option})"
     yield from (f"{label} ({number})" for number in count(1))
 
 
-def _seen(label: str) -> str:
+def _shown(label: str) -> str:
     """Return a label as a browser shows it: blanks are single."""
     return " ".join(label.split())
 
@@ -71,7 +73,7 @@ def select(
     disabled: bool = False,
     also: Callable[[], None] | None = None,
 ) -> str:
-    """A drop-down for a choice; ``also`` runs when the person changes it."""
+    """Show a choice as a drop-down and return it; ``also`` runs when the person changes it."""
     wanted = chosen(choice)
     key = _seed(choice, options)
     if wanted and wanted not in options:  # an old link, or it has been deleted meanwhile
@@ -92,7 +94,7 @@ def select(
 def segments(
     title: str, options: Sequence[str], choice: Choice, *, words: Callable[[str], str] = str
 ) -> str:
-    """A row of buttons for a choice, one of which is always on."""
+    """Show a choice as a row of buttons, one of which is always on, and return it."""
     key = _seed(choice, options)
     st.segmented_control(
         title,
@@ -108,7 +110,7 @@ def segments(
 
 
 def slide(title: str, low: int, high: int, choice: Choice, default: int) -> int:
-    """A slider for a choice that is a whole number."""
+    """Show a choice that is a whole number as a slider, and return it."""
     key = f"select-{choice}"
     number = chosen_number(choice, default)
     number = number if low <= number <= high else default
@@ -122,7 +124,7 @@ def _seed(choice: Choice, options: Sequence[str]) -> str:
     """Make the widget show what is chosen, and return its key.
 
     In every run: a widget in a closed popover is not in the browser yet, and would open on its
-    default if it were told only once.
+    default if its value were set only once.
     """
     key = f"select-{choice}"
     st.session_state[key] = current(choice, options)

@@ -14,7 +14,7 @@ from tlcore.ui.theme import Colours
 PLAIN_CHART = {"displayModeBar": False, "scrollZoom": False}  # for st.plotly_chart
 ROW = 46  # px of a bar with its name above
 THIN = 20  # px of a bar among very many
-# Okabe and Ito's colours, told apart with any kind of colour vision.
+# Okabe and Ito's colours, distinct with any kind of colour vision.
 MANY = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999999", "#B8A500")
 
 

@@ -28,7 +28,7 @@ class Offer:
 
     read: Callable[[], list[Incoming]]  # raises BadDataset, as for a damaged zip
     title: str  # proposed as the dataset's name
-    has_loose: bool  # some are in no folder, so that their class is asked for
+    has_loose: bool  # some are in no folder: the form asks for their class
 
 
 Source = Callable[[Settings], Offer | None]

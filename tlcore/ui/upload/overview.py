@@ -119,8 +119,8 @@ def about_dataset(state: DatasetState, settings: Settings) -> None:
 def _averages(state: DatasetState, settings: Settings) -> None:
     st.markdown("**The average image of each class**")
     st.caption(
-        "If two averages can be told apart at a glance, so can the classes by their background "
-        "alone: a head may learn that instead of the object."
+        "If two averages differ at a glance, so do the classes by their background alone: a head "
+        "may learn that instead of the object."
     )
     with st.container(horizontal=True, gap="small"):
         for name, number in list(state.counts.items())[:AVERAGES]:

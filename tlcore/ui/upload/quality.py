@@ -65,7 +65,7 @@ def problems_view(state: DatasetState, settings: Settings) -> None:
 
 
 def _of_level(report: QualityReport, level: str) -> dict[str, tuple[Finding, ...]]:
-    return {kind: found for kind, found in report.open.items() if KINDS[kind].level == level}
+    return {kind: some for kind, some in report.open.items() if KINDS[kind].level == level}
 
 
 def _scan(name: str, settings: Settings) -> None:

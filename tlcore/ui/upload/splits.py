@@ -69,7 +69,7 @@ def _form(state: DatasetState, settings: Settings) -> None:
 
 
 def _split(state: DatasetState, plan: SplitPlan, settings: Settings) -> None:
-    """Split a dataset; near copies have to be found first, so that they stay in one split."""
+    """Split a dataset; near copies are detected first, so that they stay in one split."""
     bar = st.progress(0.0, text="Comparing the images …")
 
     def progress(done: int, total: int | None) -> None:

@@ -175,7 +175,7 @@ def _discard_edits(name: str, settings: Settings) -> None:
     """Offer the way out where the edits cannot be read."""
     if not has_damaged_edits(name, settings):
         return
-    help_ = "Its images and their first labels are whole. The damaged file is kept beside them."
+    help_ = "Its images and their first labels are whole. The damaged file stays beside them."
     words = "Return to the labels they came with"
     if st.button(words, icon=":material/restart_alt:", key="discard-edits", help=help_):
         discard_edits(name, settings)
