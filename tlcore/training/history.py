@@ -150,9 +150,9 @@ def _read_version(path: Path, written: int, size: int) -> tuple[list[Event], int
     try:
         return _DECODER.decode_lines(whole), 0, bool(torn)
     except msgspec.DecodeError:
-        events = [_decode(line) for line in whole.splitlines()]
-    known = [event for event in events if isinstance(event, Event)]
-    return known, events.count(None), bool(torn)
+        lines = [_decode(line) for line in whole.splitlines()]
+    events = [line for line in lines if isinstance(line, Event)]
+    return events, lines.count(None), bool(torn)
 
 
 def _decode(line: bytes) -> Event | str | None:

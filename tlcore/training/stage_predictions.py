@@ -65,8 +65,8 @@ def load_model_predictions(info: RunInfo) -> Predictions:
     A resumed run that was killed may have newer predictions than its model: these are left out.
     """
     stages = ("fine-tune", "head")  # the later one ends with the best weights of both
-    found = (load_stage_predictions(info.folder, each, epoch=info.best_epoch) for each in stages)
-    return next((predictions for predictions in found if predictions), {})
+    stored = (load_stage_predictions(info.folder, each, epoch=info.best_epoch) for each in stages)
+    return next((predictions for predictions in stored if predictions), {})
 
 
 def _path(folder: Path, stage: str) -> Path:

@@ -120,9 +120,8 @@ def read_final_status(folder: Path, *, ended: bool = False) -> FinalStatus | Non
     Raises:
         DamagedFile: status.json cannot be read.
     """
-    alive = not ended and is_locked(
-        folder / files.LOCK
-    )  # first: the status is written before it is free
+    # The lock before the file: a process writes its status before it releases the lock.
+    alive = not ended and is_locked(folder / files.LOCK)
     status = read_json_or(folder / files.STATUS, FinalStatus, None, newest=1)
     if status or alive:
         return status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -212,25 +212,12 @@ def _read_info(folder: Path) -> RunInfo:
         notes=notes,
         damage=tuple(damage),
     )
-    return info if final is None else _with_results(info, final)
-
-
-def _with_results(info: RunInfo, final: FinalStatus) -> RunInfo:
-    return replace(
-        info,
-        seconds=final.seconds,
-        val_accuracy=final.val_accuracy,
-        val_loss=final.val_loss,
-        error=final.error,
-        epochs=final.epochs,
-        best_epoch=final.best_epoch,
-    )
+    return replace(info, **(asdict(final) | {"status": info.status})) if final else info
 
 
 def _derive_status(folder: Path, final: FinalStatus | None, damage: Sequence[Damage]) -> str:
-    if any(
-        each.file in (files.STATUS, files.SPLIT) and each.reason != files.MISSING for each in damage
-    ):
+    damaged = {each.file for each in damage if each.reason != files.MISSING}
+    if damaged & {files.STATUS, files.SPLIT}:
         return DAMAGED
     return final.status if final else derive_active_status(folder)
 
