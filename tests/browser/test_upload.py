@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.conftest import Tab, until
 from tests.browser.test_story import open_import_form
-from tests.datasets.planted import placeholder
+from tests.datasets.findings import placeholder
 from tlcore.datasets.store import load_dataset, load_state
 from tlcore.settings import Settings
 

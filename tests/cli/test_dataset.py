@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.cli.running import answer, tlcore
 from tests.datasets.files import write_folder
-from tests.datasets.planted import faults, image
+from tests.datasets.findings import faults, image
 from tlcore.settings import Settings
 
 

@@ -234,7 +234,7 @@ def test_an_image_with_a_name_like_html(
     opened: Opened, lasting_workspace: Settings, tmp_path: Path
 ) -> None:
     """Its name is read to those who cannot see it, never as HTML."""
-    from tests.datasets.planted import image
+    from tests.datasets.findings import image
 
     name = 'a" onmouseover="alert(1).jpg'
     (tmp_path / "odd" / "a").mkdir(parents=True)

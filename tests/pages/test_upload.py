@@ -15,7 +15,7 @@ from tests.cli.test_layouts import cats_and_dogs
 from tests.datasets.files import jpeg as plain_jpeg
 from tests.datasets.files import write_folder
 from tests.datasets.files import zipped as zip_files
-from tests.datasets.planted import faults, image
+from tests.datasets.findings import faults, image
 from tests.pages.conftest import Opened, grid_of, html_of, select_in_grid, texts
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import load_quality

@@ -1,4 +1,4 @@
-"""A zip of images, read without trusting it: nothing is unpacked to disk, sizes are enforced.
+"""A zip of images, read without trusting it: nothing is unpacked to disk, limits are enforced.
 
 What may be wrong with the archive as a whole raises; what is wrong with one entry makes that entry
 arrive as a refusal, and the rest still comes.
@@ -30,7 +30,7 @@ _CHUNK = 2**20
 
 
 def from_zip(source: Path | IO[bytes], limits: Limits) -> list[Incoming]:
-    """Every file of a zip, in its order, dangerous ones as refusals.
+    """Return every file of a zip, in its order, dangerous ones as refusals.
 
     The archive stays open until the last `Incoming` is gone; `source` must stay usable as long.
 
@@ -52,12 +52,12 @@ def from_zip(source: Path | IO[bytes], limits: Limits) -> list[Incoming]:
 
 
 def _incoming(archive: ZipFile, limits: Limits) -> list[Incoming]:
-    entries = [entry for entry in archive.infolist() if not _is_quiet(entry)]
+    entries = [entry for entry in archive.infolist() if not _is_ignored(entry)]
     room = limits.archive_unpacked_bytes
     arriving = []
     for entry in entries[: limits.archive_files]:
         file = entry.filename.replace("\\", "/")
-        reason = _objection(entry, file, room, limits)
+        reason = _refusal_reason(entry, file, room, limits)
         if reason is None:
             room -= entry.file_size
             read = functools.partial(_read, archive, entry, file)
@@ -67,12 +67,12 @@ def _incoming(archive: ZipFile, limits: Limits) -> list[Incoming]:
     return arriving + _too_many(entries, limits)
 
 
-def _is_quiet(entry: ZipInfo) -> bool:
+def _is_ignored(entry: ZipInfo) -> bool:
     return entry.is_dir() or is_litter(entry.filename)
 
 
-def _objection(entry: ZipInfo, file: str, room: int, limits: Limits) -> str | None:
-    """Why an entry is refused before a byte of it is read, or None."""
+def _refusal_reason(entry: ZipInfo, file: str, room: int, limits: Limits) -> str | None:
+    """Return why an entry is refused before a byte of it is read, or None."""
     for is_wrong, reason in _RULES:
         if is_wrong(entry, file, limits):
             return reason
@@ -121,12 +121,12 @@ _RULES: tuple[tuple[Callable[[ZipInfo, str, Limits], bool], str], ...] = (
     (_is_encrypted, "Expected a file without a password. Received an encrypted one."),
     (_is_archive, "Expected an image. Received an archive inside the archive: unpack it first."),
     (_is_rare, "Expected an ordinary zip entry. Received a rare compression: zip it again."),
-    (_is_bomb, "Expected an image. Received an entry that unpacks to suspiciously much."),
+    (_is_bomb, "Expected an image. Received an entry that is far larger unpacked than packed."),
 )
 
 
 def _too_many(entries: list[ZipInfo], limits: Limits) -> list[Incoming]:
-    """One refusal in the name of all entries beyond the limit."""
+    """Return one refusal in the name of all entries beyond the limit."""
     if len(entries) <= limits.archive_files:
         return []
     beyond = len(entries) - limits.archive_files
@@ -140,7 +140,7 @@ def _too_many(entries: list[ZipInfo], limits: Limits) -> list[Incoming]:
 
 
 def _read(archive: ZipFile, entry: ZipInfo, file: str) -> bytes:
-    """The bytes of an entry, never more than its header announced."""
+    """Return the bytes of an entry, never more than its header announced."""
     try:
         with archive.open(entry) as unpacked:
             chunks = []
@@ -179,7 +179,7 @@ def _check_archive(source: Path | IO[bytes], name: str, limits: Limits) -> None:
 
 
 def _directory_bytes(source: IO[bytes], size: int) -> int:
-    """How long the table of contents claims to be, found where zipfile will find it."""
+    """Return the announced length of the table of contents, where zipfile will read it."""
     source.seek(max(0, size - _END.size - 2**16 - _END64_BYTES))
     tail = source.read()
     at = len(tail) - _END.size

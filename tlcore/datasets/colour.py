@@ -1,4 +1,4 @@
-"""Images of any Pillow mode to RGB with 8 bits a channel, nothing clipped, nothing see-through.
+"""Conversion of any Pillow mode to RGB with 8 bits a channel, nothing clipped or transparent.
 
 Deep images are scaled by the range their format promises: 16 bits by 65535 and 12 bits by 4095.
 Modes that promise no range (32-bit integers, floats) take the smallest usual range that holds their
@@ -23,9 +23,9 @@ _WHITE_IS_ZERO = 0
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """`image` in mode RGB, same size.
+    """Return an image in mode RGB, of the same size.
 
-    Transparency (an alpha channel, a see-through palette entry or colour) is laid on white.
+    Transparency (an alpha channel, a transparent palette entry or colour) is laid on white.
     CMYK inks, already turned right way round by Pillow where Adobe inverts them, are converted
     without a colour profile.
     """
@@ -48,14 +48,14 @@ def _deep_grey(image: Image.Image) -> Grey:
     values = np.asarray(image)
     sixteen = image.mode.startswith("I;16")
     grey = _sixteen_bits(image)[values] if sixteen else _unknown_range(values)
-    see_through = image.info.get("transparency")
-    if isinstance(see_through, int):
-        grey = np.where(values == see_through, np.uint8(255), grey)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey = np.where(values == transparent, np.uint8(255), grey)
     return grey
 
 
 def _sixteen_bits(image: Image.Image) -> Grey:
-    """The grey of every possible 16-bit value: uint8 (65536,)."""
+    """Return the grey of every possible 16-bit value: uint8 (65536,)."""
     tags: Any = getattr(image, "tag_v2", {})
     white = 4095 if tags.get(_BITS_PER_SAMPLE) == (12,) else 65535
     greys = _to_bytes(np.arange(65536, dtype=np.float32) * (255 / white))

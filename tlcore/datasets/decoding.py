@@ -1,4 +1,4 @@
-"""Work on many files at once, results in order, memory bounded."""
+"""The decoding pipeline: several threads, results in order, memory bounded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ Out = TypeVar("Out")
 
 
 def decode_in_order(work: Callable[[In], Out], items: Iterable[In]) -> Generator[Out, None, None]:
-    """Results in order; few items are under way at once. Closing it ends what has not begun."""
+    """Yield ``work(item)`` of each item in order, computed by a few threads.
+
+    At most a dozen items are in work at once. Closing the generator cancels what has not begun;
+    an exception of ``work`` is raised when its turn comes.
+    """
 
     def work_all(some: list[In]) -> list[Out]:
         return [work(item) for item in some]

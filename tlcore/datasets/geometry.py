@@ -1,4 +1,4 @@
-"""An image of any shape to the square a network expects: three ways, each in one resize.
+"""Crop, squash or pad: an image of any shape to the square of a network, in one resize.
 
 The filter was chosen by measurement, MobileNetV2 (ImageNet weights) at 224 pixels on 125 ImageNet
 images of about 500 × 375 with the crop:
@@ -47,7 +47,7 @@ class Fit:
 
 
 def fit(image: Image.Image, size: int, how: str = "crop") -> NDArray[np.uint8]:
-    """The square pixels that a network of `size` × `size` sees.
+    """Return the square pixels that a network of ``size`` × ``size`` gets.
 
     Args:
         image: mode RGB, any size, as `decode` returns it; not changed.
@@ -69,7 +69,7 @@ def fit(image: Image.Image, size: int, how: str = "crop") -> NDArray[np.uint8]:
 
 
 def crop_box(width: int, height: int) -> Box:
-    """What the crop keeps of an image: a centred square of 0.875 × its short side."""
+    """Return the box that the crop keeps: a centred square of 0.875 × the short side."""
     side = KEPT * min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     return left, top, left + side, top + side

@@ -1,21 +1,18 @@
-"""Pillow made to judge alike whatever else in this process has set.
+"""Bytes of an image file to a checked, upright RGB image, or an error that names the file.
 
-Pillow keeps two things for the whole process that decide whether a damaged file passes: whether
-truncated files are forgiven, and Python's warning filters, which may turn a remark about a metadata
-tag into an exception or print it. While at least one thread decodes, both are ours; afterwards they
-are what they were. Entering is counted, because `warnings.catch_warnings` alone restores the wrong
-state when two threads leave in another order than they came.
+Formats are recognised by the first bytes of a file, never by its ending. Limits are checked before
+decoding, truncated files are refused, and no exception but ``BadImage`` escapes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import stat
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -29,48 +26,47 @@ from tlcore.settings import Limits
 
 
 class _Strictness:
-    """How many threads are decoding, and what to restore when the last one is done."""
+    """Pillow's settings while at least one thread decodes; afterwards they are what they were.
+
+    Pillow forgives truncated files, or turns remarks on metadata into errors, by settings of the
+    whole process. Threads are counted, because ``warnings.catch_warnings`` restores the wrong
+    filters when two threads leave in another order than they came.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._inside = 0
-        self._restore = contextlib.ExitStack()
+        self._threads = 0
+        self._restore = ExitStack()
 
     def enter(self) -> None:
         with self._lock:
-            self._inside += 1
-            if self._inside > 1:
+            self._threads += 1
+            if self._threads > 1:
                 return
-            self._restore.callback(_forgive_truncation, ImageFile.LOAD_TRUNCATED_IMAGES)
+            forgives = ImageFile.LOAD_TRUNCATED_IMAGES
+            self._restore.callback(setattr, ImageFile, "LOAD_TRUNCATED_IMAGES", forgives)
             self._restore.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", module=r"PIL\.")
-            _forgive_truncation(False)
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
 
     def leave(self) -> None:
         with self._lock:
-            self._inside -= 1
-            if not self._inside:
+            self._threads -= 1
+            if not self._threads:
                 self._restore.close()
-
-
-def _forgive_truncation(forgive: bool) -> None:
-    ImageFile.LOAD_TRUNCATED_IMAGES = forgive
 
 
 _STRICTNESS = _Strictness()
 
 
-@contextlib.contextmanager
+@contextmanager
 def strict_pillow() -> Iterator[None]:
-    """Within this block truncated files fail and Pillow's remarks are not shown."""
+    """Let truncated files fail and hide Pillow's remarks while the block runs, in any thread."""
     _STRICTNESS.enter()
     try:
         yield
     finally:
         _STRICTNESS.leave()
-
-
-# The image formats we read, told apart by their first bytes and never by a file's ending.
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ class Format:
     tag: bytes = b""  # bytes at offset 8 that must match as well (the RIFF family)
 
     def fits(self, head: bytes) -> bool:
-        """True if a file that begins with `head` (16 bytes or more) claims this format."""
+        """Whether a file that begins with ``head`` (16 bytes or more) claims this format."""
         return head.startswith(self.starts) and head[8 : 8 + len(self.tag)] == self.tag
 
     @property
@@ -104,7 +100,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType({form.name: form for form in _A
 ENDINGS: tuple[str, ...] = tuple(ending for form in _ALL for ending in form.endings)
 
 # What people upload by mistake: (offset, bytes there, what it is and what to do about it).
-_STRANGERS: tuple[tuple[int, bytes, str], ...] = (
+_OTHER_FILES: tuple[tuple[int, bytes, str], ...] = (
     (4, b"ftypheic", "a HEIC photo: save it as JPEG"),
     (4, b"ftypheix", "a HEIC photo: save it as JPEG"),
     (4, b"ftypmif1", "a HEIF photo: save it as JPEG"),
@@ -121,27 +117,24 @@ _STRANGERS: tuple[tuple[int, bytes, str], ...] = (
 
 
 def format_of(data: bytes) -> Format | None:
-    """The format that the first bytes claim, or None; says nothing about the rest."""
+    """Return the format by the first bytes, or None; the rest may be damaged all the same."""
     head = data[:16]
     return next((form for form in FORMATS.values() if form.fits(head)), None)
 
 
-def stranger(data: bytes) -> str:
-    """What a file that is in none of our formats seems to be, for a message."""
+def describe_other_file(data: bytes) -> str:
+    """Return what a file of none of these formats seems to be, for a message."""
     head = data[:16]
-    for offset, mark, words in _STRANGERS:
+    for offset, mark, words in _OTHER_FILES:
         if head[offset : offset + len(mark)] == mark:
             return words
     return "a file that is none of these"
 
 
 def has_image_ending(file: str) -> bool:
-    """True if the name ends like an image's, in upper or lower case."""
+    """Whether a name ends like an image's, in upper or lower case."""
     stem, dot, ending = file.rpartition(".")
     return bool(stem and dot) and ending.lower() in ENDINGS
-
-
-# What an image file was before it became upright RGB: the marks that only its own form shows.
 
 
 Image = PillowImage.Image
@@ -153,11 +146,11 @@ _MOVING = ("GIF", "PNG", "WebP", "TIFF")  # a JPEG's second image is a phone's p
 
 @dataclass(frozen=True)
 class Header:
-    """How one file is made."""
+    """How an image file is stored, before it becomes upright RGB."""
 
     format: str  # a name in FORMATS
     mode: str  # Pillow's: "RGB", "L", "P", "CMYK", ...
-    rotated: bool  # an EXIF mark says to turn it before looking
+    rotated: bool  # the EXIF orientation says to turn it
     deep: bool  # more than 8 bits a channel
     transparent: bool  # at least one pixel is not opaque
     animated: bool  # more than one image in the file
@@ -168,8 +161,8 @@ def is_deep(image: Image) -> bool:
     return image.mode in _DEEP or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
-def is_see_through(image: Image) -> bool:
-    """Whether some pixel really is see-through; an alpha channel alone does not make it so."""
+def is_transparent(image: Image) -> bool:
+    """Whether a pixel is not opaque; an alpha channel alone does not make an image transparent."""
     if not image.has_transparency_data:
         return False
     if image.mode in _DEEP:
@@ -193,14 +186,9 @@ def is_animated(data: bytes, form: Format) -> bool:
         return False
 
 
-# Bytes of an image file to a checked, upright RGB image, or a reason that names the file.
-
-
-DecodeImage = PillowImage.Image
-
 _ORIENTATION_NOTES = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 _ORIENTATION = 0x0112  # the EXIF tag: how the camera was held
-_TURNS: Mapping[int, PillowImage.Transpose] = MappingProxyType(
+_TRANSPOSES: Mapping[int, PillowImage.Transpose] = MappingProxyType(
     {
         2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
         3: PillowImage.Transpose.ROTATE_180,
@@ -213,7 +201,7 @@ _TURNS: Mapping[int, PillowImage.Transpose] = MappingProxyType(
 )
 
 
-def decode(data: bytes, name: str, limits: Limits, *, draft: int | None = None) -> DecodeImage:
+def decode(data: bytes, name: str, limits: Limits, *, draft: int | None = None) -> Image:
     """Decode one image file.
 
     Args:
@@ -235,12 +223,12 @@ def decode(data: bytes, name: str, limits: Limits, *, draft: int | None = None) 
 
 def decode_with_header(
     data: bytes, name: str, limits: Limits, *, draft: int | None = None
-) -> tuple[DecodeImage, Header]:
-    """Decode as `decode` does, and tell what the file was before it became upright RGB."""
+) -> tuple[Image, Header]:
+    """Decode as ``decode`` does; return also how the file is stored."""
     check_size(len(data), name, limits)
     form = format_of(data)
     if form is None:
-        what = "an empty file" if not data else stranger(data)
+        what = "an empty file" if not data else describe_other_file(data)
         raise BadImage(f"{name}: Expected an image ({', '.join(FORMATS)}). Received {what}.")
     try:
         with strict_pillow():
@@ -251,13 +239,13 @@ def decode_with_header(
         raise DamagedImage(_damaged(name, form, error)) from error
 
 
-def read(path: Path, limits: Limits) -> DecodeImage:
-    """Decode the image file at `path`; as `decode`, and a missing file is a BadImage too."""
+def read(path: Path, limits: Limits) -> Image:
+    """Decode an image file, as ``decode``; a missing file is a BadImage too."""
     return decode(read_bytes(path, path.name, limits), path.name, limits)
 
 
 def read_bytes(path: Path, name: str, limits: Limits) -> bytes:
-    """The bytes of an image file, refused before reading if there are too many.
+    """Read an image file; it is refused before reading if it is too large.
 
     Raises:
         BadImage: missing, unreadable or too large.
@@ -274,7 +262,7 @@ def read_bytes(path: Path, name: str, limits: Limits) -> bytes:
 
 
 def content_id(data: bytes) -> str:
-    """The SHA-256 of the bytes, 64 hexadecimal digits: the same image has the same id."""
+    """Return the SHA-256 of an image's bytes, 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -284,14 +272,14 @@ def check_size(size: int, name: str, limits: Limits) -> None:
         allowed, received = limits.file_bytes / 2**20, size / 2**20
         raise LargeImage(
             f"{name}: Expected at most {allowed:.3g} MB. Received {received:.3g} MB. "
-            "Make the image smaller: networks look at a few hundred pixels a side."
+            "Make the image smaller: networks take a few hundred pixels a side."
         )
 
 
 def _decode(
     data: bytes, form: Format, name: str, limits: Limits, draft: int | None
-) -> tuple[DecodeImage, Header]:
-    image: DecodeImage = PillowImage.open(io.BytesIO(data), formats=[form.name.upper()])
+) -> tuple[Image, Header]:
+    image: Image = PillowImage.open(io.BytesIO(data), formats=[form.name.upper()])
     _check_pixels(image, name, limits)
     deep = is_deep(image)  # the header says so; the decoded image no longer does
     if draft is not None:
@@ -299,14 +287,14 @@ def _decode(
     image.load()
     orientation = _orientation(image)
     upright = to_rgb(image)
-    if orientation in _TURNS:
-        upright = upright.transpose(_TURNS[orientation])
+    if orientation in _TRANSPOSES:
+        upright = upright.transpose(_TRANSPOSES[orientation])
     header = Header(
         form.name,
         image.mode,
-        orientation in _TURNS,
+        orientation in _TRANSPOSES,
         deep,
-        is_see_through(image),
+        is_transparent(image),
         is_animated(data, form),
     )
     for note in _ORIENTATION_NOTES:  # else whoever turns by them turns the image a second time
@@ -314,7 +302,7 @@ def _decode(
     return upright, header
 
 
-def _check_pixels(image: DecodeImage, name: str, limits: Limits) -> None:
+def _check_pixels(image: Image, name: str, limits: Limits) -> None:
     width, height = image.size
     if width * height > limits.pixels:
         raise LargeImage(
@@ -323,8 +311,8 @@ def _check_pixels(image: DecodeImage, name: str, limits: Limits) -> None:
         )
 
 
-def _orientation(image: DecodeImage) -> int:
-    """1 to 8, or 0 where the metadata are missing or damaged: the image itself may be whole."""
+def _orientation(image: Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 0 where metadata are missing or damaged."""
     try:
         turned = image.getexif().get(_ORIENTATION, 0)
     except Exception:  # as many kinds as decoding raises
@@ -343,6 +331,6 @@ def _damaged(name: str, form: Format, error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Pillow's own words, short, and without the address of a buffer that means nothing."""
+    """Return Pillow's message, short and without the address of a buffer."""
     text = " ".join(str(error).split()).partition(" <")[0]
     return text[:120] or type(error).__name__

@@ -1,8 +1,8 @@
-"""Reading of a listing of file names: class and split of every file; names only, no pixels.
+"""Layout of a dataset on its way in: class and split of every file, by file names alone.
 
 What people have is read by structure first and by words second. A folder with a split's word in
 its name is a split only if it holds class folders; `test_tube` beside other class folders is a
-class. Outer folders and doubled ones (`seg_train/seg_train`) are seen through. Images beside class
+class. Outer folders and doubled ones (`seg_train/seg_train`) are skipped. Images beside class
 folders or splits, in `single_prediction`, `pred` or `test1`, have no label.
 """
 
@@ -48,7 +48,7 @@ _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 
 @dataclass(frozen=True)
 class Place:
-    """What a file's folders say of it."""
+    """Class and split of a file by its folders."""
 
     label: str | None  # its class; UNLABELLED where it surely has none, None where none is named
     split: str | None  # "train", "val", "test", or None: none is named
@@ -125,7 +125,7 @@ def _words(name: str) -> list[str]:
 
 
 def _without_outer(root: _Folder) -> _Folder:
-    """Return the folder in which classes or splits begin, seen through those around it."""
+    """Return the folder in which classes or splits begin, below the folders around it."""
     folder = root
     outer: list[_Folder] = []
     while len(folder.inner) == 1 and not _splits(folder):
@@ -142,11 +142,11 @@ def _without_outer(root: _Folder) -> _Folder:
 def _read(base: _Folder) -> Iterator[tuple[str, Place]]:
     """Give the files below a folder whose folders are splits or classes their places."""
     splits = _splits(base)
-    labels = {one.name for name in splits for one in _see_through(base.folders[name]).inner}
+    labels = {one.name for name in splits for one in _unwrap(base.folders[name]).inner}
     unlabelled = _unlabelled(base, splits, labels)
     none_labelled = len(unlabelled) == len(base.inner)
     for folder in base.folders.values():
-        inside = _see_through(folder)
+        inside = _unwrap(folder)
         if folder.name in splits:
             yield from _read_classes(inside, splits[folder.name])
         elif folder.name in unlabelled:
@@ -168,7 +168,7 @@ def _splits(base: _Folder) -> dict[str, str]:
     nothing but such folders is there.
     """
     named = {one.name: split for one in base.inner if (split := split_of(one.name))}
-    labels = {name: _see_through(base.folders[name]).inner for name in named}
+    labels = {name: _unwrap(base.folders[name]).inner for name in named}
     holding = {name: split for name, split in named.items() if labels[name]}
     if not any(map(is_split_name, holding)):
         by_rest, by_label = defaultdict(set), defaultdict(set)
@@ -185,7 +185,7 @@ def _splits(base: _Folder) -> dict[str, str]:
 
 def _unlabelled(base: _Folder, splits: Mapping[str, str], labels: set[str]) -> set[str]:
     """Name the folders of images that stand beside classes or splits and are no class."""
-    plain = [folder.name for folder in base.inner if not _see_through(folder).inner]
+    plain = [folder.name for folder in base.inner if not _unwrap(folder).inner]
     marked = {name for name in plain if is_split_name(name) or _means_unlabelled(name)}
     if splits:
         return marked if labels & set(plain) else set(plain)
@@ -199,8 +199,8 @@ def _means_unlabelled(name: str) -> bool:
     return bool(rest) and all(word in _UNLABELLED_WORDS for word in rest)
 
 
-def _see_through(folder: _Folder) -> _Folder:
-    """Return what a doubled folder or one of a plain name (`train/images/…`) surrounds."""
+def _unwrap(folder: _Folder) -> _Folder:
+    """Return the folder inside a doubled one or one of a plain name (`train/images/…`)."""
     while not folder.images and len(folder.inner) == 1:
         inside = folder.inner[0]
         same = inside.name.casefold() == folder.name.casefold()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.datasets.planted import CLASSES, clean, faults, planted
+from tests.datasets.findings import CLASSES, clean, faults, planted
 from tlcore.datasets.edits import exclude
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.quality import DECIDE, KINDS, QualityReport
+from tlcore.datasets.quality import DECIDE, KINDS, QualityReport, find_small_classes
 from tlcore.datasets.quality_scan import load_quality, scan_quality
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import load_dataset
@@ -90,3 +90,28 @@ def test_a_file_that_changed_on_disk_is_found(settings: Settings) -> None:
     assert not load_quality("mine", settings).by_kind
     [finding] = scan_quality("mine", settings, rescan=True).by_kind["truncated"]
     assert finding.files == (sample.file,)
+
+
+@pytest.mark.parametrize("counts", [{}, {"a": 20}, {"a": 60, "b": 20}, {"a": 1000, "b": 334}])
+def test_classes_that_are_large_enough(counts: dict[str, int]) -> None:
+    assert find_small_classes(counts) == ()
+
+
+@pytest.mark.parametrize(
+    ("counts", "label", "recommended"),
+    [
+        ({"a": 4, "b": 30}, "a", 20),
+        ({"a": 19, "b": 30}, "a", 20),
+        ({"a": 100, "b": 20}, "b", 34),
+        ({"a": 1000, "b": 333}, "b", 334),
+    ],
+)
+def test_a_small_class(counts: dict[str, int], label: str, recommended: int) -> None:
+    [small] = find_small_classes(counts)
+    assert (small.label, small.images, small.recommended) == (label, counts[label], recommended)
+    assert str(recommended) in small.message
+    assert find_small_classes(counts | {label: recommended}) == ()
+
+
+def test_the_smallest_class_comes_first() -> None:
+    assert [small.label for small in find_small_classes({"a": 9, "b": 2, "c": 50})] == ["b", "a"]
