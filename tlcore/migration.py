@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -106,6 +107,7 @@ DATASET_FILES = (
     FileChange("set.json", "dataset.json"),
 )
 FOLDERS = {"activations": "top_images", "making": "work"}  # of the workspace itself
+OLD_CACHE = "features"  # deleted: features are computed again
 QUEUES = (".turns", ".queue")  # in the folder of the runs, old and new
 
 
@@ -157,6 +159,7 @@ def _convert(settings: Settings) -> bool:
     _rename(settings.runs, *QUEUES)
     for old, new in FOLDERS.items():
         _rename(settings.home, old, new)
+    shutil.rmtree(settings.home / OLD_CACHE, ignore_errors=True)
     return True
 
 
@@ -229,7 +232,7 @@ def _is_old(folder: Path, change: FileChange) -> bool:
 def _has_old_names(settings: Settings) -> bool:
     kinds = ((settings.runs, RUN_FILES), (settings.datasets, DATASET_FILES))
     return (
-        any((settings.home / old).exists() for old in FOLDERS)
+        any((settings.home / old).exists() for old in (*FOLDERS, OLD_CACHE))
         or (settings.runs / QUEUES[0]).exists()
         or any(
             _is_old(folder, change)

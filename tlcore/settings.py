@@ -106,7 +106,7 @@ class Settings:
     @property
     def features(self) -> Path:
         """The feature cache: nothing in it is lost for good, it can be deleted at any time."""
-        return self.home / "features"
+        return self.home / "feature_cache"
 
     @property
     def weights(self) -> Path:

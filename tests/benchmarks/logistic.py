@@ -20,13 +20,12 @@ import numpy as np
 
 from tlcore.training import checkpoint
 from tlcore.training.batches import CachedFeatures, SplitData, encode_targets
+from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
-from tlcore.training.feature_cache import FeatureStore
-from tlcore.training.feature_keys import FeatureKey
+from tlcore.training.feature_cache import FeatureKey, FeatureStore
 from tlcore.training.head import Head
 from tlcore.training.history import EventLog, list_epochs, read_events
 from tlcore.training.loop import FitOptions, fit
-from tlcore.training.recipe import initial_checkpoint
 
 IMAGES, JUDGED, FEATURES, EPOCHS, BATCH, RATE = 2000, 400, 1280, 200, 32, 1e-3
 ROUNDS = 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from tests.cli.running import answer, refusals, tlcore
 from tests.images import write_patches
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.feature_cache import ENTRY
 from tlcore.training.lifecycle import create_run
 from tlcore.training.status import FinalStatus, write_final_status
 from tlcore.training.store import list_runs
@@ -76,6 +76,7 @@ def test_a_run_that_never_began_is_resumed_with_its_own_recipe(
     found = answer(settings, "train", "--resume", folder.name)
     assert (found["run"], found["status"]) == (folder.name, "finished")
     assert [epoch["epoch"] for epoch in found["history"]] == [1, 2]
-    (ids,) = settings.features.glob("*/ids")
-    assert len(ids.read_bytes()) == (2 * 6 + 2) * ENTRY  # each to learn from twice
+    (segment,) = settings.features.glob("*/*.json")
+    ids = json.loads(segment.read_bytes())["ids"]
+    assert len(set(ids)) == len(ids) == 2 * 6 + 2  # each training image twice
     assert "has finished" in tlcore(settings, "train", "--resume", folder.name).stderr

@@ -16,7 +16,7 @@ from scipy.special import log_softmax
 
 from tests.evaluation.made import REAL, stored, trained, write_parts
 from tests.images import write_patches
-from tests.training.test_train import SMALL
+from tests.training.test_recipe import SMALL
 from tlcore.datasets.geometry import fit
 from tlcore.evaluation.predictions import ImagePredictions, predict_split, stored_predictions
 from tlcore.inference.tasks import evaluate_run, predict_files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,8 +35,7 @@ from tlcore.evaluation.predictions import (
 from tlcore.inference.tasks import evaluate_run, predict_files
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.feature_cache import ENTRY, make_room
-from tlcore.training.feature_keys import ROW_ID
+from tlcore.training.feature_cache import evict
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
 
@@ -71,8 +71,8 @@ def test_test_images_never_reach_a_fit(run: RunInfo, home: Settings) -> None:
         part: 2 * number for part, number in PARTS.items()
     }
     assert not parts["test"] & (parts["train"] | parts["val"])
-    ids = b"".join(path.read_bytes() for path in home.features.glob("*/ids"))
-    read = {ids[start : start + ROW_ID].hex() for start in range(0, len(ids), ENTRY)}
+    segments = [json.loads(path.read_bytes()) for path in home.features.glob("*/*.json")]
+    read = {each for segment in segments for each in segment["ids"]}
     assert read == parts["train"] | parts["val"]
 
 
@@ -172,7 +172,7 @@ def test_features_that_are_gone_are_computed_anew(run: RunInfo, home: Settings) 
     assert len(before.samples) == before.total == 2 * sum(PARTS.values())
     assert before.computed == 2 * PARTS["test"]  # no run has looked at these
     assert compute_embedding(run.id, home).computed == 0
-    make_room(home.features, 0)
+    evict(home.features, 0)
     after = compute_embedding(run.id, home)
     assert after.computed == after.total
     np.testing.assert_allclose(after.points, before.points, atol=1e-3)

@@ -27,7 +27,7 @@ from tlcore.models.model import load_pretrained
 from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import weights_file_name
 from tlcore.settings import Settings
-from tlcore.training.feature_keys import hash_network, hash_weights
+from tlcore.training.feature_cache import hash_network, hash_weights
 from tlcore.ui.feature_maps.layer_text import UNKNOWN, layer_text
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.made import write_parts
-from tests.training.test_train import REAL, run
+from tests.training.test_recipe import REAL, run
 from tlcore.datasets.image_io import read
 from tlcore.errors import RunError
 from tlcore.exports.report import write_report
@@ -23,10 +23,10 @@ from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training import checkpoint
+from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, EventLog
 from tlcore.training.lifecycle import create_run, prepare_resume
-from tlcore.training.recipe import initial_checkpoint
 from tlcore.training.run import describe_overfitting
 from tlcore.training.stage_predictions import load_model_predictions
 from tlcore.training.status import FINISHED, STOPPED, FinalStatus, write_final_status

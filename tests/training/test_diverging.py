@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 
 from tests.images import write_patches
-from tests.training.test_train import REAL, run
+from tests.training.test_recipe import REAL, run
 from tlcore.cli.options import write_json
 from tlcore.errors import RunError
 from tlcore.settings import Settings
 from tlcore.training.batches import FeatureArray, Positions, SplitData, encode_targets
+from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.head import Head
 from tlcore.training.history import Epoch
 from tlcore.training.learning_rate import STEPS, scan_learning_rates
 from tlcore.training.loop import Diverged, FitOptions, fit
-from tlcore.training.recipe import initial_checkpoint
 from tlcore.training.status import FAILED
 from tlcore.training.store import load_run
 

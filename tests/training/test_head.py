@@ -100,6 +100,6 @@ def test_it_learns_what_plain_keras_learns(classes: int, options: dict[str, obje
 
 def test_dropout_leaves_out_its_share_and_keeps_the_mean() -> None:
     head = Head(RunConfig("set", dropout=0.25), 1000, 1)
-    mask = head._mask((200, 1000))
+    mask = head._draw_mask((200, 1000))
     assert (mask == 0).mean() == pytest.approx(0.25, abs=0.01)
     assert mask.mean() == pytest.approx(1, abs=0.01)

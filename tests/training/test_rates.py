@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.images import write_patches
-from tests.training.test_train import REAL, run
+from tests.training.test_recipe import REAL, run
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
@@ -24,9 +24,9 @@ from tlcore.settings import Settings
 from tlcore.training.batches import ORDER, random_numbers
 from tlcore.training.config import RunConfig
 from tlcore.training.learning_rate import (
-    CALM,
     HIGHEST,
     LOWEST,
+    SMOOTHING,
     STEPS,
     find_learning_rate,
     find_learning_rate_for,
@@ -65,8 +65,8 @@ def plain_keras(config: RunConfig, train: Sequence[Sample], settings: Settings) 
             head.optimizer.learning_rate.assign(LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1)))
             loss = head.train_on_batch(features[at], labels[at, None], sample_weight=weights[at])
             head.reset_metrics()  # or the next loss would be the mean of all so far
-            calm = CALM * calm + (1 - CALM) * float(loss)
-            losses.append(calm / (1 - CALM ** (step + 1)))
+            calm = SMOOTHING * calm + (1 - SMOOTHING) * float(loss)
+            losses.append(calm / (1 - SMOOTHING ** (step + 1)))
             step += 1
             if losses[-1] > 4 * min(losses) or step == STEPS:
                 return losses

@@ -12,7 +12,7 @@ import pytest
 
 from tests.datasets.files import encoded, scene
 from tests.images import write_patches
-from tests.training.test_train import REAL, SMALL, run
+from tests.training.test_recipe import REAL, SMALL, run
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_uploads
 from tlcore.errors import RunError
@@ -20,7 +20,7 @@ from tlcore.settings import Settings
 from tlcore.training import studies as known_module
 from tlcore.training.config import RunConfig
 from tlcore.training.cost import estimate_cost
-from tlcore.training.feature_cache import make_room
+from tlcore.training.feature_cache import evict
 from tlcore.training.learning_rate import find_learning_rate
 from tlcore.training.lifecycle import create_run
 from tlcore.training.store import load_run
@@ -29,7 +29,7 @@ from tlcore.training.studies import (
     compute_learning_curve,
     cross_validate,
     judge_last_images,
-    load_run_features,
+    load_study_data,
 )
 from tlcore.training.worker import execute_run
 
@@ -57,14 +57,14 @@ def test_the_questions(real: Settings, tmp_path: Path) -> None:
     from tlcore.datasets.store import open_dataset
 
     train, val = split_samples(open_dataset(str(data), real))
-    load_run_features = estimate_cost(config, train, val, real)
-    assert (load_run_features.missing, load_run_features.fine_tune_seconds) == (0, 0.0)
+    load_study_data = estimate_cost(config, train, val, real)
+    assert (load_study_data.missing, load_study_data.fine_tune_seconds) == (0, 0.0)
     tuned = estimate_cost(replace(config, fine_tune_epochs=1), train, val, real)
     assert tuned.fine_tune_seconds > 0
     assert tuned.missing == len(train) + len(val)  # the values at the cut are not there yet
     wider = RunConfig(str(data), augmented_copies=2, **REAL)
     assert estimate_cost(wider, train, val, real).missing == 2 * len(train)
-    make_room(real.features, 0)
+    evict(real.features, 0)
     with pytest.raises(RunError, match="cleared away"):
         compute_learning_curve(folder.name, real)
 
@@ -173,7 +173,7 @@ def test_heads_learn_as_long_as_the_runs_own_but_no_longer_than_allowed(
     _, folder = run(settings, RunConfig(str(data), patience=patience, **recipe))
     history = load_run(folder.name, settings).history
     best = min(history, key=lambda epoch: epoch.val_loss).epoch
-    found = load_run_features(folder.name, settings)
+    found = load_study_data(folder.name, settings)
     assert found.epochs == best
     learned: list[int] = []
     fit = known_module.fit

@@ -11,9 +11,10 @@ from PIL import Image
 
 from tests.images import write_patches
 from tlcore.datasets.dataset import Sample
+from tlcore.datasets.decoding import hash_samples
 from tlcore.datasets.sources import read_folder
 from tlcore.settings import Settings
-from tlcore.training.augmentation import ImageCopy, InputSpec, hash_samples, load_pixels
+from tlcore.training.augmentation import ImageCopy, InputSpec, load_pixels
 from tlcore.training.config import RunConfig
 from tlcore.ui.fine_tune.augmentation import GAP, SIDE, list_copies, render_sheet, spread
 
@@ -40,7 +41,8 @@ def test_images_come_from_all_over_the_dataset() -> None:
 
 
 def test_each_tile_is_the_input_of_the_network(tmp_path: Path, settings: Settings) -> None:
-    samples = hash_samples(read_folder(write_patches(tmp_path / "set", classes=2)).samples[:8])
+    data = read_folder(write_patches(tmp_path / "set", classes=2))
+    samples = tuple(hash_samples(data.samples[:8]))
     spec = InputSpec("MobileNet-0.25", SIDE, "crop", ("flip", "rotate"), 3, settings.limits)
     numbers = (1000, 1001)
     sheet = render_sheet(tuple(s.sha256 for s in samples), spec, numbers, samples)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import collections
 import itertools
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
+
+from tlcore.datasets.dataset import Sample, hash_file
 
 THREADS = min(4, os.cpu_count() or 1)  # Pillow decodes without holding Python's lock
 
@@ -44,3 +47,10 @@ def _batches(items: Iterable[In]) -> Iterator[list[In]]:
     rest = iter(items)
     while some := list(itertools.islice(rest, _BATCH)):
         yield some
+
+
+def hash_samples(samples: Sequence[Sample]) -> Iterator[Sample]:
+    """Yield each sample with the sha256 of its file; "" stays where a file cannot be read."""
+    hashes = decode_in_order(hash_file, [each.path for each in samples if not each.sha256])
+    for sample in samples:
+        yield sample if sample.sha256 else replace(sample, sha256=next(hashes))

@@ -58,14 +58,9 @@ def load_features(run: str, splits: Sequence[str], settings: Settings) -> RunFea
     loaded = load_run(run, settings)
     samples = [s for split in splits for s in list_samples(loaded.info, split) if s.sha256]
     source = FeatureSource(loaded.info.config, len(loaded.classes), settings)
-    try:
-        missing = source.missing([source.pooled], [ImageCopy(sample) for sample in samples])
-        source.compute(
-            [source.pooled], missing, done=lambda _: None, skipped=lambda file, reason: None
-        )
-        readable, values = source.kept(samples)
-    finally:
-        source.close()
+    missing = source.missing([source.pooling_layer], [ImageCopy(sample) for sample in samples])
+    source.compute([source.pooling_layer], missing)
+    readable, values = source.load_cached(samples)
     if not readable:
         raise RunError(
             f"Expected images of run {run} that can be read. Received none: their files are "

@@ -24,10 +24,10 @@ from tlcore.models.catalog import output_units
 from tlcore.models.predictions import expand_sigmoid, softmax
 from tlcore.settings import Settings
 from tlcore.training.batches import FeatureArray, SplitData, encode_targets
+from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.head import Head
 from tlcore.training.loop import FitOptions, fit
-from tlcore.training.recipe import initial_checkpoint
 from tlcore.training.store import load_run_info
 
 FOLDS = 5
@@ -185,8 +185,6 @@ def _predict_held_out(
             FeatureArray(features.values[rows]), labels, encode_targets(labels, outputs)
         )
 
-    loop = FitOptions(
-        config, config.epochs, config.learning_rate, lambda _: None, lambda: False, lambda _: None
-    )
-    fit(head, select(~held_out), select(held_out), loop, initial_checkpoint(config))
+    options = FitOptions(config, config.epochs, config.learning_rate)
+    fit(head, select(~held_out), select(held_out), options, initial_checkpoint(config))
     return softmax(expand_sigmoid(head.logits(features.values[held_out]))).astype(np.float64)

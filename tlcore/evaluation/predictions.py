@@ -34,7 +34,7 @@ from tlcore.models.weights import find_weights, pin_weights
 from tlcore.settings import Limits, Settings
 from tlcore.storage import explained_os_errors, write_file
 from tlcore.training.config import RunConfig
-from tlcore.training.feature_keys import hash_network, hash_weights
+from tlcore.training.feature_cache import hash_network, hash_weights
 from tlcore.training.provenance import list_samples, read_classes
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run_info

@@ -1,8 +1,9 @@
-"""What a stage needs to go on: one npz file, written whole or not at all, without pickles."""
+"""The checkpoint of a run: one .npz file, written whole or not at all, without pickles."""
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import numpy as np
 
 from tlcore.errors import DamagedFile
 from tlcore.text import shorten
+from tlcore.training.config import RunConfig
 
 State = dict[str, Any]  # name → array
 FILE = "checkpoint.npz"  # in a run's folder
 BEST = "best-"  # prefix of the best weights' names in the file
-OPTIMIZER = "o"  # prefix of what the optimizer remembers, in a learner's state
+OPTIMIZER = "o"  # prefix of the optimizer's variables in a learner's state
 # 2: the best epoch is kept, and EfficientNetB0 has all layers that Keras builds for its weights.
 VERSION = 2
 
@@ -25,25 +27,42 @@ class Checkpoint:
     """A run at the end of an epoch."""
 
     stage: str
-    epoch: int  # epochs of this stage that are behind
-    event: int  # epochs of the run that are behind
-    seconds: float  # worked so far
+    epoch: int  # epochs of this stage that have ended
+    event: int  # epochs of the run that have ended
+    seconds: float  # of all epochs
     state: State  # of the learner
     best: State  # the learner's weights at the best epoch of the run; empty where none are kept
-    best_loss: float  # on validation, of what is kept
-    best_accuracy: float  # likewise
+    best_loss: float  # validation loss of the best epoch
+    best_accuracy: float  # its validation accuracy
     waited: int  # epochs since the best
     over: bool = False  # the stage has ended
     best_epoch: int = 0  # of the run, 1-based; 0: none yet
     version: int = 1  # of the code that began the run, see VERSION
 
+    @property
+    def kept(self) -> State:
+        """The weights that the run keeps."""
+        return self.best or self.state
+
+
+def initial_checkpoint(config: RunConfig) -> Checkpoint:
+    """Return the checkpoint before a run's first epoch."""
+    over = not config.epochs
+    return Checkpoint("head", 0, 0, 0.0, {}, {}, math.inf, 0.0, 0, over, version=VERSION)
+
+
+def next_stage(at: Checkpoint, stage: str) -> Checkpoint:
+    """Return the checkpoint before the first epoch of another stage."""
+    return replace(at, stage=stage, epoch=0, state={}, best={}, waited=0, over=False)
+
 
 def select_weights(state: State) -> State:
-    """Return a learner's state without what its optimizer remembers: enough to answer."""
+    """Return a learner's state without the optimizer's variables."""
     return {name: value for name, value in state.items() if not name.startswith(OPTIMIZER)}
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint of a run in one step."""
     meta = json.dumps(asdict(replace(checkpoint, state={}, best={})))
     arrays = checkpoint.state | {BEST + name: value for name, value in checkpoint.best.items()}
     temporary = path.with_name(f".{path.name}")

@@ -289,18 +289,6 @@ def list_differences(configs: Iterable[RunConfig]) -> dict[str, tuple[Any, ...]]
     return {name: values for name, values in columns.items() if len(set(values)) > 1}
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Numbers of one network, in floats; activations are those of one image."""
-
-    weights: int  # of all layers
-    largest: int  # activations of its largest layer
-    top_weights: int = 0  # above the cut
-    top_largest: int = 0
-    top_activations: int = 0  # of all layers above the cut
-    cut: int = 0  # of the layer at the cut itself
-
-
 def check_recipe(config: RunConfig, dataset: Dataset) -> None:
     """Refuse a run that cannot be trained, before its folder is made.
 

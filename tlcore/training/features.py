@@ -1,7 +1,7 @@
-"""The values a stage learns from: found in the cache, computed where they are not.
+"""The feature pass: features of images, read from the cache and computed where they are missing.
 
-The network is built only when something has to be computed; with a warm cache a head starts
-without it.
+The backbone is built only when something has to be computed; with a full cache the head is trained
+without TensorFlow.
 """
 
 from __future__ import annotations
@@ -18,39 +18,37 @@ import numpy as np
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadConfig, BadImage
 from tlcore.models.catalog import get_backbone
+from tlcore.models.predictions import Floats
 from tlcore.models.weights import find_weights
 from tlcore.settings import Settings
 from tlcore.text import file_size
-from tlcore.training.augmentation import FORWARD, ImageCopy, InputSpec, decode_batches
+from tlcore.training.augmentation import FORWARD, Decoded, ImageCopy, InputSpec, decode_batches
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import (
     MISSING,
+    FeatureKey,
     FeatureStore,
-    Floats,
-    bytes_in,
-    counting,
-    log_damage,
-    make_room,
-    shape_of,
+    bytes_of,
+    evict,
+    hash_network,
 )
-from tlcore.training.feature_keys import FeatureKey, hash_network
 
 if TYPE_CHECKING:
     from tlcore.training.transfer_model import TransferModel
 
-FLUSH = 256  # images after which the values are put on disk, or
-FLUSH_BYTES = 32 * 2**20  # of values
+FLUSH = 256  # rows after which a segment is written, or
+FLUSH_SHARE = 4  # a fourth of those written so far, so that a long pass makes few segments, or
+FLUSH_BYTES = 32 * 2**20
 WAIT = 0.1  # s between two looks whether to stop while the network is built
-SPARE = 8  # a full cache is emptied by an eighth at least: moving what stays is work
 
 
 class FeatureSource:
-    """Cached values of one recipe's network, within ``settings.cache_bytes``."""
+    """The features of the backbone of one recipe, within ``settings.cache_bytes``."""
 
     def __init__(self, config: RunConfig, classes: int, settings: Settings) -> None:
-        self.config, self.settings = config, settings
-        self.classes = classes
-        self.looking = InputSpec(
+        """Make a source for a recipe and so many classes; nothing is built or read yet."""
+        self.config, self.classes, self.settings = config, classes, settings
+        self.spec = InputSpec(
             config.backbone,
             config.size,
             config.fit,
@@ -58,53 +56,53 @@ class FeatureSource:
             config.seed,
             settings.limits,
         )
-        self._shelves: dict[str, FeatureStore] = {}
-        self._asked: set[bytes] = set()  # ids of values that no other may push out
+        self._stores: dict[str, FeatureStore] = {}
+        self._wanted: set[str] = set()  # ids of all features that the run reads
 
     @cached_property
-    def whole(self) -> TransferModel:
-        """The network. Raises as ``build`` does."""
+    def transfer_model(self) -> TransferModel:
+        """The backbone with its head. Raises as ``build_backbone`` does."""
         from tlcore.training.transfer_model import TransferModel  # loads TensorFlow
 
         return TransferModel(self.config, self.classes, self.settings)
 
     @property
-    def pooled(self) -> str:
-        """The layer whose values the head learns from."""
+    def pooling_layer(self) -> str:
+        """The layer whose output the head learns from."""
         return f"pooling-{self.config.pooling}"
 
     @property
-    def cut(self) -> str:
-        """The layer whose values the top blocks learn from. Raises UnknownName."""
-        return self.whole.cut
-
-    @property
     def head_inputs(self) -> int:
-        """The features that the head learns from, of one image."""
-        return math.prod(self.shelf(self.pooled).shape)
+        """The number of features of one image that the head learns from."""
+        return math.prod(self.shape(self.pooling_layer))
 
-    def shelf(self, layer: str) -> FeatureStore:
-        """Return the open shelf of a layer."""
-        known = self._known_shelf(layer)
-        return self._open(layer, self.whole.shape(layer)) if known is None else known
+    def shape(self, layer: str) -> tuple[int, ...]:
+        """Return the shape of a layer's features of one image."""
+        return self.store(layer).shape or self.transfer_model.shape(layer)
+
+    def store(self, layer: str) -> FeatureStore:
+        """Return the cached features of a layer."""
+        if layer not in self._stores:
+            self._stores[layer] = FeatureStore(self.settings.features, self._key(layer))
+        return self._stores[layer]
 
     def prepare(self, waiting: Callable[[], None], layers: Sequence[str] = ()) -> None:
-        """Build the network, and trace it for these layers, in a thread of its own: nothing can
-        interrupt TensorFlow's import, so that whoever wants to stop can only leave it behind.
+        """Build the network, and trace it for these layers, in a thread of its own: TensorFlow's
+        import cannot be interrupted, only left behind.
 
         Args:
-            waiting: called again and again meanwhile; may raise to end it.
-            layers: that ``compute`` will be asked for, all in one pass.
+            waiting: called ten times a second meanwhile; may raise to end it.
+            layers: those that ``compute`` will run, all in one pass.
         """
         ready: Future[None] = Future()
 
         def work() -> None:
             try:
-                whole = self.whole
+                network = self.transfer_model
                 if layers:
-                    whole.trace(layers)
+                    network.trace(layers)
                 ready.set_result(None)
-            except BaseException as error:  # whoever waits for it gets it
+            except BaseException as error:  # raised again where the result is wanted
                 ready.set_exception(error)
 
         Thread(target=work, daemon=True).start()
@@ -112,161 +110,94 @@ class FeatureSource:
             waiting()
         ready.result()
 
-    def missing(self, layers: Sequence[str], requests: Sequence[ImageCopy]) -> list[ImageCopy]:
-        """Return those that some of the layers have no value of, each once.
-
-        Whatever was asked for stays in the cache while this supply is open.
-        """
-        ids = [request.id(self.looking) if request.sample.sha256 else b"" for request in requests]
-        self._asked.update(each for each in ids if each)
-        gone = np.zeros(len(requests), bool)
+    def missing(self, layers: Sequence[str], copies: Sequence[ImageCopy]) -> list[ImageCopy]:
+        """Return the copies of which some layer has no features yet, each once. All of
+        ``copies`` stay in the cache as long as this source lives."""
+        ids = [copy.id(self.spec) for copy in copies]
+        self._wanted.update(each for each in ids if each)
+        absent = np.zeros(len(copies), bool)
         for layer in layers:
-            shelf = self._known_shelf(layer)
-            gone |= True if shelf is None else shelf.find(ids) == MISSING
-        once = {
-            ids[place] or requests[place]: requests[place]
-            for place in np.flatnonzero(gone).tolist()
-        }
-        return list(once.values())
+            absent |= self.store(layer).find(ids) == MISSING
+        places = np.flatnonzero(absent).tolist()
+        return list({ids[place] or copies[place]: copies[place] for place in places}.values())
 
     def compute(
         self,
         layers: Sequence[str],
-        requests: Sequence[ImageCopy],
+        copies: Sequence[ImageCopy],
         *,
-        done: Callable[[int], None],
-        skipped: Callable[[str, str], None],
+        done: Callable[[int], None] = lambda count: None,
+        skipped: Callable[[str, str], None] = lambda file, reason: None,
     ) -> None:
-        """Run the network over these and keep what the layers make of them.
+        """Run the network over copies and store the outputs of the layers.
 
         Args:
             layers: all in one pass.
-            requests: what ``missing`` returned.
-            done: told the number of images behind, after each batch and, while the network is
-                built, again and again; may raise to end it.
-            skipped: told the name and reason of a file that cannot be read.
+            copies: what ``missing`` returned.
+            done: called with the number of copies behind after each batch, and with 0 while the
+                network is built; may raise to end it.
+            skipped: called with the name and the reason of a file that cannot be read.
 
         Raises:
-            BadConfig: the cache may not grow as large as that.
+            BadConfig: the features do not fit into the cache.
         """
-        if not requests:
+        if not copies:
             return
-        held: list[tuple[list[bytes], list[Floats]]] = []
-        behind = 0
-        with decode_batches(
-            requests, self.looking, FORWARD
-        ) as batches:  # while the network is built
+        with decode_batches(copies, self.spec, FORWARD) as batches:  # while the network is built
             self.prepare(lambda: done(0), layers)
-            for layer in layers:
-                self._reopen_if_other_shape(layer)
-            image_bytes = sum(self.shelf(layer).row_bytes for layer in layers)
-            with counting(self.settings.features):
-                self._make_room(layers, len(requests))
-            flush = min(FLUSH, max(FORWARD, FLUSH_BYTES // image_bytes))
+            shapes = [self.shape(layer) for layer in layers]
+            needed = sum(bytes_of(shape, len(self._wanted)) for shape in shapes)
+            check_cache_size(len(self._wanted), needed, self.settings)
+            largest = max(FORWARD, FLUSH_BYTES // sum(bytes_of(shape, 1) for shape in shapes))
+            segment = _Unwritten(layers)
+            behind = 0
             try:
                 for batch in batches:
-                    good, pixels = select_readable(batch, skipped)
-                    if good:
-                        ids = [request.id(self.looking) for request in good]
-                        held.append((ids, self.whole.forward(pixels, layers)))
+                    readable, pixels = select_readable(batch, skipped)
+                    if readable:
+                        values = self.transfer_model.forward(pixels, layers)
+                        segment.add([copy.id(self.spec) for copy in readable], values)
                     behind += len(batch)
-                    if len(held) * FORWARD >= flush:
-                        self._flush(layers, held)
+                    if len(segment.ids) >= min(largest, max(FLUSH, behind // FLUSH_SHARE)):
+                        self._write(segment)
                     done(behind)
             finally:
-                self._flush(layers, held)
+                self._write(segment)
 
-    def kept(self, samples: Sequence[Sample]) -> tuple[list[Sample], Floats]:
-        """Return the images whose bottleneck features are in the cache, as they are without a
-        view, and those, (n, features), flat."""
-        hashed = [sample for sample in samples if sample.sha256]
-        shelf = self.shelf(self.pooled)
-        rows = shelf.find([ImageCopy(sample).id(self.looking) for sample in hashed])
+    def load_cached(self, samples: Sequence[Sample]) -> tuple[list[Sample], Floats]:
+        """Return the images whose bottleneck features are in the cache, not augmented, and those
+        features, float32 (n, features)."""
+        store = self.store(self.pooling_layer)
+        rows = store.find([ImageCopy(sample).id(self.spec) for sample in samples])
         here = np.flatnonzero(rows != MISSING)
-        values = shelf.gather(rows[here]).reshape(len(here), math.prod(shelf.shape))
-        return [hashed[place] for place in here.tolist()], values
+        values = store.take(rows[here]).reshape(len(here), math.prod(store.shape or (0,)))
+        return [samples[place] for place in here.tolist()], values
 
-    def fresh(self, layer: str, requests: Sequence[ImageCopy]) -> Iterator[Floats]:
-        """Compute values that are used once, some at a time, and keep none of them. All files
-        were read before.
+    def compute_fresh(self, layer: str, copies: Sequence[ImageCopy]) -> Iterator[Floats]:
+        """Yield features that are used once and not stored, some at a time.
 
         Raises:
-            BadImage: one of them cannot be read any more.
+            BadImage: a file cannot be read any more.
         """
-        with decode_batches(requests, self.looking, FORWARD) as batches:
+        with decode_batches(copies, self.spec, FORWARD) as batches:
             for batch in batches:
-                yield self.whole.forward(select_readable(batch, _refuse)[1], [layer])[0]
+                yield self.transfer_model.forward(select_readable(batch, _refuse)[1], [layer])[0]
 
-    def close(self) -> None:
-        for shelf in self._shelves.values():
-            shelf.close()
-        self._shelves.clear()
-
-    def _flush(self, layers: Sequence[str], held: list[tuple[list[bytes], list[Floats]]]) -> None:
-        if not held:
+    def _write(self, segment: _Unwritten) -> None:
+        """Write the features gathered so far, after older segments have made room for them."""
+        if not segment.ids:
             return
-        ids = [each for part, _ in held for each in part]
-        with counting(self.settings.features):
-            self._make_room(layers, len(ids))
-            for place, layer in enumerate(layers):
-                values = np.concatenate([values[place] for _, values in held])
-                self.shelf(layer).append(ids, values)
-        held.clear()
-
-    def _known_shelf(self, layer: str) -> FeatureStore | None:
-        """Return the shelf of a layer; None where there is none yet, as only the network knows
-        the shape of its values."""
-        if layer in self._shelves:
-            return self._shelves[layer]
-        key = self._key(layer)
-        shape, folder = shape_of(self.settings.features, key), self.settings.features / key.name
-        if shape is None and (folder / "values").exists():
-            log_damage(folder)
-        return self._open(layer, shape) if shape else None
-
-    def _reopen_if_other_shape(self, layer: str) -> None:
-        """Open a shelf anew whose file said another shape than the network has."""
-        shape = self.whole.shape(layer)
-        if self.shelf(layer).shape != shape:
-            log_damage(self.shelf(layer).folder)
-            self._shelves.pop(layer).close()
-            self._open(layer, shape)
-
-    def _open(self, layer: str, shape: tuple[int, ...]) -> FeatureStore:
-        self._shelves[layer] = FeatureStore(self.settings.features, self._key(layer), shape)
-        return self._shelves[layer]
-
-    def _make_room(self, layers: Sequence[str], images: int) -> None:
-        """See to it that so many values can be added: other shelves go, those used longest ago
-        first, then the oldest values of the run's own that it does not need."""
-        root, shelves = self.settings.features, [self.shelf(layer) for layer in layers]
-        most = self.settings.cache_bytes
-        needed = sum(shelf.bytes_of(len(self._asked)) for shelf in shelves)
-        if needed > most:
-            raise BadConfig(
-                f"Expected features of at most {file_size(most)} (TLCORE_CACHE_BYTES). "
-                f"Received {len(self._asked):,} images and views that need "
-                f"{file_size(needed)}. Allow more, or choose a smaller size, fewer views, "
-                "another pooling or a later layer."
-            )
-        allowed = most - sum(shelf.bytes_of(images) for shelf in shelves)
-        make_room(root, allowed)
-        for shelf in shelves:
-            over = bytes_in(root) - allowed
-            if over > 0:
-                shelf.drop(max(over, most // SPARE), self._asked)
-        if bytes_in(root) > allowed:
-            raise BadConfig(
-                f"Expected {file_size(needed)} of the {file_size(most)} for features "
-                "(TLCORE_CACHE_BYTES). Received less: another run uses the rest at the moment. "
-                "Resume this one when that has ended, or allow more."
-            )
+        layers, in_use = segment.values, [each.segments_in_use for each in self._stores.values()]
+        size = sum(bytes_of(self.shape(layer), len(segment.ids)) for layer in layers)
+        evict(self.settings.features, self.settings.cache_bytes - size, set().union(*in_use))
+        for layer, values in layers.items():
+            self.store(layer).append(segment.ids, np.concatenate(values))
+        segment.clear()
 
     def _key(self, layer: str) -> FeatureKey:
         config = self.config
-        if config.random_weights:
-            weights = "random"
-        else:
+        weights = "random"
+        if not config.random_weights:
             row = get_backbone(config.backbone)
             weights = hash_network(
                 row, find_weights(row, config.size, self.settings, top=False).path
@@ -274,19 +205,52 @@ class FeatureSource:
         return FeatureKey(config.backbone, weights, layer, config.size, config.fit)
 
 
+class _Unwritten:
+    """Features of several layers that are not on disk yet."""
+
+    def __init__(self, layers: Sequence[str]) -> None:
+        self.ids: list[str] = []
+        self.values: dict[str, list[Floats]] = {layer: [] for layer in layers}
+
+    def add(self, ids: Sequence[str], values: Sequence[Floats]) -> None:
+        self.ids += ids
+        for batches, batch in zip(self.values.values(), values, strict=True):
+            batches.append(batch)
+
+    def clear(self) -> None:
+        self.ids = []
+        for batches in self.values.values():
+            batches.clear()
+
+
+def check_cache_size(copies: int, needed: int, settings: Settings) -> None:
+    """Refuse features that the cache may not hold.
+
+    Raises:
+        BadConfig: ``needed`` bytes are more than ``settings.cache_bytes``.
+    """
+    if needed > settings.cache_bytes:
+        raise BadConfig(
+            f"Expected features of at most {file_size(settings.cache_bytes)} "
+            f"(TLCORE_CACHE_BYTES). Received {copies:,} images and augmented copies that need "
+            f"{file_size(needed)}. Allow more, or choose a smaller size, fewer copies, another "
+            "pooling or a later layer to unfreeze from."
+        )
+
+
 def select_readable(
-    batch: Sequence[tuple[ImageCopy, np.ndarray | BadImage]], skipped: Callable[[str, str], None]
+    batch: Decoded, skipped: Callable[[str, str], None]
 ) -> tuple[list[ImageCopy], np.ndarray]:
-    """Return the images that could be read, and name the others."""
-    good: list[ImageCopy] = []
+    """Return the copies that could be read with their pixels, and report the others."""
+    readable: list[ImageCopy] = []
     squares: list[np.ndarray] = []
-    for request, pixels in batch:
+    for copy, pixels in batch:
         if isinstance(pixels, BadImage):
-            skipped(request.sample.file, str(pixels))
+            skipped(copy.sample.file, str(pixels))
         else:
-            good.append(request)
+            readable.append(copy)
             squares.append(pixels)
-    return good, np.stack(squares) if squares else np.zeros(0, np.uint8)
+    return readable, np.stack(squares) if squares else np.zeros(0, np.uint8)
 
 
 def _refuse(file: str, reason: str) -> None:

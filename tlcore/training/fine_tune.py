@@ -1,7 +1,7 @@
-"""The unfrozen top blocks and the head: Keras layers, losses and optimizers, one compiled step.
+"""Fine-tuning: the unfrozen top blocks with the head, trained by Keras in one compiled step.
 
-The inputs are the activations at the cut, so nothing frozen runs here. BatchNormalization stays
-out of ``trainable`` (see ``freeze``) and normalises by its stored statistics.
+The inputs are the stored activations at the cut, so nothing frozen runs here. BatchNormalization
+stays frozen (see ``unfreeze_from``) and normalises by its stored statistics.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ OPTIMIZERS: Mapping[str, Any] = MappingProxyType(
 
 
 class TopBlocks:
-    """A learner (see ``fit``): activations at the cut → logits."""
+    """A learner (see ``loop``): activations at the cut → logits."""
 
     stage: StageName = "fine-tune"
 
     def __init__(self, model: keras.Model, config: RunConfig) -> None:
-        """Take the part above the cut, unfrozen as it shall be."""
+        """Take the layers above the cut, the trainable ones unfrozen."""
         self.config = config
         self.model = model
         self.optimizer = OPTIMIZERS[config.optimizer](config.fine_tune_learning_rate)
@@ -62,8 +62,9 @@ class TopBlocks:
         self, inputs: Floats, targets: Floats, weights: Floats | None, rate: float
     ) -> BatchMetrics:
         self.optimizer.learning_rate.assign(rate)
-        weighed = np.ones(len(inputs), np.float32) if weights is None else weights
-        loss, logits = self._step(inputs, targets, weighed)
+        if weights is None:
+            weights = np.ones(len(inputs), np.float32)
+        loss, logits = self._step(inputs, targets, weights)
         return BatchMetrics(
             float(loss) * len(inputs), count_correct(logits.numpy(), targets), len(inputs)
         )
@@ -76,7 +77,6 @@ class TopBlocks:
         )
 
     def logits(self, inputs: Floats) -> Floats:
-        """Return (n, units)."""
         logits: Floats = self._forward(inputs).numpy()
         return logits
 

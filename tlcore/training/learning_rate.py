@@ -1,4 +1,7 @@
-"""Which learning rate suits the head of a recipe?"""
+"""The learning-rate finder: which learning rate suits the head of a recipe?
+
+L. N. Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3.
+"""
 
 from __future__ import annotations
 
@@ -10,31 +13,29 @@ from itertools import count
 import numpy as np
 
 from tlcore.datasets.dataset import Sample
+from tlcore.datasets.decoding import hash_samples
 from tlcore.errors import RunError
 from tlcore.models.catalog import output_units
-from tlcore.models.predictions import Floats
 from tlcore.settings import Settings
-from tlcore.training.augmentation import hash_samples
 from tlcore.training.batches import (
-    ORDER,
-    Positions,
+    Batch,
     SplitData,
     StageSpec,
     build_training_data,
-    draw_order,
     list_copies,
     list_layers,
-    random_numbers,
+    training_batches,
 )
 from tlcore.training.config import RunConfig
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
-from tlcore.training.loop import compute_sample_weights
+from tlcore.training.loop import limit_blas_threads
 from tlcore.training.provenance import list_samples, read_classes
 from tlcore.training.store import load_run_info
 
-LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 120  # of the learning-rate finder
-CALM = 0.9  # share of the smoothed loss that each step keeps
+LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 120  # the rates that are tried
+SMOOTHING = 0.9  # share of the smoothed loss that each step keeps
+EXPLODED = 4  # times the lowest loss, where the scan ends
 
 
 @dataclass(frozen=True)
@@ -43,21 +44,8 @@ class LearningRateScan:
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
-    suggested: float  # the rate at which half of the loss's fall was behind
-    computed: int = 0  # images and views whose features had to be computed for it
-
-
-def select_head_recipe(config: RunConfig) -> RunConfig:
-    """Return what the head's rate depends on: the recipe without rates, epochs and later stages."""
-    return replace(
-        config,
-        epochs=1,
-        fine_tune_epochs=0,
-        learning_rate=1e-3,
-        fine_tune_learning_rate=0.0,
-        learning_rate_schedule="constant",
-        patience=0,
-    )
+    suggested: float  # the rate at the middle of the fall of the loss
+    computed: int = 0  # images and augmented copies whose features had to be computed
 
 
 def find_learning_rate(run: str, settings: Settings) -> LearningRateScan:
@@ -70,79 +58,80 @@ def find_learning_rate(run: str, settings: Settings) -> LearningRateScan:
 def find_learning_rate_for(
     config: RunConfig, classes: Sequence[str], train: Sequence[Sample], settings: Settings
 ) -> LearningRateScan:
-    """Let the learning rate grow from step to step until the loss explodes (Smith, "Cyclical
-    Learning Rates for Training Neural Networks", 2017, section 3.3).
+    """Let the learning rate grow from step to step until the loss explodes.
 
     Each step is the recipe's own: its backbone, size and geometry, batches, optimizer, dropout,
-    label smoothing, class weights or oversampling, and augmented views. Features that the cache
-    does not have are computed and kept.
+    label smoothing, class weights or oversampling, and augmented copies. Features that are not in
+    the cache are computed and stored.
 
     Args:
-        config: the recipe; what ``select_head_recipe`` leaves out has no influence.
+        config: the recipe; see ``select_head_recipe`` for what has no influence.
         classes: in the order of the output units.
-        train: the images to learn from.
+        train: the training images.
         settings: where weights and the feature cache lie.
 
     Raises:
-        BadDataset: no image that can be read, also in one class.
+        BadDataset: no image can be read, also of one class.
         WeightsMissing: something has to be computed and the backbone's weights are not here.
-        RunError: the loss is no finite number from the first step on.
+        RunError: the loss is not finite from the first step on.
     """
     config = select_head_recipe(config)
-    supply = FeatureSource(config, len(classes), settings)
-    try:
-        samples = hash_samples(train)
-        layers = list_layers(supply)
-        missing = supply.missing(layers, list_copies(config, samples, ()))
-        supply.compute(layers, missing, done=lambda _: None, skipped=lambda file, reason: None)
-        outputs = output_units(len(classes), config.classifier_activation)
-        asked = StageSpec(supply.pooled, "head", tuple(classes), outputs, 0, lambda: False)
-        part = build_training_data(supply, samples, asked)
-        head = Head(config, supply.head_inputs, outputs)
-        return replace(scan_learning_rates(head, part, config), computed=len(missing))
-    finally:
-        supply.close()
+    source = FeatureSource(config, len(classes), settings)
+    samples, layers = tuple(hash_samples(train)), list_layers(source)
+    missing = source.missing(layers, list_copies(config, samples, ()))
+    source.compute(layers, missing)
+    outputs = output_units(len(classes), config.classifier_activation)
+    spec = StageSpec(layers[0], "head", tuple(classes), outputs, 0, lambda: False)
+    data = build_training_data(source, samples, spec)
+    head = Head(config, source.head_inputs, outputs)
+    return replace(scan_learning_rates(head, data, config), computed=len(missing))
+
+
+def select_head_recipe(config: RunConfig) -> RunConfig:
+    """Return what the head's rate depends on: the recipe without rates, epochs and fine-tuning."""
+    return replace(
+        config,
+        epochs=1,
+        fine_tune_epochs=0,
+        learning_rate=1e-3,
+        fine_tune_learning_rate=0.0,
+        learning_rate_schedule="constant",
+        patience=0,
+    )
 
 
 def scan_learning_rates(head: Head, train: SplitData, config: RunConfig) -> LearningRateScan:
-    """Do what ``find_learning_rate_for`` does, on features that are there."""
-    weights = compute_sample_weights(train, config)
+    """Scan the rates on features that are here. See ``find_learning_rate_for``."""
     rates: list[float] = []
     losses: list[float] = []
-    calm, loss = 0.0, math.nan
-    for step, (inputs, batch) in zip(range(STEPS), _batches(head, train, config), strict=False):
-        rate = LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1))
-        weighed = None if weights is None else weights[batch]
-        with np.errstate(all="ignore"):  # what overflows ends as a loss that is not finite
-            score = head.step(inputs, train.targets[batch], weighed, rate)
-        loss = score.loss / score.images
-        if not math.isfinite(loss):
-            break
-        calm = CALM * calm + (1 - CALM) * loss
-        rates.append(rate)
-        losses.append(calm / (1 - CALM ** (step + 1)))
-        if losses[-1] > 4 * min(losses):
-            break
+    smoothed, loss = 0.0, math.nan
+    batches = _endless_batches(head, train, config)
+    with limit_blas_threads(), np.errstate(all="ignore"):  # an overflow ends as a loss of inf
+        for step in range(STEPS):
+            rate = LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1))
+            loss = head.step(*next(batches), rate).mean_loss
+            if not math.isfinite(loss):
+                break
+            smoothed = SMOOTHING * smoothed + (1 - SMOOTHING) * loss
+            rates.append(rate)
+            losses.append(smoothed / (1 - SMOOTHING ** (step + 1)))
+            if losses[-1] > EXPLODED * min(losses):
+                break
     if not rates:
         raise RunError(
             f"Expected features that a head can learn from. Received a loss of {loss:g} in "
             "the first step. Choose another backbone or pooling."
         )
     # The middle of the fall. The lowest point will not do: the loss of one dense layer on frozen
-    # features falls until the scan ends, so that it would say where that is. On 397 and 1,980
-    # images, five recipes, the middle was within a factor of 3 of the rate with the lowest
-    # validation loss after ten epochs.
+    # features falls until the scan ends. On 397 and 1,980 images, five recipes, the middle was
+    # within a factor of 3 of the rate with the lowest validation loss after ten epochs.
     middle = (losses[0] + min(losses)) / 2
     suggested = rates[int(np.argmax(np.array(losses) <= middle))]
     return LearningRateScan(tuple(rates), tuple(losses), suggested)
 
 
-def _batches(head: Head, train: SplitData, config: RunConfig) -> Iterator[tuple[Floats, Positions]]:
-    """Yield features and positions of batch after batch, epoch after epoch, as a run has them."""
+def _endless_batches(head: Head, train: SplitData, config: RunConfig) -> Iterator[Batch]:
+    """Yield the batches of epoch after epoch, as a run has them."""
     for epoch in count():
         head.begin_epoch(epoch)
-        draw = random_numbers(config.seed, head.stage, epoch, ORDER)
-        order = draw_order(train.labels, draw, even=config.class_weights == "oversampling")
-        source = train.source.batches(order, config.batch_size, epoch)
-        for number, inputs in enumerate(source):
-            yield inputs, order[number * config.batch_size :][: config.batch_size]
+        yield from training_batches(train, config, head.stage, epoch)

@@ -15,12 +15,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample, dataset_hash
+from tlcore.datasets.decoding import hash_samples
 from tlcore.datasets.splits import check_class_names, split_samples
 from tlcore.errors import BadDataset, DamagedFile
 from tlcore.storage import read_json, read_json_or, write_json
 from tlcore.training import run_files as files
-from tlcore.training.augmentation import hash_samples
 from tlcore.training.config import RunConfig, check_splits
+from tlcore.training.history import STOP_INTERVAL, StopRequested, Throttle
 from tlcore.training.run import RunInfo
 from tlcore.training.run_files import Damage, is_large_json, read_or_record_damage
 
@@ -198,7 +199,7 @@ def read_or_write_split(
         return _check_unchanged(stored, stopping)
     opened = dataset()
     check_class_names(opened)
-    opened = Dataset(opened.name, hash_samples(opened.samples, stopping))  # copies share a split
+    opened = Dataset(opened.name, _hash_samples(opened.samples, stopping))  # copies share a split
     train, val = split_samples(opened, config.validation_split, config.seed)
     check_splits(train, val)
     write_json(
@@ -222,7 +223,7 @@ def read_or_write_split(
 def _check_unchanged(stored: RunSplits, stopping: Callable[[], bool]) -> RunSplits:
     """Hash the files of a resumed run; raise BadDataset where one has changed."""
     samples = [*stored.train, *stored.val]
-    now = hash_samples([replace(sample, sha256="") for sample in samples], stopping)
+    now = _hash_samples([replace(sample, sha256="") for sample in samples], stopping)
     for sample, hashed in zip(samples, now, strict=True):
         if sample.sha256 != hashed.sha256:
             raise BadDataset(
@@ -269,3 +270,13 @@ def _read_processor() -> str:
         return platform.processor()
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())
+
+
+def _hash_samples(samples: Sequence[Sample], stopping: Callable[[], bool]) -> tuple[Sample, ...]:
+    """Return the samples with their hashes. Raises StopRequested where the run is to stop."""
+    hashed, stop_check = [], Throttle(STOP_INTERVAL)
+    for sample in hash_samples(samples):
+        hashed.append(sample)
+        if stop_check.is_due() and stopping():
+            raise StopRequested
+    return tuple(hashed)

@@ -1,17 +1,15 @@
-"""What the stages of one run share."""
+"""The recipe of a run: compute the features, train the head, fine-tune the top blocks, save."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.dataset import Dataset
 from tlcore.models.catalog import output_units
 from tlcore.settings import Settings
-from tlcore.training import checkpoint
 from tlcore.training.batches import (
     SplitData,
     StageSpec,
@@ -20,7 +18,14 @@ from tlcore.training.batches import (
     list_copies,
     list_layers,
 )
-from tlcore.training.checkpoint import Checkpoint
+from tlcore.training.checkpoint import (
+    FILE,
+    Checkpoint,
+    initial_checkpoint,
+    load_checkpoint,
+    next_stage,
+    save_checkpoint,
+)
 from tlcore.training.config import RunConfig
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
@@ -34,7 +39,7 @@ from tlcore.training.history import (
     Throttle,
 )
 from tlcore.training.loop import Diverged, FitOptions, Learner, fit
-from tlcore.training.provenance import read_or_write_split
+from tlcore.training.provenance import RunSplits, read_or_write_split
 from tlcore.training.stage_predictions import save_stage_predictions
 from tlcore.training.status import FAILED, FINISHED, STOPPED, FinalStatus
 
@@ -44,21 +49,16 @@ class RunContext:
     """What the stages of one run share."""
 
     config: RunConfig
-    settings: Settings
     folder: Path  # the run's
-    classes: tuple[str, ...]
-    train: tuple[Sample, ...]  # with their hashes
-    val: tuple[Sample, ...]
+    splits: RunSplits  # its images with their hashes
+    source: FeatureSource
     emit: Callable[[Event], None]
     stopping: Callable[[], bool]
 
     @property
     def units(self) -> int:
         """Units of the last dense layer."""
-        return output_units(len(self.classes), self.config.classifier_activation)
-
-
-# The recipe of a run: features → head → top blocks, with everything it does written down.
+        return output_units(len(self.splits.classes), self.config.classifier_activation)
 
 
 def train_run(
@@ -69,41 +69,39 @@ def train_run(
     *,
     emit: Callable[[Event], None],
 ) -> FinalStatus:
-    """Train one run, or go on with it, and save its network as ``model.keras`` in ``folder``.
+    """Train a run, or resume it from its checkpoint, and save its model as ``model.keras``.
 
-    A file named "stop" in ``folder`` ends it after the current batch; what is trained is kept. A
-    run that has a checkpoint goes on from there, on the images it began with.
+    A file named "stop" in ``folder`` ends it after the current batch; what was learned is saved. A
+    resumed run learns from the images with which it began.
 
     Args:
         folder: the run's.
-        config: its recipe.
-        dataset: opens the dataset, if this run has not divided it yet.
+        config: its options.
+        dataset: opens the dataset; called where the run has no splits yet.
         settings: where weights and the feature cache lie.
-        emit: told each event.
+        emit: called with each event.
 
     Raises:
-        BadDataset: nothing to learn from or to judge by, also in one class, or the images have
-            changed.
-        UnknownName: the network has no layer of that name to unfreeze from.
-        WeightsMissing: the backbone's weights are not here.
+        BadDataset: a split or a class has no readable image, or the images have changed.
+        UnknownName: the backbone has no layer of that name to unfreeze from.
+        WeightsMissing: the backbone's weights are not on this machine.
     """
-    start = time.perf_counter()
+    began = time.perf_counter()
     stopping = (folder / "stop").exists
-    at = checkpoint.load_checkpoint(folder / checkpoint.FILE) or initial_checkpoint(config)
+    at = load_checkpoint(folder / FILE) or initial_checkpoint(config)
     saved, error = False, ""
     try:
-        split = read_or_write_split(folder, config, dataset, stopping)
-        desk = RunContext(
-            config, settings, folder, split.classes, split.train, split.val, emit, stopping
-        )
-        at, error = _supplied(desk, at)
+        splits = read_or_write_split(folder, config, dataset, stopping)
+        source = FeatureSource(config, len(splits.classes), settings)
+        at, error = _run_stages(RunContext(config, folder, splits, source, emit, stopping), at)
         saved = True
     except StopRequested:
         pass
-    complete = saved and at.over and at.stage == _stages_of(config)[-1]
+    last_stage = "fine-tune" if config.fine_tune_epochs else "head"
+    complete = saved and at.over and at.stage == last_stage
     return FinalStatus(
         status=FAILED if error else FINISHED if complete else STOPPED,
-        seconds=time.perf_counter() - start,
+        seconds=time.perf_counter() - began,
         val_accuracy=at.best_accuracy if at.event else None,
         val_loss=at.best_loss if at.event else None,
         epochs=at.event,
@@ -112,120 +110,90 @@ def train_run(
     )
 
 
-def _supplied(desk: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
-    supply = FeatureSource(desk.config, len(desk.classes), desk.settings)
-    try:
-        return _stages(supply, desk, at)
-    finally:
-        supply.close()
-
-
-def _stages(supply: FeatureSource, desk: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
-    """Go through what is left of the stages and save the network.
+def _run_stages(run: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
+    """Run the stages that are left and save the model.
 
     Returns:
-        Where the run has come to, and why it could not go on, "" where it could.
+        Where the run has come to, and the reason if its loss diverged, else "".
     """
-    config, error = desk.config, ""
-    _features(supply, desk)
-    head = Head(config, supply.head_inputs, desk.units)
+    config, source, error = run.config, run.source, ""
+    _compute_features(run)
     if at.stage == "head":
+        head = Head(config, source.head_inputs, run.units)
         if config.epochs:
-            at, error = _run(head, supply, desk, at)
-        supply.whole.head_weights(head.weights)
-    if config.fine_tune_epochs and at.stage == "head" and at.over and not desk.stopping():
-        at = _fresh(at, "fine-tune")
+            at, error = _run_stage(head, run, at)
+        source.transfer_model.set_head_weights(head.weights)
+        if config.fine_tune_epochs and at.over and not run.stopping():
+            at = next_stage(at, "fine-tune")
     if at.stage == "fine-tune":
         from tlcore.training.fine_tune import TopBlocks
 
-        at, error = _run(TopBlocks(supply.whole.top(), config), supply, desk, at)
-    if at.event:  # what never learned anything is not offered
-        supply.whole.save(desk.folder)
+        at, error = _run_stage(TopBlocks(source.transfer_model.top(), config), run, at)
+    if at.event:  # a model that never learned is not saved
+        source.transfer_model.save(run.folder)
     return at, error
 
 
-def _run(
-    learner: Learner, supply: FeatureSource, desk: RunContext, at: Checkpoint
-) -> tuple[Checkpoint, str]:
-    """Go through one stage; return as ``_stages`` does."""
-    config = desk.config
-    head = learner.stage == "head"
-    train_run, val = _parts(learner.stage, supply, desk, before=at.event - at.epoch)
-    loop = FitOptions(
+def _run_stage(learner: Learner, run: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
+    """Run one stage; return as ``_run_stages`` does."""
+    config, is_head = run.config, learner.stage == "head"
+    train, val = _build_data(learner.stage, run, epochs_before=at.event - at.epoch)
+    options = FitOptions(
         config,
-        epochs=config.epochs if head else config.fine_tune_epochs,
-        rate=config.learning_rate if head else config.fine_tune_learning_rate,
-        emit=desk.emit,
-        stopping=desk.stopping,
-        save=lambda reached: checkpoint.save_checkpoint(desk.folder / checkpoint.FILE, reached),
+        epochs=config.epochs if is_head else config.fine_tune_epochs,
+        rate=config.learning_rate if is_head else config.fine_tune_learning_rate,
+        emit=run.emit,
+        stopping=run.stopping,
+        save=lambda reached: save_checkpoint(run.folder / FILE, reached),
         keep_best=True,
     )
-    steps = -(-len(train_run) // config.batch_size)
-    desk.emit(Stage(learner.stage, loop.epochs * steps))
+    run.emit(Stage(learner.stage, options.epochs * -(-len(train) // config.batch_size)))
+    error = ""
     try:
-        at, error = fit(learner, train_run, val, loop, at), ""
+        at = fit(learner, train, val, options, at)
     except Diverged as diverged:
         at, error = diverged.at, str(diverged)
     if at.event:
-        save_stage_predictions(desk.folder, learner, val, at.best_epoch)
+        save_stage_predictions(run.folder, learner, val, at.best_epoch)
     return at, error
 
 
-def _features(supply: FeatureSource, desk: RunContext) -> None:
+def _compute_features(run: RunContext) -> None:
     """Compute what the cache does not have, in one pass for all stages.
 
     Raises:
-        StopRequested: before all of it was there.
+        StopRequested: the run was asked to stop meanwhile.
     """
+    source, beat, skipped_files = run.source, Throttle(PROGRESS_INTERVAL), set[str]()
 
-    def look() -> None:
-        if desk.stopping():
+    def check_stop() -> None:
+        if run.stopping():
             raise StopRequested
 
-    config = desk.config
-    if config.fine_tune_epochs:  # where it can be cut, only the network knows
-        supply.prepare(look)
-    layers = list_layers(supply)
-    requests = supply.missing(layers, list_copies(config, desk.train, desk.val))
-    desk.emit(Stage("features", len(requests)))
-    beat = Throttle(PROGRESS_INTERVAL)
-    named: set[str] = set()
+    if run.config.fine_tune_epochs:  # only the network has the layer at which it is cut
+        source.prepare(check_stop)
+    layers = list_layers(source)
+    missing = source.missing(layers, list_copies(run.config, run.splits.train, run.splits.val))
+    run.emit(Stage("features", len(missing)))
 
     def done(count: int) -> None:
-        look()
-        if beat.is_due() or count == len(requests):
-            desk.emit(Progress("features", count))
+        check_stop()
+        if beat.is_due() or count == len(missing):
+            run.emit(Progress("features", count))
 
     def skipped(file: str, reason: str) -> None:
-        if file not in named:
-            named.add(file)
-            desk.emit(Skipped(file, reason))
+        if file not in skipped_files:
+            skipped_files.add(file)
+            run.emit(Skipped(file, reason))
 
-    supply.compute(layers, requests, done=done, skipped=skipped)
-    look()
-
-
-def _parts(
-    stage: str, supply: FeatureSource, desk: RunContext, *, before: int
-) -> tuple[SplitData, SplitData]:
-    layer = supply.pooled if stage == "head" else supply.whole.cut
-    asked = StageSpec(layer, stage, desk.classes, desk.units, before, desk.stopping)
-    return build_training_data(supply, desk.train, asked), build_validation_data(
-        supply, desk.val, asked
-    )
+    source.compute(layers, missing, done=done, skipped=skipped)
+    check_stop()
 
 
-def _stages_of(config: RunConfig) -> list[str]:
-    planned = (("head", config.epochs), ("fine-tune", config.fine_tune_epochs))
-    return [stage for stage, epochs in planned if epochs]
-
-
-def initial_checkpoint(config: RunConfig) -> Checkpoint:
-    """Return the checkpoint before a run's first epoch."""
-    over = not config.epochs
-    return Checkpoint("head", 0, 0, 0.0, {}, {}, math.inf, 0.0, 0, over, version=checkpoint.VERSION)
-
-
-def _fresh(at: Checkpoint, stage: str) -> Checkpoint:
-    """Return the beginning of the next stage."""
-    return replace(at, stage=stage, epoch=0, state={}, best={}, waited=0, over=False)
+def _build_data(stage: str, run: RunContext, *, epochs_before: int) -> tuple[SplitData, SplitData]:
+    """Return the training and the validation data of a stage."""
+    source, splits = run.source, run.splits
+    layer = source.pooling_layer if stage == "head" else source.transfer_model.cut
+    spec = StageSpec(layer, stage, splits.classes, run.units, epochs_before, run.stopping)
+    train = build_training_data(source, splits.train, spec)
+    return train, build_validation_data(source, splits.val, spec)

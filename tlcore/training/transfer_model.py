@@ -1,8 +1,10 @@
-"""A finished run's network, loaded to answer."""
+"""The model of a run, backbone and head: built for training, saved, and loaded to predict.
+
+For training it has several ways through: to the features, from the cut to the logits, whole.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -30,26 +32,25 @@ from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.text import shorten
 from tlcore.training.augmentation import FORWARD
-from tlcore.training.config import RunConfig, Sizes
+from tlcore.training.config import RunConfig
 from tlcore.training.run import RunInfo
 from tlcore.training.run_files import MODEL
 from tlcore.training.store import load_run
 
 
 def load_run_model(run: str, settings: Settings) -> LoadedModel:
-    """Load what a run has saved, with its own size, geometry and classes.
+    """Load the trained model of a run, with its own size, geometry and classes.
 
     Raises:
-        RunError: no such run, or it has no network (yet).
+        RunError: no such run, or it has no model (yet).
     """
     stored = load_run(run, settings)
     info = stored.info
     saved = load_saved_model(info)
     model = keras.Model(saved.input, saved.get_layer("logits").output)
-    freeze_base(model)  # it was saved so, but Keras forgets it of a nested model
-    # For the list of layers; nothing learns here.
-    unfreeze_from(model, stored.unfrozen_from or "pooling")
+    freeze_base(model)  # it was saved so, but Keras does not restore it in a nested model
     model = flatten(model)
+    unfreeze_from(model, stored.unfrozen_from or "pooling")  # for the list of layers
     return LoadedModel(
         model=model,
         backbone=info.config.backbone,
@@ -73,12 +74,12 @@ def load_saved_model(info: RunInfo) -> keras.Model:
             raise _damaged(info, damage.reason)
     if info.model is None:
         raise RunError(
-            f"Expected a run with a trained network. Received {info.id}, which is {info.status} "
+            f"Expected a run with a trained model. Received {info.id}, which is {info.status} "
             "and has none. Choose another run, or wait until it has finished."
         )
     try:
         model = keras.models.load_model(info.model, compile=False, safe_mode=True)
-        model.get_layer("logits")  # every network that a run saves has it
+        model.get_layer("logits")  # every model that a run saves has it
         return model
     except Exception as error:  # a damaged file makes Keras, h5py and zipfile raise all kinds
         if "safe_mode" in str(error):
@@ -109,17 +110,14 @@ def _note(config: RunConfig, model: keras.Model) -> str:
     return ""
 
 
-# The whole network of a run: backbone, frozen, with its head, and the ways through it.
-
-
 class TransferModel:
-    """Preprocessed pixels float32 (n, size, size, 3) → probabilities, and its parts."""
+    """A frozen backbone with its head: pixels → probabilities, and its parts."""
 
     def __init__(self, config: RunConfig, classes: int, settings: Settings) -> None:
         """Build it. Raises as ``build_backbone`` does."""
         self.config = config
-        pretrained = ModelRef(config.backbone, config.size, random=config.random_weights, top=False)
-        self.base, _ = build_backbone(pretrained, settings)
+        ref = ModelRef(config.backbone, config.size, random=config.random_weights, top=False)
+        self.base, _ = build_backbone(ref, settings)
         self.model = add_head(
             self.base,
             classes,
@@ -130,7 +128,7 @@ class TransferModel:
             seed=config.seed,
         )
         freeze_base(self.base)
-        self._forwards: dict[tuple[str, ...], Any] = {}
+        self._passes: dict[tuple[str, ...], Any] = {}  # compiled, by layers
 
     @cached_property
     def cut(self) -> str:
@@ -138,15 +136,16 @@ class TransferModel:
         return find_cut_below(self.base, self.config.unfreeze_from)
 
     def output(self, layer: str) -> Any:
-        """The symbolic output of a layer; "pooling-…" is the pooled features."""
+        """Return the symbolic output of a layer; "pooling-…" is the pooled features."""
         name = "pooling" if layer.startswith("pooling-") else layer
         return self.model.get_layer(name).output
 
     def shape(self, layer: str) -> tuple[int, ...]:
+        """Return the shape of a layer's output for one image."""
         return tuple(self.output(layer).shape[1:])
 
     def forward(self, pixels: npt.NDArray[np.uint8], layers: Sequence[str]) -> list[Floats]:
-        """Return what these layers make of up to FORWARD images, in inference mode.
+        """Return the outputs of layers for up to FORWARD images, in inference mode.
 
         Args:
             pixels: uint8 (n, size, size, 3).
@@ -154,59 +153,34 @@ class TransferModel:
         """
         count = len(pixels)
         if count < FORWARD:  # one shape, one trace, and the same arithmetic for every image
-            filling = np.zeros((FORWARD - count, *pixels.shape[1:]), np.uint8)
-            pixels = np.concatenate([pixels, filling])
-        batch = tf.constant(preprocess(pixels, self.config.backbone))
-        values = self._forward(tuple(layers))(batch)
-        return [value.numpy()[:count] for value in values]
+            padding = np.zeros((FORWARD - count, *pixels.shape[1:]), np.uint8)
+            pixels = np.concatenate([pixels, padding])
+        self.trace(layers)
+        outputs = self._passes[tuple(layers)](tf.constant(preprocess(pixels, self.config.backbone)))
+        return [output.numpy()[:count] for output in outputs]
 
     def trace(self, layers: Sequence[str]) -> None:
-        """Have what ``forward`` needs for these layers ready before it is needed."""
-        self._forward(tuple(layers))
+        """Compile the pass of ``forward`` to these layers, once."""
+        if tuple(layers) not in self._passes:
+            part = keras.Model(self.model.input, [self.output(layer) for layer in layers])
+            compiled = tf.function(folded(part), autograph=False)  # plain TensorFlow already
+            signature = tf.TensorSpec((FORWARD, *self.model.input_shape[1:]), tf.float32)
+            self._passes[tuple(layers)] = compiled.get_concrete_function(signature)
 
-    def head_weights(self, weights: Sequence[npt.NDArray[np.float32]]) -> None:
+    def set_head_weights(self, weights: Sequence[Floats]) -> None:
         """Put weights into the dense layers, first to last: kernel, bias, kernel, bias, …"""
         layers = [layer for layer in self.model.layers if layer.name.startswith("dense_")]
-        for place, layer in enumerate([*layers, self.model.get_layer("logits")]):
-            layer.set_weights(weights[2 * place : 2 * place + 2])
+        for number, layer in enumerate([*layers, self.model.get_layer("logits")]):
+            layer.set_weights(weights[2 * number : 2 * number + 2])
 
     def top(self) -> keras.Model:
-        """Return the part above the cut, activations → logits, unfrozen."""
+        """Return the layers above the cut, activations → logits, unfrozen."""
         unfreeze_from(self.base, self.config.unfreeze_from)
         return keras.Model(self.output(self.cut), self.model.get_layer("logits").output)
 
-    def sizes(self) -> Sizes:
-        """Return how large it is, below and above the cut."""
-        layers = self.model.layers
-        behind = 1 + [layer.name for layer in layers].index(self.cut)
-        above = [_floats(layer) for layer in layers[behind:]]
-        return Sizes(
-            weights=self.model.count_params(),
-            largest=max(map(_floats, layers)),
-            top_weights=sum(layer.count_params() for layer in layers[behind:]),
-            top_largest=max(above),
-            top_activations=sum(above),
-            cut=math.prod(self.shape(self.cut)),
-        )
-
     def save(self, folder: Path) -> None:
-        """Save it as ``model.keras``, whole or not at all."""
-        self.model.trainable = False  # what is saved is for answering
+        """Save the model as ``model.keras``, whole or not at all."""
+        self.model.trainable = False  # what is saved only predicts
         temporary = folder / ".saving.keras"
         self.model.save(temporary)
-        temporary.replace(folder / "model.keras")
-
-    def _forward(self, layers: tuple[str, ...]) -> Any:
-        if layers not in self._forwards:
-            side = self.config.size
-            part = keras.Model(self.model.input, [self.output(layer) for layer in layers])
-            compiled = tf.function(folded(part), autograph=False)  # plain TensorFlow already
-            self._forwards[layers] = compiled.get_concrete_function(
-                tf.TensorSpec((FORWARD, side, side, 3), tf.float32)
-            )
-        return self._forwards[layers]
-
-
-def _floats(layer: keras.layers.Layer) -> int:
-    """Return the activations of one image in a layer."""
-    return math.prod(side or 1 for side in layer.output.shape[1:])
+        temporary.replace(folder / MODEL)

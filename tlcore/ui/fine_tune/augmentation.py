@@ -10,9 +10,10 @@ import streamlit as st
 from PIL import Image
 
 from tlcore.datasets.dataset import Sample
+from tlcore.datasets.decoding import hash_samples
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
-from tlcore.training.augmentation import ORIGINAL, ImageCopy, InputSpec, hash_samples, load_pixels
+from tlcore.training.augmentation import ORIGINAL, ImageCopy, InputSpec, load_pixels
 from tlcore.training.batches import FIRST_FRESH_COPY
 from tlcore.training.config import RunConfig
 from tlcore.ui.format import count
@@ -26,7 +27,7 @@ def draw_augmented_copies(config: RunConfig, train: Sequence[Sample], settings: 
     numbers = list_copies(config)
     if not numbers or not train:
         return
-    samples = hash_samples(spread(train, IMAGES))
+    samples = tuple(hash_samples(spread(train, IMAGES)))
     spec = InputSpec(
         config.backbone, config.size, config.fit, config.augmentations, config.seed, settings.limits
     )
