@@ -1,7 +1,7 @@
-"""What can go wrong for a person, each with a message that person can act on.
+"""Errors with a message for a person.
 
-Every message says what was expected, what was received and what to do next. A page shows it
-through its shell, the command line on standard error; nothing else catches these errors.
+Every message says what happened and what to do next. A page shows it through its shell, the
+command line on standard error.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Self
 
 from tlcore.text import shorten
 
-MANY = 40  # names; of more than these only the closest are told
+MAX_LISTED = 40  # names; of more than these only the closest are listed
 
 
 class TLCoreError(Exception):
@@ -39,11 +39,11 @@ class UnsafePath(TLCoreError):
 class BadImage(TLCoreError):
     """A file that cannot become an RGB image; the message names the file and the reason."""
 
-    kind = "unreadable"  # what the doctor calls it
+    kind = "unreadable"  # of finding
 
 
 class DamagedImage(BadImage):
-    """A file that begins as an image and does not go on as one."""
+    """A file that begins like an image and is truncated or damaged."""
 
     kind = "truncated"
 
@@ -55,7 +55,7 @@ class LargeImage(BadImage):
 
 
 class BadDataset(TLCoreError):
-    """A dataset that does not exist, cannot be made, or cannot be learned from."""
+    """A dataset that does not exist, cannot be made, or cannot be trained on."""
 
 
 class BadConfig(TLCoreError):
@@ -63,12 +63,12 @@ class BadConfig(TLCoreError):
 
 
 class UnknownName(TLCoreError):
-    """A name that is in none of our tables; the message lists the known ones."""
+    """A name that is in no table; the message lists the names of the table."""
 
     @classmethod
-    def of(cls, what: str, received: str, known: Iterable[str]) -> Self:
-        names = list(known)
-        if len(names) > MANY:
+    def of(cls, what: str, received: str, allowed: Iterable[str]) -> Self:
+        names = list(allowed)
+        if len(names) > MAX_LISTED:
             close = get_close_matches(received, names, n=5, cutoff=0.3) or names[:5]
             return cls(
                 f"Expected a {what}, such as {', '.join(close)} (there are {len(names)}). "
@@ -80,11 +80,11 @@ class UnknownName(TLCoreError):
 
 
 class WeightsMissing(TLCoreError):
-    """Pretrained weights that are not on this machine; says where they belong, how to get them."""
+    """Pretrained weights that are not on this machine; names their folder and the download."""
 
 
 class WeightsDamaged(WeightsMissing):
-    """A weight file that is here and is not whole, or another network's; names the file."""
+    """A weight file that is not whole, or of another network; names the file."""
 
 
 class WorkerDied(TLCoreError):
@@ -92,4 +92,4 @@ class WorkerDied(TLCoreError):
 
 
 class RunError(TLCoreError):
-    """A training run that does not exist or has nothing to show for what was asked."""
+    """A training run that does not exist, or does not have what was requested."""

@@ -1,4 +1,4 @@
-"""File locks, and work folders that are told alive from abandoned by them.
+"""File locks, and work folders that show by them whether they are in use.
 
 The kernel frees a lock (``flock``) when the last process that has its file open ends, however it
 ends, and a child process can inherit it: no process id has to be trusted. A work folder whose lock

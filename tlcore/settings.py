@@ -115,7 +115,7 @@ class Settings:
 
     @property
     def work(self) -> Path:
-        """Where something is put together before it is handed out; swept of what is left over."""
+        """Work folders of exports in progress; leftovers of ended processes are removed."""
         return self.home / "work"
 
     @property

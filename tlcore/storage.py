@@ -39,13 +39,13 @@ _CAUSES = {
 
 
 def write_file(path: Path, data: bytes, *, durable: bool = False) -> None:
-    """Replace a file in one step: a reader sees the old content or the new one, never a part.
+    """Replace a file in one step: a reader sees the old content or the new one.
 
     Args:
         path: a regular file, or nothing yet, in a folder that exists.
         data: the whole content.
-        durable: also survive a power cut (fsync of the file and its folder). For what a person
-            made; what can be computed again does without.
+        durable: survive a power cut as well (fsync of the file and its folder): for the work of
+            a person, not for what can be computed again.
 
     Raises:
         OSError: it cannot be written; what was there before is still there.
@@ -58,7 +58,7 @@ def write_file(path: Path, data: bytes, *, durable: bool = False) -> None:
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - the name of the thing, as everyone looks it up
+        os.replace(temporary, path)  # noqa: PTH105 - by the thousand
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -130,12 +130,12 @@ def sync_file(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
-    """Write a JSON file as ``write_file`` does; durable unless said otherwise."""
+    """Write a JSON file as ``write_file`` does, durable by default."""
     write_file(path, json.dumps(value, indent=1).encode("ascii"), durable=durable)
 
 
 def read_json(path: Path, kind: type[T], *, newest: int | None = None) -> T:
-    """Read a JSON file into a type: a dataclass, or any type that msgspec knows.
+    """Read a JSON file into a type: a dataclass, or any type of msgspec.
 
     Keys that the type does not have are ignored.
 
@@ -245,7 +245,7 @@ def child_path(parent: Path, name: str) -> Path:
 
 
 def holds_any(folder: Path, names: Iterable[str]) -> bool:
-    """Whether one of these files is in a folder; of a folder that nobody may look into, True."""
+    """Whether a folder has one of these files; True for a folder that may not be read."""
     try:
         return any((folder / name).exists() for name in names)
     except PermissionError:
@@ -258,8 +258,7 @@ def is_full(error: OSError) -> bool:
 
 
 def is_disk_error(error: OSError) -> bool:
-    """Whether it comes from the disk (full, read-only, failing, not allowed) rather than from
-    what was asked for."""
+    """Whether the disk (full, read-only, failing, not allowed) is the cause of an error."""
     return error.errno in _CAUSES
 
 
@@ -275,7 +274,7 @@ def explained_os_errors(what: str) -> Iterator[None]:
     """Turn OSError of a full, read-only or failing disk into ``StorageError``.
 
     Args:
-        what: could not be done, for the message: "The dataset could not be saved".
+        what: the beginning of the message: "The dataset could not be saved".
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Texts from and for people: whole numbers, sizes in bytes, short quotations, tables as CSV."""
+"""Text for people: counts, file sizes, shortened names, CSV that is safe in a spreadsheet."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from tlcore.errors import BadConfig, UnknownName
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the image
 
-KEPT = 0.875  # of the short side, by the crop; 224/256, as ImageNet's networks are evaluated
+CROP_SHARE = 0.875  # of the short side, by the crop; 224/256, as ImageNet's networks are evaluated
 # Mean of ImageNet's pixels, RGB: near zero after most networks' preprocessing, so that the border
 # says as little as possible; black or white would look like a bright or dark edge of an object.
 MEAN_GREY = (124, 116, 104)
@@ -70,7 +70,7 @@ def fit(image: Image.Image, size: int, how: str = "crop") -> NDArray[np.uint8]:
 
 def crop_box(width: int, height: int) -> Box:
     """Return the box that the crop keeps: a centred square of 0.875 × the short side."""
-    side = KEPT * min(width, height)
+    side = CROP_SHARE * min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     return left, top, left + side, top + side
 

@@ -168,3 +168,12 @@ def test_a_long_name_that_no_set_has_is_shortened(settings: Settings) -> None:
     with pytest.raises(BadDataset, match="Received 'xxx") as caught:
         load_dataset("x" * 1000, settings)
     assert len(str(caught.value)) < 250
+
+
+def test_an_empty_thumbnail_is_made_anew(settings: Settings) -> None:
+    make(settings, "mine", "ants")
+    [sample] = load_dataset("mine", settings).samples
+    whole = thumbnail(sample, settings)
+    (stored,) = (settings.home / "thumbnails").rglob("*.jpg")
+    stored.write_bytes(b"")  # as a power cut may leave it
+    assert thumbnail(sample, settings) == whole == stored.read_bytes()
