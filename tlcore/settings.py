@@ -86,7 +86,6 @@ class Settings:
             "TLCORE_RUNS_AT_ONCE": str(self.runs_at_once),
             "TLCORE_SERVER_FOLDERS": os.pathsep.join(map(str, self.server_folders)),
             "TLCORE_CACHE_BYTES": str(self.cache_bytes),
-            "OPENBLAS_NUM_THREADS": "1",  # a head's steps are small: two threads make them slower
             "TF_CPP_MIN_LOG_LEVEL": "3",  # its start-up chatter about GPUs is nobody's error
         }
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from tests.benchmarks import ours
+from tlcore.datasets.decoding import hash_samples
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
 from tlcore.datasets.sources import read_folder
-from tlcore.training.augmentation import FORWARD, ImageCopy, hash_samples
+from tlcore.training.augmentation import FORWARD, ImageCopy
 from tlcore.training.config import RunConfig
 from tlcore.training.features import FeatureSource
 
@@ -20,13 +21,13 @@ ROUNDS = 3
 
 
 def main(folder: Path) -> None:
-    samples = hash_samples(read_folder(folder).samples)
+    samples = tuple(hash_samples(read_folder(folder).samples))
     whole_batches = len(samples) // FORWARD * FORWARD
     samples = samples[:whole_batches]
     config = RunConfig(str(folder.resolve()), size=160)
     ratios = []
     with ours.empty_home() as settings:
-        network = FeatureSource(config, 2, settings).whole
+        network = FeatureSource(config, 2, settings).transfer_model
         network.forward(np.zeros((FORWARD, 160, 160, 3), np.uint8), ["pooling-avg"])  # traced
         for place in range(ROUNDS):
             began = time.perf_counter()
@@ -36,13 +37,11 @@ def main(folder: Path) -> None:
                 network.forward(np.stack(pixels[start : start + FORWARD]), ["pooling-avg"])
             bare = time.perf_counter()
             fresh = ours.replace(settings, home=settings.home / str(place))
-            supply = FeatureSource(config, 2, fresh)
-            supply.__dict__["whole"] = network  # built and traced before the clock starts
-            supply.compute(
+            source = FeatureSource(config, 2, fresh)
+            source.__dict__["transfer_model"] = network  # built and traced before the clock starts
+            source.compute(
                 ["pooling-avg"],
                 [ImageCopy(sample) for sample in samples],
-                done=lambda _: None,
-                skipped=lambda *_: None,
             )
             ended = time.perf_counter()
             ratios.append((ended - bare) / (bare - began))
@@ -54,4 +53,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(ours.folder_argument(__doc__))

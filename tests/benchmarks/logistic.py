@@ -2,30 +2,28 @@
 
 Both make the same updates (Adam, batches of 32, 1,280 features). Ours does all that a run's head
 stage does beside: it reads from the cache, judges 400 further images after every epoch, writes
-every event and its checkpoints to disk and looks whether it shall stop. FOLDER is not looked at.
+every event and its checkpoints to disk and looks whether it shall stop.
 """
 
 from __future__ import annotations
 
-import os
+import argparse
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in a run, for both
-
 import numpy as np
 
 from tlcore.training import checkpoint
-from tlcore.training.batches import CachedFeatures, SplitData, encode_targets
+from tlcore.training.batches import SplitData, encode_targets, read_features
 from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import FeatureKey, FeatureStore
 from tlcore.training.head import Head
 from tlcore.training.history import EventLog, list_epochs, read_events
-from tlcore.training.loop import FitOptions, fit
+from tlcore.training.loop import FitOptions, fit, limit_blas_threads
 
 IMAGES, JUDGED, FEATURES, EPOCHS, BATCH, RATE = 2000, 400, 1280, 200, 32, 1e-3
 ROUNDS = 5
@@ -55,16 +53,16 @@ def plain(values: np.ndarray, targets: np.ndarray) -> float:
 
 def ours(values: np.ndarray, labels: np.ndarray, folder: Path) -> float:
     """The real stage: values (IMAGES + JUDGED, FEATURES), the first to learn from."""
-    shelf = FeatureStore(folder, FeatureKey("benchmark", "", "pooling-avg", 0, "crop"), (FEATURES,))
-    shelf.append([number.to_bytes(32, "big") for number in range(len(values))], values)
+    store = FeatureStore(folder, FeatureKey("benchmark", "", "pooling-avg", 0, "crop"))
+    store.append([f"{number:064x}" for number in range(len(values))], values)
     rows, targets = np.arange(len(values)), encode_targets(labels, 1)
     train, val = (
-        SplitData(CachedFeatures(shelf, rows[None, part], 0, "head"), labels[part], targets[part])
+        SplitData(read_features(store, rows[None, part], 0, "head"), labels[part], targets[part])
         for part in (slice(IMAGES), slice(IMAGES, None))
     )
     config = RunConfig("none", epochs=EPOCHS, batch_size=BATCH, learning_rate=RATE)
     log = EventLog(folder / "events.jsonl")
-    loop = FitOptions(
+    options = FitOptions(
         config,
         EPOCHS,
         RATE,
@@ -73,16 +71,16 @@ def ours(values: np.ndarray, labels: np.ndarray, folder: Path) -> float:
         save=lambda reached: checkpoint.save_checkpoint(folder / checkpoint.FILE, reached),
     )
     began = time.perf_counter()
-    fit(Head(config, FEATURES, 1), train, val, loop, initial_checkpoint(config))
+    fit(Head(config, FEATURES, 1), train, val, options, initial_checkpoint(config))
     took = time.perf_counter() - began
     log.close()
-    shelf.close()
     assert len(list_epochs(read_events(folder / "events.jsonl"))) == EPOCHS
     assert (folder / checkpoint.FILE).exists()
     return took
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     draw = np.random.default_rng(1)
     values = draw.random((IMAGES + JUDGED, FEATURES), np.float32)
     labels = (draw.random(len(values)) < 0.5).astype(np.int64)
@@ -90,7 +88,8 @@ def main() -> None:
     ratios = []
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as folder:
-            theirs = plain(values[:IMAGES], targets[:IMAGES])
+            with limit_blas_threads():
+                theirs = plain(values[:IMAGES], targets[:IMAGES])
             mine = ours(values, labels, Path(folder))
         ratios.append(mine / theirs)
         sys.stdout.write(f"NumPy {theirs:.2f} s, ours {mine:.2f} s: {ratios[-1]:.2f} ×\n")

@@ -11,6 +11,7 @@ until all lines are there, with the longest task that kept the browser from answ
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
@@ -39,6 +40,7 @@ WATCH = """() => { window.longest = 0;
 
 def main() -> None:
     """Print the seconds of the list and of the overlay."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as home:
         settings = replace(Settings.from_environment(), home=Path(home))
         os.environ.update(settings.to_environment())

@@ -11,6 +11,7 @@ set; what is measured is the second image, of which nothing is known yet.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import sys
 
@@ -45,7 +46,11 @@ CLICK = """
 
 
 def main() -> None:
-    url, empty = sys.argv[1:3]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url", help="of the Feature maps page")
+    parser.add_argument("empty_url", help="of a page that runs EMPTY")
+    args = parser.parse_args()
+    url, empty = args.url, args.empty_url
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         page = browser.new_page(viewport={"width": 1400, "height": 1000})

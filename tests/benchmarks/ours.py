@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 import time
@@ -16,6 +17,14 @@ from tlcore.training.history import Epoch
 from tlcore.training.lifecycle import create_run
 from tlcore.training.store import load_run
 from tlcore.training.worker import execute_run
+
+
+def folder_argument(description: str | None) -> Path:
+    """Return the only argument of a benchmark."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("folder", type=Path, help="class folders, or splits with class folders")
+    folder: Path = parser.parse_args().folder
+    return folder
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from tlcore.training.batches import compute_class_weights, encode_targets
+from tlcore.training.batches import (
+    FeatureArray,
+    SplitData,
+    compute_class_weights,
+    encode_targets,
+)
+from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.head import MOMENTUM, Head, learning_rate_at
+from tlcore.training.loop import FitOptions, fit
 
 IMAGES, FEATURES, BATCH, EPOCHS = 60, 12, 16, 4
 OPTIMIZERS = {
@@ -103,3 +113,23 @@ def test_dropout_leaves_out_its_share_and_keeps_the_mean() -> None:
     mask = head._draw_mask((200, 1000))
     assert (mask == 0).mean() == pytest.approx(0.25, abs=0.01)
     assert mask.mean() == pytest.approx(1, abs=0.01)
+
+
+def test_the_threads_of_the_process_do_not_change_a_bit() -> None:
+    """As in a notebook, where NumPy was imported before anything could be set."""
+    draw = np.random.default_rng(0)
+    values, labels = draw.random((512, 1280), np.float32), np.arange(512) % 2
+    data = SplitData(FeatureArray(values), labels, encode_targets(labels, 1))
+    config = RunConfig("set", epochs=2, batch_size=256, hidden_units=(256,))
+    weights = []
+    for threads in (1, 2, 4):
+        head = Head(config, 1280, 1)
+        with threadpool_limits(threads, user_api="blas"):
+            fit(head, data, data, FitOptions(config, 2, 0.01), initial_checkpoint(config))
+            assert {library["num_threads"] for library in _blas()} == {threads}  # as before
+        weights.append(np.concatenate([each.ravel() for each in head.weights]))
+    assert weights[0].tobytes() == weights[1].tobytes() == weights[2].tobytes()
+
+
+def _blas() -> list[dict[str, Any]]:
+    return [library for library in threadpool_info() if library["user_api"] == "blas"]

@@ -238,7 +238,7 @@ def build_training_data(
     if config.on_the_fly_augmentation:
         fresh = FreshFeatures(source, spec.layer, readable, spec.epochs_before, spec.stopping)
         return _with_targets(fresh, readable, spec, "training")
-    cached = _read_features(store, rows[:, kept], config.seed, spec.stage)
+    cached = read_features(store, rows[:, kept], config.seed, spec.stage)
     return _with_targets(cached, readable, spec, "training")
 
 
@@ -254,7 +254,7 @@ def build_validation_data(
     rows = _find(source, store, samples, ORIGINAL)
     kept = np.flatnonzero(rows != MISSING)
     readable = [samples[position] for position in kept.tolist()]
-    cached = _read_features(store, rows[None, kept], source.config.seed, spec.stage)
+    cached = read_features(store, rows[None, kept], source.config.seed, spec.stage)
     return _with_targets(cached, readable, spec, "validation")
 
 
@@ -264,7 +264,7 @@ def _find(
     return store.find([ImageCopy(sample, number).id(source.spec) for sample in samples])
 
 
-def _read_features(store: FeatureStore, rows: Positions, seed: int, stage: str) -> CachedFeatures:
+def read_features(store: FeatureStore, rows: Positions, seed: int, stage: str) -> CachedFeatures:
     """Read rows (copies, n) into memory, or leave them on disk where they are too large."""
     row_bytes = 4 * int(np.prod(store.shape or ()))
     if row_bytes * rows.size > RESIDENT:
