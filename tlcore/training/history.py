@@ -149,7 +149,7 @@ def _read_version(path: Path, written: int, size: int) -> tuple[list[Event], int
     whole, _, torn = path.read_bytes().rpartition(b"\n")
     try:
         return _DECODER.decode_lines(whole), 0, bool(torn)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         lines = [_decode(line) for line in whole.splitlines()]
     events = [line for line in lines if isinstance(line, Event)]
     return events, lines.count(None), bool(torn)

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.sample import SAMPLE_NAME
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import scan_datasets
 from tlcore.errors import TLCoreError, WeightsMissing
@@ -75,8 +76,10 @@ def _propose_dataset(settings: Settings) -> None:
     if chosen(Choice.DATASET):
         return
     datasets, _ = scan_datasets(settings)
-    trainable = next((info.name for info in datasets if len(info.classes) > 1), "")
-    choose(Choice.DATASET, trainable)
+    names = [info.name for info in datasets if len(info.classes) > 1]
+    names.sort(key=SAMPLE_NAME.__eq__)  # the sample last
+    if names:
+        choose(Choice.DATASET, names[0])
 
 
 def _warn_of_missing_dataset(settings: Settings) -> None:
@@ -120,7 +123,7 @@ def _draw_mosaics(dataset: Dataset, settings: Settings) -> None:
                     samples[: 14 if few else 4],
                     settings,
                     key=f"class-{dataset.classes.index(name)}",
-                    size=64,
+                    size=64 if few else 56,
                 )
     if len(dataset.classes) > len(shown):
         st.caption(f"And {count(len(dataset.classes) - len(shown), 'more class', 'more classes')}.")

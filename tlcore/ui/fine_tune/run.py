@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 import streamlit as st
 
+from tlcore.models.catalog import BACKBONES
 from tlcore.settings import Settings
 from tlcore.training.lifecycle import delete_run, kill_run, stop_run
 from tlcore.training.run import MAX_NAME, MAX_NOTE, Run, RunInfo, label_runs, write_notes
@@ -83,7 +84,9 @@ def _draw_header(run: Run, settings: Settings) -> None:
     st.markdown(f"**{plain(label)}**", width="content")
     if not info.active:
         status_badge(info.status)
-    facts = [f"{config.size} px"]
+    facts = []
+    if config.size != BACKBONES[config.backbone].size:
+        facts.append(f"{config.size} px")
     if run.classes:
         images = [f"{run.images.get(split, 0):,}" for split in ("train", "val")]
         facts.append(f"{count(len(run.classes), 'class', 'classes')}")
