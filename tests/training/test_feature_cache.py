@@ -221,7 +221,7 @@ def test_two_runs_at_once_fill_one_cache(settings: Settings, tmp_path: Path) -> 
     started = [start_run(RunConfig(str(data), epochs=2, **SMALL), both) for _ in range(2)]
     for name, process in started:
         assert process.wait(120) == 0
-        assert load_run(name, both).info.state == FINISHED
+        assert load_run(name, both).info.status == FINISHED
     one, other = (figures(load_run(name, both)) for name, _ in started)
     assert one == other
 
