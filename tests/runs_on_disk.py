@@ -7,7 +7,7 @@ import os
 import zipfile
 from pathlib import Path
 
-from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.settings import Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig

@@ -27,7 +27,7 @@ from PIL import Image
 
 from tlcore.datasets.image_io import read
 from tlcore.inference.client import Inference
-from tlcore.models.model import BATCH, LoadedModel, compute_logits, load_pretrained
+from tlcore.models.loaded_model import BATCH, LoadedModel, compute_logits, load_pretrained
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 

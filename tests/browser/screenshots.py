@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import FLAGS, Server, Tab
 from tests.conftest import SHARED
-from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
+from tlcore.datasets.sample_dataset import SAMPLE_NAME, ensure_sample
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import start_run

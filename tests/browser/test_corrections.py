@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.conftest import Tab, until
 from tlcore.datasets.edits import relabel
-from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
+from tlcore.datasets.sample_dataset import SAMPLE_NAME, ensure_sample
 from tlcore.datasets.splits import SplitPlan, split_dataset
 from tlcore.datasets.store import load_state
 from tlcore.evaluation.corrections import corrected_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.browser.conftest import Tab
-from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
+from tlcore.datasets.sample_dataset import SAMPLE_NAME, ensure_sample
 from tlcore.settings import Settings
 
 BASE = "/Feature_maps?backbone=MobileNet-0.25&size=128"

@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 from tests.browser.conftest import Server, Tab, playwright, until
-from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
+from tlcore.datasets.sample_dataset import SAMPLE_NAME, ensure_sample
 from tlcore.datasets.store import load_dataset
 from tlcore.settings import Settings
 from tlcore.training.store import list_runs

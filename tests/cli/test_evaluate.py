@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.running import answer, tlcore
 from tests.evaluation.made import trained, write_parts
-from tests.training.test_recipe import SMALL
+from tests.training.test_train_run import SMALL
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.inference.tasks import evaluate_run
 from tlcore.settings import Settings

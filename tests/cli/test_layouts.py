@@ -10,8 +10,8 @@ import pytest
 
 from tests.cli.running import answer, tlcore
 from tests.datasets.files import jpeg, write_folder, zipped
-from tests.training.test_recipe import SMALL
-from tests.training.test_recipe import run as trained
+from tests.training.test_train_run import SMALL
+from tests.training.test_train_run import run as trained
 from tlcore.datasets.dataset import SPLITS
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig

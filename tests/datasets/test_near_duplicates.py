@@ -12,7 +12,7 @@ from tests.datasets.files import encoded, scene
 from tlcore.datasets.image_facts import ImageFacts, measure_image
 from tlcore.datasets.image_io import Header, decode
 from tlcore.datasets.near_duplicates import find_near_pairs, group_near_duplicates, perceptual_hash
-from tlcore.datasets.sample import draw_sample
+from tlcore.datasets.sample_dataset import draw_sample
 from tlcore.settings import Limits
 
 HEADER = Header("JPEG", "RGB", False, False, False, False)

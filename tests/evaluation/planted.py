@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tlcore.datasets.dataset import Sample
-from tlcore.evaluation.predictions import NOT_PREDICTED, SplitPredictions
+from tlcore.evaluation.split_predictions import NOT_PREDICTED, SplitPredictions
 
 
 def judged(

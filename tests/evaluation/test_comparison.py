@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from tests.evaluation.planted import judged, take
 from tlcore.errors import RunError
 from tlcore.evaluation.comparison import compare_runs, judge_counts, mcnemar
-from tlcore.evaluation.predictions import SplitPredictions
+from tlcore.evaluation.split_predictions import SplitPredictions
 
 A, B = [0.9, 0.1], [0.2, 0.8]  # answers that say class 0 and class 1
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.evaluation.made import trained
 from tests.images import write_patches
-from tests.training.test_recipe import SMALL
+from tests.training.test_train_run import SMALL
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.store import open_dataset
 from tlcore.evaluation.embedding import RunFeatures

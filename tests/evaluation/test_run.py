@@ -26,7 +26,7 @@ from tlcore.evaluation.corrections import (
 )
 from tlcore.evaluation.embedding import compute_embedding
 from tlcore.evaluation.label_issues import find_label_issues
-from tlcore.evaluation.predictions import (
+from tlcore.evaluation.split_predictions import (
     ImagePredictions,
     SplitPredictions,
     evaluated_split,

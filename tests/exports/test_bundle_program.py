@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlcore.exports import predict
+from tlcore.exports import bundle_predict
 from tlcore.exports.bundle_check import FormatCheck
 from tlcore.exports.deployable import WRITERS, build_deployable
 
@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         WRITERS[name](model, place)
     about = {"labels": ["ant", "bee"], "size": 8, "fit": "crop", "run": "1"}
     (place / "labels.json").write_text(json.dumps(about))
-    shutil.copyfile(predict.__file__, place / "predict.py")
+    shutil.copyfile(bundle_predict.__file__, place / "predict.py")
     Image.new("RGB", (20, 10), (200, 30, 30)).save(place / "photo.png")
     return place
 

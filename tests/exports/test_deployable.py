@@ -13,7 +13,7 @@ import pytest
 from tlcore.exports.bundle_check import FORMATS
 from tlcore.exports.deployable import PREPROCESSING, WRITERS, build_deployable
 from tlcore.models.catalog import BACKBONES, MODES
-from tlcore.models.model import preprocess
+from tlcore.models.loaded_model import preprocess
 
 SIDE = 12
 OF_MODE = {row.mode: row.name for row in BACKBONES.values()}
@@ -92,4 +92,4 @@ def test_a_reversal_of_colours_survives_every_format(tmp_path: Path) -> None:
         assert apart < (form.tolerance or 0.1), name
 
 
-PREDICT = Path(__file__).parents[2] / "tlcore/exports/predict.py"
+PREDICT = Path(__file__).parents[2] / "tlcore/exports/bundle_predict.py"

@@ -15,7 +15,7 @@ from tests.images import write_patches
 from tlcore.evaluation.evaluation import compute_evaluation
 from tlcore.evaluation.intervals import proportion_of
 from tlcore.evaluation.metrics import compute_calibration, compute_class_metrics
-from tlcore.evaluation.predictions import SplitPredictions, load_predictor, predict_split
+from tlcore.evaluation.split_predictions import SplitPredictions, load_predictor, predict_split
 from tlcore.exports import report_charts as charts
 from tlcore.exports.report import (
     SIDE,

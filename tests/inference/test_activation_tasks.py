@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.images import write_patches
-from tests.training.test_recipe import REAL, run
+from tests.training.test_train_run import REAL, run
 from tlcore.activations.render import TILE
 from tlcore.activations.top_images import find_top_images
 from tlcore.activations.values import ActivationRequest, DisplayOptions, Layout, MapPair, Tiles

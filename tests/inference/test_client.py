@@ -19,7 +19,7 @@ import pytest
 from tlcore.activations.values import ActivationRequest, DisplayOptions
 from tlcore.errors import BadImage, UnknownName, WeightsMissing, WorkerDied
 from tlcore.inference.client import Inference
-from tlcore.models.model import load_pretrained
+from tlcore.models.loaded_model import load_pretrained
 from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.settings import PROJECT, Settings
 

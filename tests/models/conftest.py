@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.backbones import parametrize_rows
-from tlcore.models.model import LoadedModel, load_pretrained
+from tlcore.models.loaded_model import LoadedModel, load_pretrained
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import PROJECT, Settings
 

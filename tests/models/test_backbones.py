@@ -23,7 +23,7 @@ from tlcore.datasets.image_io import read
 from tlcore.models import build
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.folding import folded
-from tlcore.models.model import load_pretrained
+from tlcore.models.loaded_model import load_pretrained
 from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import weights_file_name
 from tlcore.settings import Settings

@@ -13,7 +13,7 @@ from PIL import Image
 from tlcore.errors import UnknownName
 from tlcore.models.build import add_head, flatten
 from tlcore.models.gradcam import Explanation, overlay_heat, resize_heat, weigh_maps
-from tlcore.models.model import LoadedModel
+from tlcore.models.loaded_model import LoadedModel
 
 SIZE = 64
 IMAGE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 120, 3), np.uint8))

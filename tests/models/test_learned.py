@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.images import write_patches
-from tests.training.test_recipe import SMALL, run
+from tests.training.test_train_run import SMALL, run
 from tlcore.inference.activation_tasks import list_layers
 from tlcore.models.build import add_head, unfreeze_from
 from tlcore.models.predictions import ModelRef

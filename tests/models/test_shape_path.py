@@ -8,7 +8,7 @@ import pytest
 from tests.models.test_gradcam import flat_head, nested_head, network
 from tlcore.models.build import add_head, freeze_base, unfreeze_from
 from tlcore.models.catalog import BACKBONES
-from tlcore.models.model import load_pretrained
+from tlcore.models.loaded_model import load_pretrained
 from tlcore.models.predictions import ModelRef
 from tlcore.models.shape_path import build_heads, compute_shape_path
 from tlcore.settings import Settings

@@ -15,7 +15,7 @@ import streamlit as st
 from loky import ProcessPoolExecutor
 from streamlit.testing.v1 import AppTest
 
-from tlcore.datasets.sample import SAMPLE_NAME, ensure_sample
+from tlcore.datasets.sample_dataset import SAMPLE_NAME, ensure_sample
 from tlcore.inference.client import Inference
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig

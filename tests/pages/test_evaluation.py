@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from tests.cli.running import answer, tlcore
 from tests.evaluation.made import REAL, stored, trained, write_parts
 from tests.pages.conftest import Opened, grid_of, select_in_grid, texts
-from tests.training.test_recipe import SMALL
+from tests.training.test_train_run import SMALL
 from tlcore.datasets.edits import relabel, rename_class
 from tlcore.datasets.store import load_state
 from tlcore.errors import WorkerDied

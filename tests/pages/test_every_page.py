@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.pages.conftest import PAGES, Opened, texts
-from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.settings import PROJECT, Settings
 
 EVERY = list(PAGES)

@@ -18,7 +18,7 @@ from tests.pages.conftest import Opened, html_of, texts
 from tests.pages.test_upload import jpeg
 from tests.runs_on_disk import write_network, write_split
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.datasets.sources import from_uploads
 from tlcore.settings import PROJECT, Settings
 from tlcore.storage import write_json

@@ -11,7 +11,7 @@ import pytest
 from tests.pages.conftest import PAGES, Opened, use
 from tests.pages.test_upload import adding, bring, jpeg
 from tests.small_disk import fill, free, make_read_only
-from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.datasets.store import list_datasets, load_dataset
 from tlcore.settings import Settings
 

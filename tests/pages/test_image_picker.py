@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.conftest import Opened, select_in_grid, texts
 from tests.pages.test_upload import jpeg
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import load_dataset
 from tlcore.settings import Settings

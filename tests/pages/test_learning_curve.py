@@ -6,8 +6,8 @@ import pytest
 
 from tests.images import write_patches
 from tests.pages.conftest import Opened, texts
-from tests.training.test_recipe import SMALL
-from tests.training.test_recipe import run as trained
+from tests.training.test_train_run import SMALL
+from tests.training.test_train_run import run as trained
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_folder
 from tlcore.settings import Settings

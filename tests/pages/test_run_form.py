@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, texts
 from tests.runs_on_disk import write_network
-from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import load_dataset
 from tlcore.errors import BadConfig

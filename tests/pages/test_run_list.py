@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import Opened, texts, tick_runs
-from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.errors import RunError
 from tlcore.settings import Settings
 from tlcore.storage import write_json

@@ -19,7 +19,7 @@ from tests.datasets.findings import faults, image
 from tests.pages.conftest import Opened, grid_of, html_of, select_in_grid, texts
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import load_quality
-from tlcore.datasets.sample import SAMPLE_NAME, draw_sample
+from tlcore.datasets.sample_dataset import SAMPLE_NAME, draw_sample
 from tlcore.datasets.sources import from_uploads
 from tlcore.datasets.store import list_datasets, load_dataset, load_state
 from tlcore.settings import Settings

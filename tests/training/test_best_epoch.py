@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.made import write_parts
-from tests.training.test_recipe import REAL, run
+from tests.training.test_train_run import REAL, run
 from tlcore.datasets.image_io import read
 from tlcore.errors import RunError
 from tlcore.exports.report import write_report

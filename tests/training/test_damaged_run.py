@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.images import write_patches
-from tests.training.test_recipe import SMALL, run
+from tests.training.test_train_run import SMALL, run
 from tlcore.datasets.image_io import read
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.images import write_patches
-from tests.training.test_recipe import REAL, run
+from tests.training.test_train_run import REAL, run
 from tlcore.cli.options import write_json
 from tlcore.errors import RunError
 from tlcore.settings import Settings

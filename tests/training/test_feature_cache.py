@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from tests.images import write_patches
-from tests.training.test_recipe import SMALL, run
+from tests.training.test_train_run import SMALL, run
 from tlcore.datasets.decoding import hash_samples
 from tlcore.datasets.sources import read_folder
 from tlcore.settings import PROJECT, Settings

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.images import write_patches
-from tests.training.test_recipe import SMALL
+from tests.training.test_train_run import SMALL
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import open_dataset

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from tests.images import write_patches
-from tests.training.test_recipe import REAL, run
+from tests.training.test_train_run import REAL, run
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import open_dataset
 from tlcore.models.build import build_backbone
-from tlcore.models.model import preprocess
+from tlcore.models.loaded_model import preprocess
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.batches import ORDER, random_numbers

@@ -15,7 +15,7 @@ import keras
 import pytest
 
 from tests.images import write_patches
-from tests.training.test_recipe import REAL
+from tests.training.test_train_run import REAL
 from tlcore.errors import RunError
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig

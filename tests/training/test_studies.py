@@ -12,7 +12,7 @@ import pytest
 
 from tests.datasets.files import encoded, scene
 from tests.images import write_patches
-from tests.training.test_recipe import REAL, SMALL, run
+from tests.training.test_train_run import REAL, SMALL, run
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import from_uploads
 from tlcore.errors import RunError

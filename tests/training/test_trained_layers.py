@@ -9,7 +9,7 @@ import pytest
 
 from tests.activations.test_extract import check_every_layer
 from tests.images import write_patches
-from tests.training.test_recipe import REAL, run
+from tests.training.test_train_run import REAL, run
 from tlcore.activations.layers import have_same_weights, read_graph
 from tlcore.models.build import build_backbone, flatten
 from tlcore.models.predictions import ModelRef

@@ -25,8 +25,8 @@ from tlcore.ui.feature_maps import controls
 from tlcore.ui.feature_maps.channel import histogram, top_images_text
 from tlcore.ui.feature_maps.comparison import HALF, channels_text, first_half_page
 from tlcore.ui.feature_maps.depth import receptive_field_text, stop_layers
+from tlcore.ui.feature_maps.filters import kernel_text
 from tlcore.ui.feature_maps.layer_text import UNKNOWN, WORDS, first_sentence, layer_text
-from tlcore.ui.feature_maps.more import kernel_text
 from tlcore.ui.feature_maps.tiles import tiles_html
 
 MAPS = np.array([[[0, 1], [2, np.nan]]], np.float32)

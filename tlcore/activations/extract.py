@@ -25,7 +25,7 @@ import tensorflow as tf
 from tlcore.activations.layers import LayerGraph, read_graph
 from tlcore.activations.values import LayerStatistics
 from tlcore.models.build import list_cuts
-from tlcore.models.model import LoadedModel
+from tlcore.models.loaded_model import LoadedModel
 from tlcore.models.predictions import Floats
 
 FLOAT = 4  # bytes

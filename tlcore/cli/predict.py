@@ -23,7 +23,7 @@ from tlcore.storage import write_output
 from tlcore.text import csv_text
 
 if TYPE_CHECKING:
-    from tlcore.models.model import LoadedModel
+    from tlcore.models.loaded_model import LoadedModel
 
 COLUMNS = ("rank", "index", "label", "wnid", "probability", "logit")
 SIDE, OPACITY = 448, 0.6  # of an image in --explain, pixels; of the heat map over it

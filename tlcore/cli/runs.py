@@ -14,7 +14,7 @@ from tlcore.cli.train import epoch_row
 from tlcore.errors import TLCoreError
 from tlcore.evaluation.comparison import compare_runs
 from tlcore.evaluation.corrections import current_labels
-from tlcore.evaluation.predictions import common_split, load_predictor, predict_split
+from tlcore.evaluation.split_predictions import common_split, load_predictor, predict_split
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.text import csv_text

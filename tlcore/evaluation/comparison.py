@@ -28,7 +28,7 @@ from tlcore.evaluation.intervals import (
     paired_difference,
     proportion_of,
 )
-from tlcore.evaluation.predictions import SplitPredictions
+from tlcore.evaluation.split_predictions import SplitPredictions
 from tlcore.percentages import signed, signed_points
 from tlcore.text import count
 from tlcore.training.run import RunInfo

@@ -24,7 +24,7 @@ from tlcore.evaluation.metrics import (
     compute_log_loss,
     compute_macro_f1,
 )
-from tlcore.evaluation.predictions import (
+from tlcore.evaluation.split_predictions import (
     Predictor,
     SplitPredictions,
     evaluated_split,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tlcore.errors import RunError
 from tlcore.evaluation.intervals import Proportion, mean_of, proportion_of
-from tlcore.evaluation.predictions import Floats, Indices, SplitPredictions
+from tlcore.evaluation.split_predictions import Floats, Indices, SplitPredictions
 from tlcore.models.predictions import log_softmax
 
 Doubles = npt.NDArray[np.float64]

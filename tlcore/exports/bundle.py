@@ -20,11 +20,11 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tlcore.datasets.image_io import read
-from tlcore.datasets.sample import PAINTERS, draw_sample
+from tlcore.datasets.sample_dataset import PAINTERS, draw_sample
 from tlcore.errors import BadImage, RunError
 from tlcore.evaluation.intervals import Proportion, proportion_of
-from tlcore.evaluation.predictions import evaluated_split, stored_predictions
-from tlcore.exports import predict
+from tlcore.evaluation.split_predictions import evaluated_split, stored_predictions
+from tlcore.exports import bundle_predict
 from tlcore.exports.bundle_check import (
     CHECKS,
     FORMATS,
@@ -39,7 +39,7 @@ from tlcore.exports.recipe_text import describe_recipe
 from tlcore.jobs import Progress
 from tlcore.locks import remove_leftovers, work_folder
 from tlcore.models.catalog import get_backbone
-from tlcore.models.model import LoadedModel
+from tlcore.models.loaded_model import LoadedModel
 from tlcore.percentages import percent
 from tlcore.settings import Limits, Settings
 from tlcore.storage import check_output, explained_os_errors
@@ -200,7 +200,7 @@ def _write_program(run: Run, folder: Path) -> None:
     config = run.info.config
     labels = {"labels": run.classes, "size": config.size, "fit": config.fit, "run": run.info.id}
     (folder / "labels.json").write_text(json.dumps(labels, indent=1), encoding="utf-8")
-    shutil.copyfile(predict.__file__, folder / "predict.py")
+    shutil.copyfile(bundle_predict.__file__, folder / "predict.py")
 
 
 def _remove_failed(folder: Path, checks: Sequence[FormatCheck]) -> None:

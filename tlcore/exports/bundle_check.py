@@ -18,7 +18,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from tlcore.exports.predict import FORMATS as FILES
+from tlcore.exports.bundle_predict import FORMATS as FILES
 from tlcore.models.predictions import Floats
 from tlcore.percentages import points
 

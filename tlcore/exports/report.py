@@ -36,7 +36,7 @@ from tlcore.evaluation.intervals import (
 )
 from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
 from tlcore.evaluation.metrics import ClassMetrics, list_correct, list_mistakes
-from tlcore.evaluation.predictions import (
+from tlcore.evaluation.split_predictions import (
     SplitPredictions,
     load_predictor,
     predict_split,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlcore.datasets.dataset import Dataset
-from tlcore.datasets.sample import ensure_sample
+from tlcore.datasets.sample_dataset import ensure_sample
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig, RunError
 from tlcore.migration import migrate
@@ -31,7 +31,7 @@ from tlcore.training.worker import execute_run
 
 if TYPE_CHECKING:  # both load TensorFlow, which takes seconds
     from tlcore.evaluation.evaluation import Evaluation
-    from tlcore.models.model import ImageSource, LoadedModel
+    from tlcore.models.loaded_model import ImageSource, LoadedModel
 
 __all__ = [
     "RunConfig",
@@ -202,7 +202,7 @@ def predict(image: ImageSource, models: Sequence[LoadedModel] | LoadedModel) -> 
         >>> float(round(prediction.probabilities.sum(), 4))
         1.0
     """
-    from tlcore.models.model import LoadedModel, open_image
+    from tlcore.models.loaded_model import LoadedModel, open_image
 
     pixels = open_image(image)
     several = [models] if isinstance(models, LoadedModel) else models

@@ -21,7 +21,7 @@ from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage, TLCoreError
 from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.metrics import ThresholdCurves, compute_curves
-from tlcore.evaluation.predictions import (
+from tlcore.evaluation.split_predictions import (
     ImagePredictions,
     imagenet_ref,
     predict_images,
@@ -29,7 +29,7 @@ from tlcore.evaluation.predictions import (
 )
 from tlcore.models import shape_path
 from tlcore.models.gradcam import Explanation
-from tlcore.models.model import LoadedModel, compute_logits, load_pretrained
+from tlcore.models.loaded_model import LoadedModel, compute_logits, load_pretrained
 from tlcore.models.predictions import (
     BriefPrediction,
     Floats,

@@ -16,12 +16,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from tlcore.models.predictions import Floats
+from tlcore.models.summary import is_spatial
 
 Pixels = npt.NDArray[np.uint8]
 # from what speaks a little for the class to what speaks most: violet, red, orange, yellow
 RAMP = np.array([[72, 20, 120], [190, 30, 90], [246, 120, 30], [255, 225, 70]], np.float32)
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (BT.601)
 FAINT = 0.15  # of the greatest value; below it the image stays as it is
+POOLING_LAYERS = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,20 @@ class Explanation:
         """The map from 0 to 1, its greatest value; all 0 where nothing speaks for the class."""
         peak = float(self.cam.max())
         return self.cam / np.float32(peak) if peak > 0 else np.zeros_like(self.cam)
+
+
+def find_bottleneck_layer(model: Any) -> str:
+    """Return the last layer before pooling whose output is spatial: the default of Grad-CAM.
+
+    It is the one before the last global pooling or flattening (a squeeze-and-excitation block
+    pools too, but earlier). Of a model that ends in feature maps, it is the last layer.
+    """
+    operations = model.operations
+    ends = [i for i, each in enumerate(operations) if type(each).__name__ in POOLING_LAYERS]
+    if ends and not is_spatial(operations[-1]):
+        operations = operations[: ends[-1]]
+    name: str = [operation.name for operation in operations if is_spatial(operation)][-1]
+    return name
 
 
 def compute_cam(model: Any, batch: Floats, index: int) -> tuple[Floats, Floats]:

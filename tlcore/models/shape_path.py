@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from tlcore.models.build import POOLINGS, add_head, build_architecture
 from tlcore.models.catalog import get_backbone, output_units
+from tlcore.models.gradcam import find_bottleneck_layer
 from tlcore.models.imagenet import CLASSES
-from tlcore.models.model import LoadedModel
+from tlcore.models.loaded_model import LoadedModel
 from tlcore.models.summary import (
     Head,
     ShapePath,
-    bottleneck_layer,
     count_parameters,
     describe_layer,
     shape_of,
@@ -79,7 +79,7 @@ def _build_head(shape: tuple[int, ...], classes: int, pooling: str) -> keras.Mod
 def _split(model: keras.Model) -> tuple[list[Any], list[Any]]:
     """Return the layers up to the bottleneck, and those behind it."""
     names = [operation.name for operation in model.operations]
-    end = names.index(bottleneck_layer(model)) + 1
+    end = names.index(find_bottleneck_layer(model)) + 1
     return model.operations[:end], model.operations[end:]
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 MAPS = 4  # axes of a batch of feature maps: n, height, width, channels
-_ENDS = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten")
 
 
 @dataclass(frozen=True)
@@ -108,20 +107,6 @@ def input_layers(layer: Any) -> tuple[str, ...]:
 def is_spatial(layer: Any) -> bool:
     """Whether a layer's output is a stack of maps, (n, height, width, channels)."""
     return len(layer.output.shape) == MAPS
-
-
-def bottleneck_layer(model: Any) -> str:
-    """Return the layer whose maps a head, or ImageNet's top, begins with.
-
-    It is the one before the last global pooling or flattening (a squeeze-and-excitation block
-    pools too, but earlier); of a model that ends in maps, its last.
-    """
-    operations = model.operations
-    ends = [place for place, each in enumerate(operations) if type(each).__name__ in _ENDS]
-    if ends and not is_spatial(operations[-1]):
-        operations = operations[: ends[-1]]
-    name: str = [operation.name for operation in operations if is_spatial(operation)][-1]
-    return name
 
 
 def count_parameters(layers: Iterable[Any]) -> int:

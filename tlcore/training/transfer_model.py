@@ -27,7 +27,7 @@ from tlcore.models.build import (
 )
 from tlcore.models.catalog import get_backbone
 from tlcore.models.folding import folded
-from tlcore.models.model import LoadedModel, preprocess
+from tlcore.models.loaded_model import LoadedModel, preprocess
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.text import shorten

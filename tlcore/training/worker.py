@@ -21,7 +21,6 @@ from tlcore.storage import explain_os_error, is_disk_error, sync_files
 from tlcore.training import run_files as files
 from tlcore.training.config import read_config
 from tlcore.training.history import Event, EventLog
-from tlcore.training.recipe import train_run
 from tlcore.training.status import (
     FAILED,
     RESUME,
@@ -32,6 +31,7 @@ from tlcore.training.status import (
     write_final_status,
     write_process_group,
 )
+from tlcore.training.train_run import train_run
 
 NICENESS = 10  # pages and predictions come first
 QUEUE_POLL = 0.5  # s between two checks whether the run's turn has come

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.shell import COMPARE, FEATURE_MAPS, FINE_TUNE, UPLOAD

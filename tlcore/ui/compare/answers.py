@@ -20,7 +20,7 @@ from tlcore.training.store import load_run
 from tlcore.ui.components.charts import PLAIN_CHART, bars, many_bars
 from tlcore.ui.components.run_picker import is_foreign
 from tlcore.ui.format import accuracy, count, duration, label, plain, tight
-from tlcore.ui.questions import calibration_of
+from tlcore.ui.inference_requests import calibration_of
 from tlcore.ui.state import Choice, chosen_number
 from tlcore.ui.theme import colours, template
 

@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.evaluation.batch_table import BatchHead, build_batch_table, fit_batch_baseline
-from tlcore.evaluation.predictions import is_unchanged
+from tlcore.evaluation.split_predictions import is_unchanged
 from tlcore.models.predictions import BriefPrediction, ModelRef
 from tlcore.settings import Settings
 from tlcore.training.provenance import Splits, find_splits, list_samples, read_classes
@@ -25,7 +25,7 @@ from tlcore.ui.compare.batch_results import draw_results
 from tlcore.ui.compare.sides import choose_sides
 from tlcore.ui.components.dataset_picker import open_dataset, select_dataset
 from tlcore.ui.format import count, duration, label, plain
-from tlcore.ui.questions import predict_batch
+from tlcore.ui.inference_requests import predict_batch
 from tlcore.ui.widgets import distinct
 
 CHUNK = 32  # images a request: a stop waits for one

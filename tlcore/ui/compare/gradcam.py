@@ -18,7 +18,7 @@ from tlcore.settings import Settings
 from tlcore.text import whole_number
 from tlcore.ui.components.framing import square
 from tlcore.ui.format import duration, label, plain
-from tlcore.ui.questions import explain, list_layers
+from tlcore.ui.inference_requests import explain, list_layers
 from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.state import Choice
 from tlcore.ui.widgets import select

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tlcore.datasets.dataset import Dataset
-from tlcore.datasets.sample import dataset_title
+from tlcore.datasets.sample_dataset import dataset_title
 from tlcore.errors import TLCoreError
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings

@@ -16,7 +16,7 @@ from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
 from tlcore.ui.components.image_grid import thumbnail_url
 from tlcore.ui.format import duration
-from tlcore.ui.questions import shape_path
+from tlcore.ui.inference_requests import shape_path
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.widgets import segments
 

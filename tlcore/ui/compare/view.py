@@ -31,7 +31,7 @@ from tlcore.ui.components.framing import fit_help, seen
 from tlcore.ui.components.image_picker import image_picker
 from tlcore.ui.components.run_picker import describe_classes, is_foreign, training_images
 from tlcore.ui.format import label, plain
-from tlcore.ui.questions import predict
+from tlcore.ui.inference_requests import predict
 from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.state import Choice, chosen
 from tlcore.ui.theme import colours

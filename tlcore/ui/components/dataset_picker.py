@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from tlcore.datasets.dataset import Dataset
-from tlcore.datasets.sample import SAMPLE_NAME, dataset_title, ensure_sample
+from tlcore.datasets.sample_dataset import SAMPLE_NAME, dataset_title, ensure_sample
 from tlcore.datasets.splits import check_class_names
 from tlcore.datasets.store import load_dataset, scan_datasets
 from tlcore.errors import BadDataset

@@ -9,7 +9,7 @@ import streamlit as st
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.image_io import content_id
 from tlcore.datasets.importing import add_to_dataset, import_dataset
-from tlcore.datasets.sample import dataset_title
+from tlcore.datasets.sample_dataset import dataset_title
 from tlcore.datasets.sources import from_uploads
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings

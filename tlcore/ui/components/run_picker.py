@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
-from tlcore.datasets.sample import dataset_title
+from tlcore.datasets.sample_dataset import dataset_title
 from tlcore.errors import DamagedFile
 from tlcore.settings import Settings
 from tlcore.training.provenance import read_splits

@@ -9,7 +9,7 @@ import streamlit as st
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.comparison import ChangedPrediction, RunComparison, compare_runs
 from tlcore.evaluation.corrections import corrected_run, current_labels
-from tlcore.evaluation.predictions import common_split
+from tlcore.evaluation.split_predictions import common_split
 from tlcore.percentages import signed, signed_points
 from tlcore.settings import Settings
 from tlcore.training.run import Run, RunInfo, label_runs
@@ -19,7 +19,7 @@ from tlcore.ui.components.run_picker import trained_heads
 from tlcore.ui.evaluation.metrics import draw_chart
 from tlcore.ui.evaluation.summary import NamedAccuracy, accuracy_bars
 from tlcore.ui.format import count, label, plain
-from tlcore.ui.questions import predict_run_split
+from tlcore.ui.inference_requests import predict_run_split
 from tlcore.ui.theme import colours
 from tlcore.ui.widgets import distinct
 

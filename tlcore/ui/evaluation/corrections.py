@@ -8,7 +8,7 @@ import streamlit as st
 
 from tlcore.datasets.dataset import SPLITS, Sample
 from tlcore.datasets.edits import confirm_labels, exclude, relabel, undo_edit
-from tlcore.datasets.sample import dataset_title
+from tlcore.datasets.sample_dataset import dataset_title
 from tlcore.datasets.store import DatasetState
 from tlcore.errors import DamagedFile
 from tlcore.evaluation.corrections import (

@@ -11,14 +11,14 @@ import streamlit as st
 
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample
 from tlcore.evaluation.embedding import Embedding
-from tlcore.evaluation.predictions import evaluated_split
+from tlcore.evaluation.split_predictions import evaluated_split
 from tlcore.percentages import percent, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.components.charts import MANY, PLAIN_CHART
 from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.format import count, label
-from tlcore.ui.questions import predict_run_split
+from tlcore.ui.inference_requests import predict_run_split
 from tlcore.ui.services import inference
 from tlcore.ui.theme import colours, template
 

@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import BadImage, TLCoreError
 from tlcore.evaluation.corrections import load_run_dataset
-from tlcore.evaluation.predictions import imagenet_ref
+from tlcore.evaluation.split_predictions import imagenet_ref
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.compare.gradcam import draw_maps
@@ -18,7 +18,7 @@ from tlcore.ui.components.framing import square
 from tlcore.ui.components.image_grid import GridImage, select_images
 from tlcore.ui.evaluation.corrections import change_since_run, correction_bar
 from tlcore.ui.format import plain
-from tlcore.ui.questions import predict
+from tlcore.ui.inference_requests import predict
 
 SIDE = 320  # px of the large image
 

@@ -18,13 +18,13 @@ from tlcore.evaluation.metrics import (
     ThresholdMetrics,
     compute_threshold_metrics,
 )
-from tlcore.evaluation.predictions import SplitPredictions, evaluated_split
+from tlcore.evaluation.split_predictions import SplitPredictions, evaluated_split
 from tlcore.percentages import percent, points, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.format import count, label, plain
-from tlcore.ui.questions import compute_run_curves
+from tlcore.ui.inference_requests import compute_run_curves
 from tlcore.ui.theme import colours, template
 from tlcore.ui.widgets import distinct
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.metrics import list_cell, list_mistakes
-from tlcore.evaluation.predictions import SplitPredictions
+from tlcore.evaluation.split_predictions import SplitPredictions
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
@@ -20,7 +20,7 @@ from tlcore.ui.evaluation.corrections import corrections_line
 from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.evaluation.metrics import choose_split
 from tlcore.ui.format import count, label, plain
-from tlcore.ui.questions import evaluate_run
+from tlcore.ui.inference_requests import evaluate_run
 from tlcore.ui.theme import colours, template
 from tlcore.ui.widgets import distinct
 

@@ -22,7 +22,7 @@ from tlcore.ui.evaluation.metrics import choose_split, draw_chart, draw_metrics
 from tlcore.ui.evaluation.mistakes import surest_mistakes
 from tlcore.ui.fine_tune.curves import draw_fine_tuning_effect
 from tlcore.ui.format import count, label, plain
-from tlcore.ui.questions import evaluate_run
+from tlcore.ui.inference_requests import evaluate_run
 from tlcore.ui.theme import colours, template
 
 ROW = 46  # px of a bar with its name above

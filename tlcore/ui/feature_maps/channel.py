@@ -10,7 +10,7 @@ import streamlit as st
 from tlcore.activations.top_images import Ranking, TopImages, find_top_images
 from tlcore.activations.values import ActivationRequest, ChannelDetail
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.datasets.sample import dataset_title
+from tlcore.datasets.sample_dataset import dataset_title
 from tlcore.models.summary import Layer
 from tlcore.percentages import percent
 from tlcore.settings import Settings
@@ -21,7 +21,7 @@ from tlcore.ui.components.image_grid import thumbnails
 from tlcore.ui.components.model_picker import view_of
 from tlcore.ui.feature_maps.tiles import OverlayView, legend_html, overlay_html
 from tlcore.ui.format import count, plain, signed
-from tlcore.ui.questions import top_image_values
+from tlcore.ui.inference_requests import top_image_values
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.theme import colours, template
 

@@ -19,7 +19,7 @@ from tlcore.ui.components.model_picker import view_of
 from tlcore.ui.components.run_picker import select_head, show_no_run
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import label, plain, signed
-from tlcore.ui.questions import activation_request, list_layers, pair_page
+from tlcore.ui.inference_requests import activation_request, list_layers, pair_page
 from tlcore.ui.state import Choice, chosen
 from tlcore.ui.widgets import select
 

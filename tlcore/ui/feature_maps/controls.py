@@ -9,7 +9,7 @@ import streamlit as st
 
 from tlcore.activations.values import ActivationRequest, DisplayOptions, Layout
 from tlcore.settings import Settings
-from tlcore.ui.questions import map_image, map_values
+from tlcore.ui.inference_requests import map_image, map_values
 from tlcore.ui.state import Choice, choose, chosen_number
 from tlcore.ui.widgets import current, segments, select
 

@@ -37,11 +37,12 @@ from tlcore.ui.feature_maps.controls import (
     paging,
 )
 from tlcore.ui.feature_maps.depth import depth_bar, go_to, layer_table
+from tlcore.ui.feature_maps.filters import filters_tab
 from tlcore.ui.feature_maps.layer_text import first_sentence, layer_text
-from tlcore.ui.feature_maps.more import filters_tab, statistics_tab
+from tlcore.ui.feature_maps.statistics import statistics_tab
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import count, plain, signed
-from tlcore.ui.questions import activation_request, channel, layer_page, list_layers
+from tlcore.ui.inference_requests import activation_request, channel, layer_page, list_layers
 from tlcore.ui.shell import FEATURE_MAPS, boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, write_address
 from tlcore.ui.widgets import current, segments, select

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import Dataset
-from tlcore.datasets.sample import SAMPLE_NAME
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import scan_datasets
 from tlcore.errors import TLCoreError, WeightsMissing

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from tlcore.datasets.sample import dataset_title
+from tlcore.datasets.sample_dataset import dataset_title
 from tlcore.evaluation.intervals import wilson_interval
 from tlcore.percentages import bounds
 from tlcore.settings import Settings

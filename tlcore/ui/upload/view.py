@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.edits import discard_edits, has_damaged_edits, undo_edit
-from tlcore.datasets.sample import SAMPLE_NAME, dataset_title
+from tlcore.datasets.sample_dataset import SAMPLE_NAME, dataset_title
 from tlcore.datasets.store import (
     DatasetState,
     delete_dataset,

@@ -1,4 +1,4 @@
-"""Datasets at size: import, doctor and gallery. By hand: python -m tests.benchmarks.data_sets
+"""Datasets at size: import, doctor and gallery. By hand: python -m tests.benchmarks.datasets
 
 Generates images of 500 × 375, and prints: Pillow's bare decoding on as many threads as the import
 has, import, the doctor's report, the ratio of the last two to the first; peak memory; and how long

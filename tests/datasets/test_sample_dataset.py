@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tlcore.datasets.image_io import content_id, decode
-from tlcore.datasets.sample import COUNTS, PAINTERS, SAMPLE_NAME, draw_sample, ensure_sample
+from tlcore.datasets.sample_dataset import COUNTS, PAINTERS, SAMPLE_NAME, draw_sample, ensure_sample
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import list_datasets
 from tlcore.settings import Limits, Settings

@@ -25,7 +25,7 @@ from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage, UnknownName
 from tlcore.models.build import build_backbone, get_preprocessing
 from tlcore.models.catalog import get_backbone
-from tlcore.models.gradcam import Explanation, compute_cam
+from tlcore.models.gradcam import Explanation, compute_cam, find_bottleneck_layer
 from tlcore.models.imagenet import imagenet_classes
 from tlcore.models.predictions import (
     FeatureMaps,
@@ -37,7 +37,7 @@ from tlcore.models.predictions import (
     find_class,
     softmax,
 )
-from tlcore.models.summary import Summary, bottleneck_layer, is_spatial, summarize
+from tlcore.models.summary import Summary, is_spatial, summarize
 from tlcore.settings import Limits, Settings
 
 BATCH = 8  # images a forward pass where there are many: one shape, one trace
@@ -156,7 +156,7 @@ class LoadedModel:
             index = int(expand_sigmoid(self.forward(batch).numpy())[0].argmax())
         else:
             index = find_class(self.labels, target)
-        name = layer or bottleneck_layer(self.model)
+        name = layer or find_bottleneck_layer(self.model)
         two_outputs = keras.Model(self.model.input, [self.output(name), self.model.output])
         cam, logits = compute_cam(two_outputs, batch, index)
         return Explanation(

@@ -40,7 +40,7 @@ from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run_info
 
 if TYPE_CHECKING:
-    from tlcore.models.model import LoadedModel  # loads TensorFlow
+    from tlcore.models.loaded_model import LoadedModel  # loads TensorFlow
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -120,7 +120,7 @@ def load_predictor(run: str, settings: Settings) -> Predictor:
     models: list[LoadedModel] = []
 
     def predict(paths: Sequence[Path]) -> ImagePredictions:
-        from tlcore.models.model import load_pretrained  # loads TensorFlow
+        from tlcore.models.loaded_model import load_pretrained  # loads TensorFlow
         from tlcore.training.transfer_model import load_run_model
 
         if not models:
@@ -142,7 +142,7 @@ def predict_images(
         paths: the files.
         limits: of files that are read.
     """
-    from tlcore.models.model import compute_logits  # loads TensorFlow
+    from tlcore.models.loaded_model import compute_logits  # loads TensorFlow
 
     logits = np.full((len(paths), len(models[0].labels)), np.nan, np.float32)
     imagenet = np.full(len(paths), NOT_PREDICTED, np.int64)

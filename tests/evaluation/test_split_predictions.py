@@ -16,9 +16,9 @@ from scipy.special import log_softmax
 
 from tests.evaluation.made import REAL, stored, trained, write_parts
 from tests.images import write_patches
-from tests.training.test_recipe import SMALL
+from tests.training.test_train_run import SMALL
 from tlcore.datasets.geometry import fit
-from tlcore.evaluation.predictions import ImagePredictions, predict_split, stored_predictions
+from tlcore.evaluation.split_predictions import ImagePredictions, predict_split, stored_predictions
 from tlcore.inference.tasks import evaluate_run, predict_files
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -140,7 +140,7 @@ def test_another_model_under_the_same_run_answers_itself(run: RunInfo, home: Set
 def test_an_interrupted_review_goes_on_from_there(
     run: RunInfo, home: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tlcore.evaluation.predictions.CHUNK", 4)
+    monkeypatch.setattr("tlcore.evaluation.split_predictions.CHUNK", 4)
     (run.folder / "predictions-val.npz").unlink(missing_ok=True)
     behind: list[int] = []
 
@@ -184,5 +184,5 @@ def test_a_disk_that_takes_nothing_leaves_the_numbers(
 
     whole = evaluate_run(run.id, "val", home)
     (run.folder / "predictions-val.npz").unlink()
-    monkeypatch.setattr("tlcore.evaluation.predictions.write_file", full)
+    monkeypatch.setattr("tlcore.evaluation.split_predictions.write_file", full)
     assert evaluate_run(run.id, "val", home) == whole

@@ -16,7 +16,7 @@ from tlcore.datasets.image_io import read
 from tlcore.errors import BadImage, UnknownName
 from tlcore.models.build import RANDOM_SEED, get_preprocessing
 from tlcore.models.catalog import BACKBONES, Backbone
-from tlcore.models.model import compute_logits, load_pretrained, open_image, preprocess
+from tlcore.models.loaded_model import compute_logits, load_pretrained, open_image, preprocess
 from tlcore.models.predictions import ModelRef, Prediction, expand_sigmoid, softmax
 from tlcore.settings import Limits, Settings
 

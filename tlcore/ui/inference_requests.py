@@ -26,7 +26,7 @@ from tlcore.datasets.splits import draw_stratified
 from tlcore.errors import TLCoreError
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.metrics import Calibration, ThresholdCurves, compute_calibration
-from tlcore.evaluation.predictions import (
+from tlcore.evaluation.split_predictions import (
     ImagePredictions,
     SplitPredictions,
     predict_split,
