@@ -27,6 +27,8 @@ from tlcore.ui.theme import colours, template
 TOP_CLASSES = 3  # bars at first
 COMFORTABLE = 20  # bars; more become thin rows in a box that scrolls
 BOX = 640  # px
+GROUPS = 3  # of ImageNet's classes, named at most
+LEAST_GROUP = 0.01  # probability of a group that is named
 TABLE = {
     "rank": st.column_config.NumberColumn("Rank", width=50),
     "class": st.column_config.TextColumn("Class", width=140),
@@ -97,11 +99,12 @@ def _bars(key: str, prediction: Prediction, colour: str, title: str) -> None:
 
 
 def _group_text(prediction: Prediction) -> str:
-    """Return the most probable group (dogs, birds, …): answers that miss by a breed agree in it."""
+    """Return the probable groups (dogs, birds, …): answers that miss by a breed agree in them."""
     if prediction.source != "imagenet" or len(prediction.labels) != CLASSES:
         return ""
-    best = group_probabilities(prediction.probabilities)[0]
-    return f"{best.group} {probability(best.probability)} · "
+    groups = group_probabilities(prediction.probabilities)[:GROUPS]
+    probable = [each for each in groups if each.probability >= LEAST_GROUP]
+    return "".join(f"{each.group} {probability(each.probability)} · " for each in probable)
 
 
 def _training_text(info: RunInfo, settings: Settings) -> str:
@@ -122,10 +125,13 @@ def _source(prediction: Prediction, before: str) -> None:
     )
 
 
-def threshold_expander(prediction: Prediction, info: RunInfo) -> None:
-    """Two classes share one sigmoid unit: from which probability on is the second predicted?"""
+def threshold_expander(prediction: Prediction, info: RunInfo, head: str = "") -> None:
+    """Two classes share one sigmoid unit: from which probability on is the second predicted?
+
+    ``head`` names the head where several are compared.
+    """
     second = prediction.labels[1]
-    with st.expander("Decision threshold", icon=":material/tune:"):
+    with st.expander(f"Decision threshold{head}", icon=":material/tune:"):
         key = f"threshold-{info.id}"
         words = f"Predict “{label(second)}” from a probability of"
         limit = st.slider(words, 1, 99, 50, key=key, format="%d%%") / 100
@@ -137,10 +143,10 @@ def threshold_expander(prediction: Prediction, info: RunInfo) -> None:
         )
 
 
-def calibration_expander(info: RunInfo, settings: Settings) -> None:
+def calibration_expander(info: RunInfo, settings: Settings, head: str = "") -> None:
     """Measure on validation images whether a head's percentages are right, once it is opened."""
     box = st.expander(
-        "Calibration: can its percentages be trusted?",
+        f"Calibration{head}: can its percentages be trusted?",
         icon=":material/query_stats:",
         key=f"calibration-{info.id}",
         on_change="rerun",

@@ -93,7 +93,7 @@ def many_images(place: DeltaGenerator, settings: Settings) -> None:
         first, second, left, right = st.columns([3, 3, 5, 5], vertical_alignment="bottom")
     with first:
         dataset = open_dataset(select_dataset(settings), settings)
-    sides = choose_sides(left, right, settings)
+    sides = choose_sides(left, right, settings, one_image=False)
     if not sides.networks:
         return
     network, runs = sides.networks[0], sides.runs

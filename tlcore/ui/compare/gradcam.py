@@ -145,4 +145,5 @@ def map_text(explanation: Explanation) -> str:
     height, width = explanation.cam.shape
     if not explanation.cam.max() > 0:
         return f"nothing speaks for this class in `{explanation.layer}`"
-    return f"Grad-CAM of {height} × {width} places in `{explanation.layer}`"
+    note = f" · {explanation.note}" if explanation.note else ""
+    return f"Grad-CAM of {height} × {width} places in `{explanation.layer}`{note}"

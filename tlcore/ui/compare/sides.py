@@ -18,12 +18,13 @@ from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.answers import TOP_CLASSES
 from tlcore.ui.components.damaged import show_damaged_head
+from tlcore.ui.components.framing import fit_help, fit_title
 from tlcore.ui.components.model_picker import pretrained, select_backbone, select_size
 from tlcore.ui.components.run_picker import select_head, trained_heads
 from tlcore.ui.components.weights import offer_weights
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen
-from tlcore.ui.widgets import current, distinct, select, slide
+from tlcore.ui.widgets import current, distinct, segments, select, slide
 
 NONE = "none"
 MOST_HEADS = 3  # beside the first
@@ -39,28 +40,39 @@ class Sides:
     runs: tuple[RunInfo, ...]  # the chosen one first
 
 
-def choose_sides(left: DeltaGenerator, right: DeltaGenerator, settings: Settings) -> Sides:
-    """Choose the models in two columns; an error in one leaves the other."""
+def choose_sides(
+    left: DeltaGenerator, right: DeltaGenerator, settings: Settings, *, one_image: bool = True
+) -> Sides:
+    """Choose the models in two columns; an error in one leaves the other.
+
+    Where one image is shown, the geometry is chosen below it; otherwise among the options, and a
+    second backbone and the number of bars have no use.
+    """
     networks: list[ModelRef] = []
     runs: list[RunInfo] = []
     size = 0
     with left, boundary():
-        size, networks = choose_networks(settings)
+        size, networks = choose_networks(settings, one_image)
     with right, boundary():
         runs = choose_heads(settings)
     return Sides(size, tuple(networks), tuple(runs))
 
 
-def choose_networks(settings: Settings) -> tuple[int, list[ModelRef]]:
+def choose_networks(settings: Settings, one_image: bool) -> tuple[int, list[ModelRef]]:
     """Choose the backbone; its size, a second one and the number of bars are folded."""
+    second = None
     with _row("side-left"):
         st.html('<p class="side pretrained">ImageNet</p>', width="content")
         row = select_backbone(settings)
         fit = current(Choice.FIT, list(FITS))
         with _options("left-options"):
             size = select_size(row, top=True)
-            second = _second_backbone(row, settings)
-            slide("Classes shown", 1, MOST_CLASSES, Choice.TOP_CLASSES, TOP_CLASSES)
+            if one_image:
+                second = _second_backbone(row, settings)
+                slide("Classes shown", 1, MOST_CLASSES, Choice.TOP_CLASSES, TOP_CLASSES)
+            else:
+                st.caption("How each image becomes a square", help=fit_help())
+                fit = segments("Geometry", list(FITS), Choice.FIT, words=fit_title)
     networks = []
     first = _with_top(row, size, fit, settings)
     if first is not None:

@@ -144,13 +144,15 @@ def _draw_details(
     sample: Sample, dataset: Dataset, sides: Sides, predictions: Predictions, settings: Settings
 ) -> None:
     """Draw what is folded: threshold, calibration, path of shapes, all classes."""
-    for info in sides.runs[:1]:
+    titles = label_runs(list_runs(settings))
+    for info in sides.runs:
+        head = f" of {plain(titles[info.id])}" if len(sides.runs) > 1 else ""
         prediction = predictions[info.ref]
         if isinstance(prediction, Prediction):
             if len(prediction.labels) == 2 and not is_foreign(info, sample):
-                threshold_expander(prediction, info)
+                threshold_expander(prediction, info, head)
             with boundary():
-                calibration_expander(info, settings)
+                calibration_expander(info, settings, head)
     for ref in sides.networks[:1]:
         run = sides.runs[0] if sides.runs else None
         with boundary():
