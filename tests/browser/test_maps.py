@@ -1,4 +1,4 @@
-"""Walking through layers by mouse and by keyboard alone, a link to a page of maps, a phone."""
+"""Steps through layers by mouse and by keyboard alone, a link to a page of maps, a phone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_keys_clicks_and_a_link_lead_through_the_layers(tab: Tab, real: Settings
     tab.open(START)
     tiles = tab.page.locator(".maps-main span")
     tiles.first.wait_for()
-    assert "layer=block_2_add" in tab.page.url
+    tab.page.get_by_text("Layer 27 of 154").wait_for()  # block_2_add
     tab.page.keyboard.press("n")
     tab.page.wait_for_url("**layer=block_3_expand&**")
     tab.page.keyboard.press("p")
