@@ -160,7 +160,7 @@ class FreshFeatures:
     layer: str
     samples: Sequence[Sample]
     epochs_before: int  # of earlier stages
-    stopping: Callable[[], bool]  # looked at between two passes of the network
+    stopping: Callable[[], bool]  # called between two passes of the network
 
     @property
     def image_bytes(self) -> int:
@@ -232,13 +232,13 @@ def build_training_data(
     """
     config, store = source.config, source.store(spec.layer)
     rows = np.stack([_find(source, store, samples, copy) for copy in _stored_copies(config)])
-    kept = np.flatnonzero((rows != MISSING).all(axis=0))
-    readable = [samples[position] for position in kept.tolist()]
+    complete = np.flatnonzero((rows != MISSING).all(axis=0))
+    readable = [samples[position] for position in complete.tolist()]
     check_classes(spec.classes, readable)
     if config.on_the_fly_augmentation:
         fresh = FreshFeatures(source, spec.layer, readable, spec.epochs_before, spec.stopping)
         return _with_targets(fresh, readable, spec, "training")
-    cached = read_features(store, rows[:, kept], config.seed, spec.stage)
+    cached = read_features(store, rows[:, complete], config.seed, spec.stage)
     return _with_targets(cached, readable, spec, "training")
 
 
@@ -252,9 +252,9 @@ def build_validation_data(
     """
     store = source.store(spec.layer)
     rows = _find(source, store, samples, ORIGINAL)
-    kept = np.flatnonzero(rows != MISSING)
-    readable = [samples[position] for position in kept.tolist()]
-    cached = read_features(store, rows[None, kept], source.config.seed, spec.stage)
+    complete = np.flatnonzero(rows != MISSING)
+    readable = [samples[position] for position in complete.tolist()]
+    cached = read_features(store, rows[None, complete], source.config.seed, spec.stage)
     return _with_targets(cached, readable, spec, "validation")
 
 

@@ -40,7 +40,7 @@ class Checkpoint:
     version: int = 1  # of the code that began the run, see VERSION
 
     @property
-    def kept(self) -> State:
+    def best_or_last(self) -> State:
         """The weights that the run keeps."""
         return self.best or self.state
 

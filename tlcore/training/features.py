@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 FLUSH = 256  # rows after which a segment is written, or
 FLUSH_SHARE = 4  # a fourth of those written so far, so that a long pass makes few segments, or
 FLUSH_BYTES = 32 * 2**20
-WAIT = 0.1  # s between two looks whether to stop while the network is built
+WAIT = 0.1  # s between two checks whether to stop while the network is built
 
 
 class FeatureSource:

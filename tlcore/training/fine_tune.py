@@ -81,10 +81,10 @@ class TopBlocks:
         return logits
 
     def state(self) -> State:
-        weights, kept = self.model.trainable_variables, self.optimizer.variables
+        weights, optimizer = self.model.trainable_variables, self.optimizer.variables
         return {
             **{f"w{i}": variable.numpy().copy() for i, variable in enumerate(weights)},
-            **{f"o{i}": variable.numpy().copy() for i, variable in enumerate(kept)},
+            **{f"o{i}": variable.numpy().copy() for i, variable in enumerate(optimizer)},
         }
 
     def restore(self, state: State) -> None:

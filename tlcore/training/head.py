@@ -192,8 +192,8 @@ class Head:
         return layers, masks, value
 
     def _draw_mask(self, shape: tuple[int, ...]) -> Floats:
-        kept = self._draw.random(shape, np.float32) >= self.config.dropout
-        return kept * np.float32(1 / (1 - self.config.dropout))
+        active = self._draw.random(shape, np.float32) >= self.config.dropout
+        return active * np.float32(1 / (1 - self.config.dropout))
 
     def _backward(
         self, layers: Sequence[Floats], masks: Sequence[Floats | None], gradient: Floats

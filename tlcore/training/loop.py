@@ -81,11 +81,11 @@ class Diverged(RunError):
 
     def __init__(self, at: Checkpoint, loss: float, rate: float) -> None:
         epoch = at.best_epoch or at.event
-        kept = f"The weights of epoch {epoch} are kept" if epoch else "Nothing is kept"
+        result = f"The weights of epoch {epoch} are kept" if epoch else "Nothing is kept"
         super().__init__(
             f"Expected a finite loss. Received {loss:g} in epoch {at.event + 1} ({at.stage}): its "
-            f"steps have become too large. {kept}. Start a new run with a learning rate lower than "
-            f"{rate:g}."
+            f"steps have become too large. {result}. Start a new run with a learning rate lower "
+            f"than {rate:g}."
         )
         self.at = at
 
@@ -136,18 +136,18 @@ def fit(
                 reached = _reach(learner, at, epoch, options)
             except StopRequested:
                 if at.event:
-                    learner.restore(at.kept)
+                    learner.restore(at.best_or_last)
                 options.save(at)
                 return at
             except _NotFinite as error:
-                learner.restore(at.kept)
+                learner.restore(at.best_or_last)
                 options.save(at)
                 raise Diverged(at, error.loss, options.rate) from error
             options.emit(epoch)
             at = reached
             if save.is_due() or at.over:
                 options.save(at)
-    learner.restore(at.kept)
+    learner.restore(at.best_or_last)
     return at
 
 

@@ -180,7 +180,7 @@ def judge_last_images(points: Sequence[LearningCurvePoint]) -> Improvement | Non
 
 
 def _best_head_epoch(run: Run) -> int:
-    """Return after how many epochs the run's head was the one that it kept."""
+    """Return after how many epochs the head had the weights that the run kept."""
     head = [epoch for epoch in run.history if epoch.stage == "head"]
     best = find_best_epoch(head)
     if best and run.info.keeps_best:

@@ -162,8 +162,8 @@ class TransferModel:
     def trace(self, layers: Sequence[str]) -> None:
         """Compile the pass of ``forward`` to these layers, once."""
         if tuple(layers) not in self._passes:
-            part = keras.Model(self.model.input, [self.output(layer) for layer in layers])
-            compiled = tf.function(folded(part), autograph=False)  # plain TensorFlow already
+            network = keras.Model(self.model.input, [self.output(layer) for layer in layers])
+            compiled = tf.function(folded(network), autograph=False)  # plain TensorFlow already
             signature = tf.TensorSpec((FORWARD, *self.model.input_shape[1:]), tf.float32)
             self._passes[tuple(layers)] = compiled.get_concrete_function(signature)
 
