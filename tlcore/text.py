@@ -29,6 +29,11 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def images_are(number: int, kind: str = "") -> str:
+    """Return a number of images with its verb: "1 test image is", "12 images are"."""
+    return f"{count(number, f'{kind} image'.strip())} {'is' if number == 1 else 'are'}"
+
+
 def shorten(text: str, most: int = 80) -> str:
     """Return a text of at most so many characters, the rest of it as "…": for messages."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -22,7 +22,6 @@ from tlcore.evaluation.corrections import (
     current_labels,
     keep_splits,
     load_run_dataset,
-    save_corrected_run,
 )
 from tlcore.evaluation.embedding import compute_embedding
 from tlcore.evaluation.label_issues import find_label_issues
@@ -37,7 +36,7 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import evict
 from tlcore.training.provenance import list_samples
-from tlcore.training.run import RunInfo
+from tlcore.training.run import RunInfo, write_parent_run
 
 EVEN = {part: {"ants": number, "bees": number} for part, number in PARTS.items()}
 
@@ -130,7 +129,7 @@ def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: P
     assert (sum(relabelled.values()), excluded) == (3, 0)
     assert keep_splits(first, state, real) == 40
     second = trained(real, recipe)
-    save_corrected_run(second, first.id)
+    write_parent_run(second.folder, first.id)
     assert corrected_run(second) == first.id
     assert corrected_run(first) == ""
     files = [[s.file for s in list_samples(info, "val")] for info in (first, second)]

@@ -1,6 +1,6 @@
 """Many images at once: ImageNet's prediction beside those of heads, as a table.
 
-What cannot be said is blank (None, an empty cell, null), never False: whether a prediction for an
+What is not defined is blank (None, an empty cell, null), never False: whether a prediction for an
 image without label is correct, or whether two predictions agree that share no class.
 """
 
@@ -16,6 +16,7 @@ import pandas as pd
 
 from tlcore.datasets.dataset import UNLABELLED, Sample
 from tlcore.evaluation.evaluation import ImageNetBaseline, fit_imagenet_baseline
+from tlcore.evaluation.intervals import Proportion, proportion_of
 from tlcore.models.imagenet import imagenet_classes, imagenet_groups
 from tlcore.models.predictions import BriefPrediction
 from tlcore.training.provenance import Splits
@@ -34,15 +35,6 @@ class BatchHead:
     title: str
     classes: tuple[str, ...]
     learned: frozenset[str] = frozenset()  # sha256 of the images it learned from
-
-
-@dataclass(frozen=True)
-class Score:
-    """How many of the labelled validation images are predicted correctly."""
-
-    correct: int
-    images: int
-    unlabelled: int = 0  # of the images, those that the baseline gives no label: not correct
 
 
 def sample_label(sample: Sample) -> str | None:
@@ -100,24 +92,31 @@ def build_batch_table(
     return frame.sort_values("disagreement", ascending=False, kind="stable")
 
 
-def compute_baseline_score(frame: pd.DataFrame) -> Score:
-    """Return the score of ImageNet's classes alone on the labelled validation images."""
-    val = frame[(frame["split"] == "val") & frame["label"].notna()]
-    correct = int((val["imagenet_as_label"] == val["label"]).sum())
-    return Score(correct, len(val), int(val["imagenet_as_label"].isna().sum()))
+def compute_baseline_score(frame: pd.DataFrame) -> Proportion | None:
+    """Return the accuracy of ImageNet's classes alone on the labelled validation images.
+
+    An image that the baseline gives no label counts as wrong.
+    """
+    labelled = _labelled_validation(frame)
+    return _accuracy(labelled["imagenet_as_label"] == labelled["label"])
 
 
-def compute_head_score(frame: pd.DataFrame, number: int = 1) -> Score:
-    """Return the score of head ``number`` on the validation images it has not learned from."""
+def count_unlabelled(frame: pd.DataFrame) -> int:
+    """Return to how many labelled validation images the baseline gives no label."""
+    return int(_labelled_validation(frame)["imagenet_as_label"].isna().sum())
+
+
+def compute_head_score(frame: pd.DataFrame, number: int = 1) -> Proportion | None:
+    """Return the accuracy of head ``number`` on the validation images it has not learned from."""
     if _column(number) not in frame:
-        return Score(0, 0)
+        return None
     unseen = (frame["split"] == "val") & ~frame[_column(number, "learned from it")].astype(bool)
-    return _score(frame[unseen][_column(number, "correct")])
+    return _accuracy(frame[unseen][_column(number, "correct")])
 
 
-def compute_agreement(frame: pd.DataFrame) -> Score:
+def compute_agreement(frame: pd.DataFrame) -> Proportion | None:
     """Return on how many images both agree, of those for which both have one of its classes."""
-    return _score(frame["agree"]) if "agree" in frame else Score(0, 0)
+    return _accuracy(frame["agree"]) if "agree" in frame else None
 
 
 def count_pairs(
@@ -138,11 +137,8 @@ def count_pairs(
     rows = names[:ROWS] + ([OTHERS] if len(names) > ROWS else [])
     labels = frame[column].where(frame[column].notna(), NO_LABEL)
     columns = sorted(set(labels), key=lambda name: (name == NO_LABEL, name))
-    counts = np.zeros((len(rows), len(columns)), int)
-    for name, label in zip(frame[row], labels, strict=True):
-        place = rows.index(name) if name in rows[:ROWS] else len(rows) - 1
-        counts[place, columns.index(label)] += 1
-    return rows, columns, counts
+    shown = frame[row].where(frame[row].isin(rows), OTHERS)
+    return rows, columns, pd.crosstab(shown, labels).loc[rows, columns].to_numpy()
 
 
 def _head_columns(
@@ -177,6 +173,11 @@ def _agreement_columns(row: dict[str, Any], head: BatchHead) -> dict[str, object
     }
 
 
-def _score(correct: pd.Series) -> Score:
-    labelled = correct[correct.notna()]
-    return Score(int(labelled.astype(bool).sum()), len(labelled))
+def _labelled_validation(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[(frame["split"] == "val") & frame["label"].notna()]
+
+
+def _accuracy(correct: pd.Series) -> Proportion | None:
+    """Return the share of True among the values that are not blank; None where all are blank."""
+    values = correct[correct.notna()].astype(bool)
+    return proportion_of(int(values.sum()), len(values)) if len(values) else None

@@ -1,13 +1,10 @@
 """Comparison of two models on the same images, always paired: one verdict for every difference.
 
-Test: Q. McNemar, Psychometrika 12, 1947, in its exact form: if neither model were better, each
-image that only one of them classifies correctly would fall to either side like a tossed coin.
-
-Interval: Newcombe's method 10 (see ``intervals``) leaves out 0 for some counts that the exact test
-calls chance, as 4 gained and none lost of 6 (p = 0.125). It is therefore joined with the interval
-of that test: Clopper and Pearson's of the share gained among the images that changed, times their
-share of all. At each end the wider of both counts, so that the interval leaves out 0 exactly where
-there is a verdict, and covers no less than either.
+Test: Q. McNemar, Psychometrika 12, 1947, in its exact form. Interval: Newcombe's method 10 leaves
+out 0 for some counts that the exact test calls chance, as 4 gained and none lost of 6 (p = 0.125).
+At each end the wider of it and the interval of the exact test counts: Clopper and Pearson's of the
+share gained among the images that changed, times their share of all. The interval then leaves out
+0 exactly where there is a verdict.
 """
 
 from __future__ import annotations
@@ -209,28 +206,38 @@ def compare_runs(
     """
     if labels is None:
         labels = {sample.sha256: sample.label for sample in second.samples}
-    places = _places_by_content(first), _places_by_content(second)
-    common = [sha for sha in places[1] if sha in places[0] and sha in labels]
+    earlier, later = _index_by_content(first), _index_by_content(second)
+    common = [sha256 for sha256 in later if sha256 in earlier and sha256 in labels]
     if not common:
         raise RunError(
             "No image evaluates both runs: they divide their images differently. Assign splits "
             "on the Upload page, once for all runs, and train again."
         )
     changes = [
-        _change(first, second, places[0][sha], places[1][sha], labels[sha]) for sha in common
+        ChangedPrediction(
+            sample=replace(second.samples[later[sha256]], label=labels[sha256]),
+            before=first.classes[first.predicted[earlier[sha256]]],
+            after=second.classes[second.predicted[later[sha256]]],
+            confidence=float(second.confidence[later[sha256]]),
+        )
+        for sha256 in common
     ]
     was_correct = np.array([change.before == change.sample.label for change in changes], np.bool_)
     is_correct = np.array([change.after == change.sample.label for change in changes], np.bool_)
+    changes_by_confidence = sorted(
+        zip(changes, was_correct, is_correct, strict=True),
+        key=lambda row: (-row[0].confidence, row[0].sample.file),
+    )
     return RunComparison(
         first=first.run,
         second=second.run,
         split=second.split,
         images=len(changes),
-        left_out=len(places[0].keys() | places[1].keys()) - len(changes),
-        relabelled=sum(first.samples[places[0][sha]].label != labels[sha] for sha in common),
+        left_out=len(earlier.keys() | later.keys()) - len(changes),
+        relabelled=sum(first.samples[earlier[each]].label != labels[each] for each in common),
         difference=judge_difference(was_correct, is_correct),
-        gained=_most_confident_first(changes, is_correct & ~was_correct),
-        lost=_most_confident_first(changes, was_correct & ~is_correct),
+        gained=tuple(row for row, was, now in changes_by_confidence if now and not was),
+        lost=tuple(row for row, was, now in changes_by_confidence if was and not now),
     )
 
 
@@ -246,27 +253,7 @@ def _compare_stored(first: Predictions, second: Predictions) -> Difference | Non
     return judge_difference(correctness(first), correctness(second))
 
 
-def _places_by_content(predictions: SplitPredictions) -> dict[str, int]:
-    """Return the index of each image; of copies the first."""
-    places: dict[str, int] = {}
-    for place, sample in enumerate(predictions.samples):
-        places.setdefault(sample.sha256, place)
-    return places
-
-
-def _change(
-    first: SplitPredictions, second: SplitPredictions, before: int, after: int, label: str
-) -> ChangedPrediction:
-    return ChangedPrediction(
-        sample=replace(second.samples[after], label=label),
-        before=first.classes[first.predicted[before]],
-        after=second.classes[second.predicted[after]],
-        confidence=float(second.confidence[after]),
-    )
-
-
-def _most_confident_first(
-    changes: list[ChangedPrediction], chosen: Correctness
-) -> tuple[ChangedPrediction, ...]:
-    rows = (change for change, is_chosen in zip(changes, chosen, strict=True) if is_chosen)
-    return tuple(sorted(rows, key=lambda change: (-change.confidence, change.sample.file)))
+def _index_by_content(predictions: SplitPredictions) -> dict[str, int]:
+    """Return the index of each image by its SHA-256; of copies the first."""
+    rows = enumerate(predictions.samples)
+    return {sample.sha256: index for index, sample in reversed(list(rows))}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, UNLABELLED
+from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, UNLABELLED, Sample
 from tlcore.datasets.edits import assign_splits
 from tlcore.datasets.store import DatasetState, load_state
 from tlcore.errors import BadDataset, DamagedFile
@@ -20,10 +20,8 @@ from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.settings import Settings
 from tlcore.text import count
 from tlcore.training.provenance import list_samples, read_splits
-from tlcore.training.run import RunInfo, read_parent_run, write_parent_run
+from tlcore.training.run import RunInfo, read_parent_run
 from tlcore.training.store import list_runs
-
-_NotedLabels = dict[str, tuple[str, str]]  # key of an image → its split and label
 
 
 @dataclass(frozen=True)
@@ -38,40 +36,24 @@ class Corrections:
     excluded_since: int  # images of this run excluded since, of all splits
 
     @property
-    def relabelled(self) -> int:
-        """Labels changed since this run, of all splits."""
-        return sum(self.changed_since.values())
-
-    @property
-    def caveats(self) -> tuple[str, ...]:
-        """Sentences on changes before the run, which make the metrics of this split too good."""
-        name, lines = SPLIT_NAMES[self.split], []
-        if self.changed_before:
-            lines.append(
-                f"{self.changed_before:,} of {count(self.images, 'label')} of the {name} split "
-                f"{_was(self.changed_before)} changed after an earlier run had been evaluated: "
-                "these metrics may be too good."
-            )
-        if self.excluded_before:
-            lines.append(
-                f"{count(self.excluded_before, 'image')} of the {name} split "
-                f"{_was(self.excluded_before)} excluded after an earlier run had been evaluated: "
-                "these metrics may be too good."
-            )
-        return tuple(lines)
-
-    @property
     def sentences(self) -> tuple[str, ...]:
-        """All sentences to show beside the metrics; none where no label was changed."""
-        lines = list(self.caveats)
-        if self.relabelled:
-            splits = ", ".join(
-                f"{number:,} {SPLIT_NAMES[split]}"
-                for split, number in self.changed_since.items()
-                if number
-            )
+        """Sentences to show beside the metrics; none where no label was changed."""
+        split, lines = f"of the {SPLIT_NAMES[self.split]} split", []
+        changed = f"{self.changed_before:,} of {count(self.images, 'label')} {split}"
+        excluded = f"{count(self.excluded_before, 'image')} {split}"
+        rows = ((self.changed_before, changed, "changed"),
+                (self.excluded_before, excluded, "excluded"))  # fmt: skip
+        for number, subject, what in rows:
+            if number:
+                lines.append(
+                    f"{subject} {'was' if number == 1 else 'were'} {what} after an earlier run "
+                    "had been evaluated: these metrics may be too good."
+                )
+        since = {SPLIT_NAMES[split]: number for split, number in self.changed_since.items()}
+        if any(since.values()):
+            splits = ", ".join(f"{number:,} {split}" for split, number in since.items() if number)
             lines.append(
-                f"{count(self.relabelled, 'label')} corrected since this run ({splits}): these "
+                f"{count(sum(since.values()), 'label')} corrected since this run ({splits}): these "
                 "metrics go by the labels it was trained with."
             )
         return tuple(lines)
@@ -118,11 +100,6 @@ def keep_splits(info: RunInfo, state: DatasetState, settings: Settings) -> int:
     return len(changed)
 
 
-def save_corrected_run(later: RunInfo, earlier: str) -> None:
-    """Note which run a run repeats on corrected labels."""
-    write_parent_run(later.folder, earlier)
-
-
 def corrected_run(info: RunInfo) -> str:
     """Return the run that this one repeats on corrected labels, or "" if none is readable."""
     try:
@@ -140,15 +117,15 @@ def count_corrections(info: RunInfo, split: str, settings: Settings) -> Correcti
         settings: where runs and datasets lie.
     """
     state = load_run_dataset(info, settings)
-    changed, excluded = ({}, 0) if state is None else count_changes(info, state)
+    since, excluded_since = ({}, 0) if state is None else count_changes(info, state)
     earlier = tuple(
         run.folder
         for run in list_runs(settings)
         if run.id < info.id and run.config.dataset == info.config.dataset and run.model
     )
-    before, excluded_before = _count_before(info.folder, earlier, split)
+    changed, excluded = _count_before(info.folder, earlier, split)
     images = len(list_samples(info, split))
-    return Corrections(split, images, before, excluded_before, changed, excluded)
+    return Corrections(split, images, changed, excluded, since, excluded_since)
 
 
 def count_changes(info: RunInfo, state: DatasetState) -> tuple[dict[str, int], int]:
@@ -156,10 +133,9 @@ def count_changes(info: RunInfo, state: DatasetState) -> tuple[dict[str, int], i
 
     Renaming a whole class is no change.
     """
-    noted = _noted_labels(info.folder)
-    now = {item.key: ("", item.label) for item in state.included}
-    changed, gone = _compare_labels(noted, now)
-    return {split: sum(noted[key][0] == split for key in changed) for split in SPLITS}, len(gone)
+    samples = _samples_by_key(info.folder)
+    changed, excluded = _compare_labels(samples, {item.key: item for item in state.included})
+    return {split: sum(each.split == split for each in changed) for split in SPLITS}, len(excluded)
 
 
 def drop_confirmed(issues: LabelIssues, state: DatasetState | None) -> LabelIssues:
@@ -174,47 +150,52 @@ def drop_confirmed(issues: LabelIssues, state: DatasetState | None) -> LabelIssu
     return replace(issues, ranking=tuple(ranking))
 
 
-@lru_cache(maxsize=256)  # the images that a run noted do not change
+@lru_cache(maxsize=256)  # the splits that a run has recorded do not change
 def _count_before(folder: Path, earlier: tuple[Path, ...], split: str) -> tuple[int, int]:
-    """Return how many labels of a split differ from the earliest run that noted them, and how many
-    images of that split of an earlier run are no longer in the run. ``earlier`` is newest first."""
-    own = _noted_labels(folder)
-    first: _NotedLabels = {}
+    """Return how many labels of a split differ from the earliest run that has the image, and how
+    many images of that split of an earlier run are no longer in the run.
+
+    Args:
+        folder: the run's.
+        earlier: the folders of earlier runs, the newest first.
+        split: one of SPLITS.
+    """
+    own = _samples_by_key(folder)
+    first: dict[str, Sample] = {}
     for each in earlier:
-        first |= _noted_labels(each)
-    changed, gone = _compare_labels(first, own)
-    classes = {label for _, label in own.values()}
-    excluded = [key for key in gone if first[key][0] == split and first[key][1] in classes]
-    return sum(own[key][0] == split for key in changed), len(excluded)
+        first |= _samples_by_key(each)
+    changed, excluded = _compare_labels(first, own)
+    classes = {sample.label for sample in own.values()}
+    return (
+        sum(own[sample.key].split == split for sample in changed),
+        sum(sample.split == split and sample.label in classes for sample in excluded),
+    )
 
 
-def _noted_labels(folder: Path) -> _NotedLabels:
-    """Return split and label of each image of a run by its key; nothing of a damaged file."""
+def _samples_by_key(folder: Path) -> dict[str, Sample]:
+    """Return the images of a run by their key; none where the file is damaged."""
     try:
         splits = read_splits(folder)
     except DamagedFile:
         return {}
-    return {
-        sample.key: (sample.split or "", sample.label)
-        for sample in (*splits.train, *splits.val, *splits.test)
-    }
+    return {sample.key: sample for sample in (*splits.train, *splits.val, *splits.test)}
 
 
-def _compare_labels(old: _NotedLabels, new: _NotedLabels) -> tuple[list[str], list[str]]:
-    """Return the keys of images whose label was corrected, and of those that are gone.
+def _compare_labels(
+    old: Mapping[str, Sample], new: Mapping[str, Sample]
+) -> tuple[list[Sample], list[Sample]]:
+    """Return the old samples whose label was corrected, and those that are gone.
 
     The new name of a whole class is no correction: then neither the old label is one of today's
     classes nor the new label one of the classes before.
     """
-    then = {label for _, label in old.values()}
-    now = {label for _, label in new.values()} - {UNLABELLED}
+    before = {sample.label for sample in old.values()}
+    now = {sample.label for sample in new.values()} - {UNLABELLED}
     changed = [
-        key
-        for key, (_, label) in old.items()
-        if key in new and new[key][1] != label and (label in now or new[key][1] in then)
+        sample
+        for key, sample in old.items()
+        if key in new
+        and new[key].label != sample.label
+        and (sample.label in now or new[key].label in before)
     ]
-    return changed, [key for key in old if key not in new]
-
-
-def _was(number: int) -> str:
-    return "was" if number == 1 else "were"
+    return changed, [sample for key, sample in old.items() if key not in new]

@@ -26,7 +26,7 @@ class RunFeatures:
 
     run: str
     classes: tuple[str, ...]
-    samples: tuple[Sample, ...]  # (n,) as the run noted them, with their split of the run
+    samples: tuple[Sample, ...]  # (n,) with their split of the run
     labels: npt.NDArray[np.int64]  # (n,) index of each image's class
     values: Floats  # (n, features) float32
     computed: int  # images whose features were not in the cache

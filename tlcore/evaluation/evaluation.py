@@ -11,7 +11,7 @@ import numpy as np
 
 from tlcore.datasets.dataset import SPLIT_NAMES, dataset_hash
 from tlcore.errors import RunError
-from tlcore.evaluation.comparison import Correctness, Difference, judge_difference
+from tlcore.evaluation.comparison import Difference, judge_difference
 from tlcore.evaluation.intervals import Proportion, proportion_of
 from tlcore.evaluation.metrics import (
     Calibration,
@@ -33,7 +33,7 @@ from tlcore.evaluation.split_predictions import (
 )
 from tlcore.models.imagenet import imagenet_groups
 from tlcore.settings import Settings
-from tlcore.text import count
+from tlcore.text import count, images_are
 
 FEW = 10  # images of a class, below which its metrics say little
 NAMED = 5  # classes that a warning names
@@ -63,7 +63,7 @@ class Evaluation:
     """The metrics of one run on one split, by the labels it was trained with."""
 
     run: str  # its id
-    split: str  # "test" or "val"; "train" only where it was asked for
+    split: str  # "test", "val" or "train"
     classes: tuple[str, ...]  # in the order of the output units
     images: int  # that were evaluated
     unreadable: tuple[str, ...]  # files left out: they could not be read
@@ -149,7 +149,11 @@ def compute_evaluation(
     matrix = compute_confusion_matrix(predictions)
     per_class = compute_class_metrics(matrix, predictions.classes)
     imagenet_labels = _label_by_imagenet(predictions, train)
-    imagenet = None if imagenet_labels is None else _compare_labels(predictions, imagenet_labels)
+    imagenet = None
+    if imagenet_labels is not None:
+        pairs = zip(imagenet_labels, predictions.samples, strict=True)
+        is_correct = np.array([label == sample.label for label, sample in pairs], np.bool_)
+        imagenet = judge_difference(is_correct, predictions.correct)
     images = len(predictions)
     return Evaluation(
         run=predictions.run,
@@ -165,11 +169,9 @@ def compute_evaluation(
         per_class=per_class,
         confusion_matrix=tuple(tuple(row) for row in matrix.tolist()),
         majority_baseline=_majority_baseline(predictions, train),
-        imagenet_accuracy=None if imagenet is None else proportion_of(int(imagenet.sum()), images),
+        imagenet_accuracy=None if imagenet is None else imagenet.first,
         imagenet_note=_imagenet_note(imagenet_labels, len(train)),
-        imagenet_difference=(
-            None if imagenet is None else judge_difference(imagenet, predictions.correct)
-        ),
+        imagenet_difference=imagenet,
         binary=_binary_metrics(predictions, per_class),
         warnings=_warnings(predictions, per_class, has_test=has_test),
         data_hash=dataset_hash(predictions.samples),
@@ -196,10 +198,10 @@ def fit_imagenet_baseline(predicted: Sequence[int], labels: Sequence[str]) -> Im
 
 def unlabelled_note(images: int) -> str:
     """Return the note on images for which ImageNet's classes give no label."""
-    if images == 1:
-        return "1 image got no label, as no training image is of its group: counted as wrong"
+    whose = "its group" if images == 1 else "their groups"
     return (
-        f"{images:,} images got no label, as no training image is of their groups: counted as wrong"
+        f"{count(images, 'image')} got no label, as no training image is of {whose}: counted as "
+        "wrong"
     )
 
 
@@ -223,12 +225,8 @@ def _most_frequent(pairs: Iterable[tuple[K, str]]) -> dict[K, str]:
 def _majority_baseline(predictions: SplitPredictions, train: SplitPredictions) -> MajorityBaseline:
     """Ties go to the class first in order."""
     most = int(np.bincount(train.labels).argmax())
-    correct = predictions.labels == most
-    return MajorityBaseline(
-        predictions.classes[most],
-        proportion_of(int(correct.sum()), len(predictions)),
-        judge_difference(correct, predictions.correct),
-    )
+    difference = judge_difference(predictions.labels == most, predictions.correct)
+    return MajorityBaseline(predictions.classes[most], difference.first, difference)
 
 
 def _label_by_imagenet(
@@ -241,12 +239,6 @@ def _label_by_imagenet(
     labels = [sample.label for sample in train.samples]
     baseline = fit_imagenet_baseline(train.imagenet.tolist(), labels)
     return [baseline.label(index) for index in predictions.imagenet.tolist()]
-
-
-def _compare_labels(predictions: SplitPredictions, labels: Sequence[str | None]) -> Correctness:
-    """Return of each image whether this is its label."""
-    pairs = zip(labels, predictions.samples, strict=True)
-    return np.array([label == sample.label for label, sample in pairs], np.bool_)
 
 
 def _imagenet_note(labels: Sequence[str | None] | None, train: int) -> str:
@@ -273,7 +265,7 @@ def _binary_metrics(
 def _warnings(
     predictions: SplitPredictions, per_class: tuple[ClassMetrics, ...], *, has_test: bool
 ) -> tuple[str, ...]:
-    lines = [*_warn_of_one_class(per_class)]
+    lines = _warn_of_one_class(per_class)
     if predictions.split == "train":
         lines.append("These are the images it learned from: it is better here than elsewhere.")
     if predictions.split == "val" and not has_test:
@@ -287,14 +279,13 @@ def _warnings(
         lines.append(f"It never predicts {quote_labels(never)}, of which there are images.")
     if predictions.duplicates:
         lines.append(
-            f"{_images_are(predictions.duplicates, 'test ')} left out: the same files are in its "
+            f"{images_are(predictions.duplicates, 'test')} left out: the same files are in its "
             "training or validation split."
         )
-    if predictions.unreadable:
-        files = ", ".join(predictions.unreadable[:3]) + " …" * (len(predictions.unreadable) > 3)
-        lines.append(
-            f"{_images_are(len(predictions.unreadable))} left out: {files} could not be read."
-        )
+    unreadable = predictions.unreadable
+    if unreadable:
+        files = ", ".join(unreadable[:3]) + " …" * (len(unreadable) > 3)
+        lines.append(f"{images_are(len(unreadable))} left out: {files} could not be read.")
     return tuple(lines)
 
 
@@ -316,19 +307,18 @@ def _warn_of_one_class(per_class: Sequence[ClassMetrics]) -> list[str]:
 
 def _warn_of_few_images(per_class: Sequence[ClassMetrics]) -> list[str]:
     """Return a line for each class of few images, one line for all where there are many of them."""
-    none = [each.label for each in per_class if not each.images]
-    few = [each for each in per_class if 0 < each.images < FEW]
-    if len(few) > NAMED:
+    lines = [
+        f"“{each.label}” has only {count(each.images, 'image')} here, so its metrics may be "
+        f"far off: {FEW} or more would tell."
+        for each in per_class
+        if 0 < each.images < FEW
+    ]
+    if len(lines) > NAMED:
         lines = [
-            f"{len(few)} of {len(per_class)} classes have fewer than {FEW} images each here, so "
+            f"{len(lines)} of {len(per_class)} classes have fewer than {FEW} images each here, so "
             "the metrics of any one of them may be far off."
         ]
-    else:
-        lines = [
-            f"“{each.label}” has only {count(each.images, 'image')} here, so its metrics may be "
-            f"far off: {FEW} or more would tell."
-            for each in few
-        ]
+    none = [each.label for each in per_class if not each.images]
     if none:
         them = "it" if len(none) == 1 else "them"
         lines.append(
@@ -336,7 +326,3 @@ def _warn_of_few_images(per_class: Sequence[ClassMetrics]) -> list[str]:
             f"the metrics over all classes leave {them} out."
         )
     return lines
-
-
-def _images_are(number: int, kind: str = "") -> str:
-    return f"1 {kind}image is" if number == 1 else f"{number:,} {kind}images are"

@@ -1,11 +1,9 @@
-"""95% intervals in closed form or by bisection: SciPy would slow the start of every page.
+"""95% intervals of proportions, in plain Python: SciPy would slow the start of every page.
 
-One proportion: score interval (E. B. Wilson, JASA 22, 1927), which holds for few images and at 0
-and 1. Mean of proportions: score interval of an effective number of images (E. L. Korn, B. I.
-Graubard, Survey Methodology 24, 1998) and recovery of variance estimates (G. Y. Zou, A. Donner,
-Statistics in Medicine 27, 2008). Difference of two proportions: R. G. Newcombe, Statistics in
-Medicine 17, 1998, method 10 of pages 2635–2650 (the same images) and of 873–890 (other images).
-Exact interval of a proportion: C. J. Clopper, E. S. Pearson, Biometrika 26, 1934.
+One proportion: E. B. Wilson, JASA 22, 1927; exact: C. J. Clopper, E. S. Pearson, Biometrika 26,
+1934. Mean of proportions: E. L. Korn, B. I. Graubard, Survey Methodology 24, 1998, joined with
+G. Y. Zou, A. Donner, Statistics in Medicine 27, 2008. Difference of two: R. G. Newcombe, Statistics
+in Medicine 17, 1998, method 10 of pages 2635–2650 (the same images) and 873–890 (other images).
 """
 
 from __future__ import annotations
@@ -40,8 +38,7 @@ class Proportion:
     @property
     def text(self) -> str:
         """The share with interval and number of images: "94% (90–97, 153 images)"."""
-        images = count_text(self.images, "image")
-        return f"{percent(self.value)} ({bounds(self.low, self.high)}, {images})"
+        return f"{self.short_text[:-1]}, {count_text(self.images, 'image')})"
 
     @property
     def short_text(self) -> str:
@@ -109,18 +106,20 @@ def paired_difference(both: int, only_first: int, only_second: int, neither: int
     return _hybrid_score(first, second, _correlation(both, only_first, only_second, neither))
 
 
-def independent_difference(first: Proportion, second: Proportion, z: float = Z) -> Bounds:
-    """Return Newcombe's interval of the second share less the first on other images, −1…1."""
+def independent_difference(first: Proportion, second: Proportion, tests: int = 1) -> Bounds:
+    """Return Newcombe's interval of the second share less the first on other images, −1…1.
+
+    Args:
+        first: a share.
+        second: a share of other images.
+        tests: comparisons that hold together at 95% (Bonferroni).
+    """
+    z = NormalDist().inv_cdf(1 - TAIL / tests)
     first, second = (
         Proportion(each.value, *wilson_interval(each.value, each.images, z), each.images)
         for each in (first, second)
     )
     return _hybrid_score(first, second, correlation=0.0)
-
-
-def bonferroni_z(tests: int) -> float:
-    """Return the standard deviations on each side that hold 95% of ``tests`` tests at a time."""
-    return NormalDist().inv_cdf(1 - TAIL / tests)
 
 
 def clopper_pearson(hits: int, trials: int) -> Bounds:
@@ -135,13 +134,12 @@ def clopper_pearson(hits: int, trials: int) -> Bounds:
 
 def binomial_tail(hits: int, trials: int, share: float = 0.5) -> float:
     """Return the probability of ``hits`` or more of ``trials``, each with probability ``share``."""
-    yes, no, whole = math.log(share), math.log1p(-share), math.lgamma(trials + 1)
-    return math.fsum(  # by logarithms: no binomial coefficient overflows
-        math.exp(
-            whole - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * yes + (trials - k) * no
-        )
-        for k in range(hits, trials + 1)
-    )
+
+    def log_probability(k: int) -> float:  # by logarithms: no binomial coefficient overflows
+        ways = math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
+        return ways + k * math.log(share) + (trials - k) * math.log1p(-share)
+
+    return math.fsum(math.exp(log_probability(k)) for k in range(hits, trials + 1))
 
 
 def _lower_bound(hits: int, trials: int) -> float:

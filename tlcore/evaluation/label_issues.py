@@ -32,9 +32,8 @@ from tlcore.training.store import load_run_info
 
 FOLDS = 5
 REPEATS = 3  # divisions into folds; the mean of their probabilities depends less on luck
-# Different images of a class, below which its labels are not ranked. Beside 100 images of the other
-# class, correct labels of ants and bees were called wrong in 31% of a class of 3, 7% of 5, 2.5% of
-# 10, none of 20 (MobileNetV2 at 224 px, 12 draws).
+# Different images of a class, below which its labels are not ranked: beside 100 of the other class,
+# correct labels of ants and bees were called wrong in 31% of a class of 3, 7% of 5, 2.5% of 10.
 ENOUGH = 10
 NAMED = 10  # classes that are named where they were left out
 METHOD = "Confident learning, Northcutt, Jiang and Chuang, JAIR 2021"
@@ -70,11 +69,9 @@ class LabelIssues:
         names = [f"{label} {images:,}" for label, images in self.left_out[:NAMED]]
         if len(self.left_out) > NAMED:
             names.append(f"and {len(self.left_out) - NAMED:,} more classes")
-        start = "Too few images to tell whether labels are wrong"
-        if self.ranking:
-            start = "Some classes have too few images to tell whether their labels are wrong"
         return (
-            f"{start} ({', '.join(names)}): at least {ENOUGH} different ones per class are needed."
+            f"Too few images to tell whether labels are wrong ({', '.join(names)}): at least "
+            f"{ENOUGH} different ones per class are needed."
         )
 
     @property
@@ -107,15 +104,13 @@ def predict_out_of_fold(features: RunFeatures, config: RunConfig) -> Doubles:
     total = np.zeros((len(features.labels), len(features.classes)))
     groups = [group_of(sample) for sample in features.samples]
     for repeat in range(REPEATS):
-        folds = np.array(
-            assign_folds(features.labels.tolist(), groups, FOLDS, (config.seed, repeat))
-        )
+        assigned = assign_folds(features.labels.tolist(), groups, FOLDS, (config.seed, repeat))
+        folds = np.array(assigned)
+        seeded = replace(config, seed=repeat)
         for fold in range(FOLDS):
             held_out = folds == fold
             if held_out.any() and not held_out.all():
-                total[held_out] += _predict_held_out(
-                    features, held_out, replace(config, seed=repeat)
-                )
+                total[held_out] += _predict_held_out(features, held_out, seeded)
     return total / REPEATS
 
 
@@ -154,21 +149,14 @@ def _select_classes(features: RunFeatures, classes: Sequence[str]) -> RunFeature
     rows = [row for row, sample in enumerate(features.samples) if sample.label in classes]
     samples = tuple(features.samples[row] for row in rows)
     labels = np.array([classes.index(sample.label) for sample in samples], np.int64)
-    return replace(
-        features,
-        classes=tuple(classes),
-        samples=samples,
-        labels=labels,
-        values=features.values[rows],
-    )
+    values = features.values[rows]
+    return replace(features, classes=tuple(classes), samples=samples, labels=labels, values=values)
 
 
 def _thresholds(labels: npt.NDArray[np.int64], probabilities: Doubles) -> Doubles:
-    """Return each class's mean probability for its own images; 1 for one without images."""
+    """Return each class's mean probability for its own images."""
     classes = range(probabilities.shape[1])
-    return np.array(
-        [probabilities[labels == c, c].mean() if (labels == c).any() else 1.0 for c in classes]
-    )
+    return np.array([probabilities[labels == index, index].mean() for index in classes])
 
 
 def _predict_held_out(
@@ -180,10 +168,8 @@ def _predict_held_out(
     head = Head(config, features.values.shape[1], outputs)
 
     def select(rows: npt.NDArray[np.bool_]) -> SplitData:
-        labels = features.labels[rows]
-        return SplitData(
-            FeatureArray(features.values[rows]), labels, encode_targets(labels, outputs)
-        )
+        labels, values = features.labels[rows], FeatureArray(features.values[rows])
+        return SplitData(values, labels, encode_targets(labels, outputs))
 
     options = FitOptions(config, config.epochs, config.learning_rate)
     fit(head, select(~held_out), select(held_out), options, initial_checkpoint(config))

@@ -16,13 +16,14 @@ from tlcore.errors import RunError
 from tlcore.evaluation.intervals import Proportion, mean_of, proportion_of
 from tlcore.evaluation.split_predictions import Floats, Indices, SplitPredictions
 from tlcore.models.predictions import log_softmax
+from tlcore.text import images_are
 
 Doubles = npt.NDArray[np.float64]
 BINS = 10  # of the reliability diagram
 GOOD_ERROR, FAIR_ERROR = 0.05, 0.15  # calibration errors up to which the percentages can be used
-# Below so many images nothing is stated about the percentages. A head that is 10 points more
-# confident than it is accurate has an error of at most GOOD_ERROR in 37% of draws of 3 images,
-# 12% of 10, 9% of 50, 5% of 100 (2,000 draws each).
+# Below so many images nothing is stated about the percentages: a head that is 10 points more
+# confident than accurate has an error of at most GOOD_ERROR in 12% of draws of 10 images, in 5%
+# of 100.
 ENOUGH_IMAGES = 100
 
 
@@ -63,10 +64,9 @@ class Calibration:
     def advice(self) -> str:
         """How far the percentages can be trusted, as part of a sentence."""
         if self.images < ENOUGH_IMAGES:
-            few = "1 image is" if self.images == 1 else f"{self.images} images are"
             return (
-                f"{few} too few to tell how far its percentages can be trusted "
-                f"({ENOUGH_IMAGES} would do)"
+                f"{images_are(self.images)} too few to tell how far its percentages can be "
+                f"trusted ({ENOUGH_IMAGES} would do)"
             )
         if self.error <= GOOD_ERROR:
             return "its percentages can be taken as they are"
@@ -115,21 +115,16 @@ def compute_confusion_matrix(predictions: SplitPredictions) -> Indices:
 
 def compute_class_metrics(matrix: Indices, classes: tuple[str, ...]) -> tuple[ClassMetrics, ...]:
     """Return the metrics of each class of a (classes, classes) confusion matrix, in its order."""
-    rows = zip(
-        classes,
-        matrix.diagonal().tolist(),
-        matrix.sum(axis=1).tolist(),
-        matrix.sum(axis=0).tolist(),
-        strict=True,
-    )
+    columns = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+    rows = zip(classes, *(column.tolist() for column in columns), strict=True)
     return tuple(
         ClassMetrics(
-            label,
-            images,
-            predicted,
-            _proportion(correct, predicted),
-            _proportion(correct, images),
-            2 * correct / (images + predicted) if images + predicted else None,
+            label=label,
+            images=images,
+            predicted=predicted,
+            precision=_proportion(correct, predicted),
+            recall=_proportion(correct, images),
+            f1=2 * correct / (images + predicted) if images + predicted else None,
         )
         for label, correct, images, predicted in rows
     )
@@ -170,22 +165,16 @@ def compute_calibration(confidence: npt.ArrayLike, correct: npt.ArrayLike) -> Ca
         correct: (n,) whether the prediction is correct.
     """
     probability, hits = np.asarray(confidence, np.float64), np.asarray(correct, np.float64)
-    if not len(probability) == len(hits) > 0:
-        raise ValueError(
-            f"Expected as many confidences as verdicts, at least one. Received {len(probability)} "
-            f"and {len(hits)}."
-        )
+    if not len(probability):
+        raise ValueError("Expected at least one prediction. Received none.")
     places = np.minimum((probability * BINS).astype(int), BINS - 1)
     bins = []
     for place in np.unique(places).tolist():
         inside = places == place
         means = float(probability[inside].mean()), float(hits[inside].mean())
         bins.append(CalibrationBin(place / BINS, (place + 1) / BINS, *means, int(inside.sum())))
-    error = sum(each.images * abs(each.confidence - each.accuracy) for each in bins)
-    images = len(hits)
-    return Calibration(
-        error / images, float(probability.mean()), float(hits.mean()), images, tuple(bins)
-    )
+    error = sum(each.images * abs(each.confidence - each.accuracy) for each in bins) / len(hits)
+    return Calibration(error, float(probability.mean()), float(hits.mean()), len(hits), tuple(bins))
 
 
 def compute_curves(predictions: SplitPredictions) -> ThresholdCurves:
@@ -223,20 +212,18 @@ def compute_threshold_metrics(predictions: SplitPredictions, threshold: float) -
     """
     positive, probability = _second_class(predictions)
     predicted = probability >= threshold
-    true_positives = int((predicted & positive).sum())
-    false_negatives = int((~predicted & positive).sum())
-    false_positives = int((predicted & ~positive).sum())
-    true_negatives = int((~predicted & ~positive).sum())
+    hits, misses = int((predicted & positive).sum()), int((~predicted & positive).sum())
+    false, true = int((predicted & ~positive).sum()), int((~predicted & ~positive).sum())
     return ThresholdMetrics(
-        threshold,
-        true_positives,
-        false_negatives,
-        false_positives,
-        true_negatives,
-        accuracy=proportion_of(true_positives + true_negatives, len(positive)),
-        precision=_proportion(true_positives, true_positives + false_positives),
-        recall=_proportion(true_positives, true_positives + false_negatives),
-        specificity=_proportion(true_negatives, true_negatives + false_positives),
+        threshold=threshold,
+        true_positives=hits,
+        false_negatives=misses,
+        false_positives=false,
+        true_negatives=true,
+        accuracy=proportion_of(hits + true, len(positive)),
+        precision=_proportion(hits, hits + false),
+        recall=_proportion(hits, hits + misses),
+        specificity=_proportion(true, true + false),
     )
 
 

@@ -9,7 +9,7 @@ damaged or older file lacks is computed again. Labels are not in it: they are th
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,6 +46,7 @@ Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 NOT_PREDICTED = -1  # ImageNet's class where its model did not predict
 CHUNK = 128  # images predicted at a time
+FILE = "predictions-{}.npz"  # in the run's folder
 _SHA256 = 32  # bytes
 
 
@@ -56,21 +57,12 @@ class SplitPredictions:
     run: str  # its id
     split: str  # one of SPLITS
     classes: tuple[str, ...]  # in the order of the output units
-    samples: tuple[Sample, ...]  # (n,) file, path, sha256 and label as the run noted them
+    samples: tuple[Sample, ...]  # (n,) as they were when the run began
     labels: Indices  # (n,) index of each image's class
     logits: Floats  # (n, classes); of a sigmoid unit z: (0, z)
     imagenet: Indices  # (n,) ImageNet's most probable class, or NOT_PREDICTED
     unreadable: tuple[str, ...] = ()  # files of the split that could not be read
     duplicates: int = 0  # test images left out: the same bytes are in training or validation
-
-    def __post_init__(self) -> None:
-        number, classes = len(self.samples), len(self.classes)
-        shapes = (self.labels.shape, self.logits.shape, self.imagenet.shape)
-        if shapes != ((number,), (number, classes), (number,)):
-            raise ValueError(
-                f"Expected labels, logits and ImageNet's predictions of {number} images and "
-                f"{classes} classes. Received {shapes}."
-            )
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -111,8 +103,20 @@ class ImagePredictions:
 
 Predictor = Callable[[Sequence[Path]], ImagePredictions]  # a run's model, wherever it is loaded
 OnProgress = Callable[[int, int], None]  # (images done, images in all); may raise to interrupt
-_Row = tuple[Floats, int]  # logits (classes,), ImageNet's class
-_Rows = dict[str, _Row]  # by the SHA-256 of the image, hexadecimal
+# SHA-256 of an image, hexadecimal → logits (classes,), and ImageNet's class
+_Rows = dict[str, tuple[Floats, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class _StoredSplit:
+    """The images of a split, and the predictions that are stored for them."""
+
+    info: RunInfo
+    split: str
+    samples: list[Sample]
+    duplicates: int  # test images left out
+    key: str  # of the model
+    rows: _Rows
 
 
 def load_predictor(run: str, settings: Settings) -> Predictor:
@@ -147,11 +151,9 @@ def predict_images(
     logits = np.full((len(paths), len(models[0].labels)), np.nan, np.float32)
     imagenet = np.full(len(paths), NOT_PREDICTED, np.int64)
     for place, outputs in enumerate(compute_logits(models, paths, limits)):
-        if isinstance(outputs, BadImage):
-            continue
-        logits[place] = outputs[0]
-        if len(outputs) > 1:
-            imagenet[place] = outputs[1].argmax()
+        if not isinstance(outputs, BadImage):
+            logits[place] = outputs[0]
+            imagenet[place] = outputs[1].argmax() if len(outputs) > 1 else NOT_PREDICTED
     return ImagePredictions(logits, imagenet)
 
 
@@ -172,31 +174,32 @@ def predict_split(
         StorageError: the file of the model cannot be read.
         UnknownName: no such split.
     """
-    info = _run_with_model(run, settings)
-    samples, duplicates = load_split(info, split)
-    key = _model_key(info, settings)
-    rows = _load_rows(info, split, key)
-    contents = {sample.sha256: sample for sample in reversed(samples)}
-    missing = [sample for sha256, sample in contents.items() if sha256 not in rows]
-    stored, done = len(rows), len(contents) - len(missing)
+    stored = _load(run, split, settings)
+    contents = {sample.sha256: sample for sample in reversed(stored.samples)}
+    missing = [sample for sha256, sample in contents.items() if sha256 not in stored.rows]
+    done = len(contents) - len(missing)
+    rows: _Rows = {}
     try:
         for start in range(0, len(missing), CHUNK):
             on_progress(done + start, len(contents))
-            _add_rows(missing[start : start + CHUNK], predict, rows)
+            chunk = [s for s in missing[start : start + CHUNK] if is_unchanged(s)]
+            if chunk:
+                outputs = predict([sample.path for sample in chunk])
+                values = zip(outputs.logits, outputs.imagenet.tolist(), strict=True)
+                rows |= zip((sample.sha256 for sample in chunk), values, strict=True)
     finally:
-        if len(rows) > stored:
-            _save_rows(info, split, key, rows, settings)
-    return _build(info, split, samples, duplicates, rows)
+        if rows:
+            _save_rows(stored, rows, settings)
+    return _build_predictions(stored, stored.rows | rows)
 
 
 def stored_predictions(run: str, split: str, settings: Settings) -> SplitPredictions | None:
     """Return the predictions on disk; None where one is missing. Raises as ``predict_split``."""
-    info = _run_with_model(run, settings)
-    samples, duplicates = load_split(info, split)
-    rows = _load_rows(info, split, _model_key(info, settings))
-    if any(sample.sha256 not in rows and is_unchanged(sample) for sample in samples):
+    stored = _load(run, split, settings)
+    missing = (sample for sample in stored.samples if sample.sha256 not in stored.rows)
+    if any(is_unchanged(sample) for sample in missing):
         return None
-    return _build(info, split, samples, duplicates, rows)
+    return _build_predictions(stored, stored.rows)
 
 
 def evaluated_split(run: str, settings: Settings) -> str:
@@ -225,87 +228,56 @@ def imagenet_ref(config: RunConfig, settings: Settings) -> ModelRef | None:
 
 
 def is_unchanged(sample: Sample) -> bool:
-    """Whether the sample's file still has the bytes that were noted of it."""
+    """Whether the sample's file still has the bytes of its SHA-256."""
     return hash_file(sample.path) == sample.sha256 != ""
 
 
-def load_split(info: RunInfo, split: str) -> tuple[list[Sample], int]:
-    """Return the images of a split, at least one, and how many test images were left out.
-
-    A test image whose very bytes are in training or validation is left out.
-
-    Raises:
-        RunError: no images in this split.
-        UnknownName: no such split.
-    """
-    if split not in SPLITS:
-        raise UnknownName.of("split", split, SPLITS)
-    if split == "test":
-        samples, duplicates = _test_samples(info)
-    else:
-        samples, duplicates = list_samples(info, split), 0
-    if not samples:
-        raise RunError(
-            f"Expected images in the {split} split of run {info.id}. Received none. Evaluate "
-            "another split (val), or assign splits on the Upload page and train again."
-        )
-    return samples, duplicates
-
-
 def _test_samples(info: RunInfo) -> tuple[list[Sample], int]:
+    """Return the test images, and how many were left out: their bytes are in another split."""
     samples = list_samples(info, "test")
     used = {sample.sha256 for split in ("train", "val") for sample in list_samples(info, split)}
     unused = [sample for sample in samples if sample.sha256 not in used]
     return unused, len(samples) - len(unused)
 
 
-def _run_with_model(run: str, settings: Settings) -> RunInfo:
+def _load(run: str, split: str, settings: Settings) -> _StoredSplit:
+    """Load the images of a split and what is stored for them. Raises as ``predict_split``."""
     info = load_run_info(run, settings)
     if info.model is None or info.active:
         raise RunError(
             f"Expected a run that has ended with a model. Received {run}, which is {info.status}. "
             "Wait until it has finished, or choose another."
         )
-    return info
+    if split not in SPLITS:
+        raise UnknownName.of("split", split, SPLITS)
+    samples, duplicates = list_samples(info, split), 0
+    if split == "test":
+        samples, duplicates = _test_samples(info)
+    if not samples:
+        raise RunError(
+            f"Expected images in the {split} split of run {run}. Received none. Evaluate "
+            "another split (val), or assign splits on the Upload page and train again."
+        )
+    key = _model_key(info, settings)
+    return _StoredSplit(info, split, samples, duplicates, key, _load_rows(info, split, key))
 
 
-def _add_rows(samples: Sequence[Sample], predict: Predictor, rows: _Rows) -> None:
-    """Add predictions to ``rows``; a file that is gone or has other bytes gets none."""
-    unchanged = [sample for sample in samples if is_unchanged(sample)]
-    if not unchanged:
-        return
-    outputs = predict([sample.path for sample in unchanged])
-    for sample, logits, imagenet in zip(
-        unchanged, outputs.logits, outputs.imagenet.tolist(), strict=True
-    ):
-        rows[sample.sha256] = logits, imagenet
-
-
-def _build(
-    info: RunInfo, split: str, samples: Sequence[Sample], duplicates: int, rows: Mapping[str, _Row]
-) -> SplitPredictions:
-    classes = read_classes(info)
-    none: _Row = (np.full(len(classes), np.nan, np.float32), NOT_PREDICTED)
-    chosen = [rows.get(sample.sha256, none) for sample in samples]
-    logits = np.array([row for row, _ in chosen], np.float32)
-    readable = ~np.isnan(logits).any(axis=1)
-    places = np.flatnonzero(readable)
-    predicted = tuple(samples[place] for place in places.tolist())
+def _build_predictions(stored: _StoredSplit, rows: _Rows) -> SplitPredictions:
+    classes = read_classes(stored.info)
+    readable = {sha256 for sha256, (logits, _) in rows.items() if not np.isnan(logits).any()}
+    samples = tuple(sample for sample in stored.samples if sample.sha256 in readable)
+    logits = [rows[sample.sha256][0] for sample in samples]
     return SplitPredictions(
-        run=info.id,
-        split=split,
+        run=stored.info.id,
+        split=stored.split,
         classes=classes,
-        samples=predicted,
-        labels=np.array([classes.index(sample.label) for sample in predicted], np.int64),
-        logits=logits[places],
-        imagenet=np.array([imagenet for _, imagenet in chosen], np.int64)[places],
-        unreadable=tuple(samples[place].file for place in np.flatnonzero(~readable).tolist()),
-        duplicates=duplicates,
+        samples=samples,
+        labels=np.array([classes.index(sample.label) for sample in samples], np.int64),
+        logits=np.array(logits, np.float32).reshape(-1, len(classes)),
+        imagenet=np.array([rows[sample.sha256][1] for sample in samples], np.int64),
+        unreadable=tuple(each.file for each in stored.samples if each.sha256 not in readable),
+        duplicates=stored.duplicates,
     )
-
-
-def _file(info: RunInfo, split: str) -> Path:
-    return info.folder / f"predictions-{split}.npz"
 
 
 def _model_key(info: RunInfo, settings: Settings) -> str:
@@ -313,45 +285,45 @@ def _model_key(info: RunInfo, settings: Settings) -> str:
     assert info.model is not None
     config = info.config
     with explained_os_errors(f"The model of run {info.id} could not be read"):
-        lines = [f"{config.backbone} {config.size} {config.fit} {hash_weights(info.model)}"]
+        key = f"{config.backbone} {config.size} {config.fit} {hash_weights(info.model)}"
     imagenet = imagenet_ref(config, settings)
-    if imagenet is not None:
-        row = get_backbone(imagenet.backbone)
-        weights = find_weights(row, imagenet.size, settings, top=True).path
-        lines.append(
-            f"{imagenet.backbone} {imagenet.size} {imagenet.fit} {hash_network(row, weights)}"
-        )
-    return "\n".join(lines)
+    if imagenet is None:
+        return key
+    backbone = get_backbone(imagenet.backbone)
+    weights = find_weights(backbone, imagenet.size, settings, top=True).path
+    network = hash_network(backbone, weights)
+    return f"{key}\n{imagenet.backbone} {imagenet.size} {imagenet.fit} {network}"
 
 
 def _load_rows(info: RunInfo, split: str, key: str) -> _Rows:
     """Return the rows of a file; none of a missing, damaged or other model's file."""
-    classes = len(read_classes(info))
     try:
-        with _file(info, split).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        path = info.folder / FILE.format(split)
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if str(file["key"]) != key:
                 return {}
             ids, logits, imagenet = file["sha256"], file["logits"], file["imagenet"]
-        if ids.shape != (len(logits), _SHA256) or logits.shape[1:] != (classes,):
+        if ids.shape != (len(logits), _SHA256) or logits.shape[1] != len(read_classes(info)):
             return {}
-        rows = zip(ids, logits.astype(np.float32), imagenet.tolist(), strict=True)
-        return {sha256.tobytes().hex(): (row, first) for sha256, row, first in rows}
+        rows = zip(logits.astype(np.float32), imagenet.tolist(), strict=True)
+        return dict(zip([sha256.tobytes().hex() for sha256 in ids], rows, strict=True))
     except Exception:  # NumPy, zipfile and zlib raise a dozen kinds on damaged bytes
         return {}
 
 
-def _save_rows(info: RunInfo, split: str, key: str, rows: _Rows, settings: Settings) -> None:
-    """Store rows; on a full or read-only disk they are computed again the next time."""
+def _save_rows(stored: _StoredSplit, rows: _Rows, settings: Settings) -> None:
+    """Add rows to the file; on a full or read-only disk they are computed again the next time."""
     with suppress(OSError, StorageError):
-        if _model_key(info, settings) != key:  # the run was resumed meanwhile
+        if _model_key(stored.info, settings) != stored.key:  # the run was resumed meanwhile
             return
-        rows = _load_rows(info, split, key) | rows  # another session may have added some
+        # read again: another session may have added some
+        rows = _load_rows(stored.info, stored.split, stored.key) | rows
         buffer = io.BytesIO()
         np.savez(
             buffer,
-            key=key,
+            key=stored.key,
             sha256=np.frombuffer(bytes.fromhex("".join(rows)), np.uint8).reshape(-1, _SHA256),
             logits=np.array([logits for logits, _ in rows.values()], np.float32),
             imagenet=np.array([imagenet for _, imagenet in rows.values()], np.int64),
         )
-        write_file(_file(info, split), buffer.getvalue())
+        write_file(stored.info.folder / FILE.format(stored.split), buffer.getvalue())

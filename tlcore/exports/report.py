@@ -28,19 +28,10 @@ from tlcore.evaluation.corrections import (
     load_run_dataset,
 )
 from tlcore.evaluation.evaluation import FEW, Evaluation, evaluate, quote_labels
-from tlcore.evaluation.intervals import (
-    Proportion,
-    bonferroni_z,
-    independent_difference,
-    proportion_of,
-)
+from tlcore.evaluation.intervals import Proportion, independent_difference, proportion_of
 from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
 from tlcore.evaluation.metrics import ClassMetrics, list_correct, list_mistakes
-from tlcore.evaluation.split_predictions import (
-    SplitPredictions,
-    load_predictor,
-    predict_split,
-)
+from tlcore.evaluation.split_predictions import SplitPredictions, load_predictor, predict_split
 from tlcore.exports import report_charts as charts
 from tlcore.exports.recipe_text import describe_recipe
 from tlcore.jobs import Progress
@@ -258,7 +249,7 @@ def list_confused_pairs(evaluation: Evaluation) -> list[tuple[str, str, int]]:
 
 def _is_below(one: Proportion, others: Sequence[Proportion], tests: int) -> bool:
     rest = proportion_of(sum(each.count for each in others), sum(each.images for each in others))
-    return independent_difference(one, rest, bonferroni_z(tests))[0] > 0
+    return independent_difference(one, rest, tests)[0] > 0
 
 
 def _check_dataset(dataset: str, settings: Settings) -> QualityReport | None:

@@ -14,14 +14,14 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from tlcore.datasets.dataset import Dataset
 from tlcore.evaluation.batch_table import (
     BatchHead,
-    Score,
     compute_agreement,
     compute_baseline_score,
     compute_head_score,
     count_pairs,
+    count_unlabelled,
 )
 from tlcore.evaluation.evaluation import unlabelled_note
-from tlcore.evaluation.intervals import Proportion, proportion_of
+from tlcore.evaluation.intervals import Proportion
 from tlcore.percentages import percent, probability
 from tlcore.settings import Settings
 from tlcore.text import csv_cell
@@ -86,13 +86,13 @@ def _draw_accuracies(table: pd.DataFrame, heads: Sequence[BatchHead]) -> None:
     """Draw ImageNet's accuracy and the heads' on one axis, and how often they agree."""
     rows: list[tuple[str, Proportion, str]] = []
     base = compute_baseline_score(table)
-    if base.images and table["imagenet_as_label"].notna().any():
-        rows.append(("ImageNet alone, no head", _proportion(base), colours().pretrained))
+    if base and table["imagenet_as_label"].notna().any():
+        rows.append(("ImageNet alone, no head", base, colours().pretrained))
     for number, head in enumerate(heads, start=1):
         score = compute_head_score(table, number)
-        if score.images:
+        if score:
             name = "Your head" if number == 1 else f"Head {number}: {head.title}"
-            rows.append((name, _proportion(score), colours().head))
+            rows.append((name, score, colours().head))
     if rows:
         st.markdown("**Accuracy on the validation split**", help=BASELINE_HELP)
         alt = "; ".join(f"{name}: {share.text}" for name, share, _ in rows)
@@ -102,28 +102,24 @@ def _draw_accuracies(table: pd.DataFrame, heads: Sequence[BatchHead]) -> None:
         st.caption(note)
 
 
-def _proportion(score: Score) -> Proportion:
-    return proportion_of(score.correct, score.images)
-
-
-def _accuracy_notes(table: pd.DataFrame, base: Score) -> list[str]:
+def _accuracy_notes(table: pd.DataFrame, base: Proportion | None) -> list[str]:
     """Return what is not judged and why, and how often ImageNet and the head agree."""
     notes = []
     if table["label"].isna().all():
         notes.append("These images have no label: there is no right answer to compare with.")
     elif not table["imagenet_as_label"].notna().any():
         notes.append("Predict all images to see how accurate ImageNet's classes alone are.")
-    elif base.unlabelled:
-        notes.append(f"{unlabelled_note(base.unlabelled)}.")
-    if "head" in table and base.images and not compute_head_score(table).images:
+    elif unlabelled := count_unlabelled(table):
+        notes.append(f"{unlabelled_note(unlabelled)}.")
+    if "head" in table and base and not compute_head_score(table):
         notes.append(
             "Your head is not judged here: it was trained on these images, or has not learned "
             "their classes."
         )
     both = compute_agreement(table)
-    if both.images:
+    if both:
         notes.append(
-            f"Both agree on {_proportion(both).short_text} of {count(both.images, 'image')}: those "
+            f"Both agree on {both.short_text} of {count(both.images, 'image')}: those "
             "for which ImageNet's class stands for one of the head's classes."
         )
     return notes

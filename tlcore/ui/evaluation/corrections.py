@@ -16,11 +16,10 @@ from tlcore.evaluation.corrections import (
     count_corrections,
     keep_splits,
     load_run_dataset,
-    save_corrected_run,
 )
 from tlcore.settings import Settings
 from tlcore.training.provenance import list_samples
-from tlcore.training.run import Run, RunInfo
+from tlcore.training.run import Run, RunInfo, write_parent_run
 from tlcore.training.store import load_run_info
 from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.image_grid import set_selected_images
@@ -169,7 +168,7 @@ def _run_again(run: Run, state: DatasetState, settings: Settings) -> None:
     """Start the same recipe once, also for a double click, and open the run."""
     keep_splits(run.info, state, settings)
     later = start_run_once(run.info.config, settings)
-    save_corrected_run(load_run_info(later, settings), run.info.id)
+    write_parent_run(load_run_info(later, settings).folder, run.info.id)
     choose(Choice.RUN, later)
     choose(Choice.RUN_VIEW, "")
     st.rerun()
