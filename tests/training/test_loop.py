@@ -16,6 +16,7 @@ import pytest
 from tests.images import write_patches
 from tests.training.test_train_run import REAL, run
 from tlcore.cli.options import write_json
+from tlcore.cli.train import epoch_row
 from tlcore.errors import RunError
 from tlcore.settings import Settings
 from tlcore.training.batches import FeatureArray, Positions, SplitData, encode_targets
@@ -126,7 +127,9 @@ def test_the_learner_is_set_back_to_what_it_knew(patience: int, bad: int) -> Non
 def test_json_has_null_for_what_is_no_number() -> None:
     out = io.StringIO()
     epoch = Epoch(1, "head", math.nan, 0.5, math.inf, 0.5, 0.1, time=2.0)
-    write_json(out, {"history": (epoch,), "folder": Path("a"), "best": -math.inf, "left": 3})
+    write_json(
+        out, {"history": (epoch_row(epoch),), "folder": Path("a"), "best": -math.inf, "left": 3}
+    )
 
     def refuse(name: str) -> None:
         raise AssertionError(name)
