@@ -137,6 +137,6 @@ def test_json_has_null_for_what_is_no_number() -> None:
     found = json.loads(out.getvalue(), parse_constant=refuse)
     assert found["history"][0] == {
         "epoch": 1, "stage": "head", "loss": None, "accuracy": 0.5, "val_loss": None,
-        "val_accuracy": 0.5, "seconds": 0.1, "time": 2.0,
+        "val_accuracy": 0.5, "seconds": 0.1,
     }  # fmt: skip
     assert (found["folder"], found["best"], found["left"]) == ("a", None, 3)
