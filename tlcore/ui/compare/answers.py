@@ -47,7 +47,10 @@ def pretrained_answer(key: str, prediction: Prediction) -> None:
     _headline(prediction, "pretrained", "")
     _certainty_sentence(prediction)
     _bars(key, prediction, colour, "Probabilities of the pretrained network")
-    _source(prediction, _group_text(prediction))
+    groups = _groups(prediction)
+    best = f"{groups[0]} · " if groups else ""
+    summed = f"Summed over groups of classes, after WordNet: {', '.join(groups)}.\n\n"
+    _source(prediction, best, summed if groups else "")
 
 
 def head_answer(
@@ -98,13 +101,16 @@ def _bars(key: str, prediction: Prediction, colour: str, title: str) -> None:
         st.plotly_chart(figure, theme=None, key=f"bars-{key}", config=PLAIN_CHART, alt=alt)
 
 
-def _group_text(prediction: Prediction) -> str:
+def _groups(prediction: Prediction) -> list[str]:
     """Return the probable groups (dogs, birds, …): answers that miss by a breed agree in them."""
     if prediction.source != "imagenet" or len(prediction.labels) != CLASSES:
-        return ""
+        return []
     groups = group_probabilities(prediction.probabilities)[:GROUPS]
-    probable = [each for each in groups if each.probability >= LEAST_GROUP]
-    return "".join(f"{each.group} {probability(each.probability)} · " for each in probable)
+    return [
+        f"{each.group} {probability(each.probability)}"
+        for each in groups
+        if each.probability >= LEAST_GROUP
+    ]
 
 
 def _training_text(info: RunInfo, settings: Settings) -> str:
@@ -114,14 +120,14 @@ def _training_text(info: RunInfo, settings: Settings) -> str:
     return f"validation accuracy {accuracy(info.val_accuracy, images)} · "
 
 
-def _source(prediction: Prediction, before: str) -> None:
+def _source(prediction: Prediction, before: str, help_before: str = "") -> None:
     """Name where an answer comes from, in one small line; the times on hover."""
     seconds, note = prediction.seconds, prediction.note
     st.caption(
         f"{before}{tight(f'{prediction.size} px')}, {prediction.fit}"
         + (f" · {note[:1].upper()}{note[1:]}" if note else ""),
-        help=f"Decoded in {duration(seconds.decode)}, prepared in {duration(seconds.prepare)}, "
-        f"backbone and head {duration(seconds.network)}.",
+        help=f"{help_before}Decoded in {duration(seconds.decode)}, prepared in "
+        f"{duration(seconds.prepare)}, backbone and head {duration(seconds.network)}.",
     )
 
 

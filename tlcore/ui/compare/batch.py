@@ -155,7 +155,8 @@ def _predict_missing(
     batch: Batch, samples: Sequence[Sample], refs: Models, settings: Settings
 ) -> None:
     """Offer to predict what is missing; once started, go on until all is there or a click stops."""
-    place = st.empty()
+    place = st.empty()  # holds one container in both states, so that nothing of the other stays
+    row = place.container(horizontal=True, vertical_alignment="center")
     missing = batch.missing(samples, refs)
     done = before = len(samples) - len(missing)
     if not batch.running:
@@ -163,11 +164,11 @@ def _predict_missing(
         if done:
             words = f"Predict the other {len(missing):,} of {count(len(samples), 'image')}"
         icon = ":material/play_arrow:"
-        if place.button(words, type="primary", icon=icon, key="many-start"):
+        if row.button(words, type="primary", icon=icon, key="many-start"):
             batch.running = True
             st.rerun()
         return
-    with place.container(horizontal=True, vertical_alignment="center"):
+    with row:
         bar = st.progress(0.0)
         st.button("Stop", icon=":material/stop:", key="many-stop", on_click=batch.stop)
     start = time.monotonic()

@@ -77,6 +77,8 @@ def recent_runs(settings: Settings) -> None:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 _recent_title(info, labels[info.id])
                 status_badge(_status(info))
+                for tag in info.notes.tags if isinstance(info, RunInfo) else ():
+                    st.badge(plain(tag), color="gray")
             if isinstance(info, RunInfo):
                 st.caption(_recent_line(info))
             show_damage([info.damage] if isinstance(info, DamagedRun) else info.damage)

@@ -32,7 +32,7 @@ def class_counts(
     counts: Mapping[str | None, Mapping[str, int]], tone: Colours, template: go.layout.Template
 ) -> go.Figure:
     """Draw the images of each class as bars, a piece for each split."""
-    tones = {"train": tone.frozen, "val": tone.head, "test": tone.text, None: tone.line}
+    tones = {"train": tone.frozen, "val": tone.frozen, "test": tone.text, None: tone.line}
     figure = go.Figure(layout={"template": template, "barmode": "stack"})
     names: list[str] = []
     for split, by_class in counts.items():
@@ -43,7 +43,10 @@ def class_counts(
             name=SPLIT_TITLES[split],
             orientation="h",
             width=0.6,
-            marker={"color": tones[split]},
+            marker={
+                "color": tones[split],
+                "pattern": {"shape": "/" if split == "val" else "", "size": 6, "solidity": 0.5},
+            },
             hovertemplate="%{y}: %{x} %{fullData.name}<extra></extra>",
         )
     figure.update_xaxes(rangemode="tozero", tickformat="d", nticks=6)

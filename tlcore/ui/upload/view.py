@@ -165,7 +165,7 @@ def _undo(state: DatasetState, settings: Settings) -> None:
         return
     edit = state.edits[-1].description
     help_ = f"Undo: {plain(edit)}. Every edit of this dataset can be undone, the last one first."
-    if st.button("", icon=":material/undo:", key="undo", help=help_):
+    if st.button("Undo", icon=":material/undo:", key="undo", help=help_):
         undo_edit(state.name, settings)
         st.toast(f"Undone: {plain(edit)}", icon=":material/undo:")
         st.rerun()
@@ -184,7 +184,7 @@ def _discard_edits(name: str, settings: Settings) -> None:
 
 def _more(name: str, settings: Settings) -> None:
     """Rename or delete a dataset."""
-    with st.popover("", icon=":material/more_horiz:", help="Rename or delete"):
+    with st.popover("Rename or delete", icon=":material/more_horiz:", key="dataset-more"):
         new = st.text_input("New name", name, max_chars=60, key=f"rename-{name}").strip()
         st.caption("Runs that were trained on it remember the old name.")
         if st.button("Rename", key="rename") and new != name:
