@@ -33,7 +33,9 @@ def quick_train(dataset: Dataset, ref: ModelRef | None, settings: Settings) -> N
         return
     with st.container(border=True):
         st.markdown(f"**No head yet for “{plain(dataset_title(dataset.name))}”.**")
-        if len(dataset.classes) < 2 or ref is None:
+        if len(dataset.classes) < 2:
+            st.markdown("Training needs two classes: label images, or add some of another class.")
+        elif ref is None:
             st.markdown("Its answer appears here, on the same scale, once one has been trained.")
         else:
             _offer(dataset, ref, settings)

@@ -147,9 +147,12 @@ def _add_images() -> None:
 def _train(state: DatasetState) -> None:
     """The step that comes next."""
     classes = len(state.dataset.classes)
-    help_ = None if classes > 1 else "Add images of a second class first."
+    words, help_ = f"Train on these {classes} classes", None
+    if classes < 2:
+        words = "Train"
+        help_ = "Training needs two classes: label images, or add images of another class."
     if st.button(
-        f"Train on these {count(classes, 'class', 'classes')}",
+        words,
         type="primary",
         icon=FINE_TUNE.icon,
         key="train",
