@@ -266,6 +266,8 @@ def test_many_images_from_start_to_table(opened: Opened, run: str) -> None:
     assert sorted(set(table["split"])) == ["train", "val"]
     assert accuracies(at) == ["ImageNet alone, no head", "Your head"]
     assert len(at.get("download_button")) == 2
+    at.button_group(key="select-fit").set_value("pad").run()  # other pixels: predicted again
+    assert at.button(key="many-start").label == "Predict 16 images"
 
 
 def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(

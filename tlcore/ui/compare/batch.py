@@ -155,8 +155,7 @@ def _predict_missing(
     batch: Batch, samples: Sequence[Sample], refs: Models, settings: Settings
 ) -> None:
     """Offer to predict what is missing; once started, go on until all is there or a click stops."""
-    place = st.empty()  # holds one container in both states, so that nothing of the other stays
-    row = place.container(horizontal=True, vertical_alignment="center")
+    row = st.container(horizontal=True, vertical_alignment="center")
     missing = batch.missing(samples, refs)
     done = before = len(samples) - len(missing)
     if not batch.running:
@@ -182,4 +181,4 @@ def _predict_missing(
         missing = batch.missing(samples, refs)
         done = len(samples) - len(missing)
     batch.stop()
-    place.empty()
+    st.rerun()  # the page once more, without the bar

@@ -116,13 +116,13 @@ def _top_images(request: ActivationRequest, layer: str, channel: int, settings: 
     dataset = open_dataset(chosen(Choice.DATASET), settings)
     top = find_top_images(dataset, request.ref, layer, settings)
     st.markdown(f"**Images with the highest activation** in {plain(dataset_title(dataset.name))}")
-    images, controls = st.empty(), st.empty()
+    images, controls = st.empty(), st.container()
     running = f"_top-images-{top.folder.name}"
     if not top.complete and not st.session_state.get(running):
-        with controls.container():
+        with controls:
             _offer_top_images(top, dataset, running)
     elif not top.complete:
-        with controls.container():
+        with controls:
             st.button("Stop", icon=":material/stop:", key="top-images-stop",
                       on_click=st.session_state.pop, args=(running,))  # fmt: skip
             bar = st.progress(0.0)
@@ -130,7 +130,7 @@ def _top_images(request: ActivationRequest, layer: str, channel: int, settings: 
             bar.progress(top.done / len(top.samples), f"{top.done} of {len(top.samples)} images")
             _draw_top_images(images, top, channel, settings)
             top.compute_next(lambda paths: top_image_values(paths, request.ref, layer, settings))
-        controls.empty()
+        st.rerun()  # once more, without the bar
     _draw_top_images(images, top, channel, settings)
 
 
