@@ -12,7 +12,7 @@ from tests.cli.running import CRASHED, refusals
 from tests.images import write_patches
 from tests.small_disk import fill, free, make_read_only
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_folder
+from tlcore.datasets.sources import incoming_from_folder
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, Event
@@ -29,7 +29,9 @@ SET = "patches"
 def small(disk: Path, tmp_path: Path) -> Settings:
     """A workspace on that disk, with a set."""
     settings = Settings(home=disk / "home", keras_home=tmp_path)
-    import_dataset(SET, from_folder(write_patches(tmp_path / "set", classes=2, each=6)), settings)
+    import_dataset(
+        SET, incoming_from_folder(write_patches(tmp_path / "set", classes=2, each=6)), settings
+    )
     return settings
 
 

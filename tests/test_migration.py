@@ -157,7 +157,7 @@ def test_a_run_that_is_in_use_is_converted_later(old: Settings) -> None:
         assert not (old.home / "workspace.json").exists()
         in_use, converted = scan_runs(old)[::-1]  # the finished one is the older one
         assert isinstance(in_use, DamagedRun)
-        assert "an earlier version" in in_use.damage.words
+        assert "an earlier version" in in_use.damage.description
         assert isinstance(converted, RunInfo)
     migrate(old)
     assert len(list_runs(old)) == 2

@@ -15,9 +15,9 @@ from tests.old_workspace import DATASET, FINISHED, STOPPED, unpack
 from tlcore.activations.top_images import find_top_images
 from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.store import delete_dataset, list_datasets, load_dataset, rename_dataset
-from tlcore.datasets.thumbnails import thumbnail
+from tlcore.datasets.thumbnails import load_thumbnail
 from tlcore.errors import BadDataset, RunError
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
@@ -42,7 +42,7 @@ def test_of_two_who_give_the_same_name_one_is_refused(
     """Both are held just before they rename, as long as the other may come to the same place."""
     images = images_of(load_dataset(DATASET, workspace))[:2]
     for name in ("one", "other"):
-        import_dataset(name, from_uploads(images), workspace)
+        import_dataset(name, incoming_from_uploads(images), workspace)
     meeting, move = threading.Barrier(2), Path.rename
 
     def late(path: Path, target: Path) -> Path:
@@ -85,9 +85,9 @@ def test_what_a_killed_deletion_left_is_removed_by_the_next(workspace: Settings)
 def test_thumbnails_of_a_deleted_dataset_go_but_those_of_others_stay(workspace: Settings) -> None:
     samples = load_dataset(DATASET, workspace).samples
     for sample in samples:
-        thumbnail(sample, workspace)
+        load_thumbnail(sample, workspace)
     kept = images_of(load_dataset(DATASET, workspace))[:2]
-    import_dataset("other", from_uploads(kept), workspace)
+    import_dataset("other", incoming_from_uploads(kept), workspace)
     others = {sample.sha256 for sample in load_dataset("other", workspace).samples}
     (workspace.datasets / "damaged").mkdir()
     (workspace.datasets / "damaged" / "images").touch()  # a file where a folder should be

@@ -33,7 +33,7 @@ from tlcore.errors import DamagedFile, TLCoreError
 from tlcore.locks import acquire_lock, is_locked, lock_file
 from tlcore.settings import PROJECT, Settings
 from tlcore.storage import explain_os_error, explained_os_errors, read_json_or, write_json
-from tlcore.text import whole_number
+from tlcore.text import parse_whole_number
 
 RUNNING, FINISHED, FAILED, CANCELLED = "running", "finished", "failed", "cancelled"
 GRACE = 5.0  # s that a cancelled process has to remove its temporary files
@@ -138,7 +138,7 @@ def cancel_job(folder: Path) -> None:
     """End a running job; its process has ``GRACE`` seconds to remove its temporary files."""
     if not is_locked(folder / _LOCK):
         return
-    process = whole_number((folder / _LOCK).read_text())  # alive as long as the lock is held
+    process = parse_whole_number((folder / _LOCK).read_text())  # alive as long as the lock is held
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process:
             with suppress(ProcessLookupError):

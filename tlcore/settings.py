@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlcore.errors import BadConfig
-from tlcore.text import whole_number
+from tlcore.text import parse_whole_number
 
 PROJECT = Path(__file__).resolve().parent.parent
 KERAS_WEIGHTS_URL = "https://storage.googleapis.com"
@@ -125,7 +125,7 @@ class Settings:
 
 def _count(environ: Mapping[str, str], name: str, default: int) -> int:
     text = environ.get(name) or ""
-    number = whole_number(text) if text else default
+    number = parse_whole_number(text) if text else default
     if not number:
         raise BadConfig(f"Expected {name} to be a whole number of at least 1. Received {text!r}.")
     return number

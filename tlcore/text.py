@@ -14,7 +14,7 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _CONTROL = ("\t", "\r", "\n")
 
 
-def whole_number(text: str) -> int | None:
+def parse_whole_number(text: str) -> int | None:
     """Return the number that up to 18 decimal digits spell; None for any other text.
 
     ``str.isdecimal`` alone is not enough: it also takes digits of other scripts, and thousands of
@@ -24,14 +24,14 @@ def whole_number(text: str) -> int | None:
     return int(text) if is_number else None
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
+def plural(number: int, noun: str, plural: str = "") -> str:
     """Return "1 image", "2 images", "12,000 images"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def images_are(number: int, kind: str = "") -> str:
     """Return a number of images with its verb: "1 test image is", "12 images are"."""
-    return f"{count(number, f'{kind} image'.strip())} {'is' if number == 1 else 'are'}"
+    return f"{plural(number, f'{kind} image'.strip())} {'is' if number == 1 else 'are'}"
 
 
 def shorten(text: str, most: int = 80) -> str:

@@ -19,9 +19,9 @@ GREY = 128  # 0 in the middle of −reach … reach: 127.5, rounded up
 
 
 def draw(
-    kernel: np.ndarray, of: int = 0, view: DisplayOptions = VIEW, *, bgr: bool = False
+    kernel: np.ndarray, output_channel: int = 0, view: DisplayOptions = VIEW, *, bgr: bool = False
 ) -> Filters:
-    return render_filters(kernel, "conv", view, of, bgr=bgr)
+    return render_filters(kernel, "conv", view, output_channel, bgr=bgr)
 
 
 def pixels(tiles: Tiles) -> np.ndarray:
@@ -33,7 +33,7 @@ def test_a_kernel_that_reads_colours_is_drawn_in_colour() -> None:
     kernel[0, :, :, 0] = [[1, 0, -1], [0.5, -0.5, 0]]
     rgb = draw(kernel)
     assert rgb.colour
-    assert rgb.of is None
+    assert rgb.output_channel is None
     left, right = np.split(pixels(rgb.tiles), 2, axis=1)
     assert left.tolist() == [[[255, GREY, 0], [191, 64, GREY]]]  # 191.25 and 63.75
     assert right.tolist() == [[[GREY] * 3] * 2]  # grey, not black
@@ -46,11 +46,11 @@ def test_other_kernels_are_grey_slices_of_one_output_on_one_scale() -> None:
     kernel[0, 0, :, 1] = [2, -2]
     kernel[0, 0, 0, 2] = 1
     found = draw(kernel, 1)
-    assert (found.colour, found.of) == (False, 1)
+    assert (found.colour, found.output_channel) == (False, 1)
     assert pixels(found.tiles)[0].tolist() == [255, 0]
     found = draw(kernel, 2)
     assert pixels(found.tiles)[0].tolist() == [255, GREY]
-    assert draw(kernel, 3).of == 0  # there is no fourth
+    assert draw(kernel, 3).output_channel == 0  # there is no fourth
     nothing = draw(kernel)  # all of its slices are zeros
     assert pixels(nothing.tiles)[0].tolist() == [GREY, GREY]
 
@@ -58,7 +58,7 @@ def test_other_kernels_are_grey_slices_of_one_output_on_one_scale() -> None:
 def test_a_depthwise_kernel_shows_one_slice_a_channel() -> None:
     kernel = np.array([1, -1, 0], np.float32).reshape(1, 1, 3, 1)[:, :, :2]
     found = draw(kernel, 5)
-    assert found.of is None
+    assert found.output_channel is None
     assert pixels(found.tiles)[0].tolist() == [255, 0]
 
 
@@ -116,7 +116,7 @@ def test_whether_a_kernel_makes_the_channel() -> None:
     both = keras.layers.Concatenate(name="both")([relu, other])
     graph = read_graph(keras.Model(image, both))
     own = {
-        name: render_filters_at(graph, name, VIEW, 0, bgr=False).own
+        name: render_filters_at(graph, name, VIEW, 0, bgr=False).matches_channels
         for name in ("one", "bn", "relu", "separable", "both")
     }
     assert own == {"one": True, "bn": True, "relu": True, "separable": False, "both": False}

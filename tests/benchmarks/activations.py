@@ -27,7 +27,7 @@ import tensorflow as tf
 
 from tlcore.activations import render as drawing
 from tlcore.activations.values import ActivationRequest, DisplayOptions
-from tlcore.datasets.image_io import content_id, read
+from tlcore.datasets.image_io import content_id, read_image
 from tlcore.errors import WeightsMissing
 from tlcore.inference import activation_tasks as activations
 from tlcore.inference import tasks
@@ -122,7 +122,7 @@ def one_layer(
         sha = content_id(path.read_bytes())
         bare, maps = timed(
             lambda path=path: compiled(
-                tf.constant(network.prepare([read(path, settings.limits)]))
+                tf.constant(network.prepare([read_image(path, settings.limits)]))
             ).numpy()[0]
         )
         draw, _ = timed(
@@ -151,7 +151,7 @@ def as_the_page_asks(
             unseen.write_bytes(path.read_bytes() + f"{layer} {number}".encode())
             look = ActivationRequest(unseen, content_id(unseen.read_bytes()), ref)
             first, _ = timed(lambda look=look: inference.ask(PAGE, look, layer, DisplayOptions()))
-            inference.ask_ahead(PAGE, look, following, DisplayOptions())
+            inference.prefetch(PAGE, look, following, DisplayOptions())
             time.sleep(LOOKED)
             after, _ = timed(
                 lambda look=look: inference.ask(PAGE, look, following, DisplayOptions())

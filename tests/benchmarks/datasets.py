@@ -26,7 +26,7 @@ from PIL import Image
 from tlcore.datasets.decoding import THREADS
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import load_quality
-from tlcore.datasets.sources import from_folder
+from tlcore.datasets.sources import incoming_from_folder
 from tlcore.settings import PROJECT, Settings
 
 SIZE = (500, 375)
@@ -63,7 +63,7 @@ def decode_only(paths: list[Path]) -> float:
 def bring(folder: Path, name: str, settings: Settings) -> tuple[float, float]:
     """Seconds of the import and of the doctor's report."""
     started = time.perf_counter()
-    report = import_dataset(name, from_folder(folder, settings.limits), settings)
+    report = import_dataset(name, incoming_from_folder(folder, settings.limits), settings)
     assert not report.refused
     between = time.perf_counter()
     found = load_quality(name, settings)

@@ -11,7 +11,7 @@ import numpy as np
 from tests.benchmarks import ours
 from tlcore.datasets.decoding import hash_samples
 from tlcore.datasets.geometry import fit
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.datasets.sources import read_folder
 from tlcore.training.augmentation import FORWARD, ImageCopy
 from tlcore.training.config import RunConfig
@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
         network.forward(np.zeros((FORWARD, 160, 160, 3), np.uint8), ["pooling-avg"])  # traced
         for place in range(ROUNDS):
             began = time.perf_counter()
-            pixels = [fit(read(sample.path, settings.limits), 160) for sample in samples]
+            pixels = [fit(read_image(sample.path, settings.limits), 160) for sample in samples]
             decoded = time.perf_counter()
             for start in range(0, len(pixels), FORWARD):
                 network.forward(np.stack(pixels[start : start + FORWARD]), ["pooling-avg"])

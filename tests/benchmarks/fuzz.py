@@ -19,10 +19,10 @@ from pathlib import Path
 from random import Random
 
 from tests.datasets.files import every_format, jpeg, mutated, zipped
-from tlcore.datasets.archive import from_zip
+from tlcore.datasets.archive import incoming_from_zip
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import load_quality
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.store import delete_dataset
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
@@ -56,10 +56,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         settings = Settings(home=Path(place), keras_home=Path(place), limits=LIMITS)
         for seed in range(-(-args.count // BATCH)):
-            attempt(f"files {seed}", from_uploads(files(seed)), settings, told)
+            attempt(f"files {seed}", incoming_from_uploads(files(seed)), settings, told)
         for seed in range(args.count):
             try:
-                inside = from_zip(archive(seed), LIMITS)
+                inside = incoming_from_zip(archive(seed), LIMITS)
             except BadDataset:
                 told["zips refused"] += 1
                 continue

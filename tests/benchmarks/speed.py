@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.inference.client import Inference
 from tlcore.models.loaded_model import BATCH, LoadedModel, compute_logits, load_pretrained
 from tlcore.models.predictions import ModelRef
@@ -62,7 +62,9 @@ def singles(
 ) -> dict[str, float]:
     """One image after the other, warm: bare, the core, the worker process."""
     inference = Inference(settings)
-    tensors = {path: tf.constant(network.prepare([read(path, settings.limits)])) for path in files}
+    tensors = {
+        path: tf.constant(network.prepare([read_image(path, settings.limits)])) for path in files
+    }
 
     def bare(path: Path) -> Any:
         with Image.open(path) as image:
@@ -71,7 +73,7 @@ def singles(
 
     ways: dict[str, Callable[[Path], Any]] = {
         "bare": bare,
-        "core": lambda path: network.predict(read(path, settings.limits)),
+        "core": lambda path: network.predict(read_image(path, settings.limits)),
         "worker": lambda path: inference.ask("predict", path, [ref])[0],
     }
     for call in ways.values():

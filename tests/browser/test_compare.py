@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.browser.conftest import Tab
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_folder
+from tlcore.datasets.sources import incoming_from_folder
 from tlcore.settings import Settings
 
 
@@ -54,7 +54,7 @@ def test_a_batch_stops_a_row_opens_its_image_and_the_camera_brings_one(
     tab: Tab, real: Settings, shared: Path
 ) -> None:
     """398 images are more than one can answer before Stop is clicked."""
-    import_dataset("insects", from_folder(shared / "datasets" / "hymenoptera"), real)
+    import_dataset("insects", incoming_from_folder(shared / "datasets" / "hymenoptera"), real)
     tab.open("/Compare?dataset=insects&view=many")
     tab.page.get_by_role("button", name="Predict 398 images").click()
     tab.page.get_by_text("of 398 images · about").wait_for()  # the first chunk has come back

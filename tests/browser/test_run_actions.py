@@ -12,7 +12,7 @@ from tests.browser.conftest import Tab, until
 from tests.exports.conftest import trained
 from tests.images import write_patches
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_folder
+from tlcore.datasets.sources import incoming_from_folder
 from tlcore.models.weights import list_weights
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -31,7 +31,7 @@ RECIPE = RunConfig(
 @pytest.fixture(scope="module")
 def first(real: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("actions")
-    import_dataset("patches", from_folder(write_patches(folder / "set")), real)
+    import_dataset("patches", incoming_from_folder(write_patches(folder / "set")), real)
     return trained(RECIPE, real)
 
 

@@ -10,7 +10,7 @@ from tests.browser.conftest import Tab
 from tests.evaluation.made import write_parts
 from tests.images import write_patches
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_folder
+from tlcore.datasets.sources import incoming_from_folder
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import start_run
@@ -21,9 +21,11 @@ PATCHES, OTHER = "Two patches", "Other insects"
 @pytest.fixture
 def runs(real: Settings, tmp_path: Path) -> list[str]:
     """The ids of two runs of one recipe, and a second dataset; oldest first."""
-    import_dataset(PATCHES, from_folder(write_patches(tmp_path / "patches", classes=2)), real)
+    import_dataset(
+        PATCHES, incoming_from_folder(write_patches(tmp_path / "patches", classes=2)), real
+    )
     parts = write_parts(tmp_path / "insects", {"train": {"ants": 3, "bees": 3}})
-    import_dataset(OTHER, from_folder(parts), real)
+    import_dataset(OTHER, incoming_from_folder(parts), real)
     recipe = RunConfig(PATCHES, backbone="MobileNet-0.25", size=64, epochs=2, learning_rate=0.01)
     ids = []
     for _ in range(2):

@@ -7,14 +7,14 @@ from pathlib import Path
 from tests.browser.conftest import Tab, until
 from tests.images import write_patches
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_folder
+from tlcore.datasets.sources import incoming_from_folder
 from tlcore.settings import Settings
 from tlcore.training.status import FINISHED
 from tlcore.training.store import load_run_info
 
 
 def test_from_the_cost_to_a_rate_that_was_found(tab: Tab, real: Settings, tmp_path: Path) -> None:
-    import_dataset("priced", from_folder(write_patches(tmp_path / "set")), real)
+    import_dataset("priced", incoming_from_folder(write_patches(tmp_path / "set")), real)
     tab.open("/Fine_tune?dataset=priced")
     tab.choose("Dataset", "priced")
     tab.choose("Backbone", "MobileNet-0.25")

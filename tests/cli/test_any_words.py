@@ -15,7 +15,7 @@ import pytest
 from tests.cli.running import answer, refusals, tlcore
 from tests.images import write_patches
 from tlcore.__main__ import build_parser
-from tlcore.cli.options import output_file
+from tlcore.cli.options import parse_output
 from tlcore.settings import Settings
 from tlcore.text import csv_text
 from tlcore.training.run import write_notes
@@ -94,7 +94,7 @@ def nasty_lines(command: str, words: tuple[str, ...]) -> list[tuple[str, ...]]:
     for action in options_of(command):
         at = len(command.split()) + arguments
         arguments += not action.option_strings
-        for value in NO_FILES if action.type is output_file else NASTY:
+        for value in NO_FILES if action.type is parse_output else NASTY:
             if action.option_strings:
                 lines.append((*words, f"{action.option_strings[0]}={value}"))
             elif value:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.files import jpeg, zipped
-from tlcore.datasets.archive import from_zip
+from tlcore.datasets.archive import incoming_from_zip
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Limits
 
@@ -21,7 +21,7 @@ GOOD = "ants/good.jpg"
 def outcomes(source: io.BytesIO, limits: Limits | None = None) -> dict[str, str]:
     """For every file that arrives: "" if it can be read, else the reason."""
     found = {}
-    for item in from_zip(source, limits or Limits()):
+    for item in incoming_from_zip(source, limits or Limits()):
         try:
             item.read()
             found[item.file] = ""
@@ -47,7 +47,7 @@ def test_a_harmless_zip_arrives_without_its_litter() -> None:
     files = {GOOD: jpeg(1), "Bees/x.JPG": jpeg(2), "notes.txt": b"hello", "a\\b.jpg": jpeg(3)}
     litter = {"__MACOSX/ants/._good.jpg": b"x", "ants/.DS_Store": b"x", "ants/Thumbs.db": b"x"}
     source = zipped({**files, **litter, "ants/": b""}, compression=zipfile.ZIP_DEFLATED)
-    arriving = {item.file: item for item in from_zip(source, Limits())}
+    arriving = {item.file: item for item in incoming_from_zip(source, Limits())}
     assert list(arriving) == [GOOD, "Bees/x.JPG", "notes.txt", "a/b.jpg"]
     assert arriving[GOOD].read() == jpeg(1)
     assert arriving[GOOD].size == len(jpeg(1))
@@ -56,7 +56,7 @@ def test_a_harmless_zip_arrives_without_its_litter() -> None:
 def test_a_path_is_read_as_well_and_left_open_only_as_long(tmp_path: Path) -> None:
     path = tmp_path / "set.zip"
     path.write_bytes(zipped({GOOD: jpeg()}).getvalue())
-    assert [item.read() for item in from_zip(path, Limits())] == [jpeg()]
+    assert [item.read() for item in incoming_from_zip(path, Limits())] == [jpeg()]
 
 
 @pytest.mark.parametrize(
@@ -135,16 +135,16 @@ def test_a_damaged_entry_is_refused_and_the_rest_arrives() -> None:
 @pytest.mark.parametrize("data", [b"", b"no zip at all", jpeg(), b"PK\5\6" + bytes(3)])
 def test_what_is_no_zip(data: bytes) -> None:
     with pytest.raises(BadDataset, match="Expected a zip archive of images"):
-        from_zip(io.BytesIO(data), Limits())
+        incoming_from_zip(io.BytesIO(data), Limits())
 
 
 def test_an_archive_beyond_the_limits_is_not_even_opened(tmp_path: Path) -> None:
     source = zipped({GOOD: jpeg()})
     with pytest.raises(BadDataset, match=r"The upload: Expected a zip of at most .* MB"):
-        from_zip(source, Limits(archive_bytes=100))
+        incoming_from_zip(source, Limits(archive_bytes=100))
     with pytest.raises(BadDataset, match=r"no\.zip: Expected a zip archive"):
-        from_zip(tmp_path / "no.zip", Limits())
+        incoming_from_zip(tmp_path / "no.zip", Limits())
     data = bytearray(source.getvalue())
     struct.pack_into("<L", data, len(data) - 10, 2**30)  # the table of contents claims a gigabyte
     with pytest.raises(BadDataset, match="far more"):
-        from_zip(io.BytesIO(bytes(data)), Limits())
+        incoming_from_zip(io.BytesIO(bytes(data)), Limits())

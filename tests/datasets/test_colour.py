@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from tests.datasets.files import encoded
-from tlcore.datasets.image_io import decode
+from tlcore.datasets.image_io import decode_image
 from tlcore.settings import Limits
 
 
 def pixels(data: bytes) -> list[list[int]]:
     """The first row, decoded."""
-    image = decode(data, "a", Limits())
+    image = decode_image(data, "a", Limits())
     assert image.mode == "RGB"
     row: list[list[int]] = np.asarray(image)[0].tolist()
     return row
@@ -158,7 +158,7 @@ def turned(orientation: int, form: str) -> bytes:
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_rotation_is_applied(orientation: int, form: str) -> None:
-    image = decode(turned(orientation, form), "a", Limits())
+    image = decode_image(turned(orientation, form), "a", Limits())
     found = np.asarray(image)[..., 0].astype(int)
     assert found.shape == (3, 2)
     assert np.abs(found - np.arange(6).reshape(3, 2) * 40).max() <= (3 if form == "JPEG" else 0)
@@ -166,4 +166,4 @@ def test_exif_rotation_is_applied(orientation: int, form: str) -> None:
 
 def test_damaged_exif_does_not_cost_the_image() -> None:
     data = encoded(Image.new("RGB", (5, 4)), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff broken")
-    assert decode(data, "a", Limits()).size == (5, 4)
+    assert decode_image(data, "a", Limits()).size == (5, 4)

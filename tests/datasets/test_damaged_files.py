@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from tests.datasets.files import every_format, jpeg, mutated, zipped
-from tlcore.datasets.archive import from_zip
-from tlcore.datasets.image_io import decode
+from tlcore.datasets.archive import incoming_from_zip
+from tlcore.datasets.image_io import decode_image
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Limits
 
@@ -22,7 +22,7 @@ def test_no_other_exception_escapes_decoding(name: str) -> None:
     outcomes = []
     for _ in range(40):
         try:
-            image = decode(mutated(random, data), name, LIMITS)
+            image = decode_image(mutated(random, data), name, LIMITS)
         except BadImage as refusal:
             outcomes.append(False)
             assert str(refusal).startswith(f"{name}: Expected")
@@ -38,7 +38,7 @@ def test_no_other_exception_escapes_a_zip(compression: int) -> None:
     random, data = Random(compression), zipped(files, compression=compression).getvalue()
     for _ in range(60):
         try:
-            for item in from_zip(io.BytesIO(mutated(random, data)), LIMITS):
-                decode(item.read(), item.file, LIMITS)
+            for item in incoming_from_zip(io.BytesIO(mutated(random, data)), LIMITS):
+                decode_image(item.read(), item.file, LIMITS)
         except (BadImage, BadDataset) as refusal:
             assert "Expected" in str(refusal)

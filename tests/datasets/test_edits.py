@@ -14,7 +14,7 @@ from tlcore.datasets import edits as editing
 from tlcore.datasets.edits import is_label
 from tlcore.datasets.importing import add_to_dataset, import_dataset
 from tlcore.datasets.manifest import Change
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.store import DatasetState, load_dataset, load_state
 from tlcore.errors import BadDataset
 from tlcore.settings import PROJECT, Settings
@@ -25,7 +25,7 @@ FILES = {"ants/1.jpg": 1, "ants/2.jpg": 2, "bees/3.jpg": 3, "bees/4.jpg": 4, "fl
 @pytest.fixture
 def keys(settings: Settings) -> dict[str, str]:
     """A set "mine": file → key."""
-    import_dataset("mine", from_uploads((f, jpeg(n)) for f, n in FILES.items()), settings)
+    import_dataset("mine", incoming_from_uploads((f, jpeg(n)) for f, n in FILES.items()), settings)
     return {item.file: item.key for item in load_state("mine", settings).samples}
 
 
@@ -97,7 +97,7 @@ def test_the_hash_is_of_the_state_and_not_of_the_way_there(
 
 def test_names_and_parts_are_not_in_the_hash(keys: dict[str, str], settings: Settings) -> None:
     renamed = [(f"train/{f}".replace(".jpg", "x.jpg"), jpeg(n)) for f, n in FILES.items()]
-    import_dataset("other", from_uploads(renamed), settings)
+    import_dataset("other", incoming_from_uploads(renamed), settings)
     mine, other = load_state("mine", settings), load_state("other", settings)
     assert mine.dataset.hash == other.dataset.hash
 
@@ -108,7 +108,7 @@ def test_what_was_done_does_not_touch_what_comes_later(
     editing.rename_class("mine", "ants", "Ameisen", settings)
     editing.delete_class("mine", "bees", settings)
     files = [("ants/9.jpg", jpeg(9)), ("bees/8.jpg", jpeg(8)), ("ants/1.jpg", jpeg(1))]
-    report = add_to_dataset("mine", from_uploads(files), settings)
+    report = add_to_dataset("mine", incoming_from_uploads(files), settings)
     assert report.added == 2
     assert report.dataset.counts == {"Ameisen": 2, "ants": 1, "bees": 1, "flies": 1}
 

@@ -9,10 +9,10 @@ import pytest
 
 from tests.datasets.files import encoded, jpeg, scene
 from tlcore.datasets import edits as editing
-from tlcore.datasets.archive import from_zip
+from tlcore.datasets.archive import incoming_from_zip
 from tlcore.datasets.export import export_dataset
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.splits import SplitPlan, split_dataset
 from tlcore.datasets.store import load_dataset, load_state
 from tlcore.errors import BadDataset, StorageError
@@ -27,7 +27,7 @@ def make(settings: Settings) -> None:
         ("b class/scan", jpeg(52)),
     ]
     files += [("a class/wrong.jpg", encoded(scene(53), "PNG")), ("a class/twice.jpg", jpeg(0))]
-    import_dataset("mine", from_uploads(files), settings)
+    import_dataset("mine", incoming_from_uploads(files), settings)
 
 
 @pytest.mark.parametrize("divided", [False, True])
@@ -43,7 +43,7 @@ def test_it_comes_back_with_the_same_hash(
         split_dataset("mine", SplitPlan(0.3, 0.2, 1), settings)
     file = tmp_path / "out.zip"
     state = export_dataset("mine", file, settings)
-    report = import_dataset("back", from_zip(file, settings.limits), settings)
+    report = import_dataset("back", incoming_from_zip(file, settings.limits), settings)
     back = load_state("back", settings)
     assert report.refused == ()
     assert back.dataset.hash == state.dataset.hash
@@ -54,9 +54,11 @@ def test_it_comes_back_with_the_same_hash(
 def test_images_without_label_alone_come_back_without_one(
     settings: Settings, tmp_path: Path
 ) -> None:
-    import_dataset("mine", from_uploads([(f"{i}.jpg", jpeg(i)) for i in range(3)]), settings)
+    import_dataset(
+        "mine", incoming_from_uploads([(f"{i}.jpg", jpeg(i)) for i in range(3)]), settings
+    )
     state = export_dataset("mine", tmp_path / "out.zip", settings)
-    import_dataset("back", from_zip(tmp_path / "out.zip", settings.limits), settings)
+    import_dataset("back", incoming_from_zip(tmp_path / "out.zip", settings.limits), settings)
     assert load_dataset("back", settings).counts == {"unlabelled": 3}
     assert load_dataset("back", settings).hash == state.dataset.hash
 
@@ -84,6 +86,6 @@ def test_a_class_name_that_would_come_back_as_another_is_refused(
     settings: Settings, tmp_path: Path
 ) -> None:
     files = [("x.jpg", jpeg(1)), ("y.jpg", jpeg(2))]
-    import_dataset("mine", from_uploads(files), settings, default_label="test")
+    import_dataset("mine", incoming_from_uploads(files), settings, default_label="test")
     with pytest.raises(BadDataset, match="Received 'test'"):
         export_dataset("mine", tmp_path / "out.zip", settings)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from tests.datasets.files import encoded, every_format, jpeg, scene
-from tlcore.datasets.image_io import ENDINGS, content_id, decode, read
+from tlcore.datasets.image_io import ENDINGS, content_id, decode_image, read_image
 from tlcore.errors import BadImage
 from tlcore.settings import Limits
 
@@ -34,13 +34,13 @@ def png_that_claims(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("name", every_format())
 def test_every_format_is_read(name: str) -> None:
-    image = decode(every_format()[name], name, LIMITS)
+    image = decode_image(every_format()[name], name, LIMITS)
     assert (image.mode, image.size) == ("RGB", (40, 30))
 
 
 def test_the_content_decides_not_the_ending() -> None:
-    assert decode(encoded(scene(), "PNG"), "photo.jpg", LIMITS).size == (40, 30)
-    assert decode(jpeg(), "no ending", LIMITS).size == (40, 30)
+    assert decode_image(encoded(scene(), "PNG"), "photo.jpg", LIMITS).size == (40, 30)
+    assert decode_image(jpeg(), "no ending", LIMITS).size == (40, 30)
 
 
 def test_the_endings_are_lower_case_without_dot() -> None:
@@ -53,7 +53,7 @@ def test_an_animation_gives_its_first_frame(form: str) -> None:
     red, blue = Image.new("RGB", (4, 4), (255, 0, 0)), Image.new("RGB", (4, 4), (0, 0, 255))
     lossless = {"lossless": True} if form == "WEBP" else {}
     data = encoded(red, form, save_all=True, append_images=[blue], **lossless)
-    assert decode(data, "a", LIMITS).getpixel((1, 1)) == (255, 0, 0)
+    assert decode_image(data, "a", LIMITS).getpixel((1, 1)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_an_animation_gives_its_first_frame(form: str) -> None:
 )
 def test_refused_with_its_name_and_reason(data: bytes, said: str) -> None:
     with pytest.raises(BadImage) as refusal:
-        decode(data, "photo.jpg", LIMITS)
+        decode_image(data, "photo.jpg", LIMITS)
     message = str(refusal.value)
     assert message.startswith("photo.jpg: Expected")
     assert "Received" in message and said in message
@@ -86,20 +86,20 @@ def test_refused_with_its_name_and_reason(data: bytes, said: str) -> None:
 
 def test_limits_are_of_the_caller() -> None:
     data = jpeg()
-    assert decode(data, "a", Limits(pixels=40 * 30, file_bytes=len(data)))
+    assert decode_image(data, "a", Limits(pixels=40 * 30, file_bytes=len(data)))
     with pytest.raises(BadImage, match=r"a: Expected at most 0\.0012 million pixels"):
-        decode(encoded(scene(0, 41, 30)), "a", Limits(pixels=40 * 30))
+        decode_image(encoded(scene(0, 41, 30)), "a", Limits(pixels=40 * 30))
     with pytest.raises(BadImage, match=r"a: Expected at most .* MB"):
-        decode(data, "a", Limits(file_bytes=len(data) - 1))
+        decode_image(data, "a", Limits(file_bytes=len(data) - 1))
 
 
 def test_pillows_forgiveness_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     with pytest.raises(BadImage, match="truncated"):
-        decode(jpeg()[:-200], "a", LIMITS)
+        decode_image(jpeg()[:-200], "a", LIMITS)
     with pytest.raises(BadImage, match="million pixels"):
-        decode(png_that_claims(60000, 60000), "a", LIMITS)
+        decode_image(png_that_claims(60000, 60000), "a", LIMITS)
     assert ImageFile.LOAD_TRUNCATED_IMAGES is True
 
 
@@ -107,17 +107,17 @@ def test_pillows_warnings_stay_inside() -> None:
     before = list(warnings.filters)
     assert Limits(pixels=100_000_000).pixels  # more than Pillow finds normal, so that it warns
     with pytest.raises(BadImage, match="truncated or damaged"):
-        decode(png_that_claims(9600, 9600), "a", Limits(pixels=100_000_000))
+        decode_image(png_that_claims(9600, 9600), "a", Limits(pixels=100_000_000))
     assert list(warnings.filters) == before
 
 
 def test_a_missing_file_is_a_bad_image(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(every_format()["a.png"])
-    assert read(tmp_path / "a.png", LIMITS).size == (40, 30)
+    assert read_image(tmp_path / "a.png", LIMITS).size == (40, 30)
     with pytest.raises(BadImage, match=r"b\.png: Expected a file that can be read"):
-        read(tmp_path / "b.png", LIMITS)
+        read_image(tmp_path / "b.png", LIMITS)
     with pytest.raises(BadImage, match="Received a folder"):
-        read(tmp_path, LIMITS)
+        read_image(tmp_path, LIMITS)
 
 
 def test_content_id_is_the_sha256() -> None:
@@ -126,5 +126,5 @@ def test_content_id_is_the_sha256() -> None:
 
 def test_a_draft_is_smaller_but_not_too_small() -> None:
     data = encoded(scene(0, 800, 640), "JPEG")
-    width, height = decode(data, "a", LIMITS, draft=100).size
+    width, height = decode_image(data, "a", LIMITS, draft=100).size
     assert 100 <= width < 800 and 100 <= height < 640

@@ -9,7 +9,7 @@ import pytest
 
 from tests.datasets.files import jpeg
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.store import list_datasets, load_dataset
 from tlcore.locks import remove_leftovers
 from tlcore.settings import PROJECT, Settings
@@ -71,7 +71,7 @@ def test_killed_at_any_moment_the_set_is_absent_or_whole(settings: Settings, mom
         assert all(sample.path.is_file() for sample in load_dataset("mine", settings).samples)
     else:
         assert moment != "whole"
-        import_dataset("mine", from_uploads([("ants/1.jpg", jpeg())]), settings)
+        import_dataset("mine", incoming_from_uploads([("ants/1.jpg", jpeg())]), settings)
         assert len(load_dataset("mine", settings).samples) == 1
     remove_leftovers(settings.datasets)
     assert hidden(settings) == []
@@ -81,7 +81,7 @@ def test_cleaning_up_does_not_harm_an_import_that_is_alive(settings: Settings) -
     process = start(settings, "wait")
     try:
         wait_for(process, "1")
-        import_dataset("other", from_uploads([("ants/1.jpg", jpeg())]), settings)
+        import_dataset("other", incoming_from_uploads([("ants/1.jpg", jpeg())]), settings)
         assert len(hidden(settings)) == 1  # it neither waited for the other nor took it away
         assert process.stdin is not None
         process.stdin.write("\n")

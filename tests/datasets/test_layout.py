@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tlcore.datasets.dataset import UNLABELLED
-from tlcore.datasets.layout import is_litter, is_split_name, read_layout
+from tlcore.datasets.layout import is_split_name, is_system_file, read_layout
 
 # Names of files → "class/split" of each, "-" for none. "?" is an image that has no label.
 LAYOUTS = {
@@ -162,9 +162,9 @@ def test_names_of_classes(name: str) -> None:
      ".git/config", "ants/._1.jpg"],
 )  # fmt: skip
 def test_litter(file: str) -> None:
-    assert is_litter(file)
+    assert is_system_file(file)
 
 
 @pytest.mark.parametrize("file", ["ants/1.jpg", "notes.txt", "ants/thumbs.jpg", "../1.jpg"])
 def test_not_litter(file: str) -> None:
-    assert not is_litter(file)
+    assert not is_system_file(file)

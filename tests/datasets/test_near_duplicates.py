@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 
 from tests.datasets.files import encoded, scene
 from tlcore.datasets.image_facts import ImageFacts, measure_image
-from tlcore.datasets.image_io import Header, decode
+from tlcore.datasets.image_io import Header, decode_image
 from tlcore.datasets.near_duplicates import find_near_pairs, group_near_duplicates, perceptual_hash
 from tlcore.datasets.sample_dataset import draw_sample
 from tlcore.settings import Limits
@@ -34,7 +34,7 @@ def columns(images: Sequence[Image.Image]) -> tuple[list[int], np.ndarray, list[
 
 
 def saved(image: Image.Image, quality: int) -> Image.Image:
-    return decode(encoded(image, "JPEG", quality=quality), "x.jpg", Limits())
+    return decode_image(encoded(image, "JPEG", quality=quality), "x.jpg", Limits())
 
 
 ANEW: dict[str, Change] = {
@@ -56,14 +56,14 @@ OTHERS: dict[str, Change] = {
 @pytest.mark.parametrize("name", ANEW)
 @pytest.mark.parametrize("label", ["balloon", "daisy", "mushroom", "sailboat"])
 def test_one_image_made_anew_is_found(name: str, label: str) -> None:
-    image = decode(draw_sample(label, "train", 3), "x.jpg", Limits())
+    image = decode_image(draw_sample(label, "train", 3), "x.jpg", Limits())
     assert near(image, ANEW[name](image)) == [(0, 1)]
 
 
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("label", ["balloon", "mushroom", "sailboat"])
 def test_another_image_is_not(name: str, label: str) -> None:
-    image = decode(draw_sample(label, "train", 3), "x.jpg", Limits())
+    image = decode_image(draw_sample(label, "train", 3), "x.jpg", Limits())
     assert near(image, OTHERS[name](image)) == []
 
 

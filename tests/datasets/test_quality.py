@@ -9,7 +9,7 @@ from tlcore.datasets.edits import exclude
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality import DECIDE, KINDS, QualityReport, find_small_classes
 from tlcore.datasets.quality_scan import load_quality, scan_quality
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.store import load_dataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -24,7 +24,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The planted set, imported."""
     folder = tmp_path_factory.mktemp("planted")
     settings = Settings(home=folder, keras_home=folder / "keras")
-    import_dataset("planted", from_uploads(planted().items()), settings)
+    import_dataset("planted", incoming_from_uploads(planted().items()), settings)
     return settings
 
 
@@ -63,14 +63,14 @@ def test_what_remains_after_all_is_mended_can_be_learned_from(
 ) -> None:
     drop = {
         key
-        for kind, findings in found.open.items()
+        for kind, findings in found.open_findings.items()
         if KINDS[kind].level == DECIDE
         for finding in findings
         for key in finding.excludes
     }
     exclude("planted", drop, home)
     after = load_quality("planted", home)
-    assert not [kind for kind in after.open if KINDS[kind].level == DECIDE]
+    assert not [kind for kind in after.open_findings if KINDS[kind].level == DECIDE]
     config = RunConfig(
         dataset="planted", backbone="MobileNet-0.25", size=32, random_weights=True, epochs=1
     )
@@ -84,7 +84,7 @@ def test_what_remains_after_all_is_mended_can_be_learned_from(
 
 def test_a_file_that_changed_on_disk_is_found(settings: Settings) -> None:
     files = dict(list(clean().items())[:8])
-    report = import_dataset("mine", from_uploads(files.items()), settings)
+    report = import_dataset("mine", incoming_from_uploads(files.items()), settings)
     sample = report.dataset.samples[0]
     sample.path.write_bytes(sample.path.read_bytes()[:500])
     assert not load_quality("mine", settings).by_kind

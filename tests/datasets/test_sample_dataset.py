@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tlcore.datasets.image_io import content_id, decode
+from tlcore.datasets.image_io import content_id, decode_image
 from tlcore.datasets.sample_dataset import COUNTS, PAINTERS, SAMPLE_NAME, draw_sample, ensure_sample
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import list_datasets
@@ -18,7 +18,7 @@ def test_a_image_is_the_same_every_time_and_like_no_other(label: str) -> None:
     images = [draw_sample(label, split, number) for split in COUNTS for number in (1, 2)]
     assert len({content_id(image) for image in images}) == 4
     assert draw_sample(label, "train", 1) == images[0]
-    sizes = {decode(image, "a", Limits()).size for image in images}
+    sizes = {decode_image(image, "a", Limits()).size for image in images}
     assert sizes <= {(320, 320), (400, 300), (300, 400)}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.datasets.files import jpeg, write_folder
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_server_folder
+from tlcore.datasets.sources import incoming_from_server_folder
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 
@@ -26,7 +26,7 @@ def test_an_allowed_folder_is_read_by_either_kind_of_path(
     allowed: Settings, tmp_path: Path
 ) -> None:
     for text in ("set", str(tmp_path / "open" / "set"), " set/ "):
-        files = from_server_folder(text, allowed)
+        files = incoming_from_server_folder(text, allowed)
         assert [item.file for item in files] == ["ants/1.jpg", "ants/link.jpg"]
     report = import_dataset("mine", files, allowed)
     assert [sample.file for sample in report.dataset.samples] == ["ants/1.jpg"]
@@ -36,12 +36,12 @@ def test_an_allowed_folder_is_read_by_either_kind_of_path(
 @pytest.mark.parametrize("text", ["..", "../secret", "/", "way", "set/../../secret", "~", "a\0b"])
 def test_others_are_refused(text: str, allowed: Settings) -> None:
     with pytest.raises(BadDataset, match="Expected a"):
-        from_server_folder(text, allowed)
+        incoming_from_server_folder(text, allowed)
 
 
 def test_without_the_setting_nothing_is_allowed(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(BadDataset, match="TLCORE_SERVER_FOLDERS"):
-        from_server_folder(str(tmp_path), settings)
+        incoming_from_server_folder(str(tmp_path), settings)
 
 
 def test_the_setting_is_read_and_handed_on(tmp_path: Path) -> None:

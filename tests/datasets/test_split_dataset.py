@@ -10,7 +10,7 @@ from tests.datasets.files import encoded, jpeg, scene
 from tlcore.datasets.edits import undo_edit
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import load_quality
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.splits import SplitPlan, remove_splits, split_dataset, split_samples
 from tlcore.datasets.store import DatasetState, load_dataset, load_state
 from tlcore.errors import BadConfig
@@ -27,7 +27,7 @@ def mine(settings: Settings) -> str:
     for i in range(0, 20, 2):  # near copies, half the size
         small = scene(i, 160, 120).resize((80, 60))
         files.append((f"a/small-{i}.jpg", encoded(small, "JPEG", quality=90)))
-    import_dataset("mine", from_uploads(files), settings)
+    import_dataset("mine", incoming_from_uploads(files), settings)
     return "mine"
 
 
@@ -69,12 +69,12 @@ def splits(name: str, settings: Settings) -> dict[str, str | None]:
 def test_a_split_given_by_folders_is_kept_and_its_copies_follow(settings: Settings) -> None:
     files = [(f"val/a/{i}.jpg", jpeg(i)) for i in range(5)]
     files += [(f"train/a/{i}.jpg", jpeg(i)) for i in range(10, 30)]
-    import_dataset("mine", from_uploads(files), settings)
+    import_dataset("mine", incoming_from_uploads(files), settings)
     before = splits("mine", settings)
     assert splits("mine", settings) == load_after("mine", SplitPlan(), settings) == before
     more = [(f"a/copy-{i}.jpg", jpeg(i)) for i in range(3)]
     more += [(f"a/{i}.jpg", jpeg(i)) for i in range(40, 45)]
-    import_dataset("other", from_uploads([*files, *more]), settings)
+    import_dataset("other", incoming_from_uploads([*files, *more]), settings)
     after = load_after("other", SplitPlan(), settings)
     assert all(after[file] == part for file, part in before.items())
     assert {after[f"a/copy-{i}.jpg"] for i in range(3)} == {"val"}
@@ -105,7 +105,7 @@ def test_shares_that_leave_nothing_are_refused(val: float, test: float) -> None:
 def test_the_same_file_twice_is_on_one_side_of_a_run(settings: Settings) -> None:
     files = [(f"{label}/{i}-{copy}.jpg", jpeg(i + 100 * (label == "b")))
              for label in "ab" for i in range(10) for copy in "xy"]  # fmt: skip
-    import_dataset("twice", from_uploads(files), settings)
+    import_dataset("twice", incoming_from_uploads(files), settings)
     for seed in range(5):
         train, val = split_samples(load_dataset("twice", settings), 0.3, seed)
         assert not {s.sha256 for s in train} & {s.sha256 for s in val}

@@ -9,9 +9,9 @@ import pytest
 
 from tests.datasets.files import encoded, jpeg, scene, write_folder
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.image_io import decode
+from tlcore.datasets.image_io import decode_image
 from tlcore.datasets.importing import add_to_dataset, import_dataset
-from tlcore.datasets.sources import from_uploads, read_folder, unused_files
+from tlcore.datasets.sources import incoming_from_uploads, read_folder, unused_files
 from tlcore.datasets.store import (
     delete_dataset,
     list_datasets,
@@ -20,14 +20,14 @@ from tlcore.datasets.store import (
     open_dataset,
     rename_dataset,
 )
-from tlcore.datasets.thumbnails import thumbnail
+from tlcore.datasets.thumbnails import load_thumbnail
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Settings
 
 
 def make(settings: Settings, name: str, *labels: str) -> None:
     files = [(f"{label}/1.jpg", jpeg(i)) for i, label in enumerate(labels)]
-    import_dataset(name, from_uploads(files), settings)
+    import_dataset(name, incoming_from_uploads(files), settings)
 
 
 def names(settings: Settings) -> list[str]:
@@ -99,7 +99,7 @@ def test_a_set_in_use_is_neither_renamed_nor_deleted(settings: Settings) -> None
             rename_dataset("mine", "yours", settings)
     delete_dataset("mine", settings)
     with pytest.raises(BadDataset):
-        add_to_dataset("mine", from_uploads([("a.jpg", jpeg())]), settings)
+        add_to_dataset("mine", incoming_from_uploads([("a.jpg", jpeg())]), settings)
 
 
 def test_a_folder_is_read_in_place_without_decoding(tmp_path: Path) -> None:
@@ -146,21 +146,21 @@ def test_thumbnails_are_square_made_once_and_kept(settings: Settings, tmp_path: 
     path = tmp_path / "a.png"
     path.write_bytes(encoded(image))
     sample = Sample("a.png", path, "", "red", None)
-    small = thumbnail(sample, settings, side=32)
-    found = decode(small, "thumbnail", settings.limits)
+    small = load_thumbnail(sample, settings, side=32)
+    found = decode_image(small, "thumbnail", settings.limits)
     assert found.size == (32, 32) and small.startswith(b"\xff\xd8")
     assert np.abs(np.subtract(np.asarray(found)[16, 16], (255, 0, 0), dtype=int)).max() < 6
     (kept,) = (settings.home / "thumbnails").rglob("*.jpg")
     kept.write_bytes(b"from the disk")
-    assert thumbnail(sample, settings, side=32) == b"from the disk"
-    assert thumbnail(sample, settings, side=16) != b"from the disk"
+    assert load_thumbnail(sample, settings, side=32) == b"from the disk"
+    assert load_thumbnail(sample, settings, side=16) != b"from the disk"
 
 
 def test_a_thumbnail_of_what_is_no_image(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no image")
     for name in ("a.jpg", "gone.jpg"):
         with pytest.raises(BadImage, match=f"ants/{name}: Expected"):
-            thumbnail(Sample(f"ants/{name}", tmp_path / name, "", "ants", None), settings)
+            load_thumbnail(Sample(f"ants/{name}", tmp_path / name, "", "ants", None), settings)
     assert not (settings.home / "thumbnails").exists()
 
 
@@ -173,7 +173,7 @@ def test_a_long_name_that_no_set_has_is_shortened(settings: Settings) -> None:
 def test_an_empty_thumbnail_is_made_anew(settings: Settings) -> None:
     make(settings, "mine", "ants")
     [sample] = load_dataset("mine", settings).samples
-    whole = thumbnail(sample, settings)
+    whole = load_thumbnail(sample, settings)
     (stored,) = (settings.home / "thumbnails").rglob("*.jpg")
     stored.write_bytes(b"")  # as a power cut may leave it
-    assert thumbnail(sample, settings) == whole == stored.read_bytes()
+    assert load_thumbnail(sample, settings) == whole == stored.read_bytes()

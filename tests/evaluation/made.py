@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_folder
+from tlcore.datasets.sources import incoming_from_folder
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
@@ -42,7 +42,7 @@ def write_parts(folder: Path, counts: dict[str, dict[str, int]], spread: float =
 
 
 def stored(settings: Settings, folder: Path, name: str = "insects") -> str:
-    import_dataset(name, from_folder(folder), settings)
+    import_dataset(name, incoming_from_folder(folder), settings)
     return name
 
 

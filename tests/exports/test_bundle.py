@@ -19,7 +19,7 @@ from PIL import Image
 from tests.cli.running import tlcore
 from tests.exports.conftest import Bundle
 from tests.exports.odd import odd_files, turned
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.errors import RunError, StorageError
 from tlcore.exports.bundle import IMAGES, LITERT, NEEDED, write_bundle
 from tlcore.exports.bundle_check import FORMATS, ExpectedPredictions, check_format, read_checks
@@ -34,7 +34,7 @@ from tlcore.training.transfer_model import load_run_model
 def page(bundle: Bundle, paths: list[Path]) -> np.ndarray:
     network = load_run_model(bundle.run, bundle.settings)
     limits = bundle.settings.limits
-    return np.stack([network.predict(read(path, limits)).probabilities for path in paths])
+    return np.stack([network.predict(read_image(path, limits)).probabilities for path in paths])
 
 
 def said(python: Path | str, folder: Path, name: str, paths: list[Path]) -> np.ndarray:

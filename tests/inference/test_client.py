@@ -93,7 +93,7 @@ def test_one_process_does_all_tasks_and_ends_on_close(inference: Inference, phot
 def test_a_task_that_was_started_ahead_is_not_run_again(inference: Inference, photo: Path) -> None:
     request = draw(photo, "conv_pw_2_relu")
     for _ in range(2):  # the second time it is under way already
-        inference.ask_ahead(*request)
+        inference.prefetch(*request)
     assert len(inference._ahead) == 1
     result = inference._ahead[0][1]
     assert inference.ask(*request) is result.result()
@@ -102,7 +102,7 @@ def test_a_task_that_was_started_ahead_is_not_run_again(inference: Inference, ph
 
 
 def test_a_task_started_ahead_in_vain_harms_no_other(inference: Inference, photo: Path) -> None:
-    inference.ask_ahead(*draw(photo, "conv99"))
+    inference.prefetch(*draw(photo, "conv99"))
     assert predict(inference, photo).size == 64
     with pytest.raises(UnknownName, match="Received 'conv99'"):
         inference.ask(*draw(photo, "conv99"))
@@ -150,7 +150,7 @@ def test_after_a_kill_the_task_is_run_in_a_new_process(
         timer.join()
     else:
         request = draw(photo, "conv2_block1_0_bn", SLOW)
-        inference.ask_ahead(*request)
+        inference.prefetch(*request)
         kill(inference)
         assert inference.ask(*request).channels == 64
     assert inference.process_id != process

@@ -19,10 +19,10 @@ from keras.src.utils import file_utils
 from tests.backbones import assert_close, draw_statistics, fresh_body, random_batch
 from tlcore.cli.summary import summary
 from tlcore.datasets.geometry import fit
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.models import build
 from tlcore.models.catalog import BACKBONES, Backbone
-from tlcore.models.folding import folded
+from tlcore.models.folding import fold_batch_normalization
 from tlcore.models.loaded_model import load_pretrained
 from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import weights_file_name
@@ -72,7 +72,7 @@ def test_folding_the_normalisations_changes_no_layer(row: Backbone) -> None:
     drawn = model.get_weights()
     part = keras.Model(model.input, [model.get_layer(name).output for name in row.layers])
     batch = random_batch(row.smallest)
-    found = tf.function(folded(part), autograph=False)(tf.constant(batch))
+    found = tf.function(fold_batch_normalization(part), autograph=False)(tf.constant(batch))
     for name, ours, wanted in zip(row.layers, found, part(batch, training=False), strict=True):
         assert_close(ours.numpy(), np.asarray(wanted), name)
     assert all(np.array_equal(a, b) for a, b in zip(drawn, model.get_weights(), strict=True))
@@ -128,7 +128,7 @@ def test_the_same_weight_file_gives_keras_own_values(
     build.build_architecture(row, row.size, top=top).save(path)
     monkeypatch.setattr(file_utils, "get_file", lambda *args, **options: str(path))
     expected = keras_own(row, top=top, stateless=False)
-    image = read(photos[0], settings.limits)
+    image = read_image(photos[0], settings.limits)
     loaded = load_pretrained(ModelRef(row.name, row.size, top=top), settings)
     inputs = build.get_preprocessing(row)(fit(image, row.size)[None].astype(np.float32))
     wanted = np.asarray(expected(inputs, training=False))

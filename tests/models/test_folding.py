@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.backbones import assert_close, draw_statistics
-from tlcore.models.folding import folded
+from tlcore.models.folding import fold_batch_normalization
 
 layers = keras.layers
 SIDE, CHANNELS = 9, 6
@@ -44,7 +44,7 @@ NORMS = {
 def values(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
     """What the folded network says before and after the model's own kernel is changed."""
     batch = np.random.default_rng(4).normal(size=(2, SIDE, SIDE, 3)).astype(np.float32)
-    call = tf.function(folded(model), autograph=False)
+    call = tf.function(fold_batch_normalization(model), autograph=False)
     (first,) = call(tf.constant(batch))
     assert_close(first.numpy(), np.asarray(model(batch, training=False)), "folded")
     kernels = [weight for weight in model.layers[1].weights if "kernel" in weight.name]

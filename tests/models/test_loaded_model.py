@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.models.conftest import Loaded
 from tlcore.datasets.geometry import fit
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.errors import BadImage, UnknownName
 from tlcore.models.build import RANDOM_SEED, get_preprocessing
 from tlcore.models.catalog import BACKBONES, Backbone
@@ -70,7 +70,7 @@ def test_all_probabilities_on_random_weights(
     row: Backbone, settings: Settings, photos: list[Path]
 ) -> None:
     size = max(row.smallest, 64) if row.any_size_with_top else row.size
-    image = read(photos[0], settings.limits)
+    image = read_image(photos[0], settings.limits)
     answer = load_pretrained(ModelRef(row.name, size, random=True), settings).predict(image)
     check_thousand(row, plain_keras(row, size), answer, image)
 
@@ -90,7 +90,7 @@ def test_all_probabilities_on_real_weights(
     plain = plain_keras(BACKBONES[name], size)
     plain.load_weights(real.weights / file)
     for path in photos[3::40]:
-        image = read(path, real.limits)
+        image = read_image(path, real.limits)
         answer = loaded(ModelRef(name, size)).predict(image)
         check_thousand(BACKBONES[name], plain, answer, image)
 
@@ -128,7 +128,7 @@ def test_a_path_an_image_and_pixels_are_the_same_image(
     settings: Settings, photos: list[Path], tmp_path: Path
 ) -> None:
     model = load_pretrained(RANDOM, settings)
-    image = read(photos[0], settings.limits)
+    image = read_image(photos[0], settings.limits)
     answers = [model.predict(each) for each in (photos[0], str(photos[0]), image, np.array(image))]
     for answer in answers[1:]:
         np.testing.assert_array_equal(answer.logits, answers[0].logits)
@@ -180,7 +180,7 @@ def test_activations_of_a_photograph_equal_plain_keras_at_every_layer(
     plain.load_weights(
         real.weights / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
     )
-    pixels = fit(read(photos[0], real.limits), 224).astype(np.float32)
+    pixels = fit(read_image(photos[0], real.limits), 224).astype(np.float32)
     inputs = keras.applications.mobilenet_v2.preprocess_input(pixels)[None]
     names = [layer.name for layer in plain.layers if len(layer.output.shape) == 4][1:]
     assert names == list(model.spatial_layers)[1:]

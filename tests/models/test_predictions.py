@@ -100,7 +100,7 @@ def test_certainty_by_hand() -> None:
     ],
 )
 def test_certainty_in_words(probabilities: list[float], words: str) -> None:
-    assert measure_certainty(np.array(probabilities, np.float32)).words == words
+    assert measure_certainty(np.array(probabilities, np.float32)).description == words
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5, 30, 1000])
@@ -123,5 +123,5 @@ def test_words_of_certainty_contradict_neither_the_probability_nor_the_lead(clas
         "no clear answer": lambda sure: sure.margin < 0.2 and sure.best <= 0.6,
     }
     found = [measure_certainty(probabilities.astype(np.float32)) for probabilities in answers]
-    assert all(limits[sure.words](sure) for sure in found)
-    assert len({sure.words for sure in found}) >= 4
+    assert all(limits[sure.description](sure) for sure in found)
+    assert len({sure.description for sure in found}) >= 4

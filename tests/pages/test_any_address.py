@@ -10,7 +10,7 @@ import pytest
 from tests.images import write_patches
 from tests.pages.conftest import Opened, maps_of, use
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_folder
+from tlcore.datasets.sources import incoming_from_folder
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
@@ -26,7 +26,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str]:
     """A set and a run on it; there are no weights."""
     home: Path = tmp_path_factory.mktemp("any-address")
     settings = Settings(home=home / "home", keras_home=home / "keras")
-    import_dataset(SET, from_folder(write_patches(home / "data", classes=2, each=4)), settings)
+    import_dataset(
+        SET, incoming_from_folder(write_patches(home / "data", classes=2, each=4)), settings
+    )
     small = {"backbone": "MobileNet-0.25", "size": 64, "random_weights": True}
     folder, lock = create_run(RunConfig(SET, epochs=1, **small), settings)  # type: ignore[arg-type]
     try:

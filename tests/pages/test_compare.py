@@ -16,7 +16,7 @@ from tests.images import write_patches
 from tests.pages.conftest import Opened, html_of, texts
 from tlcore.datasets.edits import exclude, relabel
 from tlcore.datasets.importing import add_to_dataset, import_dataset
-from tlcore.datasets.sources import from_folder
+from tlcore.datasets.sources import incoming_from_folder
 from tlcore.datasets.splits import draw_stratified
 from tlcore.datasets.store import load_dataset
 from tlcore.settings import Settings
@@ -46,7 +46,7 @@ def train(config: RunConfig, settings: Settings) -> str:
 def trained(lasting: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A real run of two classes on a small network; its id."""
     images = write_patches(tmp_path_factory.mktemp("set") / "patches", classes=2)
-    import_dataset(DATASET, from_folder(images), lasting)
+    import_dataset(DATASET, incoming_from_folder(images), lasting)
     return train(RunConfig(DATASET, backbone="MobileNet-0.25", size=32, epochs=2), lasting)
 
 
@@ -217,7 +217,7 @@ def test_a_link_to_what_is_not_offered_opens(
 def stopped_run(real_workspace: Settings, tmp_path: Path) -> str:
     """A run that was stopped after its first epoch; its id."""
     images = write_patches(tmp_path / "patches", classes=2)
-    import_dataset(DATASET, from_folder(images), real_workspace)
+    import_dataset(DATASET, incoming_from_folder(images), real_workspace)
     config = RunConfig(DATASET, backbone="MobileNet-0.25", size=64, epochs=4, learning_rate=0.03)
     folder, lock = create_run(config, real_workspace)
     stop = lambda event: (folder / "stop").touch() if isinstance(event, Epoch) else None  # noqa: E731
@@ -292,7 +292,7 @@ def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
     exclude(DATASET, [first.key], real_workspace)
     write_patches(tmp_path / "more", classes=1, each=1, side=40)
     shutil.move(tmp_path / "more" / "blue" / "00.png", tmp_path / "more" / "blue" / "new.png")
-    add_to_dataset(DATASET, from_folder(tmp_path / "more"), real_workspace)
+    add_to_dataset(DATASET, incoming_from_folder(tmp_path / "more"), real_workspace)
     at.run()
     assert not at.exception
     assert first.file not in column(at, "label")
@@ -319,7 +319,7 @@ def test_images_without_label_or_of_the_training_split_are_not_judged(
     (tmp_path / "loose").mkdir()
     for photo in photos[:4]:
         shutil.copy(photo, tmp_path / "loose")
-    import_dataset("Loose", from_folder(tmp_path / "loose"), lasting_workspace)
+    import_dataset("Loose", incoming_from_folder(tmp_path / "loose"), lasting_workspace)
     at = predicted(opened("Compare", dataset="Loose", run=run, **MANY))
     for name in ("label", "head_correct", "agree", "disagreement"):
         assert at.dataframe[0].value[name].isna().all(), name
@@ -329,7 +329,7 @@ def test_images_without_label_or_of_the_training_split_are_not_judged(
     for sample in list_samples(load_run_info(run, lasting_workspace), "train"):
         (tmp_path / "copy" / sample.label).mkdir(parents=True, exist_ok=True)
         shutil.copy(sample.path, tmp_path / "copy" / sample.label)
-    import_dataset("Copy", from_folder(tmp_path / "copy"), lasting_workspace)
+    import_dataset("Copy", incoming_from_folder(tmp_path / "copy"), lasting_workspace)
     at = predicted(opened("Compare", dataset="Copy", run=run, **MANY))
     assert accuracies(at) == ["ImageNet alone, no head"]
     assert "it was trained on these images" in texts(at)

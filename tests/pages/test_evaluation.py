@@ -32,7 +32,7 @@ from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs, load_run_info
 from tlcore.training.worker import execute_run
 from tlcore.ui import services
-from tlcore.ui.format import plain
+from tlcore.ui.format import escape_md
 
 COUNTS = {
     "train": {"ants": 12, "bees": 12},
@@ -87,7 +87,7 @@ def test_the_numbers_are_the_evaluations(
         table = next(f.value for f in at.dataframe if "Recall" in f.value)
         assert table["Images"].tolist() == [each.images for each in found.per_class]
         assert [warning.value for warning in at.warning] == [
-            plain(words) for words in found.warnings
+            escape_md(words) for words in found.warnings
         ]
         assert "ImageNet's weights" in texts(at)  # random weights have no such baseline
 
@@ -368,7 +368,7 @@ def test_two_images_of_a_class_are_too_few_to_doubt_labels_and_percentages(
     run = trained(empty_workspace, RunConfig(name, epochs=1, **SMALL))
     at = opened("Fine-tune", run=run.id, view="label-issues")
     assert not at.exception
-    assert at.info[0].value == plain(
+    assert at.info[0].value == escape_md(
         "Too few images to tell whether labels are wrong (ants 15, bees 2): at least 10 "
         "different ones per class are needed."
     )

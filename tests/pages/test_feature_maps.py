@@ -14,7 +14,7 @@ from tests.images import write_patches
 from tests.pages.conftest import Opened, html_of, maps_of, texts
 from tests.pages.test_upload import jpeg
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_folder
+from tlcore.datasets.sources import incoming_from_folder
 from tlcore.models.catalog import BACKBONES
 from tlcore.settings import Settings
 from tlcore.ui.components.image_picker import MY_IMAGES
@@ -94,7 +94,9 @@ def test_the_image_is_changed_in_a_popover(opened: Opened, workspace: Settings) 
 def test_images_with_the_highest_activation_are_found_and_stay(
     opened: Opened, lasting_workspace: Settings, tmp_path: Path
 ) -> None:
-    import_dataset("few", from_folder(write_patches(tmp_path / "few", each=8)), lasting_workspace)
+    import_dataset(
+        "few", incoming_from_folder(write_patches(tmp_path / "few", each=8)), lasting_workspace
+    )
     at = sound(opened("Feature maps", dataset="few", layer="conv_pw_3_relu", **SMALL))
     sound(at.button(key="top-images").click().run())
     assert any(words in texts(at) for words in ("Highest values", "reach the highest value"))
@@ -240,7 +242,7 @@ def test_an_image_with_a_name_like_html(
     (tmp_path / "odd" / "a").mkdir(parents=True)
     for number, file in enumerate((name, "b.jpg")):
         (tmp_path / "odd" / "a" / file).write_bytes(image(number))
-    import_dataset("odd", from_folder(tmp_path / "odd"), lasting_workspace)
+    import_dataset("odd", incoming_from_folder(tmp_path / "odd"), lasting_workspace)
     at = sound(opened("Feature maps", dataset="odd", layer="conv_pw_3", more="images", **SMALL))
     shown = html_of(at)
     assert "maps-first" in shown

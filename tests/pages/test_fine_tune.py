@@ -19,7 +19,7 @@ from tests.pages.test_upload import jpeg
 from tests.runs_on_disk import write_network, write_split
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sample_dataset import SAMPLE_NAME
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.settings import PROJECT, Settings
 from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
@@ -71,7 +71,7 @@ def test_the_form_says_what_it_learns_from(opened: Opened, workspace: Settings) 
 
 
 def test_a_set_of_one_class_is_refused_with_a_way_on(opened: Opened, workspace: Settings) -> None:
-    import_dataset("lonely", from_uploads([jpeg(1)[:2]]), workspace)
+    import_dataset("lonely", incoming_from_uploads([jpeg(1)[:2]]), workspace)
     at = opened("Fine-tune")
     at.selectbox(key="select-dataset").set_value("lonely").run()
     assert not at.exception
@@ -110,7 +110,7 @@ def test_the_switch_for_fine_tuning_says_its_learning_rate(
 def test_the_newest_dataset_that_can_be_trained_is_chosen(
     opened: Opened, workspace: Settings
 ) -> None:
-    import_dataset("lonely", from_uploads([jpeg(1)[:2]]), workspace)
+    import_dataset("lonely", incoming_from_uploads([jpeg(1)[:2]]), workspace)
     at = opened("Fine-tune")
     assert at.selectbox(key="select-dataset").value == SAMPLE_NAME
     assert not at.error

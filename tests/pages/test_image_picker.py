@@ -8,7 +8,7 @@ from tests.pages.conftest import Opened, select_in_grid, texts
 from tests.pages.test_upload import jpeg
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sample_dataset import SAMPLE_NAME
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.store import load_dataset
 from tlcore.settings import Settings
 from tlcore.ui.components.image_picker import MY_IMAGES
@@ -58,7 +58,7 @@ def test_the_choice_goes_along_to_another_page(opened: Opened, workspace: Settin
 
 def test_a_link_restores_set_and_image(opened: Opened, workspace: Settings) -> None:
     uploads = [jpeg(number)[:2] for number in (1, 2, 3)]
-    import_dataset("mine", from_uploads(uploads), workspace)
+    import_dataset("mine", incoming_from_uploads(uploads), workspace)
     third = load_dataset("mine", workspace).samples[2]
     at = opened("Compare", dataset="mine", image=third.sha256)
     assert at.selectbox(key="select-dataset").value == "mine"
@@ -69,7 +69,7 @@ def test_a_link_restores_set_and_image(opened: Opened, workspace: Settings) -> N
 def test_the_same_image_twice_does_not_stop_the_walk(opened: Opened, workspace: Settings) -> None:
     name, data, _ = jpeg(1)
     uploads = [("a.jpg", data), ("b.jpg", data), (name, jpeg(2)[1])]
-    import_dataset("mine", from_uploads(uploads), workspace)
+    import_dataset("mine", incoming_from_uploads(uploads), workspace)
     at = opened("Compare", dataset="mine")
     assert "1 of 2" in shown(at)
     at.button(key="next").click().run()

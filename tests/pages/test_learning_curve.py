@@ -9,7 +9,7 @@ from tests.pages.conftest import Opened, texts
 from tests.training.test_train_run import SMALL
 from tests.training.test_train_run import run as trained
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_folder
+from tlcore.datasets.sources import incoming_from_folder
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 
@@ -18,7 +18,7 @@ def test_the_learning_curve_says_whether_more_images_would_help(
     opened: Opened, empty_workspace: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = write_patches(tmp_path_factory.mktemp("patches") / "set", each=20)
-    import_dataset("patches", from_folder(folder), empty_workspace)
+    import_dataset("patches", incoming_from_folder(folder), empty_workspace)
     config = RunConfig("patches", epochs=20, learning_rate=0.1, **SMALL)
     _, run = trained(empty_workspace, config)
     at = opened("Fine-tune", run=run.name, view="improve")

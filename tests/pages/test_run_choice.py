@@ -17,9 +17,9 @@ from tests.images import write_patches
 from tests.pages.conftest import Opened, texts, use
 from tlcore.datasets.edits import rename_class
 from tlcore.datasets.geometry import fit
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_folder, from_uploads
+from tlcore.datasets.sources import incoming_from_folder, incoming_from_uploads
 from tlcore.datasets.store import load_dataset, rename_dataset
 from tlcore.settings import PROJECT, Settings
 from tlcore.storage import write_json
@@ -60,9 +60,11 @@ class Home:
 def made(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
     place = tmp_path_factory.mktemp("choice")
     settings = Settings(home=place / "home", keras_home=shared / "keras")
-    import_dataset(PATCHES, from_folder(write_patches(place / "patches", classes=2)), settings)
+    import_dataset(
+        PATCHES, incoming_from_folder(write_patches(place / "patches", classes=2)), settings
+    )
     counts = {"train": {"ants": 4, "bees": 4}}
-    import_dataset(INSECTS, from_folder(write_parts(place / "insects", counts)), settings)
+    import_dataset(INSECTS, incoming_from_folder(write_parts(place / "insects", counts)), settings)
     runs = tuple(trained(settings, PATCHES, epochs) for epochs in range(2, RUNS + 2))
     assert {load_run_info(run, settings).val_accuracy for run in runs} == {1.0}
     return Home(settings, runs)
@@ -98,7 +100,7 @@ def by_plain_keras(home: Home, run: str, samples: list[Path]) -> np.ndarray:
     import keras
 
     model = keras.models.load_model(home.settings.runs / run / "model.keras")
-    pixels = np.stack([fit(read(path, home.settings.limits), 32, "crop") for path in samples])
+    pixels = np.stack([fit(read_image(path, home.settings.limits), 32, "crop") for path in samples])
     return np.asarray(model.predict(pixels / 127.5 - 1.0, verbose=0))[:, -1]
 
 
@@ -206,7 +208,9 @@ def test_ones_own_image_is_answered_by_the_head_that_answered_before(
     opened: Opened, own_home: Home
 ) -> None:
     file = next(iter(load_dataset(PATCHES, own_home.settings).samples)).path
-    import_dataset(MY_IMAGES, from_uploads([("mine.png", file.read_bytes())]), own_home.settings)
+    import_dataset(
+        MY_IMAGES, incoming_from_uploads([("mine.png", file.read_bytes())]), own_home.settings
+    )
     at = opened("Compare", dataset=PATCHES, **QUICK)
     at.selectbox(key="select-head").set_value(own_home.runs[1]).run()
     at.selectbox(key="select-dataset").set_value(MY_IMAGES).run()
@@ -266,7 +270,9 @@ def test_a_label_says_what_tells_runs_apart(opened: Opened, empty_workspace: Set
 def test_two_datasets_of_one_title_are_two_options(
     opened: Opened, workspace: Settings, name: str, tmp_path: Path
 ) -> None:
-    import_dataset(name, from_folder(write_patches(tmp_path / "patches", classes=2)), workspace)
+    import_dataset(
+        name, incoming_from_folder(write_patches(tmp_path / "patches", classes=2)), workspace
+    )
     at = opened("Upload")
     box = at.selectbox(key="select-dataset")
     assert len({" ".join(each.split()) for each in box.options}) == len(box.options) == 2
@@ -282,7 +288,7 @@ def test_classes_that_read_alike_are_told_apart(
     folder = write_patches(tmp_path / "patches")
     for old, new in (("blue", "great_owl"), ("green", "great owl"), ("red", "All")):
         (folder / old).rename(folder / new)
-    import_dataset("Birds", from_folder(folder), empty_workspace)
+    import_dataset("Birds", incoming_from_folder(folder), empty_workspace)
     rename_class("Birds", "All", "All classes", empty_workspace)
     for name in ("great_owl", "great owl", "All classes"):
         at = opened("Compare", dataset="Birds")

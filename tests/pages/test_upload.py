@@ -20,7 +20,7 @@ from tests.pages.conftest import Opened, grid_of, html_of, select_in_grid, texts
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.sample_dataset import SAMPLE_NAME, draw_sample
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.store import list_datasets, load_dataset, load_state
 from tlcore.settings import Settings
 
@@ -223,7 +223,7 @@ def mine(workspace: Settings) -> str:
     for fault in ("tiny", "placeholder", "truncated", "rotated"):
         files |= {f"a/{name.rpartition('/')[2]}": data for name, data in faults()[fault][1].items()}
     files["a/copy.jpg"] = image(0)
-    import_dataset("mine", from_uploads(files.items()), workspace)
+    import_dataset("mine", incoming_from_uploads(files.items()), workspace)
     return "mine"
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.evaluation.made import write_parts
 from tests.training.test_train_run import REAL, run
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.errors import RunError
 from tlcore.exports.report import write_report
 from tlcore.models.build import build_backbone
@@ -50,7 +50,9 @@ def saved_model_on_validation(folder: Path, settings: Settings) -> tuple[float, 
     """The saved model's mean log loss on the run's validation images, and its class for each."""
     network = load_run_model(folder.name, settings)
     split = json.loads((folder / "split.json").read_text())
-    answers = [network.predict(read(Path(row["path"]), settings.limits)) for row in split["val"]]
+    answers = [
+        network.predict(read_image(Path(row["path"]), settings.limits)) for row in split["val"]
+    ]
     right = [split["classes"].index(row["label"]) for row in split["val"]]
     shares = [answer.probabilities[index] for answer, index in zip(answers, right, strict=True)]
     hashes = [row["sha256"] for row in split["val"]]

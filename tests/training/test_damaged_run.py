@@ -10,7 +10,7 @@ import pytest
 
 from tests.images import write_patches
 from tests.training.test_train_run import SMALL, run
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import prepare_resume
@@ -26,7 +26,7 @@ def test_resume_writes_a_lost_end_and_a_lost_network_again(
 ) -> None:
     data = write_patches(tmp_path / "set", classes=2)
     _, folder = run(settings, RunConfig(str(data), epochs=3, learning_rate=0.01, **SMALL))
-    image = read(data / "green" / "03.png", settings.limits)
+    image = read_image(data / "green" / "03.png", settings.limits)
     before, answer = load_run(folder.name, settings), load_run_model(folder.name, settings)
     whole = (folder / file).read_bytes()
     (folder / file).write_bytes(whole[: len(whole) // 2])
@@ -34,8 +34,8 @@ def test_resume_writes_a_lost_end_and_a_lost_network_again(
     info = load_run_info(folder.name, settings)
     assert (info.status, info.resumable) == (state, True)
     [found] = info.damage
-    assert file in found.words
-    assert "Resume" in found.words
+    assert file in found.description
+    assert "Resume" in found.description
 
     _, lock = prepare_resume(folder.name, settings)
     execute_run(folder, settings)

@@ -14,7 +14,7 @@ from tests.images import write_patches
 from tests.training.test_train_run import REAL, run
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.geometry import fit
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import open_dataset
 from tlcore.models.build import build_backbone
@@ -48,7 +48,9 @@ def plain_keras(config: RunConfig, train: Sequence[Sample], settings: Settings) 
     base, _ = build_backbone(
         ModelRef(config.backbone, config.size, config.fit, top=False), settings
     )
-    pixels = np.stack([fit(read(s.path, settings.limits), config.size, config.fit) for s in train])
+    pixels = np.stack(
+        [fit(read_image(s.path, settings.limits), config.size, config.fit) for s in train]
+    )
     maps = np.asarray(base(preprocess(pixels, config.backbone), training=False))
     features = maps.mean(axis=(1, 2))
     classes = sorted({sample.label for sample in train})

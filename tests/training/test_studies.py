@@ -14,7 +14,7 @@ from tests.datasets.files import encoded, scene
 from tests.images import write_patches
 from tests.training.test_train_run import REAL, SMALL, run
 from tlcore.datasets.importing import import_dataset
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.errors import RunError
 from tlcore.settings import Settings
 from tlcore.training import studies as known_module
@@ -151,7 +151,7 @@ def test_near_copies_that_the_doctor_knows_stay_on_one_side_of_a_run(settings: S
         small, label = image.resize((80, 60)), "ab"[number % 2]
         files.append((f"{label}/{number}.jpg", encoded(image, "JPEG")))
         files.append((f"{label}/small {number}.jpg", encoded(small, "JPEG")))
-    import_dataset("mine", from_uploads(files), settings)
+    import_dataset("mine", incoming_from_uploads(files), settings)
     for seed in range(3):
         _, folder = run(settings, RunConfig("mine", epochs=1, seed=seed, **SMALL))
         split = json.loads((folder / "split.json").read_text())

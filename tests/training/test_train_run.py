@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.images import write_patches
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.errors import RunError
 from tlcore.models.build import build_backbone
 from tlcore.models.predictions import ModelRef
@@ -47,7 +47,7 @@ def test_a_head_learns_and_answers(real: Settings, tmp_path: Path) -> None:
     assert found.info.val_accuracy == 1.0
     assert found.classes == ("blue", "green", "red")
     network = load_run_model(folder.name, real)
-    answer = network.predict(read(data / "green" / "03.png", real.limits))
+    answer = network.predict(read_image(data / "green" / "03.png", real.limits))
     assert answer.ranking(1)[0].label == "green"
     assert answer.source == "run"
 
@@ -59,7 +59,7 @@ def test_validation_figures_are_those_of_the_saved_network(real: Settings, tmp_p
     split = json.loads((folder / "split.json").read_text())
     right, losses = [], []
     for row in split["val"]:
-        answer = network.predict(read(Path(row["path"]), real.limits))
+        answer = network.predict(read_image(Path(row["path"]), real.limits))
         index = split["classes"].index(row["label"])
         right.append(answer.ranking(1)[0].index == index)
         losses.append(-np.log(answer.probabilities[index]))
@@ -115,7 +115,7 @@ def test_fine_tuning_equals_plain_keras_run_on_whole_images(real: Settings, tmp_
     def arrays(part: str) -> tuple[np.ndarray, np.ndarray]:
         from tlcore.datasets.geometry import fit
 
-        pixels = [fit(read(Path(row["path"]), real.limits), 64) for row in split[part]]
+        pixels = [fit(read_image(Path(row["path"]), real.limits), 64) for row in split[part]]
         labels = [[float(row["label"] == split["classes"][1])] for row in split[part]]
         return preprocess(np.stack(pixels), "MobileNet-0.25"), np.array(labels)
 

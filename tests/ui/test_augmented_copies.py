@@ -16,7 +16,7 @@ from tlcore.datasets.sources import read_folder
 from tlcore.settings import Settings
 from tlcore.training.augmentation import ImageCopy, InputSpec, load_pixels
 from tlcore.training.config import RunConfig
-from tlcore.ui.fine_tune.augmentation import GAP, SIDE, list_copies, render_sheet, spread
+from tlcore.ui.fine_tune.augmentation import GAP, SIDE, list_copies, pick_evenly, render_sheet
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_the_first_copies_that_the_run_will_use(
 
 def test_images_come_from_all_over_the_dataset() -> None:
     samples = [Sample(f"{number}", Path(), "", "a", None) for number in range(10)]
-    assert [sample.file for sample in spread(samples, 3)] == ["0", "3", "6"]
-    assert spread(samples[:2], 8) == samples[:2]
+    assert [sample.file for sample in pick_evenly(samples, 3)] == ["0", "3", "6"]
+    assert pick_evenly(samples[:2], 8) == samples[:2]
 
 
 def test_each_tile_is_the_input_of_the_network(tmp_path: Path, settings: Settings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tlcore.text import file_size
-from tlcore.ui.format import accuracy, ago, count, duration, plain
+from tlcore.ui.format import accuracy, duration, escape_md, plural, time_ago
 
 
 def test_accuracy_says_its_doubt() -> None:
@@ -36,7 +36,7 @@ def test_duration(seconds: float, said: str) -> None:
     [(3, "just now"), (125, "2 min ago"), (3600, "1 hour ago"), (172_800, "2 days ago")],
 )
 def test_ago(seconds: float, said: str) -> None:
-    assert ago(1000.0, 1000.0 + seconds) == said
+    assert time_ago(1000.0, 1000.0 + seconds) == said
 
 
 def test_sizes_and_counts() -> None:
@@ -46,8 +46,8 @@ def test_sizes_and_counts() -> None:
     assert file_size(14 * 2**20) == "14 MB"
     assert file_size(3.25 * 2**20) == "3.2 MB"
     assert file_size(1.5 * 2**30) == "1.5 GB"
-    assert count(1, "class", "classes") == "1 class"
-    assert count(12_000, "image") == "12,000 images"
+    assert plural(1, "class", "classes") == "1 class"
+    assert plural(12_000, "image") == "12,000 images"
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_sizes_and_counts() -> None:
     ],
 )
 def test_plain_shows_a_text_as_it_is(text: str, shown: str) -> None:
-    assert plain(text) == shown
+    assert escape_md(text) == shown

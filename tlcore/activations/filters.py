@@ -33,20 +33,20 @@ _CHANNEL_BY_CHANNEL = frozenset(
 
 
 def render_filters_at(
-    graph: LayerGraph, layer: str, view: DisplayOptions, of: int, *, bgr: bool
+    graph: LayerGraph, layer: str, view: DisplayOptions, output_channel: int, *, bgr: bool
 ) -> Filters:
     """Draw one page of the kernels of the convolution at or before a layer.
 
     Args:
-        of: the output channel whose slices are shown, where a kernel has several (see
+        output_channel: whose slices are shown, where a kernel has several (see
             ``render_filters``); past the end means the first.
 
     Raises:
         UnknownName: there is no convolution up to there.
     """
     convolution, values = find_convolution(graph, layer)
-    filters = render_filters(values, convolution, view, of, bgr=bgr)
-    return replace(filters, own=_makes_channels(graph, convolution, layer))
+    filters = render_filters(values, convolution, view, output_channel, bgr=bgr)
+    return replace(filters, matches_channels=_makes_channels(graph, convolution, layer))
 
 
 def find_convolution(graph: LayerGraph, layer: str) -> tuple[str, Floats]:
@@ -89,7 +89,7 @@ def read_kernel(layer: Any) -> Floats | None:
 
 
 def render_filters(
-    values: Floats, name: str, view: DisplayOptions, of: int, *, bgr: bool
+    values: Floats, name: str, view: DisplayOptions, output_channel: int, *, bgr: bool
 ) -> Filters:
     """Draw one page of a convolution's kernels, 0 in the middle of the palette.
 
@@ -97,26 +97,26 @@ def render_filters(
         values: (height, width, inputs, outputs).
         name: of the layer.
         view: layout, palette and page; scale and order do not matter here.
-        of: the output channel whose slices are shown, where a kernel reads no colours and has
+        output_channel: whose slices are shown, where a kernel reads no colours and has
             more than one slice an output; past the end means the first.
         bgr: whether the model gets blue first.
     """
     height, width, inputs, outputs = values.shape
     colour = inputs == RGB
     depthwise = outputs == 1 or inputs == 1  # one slice a channel
-    of = of if 0 <= of < outputs else 0
+    output_channel = output_channel if 0 <= output_channel < outputs else 0
     if colour:
         tiles, count = _colour_tiles(values[:, :, ::-1] if bgr else values, view), outputs
     else:
-        slices = values.reshape(height, width, -1) if depthwise else values[:, :, :, of]
+        slices = values.reshape(height, width, -1) if depthwise else values[:, :, :, output_channel]
         tiles, count = _grey_tiles(slices, view), slices.shape[2]
     return Filters(
         layer=name,
         tiles=tiles,
         colour=colour,
         shape=values.shape,
-        of=None if colour or depthwise else of,
-        own=True,
+        output_channel=None if colour or depthwise else output_channel,
+        matches_channels=True,
         count=count,
         pages=view.layout.pages(count),
         page=view.page_number(count),

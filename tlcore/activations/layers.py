@@ -42,8 +42,7 @@ class LayerInfo:
 
     layer: Layer
     block: str  # the layers of one block stand together
-    sees: tuple[float, float]  # height and width of the receptive field, pixels; inf: all of the
-    # input; 0: no maps
+    receptive_field: tuple[float, float]  # height, width, pixels; inf: whole input; 0: no maps
 
 
 def list_layers(graph: LayerGraph) -> tuple[LayerInfo, ...]:

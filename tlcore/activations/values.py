@@ -138,8 +138,8 @@ class Filters:
     tiles: Tiles
     colour: bool  # whether a tile is a kernel in colour, else one slice of a kernel in grey
     shape: tuple[int, ...]  # of the kernel as Keras has it
-    of: int | None  # the output channel whose slices are shown, where they are slices
-    own: bool  # whether kernel n makes channel n of the requested layer
+    output_channel: int | None  # the output channel whose slices are shown, where they are slices
+    matches_channels: bool  # whether kernel n makes channel n of the requested layer
     count: int  # kernels, or slices of one, in all
     pages: int
     page: int  # from 0

@@ -8,15 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from tlcore.cli.options import Subparsers, add_options, decimal, output_file, whole, write_json
-from tlcore.datasets.archive import from_zip
+from tlcore.cli.options import (
+    Subparsers,
+    add_options,
+    parse_integer,
+    parse_number,
+    parse_output,
+    write_json,
+)
+from tlcore.datasets.archive import incoming_from_zip
 from tlcore.datasets.dataset import UNLABELLED, Incoming
 from tlcore.datasets.edits import undo_edit
 from tlcore.datasets.export import export_dataset
 from tlcore.datasets.importing import add_to_dataset, import_dataset
 from tlcore.datasets.quality import KINDS, Finding, QualityReport
 from tlcore.datasets.quality_scan import scan_folder, scan_quality
-from tlcore.datasets.sources import from_folder
+from tlcore.datasets.sources import incoming_from_folder
 from tlcore.datasets.splits import SplitPlan, split_dataset
 from tlcore.datasets.store import DatasetState, dataset_names, load_state, scan_datasets
 from tlcore.errors import BadDataset
@@ -52,13 +59,13 @@ def add(subparsers: Subparsers) -> None:
     action("list", list_, "all datasets", named=False)
     action("show", show, "one dataset")
     divide = action("split", split, "split a dataset into train, val and test, and store it")
-    divide.add_argument("--val", type=decimal, default=SplitPlan.val, metavar="SHARE")
-    divide.add_argument("--test", type=decimal, default=SplitPlan.test, metavar="SHARE")
-    divide.add_argument("--seed", type=whole, default=SplitPlan.seed)
+    divide.add_argument("--val", type=parse_number, default=SplitPlan.val, metavar="SHARE")
+    divide.add_argument("--test", type=parse_number, default=SplitPlan.test, metavar="SHARE")
+    divide.add_argument("--seed", type=parse_integer, default=SplitPlan.seed)
     divide.add_argument("--redo", action="store_true", help="also images that have a split")
     action("undo", undo_, "undo the last edit")
     file = action("export", export, "write a dataset as a zip of class folders")
-    file.add_argument("file", type=output_file, metavar="FILE.zip")
+    file.add_argument("file", type=parse_output, metavar="FILE.zip")
 
 
 def import_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
@@ -79,12 +86,12 @@ def import_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 def _list_files(source: Path, settings: Settings) -> list[Incoming]:
     if source.is_dir():
-        return from_folder(source, settings.limits)
+        return incoming_from_folder(source, settings.limits)
     if source.suffix.lower() == ".zip":
-        return from_zip(source, settings.limits)
+        return incoming_from_zip(source, settings.limits)
     if not source.is_file():
         raise BadDataset(f"Expected a folder, a zip or an image. Received {str(source)!r}.")
-    siblings = from_folder(source.parent, settings.limits)
+    siblings = incoming_from_folder(source.parent, settings.limits)
     return [item for item in siblings if item.file == source.name]
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
-from tlcore.cli.options import Subparsers, add_options, output_file, write_json
+from tlcore.cli.options import Subparsers, add_options, parse_output, write_json
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.corrections import count_corrections
 from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
@@ -40,7 +40,7 @@ def add(actions: Subparsers) -> None:
         action = actions.add_parser(name, help=text)
         action.set_defaults(run=export)
         action.add_argument("id", metavar="ID")
-        action.add_argument("file", metavar=file, type=output_file)
+        action.add_argument("file", metavar=file, type=parse_output)
         add_options(action, "progress-file", "json")
 
 

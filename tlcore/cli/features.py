@@ -12,14 +12,14 @@ import numpy as np
 from tlcore.activations.render import ORDERS, extremes, share_not_finite
 from tlcore.activations.render import render_page as draw_maps
 from tlcore.activations.values import DisplayOptions, Layout
-from tlcore.cli.options import Subparsers, add_options, chosen_size, output_file, write_json
-from tlcore.datasets.image_io import read
+from tlcore.cli.options import Subparsers, add_options, chosen_size, parse_output, write_json
+from tlcore.datasets.image_io import read_image
 from tlcore.errors import BadConfig
 from tlcore.models.catalog import DEFAULT
 from tlcore.models.predictions import FeatureMaps, Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_output
-from tlcore.text import shorten, whole_number
+from tlcore.text import parse_whole_number, shorten
 from tlcore.training.store import load_run_info
 
 MAX_CHANNELS = 100_000  # more than any layer has: a typing mistake must not fill the memory
@@ -32,9 +32,9 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("image", metavar="IMAGE", type=Path)
     parser.add_argument("--layer", required=True, metavar="NAME", help="with a spatial output")
     parser.add_argument("--run", dest="run_id", metavar="ID", help="the model of a run")
-    parser.add_argument("--npz", metavar="FILE", type=output_file, help="write the maps, float32 "
+    parser.add_argument("--npz", metavar="FILE", type=parse_output, help="write the maps, float32 "
                         "(height, width, channels)")  # fmt: skip
-    parser.add_argument("--png", metavar="FILE", type=output_file, help="draw a page of them")
+    parser.add_argument("--png", metavar="FILE", type=parse_output, help="draw a page of them")
     parser.add_argument("--channels", metavar="LIST", type=_channels, help="only these, from 0: "
                         "0-3,7 (all)")  # fmt: skip
     parser.add_argument("--order", choices=list(ORDERS), default="index", help="in --png (index)")
@@ -54,7 +54,7 @@ def features(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     from tlcore.inference.tasks import load_model
 
     ref = _model_ref(args, settings)
-    image = read(args.image, settings.limits)
+    image = read_image(args.image, settings.limits)
     feature_maps = load_model(ref, settings).activations(image, args.layer)
     maps = feature_maps.maps
     if args.compare_run:
@@ -157,7 +157,7 @@ def _channels(text: str) -> list[int]:
     channels: list[int] = []
     for item in text.split(","):
         first, dash, last = item.strip().partition("-")
-        low, high = whole_number(first), whole_number(last if dash else first)
+        low, high = parse_whole_number(first), parse_whole_number(last if dash else first)
         if low is None or high is None or not low <= high < MAX_CHANNELS:
             raise argparse.ArgumentTypeError(
                 f"Expected channels like 0-3,7, each below {MAX_CHANNELS:,}. "
@@ -169,7 +169,7 @@ def _channels(text: str) -> list[int]:
 
 def _grid(text: str) -> Layout:
     first, _, second = text.lower().partition("x")
-    rows, columns = whole_number(first), whole_number(second)
+    rows, columns = parse_whole_number(first), parse_whole_number(second)
     if rows is None or columns is None:
         raise argparse.ArgumentTypeError(
             f"Expected rows and columns like 4x8. Received {shorten(repr(text))}."

@@ -14,14 +14,14 @@ from tlcore.datasets.geometry import FITS
 from tlcore.errors import StorageError
 from tlcore.models.catalog import BACKBONES, DEFAULT, get_backbone
 from tlcore.storage import check_output
-from tlcore.text import shorten, whole_number
+from tlcore.text import parse_whole_number, shorten
 
 Subparsers = Any  # argparse has no public type for it
 
 
-def whole(text: str) -> int:
+def parse_integer(text: str) -> int:
     """Read a whole number, with or without a sign; for argparse."""
-    number = whole_number(text.removeprefix("-"))
+    number = parse_whole_number(text.removeprefix("-"))
     if number is None:
         raise argparse.ArgumentTypeError(
             f"Expected a whole number. Received {shorten(repr(text))}."
@@ -29,7 +29,7 @@ def whole(text: str) -> int:
     return -number if text.startswith("-") else number
 
 
-def decimal(text: str) -> float:
+def parse_number(text: str) -> float:
     """Read a number; for argparse."""
     try:
         return float(text)
@@ -39,7 +39,7 @@ def decimal(text: str) -> float:
         ) from error
 
 
-def output_file(text: str) -> Path:
+def parse_output(text: str) -> Path:
     """Read the path of a file to write, refused here if it cannot be written; for argparse."""
     path = Path(text)
     try:
@@ -56,11 +56,15 @@ SHARED: dict[str, dict[str, Any]] = {
         "metavar": "NAME",
         "help": f"{DEFAULT}; {', '.join(BACKBONES)}",
     },
-    "size": {"type": whole, "metavar": "PIXELS", "help": "side of the input (the backbone's own)"},
+    "size": {
+        "type": parse_integer,
+        "metavar": "PIXELS",
+        "help": "side of the input (the backbone's own)",
+    },
     "fit": {"choices": list(FITS), "default": "crop", "help": "how an image becomes square (crop)"},
     "random-weights": {"action": "store_true", "help": "do without ImageNet's weights"},
     "json": {"action": "store_true", "help": "write one JSON value"},
-    "progress-file": {"type": output_file, "help": "JSON, replaced as the command goes on"},
+    "progress-file": {"type": parse_output, "help": "JSON, replaced as the command goes on"},
 }
 
 

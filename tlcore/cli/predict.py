@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 from PIL import Image
 
-from tlcore.cli.options import Subparsers, add_options, chosen_size, output_file, whole, write_json
+from tlcore.cli.options import (
+    Subparsers,
+    add_options,
+    chosen_size,
+    parse_integer,
+    parse_output,
+    write_json,
+)
 from tlcore.datasets.geometry import fit
 from tlcore.errors import BadConfig, BadImage
 from tlcore.models.catalog import DEFAULT
@@ -36,19 +43,21 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument("--backbone", action="append", metavar="NAME", help=f"({DEFAULT})")
     parser.add_argument("--run", dest="runs", action="append", metavar="ID", help="a trained run")
-    parser.add_argument("--csv", metavar="FILE", type=output_file, help="also write one line for "
+    parser.add_argument("--csv", metavar="FILE", type=parse_output, help="also write one line for "
                         "each rank; ' stands before a text like a formula")  # fmt: skip
-    parser.add_argument("--explain", metavar="FILE.png", type=output_file, help="write Grad-CAM "
+    parser.add_argument("--explain", metavar="FILE.png", type=parse_output, help="write Grad-CAM "
                         "maps, one row an image, one column a model")  # fmt: skip
     parser.add_argument("--class", dest="class_name", metavar="NAME|INDEX", help="the class to "
                         "explain (the most probable one)")  # fmt: skip
-    parser.add_argument("--top", type=whole, default=5, metavar="K", help="classes shown (5)")
+    parser.add_argument(
+        "--top", type=parse_integer, default=5, metavar="K", help="classes shown (5)"
+    )
     add_options(parser, "size", "fit", "random-weights", "json")
 
 
 def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Print the first classes of each image by each model; one failed image fails the command."""
-    from tlcore.datasets.image_io import read
+    from tlcore.datasets.image_io import read_image
     from tlcore.inference.tasks import load_model
 
     if args.top < 1:
@@ -60,7 +69,7 @@ def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     heat_maps: list[np.ndarray] = []
     for file in args.images:
         try:
-            image = read(Path(file), settings.limits)
+            image = read_image(Path(file), settings.limits)
         except BadImage as error:
             rows.append({"image": file, "error": str(error)})
             continue

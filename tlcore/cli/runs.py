@@ -83,7 +83,7 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         "classes": run.classes,
         "images": run.images,
         "skipped": [{"file": event.file, "reason": event.reason} for event in run.skipped],
-        "damage": [damage.words for damage in run.damage],
+        "damage": [damage.description for damage in run.damage],
     }
     write_json(out, row)
     return 0
@@ -150,16 +150,16 @@ def _write_columns(rows: Sequence[Sequence[Any]], out: TextIO) -> None:
 
 
 def _warn(run: str, damage: Iterable[Damage]) -> None:
-    sys.stderr.writelines(f"{run}: {each.words}\n" for each in damage)
+    sys.stderr.writelines(f"{run}: {each.description}\n" for each in damage)
 
 
 def _json_row(info: RunInfo | DamagedRun) -> dict[str, Any]:
     """Return the fields of a run; those of a run that cannot be read are null."""
     if isinstance(info, DamagedRun):
         row = {"id": info.id, "status": DAMAGED, "folder": info.folder, "created": info.created}
-        return dict.fromkeys(FIELDS) | row | {"damage": [info.damage.words]}
+        return dict.fromkeys(FIELDS) | row | {"damage": [info.damage.description]}
     row = {name: getattr(info, name) for name in FIELDS}
-    return row | {"damage": [each.words for each in info.damage]}
+    return row | {"damage": [each.description for each in info.damage]}
 
 
 def _line(info: RunInfo | DamagedRun) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from tlcore.cli.options import Subparsers, add_options, decimal, whole, write_json
+from tlcore.cli.options import Subparsers, add_options, parse_integer, parse_number, write_json
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import BadConfig
 from tlcore.settings import Settings
@@ -62,12 +62,12 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(whole(number) for number in _names(text))
+    return tuple(parse_integer(number) for number in _names(text))
 
 
 READERS: dict[Kind, tuple[Callable[[str], Any], str]] = {
-    "int": (whole, "INT"),
-    "float": (decimal, "FLOAT"),
+    "int": (parse_integer, "INT"),
+    "float": (parse_number, "FLOAT"),
     "text": (str, "LAYER"),
     "ints": (_numbers, "INT[,INT]"),
     "choices": (_names, "KIND[,KIND]"),

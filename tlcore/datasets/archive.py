@@ -16,7 +16,7 @@ from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from tlcore.datasets.dataset import Incoming
-from tlcore.datasets.layout import is_litter
+from tlcore.datasets.layout import is_system_file
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Limits
 
@@ -29,7 +29,7 @@ _IN_64 = 2**32 - 1  # a claim of this value means: see the zip64 record
 _CHUNK = 2**20
 
 
-def from_zip(source: Path | IO[bytes], limits: Limits) -> list[Incoming]:
+def incoming_from_zip(source: Path | IO[bytes], limits: Limits) -> list[Incoming]:
     """Return every file of a zip, in its order, dangerous ones as refusals.
 
     The archive stays open until the last `Incoming` is gone; `source` must stay usable as long.
@@ -68,7 +68,7 @@ def _incoming(archive: ZipFile, limits: Limits) -> list[Incoming]:
 
 
 def _is_ignored(entry: ZipInfo) -> bool:
-    return entry.is_dir() or is_litter(entry.filename)
+    return entry.is_dir() or is_system_file(entry.filename)
 
 
 def _refusal_reason(entry: ZipInfo, file: str, room: int, limits: Limits) -> str | None:

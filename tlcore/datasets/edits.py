@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 from tlcore.datasets.dataset import confirmed_label
-from tlcore.datasets.layout import is_litter, is_split_name
+from tlcore.datasets.layout import is_split_name, is_system_file
 from tlcore.datasets.manifest import (
     DISMISSED,
     EXCLUDED,
@@ -28,7 +28,7 @@ from tlcore.datasets.store import DatasetState, dataset_folder, lock_dataset, re
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors
-from tlcore.text import count
+from tlcore.text import plural
 
 _LONGEST = 60  # characters of a label
 _UNSAVED = "The change could not be saved; the dataset is as it was"
@@ -80,7 +80,7 @@ def confirm_labels(name: str, keys: Collection[str], settings: Settings) -> Data
         kinds = {sample.key: confirmed_label(sample.label) for sample in samples}
         return _group_by_value(DISMISSED, kinds)
 
-    return _edit(name, settings, f"confirm {count(len(keys), 'label')}", changes)
+    return _edit(name, settings, f"confirm {plural(len(keys), 'label')}", changes)
 
 
 def rename_class(name: str, label: str, new: str, settings: Settings) -> DatasetState:
@@ -152,7 +152,7 @@ def is_label(label: str) -> bool:
         and label == label.strip()
         and label.isprintable()
         and not set(label) & set('/\\:*?"<>|')
-        and not is_litter(label)
+        and not is_system_file(label)
         and label not in (".", "..")
         and not is_split_name(label)
     )
@@ -206,10 +206,10 @@ def _check_keys(state: DatasetState, changes: Iterable[Change]) -> None:
     unknown = {key for change in changes for key in change.keys} - state.by_key.keys()
     if unknown:
         raise BadDataset(
-            f"{count(len(unknown), 'image')} of {state.name!r} cannot be edited, because the "
+            f"{plural(len(unknown), 'image')} of {state.name!r} cannot be edited, because the "
             "dataset has changed. Reload the page."
         )
 
 
 def _images(keys: Collection[str]) -> str:
-    return count(len(keys), "image")
+    return plural(len(keys), "image")

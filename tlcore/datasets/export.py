@@ -9,7 +9,7 @@ from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from tlcore.datasets.dataset import UNLABELLED, Sample
-from tlcore.datasets.layout import Place, read_layout
+from tlcore.datasets.layout import ClassAndSplit, read_layout
 from tlcore.datasets.store import DatasetState, load_state
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
@@ -77,7 +77,7 @@ def _names(state: DatasetState) -> dict[str, Sample]:
     for file, sample in names.items():
         # Where all are unlabelled, the import may name a label: by default this one.
         place = replace(places[file], label=places[file].label or UNLABELLED)
-        if place != Place(sample.label, sample.split):
+        if place != ClassAndSplit(sample.label, sample.split):
             raise BadDataset(
                 f"Expected class names that folders can have. Received {sample.label!r}. Rename "
                 "the class first."

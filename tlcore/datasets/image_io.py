@@ -201,7 +201,7 @@ _TRANSPOSES: Mapping[int, PillowImage.Transpose] = MappingProxyType(
 )
 
 
-def decode(data: bytes, name: str, limits: Limits, *, draft: int | None = None) -> Image:
+def decode_image(data: bytes, name: str, limits: Limits, *, draft: int | None = None) -> Image:
     """Decode one image file.
 
     Args:
@@ -218,13 +218,13 @@ def decode(data: bytes, name: str, limits: Limits, *, draft: int | None = None) 
     Raises:
         BadImage: too large, truncated or damaged, or no image. No other exception escapes.
     """
-    return decode_with_header(data, name, limits, draft=draft)[0]
+    return decode_image_with_header(data, name, limits, draft=draft)[0]
 
 
-def decode_with_header(
+def decode_image_with_header(
     data: bytes, name: str, limits: Limits, *, draft: int | None = None
 ) -> tuple[Image, Header]:
-    """Decode as ``decode`` does; return also how the file is stored."""
+    """Decode as ``decode_image`` does; return also how the file is stored."""
     check_size(len(data), name, limits)
     form = format_of(data)
     if form is None:
@@ -239,9 +239,9 @@ def decode_with_header(
         raise DamagedImage(_damaged(name, form, error)) from error
 
 
-def read(path: Path, limits: Limits) -> Image:
-    """Decode an image file, as ``decode``; a missing file is a BadImage too."""
-    return decode(read_bytes(path, path.name, limits), path.name, limits)
+def read_image(path: Path, limits: Limits) -> Image:
+    """Decode an image file, as ``decode_image``; a missing file is a BadImage too."""
+    return decode_image(read_bytes(path, path.name, limits), path.name, limits)
 
 
 def read_bytes(path: Path, name: str, limits: Limits) -> bytes:

@@ -15,14 +15,14 @@ from pathlib import Path
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Incoming, Refusal
 from tlcore.datasets.decoding import decode_in_order
 from tlcore.datasets.image_facts import ImageFacts, append_facts, measure_image
-from tlcore.datasets.image_io import FORMATS, check_size, content_id, decode_with_header
-from tlcore.datasets.layout import EXPECTED_LAYOUT, Place, read_layout
+from tlcore.datasets.image_io import FORMATS, check_size, content_id, decode_image_with_header
+from tlcore.datasets.layout import EXPECTED_LAYOUT, ClassAndSplit, read_layout
 from tlcore.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
 from tlcore.datasets.store import (
     check_free_name,
     dataset_folder,
     lock_dataset,
-    name_taken,
+    name_taken_error,
     read_state,
 )
 from tlcore.errors import BadDataset, BadImage
@@ -76,7 +76,7 @@ def import_dataset(
         manifest = Manifest.of(entries, refused=refusals)
         write_manifest(work, manifest)
         if not publish_folder(work, folder):  # another import was first
-            raise name_taken(name)
+            raise name_taken_error(name)
     return _report(folder, refusals, started, len(manifest.entries))
 
 
@@ -154,14 +154,14 @@ def _store(
     *,
     folder: Path,
     settings: Settings,
-    places: Mapping[str, Place],
+    places: Mapping[str, ClassAndSplit],
     default_label: str,
 ) -> tuple[Entry, ImageFacts] | Refusal:
     """Read, check, measure and store one file, decoding it once."""
     try:
         check_size(item.size, item.file, settings.limits)
         data = item.read()
-        image, header = decode_with_header(data, item.file, settings.limits)
+        image, header = decode_image_with_header(data, item.file, settings.limits)
     except (BadImage, OSError) as error:
         return Refusal.of(item.file, error)
     sha256, ending = content_id(data), FORMATS[header.format].ending

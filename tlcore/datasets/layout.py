@@ -47,7 +47,7 @@ _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 
 
 @dataclass(frozen=True)
-class Place:
+class ClassAndSplit:
     """Class and split of a file by its folders."""
 
     label: str | None  # its class; UNLABELLED where it surely has none, None where none is named
@@ -70,7 +70,7 @@ class _Folder:
         return [folder for folder in self.folders.values() if folder.has_images]
 
 
-def read_layout(files: Iterable[str]) -> dict[str, Place]:
+def read_layout(files: Iterable[str]) -> dict[str, ClassAndSplit]:
     """Read the class and the split of every file from all names together.
 
     Only files with an image's ending shape the layout; where none has one, all do.
@@ -93,12 +93,12 @@ def read_layout(files: Iterable[str]) -> dict[str, Place]:
             folder.has_images |= shapes
         folder.files.append(name)
         folder.images += shapes
-    places = dict.fromkeys(names, Place(None, None))
+    places = dict.fromkeys(names, ClassAndSplit(None, None))
     places.update(_read(_without_outer(root)))
     return places
 
 
-def is_litter(file: str) -> bool:
+def is_system_file(file: str) -> bool:
     """True for what systems leave behind: hidden files and folders, __MACOSX, Thumbs.db."""
     return any(part.startswith(".") or part.lower() in _LITTER for part in _parts(file))
 
@@ -139,7 +139,7 @@ def _without_outer(root: _Folder) -> _Folder:
     return folder
 
 
-def _read(base: _Folder) -> Iterator[tuple[str, Place]]:
+def _read(base: _Folder) -> Iterator[tuple[str, ClassAndSplit]]:
     """Give the files below a folder whose folders are splits or classes their places."""
     splits = _splits(base)
     labels = {one.name for name in splits for one in _unwrap(base.folders[name]).inner}
@@ -151,7 +151,7 @@ def _read(base: _Folder) -> Iterator[tuple[str, Place]]:
             yield from _read_classes(inside, splits[folder.name])
         elif folder.name in unlabelled:
             label = None if none_labelled else UNLABELLED
-            yield from _all(folder, Place(label, split_of(folder.name)))
+            yield from _all(folder, ClassAndSplit(label, split_of(folder.name)))
         elif splits and inside.inner:
             yield from _read_classes(inside, None)
         elif any(one.inner for one in inside.inner) and _splits(inside):
@@ -211,25 +211,25 @@ def _unwrap(folder: _Folder) -> _Folder:
     return folder
 
 
-def _read_classes(folder: _Folder, split: str | None) -> Iterator[tuple[str, Place]]:
+def _read_classes(folder: _Folder, split: str | None) -> Iterator[tuple[str, ClassAndSplit]]:
     """Give the files of a split their places: its folders are classes."""
     for file in folder.files:
-        yield file, Place(UNLABELLED, split)
+        yield file, ClassAndSplit(UNLABELLED, split)
     for inside in folder.folders.values():
         no_class = _means_unlabelled(inside.name) and len(folder.inner) > 1
-        yield from _all(inside, Place(UNLABELLED if no_class else inside.name, split))
+        yield from _all(inside, ClassAndSplit(UNLABELLED if no_class else inside.name, split))
 
 
-def _read_class(folder: _Folder) -> Iterator[tuple[str, Place]]:
+def _read_class(folder: _Folder) -> Iterator[tuple[str, ClassAndSplit]]:
     """Give the files of a class their places; it may have its splits inside (`ants/train/`)."""
     for file in folder.files:
-        yield file, Place(folder.name, None)
+        yield file, ClassAndSplit(folder.name, None)
     for inside in folder.folders.values():
         split = split_of(inside.name) if is_split_name(inside.name) else None
-        yield from _all(inside, Place(folder.name, split))
+        yield from _all(inside, ClassAndSplit(folder.name, split))
 
 
-def _all(folder: _Folder, place: Place) -> Iterator[tuple[str, Place]]:
+def _all(folder: _Folder, place: ClassAndSplit) -> Iterator[tuple[str, ClassAndSplit]]:
     folders = [folder]  # no recursion: a name may have thousands of folders
     while folders:
         current = folders.pop()

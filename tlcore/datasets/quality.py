@@ -220,7 +220,7 @@ class QualityReport:
     groups: tuple[tuple[str, ...], ...]  # keys of images that are the same or nearly so
 
     @cached_property
-    def open(self) -> Mapping[str, tuple[Finding, ...]]:
+    def open_findings(self) -> Mapping[str, tuple[Finding, ...]]:
         """Findings that are not dismissed, by kind."""
         return _group_by_kind(finding for finding in self.findings if not finding.dismissed)
 

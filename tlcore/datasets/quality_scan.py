@@ -22,7 +22,7 @@ from tlcore.datasets.image_facts import (
     measure_image,
     read_facts,
 )
-from tlcore.datasets.image_io import content_id, decode_with_header, read_bytes
+from tlcore.datasets.image_io import content_id, decode_image_with_header, read_bytes
 from tlcore.datasets.quality import QualityReport, check_quality
 from tlcore.datasets.sources import read_folder, unused_files
 from tlcore.datasets.store import DatasetState, dataset_folder, dataset_state, read_state
@@ -104,7 +104,7 @@ def _scan(
 def _measure(sample: Sample, *, limits: Limits) -> AnyFacts:
     try:
         data = read_bytes(sample.path, sample.file, limits)
-        image, header = decode_with_header(data, sample.file, limits)
+        image, header = decode_image_with_header(data, sample.file, limits)
     except BadImage as error:
         refusal = Refusal.of(sample.file, error)
         return DamagedImageFacts(sample.sha256, refusal.kind, refusal.reason)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tlcore.datasets.dataset import Dataset, Incoming, Sample
 from tlcore.datasets.image_io import has_image_ending, read_bytes
-from tlcore.datasets.layout import EXPECTED_LAYOUT, is_litter, read_layout
+from tlcore.datasets.layout import EXPECTED_LAYOUT, is_system_file, read_layout
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
 
@@ -47,7 +47,7 @@ def unused_files(path: Path) -> list[str]:
     return [f for f, place in places.items() if place.label is None or not has_image_ending(f)]
 
 
-def from_folder(path: Path, limits: Limits | None = None) -> list[Incoming]:
+def incoming_from_folder(path: Path, limits: Limits | None = None) -> list[Incoming]:
     """Return every file below a folder, named relative to it, sorted by name.
 
     Raises:
@@ -57,16 +57,16 @@ def from_folder(path: Path, limits: Limits | None = None) -> list[Incoming]:
     return [_from_file(path / file, file, limits) for file in list_files(path)]
 
 
-def from_uploads(uploads: Iterable[tuple[str, bytes]]) -> list[Incoming]:
+def incoming_from_uploads(uploads: Iterable[tuple[str, bytes]]) -> list[Incoming]:
     """Return files that a person has sent: (name, bytes); an upload of a folder names folders."""
     return [
         Incoming(name.replace("\\", "/"), partial(bytes, data), len(data))
         for name, data in uploads
-        if not is_litter(name)
+        if not is_system_file(name)
     ]
 
 
-def from_server_folder(text: str, settings: Settings) -> list[Incoming]:
+def incoming_from_server_folder(text: str, settings: Settings) -> list[Incoming]:
     """Return every file below a folder of this machine that a person names.
 
     Args:
@@ -93,7 +93,7 @@ def from_server_folder(text: str, settings: Settings) -> list[Incoming]:
         item
         if _is_allowed(_resolve(path / item.file), settings)
         else Incoming.refused(item.file, reason)
-        for item in from_folder(path, settings.limits)
+        for item in incoming_from_folder(path, settings.limits)
     ]
 
 
@@ -112,7 +112,7 @@ def list_files(path: Path) -> list[str]:
             f"Expected a folder of images at {str(path)!r}. Received: {error.strerror}. "
             "Check the path and that this program may read it."
         ) from error
-    return sorted(file for file in _files_below(path) if not is_litter(file))
+    return sorted(file for file in _files_below(path) if not is_system_file(file))
 
 
 def _files_below(path: Path) -> Iterator[str]:

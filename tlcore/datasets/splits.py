@@ -2,7 +2,7 @@
 
 Everything is drawn class by class, so that every split has the same mix; by a seed; and by groups:
 samples of one group stay in one split, else validation would ask for what was learned by heart.
-``group_of`` is the one function that says what a group is.
+``duplicate_group`` is the one function that says what a group is.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from tlcore.datasets.layout import is_split_name
 from tlcore.datasets.store import DatasetState, load_dataset, load_state
 from tlcore.errors import BadConfig, BadDataset
 from tlcore.settings import Settings
-from tlcore.text import count
+from tlcore.text import plural
 
 _HELD_OUT_FIRST = ("test", "val", "train")  # a copy follows the most held-out of its group
 _FEWEST = 3  # samples that a class needs so that each of three splits gets one
 
 
-def group_of(sample: Sample) -> str:
+def duplicate_group(sample: Sample) -> str:
     """Return what a sample shows: equal values stay in one split.
 
     The same bytes are one group, whatever the file or the label; where near duplicates are known,
@@ -41,7 +41,7 @@ def group_samples(samples: Sequence[Sample]) -> list[list[Sample]]:
     groups: dict[str, list[Sample]] = {}
     hashes = _hash_equal_sizes(samples)
     for sample in samples:
-        groups.setdefault(hashes.get(sample.file) or group_of(sample), []).append(sample)
+        groups.setdefault(hashes.get(sample.file) or duplicate_group(sample), []).append(sample)
     return list(groups.values())
 
 
@@ -180,7 +180,7 @@ def split_dataset(name: str, plan: SplitPlan, settings: Settings) -> DatasetStat
         BadDataset: there is no such dataset, or it is damaged.
     """
     splits = plan_splits(load_dataset(name, settings).samples, plan)
-    description = f"divide {count(len(splits), 'image')} (seed {plan.seed})"
+    description = f"divide {plural(len(splits), 'image')} (seed {plan.seed})"
     return assign_splits(name, splits, description, settings)
 
 

@@ -237,7 +237,7 @@ def rename_dataset(name: str, new_name: str, settings: Settings) -> None:
     with lock_dataset(folder, timeout=0) as is_free:
         _check_idle(name, is_free)
         if not publish_folder(folder, folder.with_name(new_name)):
-            raise name_taken(new_name)
+            raise name_taken_error(new_name)
 
 
 def _check_idle(name: str, is_free: bool) -> None:
@@ -291,10 +291,10 @@ def check_free_name(name: str, settings: Settings) -> None:
     """
     check_name(name)
     if (settings.datasets / name).exists():
-        raise name_taken(name)
+        raise name_taken_error(name)
 
 
-def name_taken(name: str) -> BadDataset:
+def name_taken_error(name: str) -> BadDataset:
     """Return the error of a name that a dataset has already."""
     return BadDataset(
         f"Expected a name that no dataset has. Received {shorten(repr(name))}, which is taken. "

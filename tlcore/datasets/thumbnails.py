@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.image_io import content_id, decode, read_bytes
+from tlcore.datasets.image_io import content_id, decode_image, read_bytes
 from tlcore.settings import Settings
 from tlcore.storage import write_file
 
@@ -17,7 +17,7 @@ SIDE = 160  # pixels: sharp at 80 on a screen of double density
 _QUALITY = 85  # of the JPEG: about 6 KB at 160 pixels
 
 
-def thumbnail(sample: Sample, settings: Settings, side: int = SIDE) -> bytes:
+def load_thumbnail(sample: Sample, settings: Settings, side: int = SIDE) -> bytes:
     """Return the centre of an image as a JPEG of ``side`` × ``side`` pixels.
 
     Raises:
@@ -29,7 +29,7 @@ def thumbnail(sample: Sample, settings: Settings, side: int = SIDE) -> bytes:
     path = _path(sample.sha256 or content_id(data), settings, side)
     if not sample.sha256 and (stored := _read(path)):
         return stored
-    jpeg = _draw(decode(data, sample.file, settings.limits, draft=side), side)
+    jpeg = _draw(decode_image(data, sample.file, settings.limits, draft=side), side)
     with suppress(OSError):  # a full disk costs time, not the image
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, jpeg)

@@ -27,7 +27,7 @@ from tlcore.evaluation.intervals import (
 )
 from tlcore.evaluation.split_predictions import SplitPredictions
 from tlcore.percentages import signed, signed_points
-from tlcore.text import count
+from tlcore.text import plural
 from tlcore.training.run import RunInfo
 from tlcore.training.stage_predictions import (
     Predictions,
@@ -83,7 +83,7 @@ class Difference:
         }[self.verdict]
         return (
             f"It is {clause}: {self.second.count:,} right against {self.first.count:,} of the "
-            f"same {count(self.second.images, 'image')} ({self.text})."
+            f"same {plural(self.second.images, 'image')} ({self.text})."
         )
 
 
@@ -116,7 +116,7 @@ class RunComparison:
         """The comparison for somebody who has to decide."""
         change = self.difference
         counts = (
-            f"Of the same {count(self.images, 'image')}, which neither run learned from, the "
+            f"Of the same {plural(self.images, 'image')}, which neither run learned from, the "
             f"earlier one got {change.first.count:,} right and the later one "
             f"{change.second.count:,}: {change.gained:,} changed for the better, {change.lost:,} "
             "for the worse."

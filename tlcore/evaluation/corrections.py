@@ -18,7 +18,7 @@ from tlcore.errors import BadDataset, DamagedFile
 from tlcore.evaluation.comparison import Labels
 from tlcore.evaluation.label_issues import LabelIssues
 from tlcore.settings import Settings
-from tlcore.text import count
+from tlcore.text import plural
 from tlcore.training.provenance import list_samples, read_splits
 from tlcore.training.run import RunInfo, read_parent_run
 from tlcore.training.store import list_runs
@@ -39,8 +39,8 @@ class Corrections:
     def sentences(self) -> tuple[str, ...]:
         """Sentences to show beside the metrics; none where no label was changed."""
         split, lines = f"of the {SPLIT_NAMES[self.split]} split", []
-        changed = f"{self.changed_before:,} of {count(self.images, 'label')} {split}"
-        excluded = f"{count(self.excluded_before, 'image')} {split}"
+        changed = f"{self.changed_before:,} of {plural(self.images, 'label')} {split}"
+        excluded = f"{plural(self.excluded_before, 'image')} {split}"
         rows = ((self.changed_before, changed, "changed"),
                 (self.excluded_before, excluded, "excluded"))  # fmt: skip
         for number, subject, what in rows:
@@ -53,8 +53,8 @@ class Corrections:
         if any(since.values()):
             splits = ", ".join(f"{number:,} {split}" for split, number in since.items() if number)
             lines.append(
-                f"{count(sum(since.values()), 'label')} corrected since this run ({splits}): these "
-                "metrics go by the labels it was trained with."
+                f"{plural(sum(since.values()), 'label')} corrected since this run ({splits}): "
+                "these metrics go by the labels it was trained with."
             )
         return tuple(lines)
 

@@ -33,7 +33,7 @@ from tlcore.evaluation.split_predictions import (
 )
 from tlcore.models.imagenet import imagenet_groups
 from tlcore.settings import Settings
-from tlcore.text import count, images_are
+from tlcore.text import images_are, plural
 
 FEW = 10  # images of a class, below which its metrics say little
 NAMED = 5  # classes that a warning names
@@ -200,7 +200,7 @@ def unlabelled_note(images: int) -> str:
     """Return the note on images for which ImageNet's classes give no label."""
     whose = "its group" if images == 1 else "their groups"
     return (
-        f"{count(images, 'image')} got no label, as no training image is of {whose}: counted as "
+        f"{plural(images, 'image')} got no label, as no training image is of {whose}: counted as "
         "wrong"
     )
 
@@ -308,7 +308,7 @@ def _warn_of_one_class(per_class: Sequence[ClassMetrics]) -> list[str]:
 def _warn_of_few_images(per_class: Sequence[ClassMetrics]) -> list[str]:
     """Return a line for each class of few images, one line for all where there are many of them."""
     lines = [
-        f"“{each.label}” has only {count(each.images, 'image')} here, so its metrics may be "
+        f"“{each.label}” has only {plural(each.images, 'image')} here, so its metrics may be "
         f"far off: {FEW} or more would tell."
         for each in per_class
         if 0 < each.images < FEW

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from tlcore.percentages import bounds, percent
-from tlcore.text import count as count_text
+from tlcore.text import plural as count_text
 
 Z = 1.96  # standard deviations on each side of a 95% interval
 TAIL = 0.025  # probability left out at each end

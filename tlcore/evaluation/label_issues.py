@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.splits import assign_folds, group_of
+from tlcore.datasets.splits import assign_folds, duplicate_group
 from tlcore.evaluation.embedding import RunFeatures, load_features
 from tlcore.models.catalog import output_units
 from tlcore.models.predictions import expand_sigmoid, softmax
@@ -102,7 +102,7 @@ def predict_out_of_fold(features: RunFeatures, config: RunConfig) -> Doubles:
         config: of the run, whose head is trained on each of the folds.
     """
     total = np.zeros((len(features.labels), len(features.classes)))
-    groups = [group_of(sample) for sample in features.samples]
+    groups = [duplicate_group(sample) for sample in features.samples]
     for repeat in range(REPEATS):
         assigned = assign_folds(features.labels.tolist(), groups, FOLDS, (config.seed, repeat))
         folds = np.array(assigned)

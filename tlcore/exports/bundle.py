@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.datasets.sample_dataset import PAINTERS, draw_sample
 from tlcore.errors import BadImage, RunError
 from tlcore.evaluation.intervals import Proportion, proportion_of
@@ -43,7 +43,7 @@ from tlcore.models.loaded_model import LoadedModel
 from tlcore.percentages import percent
 from tlcore.settings import Limits, Settings
 from tlcore.storage import check_output, explained_os_errors
-from tlcore.text import count
+from tlcore.text import plural
 from tlcore.training.provenance import list_samples, list_versions, read_provenance_or_default
 from tlcore.training.run import Run, RunInfo, title_run
 from tlcore.training.store import load_run
@@ -141,7 +141,7 @@ def predict_expected(
     paths, rows = [], []
     for path in _candidates(run, folder):
         try:
-            prediction = model.predict(read(path, limits))
+            prediction = model.predict(read_image(path, limits))
         except BadImage:
             continue
         paths.append(path)
@@ -274,7 +274,7 @@ def render_model_card(
         versions={name: versions.get(name, "–") for name in [*versions, *trained_with]},
         trained_with=trained_with,
         percent=percent,
-        count=count,
+        plural=plural,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tlcore.datasets.geometry import FITS
 from tlcore.models.catalog import MODES, get_backbone
-from tlcore.text import count
+from tlcore.text import plural
 from tlcore.training.config import (
     AUGMENTATIONS,
     CLASS_WEIGHTS,
@@ -48,11 +48,11 @@ def _describe_training(run: Run) -> str:
     stages = []
     if epochs["head"]:
         stages.append(
-            f"{count(epochs['head'], 'epoch')} of the head, learning rate {config.learning_rate:g}"
+            f"{plural(epochs['head'], 'epoch')} of the head, learning rate {config.learning_rate:g}"
         )
     if epochs["fine-tune"]:
         stages.append(
-            f"{count(epochs['fine-tune'], 'epoch')} with the blocks from {config.unfreeze_from} "
+            f"{plural(epochs['fine-tune'], 'epoch')} with the blocks from {config.unfreeze_from} "
             f"on, learning rate {config.fine_tune_learning_rate:g}"
         )
     optimizer = OPTIMIZERS[config.optimizer].partition(":")[0]
@@ -61,10 +61,10 @@ def _describe_training(run: Run) -> str:
 
 def _describe_options(config: RunConfig) -> list[tuple[str, str]]:
     kinds = "; ".join(AUGMENTATIONS[kind] for kind in config.augmentations)
-    copies = count(config.augmented_copies, "copy", "copies")
+    copies = plural(config.augmented_copies, "copy", "copies")
     schedule, weights = config.learning_rate_schedule, config.class_weights
     stopping = (
-        f"After {count(config.patience, 'epoch')} without a lower validation loss; the weights of "
+        f"After {plural(config.patience, 'epoch')} without a lower validation loss; the weights of "
         "the best epoch are restored."
     )
     sentences = {

@@ -17,7 +17,7 @@ from PIL import Image
 from tlcore import percentages
 from tlcore.datasets.dataset import SPLITS, Sample
 from tlcore.datasets.geometry import fit
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.datasets.quality import DECIDE, KINDS, QualityReport
 from tlcore.datasets.quality_scan import scan_folder, scan_quality
 from tlcore.errors import BadDataset, BadImage, RunError, WeightsMissing
@@ -37,7 +37,7 @@ from tlcore.exports.recipe_text import describe_recipe
 from tlcore.jobs import Progress
 from tlcore.settings import Limits, Settings
 from tlcore.storage import write_output
-from tlcore.text import count
+from tlcore.text import plural
 from tlcore.training.provenance import Provenance, list_samples, read_provenance_or_default
 from tlcore.training.run import Run, describe_overfitting, label_runs
 from tlcore.training.store import list_runs, load_run
@@ -155,7 +155,7 @@ def render_report(data: ReportData, limits: Limits) -> str:
         evaluation=evaluation,
         predictions=data.predictions,
         config=run.info.config,
-        count=count,
+        plural=plural,
         bounds=percentages.bounds,
         quote_labels=quote_labels,
         embed=lambda sample: embed_image(sample.path, run.info.config.fit, limits),
@@ -170,7 +170,7 @@ def render_report(data: ReportData, limits: Limits) -> str:
         },
         doubts=[
             (KINDS[kind].title, len(findings), KINDS[kind].consequence)
-            for kind, findings in (data.quality.open.items() if data.quality else ())
+            for kind, findings in (data.quality.open_findings.items() if data.quality else ())
             if KINDS[kind].level == DECIDE
         ],
         mistakes=list_mistakes(data.predictions).tolist(),
@@ -192,7 +192,7 @@ def share_html(share: Proportion | None, images: bool = False) -> Markup:
         return Markup("–")
     interval = percentages.bounds(share.low, share.high)
     if images:
-        interval += f", {count(share.images, 'image')}"
+        interval += f", {plural(share.images, 'image')}"
     value = exact(share.value, percentages.percent(share.value))
     return Markup('{} <span class="doubt">({})</span>').format(value, interval)
 
@@ -200,7 +200,7 @@ def share_html(share: Proportion | None, images: bool = False) -> Markup:
 def embed_image(path: Path, how: str, limits: Limits) -> str:
     """Return an image file as a data URI, a square of SIDE px; "" where it cannot be read."""
     try:
-        square = fit(read(path, limits), SIDE, how)
+        square = fit(read_image(path, limits), SIDE, how)
     except BadImage:
         return ""
     buffer = io.BytesIO()

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from tlcore.evaluation.intervals import Proportion
 from tlcore.evaluation.metrics import Calibration
 from tlcore.percentages import percent, probability
-from tlcore.text import count
+from tlcore.text import plural
 from tlcore.training.history import Epoch
 
 HEAD, PRETRAINED, GREY, DARK_GREY = "#D55E00", "#0072B2", "#8A95A3", "#5F6B7A"
@@ -106,7 +106,7 @@ def draw_reliability(calibration: Calibration) -> Markup:
     dots = [
         f'<circle cx="{x(each.confidence):.1f}" cy="{y(each.accuracy):.1f}" '
         f'r="{3 + 9 * math.sqrt(each.images / most):.1f}" fill="{HEAD}" fill-opacity=".8">'
-        f"<title>{count(each.images, 'image')}, confidence "
+        f"<title>{plural(each.images, 'image')}, confidence "
         f"{escape(probability(each.confidence))}, accuracy {escape(percent(each.accuracy))}"
         "</title></circle>"
         for each in calibration.bins

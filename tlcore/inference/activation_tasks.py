@@ -38,7 +38,7 @@ from tlcore.activations.values import (
     MapPage,
     MapPair,
 )
-from tlcore.datasets.image_io import content_id, decode, read, read_bytes
+from tlcore.datasets.image_io import content_id, decode_image, read_bytes, read_image
 from tlcore.errors import BadImage
 from tlcore.inference.tasks import load_model
 from tlcore.models.catalog import get_backbone
@@ -126,12 +126,14 @@ def measure_layers(request: ActivationRequest, settings: Settings) -> tuple[Laye
 
 
 def draw_filters(
-    ref: ModelRef, layer: str, view: DisplayOptions, of: int, settings: Settings
+    ref: ModelRef, layer: str, view: DisplayOptions, output_channel: int, settings: Settings
 ) -> Filters:
     """Draw the kernels of the convolution at or before a layer."""
     loaded = load_model(ref, settings)
     bgr = get_backbone(loaded.backbone).mode == "caffe"
-    return filters.render_filters_at(get_layer_outputs(loaded).graph, layer, view, of, bgr=bgr)
+    return filters.render_filters_at(
+        get_layer_outputs(loaded).graph, layer, view, output_channel, bgr=bgr
+    )
 
 
 def render_png(
@@ -160,7 +162,7 @@ def measure_images(
     images, good, bad = [], [], []
     for place, path in enumerate(paths):
         try:
-            images.append(read(path, settings.limits))
+            images.append(read_image(path, settings.limits))
             good.append(place)
         except BadImage:
             bad.append(path.name)
@@ -195,7 +197,7 @@ def compute_maps(request: ActivationRequest, layer: str, settings: Settings) -> 
                 f"{request.path.name} is no longer the image that was added to its dataset: "
                 "another one has its name. Add it again on the Upload page."
             )
-        return loaded.prepare([decode(data, request.path.name, settings.limits)])
+        return loaded.prepare([decode_image(data, request.path.name, settings.limits)])
 
     cached = _cache(settings.activation_bytes) if request.sha256 else ActivationCache(0)
     image = (request.ref, request.sha256)

@@ -70,7 +70,7 @@ class Inference:
         for _ in range(2):
             executor = self._running()
             try:
-                return (self._take_ahead(request) or self._submit(executor, request)).result()
+                return (self._take_prefetched(request) or self._submit(executor, request)).result()
             except (BrokenProcessPool, ShutdownExecutorError) as error:
                 self._forget(executor)
                 death = error
@@ -80,7 +80,7 @@ class Inference:
             "backbone."
         ) from death
 
-    def ask_ahead(self, task: str, *arguments: Any) -> None:
+    def prefetch(self, task: str, *arguments: Any) -> None:
         """Start a task that is likely to be asked for next, without waiting for its result."""
         executor, request = self._running(), (task, arguments)
         with self._lock, suppress(BrokenProcessPool, ShutdownExecutorError):
@@ -100,8 +100,8 @@ class Inference:
         result: Future[Any] = executor.submit(run_task, task, arguments, self._settings)
         return result
 
-    def _take_ahead(self, request: Request) -> Future[Any] | None:
-        """Return the result that ``ask_ahead`` has started for this request, if any."""
+    def _take_prefetched(self, request: Request) -> Future[Any] | None:
+        """Return the result that ``prefetch`` has started for this request, if any."""
         with self._lock:
             for waiting in self._ahead:
                 if waiting[0] == request:

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from PIL.Image import Image
 
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.errors import BadImage, TLCoreError
 from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.metrics import ThresholdCurves, compute_curves
@@ -115,13 +115,13 @@ def _read_image(path: Path, settings: Settings) -> Image:
     try:
         state = path.stat()
     except OSError:
-        return read(path, settings.limits)  # says what is wrong
+        return read_image(path, settings.limits)  # says what is wrong
     return _decoded(path, state.st_mtime_ns, state.st_size, settings.limits)
 
 
 @lru_cache(maxsize=1)
 def _decoded(path: Path, changed: int, size: int, limits: Limits) -> Image:
-    return read(path, limits)
+    return read_image(path, limits)
 
 
 def predict_batch(

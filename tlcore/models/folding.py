@@ -24,7 +24,7 @@ _CONVOLUTIONS = (
 )
 
 
-def folded(model: keras.Model) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+def fold_batch_normalization(model: keras.Model) -> Callable[[tf.Tensor], list[tf.Tensor]]:
     """Return ``model(batch, training=False)`` as a function to be compiled, flat outputs.
 
     The model is not changed. The function holds the weights as they are now, and its values are the

@@ -21,7 +21,7 @@ from PIL.Image import Image, fromarray
 from tlcore.datasets.colour import to_rgb
 from tlcore.datasets.decoding import decode_in_order
 from tlcore.datasets.geometry import fit
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.errors import BadImage, UnknownName
 from tlcore.models.build import build_backbone, get_preprocessing
 from tlcore.models.catalog import get_backbone
@@ -32,7 +32,7 @@ from tlcore.models.predictions import (
     Floats,
     ModelRef,
     Prediction,
-    Seconds,
+    PredictionTime,
     expand_sigmoid,
     find_class,
     softmax,
@@ -118,7 +118,7 @@ class LoadedModel:
             note=self.note,
             size=self.size,
             fit=self.fit,
-            seconds=Seconds(decoded - start, prepared - decoded, done - prepared),
+            seconds=PredictionTime(decoded - start, prepared - decoded, done - prepared),
         )
 
     def activations(self, image: ImageSource, layer: str) -> FeatureMaps:
@@ -209,7 +209,7 @@ def open_image(image: ImageSource) -> Image:
                 f"{image.dtype} {image.shape}."
             )
         return fromarray(image)
-    return read(Path(image), Limits())
+    return read_image(Path(image), Limits())
 
 
 def preprocess(pixels: npt.NDArray[np.uint8], name: str) -> Floats:
@@ -233,7 +233,7 @@ def compute_logits(
 
     def prepare(path: Path) -> Logits | BadImage:
         try:
-            image = read(path, limits)
+            image = read_image(path, limits)
         except BadImage as error:
             return error
         return tuple(preprocess(fit(image, each.size, each.fit), each.backbone) for each in models)

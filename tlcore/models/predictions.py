@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tlcore.errors import UnknownName
-from tlcore.text import whole_number
+from tlcore.text import parse_whole_number
 
 Floats = npt.NDArray[np.float32]
 
@@ -28,7 +28,7 @@ class ModelRef:
 
 
 @dataclass(frozen=True)
-class Seconds:
+class PredictionTime:
     """Where the time of one prediction went, in seconds on this machine."""
 
     decode: float  # from the file to pixels; near 0 for an image that is decoded already
@@ -60,7 +60,7 @@ class Prediction:
     note: str  # what a reader must know of the weights; often empty
     size: int  # side of the model's input, pixels
     fit: str  # the geometry used
-    seconds: Seconds
+    seconds: PredictionTime
 
     def __post_init__(self) -> None:
         if not self.probabilities.shape == self.logits.shape == (len(self.labels),):
@@ -99,7 +99,7 @@ def find_class(labels: Sequence[str], target: int | str) -> int:
     Raises:
         UnknownName: no such class.
     """
-    number = target if isinstance(target, int) else whole_number(target)
+    number = target if isinstance(target, int) else parse_whole_number(target)
     if number is not None and 0 <= number < len(labels):
         return number
     names = [label.replace(" ", "_").lower() for label in labels]
@@ -158,7 +158,7 @@ class Certainty:
         return float(2**self.entropy)
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """The certainty in words: the first row that holds."""
         rows = (
             (self.best >= 0.9, "confident"),

@@ -21,7 +21,7 @@ from PIL import Image
 
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.geometry import fit
-from tlcore.datasets.image_io import read
+from tlcore.datasets.image_io import read_image
 from tlcore.errors import BadImage
 from tlcore.settings import Limits
 
@@ -72,7 +72,7 @@ class ImageCopy:
 def load_pixels(copy: ImageCopy, spec: InputSpec) -> Pixels | BadImage:
     """Return the square that the network sees, uint8 (size, size, 3), or why there is none."""
     try:
-        square = fit(read(copy.sample.path, spec.limits), spec.size, spec.fit)
+        square = fit(read_image(copy.sample.path, spec.limits), spec.size, spec.fit)
     except BadImage as error:
         return error
     if copy.number == ORIGINAL:

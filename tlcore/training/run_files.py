@@ -67,7 +67,7 @@ class Damage:
     reason: str  # part of a sentence: "it is empty"
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What is damaged, what is lost and what can still be done."""
         damaged = "missing" if self.reason == MISSING else f"damaged ({self.reason})"
         return f"{self.file} is {damaged}. {CONSEQUENCES[self.file]}"

@@ -77,7 +77,7 @@ def load_run_info(run: str, settings: Settings) -> RunInfo:
     if isinstance(info, RunInfo):
         return info
     if info is not None:
-        raise RunError(f"The run {run} cannot be used: {info.damage.words}")
+        raise RunError(f"The run {run} cannot be used: {info.damage.description}")
     raise unknown_run_error(run, settings)  # deleted in this moment
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.splits import assign_folds, count_groups, draw_subset, group_of
+from tlcore.datasets.splits import assign_folds, count_groups, draw_subset, duplicate_group
 from tlcore.errors import RunError
 from tlcore.models.catalog import output_units
 from tlcore.models.predictions import Floats
@@ -97,7 +97,7 @@ def load_study_data(run: str, settings: Settings) -> StudyData:
         classes=len(classes),
         values=np.concatenate([train_values, val_values]),
         labels=np.array([classes.index(sample.label) for sample in samples], np.int64),
-        groups=tuple(group_of(sample) for sample in samples),
+        groups=tuple(duplicate_group(sample) for sample in samples),
         trained=len(train),
         epochs=_best_head_epoch(stored),
     )

@@ -26,7 +26,7 @@ from tlcore.models.build import (
     unfreeze_from,
 )
 from tlcore.models.catalog import get_backbone
-from tlcore.models.folding import folded
+from tlcore.models.folding import fold_batch_normalization
 from tlcore.models.loaded_model import LoadedModel, preprocess
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
@@ -163,7 +163,9 @@ class TransferModel:
         """Compile the pass of ``forward`` to these layers, once."""
         if tuple(layers) not in self._passes:
             network = keras.Model(self.model.input, [self.output(layer) for layer in layers])
-            compiled = tf.function(folded(network), autograph=False)  # plain TensorFlow already
+            compiled = tf.function(
+                fold_batch_normalization(network), autograph=False
+            )  # plain TensorFlow already
             signature = tf.TensorSpec((FORWARD, *self.model.input_shape[1:]), tf.float32)
             self._passes[tuple(layers)] = compiled.get_concrete_function(signature)
 

@@ -7,7 +7,7 @@ import time
 
 from tlcore.evaluation.intervals import Proportion, wilson_interval
 from tlcore.percentages import percent
-from tlcore.text import count as count
+from tlcore.text import plural as plural
 
 _MARKDOWN = re.compile(r"([\\*_$\[\]<>~#|:])")
 _ICON = re.compile(r":(?=[a-z0-9_+/-]+:)")  # ":material/star:" is read behind a backslash too
@@ -34,16 +34,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def ago(moment: float, now: float | None = None) -> str:
+def time_ago(moment: float, now: float | None = None) -> str:
     """Return how long ago a moment (s since 1970) was: "just now", "5 min ago", "3 days ago"."""
     seconds = max(0.0, (time.time() if now is None else now) - moment)
     for unit, length in (("day", 86400), ("hour", 3600)):
         if seconds >= length:
-            return f"{count(int(seconds // length), unit)} ago"
+            return f"{plural(int(seconds // length), unit)} ago"
     return f"{int(seconds // 60)} min ago" if seconds >= 60 else "just now"
 
 
-def tight(text: str) -> str:
+def non_breaking(text: str) -> str:
     """Return a text that no line end tears apart: "1.3 s"."""
     return text.replace(" ", "\u00a0")
 
@@ -58,7 +58,7 @@ def label(name: str) -> str:
     return name.replace("_", " ")
 
 
-def plain(text: str) -> str:
+def escape_md(text: str) -> str:
     """Return a text for Markdown that shows as it is, but for `code` between backticks."""
     parts = text.split("`")
     if len(parts) % 2 == 0:  # an unpaired backtick is one more sign to show

@@ -39,7 +39,7 @@ from tlcore.settings import Settings
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run, load_run_info
-from tlcore.ui.format import count, duration
+from tlcore.ui.format import duration, plural
 from tlcore.ui.services import inference
 
 PREDICTIONS = 500  # in the cache
@@ -209,10 +209,10 @@ def pair_page(
 
 
 def filters(
-    ref: ModelRef, layer: str, view: DisplayOptions, of: int, settings: Settings
+    ref: ModelRef, layer: str, view: DisplayOptions, output_channel: int, settings: Settings
 ) -> Filters:
     """Return the kernels of the convolution at or before a layer, drawn."""
-    kernels: Filters = _draw("draw_filters", (ref, layer, view, of), settings)
+    kernels: Filters = _draw("draw_filters", (ref, layer, view, output_channel), settings)
     return kernels
 
 
@@ -256,7 +256,7 @@ def _drawn(
 ) -> Any:
     result = inference(_settings).ask(f"{ACTIVATIONS}:{task}", *_arguments)
     if _ahead:
-        inference(_settings).ask_ahead(f"{ACTIVATIONS}:{task}", *_ahead)
+        inference(_settings).prefetch(f"{ACTIVATIONS}:{task}", *_ahead)
     return result
 
 
@@ -277,7 +277,7 @@ def predict_run_split(run: str, split: str, settings: Settings) -> SplitPredicti
 
     def show(done: int, images: int) -> None:
         before.append(done)
-        words = f"Predicting the {SPLIT_NAMES[split]} split: {done:,} of {count(images, 'image')}"
+        words = f"Predicting the {SPLIT_NAMES[split]} split: {done:,} of {plural(images, 'image')}"
         if done > before[0]:
             left = (time.monotonic() - start) * (images - done) / (done - before[0])
             words += f" · about {duration(max(1.0, left))} left"

@@ -14,7 +14,7 @@ from tlcore.errors import BadConfig, StorageError, TLCoreError
 from tlcore.migration import migrate
 from tlcore.settings import Settings
 from tlcore.storage import explain_os_error
-from tlcore.ui.format import plain
+from tlcore.ui.format import escape_md
 from tlcore.ui.services import inference
 from tlcore.ui.state import LOADED, Address, Choice, read_address, write_address
 from tlcore.ui.theme import apply_style, icon
@@ -154,7 +154,7 @@ def boundary() -> Iterator[None]:
 
 def show_error(error: TLCoreError) -> None:
     """Show an error in words."""
-    st.error(plain(str(error)), icon=":material/error:")
+    st.error(escape_md(str(error)), icon=":material/error:")
 
 
 def next_steps(*pages: Page) -> None:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import streamlit as st
 
-from tlcore.text import whole_number
+from tlcore.text import parse_whole_number
 
 
 class Choice(StrEnum):
@@ -89,7 +89,7 @@ def choose(choice: Choice, value: str | int) -> None:
 
 def chosen_number(choice: Choice, default: int) -> int:
     """Return a choice as a whole number, the default where it is none."""
-    number = whole_number(chosen(choice))
+    number = parse_whole_number(chosen(choice))
     return default if number is None else number
 
 
@@ -123,14 +123,14 @@ def write_address(address: Address) -> None:
         st.query_params.from_dict(others | values)
 
 
-def generation(what: str) -> int:
-    """Return a number for a widget's key; ``renew`` makes a fresh widget of it."""
+def widget_generation(what: str) -> int:
+    """Return a number for a widget's key; ``reset_widget`` makes a fresh widget of it."""
     return int(st.session_state.get(f"_generation_{what}", 0))
 
 
-def renew(what: str) -> None:
+def reset_widget(what: str) -> None:
     """Let a widget whose key holds ``generation(what)`` start empty."""
-    st.session_state[f"_generation_{what}"] = generation(what) + 1
+    st.session_state[f"_generation_{what}"] = widget_generation(what) + 1
 
 
 def flag(what: str) -> bool:

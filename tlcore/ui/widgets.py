@@ -1,7 +1,7 @@
 """Widgets that show a choice and change it, on whatever page they stand; HTML with values.
 
 Streamlit's widgets return the label that was clicked, not its place: of two options with the same
-label the first always wins. ``distinct`` makes the labels of a widget's options unique.
+label the first always wins. ``unique_labels`` makes the labels of a widget's options unique.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TypeVar
 import streamlit as st
 from markupsafe import Markup
 
-from tlcore.ui.format import plain
+from tlcore.ui.format import escape_md
 from tlcore.ui.state import Choice, choose, chosen, chosen_number
 
 T = TypeVar("T")
 LONGEST = 40  # characters of an option that is shown beside its label; a hash is longer
 
 
-def distinct(options: Iterable[T], words: Callable[[T], str] = str) -> Callable[[T], str]:
+def unique_labels(options: Iterable[T], words: Callable[[T], str] = str) -> Callable[[T], str]:
     """Return labels for options of which no two are the same: for ``format_func``.
 
     Options whose labels are the same, but for blanks, get the option itself in brackets,
@@ -77,12 +77,12 @@ def select(
     wanted = chosen(choice)
     key = _seed(choice, options)
     if wanted and wanted not in options:  # an old link, or it has been deleted meanwhile
-        st.toast(f"{title} “{plain(wanted)}” is not here.", icon=":material/link_off:")
+        st.toast(f"{title} “{escape_md(wanted)}” is not here.", icon=":material/link_off:")
     st.selectbox(
         title,
         options,
         key=key,
-        format_func=distinct(options, words),
+        format_func=unique_labels(options, words),
         help=help,
         disabled=disabled,
         on_change=_take_over,
@@ -100,7 +100,7 @@ def segments(
         title,
         options,
         key=key,
-        format_func=distinct(options, words),
+        format_func=unique_labels(options, words),
         required=True,
         label_visibility="collapsed",
         on_change=_take_over,

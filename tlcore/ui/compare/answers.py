@@ -17,9 +17,9 @@ from tlcore.settings import Settings
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
-from tlcore.ui.components.charts import PLAIN_CHART, bars, many_bars
-from tlcore.ui.components.run_picker import is_foreign
-from tlcore.ui.format import accuracy, count, duration, label, plain, tight
+from tlcore.ui.components.charts import PLAIN_CHART, probability_bars, thin_bars
+from tlcore.ui.components.run_picker import has_unknown_label
+from tlcore.ui.format import accuracy, duration, escape_md, label, non_breaking, plural
 from tlcore.ui.inference_requests import calibration_of
 from tlcore.ui.state import Choice, chosen_number
 from tlcore.ui.theme import colours, template
@@ -57,7 +57,7 @@ def head_answer(
     key: str, prediction: Prediction, info: RunInfo, sample: Sample, settings: Settings
 ) -> None:
     """Draw the prediction of a head; an image of a class that it has not learned is not judged."""
-    foreign = is_foreign(info, sample)
+    foreign = has_unknown_label(info, sample)
     _headline(prediction, "head", "" if foreign else _verdict(prediction, sample))
     if not foreign:
         _certainty_sentence(prediction)
@@ -82,7 +82,7 @@ def _verdict(prediction: Prediction, sample: Sample) -> str:
 
 def _certainty_sentence(prediction: Prediction) -> None:
     sure = measure_certainty(prediction.probabilities)
-    words = f"{sure.words[:1].upper()}{sure.words[1:]}"
+    words = f"{sure.description[:1].upper()}{sure.description[1:]}"
     st.markdown(
         f":small[{words}, {points(sure.margin)} ahead of the next.]",
         help=f"Entropy {sure.entropy:.2f} bits: as uncertain as a choice among "
@@ -95,7 +95,7 @@ def _bars(key: str, prediction: Prediction, colour: str, title: str) -> None:
     shown = min(max(chosen_number(Choice.TOP_CLASSES, TOP_CLASSES), 1), len(prediction.labels))
     ranking = prediction.ranking(shown)
     many = len(ranking) > COMFORTABLE
-    figure = (many_bars if many else bars)(ranking, colour, colours(), template())
+    figure = (thin_bars if many else probability_bars)(ranking, colour, colours(), template())
     alt = f"{title}; most probable: {label(ranking[0].label)}"
     with st.container(height=BOX if many else "content", border=many):
         st.plotly_chart(figure, theme=None, key=f"bars-{key}", config=PLAIN_CHART, alt=alt)
@@ -124,7 +124,7 @@ def _source(prediction: Prediction, before: str, help_before: str = "") -> None:
     """Name where an answer comes from, in one small line; the times on hover."""
     seconds, note = prediction.seconds, prediction.note
     st.caption(
-        f"{before}{tight(f'{prediction.size} px')}, {prediction.fit}"
+        f"{before}{non_breaking(f'{prediction.size} px')}, {prediction.fit}"
         + (f" · {note[:1].upper()}{note[1:]}" if note else ""),
         help=f"{help_before}Decoded in {duration(seconds.decode)}, prepared in "
         f"{duration(seconds.prepare)}, backbone and head {duration(seconds.network)}.",
@@ -144,8 +144,8 @@ def threshold_expander(prediction: Prediction, info: RunInfo, head: str = "") ->
         share = float(prediction.probabilities[1])
         answer = second if share >= limit else prediction.labels[0]
         st.markdown(
-            f"“{plain(label(second))}” has {probability(share)}: at this threshold the prediction "
-            f"is **{plain(label(answer))}**."
+            f"“{escape_md(label(second))}” has {probability(share)}: at this threshold the "
+            f"prediction is **{escape_md(label(answer))}**."
         )
 
 
@@ -204,7 +204,7 @@ def class_table(prediction: Prediction) -> None:
         )
         rows = search(table, words)
         if len(rows) < len(table):
-            st.caption(f"{count(len(rows), 'class', 'classes')} of {len(table):,}.")
+            st.caption(f"{plural(len(rows), 'class', 'classes')} of {len(table):,}.")
         st.dataframe(rows, hide_index=True, height=420, column_config=TABLE)
 
 

@@ -22,11 +22,11 @@ from tlcore.training.provenance import Splits, find_splits, list_samples, read_c
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.batch_results import draw_results
-from tlcore.ui.compare.sides import choose_sides
+from tlcore.ui.compare.sides import choose_models
 from tlcore.ui.components.dataset_picker import open_dataset, select_dataset
-from tlcore.ui.format import count, duration, label, plain
+from tlcore.ui.format import duration, escape_md, label, plural
 from tlcore.ui.inference_requests import predict_batch
-from tlcore.ui.widgets import distinct
+from tlcore.ui.widgets import unique_labels
 
 CHUNK = 32  # images a request: a stop waits for one
 SUBSETS = {"/all": "all images", "/train": "training split", "/val": "validation split"}  # no class
@@ -93,7 +93,7 @@ def many_images(place: DeltaGenerator, settings: Settings) -> None:
         first, second, left, right = st.columns([3, 3, 5, 5], vertical_alignment="bottom")
     with first:
         dataset = open_dataset(select_dataset(settings), settings)
-    sides = choose_sides(left, right, settings, one_image=False)
+    sides = choose_models(left, right, settings, one_image=False)
     if not sides.networks:
         return
     network, runs = sides.networks[0], sides.runs
@@ -106,7 +106,7 @@ def many_images(place: DeltaGenerator, settings: Settings) -> None:
         _predict_missing(batch, samples, refs, settings)
     predictions, errors = batch.predictions(samples, refs)
     for error in errors[:SHOWN_ERRORS]:
-        st.caption(f":material/warning: {plain(error)}")
+        st.caption(f":material/warning: {escape_md(error)}")
     if predictions:
         heads = [_batch_head(info, settings) for info in runs]
         train = [s for s in _unique(dataset) if splits.get(s.sha256) == "train"]
@@ -136,7 +136,7 @@ def _select_samples(dataset: Dataset, splits: Splits) -> list[Sample]:
     subset = st.selectbox(
         "Images",
         options,
-        format_func=distinct(options, lambda name: SUBSETS.get(name) or label(name)),
+        format_func=unique_labels(options, lambda name: SUBSETS.get(name) or label(name)),
         key=f"many-what-{dataset.name}",
     )
     return [
@@ -159,9 +159,9 @@ def _predict_missing(
     missing = batch.missing(samples, refs)
     done = before = len(samples) - len(missing)
     if not batch.running:
-        words = f"Predict {count(len(missing), 'image')}"
+        words = f"Predict {plural(len(missing), 'image')}"
         if done:
-            words = f"Predict the other {len(missing):,} of {count(len(samples), 'image')}"
+            words = f"Predict the other {len(missing):,} of {plural(len(samples), 'image')}"
         icon = ":material/play_arrow:"
         if row.button(words, type="primary", icon=icon, key="many-start"):
             batch.running = True
@@ -172,7 +172,7 @@ def _predict_missing(
         st.button("Stop", icon=":material/stop:", key="many-stop", on_click=batch.stop)
     start = time.monotonic()
     while missing:  # any click interrupts here; the next run of the page continues
-        words = f"{done:,} of {count(len(samples), 'image')}"
+        words = f"{done:,} of {plural(len(samples), 'image')}"
         if done > before:
             left = (time.monotonic() - start) * len(missing) / (done - before)
             words += f" · about {duration(max(1.0, left))} left"

@@ -27,10 +27,10 @@ from tlcore.settings import Settings
 from tlcore.text import csv_cell
 from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.components.image_grid import GridImage, image_grid
-from tlcore.ui.format import count, label
+from tlcore.ui.format import label, plural
 from tlcore.ui.state import Choice, choose
 from tlcore.ui.theme import colours, template
-from tlcore.ui.widgets import distinct
+from tlcore.ui.widgets import unique_labels
 
 SHOWN_DISAGREEMENTS = 12
 THUMBNAIL = 146  # px
@@ -119,7 +119,7 @@ def _accuracy_notes(table: pd.DataFrame, base: Proportion | None) -> list[str]:
     both = compute_agreement(table)
     if both:
         notes.append(
-            f"Both agree on {both.short_text} of {count(both.images, 'image')}: those "
+            f"Both agree on {both.short_text} of {plural(both.images, 'image')}: those "
             "for which ImageNet's class stands for one of the head's classes."
         )
     return notes
@@ -193,7 +193,7 @@ def _draw_pairs(table: pd.DataFrame) -> None:
         "Rows",
         list(names),
         default="imagenet",
-        format_func=distinct(names, names.__getitem__),
+        format_func=unique_labels(names, names.__getitem__),
         label_visibility="collapsed",
         required=True,
         key="many-rows",

@@ -15,9 +15,9 @@ from tlcore.models.gradcam import RAMP, Explanation, overlay_heat
 from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.percentages import probability
 from tlcore.settings import Settings
-from tlcore.text import whole_number
-from tlcore.ui.components.framing import square
-from tlcore.ui.format import duration, label, plain
+from tlcore.text import parse_whole_number
+from tlcore.ui.components.framing import model_input
+from tlcore.ui.format import duration, escape_md, label
 from tlcore.ui.inference_requests import explain, list_layers
 from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.state import Choice
@@ -118,7 +118,7 @@ def _select_layer(ref: ModelRef, settings: Settings) -> str:
 
 def class_index(choice: str, prediction: Prediction) -> int:
     """Return the class that a choice names; the most probable one where it names none."""
-    index = whole_number(choice)
+    index = parse_whole_number(choice)
     if index is not None and index < len(prediction.labels):
         return index
     return prediction.ranking(1)[0].index
@@ -127,7 +127,7 @@ def class_index(choice: str, prediction: Prediction) -> int:
 def _draw_map(sample: Sample, explanation: Explanation, settings: Settings) -> None:
     """Draw one map over the image, and name the class that it explains."""
     opacity = int(st.session_state.get(OPACITY, DEFAULT_OPACITY)) / 100
-    pixels = np.asarray(square(sample, SIDE * SHARPNESS, explanation.fit, settings))
+    pixels = np.asarray(model_input(sample, SIDE * SHARPNESS, explanation.fit, settings))
     name = label(explanation.label)
     st.image(
         Image.fromarray(overlay_heat(pixels, explanation.heat, opacity)),
@@ -135,7 +135,7 @@ def _draw_map(sample: Sample, explanation: Explanation, settings: Settings) -> N
         alt=f"What speaks for {name}",
     )
     st.caption(
-        f"**{plain(name)}**, {probability(explanation.probability)} · {map_text(explanation)}",
+        f"**{escape_md(name)}**, {probability(explanation.probability)} · {map_text(explanation)}",
         help=f"Computed in {duration(explanation.seconds)}.",
     )
 

@@ -14,7 +14,7 @@ from tlcore.training.store import load_run, load_run_info
 from tlcore.ui.components.live import live
 from tlcore.ui.components.run_picker import propose_head
 from tlcore.ui.fine_tune.progress import describe_progress
-from tlcore.ui.format import count, label, plain
+from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.services import start_run_once
 from tlcore.ui.shell import FINE_TUNE, UPLOAD
 from tlcore.ui.state import Choice, choose, chosen
@@ -32,7 +32,7 @@ def quick_train(dataset: Dataset, ref: ModelRef | None, settings: Settings) -> N
         live(lambda: load_run_info(run, settings).active, lambda: _draw_progress(run, settings))
         return
     with st.container(border=True):
-        st.markdown(f"**No head yet for “{plain(dataset_title(dataset.name))}”.**")
+        st.markdown(f"**No head yet for “{escape_md(dataset_title(dataset.name))}”.**")
         if len(dataset.classes) < 2:
             st.markdown("Training needs two classes: label images, or add some of another class.")
         elif ref is None:
@@ -47,7 +47,7 @@ def _offer(dataset: Dataset, ref: ModelRef, settings: Settings) -> None:
     names = ", ".join(label(name) for name in dataset.classes[:NAMED])
     more = " …" if len(dataset.classes) > NAMED else ""
     st.markdown(
-        f"It has {count(len(dataset.samples), 'image')} of {plain(names)}{more}. The backbone "
+        f"It has {plural(len(dataset.samples), 'image')} of {escape_md(names)}{more}. The backbone "
         "stays frozen and only a small head is trained: about half a minute."
     )
     words = f"Train on these {len(dataset.classes)} classes"
@@ -72,7 +72,7 @@ def _check_end(run: str, settings: Settings) -> None:
         propose_head(run)
         st.rerun()
     if info is not None and info.error:
-        st.warning(plain(info.error), icon=":material/error:")
+        st.warning(escape_md(info.error), icon=":material/error:")
 
 
 def _draw_progress(run: str, settings: Settings) -> None:

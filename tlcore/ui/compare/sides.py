@@ -19,12 +19,12 @@ from tlcore.training.store import list_runs
 from tlcore.ui.compare.answers import TOP_CLASSES
 from tlcore.ui.components.damaged import show_damaged_head
 from tlcore.ui.components.framing import fit_help, fit_title
-from tlcore.ui.components.model_picker import pretrained, select_backbone, select_size
+from tlcore.ui.components.model_picker import find_pretrained, select_backbone, select_size
 from tlcore.ui.components.run_picker import select_head, trained_heads
 from tlcore.ui.components.weights import offer_weights
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen
-from tlcore.ui.widgets import current, distinct, segments, select, slide
+from tlcore.ui.widgets import current, segments, select, slide, unique_labels
 
 NONE = "none"
 MOST_HEADS = 3  # beside the first
@@ -32,7 +32,7 @@ MOST_CLASSES = 1000  # bars
 
 
 @dataclass(frozen=True)
-class Sides:
+class ComparedModels:
     """The models that are compared."""
 
     size: int  # of the first backbone's input, pixels
@@ -40,9 +40,9 @@ class Sides:
     runs: tuple[RunInfo, ...]  # the chosen one first
 
 
-def choose_sides(
+def choose_models(
     left: DeltaGenerator, right: DeltaGenerator, settings: Settings, *, one_image: bool = True
-) -> Sides:
+) -> ComparedModels:
     """Choose the models in two columns; an error in one leaves the other.
 
     Where one image is shown, the geometry is chosen below it; otherwise among the options, and a
@@ -55,7 +55,7 @@ def choose_sides(
         size, networks = choose_networks(settings, one_image)
     with right, boundary():
         runs = choose_heads(settings)
-    return Sides(size, tuple(networks), tuple(runs))
+    return ComparedModels(size, tuple(networks), tuple(runs))
 
 
 def choose_networks(settings: Settings, one_image: bool) -> tuple[int, list[ModelRef]]:
@@ -110,7 +110,7 @@ def _options(key: str) -> DeltaGenerator:
 
 def _with_top(row: Backbone, size: int, fit: str, settings: Settings) -> ModelRef | None:
     """Return the model with ImageNet's classes; None where a message says what is missing."""
-    ref = pretrained(row, size, fit, settings)
+    ref = find_pretrained(row, size, fit, settings)
     if ref is None or ref.top:
         return ref
     try:  # the backbone is here, its 1000 classes are not
@@ -148,7 +148,7 @@ def _further_heads(others: Mapping[str, RunInfo], settings: Settings) -> list[Ru
         "Further heads",
         list(others),
         key=key,
-        format_func=distinct(others, labels.__getitem__),
+        format_func=unique_labels(others, labels.__getitem__),
         max_selections=MOST_HEADS,
         on_change=lambda: choose(Choice.MORE_HEADS, ",".join(st.session_state[key])),
     )

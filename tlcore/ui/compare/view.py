@@ -25,12 +25,12 @@ from tlcore.ui.compare.answers import (
 from tlcore.ui.compare.gradcam import draw_maps
 from tlcore.ui.compare.quick_train import quick_train
 from tlcore.ui.compare.shapes import shapes_expander
-from tlcore.ui.compare.sides import Sides, choose_sides
+from tlcore.ui.compare.sides import ComparedModels, choose_models
 from tlcore.ui.components.dataset_picker import open_dataset
-from tlcore.ui.components.framing import fit_help, seen
+from tlcore.ui.components.framing import draw_crop, fit_help
 from tlcore.ui.components.image_picker import image_picker
-from tlcore.ui.components.run_picker import describe_classes, is_foreign, training_images
-from tlcore.ui.format import label, plain
+from tlcore.ui.components.run_picker import describe_classes, has_unknown_label, training_images
+from tlcore.ui.format import escape_md, label
 from tlcore.ui.inference_requests import predict
 from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.state import Choice, chosen
@@ -50,7 +50,7 @@ def one_image(place: DeltaGenerator, settings: Settings) -> None:
     with st.container(key="one-image"):
         image, left, right = st.columns(3, gap="medium")
     answers = left.container(key="answer-left"), right.container(key="answer-right")
-    sides = choose_sides(*answers, settings)
+    sides = choose_models(*answers, settings)
     with image, boundary():
         _framed_image(sample, sides, settings)
     refs = [*sides.networks, *(info.ref for info in sides.runs)]
@@ -67,11 +67,11 @@ def one_image(place: DeltaGenerator, settings: Settings) -> None:
     _draw_details(sample, dataset, sides, predictions, settings)
 
 
-def _framed_image(sample: Sample, sides: Sides, settings: Settings) -> None:
+def _framed_image(sample: Sample, sides: ComparedModels, settings: Settings) -> None:
     """Draw the image with what the backbone sees of it, its label, and the geometry."""
     place = st.container()
     fit = segments("Geometry", list(FITS), Choice.FIT, words=FIT_NAMES.__getitem__)
-    drawing, width, height = seen(sample, fit, settings, colours().pretrained)
+    drawing, width, height = draw_crop(sample, fit, settings, colours().pretrained)
     shown = (width, height) if fit == "crop" else (1, 1)  # otherwise it is the square itself
     place.image(
         drawing,
@@ -85,11 +85,11 @@ def _framed_image(sample: Sample, sides: Sides, settings: Settings) -> None:
 def _label_text(sample: Sample, runs: Sequence[RunInfo]) -> str:
     """Return "label ants · not seen in training"."""
     named = sample.label != UNLABELLED
-    text = f"label **{plain(label(sample.label))}**" if named else "no label"
+    text = f"label **{escape_md(label(sample.label))}**" if named else "no label"
     if not runs:
         return text
     trained = any(sample.sha256 == other.sha256 for other in list_samples(runs[0], "train"))
-    return f"{text} · {'seen in training' if trained else 'not seen in training'}"
+    return f"{text} · {'draw_crop in training' if trained else 'not draw_crop in training'}"
 
 
 def _draw_network(key: str, ref: ModelRef, predictions: Predictions) -> None:
@@ -113,7 +113,7 @@ def _draw_head(
 def _draw_maps(
     columns: tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator],
     sample: Sample,
-    sides: Sides,
+    sides: ComparedModels,
     predictions: Predictions,
     settings: Settings,
 ) -> None:
@@ -130,8 +130,8 @@ def _draw_maps(
     for number, info in enumerate(sides.runs):
         with right:
             if number:
-                st.markdown(f"**{plain(titles[info.id])}**")
-                if is_foreign(info, sample):
+                st.markdown(f"**{escape_md(titles[info.id])}**")
+                if has_unknown_label(info, sample):
                     st.caption(f":material/info: {describe_classes(info)}")
                 _draw_head(f"head-{number}", info, sample, predictions, settings)
             places[info.ref] = st.container()
@@ -141,15 +141,19 @@ def _draw_maps(
 
 
 def _draw_details(
-    sample: Sample, dataset: Dataset, sides: Sides, predictions: Predictions, settings: Settings
+    sample: Sample,
+    dataset: Dataset,
+    sides: ComparedModels,
+    predictions: Predictions,
+    settings: Settings,
 ) -> None:
     """Draw what is folded: threshold, calibration, path of shapes, all classes."""
     titles = label_runs(list_runs(settings))
     for info in sides.runs:
-        head = f" of {plain(titles[info.id])}" if len(sides.runs) > 1 else ""
+        head = f" of {escape_md(titles[info.id])}" if len(sides.runs) > 1 else ""
         prediction = predictions[info.ref]
         if isinstance(prediction, Prediction):
-            if len(prediction.labels) == 2 and not is_foreign(info, sample):
+            if len(prediction.labels) == 2 and not has_unknown_label(info, sample):
                 threshold_expander(prediction, info, head)
             with boundary():
                 calibration_expander(info, settings, head)

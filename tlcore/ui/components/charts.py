@@ -18,7 +18,7 @@ THIN = 20  # px of a bar among very many
 MANY = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999999", "#B8A500")
 
 
-def bars(
+def probability_bars(
     ranking: Sequence[Ranked], colour: str, tone: Colours, template: go.layout.Template
 ) -> go.Figure:
     """Horizontal bars, most probable on top, all on one scale from 0 to 100%.
@@ -54,10 +54,10 @@ def bars(
     return figure
 
 
-def many_bars(
+def thin_bars(
     ranking: Sequence[Ranked], colour: str, tone: Colours, template: go.layout.Template
 ) -> go.Figure:
-    """Up to a thousand bars as thin rows, the name before its bar; the same scale as ``bars``."""
+    """Up to a thousand bars as thin rows, on the scale of ``probability_bars``."""
     places = [row.rank for row in ranking]
     figure = go.Figure(layout={"template": template})
     figure.add_bar(

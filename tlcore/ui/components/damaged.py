@@ -10,14 +10,14 @@ from tlcore.settings import Settings
 from tlcore.training.provenance import find_split_damage
 from tlcore.training.run_files import MODEL, SPLIT, Damage, DamagedRun
 from tlcore.training.store import scan_runs
-from tlcore.ui.format import plain
+from tlcore.ui.format import escape_md
 from tlcore.ui.state import Choice, choose, chosen
 
 
 def show_damage(damage: Iterable[Damage]) -> None:
     """Say which files of a run cannot be read, what is damage and what can be done."""
     for each in damage:
-        st.caption(f":material/warning: {plain(each.words)}")
+        st.caption(f":material/warning: {escape_md(each.description)}")
 
 
 def show_damaged_head(settings: Settings) -> bool:
@@ -28,7 +28,7 @@ def show_damaged_head(settings: Settings) -> bool:
     run = chosen(Choice.HEAD)
     words = _describe_damage(run, settings) if run else ""
     if words:
-        st.error(f"Run {plain(run)}: {plain(words)}", icon=":material/error:")
+        st.error(f"Run {escape_md(run)}: {escape_md(words)}", icon=":material/error:")
         st.button("Choose another run", key="another-run", on_click=choose, args=(Choice.HEAD, ""))
     return bool(words)
 
@@ -39,8 +39,8 @@ def _describe_damage(run: str, settings: Settings) -> str:
         if info.id != run:
             continue
         if isinstance(info, DamagedRun):
-            return info.damage.words
+            return info.damage.description
         damage = [each for each in info.damage if each.file in (MODEL, SPLIT)]
         split = None if info.active else find_split_damage(info.folder, whole=True)
         damage += [split] if split and split not in damage else []
-    return " ".join(each.words for each in damage)
+    return " ".join(each.description for each in damage)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.geometry import FITS, crop_box, fit
-from tlcore.datasets.image_io import decode, read_bytes
+from tlcore.datasets.image_io import decode_image, read_bytes
 from tlcore.settings import Limits, Settings
 
 LONG_SIDE = 720  # px of an image that is shown; halved on the page, so that it is sharp
@@ -20,16 +20,16 @@ DIM = 0.55  # how much of what the crop cuts off is taken away
 FIT_WORDS = {"crop": "Crop the middle", "squash": "Squash the whole", "pad": "Pad the whole"}
 
 
-def seen(sample: Sample, how: str, settings: Settings, colour: str) -> tuple[bytes, int, int]:
+def draw_crop(sample: Sample, how: str, settings: Settings, colour: str) -> tuple[bytes, int, int]:
     """Return an image as JPEG bytes with the model's crop marked, and its width and height.
 
     The crop is a frame with the rest dimmed; squash and pad show the square itself.
     """
-    return _seen(sample.sha256, how, colour, sample, settings)
+    return _draw_crop(sample.sha256, how, colour, sample, settings)
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
-def _seen(
+def _draw_crop(
     sha: str, how: str, colour: str, _sample: Sample, _settings: Settings
 ) -> tuple[bytes, int, int]:
     image = _decoded(_sample, _settings)
@@ -47,25 +47,27 @@ def _seen(
     return _jpeg(dimmed), image.width, image.height
 
 
-def network_view(sample: Sample, size: int, how: str, settings: Settings) -> bytes:
+def model_input_png(sample: Sample, size: int, how: str, settings: Settings) -> bytes:
     """Return the very pixels that a model gets, as PNG bytes."""
-    return _network_view(sample.sha256, size, how, sample, settings)
+    return _model_input_png(sample.sha256, size, how, sample, settings)
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
-def _network_view(sha: str, size: int, how: str, _sample: Sample, _settings: Settings) -> bytes:
+def _model_input_png(sha: str, size: int, how: str, _sample: Sample, _settings: Settings) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(fit(_decoded(_sample, _settings), size, how)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def square(sample: Sample, side: int, how: str, settings: Settings) -> Image.Image:
+def model_input(sample: Sample, side: int, how: str, settings: Settings) -> Image.Image:
     """Return what a model gets, larger than it gets it, to lay something over."""
-    return _square(sample.sha256, side, how, sample, settings)
+    return _model_input(sample.sha256, side, how, sample, settings)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def _square(sha: str, side: int, how: str, _sample: Sample, _settings: Settings) -> Image.Image:
+def _model_input(
+    sha: str, side: int, how: str, _sample: Sample, _settings: Settings
+) -> Image.Image:
     return Image.fromarray(fit(_decoded(_sample, _settings), side, how))
 
 
@@ -75,7 +77,7 @@ def _decoded(sample: Sample, settings: Settings) -> Image.Image:
 
 @lru_cache(maxsize=4)  # one page draws the same file in several ways
 def _decode(path: Path, file: str, limits: Limits) -> Image.Image:
-    return decode(read_bytes(path, file, limits), file, limits)
+    return decode_image(read_bytes(path, file, limits), file, limits)
 
 
 def _jpeg(image: Image.Image) -> bytes:

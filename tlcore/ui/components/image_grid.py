@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit import runtime
 
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.thumbnails import thumbnail
+from tlcore.datasets.thumbnails import load_thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
 
@@ -274,7 +274,7 @@ def thumbnail_url(sample: Sample, settings: Settings, place: str) -> str:
         place: name of its place on the page; the server keeps the file as long as it is in use.
     """
     with suppress(BadImage):
-        small = thumbnail(sample, settings, SENT)
+        small = load_thumbnail(sample, settings, SENT)
         return runtime.get_instance().media_file_mgr.add(small, "image/jpeg", place)
     return ""
 

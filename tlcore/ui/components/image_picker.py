@@ -10,14 +10,14 @@ from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.image_io import content_id
 from tlcore.datasets.importing import add_to_dataset, import_dataset
 from tlcore.datasets.sample_dataset import dataset_title
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import list_dataset_names, open_dataset, select_dataset
 from tlcore.ui.components.image_grid import GridImage, image_grid
-from tlcore.ui.format import label, plain
+from tlcore.ui.format import escape_md, label
 from tlcore.ui.shell import boundary
-from tlcore.ui.state import Choice, choose, chosen, chosen_number, generation, renew
+from tlcore.ui.state import Choice, choose, chosen, chosen_number, reset_widget, widget_generation
 from tlcore.ui.widgets import current, select
 
 MY_IMAGES = "My images"  # the dataset that takes a person's own images
@@ -67,13 +67,13 @@ def add_own_images(settings: Settings) -> None:
         files = st.file_uploader(
             "Images from this computer",
             accept_multiple_files=True,
-            key=f"own-{generation('own')}",
+            key=f"own-{widget_generation('own')}",
             max_upload_size=settings.limits.file_bytes // 2**20,
             help=f"They go into the dataset “{MY_IMAGES}”.",
         )
         shot = None
         if st.toggle("Use the camera", key="camera"):
-            shot = st.camera_input("One image", key=f"shot-{generation('own')}")
+            shot = st.camera_input("One image", key=f"shot-{widget_generation('own')}")
     if files or shot:
         with boundary():
             uploads = [*files, *([shot] if shot else [])]
@@ -81,11 +81,11 @@ def add_own_images(settings: Settings) -> None:
 
 
 def _import(uploads: list[tuple[str, bytes]], settings: Settings) -> None:
-    renew("own")  # first: files that are refused must not be imported again with every click
+    reset_widget("own")  # first: files that are refused must not be imported again with every click
     add = add_to_dataset if (settings.datasets / MY_IMAGES).is_dir() else import_dataset
-    report = add(MY_IMAGES, from_uploads(uploads), settings)
+    report = add(MY_IMAGES, incoming_from_uploads(uploads), settings)
     for refusal in report.refused:
-        st.toast(f"{plain(refusal.file)}: {plain(refusal.reason)}", icon=":material/error:")
+        st.toast(f"{escape_md(refusal.file)}: {escape_md(refusal.reason)}", icon=":material/error:")
     existing = {sample.sha256 for sample in report.dataset.samples}
     usable = [sha for _, data in uploads if (sha := content_id(data)) in existing]
     choose(Choice.DATASET, MY_IMAGES)
@@ -169,7 +169,8 @@ def _steps(
     name = sample.file.rsplit("/", 1)[-1]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="steps"):
         st.caption(
-            f"**{plain(label(sample.label))}** · {plain(name)} · {place + 1:,} of {len(samples):,}"
+            f"**{escape_md(label(sample.label))}** · {escape_md(name)} · "
+            f"{place + 1:,} of {len(samples):,}"
         )
         add_own_images(settings)
         _step("Previous", ":material/chevron_left:", samples, place - 1)

@@ -11,7 +11,7 @@ import streamlit as st
 from tlcore.jobs import FAILED, Job, cancel_job, read_job, start_job
 from tlcore.settings import Settings
 from tlcore.ui.components.live import live
-from tlcore.ui.format import plain
+from tlcore.ui.format import escape_md
 
 
 def describe_progress(job: Job) -> str:
@@ -74,4 +74,4 @@ def _draw(button: JobButton, settings: Settings, draw_result: Callable[[], None]
             start_job(button.folder, button.arguments, settings)
             st.rerun()
     if job is not None and job.status == FAILED:
-        st.error(plain(job.message), icon=":material/error:")
+        st.error(escape_md(job.message), icon=":material/error:")

@@ -36,7 +36,7 @@ def select_backbone(settings: Settings) -> Backbone:
 
 def select_size(row: Backbone, *, top: bool) -> int:
     """Choose the size of the backbone's input, pixels."""
-    sizes = [str(size) for size in sizes_of(row, top=top)]
+    sizes = [str(size) for size in list_sizes(row, top=top)]
     if chosen(Choice.SIZE) not in sizes:
         choose(Choice.SIZE, row.size)
     size = select(
@@ -57,7 +57,7 @@ def select_size_and_fit(row: Backbone, *, top: bool) -> tuple[int, str]:
         return size, segments("Fit", list(FITS), Choice.FIT, words=fit_title)
 
 
-def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> ModelRef | None:
+def find_pretrained(row: Backbone, size: int, how: str, settings: Settings) -> ModelRef | None:
     """Return the model, or None where its weights are missing and that has been shown.
 
     The files with the top are preferred, so that all pages use the same loaded model.
@@ -73,7 +73,7 @@ def pretrained(row: Backbone, size: int, how: str, settings: Settings) -> ModelR
     return pin_weights(ModelRef(row.name, size, how, top=top), settings)
 
 
-def view_of(ref: ModelRef, settings: Settings) -> tuple[int, str]:
+def input_geometry(ref: ModelRef, settings: Settings) -> tuple[int, str]:
     """Return the size and geometry in which a model gets an image."""
     if ref.run:
         config = load_run_info(ref.run, settings).config
@@ -81,7 +81,7 @@ def view_of(ref: ModelRef, settings: Settings) -> tuple[int, str]:
     return ref.size, ref.fit
 
 
-def sizes_of(row: Backbone, *, top: bool) -> list[int]:
+def list_sizes(row: Backbone, *, top: bool) -> list[int]:
     """Return the offered sizes that the backbone can be built for, the default among them."""
     possible = []
     for size in sorted({*SIZES, row.size}):

@@ -16,7 +16,7 @@ from tlcore.training.provenance import read_splits
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.components.dataset_picker import open_dataset
-from tlcore.ui.format import label, plain
+from tlcore.ui.format import escape_md, label
 from tlcore.ui.shell import FINE_TUNE
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.widgets import select
@@ -65,7 +65,7 @@ def select_head(settings: Settings) -> RunInfo | None:
         propose_head(run)
     if run == NO_RUN:
         return None
-    if has_foreign_classes(infos[run], dataset):
+    if has_unknown_classes(infos[run], dataset):
         st.caption(f":material/info: {describe_classes(infos[run])}")
     return infos[run]
 
@@ -85,7 +85,7 @@ def propose_head(run: str) -> None:
 
 def describe_classes(info: RunInfo) -> str:
     """Return "This head predicts only cats and dogs.", for Markdown."""
-    names = [plain(label(name)) for name in learned_classes(info)]
+    names = [escape_md(label(name)) for name in learned_classes(info)]
     if not names:
         return "The classes of this head cannot be read."
     if len(names) > NAMED + 1:
@@ -93,12 +93,12 @@ def describe_classes(info: RunInfo) -> str:
     return f"This head predicts only {', '.join(names[:-1])} and {names[-1]}."
 
 
-def is_foreign(info: RunInfo, sample: Sample) -> bool:
+def has_unknown_label(info: RunInfo, sample: Sample) -> bool:
     """Whether an image has a label that a head cannot predict; one without a label has not."""
     return sample.label != UNLABELLED and sample.label not in learned_classes(info)
 
 
-def has_foreign_classes(info: RunInfo, dataset: Dataset) -> bool:
+def has_unknown_classes(info: RunInfo, dataset: Dataset) -> bool:
     """Whether a dataset has labels that a head cannot predict."""
     return not set(dataset.classes) <= set(learned_classes(info))
 
@@ -135,7 +135,7 @@ def _best(infos: Iterable[RunInfo], dataset: Dataset) -> RunInfo | None:
     """Return the newest run on a dataset, else the newest that can predict all its classes."""
     runs = list(infos)
     same = (info for info in runs if info.config.dataset == dataset.name)
-    able = (info for info in runs if not has_foreign_classes(info, dataset))
+    able = (info for info in runs if not has_unknown_classes(info, dataset))
     return next(same, None) or next(able, None)
 
 

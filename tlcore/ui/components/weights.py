@@ -14,9 +14,9 @@ from tlcore.models.weights import BackboneWeights, list_weights
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.ui.components.job_view import JobButton, is_running, job_view
-from tlcore.ui.format import count, plain
+from tlcore.ui.format import escape_md, plural
 from tlcore.ui.state import set_flag
-from tlcore.ui.widgets import distinct
+from tlcore.ui.widgets import unique_labels
 
 AGAIN = "Download again"
 
@@ -36,7 +36,7 @@ def weights_overview(settings: Settings) -> None:
         if not complete:
             st.caption("None yet. Download some below, or use random weights.")
     if others:
-        with st.expander(f"{count(len(others), 'more backbone')} to download"):
+        with st.expander(f"{plural(len(others), 'more backbone')} to download"):
             _choose_download(others, settings)
 
 
@@ -45,7 +45,7 @@ def offer_weights(row: Backbone, missing: WeightsMissing, settings: Settings) ->
     is_damaged = isinstance(missing, WeightsDamaged)
     what = "are damaged" if is_damaged else "are not on this machine"
     st.warning(
-        f"**The weights of {row.name} {what}.**  \n:small[{plain(str(missing))}]",
+        f"**The weights of {row.name} {what}.**  \n:small[{escape_md(str(missing))}]",
         icon=":material/error:" if is_damaged else ":material/cloud_off:",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -75,7 +75,7 @@ def random_badge(row: Backbone, words: str) -> None:
 
 def _damaged(row: Backbone, damage: Sequence[str], settings: Settings) -> None:
     """Name the damaged files of a backbone, and offer to download them again."""
-    files = "  \n".join(f":small[{plain(words)}]" for words in damage)
+    files = "  \n".join(f":small[{escape_md(words)}]" for words in damage)
     st.warning(f"**The weights of {row.name} are damaged.**  \n{files}", icon=":material/error:")
     _download(row, settings, key="damaged", label=AGAIN)
 
@@ -86,7 +86,7 @@ def _choose_download(others: list[BackboneWeights], settings: Settings) -> None:
     name = st.selectbox(
         "Backbone",
         list(rows),
-        format_func=distinct(rows, lambda name: _title(rows[name])),
+        format_func=unique_labels(rows, lambda name: _title(rows[name])),
         key="to-download",
         label_visibility="collapsed",
     )
@@ -94,7 +94,7 @@ def _choose_download(others: list[BackboneWeights], settings: Settings) -> None:
         if row.backbone.name == name or is_running(_job_folder(row.backbone, settings)):
             _download(row.backbone, settings, key="list")
     st.caption(
-        f"Into {plain(str(settings.weights))}; in a terminal: "
+        f"Into {escape_md(str(settings.weights))}; in a terminal: "
         f"`python -m tlcore weights fetch {name}`"
     )
 

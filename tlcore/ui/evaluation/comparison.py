@@ -18,10 +18,10 @@ from tlcore.ui.components.image_grid import GridImage, image_grid
 from tlcore.ui.components.run_picker import trained_heads
 from tlcore.ui.evaluation.metrics import draw_chart
 from tlcore.ui.evaluation.summary import NamedAccuracy, accuracy_bars
-from tlcore.ui.format import count, label, plain
+from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import predict_run_split
 from tlcore.ui.theme import colours
-from tlcore.ui.widgets import distinct
+from tlcore.ui.widgets import unique_labels
 
 SHOWN = 24  # changed images at most, of each kind
 
@@ -47,7 +47,7 @@ def comparison_view(run: Run, settings: Settings) -> None:
     other = st.selectbox(
         "Compare with",
         options,
-        format_func=distinct(options, labels.__getitem__),
+        format_func=unique_labels(options, labels.__getitem__),
         key=f"compare-with-{run.info.id}",
     )
     _draw_comparison(run.info, others[other], settings)
@@ -63,7 +63,7 @@ def _draw_comparison(info: RunInfo, other: RunInfo, settings: Settings) -> None:
         labels,
     )
     difference, tone = comparison.difference, colours()
-    st.markdown(plain(comparison.sentence))
+    st.markdown(escape_md(comparison.sentence))
     left, right = st.columns([8, 4], gap="large", vertical_alignment="center")
     with left:
         rows = [
@@ -81,7 +81,7 @@ def _draw_comparison(info: RunInfo, other: RunInfo, settings: Settings) -> None:
         )
         interval = f"{signed(difference.low)} to {signed(difference.high)}"
         st.caption(
-            f"95% interval {interval}, {count(comparison.images, 'image')}: {difference.verdict}"
+            f"95% interval {interval}, {plural(comparison.images, 'image')}: {difference.verdict}"
         )
     whose = "of the later run" if labels is None else "as they are now"
     st.caption(f"Both runs are evaluated by the labels {whose}{_exceptions(comparison)}.")
@@ -92,10 +92,10 @@ def _draw_comparison(info: RunInfo, other: RunInfo, settings: Settings) -> None:
 def _exceptions(comparison: RunComparison) -> str:
     words = ""
     if comparison.relabelled:
-        words += f"; {count(comparison.relabelled, 'image')} of them had another label before"
+        words += f"; {plural(comparison.relabelled, 'image')} of them had another label before"
     if comparison.left_out:
         words += (
-            f". {count(comparison.left_out, 'image')} left out: in the split of one run only, or "
+            f". {plural(comparison.left_out, 'image')} left out: in the split of one run only, or "
             "excluded since"
         )
     return words
@@ -106,7 +106,7 @@ def _draw_changed(
 ) -> None:
     if not changed:
         return
-    st.markdown(f"**{title}: {count(len(changed), 'image')}**")
+    st.markdown(f"**{title}: {plural(len(changed), 'image')}**")
     images = [
         GridImage(
             each.sample.key,

@@ -23,11 +23,11 @@ from tlcore.training.run import Run, RunInfo, write_parent_run
 from tlcore.training.store import load_run_info
 from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.image_grid import set_selected_images
-from tlcore.ui.format import count, label, plain
+from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.services import start_run_once
 from tlcore.ui.shell import UPLOAD, boundary
 from tlcore.ui.state import Choice, choose
-from tlcore.ui.widgets import distinct
+from tlcore.ui.widgets import unique_labels
 
 
 def corrections_line(info: RunInfo, split: str, settings: Settings) -> None:
@@ -37,7 +37,7 @@ def corrections_line(info: RunInfo, split: str, settings: Settings) -> None:
     except DamagedFile:  # the run's page names the file
         return
     for words in corrections.sentences:
-        st.caption(f":material/edit: {plain(words)}")
+        st.caption(f":material/edit: {escape_md(words)}")
 
 
 def change_since_run(sample: Sample, state: DatasetState | None) -> str:
@@ -89,10 +89,10 @@ def _draw_actions(keys: list[str], state: DatasetState, grid: str, settings: Set
     )
     names = list(state.counts)
     new = st.selectbox(
-        f"New label of {count(len(keys), 'image')}",
+        f"New label of {plural(len(keys), 'image')}",
         names,
         index=None,
-        format_func=distinct(names, label),
+        format_func=unique_labels(names, label),
         key=f"correct-label-{hash(tuple(keys))}",  # empty again for other images
         placeholder="Another class",
         width=220,
@@ -144,7 +144,7 @@ def _draw_corrected(run: Run, state: DatasetState, grid: str, settings: Settings
                 "Undo",
                 icon=":material/undo:",
                 key="correct-undo",
-                help=f"Reverts: {plain(state.edits[-1].description)}.",
+                help=f"Reverts: {escape_md(state.edits[-1].description)}.",
                 on_click=_edit,
                 args=(grid, undo_edit, state.name, settings),
             )
@@ -176,7 +176,7 @@ def _run_again(run: Run, state: DatasetState, settings: Settings) -> None:
 
 def _explain_missing_dataset(run: Run, settings: Settings) -> None:
     name = run.info.config.dataset
-    dataset = f"The dataset “{plain(dataset_title(name))}”"
+    dataset = f"The dataset “{escape_md(dataset_title(name))}”"
     if name.startswith("/"):
         words = (
             "This run was trained on a folder that is read in place, so its labels cannot be "

@@ -17,7 +17,7 @@ from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.components.charts import MANY, PLAIN_CHART
 from tlcore.ui.evaluation.image_detail import selectable_images
-from tlcore.ui.format import count, label
+from tlcore.ui.format import label, plural
 from tlcore.ui.inference_requests import predict_run_split
 from tlcore.ui.services import inference
 from tlcore.ui.theme import colours, template
@@ -175,7 +175,7 @@ def _describe(sample: Sample, predictions: Predictions) -> str:
 def _explanation(embedding: Embedding) -> str:
     words = (
         "Principal components (PCA) of the frozen backbone's features: images that lie together "
-        f"look alike to it. {count(len(embedding.samples), 'image')}"
+        f"look alike to it. {plural(len(embedding.samples), 'image')}"
     )
     if embedding.total > len(embedding.samples):
         words += f" of {embedding.total:,}, drawn at random"

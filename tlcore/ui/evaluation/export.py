@@ -17,7 +17,7 @@ from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training.run import Run, RunInfo
 from tlcore.ui.components.live import live
-from tlcore.ui.format import plain
+from tlcore.ui.format import escape_md
 from tlcore.ui.shell import COMPARE, FEATURE_MAPS
 
 # Suffix of a format that a job makes → its file in the run's folder.
@@ -85,7 +85,7 @@ def draw_export(
                 start_job(folder, ["runs", "export", info.id, str(target)], settings)
                 st.rerun()
         if job is not None and job.status == FAILED:
-            st.error(plain(job.message), icon=":material/error:")
+            st.error(escape_md(job.message), icon=":material/error:")
         if is_current and with_formats:
             _draw_formats(target)
 
@@ -154,7 +154,9 @@ def _draw_formats(bundle: Path) -> None:
     for check in checks:
         title = FORMATS[check.format].title
         if not check.included:
-            st.warning(f"{title} is not included. {plain(check.error)}", icon=":material/warning:")
+            st.warning(
+                f"{title} is not included. {escape_md(check.error)}", icon=":material/warning:"
+            )
         elif check.differs:
             st.warning(f"{title}: {check.text}", icon=":material/difference:")
 

@@ -14,10 +14,10 @@ from tlcore.evaluation.split_predictions import imagenet_ref
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.compare.gradcam import draw_maps
-from tlcore.ui.components.framing import square
+from tlcore.ui.components.framing import model_input
 from tlcore.ui.components.image_grid import GridImage, select_images
 from tlcore.ui.evaluation.corrections import change_since_run, correction_bar
-from tlcore.ui.format import plain
+from tlcore.ui.format import escape_md
 from tlcore.ui.inference_requests import predict
 
 SIDE = 320  # px of the large image
@@ -63,15 +63,15 @@ def selectable_images(
 def show_large(run: Run, sample: Sample, caption: str, settings: Settings) -> None:
     """Draw an image large and, behind a switch, Grad-CAM of the pretrained network and the head."""
     try:
-        image = square(sample, SIDE, run.info.config.fit, settings)
+        image = model_input(sample, SIDE, run.info.config.fit, settings)
     except BadImage as error:
-        st.caption(f":material/broken_image: {plain(str(error))}")
+        st.caption(f":material/broken_image: {escape_md(str(error))}")
         return
     left, right = st.columns([3, 7], gap="medium", vertical_alignment="center")
     left.image(image, width="stretch", alt=sample.file)
     with right:
-        st.markdown(plain(caption))
-        st.caption(plain(sample.file))
+        st.markdown(escape_md(caption))
+        st.caption(escape_md(sample.file))
         show_gradcam = st.toggle(
             "Show Grad-CAM",
             key="show-gradcam",

@@ -13,9 +13,9 @@ from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.evaluation.image_detail import selectable_images
-from tlcore.ui.format import count, label, plain
+from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.services import inference
-from tlcore.ui.widgets import distinct
+from tlcore.ui.widgets import unique_labels
 
 TASK = "tlcore.evaluation.label_issues:find_label_issues"
 MORE = 24  # images drawn beyond the doubted ones
@@ -27,7 +27,7 @@ def label_issues_view(run: Run, settings: Settings) -> None:
         issues = _label_issues(run.info.id, run.info.data_hash, settings)
     issues = drop_confirmed(issues, load_run_dataset(run.info, settings))
     if issues.shortage:
-        st.info(plain(issues.shortage), icon=":material/info:")
+        st.info(escape_md(issues.shortage), icon=":material/info:")
     if not issues.ranking:
         return
     splits = ["train", "val"]
@@ -37,7 +37,7 @@ def label_issues_view(run: Run, settings: Settings) -> None:
         default="train",
         required=True,
         key=f"label-issues-{run.info.id}",
-        format_func=distinct(splits, lambda split: f"{SPLIT_NAMES[split].capitalize()} split"),
+        format_func=unique_labels(splits, lambda split: f"{SPLIT_NAMES[split].capitalize()} split"),
         label_visibility="collapsed",
     )
     ranking = [issue for issue in issues.ranking if issue.sample.split == split]
@@ -55,9 +55,9 @@ def _label_issues(run: str, data_hash: str, _settings: Settings) -> LabelIssues:
 
 
 def _draw_count(doubted: int, labels: int, method: str) -> None:
-    words = f"**{count(doubted, 'label')} of {labels:,} may be wrong**"
+    words = f"**{plural(doubted, 'label')} of {labels:,} may be wrong**"
     if not doubted:
-        words = f"**None of {count(labels, 'label')} is doubted**"
+        words = f"**None of {plural(labels, 'label')} is doubted**"
     st.markdown(
         f"{words}, the least plausible first.",
         help=f"Each image is classified by heads trained without it ({FOLDS}-fold "

@@ -23,10 +23,10 @@ from tlcore.percentages import percent, points, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
 from tlcore.ui.components.charts import PLAIN_CHART
-from tlcore.ui.format import count, label, plain
+from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import compute_run_curves
 from tlcore.ui.theme import colours, template
-from tlcore.ui.widgets import distinct
+from tlcore.ui.widgets import unique_labels
 
 SQUARE = 300  # px of a diagram
 
@@ -41,7 +41,7 @@ def choose_split(run: Run, settings: Settings) -> str:
         splits,
         default="test",
         required=True,
-        format_func=distinct(splits, lambda split: f"{SPLIT_NAMES[split].capitalize()} split"),
+        format_func=unique_labels(splits, lambda split: f"{SPLIT_NAMES[split].capitalize()} split"),
         key=f"split-{run.info.id}",
         label_visibility="collapsed",
         help="No run has ever used the test split. The validation split was used in training.",
@@ -128,7 +128,7 @@ def _draw_calibration(evaluation: Evaluation) -> None:
 def _draw_threshold(predictions: SplitPredictions, settings: Settings) -> None:
     """Draw precision and recall of the second of two classes at a threshold, and both curves."""
     positive = label(predictions.classes[1])
-    st.markdown(f"**Decision threshold for “{plain(positive)}”**")
+    st.markdown(f"**Decision threshold for “{escape_md(positive)}”**")
     value = st.slider(
         "Threshold",
         0,
@@ -171,7 +171,7 @@ def reliability_diagram(calibration: Calibration) -> go.Figure:
         line={"color": tone.head, "width": 2},
         marker={"size": [7 + 15 * (each.images / most) ** 0.5 for each in calibration.bins]},
         hovertext=[
-            f"{count(each.images, 'prediction')}<br>confidence {probability(each.confidence)}, "
+            f"{plural(each.images, 'prediction')}<br>confidence {probability(each.confidence)}, "
             f"accuracy {percent(each.accuracy)}"
             for each in calibration.bins
         ],

@@ -19,10 +19,10 @@ from tlcore.ui.components.image_grid import GridImage, image_grid
 from tlcore.ui.evaluation.corrections import corrections_line
 from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.evaluation.metrics import choose_split
-from tlcore.ui.format import count, label, plain
+from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import evaluate_run
 from tlcore.ui.theme import colours, template
-from tlcore.ui.widgets import distinct
+from tlcore.ui.widgets import unique_labels
 
 MOST = 16  # classes drawn: those with the most mistakes
 SUREST, THUMBNAIL = 6, 116  # mistakes of the summary, and px of each
@@ -57,7 +57,7 @@ def surest_mistakes(predictions: SplitPredictions, settings: Settings) -> None:
     places = list_mistakes(predictions)[:SUREST].tolist()
     if not places:
         st.markdown("**No mistakes**")
-        st.caption(f"All {count(len(predictions), 'image')} are classified correctly.")
+        st.caption(f"All {plural(len(predictions), 'image')} are classified correctly.")
         return
     st.markdown("**The surest mistakes**", help="Wrong with the highest confidence.")
     images = [
@@ -108,7 +108,7 @@ def _select_cell(evaluation: Evaluation, key: str) -> tuple[int, int]:
     st.selectbox(
         "Images",
         order,
-        format_func=distinct(order, lambda name: _cell_words(evaluation, *cells[name])),
+        format_func=unique_labels(order, lambda name: _cell_words(evaluation, *cells[name])),
         key=key,
     )
     return actual, predicted
@@ -191,8 +191,8 @@ def _cell_words(evaluation: Evaluation, actual: int, predicted: int) -> str:
 
 
 def _title(evaluation: Evaluation, actual: int, predicted: int) -> str:
-    images = count(evaluation.confusion_matrix[actual][predicted], "image")
-    own, other = (plain(label(evaluation.classes[index])) for index in (actual, predicted))
+    images = plural(evaluation.confusion_matrix[actual][predicted], "image")
+    own, other = (escape_md(label(evaluation.classes[index])) for index in (actual, predicted))
     if actual == predicted:
         return f"**{images} of {own} classified correctly**, lowest confidence first"
     return f"**{images} of {own} predicted as {other}**, highest confidence first"

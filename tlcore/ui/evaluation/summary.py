@@ -21,7 +21,7 @@ from tlcore.ui.evaluation.export import summary_actions
 from tlcore.ui.evaluation.metrics import choose_split, draw_chart, draw_metrics
 from tlcore.ui.evaluation.mistakes import surest_mistakes
 from tlcore.ui.fine_tune.curves import draw_fine_tuning_effect
-from tlcore.ui.format import count, label, plain
+from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import evaluate_run
 from tlcore.ui.theme import colours, template
 
@@ -54,10 +54,10 @@ def summary_view(run: Run, settings: Settings) -> None:
     corrections_line(run.info, split, settings)
     draw_fine_tuning_effect(run)
     for words in evaluation.warnings:
-        st.warning(plain(words), icon=":material/warning:")
+        st.warning(escape_md(words), icon=":material/warning:")
     st.subheader("All metrics", anchor=False)
     for note in [*notes, *_baseline_notes(evaluation)]:
-        st.caption(plain(note))
+        st.caption(escape_md(note))
     draw_metrics(evaluation, predictions, settings)
 
 
@@ -69,7 +69,7 @@ def _validation_accuracy(info: RunInfo) -> Proportion | None:
 def _draw_headline(place: DeltaGenerator, accuracy: Proportion | None, split: str) -> None:
     if accuracy is None:
         return
-    images = count(accuracy.images, f"{SPLIT_NAMES[split]} image")
+    images = plural(accuracy.images, f"{SPLIT_NAMES[split]} image")
     shown = html.escape(percent(accuracy.value))
     place.html(
         f'<div class="headline"><b title="{accuracy.value:.4%}">{shown}</b>'
@@ -95,7 +95,7 @@ def _draw_baselines(evaluation: Evaluation) -> list[str]:
     if evaluation.imagenet_difference is not None:
         sentences.insert(0, evaluation.imagenet_difference.sentence("ImageNet alone"))
     st.markdown(
-        plain(sentences[0]),
+        escape_md(sentences[0]),
         help=f"{evaluation.imagenet_note} The last bar always predicts the most frequent class of "
         "the training split.",
     )

@@ -16,11 +16,11 @@ from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.components.dataset_picker import open_dataset
-from tlcore.ui.components.framing import network_view
+from tlcore.ui.components.framing import model_input_png
 from tlcore.ui.components.image_grid import thumbnails
-from tlcore.ui.components.model_picker import view_of
+from tlcore.ui.components.model_picker import input_geometry
 from tlcore.ui.feature_maps.tiles import OverlayView, legend_html, overlay_html
-from tlcore.ui.format import count, plain, signed
+from tlcore.ui.format import escape_md, plural, signed
 from tlcore.ui.inference_requests import top_image_values
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.theme import colours, template
@@ -38,9 +38,9 @@ def channel_panel(
     settings: Settings,
 ) -> None:
     """Draw a channel over the image, with its legend and receptive field."""
-    size, fit = view_of(request.ref, settings)
+    size, fit = input_geometry(request.ref, settings)
     opacity = int(st.session_state.get(OPACITY, DEFAULT_OPACITY)) / 100
-    image = network_view(sample, size, fit, settings)
+    image = model_input_png(sample, size, fit, settings)
     st.markdown(f"**Channel {detail.channel + 1}** of {layer.output_shape[-1]}")
     st.html(
         overlay_html(detail, OverlayView(image, size, opacity))
@@ -115,7 +115,9 @@ def _top_images(request: ActivationRequest, layer: str, channel: int, settings: 
     """Show the images of the dataset that activate a channel most; compute them on request."""
     dataset = open_dataset(chosen(Choice.DATASET), settings)
     top = find_top_images(dataset, request.ref, layer, settings)
-    st.markdown(f"**Images with the highest activation** in {plain(dataset_title(dataset.name))}")
+    st.markdown(
+        f"**Images with the highest activation** in {escape_md(dataset_title(dataset.name))}"
+    )
     images, controls = st.empty(), st.container()
     running = f"_top-images-{top.folder.name}"
     if not top.complete and not st.session_state.get(running):
@@ -141,7 +143,7 @@ def _offer_top_images(top: TopImages, dataset: Dataset, running: str) -> None:
         "Continue" if top.done else "Find the images",
         icon=":material/search:",
         key="top-images",
-        help=f"Runs {count(len(top.samples), 'image')} to this layer, once; the result is stored.",
+        help=f"Runs {plural(len(top.samples), 'image')} to this layer, once; the result is stored.",
         on_click=st.session_state.update,
         kwargs={running: True},
     )
@@ -163,12 +165,12 @@ def top_images_text(best: Ranking) -> str:
     """Return the values of the images shown, and how many images share the highest."""
     highest = [signed(image.highest) for image in best.images]
     if best.tied > 1 and best.images[0].highest == best.images[0].mean == 0:
-        return f"No image activates it: its map is 0 all over in {count(best.tied, 'image')}."
+        return f"No image activates it: its map is 0 all over in {plural(best.tied, 'image')}."
     if best.tied < 2:
         return f"Highest values {', '.join(highest)}."
     means = ", ".join(signed(image.mean) for image in best.images[: best.tied])
     text = (
-        f"{best.tied:,} of {count(best.readable, 'image')} reach the highest value {highest[0]}; "
+        f"{best.tied:,} of {plural(best.readable, 'image')} reach the highest value {highest[0]}; "
         f"ranked by mean activation ({means})."
     )
     below = highest[best.tied :]

@@ -14,11 +14,11 @@ from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs, load_run_info
 from tlcore.ui.components.damaged import show_damaged_head
 from tlcore.ui.components.dataset_picker import open_dataset
-from tlcore.ui.components.framing import network_view
-from tlcore.ui.components.model_picker import view_of
+from tlcore.ui.components.framing import model_input_png
+from tlcore.ui.components.model_picker import input_geometry
 from tlcore.ui.components.run_picker import select_head, show_no_run
 from tlcore.ui.feature_maps.tiles import tiles_html
-from tlcore.ui.format import label, plain, signed
+from tlcore.ui.format import escape_md, label, signed
 from tlcore.ui.inference_requests import activation_request, list_layers, pair_page
 from tlcore.ui.state import Choice, chosen
 from tlcore.ui.widgets import select
@@ -81,8 +81,8 @@ def _not_comparable(
         return f"This run is built on {backbone}. Choose {backbone} above to compare its layers."
     if layer.name not in {place.layer.name for place in list_layers(info.ref, settings)}:
         return (
-            f"{plain(layer.name)} belongs to ImageNet's top, which the run has replaced by its own "
-            "head. Choose an earlier layer to compare."
+            f"{escape_md(layer.name)} belongs to ImageNet's top, which the run has replaced by its "
+            "own head. Choose an earlier layer to compare."
         )
     return ""
 
@@ -125,12 +125,12 @@ def two_images(
     paging = f"images-{layer.name}-{layer.output_shape[-1]}-{sample.sha256[:8]}"
     options = _half_page(view, paging)
     pair = pair_page(request, activation_request(other, request.ref), layer.name, options, settings)
-    size, fit = view_of(request.ref, settings)
+    size, fit = input_geometry(request.ref, settings)
     sides = ((sample, pair.left, "first"), (other, pair.right, "second"))
     for column, (shown, tiles, name) in zip(st.columns(2, gap="medium"), sides, strict=True):
         with column, st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.image(network_view(shown, size, fit, settings), width=72, alt=shown.file)
-            st.markdown(plain(label(shown.label)), width="content")
+            st.image(model_input_png(shown, size, fit, settings), width=72, alt=shown.file)
+            st.markdown(escape_md(label(shown.label)), width="content")
         column.html(tiles_html(tiles, name=name, alt=f"Maps of {shown.file}"))
     note = "Each channel has one scale for both images: brighter is stronger."
     _paging(pair, view, paging, note)

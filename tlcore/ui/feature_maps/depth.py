@@ -13,7 +13,7 @@ import streamlit as st
 from tlcore.activations.layers import LayerInfo
 from tlcore.models.catalog import Backbone
 from tlcore.ui.components.clickable import clickable
-from tlcore.ui.format import plain
+from tlcore.ui.format import escape_md
 from tlcore.ui.state import Choice, choose
 
 TALL = 64  # px of the bar of the largest resolution
@@ -38,7 +38,7 @@ def depth_bar(layers: Sequence[LayerInfo], layer: str, row: Backbone, kind: str)
     info = spatial[place]
     height, width, channels = info.layer.output_shape
     st.caption(
-        f"Layer **{place + 1} of {len(spatial)}** with maps · {plain(info.block)} · "
+        f"Layer **{place + 1} of {len(spatial)}** with maps · {escape_md(info.block)} · "
         f"{height} × {width} pixels, {channels} channels · {receptive_field_text(info)}",
         help=HELP,
     )
@@ -61,9 +61,9 @@ def stop_layers(names: Sequence[str], row: Backbone) -> Mapping[str, str]:
 
 def receptive_field_text(info: LayerInfo) -> str:
     """Return how much of the image one value of a layer depends on."""
-    if math.isinf(max(info.sees)):
+    if math.isinf(max(info.receptive_field)):
         return "each value sees the whole image"
-    height, width = info.sees
+    height, width = info.receptive_field
     return f"each value sees {height:.0f} × {width:.0f} pixels"
 
 
@@ -124,9 +124,9 @@ def go_to_row(layers: Sequence[LayerInfo], rows: Sequence[int]) -> None:
 
 def _table_row(info: LayerInfo, selected: str) -> dict[str, object]:
     layer = info.layer
-    height, width = info.sees
+    height, width = info.receptive_field
     square = f"{height:.0f} px" if height == width else f"{height:.0f} × {width:.0f} px"
-    field = "whole image" if math.isinf(max(info.sees)) else square
+    field = "whole image" if math.isinf(max(info.receptive_field)) else square
     return {
         "block": info.block,
         "layer": ("▸ " if layer.name == selected else "") + layer.name,

@@ -29,12 +29,14 @@ def filters_tab(request: ActivationRequest, layer: Layer, settings: Settings) ->
     options = DisplayOptions(KERNELS, palette="grey", page=page)
     channel = max(0, chosen_number(Choice.CHANNEL, 1) - 1)
     kernels = filters(request.ref, layer.name, options, channel, settings)
-    if not kernels.own and kernels.of is not None:  # the channel is not made by one of its kernels
+    if (
+        not kernels.matches_channels and kernels.output_channel is not None
+    ):  # the channel is not made by one of its kernels
         kernel = int(st.session_state.get(kernel_key, 1)) - 1
         kernels = filters(request.ref, layer.name, options, kernel, settings)
-    if kernels.of is not None:
+    if kernels.output_channel is not None:
         _kernel_input(kernels, kernel_key)
-    one_a_channel = kernels.own and kernels.of is None
+    one_a_channel = kernels.matches_channels and kernels.output_channel is None
     words = kernel_text(kernels, layer.name)
     selected = channel if one_a_channel else None
     clickable(
@@ -53,12 +55,13 @@ def kernel_text(kernels: Filters, layer: str) -> str:
     name = kernels.layer
     if kernels.colour:
         words = f"The kernels of {name}, {height} × {width} pixels of colour each; grey is 0."
-    elif kernels.of is None:
+    elif kernels.output_channel is None:
         words = f"The kernels of {name}, {height} × {width}, one a channel. {GREY}"
     else:
         words = (
-            f"Kernel {kernels.of + 1} of {kernels.shape[3]} of {name}: its {height} × {width} "
-            f"weights for each of the {kernels.shape[2]} channels it reads. {GREY}"
+            f"Kernel {kernels.output_channel + 1} of {kernels.shape[3]} of {name}: its "
+            f"{height} × {width} weights for each of the {kernels.shape[2]} channels it "
+            f"reads. {GREY}"
         )
     if kernels.layer != layer:
         words += " This layer has none itself; it is the convolution before it."
@@ -70,15 +73,17 @@ def kernel_text(kernels: Filters, layer: str) -> str:
 
 def _kernel_input(kernels: Filters, key: str) -> None:
     """Draw a field for the kernel's number, the channel's where a kernel makes a channel."""
-    if kernels.own:
-        st.session_state[key] = (kernels.of or 0) + 1
+    if kernels.matches_channels:
+        st.session_state[key] = (kernels.output_channel or 0) + 1
     st.number_input(
         f"Kernel (of {kernels.shape[3]})",
         1,
         kernels.shape[3],
         key=key,
         width=160,
-        on_change=(lambda: _select_channel(st.session_state[key])) if kernels.own else None,
+        on_change=(lambda: _select_channel(st.session_state[key]))
+        if kernels.matches_channels
+        else None,
     )
 
 

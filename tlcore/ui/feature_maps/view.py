@@ -20,10 +20,10 @@ from tlcore.settings import Settings
 from tlcore.training.store import load_run_info
 from tlcore.ui.components.clickable import clickable
 from tlcore.ui.components.damaged import show_damaged_head
-from tlcore.ui.components.framing import network_view
+from tlcore.ui.components.framing import model_input_png
 from tlcore.ui.components.image_picker import current_image, image_picker
 from tlcore.ui.components.model_picker import (
-    pretrained,
+    find_pretrained,
     select_backbone,
     select_size_and_fit,
 )
@@ -41,7 +41,7 @@ from tlcore.ui.feature_maps.filters import filters_tab
 from tlcore.ui.feature_maps.layer_text import first_sentence, layer_text
 from tlcore.ui.feature_maps.statistics import statistics_tab
 from tlcore.ui.feature_maps.tiles import tiles_html
-from tlcore.ui.format import count, plain, signed
+from tlcore.ui.format import escape_md, plural, signed
 from tlcore.ui.inference_requests import activation_request, channel, layer_page, list_layers
 from tlcore.ui.shell import FEATURE_MAPS, boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, write_address
@@ -85,7 +85,7 @@ def _image_choice(settings: Settings) -> Sample:
             sample = image_picker(settings)
     else:
         sample = current_image(settings)
-    place.image(network_view(sample, 96, "crop", settings), width=64, alt=sample.file)
+    place.image(model_input_png(sample, 96, "crop", settings), width=64, alt=sample.file)
     return sample
 
 
@@ -101,7 +101,7 @@ def _model_choice(settings: Settings) -> ModelRef | None:
         return info.ref
     row = select_backbone(settings)
     size, fit = select_size_and_fit(row, top=False)
-    return pretrained(row, size, fit, settings)
+    return find_pretrained(row, size, fit, settings)
 
 
 def _layer_choice(
@@ -112,7 +112,7 @@ def _layer_choice(
     names = list(spatial)
     if chosen(Choice.LAYER) not in spatial:
         if chosen(Choice.LAYER):  # of another network, or of an old link
-            st.toast(f"This network has no layer “{plain(chosen(Choice.LAYER))}” with maps.")
+            st.toast(f"This network has no layer “{escape_md(chosen(Choice.LAYER))}” with maps.")
         go_to(_second_stage(names, _backbone(ref, settings)))
     name = select(
         "Layer",
@@ -182,7 +182,7 @@ def _layer_view(
             display_popover()
             download_popover(request, layer.name, view, settings)
         _page_notes(page)
-        what = f"**{plain(layer.type)}** {first_sentence(layer.type)}"
+        what = f"**{escape_md(layer.type)}** {first_sentence(layer.type)}"
         st.markdown(what, help=layer_text(layer.type))
     with right:
         channel_panel(sample, request, layer, detail, settings)
@@ -242,4 +242,4 @@ def page_text(page: MapPage) -> str:
         f"{tiles.shape[0]} × {tiles.shape[1]}. Values from {signed(min(tiles.lows))} to "
         f"{signed(max(tiles.highs))}; {scale}."
     )
-    return text + (f" {count(constant, 'tile')} the same everywhere." if constant else "")
+    return text + (f" {plural(constant, 'tile')} the same everywhere." if constant else "")

@@ -16,7 +16,7 @@ from tlcore.settings import Settings
 from tlcore.training.augmentation import ORIGINAL, ImageCopy, InputSpec, load_pixels
 from tlcore.training.batches import FIRST_FRESH_COPY
 from tlcore.training.config import RunConfig
-from tlcore.ui.format import count
+from tlcore.ui.format import plural
 
 IMAGES, COPIES = 3, 4  # rows, and copies beside each image at most
 SIDE, GAP = 128, 6  # px of a tile and between tiles
@@ -27,14 +27,14 @@ def draw_augmented_copies(config: RunConfig, train: Sequence[Sample], settings: 
     numbers = list_copies(config)
     if not numbers or not train:
         return
-    samples = tuple(hash_samples(spread(train, IMAGES)))
+    samples = tuple(hash_samples(pick_evenly(train, IMAGES)))
     spec = InputSpec(
         config.backbone, config.size, config.fit, config.augmentations, config.seed, settings.limits
     )
     st.image(render_sheet(tuple(sample.sha256 for sample in samples), spec, numbers, samples))
-    words = count(len(numbers), "of its augmented copies", "of its augmented copies")
+    words = plural(len(numbers), "of its augmented copies", "of its augmented copies")
     if config.on_the_fly_augmentation:
-        words = f"as it is in the first {count(len(numbers), 'epoch')}"
+        words = f"as it is in the first {plural(len(numbers), 'epoch')}"
     st.caption(f"In each row an image, then {words}.")
 
 
@@ -45,7 +45,7 @@ def list_copies(config: RunConfig) -> tuple[int, ...]:
     return tuple(range(min(config.augmented_copies, COPIES)))
 
 
-def spread(samples: Sequence[Sample], number: int) -> list[Sample]:
+def pick_evenly(samples: Sequence[Sample], number: int) -> list[Sample]:
     """Return so many samples, or all, at equal distances in the list."""
     number = min(number, len(samples))
     return [samples[place * len(samples) // number] for place in range(number)]

@@ -16,7 +16,7 @@ from tlcore.training.status import FAILED, STOPPED
 from tlcore.training.store import list_runs, load_run_info
 from tlcore.ui.components.live import live
 from tlcore.ui.fine_tune.run_list import runs_table
-from tlcore.ui.format import count, duration
+from tlcore.ui.format import duration, plural
 from tlcore.ui.services import start_run_once
 
 MOST = 6  # other backbones
@@ -49,11 +49,11 @@ def _offer_training(run: Run, settings: Settings) -> None:
     took = f"; this run took {duration(seconds)}" if seconds else ""
     st.caption(
         f"The same head on {', '.join(missing)}: each computes features of "
-        f"{count(images, 'image')}, unless they are cached{took}. The runs are queued in the list "
+        f"{plural(images, 'image')}, unless they are cached{took}. The runs are queued in the list "
         "below, where they can be cancelled."
     )
     if st.button(
-        f"Train {count(len(missing), 'head')}", icon=":material/play_arrow:", key="train-backbones"
+        f"Train {plural(len(missing), 'head')}", icon=":material/play_arrow:", key="train-backbones"
     ):
         _start(missing, settings)
         st.rerun()
@@ -64,7 +64,7 @@ def _start(missing: dict[str, RunConfig], settings: Settings) -> None:
         new = load_run_info(start_run_once(config, settings), settings)
         if not new.notes.tags:
             write_notes(new.folder, new.notes.name, new.notes.note, [TAG])
-    st.toast(f"{count(len(missing), 'run')} queued.")
+    st.toast(f"{plural(len(missing), 'run')} queued.")
 
 
 def _draw_table(run: Run, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from tlcore.settings import Settings
 from tlcore.training.history import Epoch, Progress, Stage
 from tlcore.training.run import Run, describe_overfitting
 from tlcore.ui.components.charts import MANY, PLAIN_CHART
-from tlcore.ui.format import count, duration
+from tlcore.ui.format import duration, plural
 from tlcore.ui.theme import colours, template
 
 HEIGHT = 430  # px of both panels
@@ -42,7 +42,7 @@ def draw_curves(run: Run) -> None:
     planned = _planned(run)
     last = history[-1].time if history else 0.0
     drawn = (run.info.id, len(history), last, tuple(planned.items()), str(colours()))
-    words = f"Accuracy and loss over {count(len(history), 'epoch')}"
+    words = f"Accuracy and loss over {plural(len(history), 'epoch')}"
     figure = _cached_figure(drawn, planned, history)
     st.plotly_chart(figure, theme=None, key="curves", config=PLAIN_CHART, alt=words)
     if words := describe_overfitting(run):
@@ -51,8 +51,8 @@ def draw_curves(run: Run) -> None:
         st.caption(f"Stages: {' → '.join(stages)}")
     if diverged := count_diverged(history):
         st.warning(
-            f"The loss of {count(diverged, 'epoch')} is no finite number and is not drawn: the run "
-            "has diverged. Run it again with a lower learning rate.",
+            f"The loss of {plural(diverged, 'epoch')} is no finite number and is not drawn: the "
+            "run has diverged. Run it again with a lower learning rate.",
             icon=":material/trending_up:",
         )
 
@@ -69,7 +69,7 @@ def draw_fine_tuning_effect(run: Run) -> None:
         )
         return
     numbers = (
-        f"of the same {count(difference.second.images, 'validation image')} the head alone "
+        f"of the same {plural(difference.second.images, 'validation image')} the head alone "
         f"classified {difference.first.count:,} correctly, with fine-tuning it is "
         f"{difference.second.count:,} ({difference.text}; {difference.p_text})."
     )
@@ -240,11 +240,11 @@ def _stages(run: Run) -> list[str]:
     if begun is not None:
         ends = [e.time for e in run.events if isinstance(e, Progress) and e.stage == "features"]
         took = f" in {duration(ends[-1] - begun.time)}" if ends else ""
-        images = count(begun.steps, "image")
+        images = plural(begun.steps, "image")
         words.append(f"features of {images}{took}" if begun.steps else "features from the cache")
     for stage, name in STAGE_NAMES.items():
         epochs = [epoch for epoch in run.history if epoch.stage == stage]
         if epochs:
             seconds = sum(epoch.seconds for epoch in epochs)
-            words.append(f"{name}: {count(len(epochs), 'epoch')} in {duration(seconds)}")
+            words.append(f"{name}: {plural(len(epochs), 'epoch')} in {duration(seconds)}")
     return words

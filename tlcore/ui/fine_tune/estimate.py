@@ -19,7 +19,7 @@ from tlcore.training.cost import Cost
 from tlcore.training.store import list_runs
 from tlcore.ui.components.live import live
 from tlcore.ui.fine_tune.progress import approximate
-from tlcore.ui.format import count
+from tlcore.ui.format import plural
 from tlcore.ui.services import inference
 from tlcore.ui.shell import show_error
 
@@ -130,7 +130,7 @@ def _draw_cost(future: Future[Any]) -> None:
         return
     needs = [f"{file_size(cost.disk)} of disk"] if cost.disk else []
     needs.append(f"{file_size(cost.memory)} of memory")
-    images = count(cost.missing, "image")
+    images = plural(cost.missing, "image")
     source = f"computes features of {images}" if cost.missing else "features are in the cache"
     st.caption(
         f":material/timer: **About {approximate(cost.total_seconds)}**, {', '.join(needs)}; "

@@ -37,7 +37,7 @@ from tlcore.ui.fine_tune.options import (
     parse_units,
 )
 from tlcore.ui.fine_tune.studies import draw_rate_finder
-from tlcore.ui.format import count, label, plain
+from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.services import start_run_once
 from tlcore.ui.shell import UPLOAD, show_error
 from tlcore.ui.state import Choice, choose, chosen, flag
@@ -86,9 +86,9 @@ def _warn_of_missing_dataset(settings: Settings) -> None:
     recipe = filled_recipe()
     if recipe and recipe.dataset not in list_dataset_names(settings):
         st.warning(
-            f"That run was trained on “{plain(recipe.dataset)}”, which is not a stored dataset: a "
-            "folder read in place, or deleted since. All other options are filled in. Choose a "
-            "dataset, or import the folder on the Upload page first.",
+            f"That run was trained on “{escape_md(recipe.dataset)}”, which is not a stored "
+            "dataset: a folder read in place, or deleted since. All other options are filled in. "
+            "Choose a dataset, or import the folder on the Upload page first.",
             icon=":material/link_off:",
         )
 
@@ -97,7 +97,7 @@ def _draw_numbers(place: DeltaGenerator, dataset: Dataset, config: RunConfig) ->
     """Say how many images a configuration trains on, and return its plan."""
     train, val = split_samples(dataset, config.validation_split, config.seed)
     place.caption(
-        f"{count(len(dataset.classes), 'class', 'classes')}, {len(train):,} training and "
+        f"{plural(len(dataset.classes), 'class', 'classes')}, {len(train):,} training and "
         f"{len(val):,} validation images"
     )
     return Plan(config, train, val)
@@ -112,7 +112,7 @@ def _draw_mosaics(dataset: Dataset, settings: Settings) -> None:
         columns = st.columns(1 if few else IN_A_ROW)
         for column, name in zip(columns, names, strict=False):
             samples = [sample for sample in dataset.samples if sample.label == name]
-            images = count(dataset.counts[name], "image")
+            images = plural(dataset.counts[name], "image")
             with column:
                 show_html(
                     '<div class="class-name">{name}<small>{images}</small></div>',
@@ -126,7 +126,9 @@ def _draw_mosaics(dataset: Dataset, settings: Settings) -> None:
                     size=64 if few else 56,
                 )
     if len(dataset.classes) > len(shown):
-        st.caption(f"And {count(len(dataset.classes) - len(shown), 'more class', 'more classes')}.")
+        st.caption(
+            f"And {plural(len(dataset.classes) - len(shown), 'more class', 'more classes')}."
+        )
 
 
 def _random_weights(row: Backbone, settings: Settings) -> bool | None:

@@ -11,11 +11,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.errors import BadConfig
 from tlcore.models.catalog import BACKBONES, Backbone
-from tlcore.text import shorten, whole_number
+from tlcore.text import parse_whole_number, shorten
 from tlcore.training.config import OPTIONS, Option, RunConfig, default_fine_tune_rate
-from tlcore.ui.components.model_picker import sizes_of
-from tlcore.ui.state import generation, renew
-from tlcore.ui.widgets import distinct
+from tlcore.ui.components.model_picker import list_sizes
+from tlcore.ui.state import reset_widget, widget_generation
+from tlcore.ui.widgets import unique_labels
 
 FINE_TUNE_EPOCHS = 5  # proposed when fine-tuning is switched on
 STEPS = {"learning_rate": 1e-4, "fine_tune_learning_rate": 1e-5}  # of number fields; else 0.05
@@ -26,13 +26,13 @@ Values = dict[str, Any]  # of options by name
 def fill_form(config: RunConfig) -> None:
     """Fill the form with the options of a run the next time it is drawn."""
     st.session_state[_RECIPE] = config
-    renew(_FORM)
+    reset_widget(_FORM)
 
 
 def reset_form() -> None:
     """Let the form start with the defaults."""
     st.session_state.pop(_RECIPE, None)
-    renew(_FORM)
+    reset_widget(_FORM)
 
 
 def filled_recipe() -> RunConfig | None:
@@ -116,8 +116,8 @@ def draw_option(
     idle = bool(option.needs and values and not any(values.get(name) for name in option.needs))
     common: dict[str, Any] = {"help": option.explanation, "key": key, "disabled": idle}
     if option.name == "size":
-        sizes = sorted({*sizes_of(BACKBONES[recipe.backbone], top=False), value})
-        words = distinct(sizes, lambda size: f"{size} × {size}")
+        sizes = sorted({*list_sizes(BACKBONES[recipe.backbone], top=False), value})
+        words = unique_labels(sizes, lambda size: f"{size} × {size}")
         return place.selectbox(
             option.label, sizes, index=sizes.index(value), format_func=words, **common
         )
@@ -158,7 +158,7 @@ def parse_units(text: str) -> tuple[int, ...]:
     Raises:
         BadConfig: no whole numbers.
     """
-    numbers = [whole_number(word) for word in text.replace(",", " ").split()]
+    numbers = [parse_whole_number(word) for word in text.replace(",", " ").split()]
     if None in numbers:
         received = shorten(repr(text))
         raise BadConfig(f"Expected units of dense layers, such as 128 64. Received {received}.")
@@ -167,4 +167,4 @@ def parse_units(text: str) -> tuple[int, ...]:
 
 def _key(name: str, recipe: RunConfig) -> str:
     """Return a widget's key; another backbone or *Run again* makes a fresh field of it."""
-    return f"option-{name}-{recipe.backbone}-{generation(_FORM)}"
+    return f"option-{name}-{recipe.backbone}-{widget_generation(_FORM)}"

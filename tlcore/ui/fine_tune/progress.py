@@ -7,7 +7,7 @@ import time
 from tlcore.training.history import STAGES, Progress, Stage
 from tlcore.training.run import Run
 from tlcore.training.status import QUEUED
-from tlcore.ui.format import count, duration
+from tlcore.ui.format import duration, plural
 
 PACE_FROM = 1.0  # s of progress after which the time left is estimated
 JUST_STARTED = 3.0  # s within which a process begins, if it need not wait
@@ -74,7 +74,7 @@ def _position(run: Run, stage: Stage, steps_done: int) -> list[str]:
     if stage.stage == "features":
         pace = _pace(run, stage)
         speed = [f"{pace:,.0f} images a second"] if pace else []
-        return [f"{steps_done:,} of {count(stage.steps, 'image')}", *speed] if steps_done else []
+        return [f"{steps_done:,} of {plural(stage.steps, 'image')}", *speed] if steps_done else []
     epochs = config.epochs + config.fine_tune_epochs
     words = [f"epoch {min(len(history) + 1, epochs)} of {epochs}"]
     if history:

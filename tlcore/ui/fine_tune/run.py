@@ -24,7 +24,7 @@ from tlcore.ui.fine_tune.curves import draw_curves, draw_fine_tuning_effect
 from tlcore.ui.fine_tune.options import fill_form, reset_form
 from tlcore.ui.fine_tune.progress import describe_progress
 from tlcore.ui.fine_tune.run_list import as_json, status_badge
-from tlcore.ui.format import accuracy, count, duration, plain
+from tlcore.ui.format import accuracy, duration, escape_md, plural
 from tlcore.ui.services import resume_run_once
 from tlcore.ui.shell import FINE_TUNE, boundary, show_question
 from tlcore.ui.state import Choice, choose
@@ -81,7 +81,7 @@ def _set_tab_title(prefix: str) -> None:
 def _draw_header(run: Run, settings: Settings) -> None:
     info, config = run.info, run.info.config
     label = label_runs(list_runs(settings), accuracy=False)[info.id]
-    st.markdown(f"**{plain(label)}**", width="content")
+    st.markdown(f"**{escape_md(label)}**", width="content")
     if not info.active:
         status_badge(info.status)
     facts = []
@@ -89,7 +89,7 @@ def _draw_header(run: Run, settings: Settings) -> None:
         facts.append(f"{config.size} px")
     if run.classes:
         images = [f"{run.images.get(split, 0):,}" for split in ("train", "val")]
-        facts.append(f"{count(len(run.classes), 'class', 'classes')}")
+        facts.append(f"{plural(len(run.classes), 'class', 'classes')}")
         facts.append(f"{' / '.join(images)} images")
     if info.seconds:
         facts.append(f"took {duration(info.seconds)}")
@@ -211,23 +211,25 @@ def _draw_outcome(run: Run) -> None:
     """Say how a run ended where that was not as planned, and what is damaged or left out."""
     info = run.info
     if info.status == FAILED:
-        st.error(plain(info.error), icon=":material/error:")
+        st.error(escape_md(info.error), icon=":material/error:")
         with st.expander("The last lines of its log", icon=":material/article:"):
             st.code(read_log_tail(info.folder) or "The log is empty.", language=None)
     if info.status == STOPPED:
         model = "Its model is that of the best epoch." if info.model else "It has no model yet."
-        st.info(plain(info.error) or f"Stopped. {model}", icon=":material/stop:")
+        st.info(escape_md(info.error) or f"Stopped. {model}", icon=":material/stop:")
     show_damage(run.damage)
     if info.val_accuracy is not None and info.model is None:
         images = run.images.get("val", 0)
         st.metric("Validation accuracy", accuracy(info.val_accuracy, images))
         draw_fine_tuning_effect(run)
     if info.notes.note:
-        st.caption(plain(info.notes.note))
+        st.caption(escape_md(info.notes.note))
     if info.config.random_weights:
         st.caption(":material/casino: On random weights: the backbone was not pretrained.")
     for skipped in run.skipped[:NAMED_FILES]:
-        st.caption(f":material/warning: Left out {plain(skipped.file)}: {plain(skipped.reason)}")
+        st.caption(
+            f":material/warning: Left out {escape_md(skipped.file)}: {escape_md(skipped.reason)}"
+        )
     if len(run.skipped) > NAMED_FILES:
-        rest = count(len(run.skipped) - NAMED_FILES, "more file")
+        rest = plural(len(run.skipped) - NAMED_FILES, "more file")
         st.caption(f":material/warning: And {rest}.", help="; ".join(s.file for s in run.skipped))

@@ -32,9 +32,9 @@ from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.components.damaged import show_damage
 from tlcore.ui.components.live import live
 from tlcore.ui.fine_tune.curves import count_diverged, overlay_curves
-from tlcore.ui.format import accuracy, ago, count, duration, label, plain
+from tlcore.ui.format import accuracy, duration, escape_md, label, plural, time_ago
 from tlcore.ui.shell import FINE_TUNE, boundary
-from tlcore.ui.state import Choice, choose, chosen, generation, renew
+from tlcore.ui.state import Choice, choose, chosen, reset_widget, widget_generation
 
 RECENT = 4  # runs on Home
 MOST = 10  # runs on one chart
@@ -78,7 +78,7 @@ def recent_runs(settings: Settings) -> None:
                 _recent_title(info, labels[info.id])
                 status_badge(_status(info))
                 for tag in info.notes.tags if isinstance(info, RunInfo) else ():
-                    st.badge(plain(tag), color="gray")
+                    st.badge(escape_md(tag), color="gray")
             if isinstance(info, RunInfo):
                 st.caption(_recent_line(info))
             show_damage([info.damage] if isinstance(info, DamagedRun) else info.damage)
@@ -88,9 +88,9 @@ def recent_runs(settings: Settings) -> None:
 
 def _recent_title(info: Listed, title: str) -> None:
     if isinstance(info, DamagedRun):
-        st.markdown(f"**{plain(title)}**", width="content")
+        st.markdown(f"**{escape_md(title)}**", width="content")
     else:
-        st.page_link(FINE_TUNE.file, label=f"**{plain(title)}**", query_params={"run": info.id})
+        st.page_link(FINE_TUNE.file, label=f"**{escape_md(title)}**", query_params={"run": info.id})
 
 
 def _recent_line(info: RunInfo) -> str:
@@ -99,7 +99,7 @@ def _recent_line(info: RunInfo) -> str:
         facts.append(accuracy(info.val_accuracy, info.images.get("val", 0)))
     if info.seconds:
         facts.append(f"took {duration(info.seconds)}")
-    return " · ".join([*facts, ago(info.created)])
+    return " · ".join([*facts, time_ago(info.created)])
 
 
 def run_list(settings: Settings) -> None:
@@ -188,7 +188,7 @@ def runs_table(
         hide_index=True,
         column_config=_COLUMNS,
         placeholder="",
-        key=f"{name}-{generation(name)}",
+        key=f"{name}-{widget_generation(name)}",
         on_select="rerun",
         selection_mode=["multi-row", "single-cell"],
     )
@@ -196,7 +196,7 @@ def runs_table(
     if cells and cells[0][0] < len(ids):
         choose(Choice.RUN, ids[cells[0][0]])
         choose(Choice.RUN_VIEW, "")
-        renew(name)
+        reset_widget(name)
         st.rerun()
     return [ids[row] for row in event.selection.rows if row < len(ids)]
 
@@ -209,7 +209,7 @@ def _row(info: Listed, title: str) -> dict[str, Any]:
     row: dict[str, Any] = {"Run": title, "Status": STATUSES[_status(info)][0]}
     started = pd.Timestamp(info.created, unit="s", tz="UTC")
     if isinstance(info, DamagedRun):
-        return row | {"Started": started, "Note": info.damage.words}
+        return row | {"Started": started, "Note": info.damage.description}
     images = info.images.get("val", 0)
     interval = ""
     if info.val_accuracy is not None and images:
@@ -222,7 +222,7 @@ def _row(info: Listed, title: str) -> dict[str, Any]:
         "Took": info.seconds,
         "Started": started,
         "Tags": list(info.notes.tags),
-        "Note": " ".join([*(each.words for each in info.damage), info.notes.note]).strip(),
+        "Note": " ".join([*(each.description for each in info.damage), info.notes.note]).strip(),
         "Data": info.data_hash[:8],
     }
 
@@ -237,10 +237,10 @@ def _draw_actions(ticked: Sequence[Listed], settings: Settings) -> None:
     with st.container(horizontal=True):
         if queued:
             _action_button(
-                f"Cancel {count(len(queued), 'run')}", "cancel", stop_run, queued, settings
+                f"Cancel {plural(len(queued), 'run')}", "cancel", stop_run, queued, settings
             )
         if ended:
-            words = count(len(ended), "run")
+            words = plural(len(ended), "run")
             with st.popover(f"Delete {words}", icon=":material/delete:"):
                 st.write("Models, curves and notes are deleted for good.")
                 _action_button(f"Delete {words} now", "delete", delete_run, ended, settings)
@@ -257,7 +257,7 @@ def _action_button(
     settings: Settings,
 ) -> None:
     def act_on_all() -> None:  # before the list is drawn again
-        renew(TABLE)
+        reset_widget(TABLE)
         with boundary(), explained_os_errors("That could not be done"):
             for info in infos:
                 act(info.id, settings)
@@ -277,15 +277,15 @@ def _compare_curves(infos: Sequence[RunInfo], settings: Settings) -> None:
         theme=None,
         key="overlay",
         config=PLAIN_CHART,
-        alt=f"Validation accuracy and loss of {count(len(runs), 'run')}",
+        alt=f"Validation accuracy and loss of {plural(len(runs), 'run')}",
     )
     if diverged := [name for name, history in histories.items() if count_diverged(history)]:
         st.caption(
-            f":material/warning: Not all of it is drawn: {plain('; '.join(diverged))}. The loss "
-            "diverged."
+            f":material/warning: Not all of it is drawn: {escape_md('; '.join(diverged))}. The "
+            "loss diverged."
         )
     if bare := [name for name, history in histories.items() if not history]:
-        st.caption(f"No epoch has ended, so there is no curve: {plain('; '.join(bare))}.")
+        st.caption(f"No epoch has ended, so there is no curve: {escape_md('; '.join(bare))}.")
     rows = {
         OPTIONS[field].label if field in OPTIONS else label(field).capitalize(): [
             _cell(value) for value in values

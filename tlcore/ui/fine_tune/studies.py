@@ -20,11 +20,11 @@ from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.fine_tune.backbones import backbones_view
 from tlcore.ui.fine_tune.estimate import Plan
 from tlcore.ui.fine_tune.options import set_value
-from tlcore.ui.format import count
+from tlcore.ui.format import plural
 from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
 from tlcore.ui.theme import colours, template
-from tlcore.ui.widgets import distinct
+from tlcore.ui.widgets import unique_labels
 
 LOWEST_RATE, HIGHEST_RATE = 1e-7, 1.0
 FOLDS = 5  # of cross-validation; fewer where a class has fewer images
@@ -51,7 +51,7 @@ def studies_view(run: Run, settings: Settings) -> None:
         "Study",
         names,
         key=f"study-{run.info.id}",
-        format_func=distinct(names, titles.__getitem__),
+        format_func=unique_labels(names, titles.__getitem__),
         label_visibility="collapsed",
     )
     if name is None:
@@ -96,7 +96,7 @@ def draw_rate_finder(
         with st.spinner("Computing missing features, then training a head …"):
             scan = _scan(scanned, plan, classes, settings)
         draw_scan(scan)
-        computed = f"; {count(scan.computed, 'feature')} computed for it" if scan.computed else ""
+        computed = f"; {plural(scan.computed, 'feature')} computed for it" if scan.computed else ""
         st.caption(f"For {_recipe_words(plan.config)}{computed}.")
         rate = min(HIGHEST_RATE, max(LOWEST_RATE, float(f"{scan.suggested:.1g}")))
         st.button(f"Use {rate:g}", icon=":material/check:", on_click=_use, args=(recipe, rate))

@@ -13,11 +13,11 @@ from tlcore.datasets.store import dataset_names, list_datasets
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
 from tlcore.text import file_size
-from tlcore.ui.format import count, label, plain
-from tlcore.ui.state import Choice, choose, generation, renew, set_flag
+from tlcore.ui.format import escape_md, label, plural
+from tlcore.ui.state import Choice, choose, reset_widget, set_flag, widget_generation
 from tlcore.ui.upload.import_sources import Offer, choose_source, uploader_key
 from tlcore.ui.upload.quality import PROBLEMS, count_problems
-from tlcore.ui.widgets import distinct
+from tlcore.ui.widgets import unique_labels
 
 NEW = ""  # no dataset is called so
 ADDING = "adding images"  # flag: the form is open beside the datasets
@@ -51,15 +51,15 @@ def show_import_report() -> None:
     if report is None or st.session_state.get(uploader_key()):  # the next files are on their way
         return
     st.success(
-        f"**{plain(report.dataset.name)}** {_describe_report(report)}",
+        f"**{escape_md(report.dataset.name)}** {_describe_report(report)}",
         icon=":material/check_circle:",
     )
     if report.refused:
-        title = f"{count(len(report.refused), 'file')} could not be used"
+        title = f"{plural(len(report.refused), 'file')} could not be used"
         with st.expander(title, icon=":material/error:", expanded=len(report.refused) <= 10):
             st.markdown(
                 "\n".join(
-                    f"- **{plain(refusal.file)}**  \n  {plain(refusal.reason)}"
+                    f"- **{escape_md(refusal.file)}**  \n  {escape_md(refusal.reason)}"
                     for refusal in report.refused[:LISTED]
                 )
             )
@@ -73,22 +73,22 @@ def clear_import_report() -> None:
 def _describe_report(report: ImportReport) -> str:
     total = len(report.dataset.samples)
     if report.added < total:
-        return f"has {count(report.added, 'new image')}, {total:,} in all."
+        return f"has {plural(report.added, 'new image')}, {total:,} in all."
     unlabelled = report.dataset.counts.get(UNLABELLED, 0)
     rest = f", {unlabelled:,} of them without label" if unlabelled else ""
-    classes = count(len(report.dataset.classes), "class", "classes")
-    return f"has {count(total, 'image')} in {classes}{rest}."
+    classes = plural(len(report.dataset.classes), "class", "classes")
+    return f"has {plural(total, 'image')} in {classes}{rest}."
 
 
 def _choose_target(offer: Offer, settings: Settings) -> tuple[str, str, str]:
     """Return the dataset that takes the files (or NEW), its name, and the class of loose images."""
-    number = generation("upload")
+    number = widget_generation("upload")
     datasets = [info.name for info in list_datasets(settings)]
     left, middle, right = st.columns(3)
     target = left.selectbox(
         "Add to",
         [NEW, *datasets],
-        format_func=distinct([NEW, *datasets], lambda name: name or "A new dataset"),
+        format_func=unique_labels([NEW, *datasets], lambda name: name or "A new dataset"),
         key=f"target-{number}",
     )
     name = target
@@ -126,7 +126,7 @@ def _import(offer: Offer, target: str, name: str, loose_label: str, settings: Se
     finally:
         bar.empty()
     st.session_state[_REPORT] = report
-    renew("upload")
+    reset_widget("upload")
     set_flag(ADDING, False)
     for choice in (Choice.IMAGE, Choice.CLASS_FILTER, Choice.STRIP_PAGE):
         choose(choice, "")

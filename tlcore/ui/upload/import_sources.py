@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from tlcore.datasets.archive import from_zip
+from tlcore.datasets.archive import incoming_from_zip
 from tlcore.datasets.dataset import Incoming
-from tlcore.datasets.sources import from_server_folder, from_uploads
+from tlcore.datasets.sources import incoming_from_server_folder, incoming_from_uploads
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
-from tlcore.ui.state import Choice, generation
+from tlcore.ui.state import Choice, widget_generation
 from tlcore.ui.widgets import segments
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def choose_source(settings: Settings) -> Offer | None:
 
 def uploader_key(source: str = "upload") -> str:
     """Return the key of an uploader, another one after each import."""
-    return f"{source}-{generation('upload')}"
+    return f"{source}-{widget_generation('upload')}"
 
 
 def _files(settings: Settings) -> Offer | None:
@@ -86,8 +86,10 @@ def _camera(settings: Settings) -> Offer | None:
     )
     if shot is None:
         return None
-    name = f"camera {generation('upload') + 1}.jpg"
-    return Offer(lambda: from_uploads([(name, shot.getvalue())]), "My camera", has_loose=True)
+    name = f"camera {widget_generation('upload') + 1}.jpg"
+    return Offer(
+        lambda: incoming_from_uploads([(name, shot.getvalue())]), "My camera", has_loose=True
+    )
 
 
 def _server(settings: Settings) -> Offer | None:
@@ -100,9 +102,9 @@ def _server(settings: Settings) -> Offer | None:
     ).strip()
     if not path:
         return None
-    images = from_server_folder(path, settings)
+    images = incoming_from_server_folder(path, settings)
     return Offer(
-        lambda: from_server_folder(path, settings),
+        lambda: incoming_from_server_folder(path, settings),
         path.rstrip("/").rpartition("/")[2] or UNTITLED,
         has_loose=any("/" not in image.file for image in images),
     )
@@ -128,12 +130,12 @@ def _read(
     zips: Sequence[UploadedFile], images: Sequence[UploadedFile], limits: Limits
 ) -> list[Incoming]:
     zipped = [image for file in zips for image in _unzip(file, limits)]
-    return [*from_uploads((file.name, file.getvalue()) for file in images), *zipped]
+    return [*incoming_from_uploads((file.name, file.getvalue()) for file in images), *zipped]
 
 
 def _unzip(file: UploadedFile, limits: Limits) -> list[Incoming]:
     try:
-        return from_zip(file, limits)
+        return incoming_from_zip(file, limits)
     except BadDataset as error:
         raise BadDataset(str(error).replace("The upload", file.name, 1)) from error
 

@@ -11,11 +11,11 @@ import streamlit as st
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.edits import delete_class, exclude, include, relabel_each, rename_class
 from tlcore.datasets.store import DatasetState
-from tlcore.datasets.thumbnails import thumbnail
+from tlcore.datasets.thumbnails import load_thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
-from tlcore.ui.format import count, label, plain
-from tlcore.ui.widgets import distinct
+from tlcore.ui.format import escape_md, label, plural
+from tlcore.ui.widgets import unique_labels
 
 HEIGHT = 560  # px
 
@@ -48,7 +48,7 @@ def label_table(shown: Sequence[Sample], state: DatasetState, settings: Settings
     )
     changed = (after["class"] != before["class"]) | (after["included"] != before["included"])
     if st.button(
-        f"Save {count(int(changed.sum()), 'change')}", type="primary", key="save-table",
+        f"Save {plural(int(changed.sum()), 'change')}", type="primary", key="save-table",
         disabled=not changed.any(),
     ):  # fmt: skip
         _save(before, after, state, settings)
@@ -70,7 +70,7 @@ def _save(
 
 def _data_uri(sample: Sample, settings: Settings) -> str:
     try:
-        small = thumbnail(sample, settings)
+        small = load_thumbnail(sample, settings)
     except BadImage:
         return ""
     return f"data:image/jpeg;base64,{base64.b64encode(small).decode('ascii')}"
@@ -86,7 +86,7 @@ def edit_classes(state: DatasetState, settings: Settings) -> None:
             "Class",
             list(state.counts),
             key="class-old",
-            format_func=distinct(
+            format_func=unique_labels(
                 state.counts, lambda name: f"{label(name)} ({state.counts.get(name, 0):,})"
             ),
         )
@@ -101,8 +101,8 @@ def edit_classes(state: DatasetState, settings: Settings) -> None:
                 delete_class(state.name, old, settings)
                 st.rerun()
         if merges:
-            st.caption(f"**{plain(label(new))}** exists already: the two become one class.")
+            st.caption(f"**{escape_md(label(new))}** exists already: the two become one class.")
         st.caption(
-            f"Delete excludes the {count(state.counts[old], 'image')} of it. The files stay as "
+            f"Delete excludes the {plural(state.counts[old], 'image')} of it. The files stay as "
             "they are, and “Undo” reverses any of this."
         )

@@ -20,10 +20,10 @@ from tlcore.ui.components.image_grid import (
     selected_images,
     set_selected_images,
 )
-from tlcore.ui.format import count, label
+from tlcore.ui.format import label, plural
 from tlcore.ui.shell import boundary
 from tlcore.ui.upload.label_table import edit_classes, label_table
-from tlcore.ui.widgets import distinct, show_html
+from tlcore.ui.widgets import show_html, unique_labels
 
 CLASSES, GALLERY, TABLE = "By class", "All images", "Table"
 PAGE = 40  # images at once
@@ -81,7 +81,7 @@ def _strips(state: DatasetState, settings: Settings) -> None:
             samples = [sample for sample in state.included if sample.label == name][:STRIP]
             _grid(samples, settings, key=f"strip-{place}", one_row=True)
     if len(state.counts) > STRIPS:
-        st.caption(f"And {count(len(state.counts) - STRIPS, 'more class', 'more classes')}.")
+        st.caption(f"And {plural(len(state.counts) - STRIPS, 'more class', 'more classes')}.")
 
 
 def _bar(name: str, images: int, largest: int, state: DatasetState) -> None:
@@ -101,7 +101,7 @@ def _bar(name: str, images: int, largest: int, state: DatasetState) -> None:
         name=label(name),
         share=f"{images / largest:.4f}",
         pieces=pieces,
-        images=count(images, "image"),
+        images=plural(images, "image"),
         note=f" · {note}" if note else "",
     )
 
@@ -116,7 +116,7 @@ def _pages(state: DatasetState, settings: Settings) -> None:
     samples = _filtered(state, settings)
     pages = max(1, -(-len(samples) // PAGE))
     left, right = st.columns([5, 3], vertical_alignment="center")
-    left.caption(count(len(samples), "image") + (f", {PAGE} on a page" if pages > 1 else ""))
+    left.caption(plural(len(samples), "image") + (f", {PAGE} on a page" if pages > 1 else ""))
     with right:
         page = st.pagination(pages, key=f"page-{pages}") if pages > 1 else 1
     shown = samples[(page - 1) * PAGE : page * PAGE]
@@ -177,7 +177,7 @@ def _filter(title: str, options: Sequence[str], key: str, words: Callable[[str],
     return st.selectbox(
         title,
         options,
-        format_func=distinct(options, lambda name: words(name) or "All"),
+        format_func=unique_labels(options, lambda name: words(name) or "All"),
         key=key,
         on_change=set_selected_images,
         args=(SELECTION,),
@@ -195,11 +195,11 @@ def _selection_bar(state: DatasetState, settings: Settings) -> None:
         horizontal=True, vertical_alignment="bottom", gap="small", key="selection-bar"
     ):
         new = st.selectbox(
-            f"Label {count(len(selected), 'image')}",
+            f"Label {plural(len(selected), 'image')}",
             list(state.counts),
             index=None,
             key="selection-label",
-            format_func=distinct(state.counts, label),
+            format_func=unique_labels(state.counts, label),
             accept_new_options=True,
             placeholder="A class, or a new name",
             width=240,

@@ -13,11 +13,11 @@ from PIL import Image
 
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample
 from tlcore.datasets.store import DatasetState
-from tlcore.datasets.thumbnails import thumbnail
+from tlcore.datasets.thumbnails import load_thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
 from tlcore.ui.components.charts import PLAIN_CHART
-from tlcore.ui.format import count, label
+from tlcore.ui.format import label, plural
 from tlcore.ui.theme import Colours, colours, template
 
 ROW = 34  # px of a class
@@ -130,7 +130,7 @@ def _averages(state: DatasetState, settings: Settings) -> None:
             samples = [sample for sample in state.included if sample.label == name]
             picked = samples[:: max(1, len(samples) // AVERAGED)][:AVERAGED]
             average = _average(tuple(sample.sha256 for sample in picked), picked, settings)
-            st.image(average, f"{label(name)} ({count(number, 'image')})", width=160)
+            st.image(average, f"{label(name)} ({plural(number, 'image')})", width=160)
 
 
 @st.cache_data(show_spinner="Averaging …", max_entries=200)
@@ -139,7 +139,7 @@ def _average(shas: tuple[str, ...], _samples: list[Sample], _settings: Settings)
     images = 0
     for sample in _samples:
         try:
-            small = Image.open(io.BytesIO(thumbnail(sample, _settings)))
+            small = Image.open(io.BytesIO(load_thumbnail(sample, _settings)))
         except BadImage:
             continue
         total += np.asarray(small.convert("RGB"))

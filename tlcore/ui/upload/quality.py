@@ -23,8 +23,8 @@ from tlcore.datasets.store import DatasetState
 from tlcore.settings import Settings
 from tlcore.ui.components.image_grid import thumbnails
 from tlcore.ui.components.live import live
-from tlcore.ui.format import count, label, plain
-from tlcore.ui.widgets import distinct
+from tlcore.ui.format import escape_md, label, plural
+from tlcore.ui.widgets import unique_labels
 
 PROBLEMS = "problems"  # name of the view
 PAGE = 6  # findings at once
@@ -53,7 +53,7 @@ def problems_view(state: DatasetState, settings: Settings) -> None:
     if not (problems or report.small_classes or report.unscanned):
         st.success(
             "**Nothing here needs a decision.** All of the "
-            f"{count(report.images, 'image')} were decoded and checked.",
+            f"{plural(report.images, 'image')} were decoded and checked.",
             icon=":material/task_alt:",
         )
     _small_classes(report.small_classes)
@@ -65,7 +65,7 @@ def problems_view(state: DatasetState, settings: Settings) -> None:
 
 
 def _of_level(report: QualityReport, level: str) -> dict[str, tuple[Finding, ...]]:
-    return {kind: some for kind, some in report.open.items() if KINDS[kind].level == level}
+    return {kind: some for kind, some in report.open_findings.items() if KINDS[kind].level == level}
 
 
 def _scan(name: str, settings: Settings) -> None:
@@ -85,9 +85,11 @@ def _small_classes(classes: Sequence[SmallClass]) -> None:
     if not classes:
         return
     with st.container(border=True, key="small-classes"):
-        st.markdown(f"**Too few images** · {count(len(classes), 'class', 'classes')}")
+        st.markdown(f"**Too few images** · {plural(len(classes), 'class', 'classes')}")
         st.markdown(
-            "\n".join(f"- **{plain(label(each.label))}**: {each.message}" for each in classes[:12])
+            "\n".join(
+                f"- **{escape_md(label(each.label))}**: {each.message}" for each in classes[:12]
+            )
         )
 
 
@@ -111,7 +113,7 @@ def _card(
 
 
 def _first_names(findings: Sequence[Finding]) -> str:
-    names = [plain(" = ".join(finding.files[:3])) for finding in findings[:LISTED]]
+    names = [escape_md(" = ".join(finding.files[:3])) for finding in findings[:LISTED]]
     more = f" and {len(findings) - LISTED:,} more" if len(findings) > LISTED else ""
     return ", ".join(names) + more
 
@@ -149,8 +151,8 @@ def _row(
     samples = [state.by_key[key] for key in finding.keys[:TOGETHER]]
     with images:
         thumbnails(samples, settings, key=f"one-{place}", size=72)
-    names = [f"{plain(each.file)} :gray[{plain(label(each.label))}]" for each in samples]
-    words.markdown("  \n".join([*names, f":gray[{plain(finding.details)}]"]))
+    names = [f"{escape_md(each.file)} :gray[{escape_md(label(each.label))}]" for each in samples]
+    words.markdown("  \n".join([*names, f":gray[{escape_md(finding.details)}]"]))
     with buttons, st.container(horizontal=True, gap="small"):
         if st.button("Exclude", key=f"one-exclude-{place}"):
             exclude(state.name, finding.excludes, settings)
@@ -163,7 +165,7 @@ def _row(
                 "Class",
                 list(state.counts),
                 key=f"one-label-{place}",
-                format_func=distinct(state.counts, label),
+                format_func=unique_labels(state.counts, label),
                 accept_new_options=True,
             )
             if st.button("Relabel", key=f"one-relabel-{place}") and new:
@@ -182,7 +184,7 @@ def _expander(
     if not kinds:
         return
     number = sum(map(len, kinds.values()))
-    with st.expander(f"{count(number, noun)} {what}", icon=":material/info:"):
+    with st.expander(f"{plural(number, noun)} {what}", icon=":material/info:"):
         for kind, findings in kinds.items():
             _named(KINDS[kind], findings, state, settings)
 
@@ -196,7 +198,7 @@ def _named(
         thumbnails(samples, settings, key=f"card-{kind.name}", size=64)
     st.markdown(
         "\n".join(
-            f"- {plain(finding.files[0])}  \n  :gray[{plain(finding.details)}]"
+            f"- {escape_md(finding.files[0])}  \n  :gray[{escape_md(finding.details)}]"
             for finding in findings[:NAMED]
         )
     )
@@ -214,7 +216,7 @@ def _dismissed(report: QualityReport, state: DatasetState, settings: Settings) -
     if not kinds:
         return
     number = sum(map(len, kinds.values()))
-    with st.expander(f"{count(number, 'finding')} kept by you", icon=":material/task_alt:"):
+    with st.expander(f"{plural(number, 'finding')} kept by you", icon=":material/task_alt:"):
         for kind, findings in kinds.items():
             words, button = st.columns([5, 2], vertical_alignment="center")
             words.markdown(f"{KINDS[kind].title} · {len(findings):,}")

@@ -9,7 +9,7 @@ from tlcore.datasets.splits import SplitPlan, remove_splits, split_dataset
 from tlcore.datasets.store import DatasetState
 from tlcore.settings import Settings
 from tlcore.ui.components.charts import PLAIN_CHART
-from tlcore.ui.format import count
+from tlcore.ui.format import plural
 from tlcore.ui.theme import colours, template
 from tlcore.ui.upload.overview import class_counts
 
@@ -38,10 +38,10 @@ def _describe(state: DatasetState) -> str:
     kept = "**Nothing is kept for a test**, so that a run's accuracy is that of validation."
     if test:
         kept = (
-            f"**{count(test, 'image')}** are kept for the test: no run is trained on them or "
+            f"**{plural(test, 'image')}** are kept for the test: no run is trained on them or "
             "chooses by them, they are only used to evaluate a run."
         )
-    rest = f" {count(counts[None], 'image')} are in no split yet." if counts.get(None) else ""
+    rest = f" {plural(counts[None], 'image')} are in no split yet." if counts.get(None) else ""
     return kept + rest
 
 
@@ -55,7 +55,7 @@ def _form(state: DatasetState, settings: Settings) -> None:
         "Keep the splits that images have already", value=True, key="split-keep"
     )
     groups = len(load_quality(state.name, settings).groups)
-    together = f" {count(groups, 'group')} of copies stay together." if groups else ""
+    together = f" {plural(groups, 'group')} of copies stay together." if groups else ""
     done = keep and all(sample.split for sample in state.included)
     note = "Every image is in a split already. " if done else ""
     st.caption(f"{note}The same share of every class; copies stay in one split.{together}")

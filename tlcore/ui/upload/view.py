@@ -21,7 +21,7 @@ from tlcore.datasets.store import (
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import open_dataset, select_dataset
-from tlcore.ui.format import count, label, plain
+from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.shell import COMPARE, FINE_TUNE, boundary, next_steps, show_error
 from tlcore.ui.state import Choice, choose, flag, set_flag
 from tlcore.ui.upload.import_form import (
@@ -114,8 +114,8 @@ def _import_form(settings: Settings) -> None:
 def _facts(state: DatasetState) -> None:
     """How many images, of which classes, in which splits."""
     counts = state.dataset.counts
-    classes = count(len(state.dataset.classes), "class", "classes")
-    facts = [count(len(state.included), "image"), classes]
+    classes = plural(len(state.dataset.classes), "class", "classes")
+    facts = [plural(len(state.included), "image"), classes]
     if 1 < len(state.dataset.classes) <= NAMED:
         facts.append(" / ".join(f"{counts[name]:,}" for name in state.dataset.classes))
     if unlabelled := counts.get(UNLABELLED):
@@ -167,10 +167,12 @@ def _undo(state: DatasetState, settings: Settings) -> None:
     if not state.edits:
         return
     edit = state.edits[-1].description
-    help_ = f"Undo: {plain(edit)}. Every edit of this dataset can be undone, the last one first."
+    help_ = (
+        f"Undo: {escape_md(edit)}. Every edit of this dataset can be undone, the last one first."
+    )
     if st.button("Undo", icon=":material/undo:", key="undo", help=help_):
         undo_edit(state.name, settings)
-        st.toast(f"Undone: {plain(edit)}", icon=":material/undo:")
+        st.toast(f"Undone: {escape_md(edit)}", icon=":material/undo:")
         st.rerun()
 
 
@@ -197,7 +199,7 @@ def _more(name: str, settings: Settings) -> None:
                 clear_import_report()
                 st.rerun()
         st.divider()
-        st.markdown(f"Delete **{plain(dataset_title(name))}** and its images for good?")
+        st.markdown(f"Delete **{escape_md(dataset_title(name))}** and its images for good?")
         st.caption("Heads that were trained on it stay.")
         if st.button("Delete dataset", icon=":material/delete:", key="delete"):
             delete_dataset(name, settings)
