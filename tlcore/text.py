@@ -24,9 +24,9 @@ def parse_whole_number(text: str) -> int | None:
     return int(text) if is_number else None
 
 
-def plural(number: int, noun: str, plural: str = "") -> str:
+def plural(number: int, noun: str, nouns: str = "") -> str:
     """Return "1 image", "2 images", "12,000 images"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def images_are(number: int, kind: str = "") -> str:
