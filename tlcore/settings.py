@@ -1,4 +1,4 @@
-"""The one reader of the environment and the one maker of paths.
+"""Settings read from the environment, and the paths of the workspace.
 
 =======================  ==========================================  ========================
 variable                 meaning                                     default
@@ -44,7 +44,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things lie and how much may be used; made once and handed in."""
+    """Folders, limits and sizes of caches; created once and passed to functions."""
 
     home: Path
     keras_home: Path
@@ -86,7 +86,8 @@ class Settings:
             "TLCORE_RUNS_AT_ONCE": str(self.runs_at_once),
             "TLCORE_SERVER_FOLDERS": os.pathsep.join(map(str, self.server_folders)),
             "TLCORE_CACHE_BYTES": str(self.cache_bytes),
-            "TF_CPP_MIN_LOG_LEVEL": "3",  # its start-up chatter about GPUs is nobody's error
+            # TensorFlow's messages about missing GPUs at its start are no errors
+            "TF_CPP_MIN_LOG_LEVEL": "3",
         }
 
     @property
@@ -99,7 +100,7 @@ class Settings:
 
     @property
     def top_images(self) -> Path:
-        """What excites each layer most, by dataset and network; can be deleted at any time."""
+        """Stored highest activations, by dataset and model; can be deleted at any time."""
         return self.home / "top_images"
 
     @property

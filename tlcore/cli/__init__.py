@@ -1,1 +1,1 @@
-"""One module a command, each thin: read the words, call the core, write the answer."""
+"""One module for each command: parse the options, call the core, write the output."""

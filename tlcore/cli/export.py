@@ -1,4 +1,4 @@
-"""``runs evaluate | report | export | script``: judge a run and write it for others."""
+"""``runs evaluate | report | export | script``: evaluate a run and export it."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Dataset:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """Images of each class, in the order of ``classes``; then those without label, if any."""
+        """Number of images of each class, in the order of ``classes``; last those without label."""
         return self._count(self.samples)
 
     @property

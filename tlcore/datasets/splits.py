@@ -1,7 +1,7 @@
 """Splits of samples: training, validation and test, k folds, held-out draws, subsets.
 
 Everything is drawn class by class, so that every split has the same mix; by a seed; and by groups:
-samples of one group stay in one split, else validation would ask for what was learned by heart.
+samples of one group stay in one split, else validation would contain copies of training images.
 ``duplicate_group`` is the one function that says what a group is.
 """
 

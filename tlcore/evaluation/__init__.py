@@ -1,1 +1,1 @@
-"""How good a finished run really is, and what to mend: pure numbers, no Keras."""
+"""Evaluation of finished runs: metrics, intervals, label issues, comparisons. Imports no Keras."""

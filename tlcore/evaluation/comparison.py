@@ -132,7 +132,7 @@ class RunComparison:
 
 
 def judge_difference(first: Correctness, second: Correctness) -> Difference:
-    """Judge a second model beside a first.
+    """Compare a second model with a first.
 
     Args:
         first: (n,) whether the first model classifies each image correctly, at least one image.
@@ -144,7 +144,7 @@ def judge_difference(first: Correctness, second: Correctness) -> Difference:
 
 
 def judge_counts(both: int, lost: int, gained: int, neither: int) -> Difference:
-    """Judge as ``judge_difference`` does, by counts of images, at least one in all."""
+    """Compare as ``judge_difference`` does, by counts of images, at least one in all."""
     images, changed = both + lost + gained + neither, lost + gained
     low, high = paired_difference(both, lost, gained, neither)
     if changed:

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of a layer's maps speak for a class, and the map laid over the image.
+"""Grad-CAM: which places of a layer's maps support a class, and the map laid over the image.
 
 R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
 Localization", ICCV 2017, sections 3 and 3.1: each map is weighted with the mean of the class

@@ -1,4 +1,4 @@
-"""Which model is meant, and what it predicts for an image: values that travel between processes."""
+"""References to models and their predictions: values that are sent between processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ModelRef:
-    """Which model is meant: a backbone of the catalog, or a run's model. Hashable: a cache key."""
+    """A reference to a backbone of the catalog or to a run's model. Hashable: a cache key."""
 
     backbone: str = ""  # a name of the catalog; "" for a run's model
     size: int = 0  # side of the square input, pixels; a run's model has its own

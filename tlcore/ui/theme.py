@@ -16,11 +16,11 @@ FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
 
 @dataclass(frozen=True)
 class Colours:
-    """What each colour says; the same on every page."""
+    """The meaning of each colour, the same on every page."""
 
-    pretrained: str  # the network as ImageNet taught it
+    pretrained: str  # the pretrained network
     head: str  # a head of one's own
-    frozen: str  # what does not learn
+    frozen: str  # frozen layers
     wrong: str  # mistakes
     text: str
     faint: str  # of secondary text

@@ -56,7 +56,7 @@ def pretrained_answer(key: str, prediction: Prediction) -> None:
 def head_answer(
     key: str, prediction: Prediction, info: RunInfo, sample: Sample, settings: Settings
 ) -> None:
-    """Draw the prediction of a head; an image of a class that it has not learned is not judged."""
+    """Draw the prediction of a head; an image of a class that it does not predict gets no mark."""
     foreign = has_unknown_label(info, sample)
     _headline(prediction, "head", "" if foreign else _verdict(prediction, sample))
     if not foreign:

@@ -106,14 +106,14 @@ def _accuracy_notes(table: pd.DataFrame, base: Proportion | None) -> list[str]:
     """Return what is not judged and why, and how often ImageNet and the head agree."""
     notes = []
     if table["label"].isna().all():
-        notes.append("These images have no label: there is no right answer to compare with.")
+        notes.append("These images have no label, so no accuracy can be computed.")
     elif not table["imagenet_as_label"].notna().any():
         notes.append("Predict all images to see how accurate ImageNet's classes alone are.")
     elif unlabelled := count_unlabelled(table):
         notes.append(f"{unlabelled_note(unlabelled)}.")
     if "head" in table and base and not compute_head_score(table):
         notes.append(
-            "Your head is not judged here: it was trained on these images, or has not learned "
+            "Your head is not evaluated here: it was trained on these images, or has not learned "
             "their classes."
         )
     both = compute_agreement(table)

@@ -64,7 +64,7 @@ def draw_maps(
 
 
 def _draw_legend() -> None:
-    st.markdown("**What speaks for the answer**", help=HELP)
+    st.markdown("**Grad-CAM: what supports the prediction**", help=HELP)
     colours = ",".join(f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in RAMP)
     st.html(
         f'<div class="scale"><span>little</span><i style="background:linear-gradient(to right,'

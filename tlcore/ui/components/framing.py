@@ -16,7 +16,7 @@ from tlcore.settings import Limits, Settings
 
 LONG_SIDE = 720  # px of an image that is shown; halved on the page, so that it is sharp
 LINE = 4  # px of the frame
-DIM = 0.55  # how much of what the crop cuts off is taken away
+DIM = 0.55  # opacity of the white over what the crop cuts off
 FIT_WORDS = {"crop": "Crop the middle", "squash": "Squash the whole", "pad": "Pad the whole"}
 
 

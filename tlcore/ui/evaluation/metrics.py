@@ -114,7 +114,7 @@ def _draw_calibration(evaluation: Evaluation) -> None:
         st.markdown(
             "**Calibration: can the percentages be trusted?**",
             help="Reliability diagram: the predictions in ten bins of confidence; a larger dot "
-            "stands for more predictions. On the dotted line percentages mean what they say.",
+            "stands for more predictions. On the dotted line confidence equals accuracy.",
         )
         draw_chart(reliability_diagram(evaluation.calibration), "reliability", "Reliability")
     with right:

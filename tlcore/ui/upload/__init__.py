@@ -1,1 +1,1 @@
-"""The Upload page, a module a question: bringing, checking, labelling, dividing."""
+"""The Upload page: a module each for import, problems, labels and splits."""
