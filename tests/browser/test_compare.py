@@ -30,7 +30,7 @@ def test_from_home_to_both_answers_and_maps_in_two_clicks(first_tab: Tab) -> Non
     tab.settle()
     tab.page.get_by_text("Grad-CAM of").nth(1).wait_for()
     tab.settle()
-    maps = tab.page.locator("img[alt^='What speaks for']")
+    maps = tab.page.locator("img[alt^='What supports']")
     assert maps.count() == 2
     for place in range(2):  # the answer and its map are on the first screen
         box = maps.nth(place).bounding_box()

@@ -1,4 +1,4 @@
-"""Findings on the quality of a dataset: what is wrong with which images, and what mends it.
+"""Findings on the quality of a dataset: what is wrong with which images, and how to fix it.
 
 Nothing is decoded here: findings come from the facts of images (``image_facts``), the refusals of
 an import, and labels and splits.

@@ -19,7 +19,7 @@ from tlcore.models.predictions import Floats
 from tlcore.models.summary import is_spatial
 
 Pixels = npt.NDArray[np.uint8]
-# from what speaks a little for the class to what speaks most: violet, red, orange, yellow
+# from little to most support for the class: violet, red, orange, yellow
 RAMP = np.array([[72, 20, 120], [190, 30, 90], [246, 120, 30], [255, 225, 70]], np.float32)
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (BT.601)
 FAINT = 0.15  # of the greatest value; below it the image stays as it is
@@ -28,7 +28,7 @@ POOLING_LAYERS = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten")
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """A Grad-CAM map: which places of the image speak for a class."""
+    """A Grad-CAM map: which places of the image support a class."""
 
     cam: Floats  # (height, width) of the layer, ≥ 0, in the units of the logit
     index: int  # of the class
@@ -44,7 +44,7 @@ class Explanation:
 
     @property
     def heat(self) -> Floats:
-        """The map from 0 to 1, its greatest value; all 0 where nothing speaks for the class."""
+        """The map from 0 to 1, its greatest value; all 0 where nothing supports the class."""
         peak = float(self.cam.max())
         return self.cam / np.float32(peak) if peak > 0 else np.zeros_like(self.cam)
 

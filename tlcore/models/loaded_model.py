@@ -138,7 +138,7 @@ class LoadedModel:
     def explain(
         self, image: ImageSource, target: int | str | None = None, layer: str = ""
     ) -> Explanation:
-        """Return a Grad-CAM map: the places of an image that speak for a class.
+        """Return a Grad-CAM map: the places of an image that support a class.
 
         Args:
             image: as for ``predict``.

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of the image speak for a class, one map for each model."""
+"""Grad-CAM: which places of the image support a class, one map for each model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEFAULT_OPACITY = 60  # %
 LAST = "the last one before pooling"
 HELP = (
     "Grad-CAM weights the maps of a layer with the gradient of the class's logit. Yellow places "
-    "speak most for the class, uncoloured ones not at all."
+    "support the class most, uncoloured ones not at all."
 )
 
 
@@ -132,7 +132,7 @@ def _draw_map(sample: Sample, explanation: Explanation, settings: Settings) -> N
     st.image(
         Image.fromarray(overlay_heat(pixels, explanation.heat, opacity)),
         width=SIDE,
-        alt=f"What speaks for {name}",
+        alt=f"What supports {name}",
     )
     st.caption(
         f"**{escape_md(name)}**, {probability(explanation.probability)} · {map_text(explanation)}",
@@ -144,6 +144,6 @@ def map_text(explanation: Explanation) -> str:
     """Return where a map comes from."""
     height, width = explanation.cam.shape
     if not explanation.cam.max() > 0:
-        return f"nothing speaks for this class in `{explanation.layer}`"
+        return f"nothing supports this class in `{explanation.layer}`"
     note = f" · {explanation.note}" if explanation.note else ""
     return f"Grad-CAM of {height} × {width} places in `{explanation.layer}`{note}"

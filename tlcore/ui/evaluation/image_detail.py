@@ -75,7 +75,7 @@ def show_large(run: Run, sample: Sample, caption: str, settings: Settings) -> No
         show_gradcam = st.toggle(
             "Show Grad-CAM",
             key="show-gradcam",
-            help="Which parts of the image spoke for the class, in both networks.",
+            help="Which regions of the image support the class, for both models.",
         )
     if show_gradcam:
         _draw_gradcam(run, sample, settings)
