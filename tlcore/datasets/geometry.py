@@ -50,7 +50,7 @@ def fit(image: Image.Image, size: int, how: str = "crop") -> NDArray[np.uint8]:
     """Return the square pixels that a network of ``size`` × ``size`` gets.
 
     Args:
-        image: mode RGB, any size, as `decode` returns it; not changed.
+        image: mode RGB, any size, as `decode_image` returns it; not changed.
         size: pixels a side, at least 1.
         how: a name in `FITS`.
 
