@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Tab
-from tests.evaluation.made import write_parts
+from tests.evaluation.made import write_splits
 from tests.images import write_patches
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import incoming_from_folder
@@ -24,7 +24,7 @@ def runs(real: Settings, tmp_path: Path) -> list[str]:
     import_dataset(
         PATCHES, incoming_from_folder(write_patches(tmp_path / "patches", classes=2)), real
     )
-    parts = write_parts(tmp_path / "insects", {"train": {"ants": 3, "bees": 3}})
+    parts = write_splits(tmp_path / "insects", {"train": {"ants": 3, "bees": 3}})
     import_dataset(OTHER, incoming_from_folder(parts), real)
     recipe = RunConfig(PATCHES, backbone="MobileNet-0.25", size=64, epochs=2, learning_rate=0.01)
     ids = []

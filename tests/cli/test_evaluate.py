@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.cli.running import answer, tlcore
-from tests.evaluation.made import trained, write_parts
+from tests.evaluation.made import train_run, write_splits
 from tests.training.test_train_run import SMALL
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.inference.tasks import evaluate_run
@@ -18,7 +18,7 @@ from tlcore.training.config import RunConfig
 
 def test_evaluate_as_json_and_as_a_table(settings: Settings, tmp_path: Path) -> None:
     counts = {part: {"ants": 6, "bees": 4} for part in ("train", "val", "test")}
-    run = trained(settings, RunConfig(str(write_parts(tmp_path / "set", counts)), **SMALL))
+    run = train_run(settings, RunConfig(str(write_splits(tmp_path / "set", counts)), **SMALL))
     found = answer(settings, "runs", "evaluate", run.id)
     assert found["split"] == "test"
     assert msgspec.convert(found, Evaluation) == evaluate_run(run.id, "", settings)

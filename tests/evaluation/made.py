@@ -1,4 +1,4 @@
-"""A stored set with a test part, and runs on it: real, small, quick."""
+"""A stored dataset with a test split, and runs on it: real, small, quick."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from tlcore.training.store import load_run_info
 from tlcore.training.worker import execute_run
 
 REAL = {"backbone": "MobileNet-0.25", "size": 64, "batch_size": 4}
-PARTS = {"train": 12, "val": 8, "test": 8}  # images of each class
+SPLIT_SIZES = {"train": 12, "val": 8, "test": 8}  # images of each class
 
 
-def write_parts(folder: Path, counts: dict[str, dict[str, int]], spread: float = 25) -> Path:
-    """Write part/class folders of noisy images: reddish ants, bluish bees.
+def write_splits(folder: Path, counts: dict[str, dict[str, int]], spread: float = 25) -> Path:
+    """Write split/class folders of noisy images: reddish ants, bluish bees.
 
     Args:
-        counts: part → class → images.
+        counts: split → class → images.
         spread: of the noise around a class's colour, 0…255; the greater, the harder.
     """
     draw = np.random.default_rng(0)
     colours = {"ants": (170, 90, 80), "bees": (80, 90, 170)}
-    for part, labels in counts.items():
+    for split, labels in counts.items():
         for label, number in labels.items():
-            (folder / part / label).mkdir(parents=True)
+            (folder / split / label).mkdir(parents=True)
             for place in range(number):
                 tint = np.array(colours[label]) + draw.normal(0, spread, 3)
                 pixels = tint + draw.normal(0, 20, (48, 48, 3))
                 image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-                image.save(folder / part / label / f"{place:02}.png")
+                image.save(folder / split / label / f"{place:02}.png")
     return folder
 
 
@@ -46,7 +46,7 @@ def stored(settings: Settings, folder: Path, name: str = "insects") -> str:
     return name
 
 
-def trained(settings: Settings, config: RunConfig) -> RunInfo:
+def train_run(settings: Settings, config: RunConfig) -> RunInfo:
     folder, lock = create_run(config, settings)
     execute_run(folder, settings)
     os.close(lock)

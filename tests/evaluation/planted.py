@@ -11,22 +11,24 @@ from tlcore.datasets.dataset import Sample
 from tlcore.evaluation.split_predictions import NOT_PREDICTED, SplitPredictions
 
 
-def judged(
+def make_predictions(
     labels: list[int],
     probabilities: list[list[float]],
-    part: str = "test",
+    split: str = "test",
     imagenet: list[int] | None = None,
     run: str = "planted",
 ) -> SplitPredictions:
     """An image for each label, called 000.jpg, 001.jpg …"""
     classes = tuple(f"class {index}" for index in range(len(probabilities[0])))
     samples = tuple(
-        Sample(f"{number:03}.jpg", Path(f"{number:03}.jpg"), f"{number:064x}", classes[label], part)
+        Sample(
+            f"{number:03}.jpg", Path(f"{number:03}.jpg"), f"{number:064x}", classes[label], split
+        )
         for number, label in enumerate(labels)
     )
     return SplitPredictions(
         run,
-        part,
+        split,
         classes,
         samples,
         np.array(labels, np.int64),
@@ -35,7 +37,7 @@ def judged(
     )
 
 
-def drawn(images: int, classes: int, seed: int, part: str = "test") -> SplitPredictions:
+def draw_predictions(images: int, classes: int, seed: int, split: str = "test") -> SplitPredictions:
     """Answers of a network that is right more often than not, drawn with a seed."""
     draw = np.random.default_rng(seed)
     labels = draw.integers(0, classes, images)
@@ -43,10 +45,10 @@ def drawn(images: int, classes: int, seed: int, part: str = "test") -> SplitPred
     logits[np.arange(images), labels] += 1.5
     powers = np.exp(logits)
     shares = powers / powers.sum(axis=1, keepdims=True)
-    return judged(labels.tolist(), shares.tolist(), part)
+    return make_predictions(labels.tolist(), shares.tolist(), split)
 
 
-def take(predictions: SplitPredictions, *places: int) -> SplitPredictions:
+def select_rows(predictions: SplitPredictions, *places: int) -> SplitPredictions:
     """The predictions of the images at these indices alone."""
     rows = np.array(places, np.int64)
     return replace(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import tlcore
-from tests.evaluation.made import trained
-from tlcore.evaluation.evaluation import Evaluation
+from tests.evaluation.made import train_run
+from tlcore.evaluation.evaluation import Evaluation, fit_imagenet_baseline
 from tlcore.inference.tasks import evaluate_run
 from tlcore.models.imagenet import imagenet_classes, imagenet_groups
 from tlcore.settings import Settings
@@ -38,29 +38,29 @@ def run(
     """Dogs and birds, in training more birds; in validation other breeds, and a car among birds."""
     home = tmp_path_factory.mktemp("baseline")
     dogs, birds, cars = map(of_group, ("dogs", "birds", "vehicles"))
-    parts = {
+    splits = {
         "train/dogs": dogs[:4],
         "train/birds": birds[:6],
         "val/dogs": dogs[4:],
         "val/birds": [*birds[6:], cars[0]],
     }
-    for part, files in parts.items():
-        (home / "set" / part).mkdir(parents=True)
+    for split, files in splits.items():
+        (home / "set" / split).mkdir(parents=True)
         for file in files:
-            shutil.copy(file, home / "set" / part)
+            shutil.copy(file, home / "set" / split)
     settings = Settings(home=home / "home", keras_home=shared / "keras")
     config = RunConfig(str(home / "set"), backbone="MobileNetV2", size=224, epochs=1)
-    return settings, trained(settings, config)
+    return settings, train_run(settings, config)
 
 
 def test_a_breed_that_training_never_met_counts_as_its_group(run: tuple[Settings, RunInfo]) -> None:
     """The dogs count as dogs, not as birds, of which training has more."""
     settings, info = run
-    found = evaluate_run(info.id, "", settings)
-    assert found.imagenet_accuracy is not None
-    assert found.images == 15
-    assert found.imagenet_accuracy.value >= 12 / 15  # 4 of 15 by the most frequent label
-    assert found.majority_baseline.label == "birds"
+    evaluation = evaluate_run(info.id, "", settings)
+    assert evaluation.imagenet_accuracy is not None
+    assert evaluation.images == 15
+    assert evaluation.imagenet_accuracy.value >= 12 / 15  # 4 of 15 by the most frequent label
+    assert evaluation.majority_baseline.label == "birds"
 
 
 def test_an_image_of_a_group_that_training_never_met_gets_no_label(
@@ -68,11 +68,24 @@ def test_an_image_of_a_group_that_training_never_met_gets_no_label(
 ) -> None:
     """It is counted apart, on the page, in the report, the table and the JSON."""
     settings, info = run
-    found: Evaluation = evaluate_run(info.id, "", settings)
-    assert found.imagenet_unlabelled == 1
+    evaluation: Evaluation = evaluate_run(info.id, "", settings)
+    assert evaluation.imagenet_unlabelled == 1
     words = "1 image got no label"
-    assert words in found.imagenet_note
-    assert replace(found, imagenet_unlabelled=0) != found
+    assert words in evaluation.imagenet_note
+    assert replace(evaluation, imagenet_unlabelled=0) != evaluation
     table = tlcore(settings, "runs", "evaluate", info.id)
     row = next(line for line in table.stdout.splitlines() if line.startswith("ImageNet alone"))
     assert words in row
+
+
+def test_the_baseline_counts() -> None:
+    """207 and 208 are retrievers, 281 a tabby, 282 a tiger cat, 817 a sports car."""
+    labels = ["dogs", "dogs", "cats", "cats", "cats"]
+    baseline = fit_imagenet_baseline([207, 207, 207, 281, 281], labels)
+    assert dict(baseline.classes) == {207: "dogs", 281: "cats"}
+    assert baseline.label(208) == "dogs"  # not met in training: its group's label
+    assert baseline.label(282) == "cats"
+    assert baseline.label(817) is None  # nothing of its group was met
+    assert fit_imagenet_baseline([1, 1], ["b", "a"]).label(1) == "a"  # a tie: the first in order
+    with pytest.raises(ValueError, match="training split"):
+        fit_imagenet_baseline([], [])

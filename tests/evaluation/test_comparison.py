@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from scipy.stats import binomtest
 
-from tests.evaluation.planted import judged, take
+from tests.evaluation.planted import make_predictions, select_rows
 from tlcore.errors import RunError
 from tlcore.evaluation.comparison import compare_runs, judge_counts, mcnemar
 from tlcore.evaluation.split_predictions import SplitPredictions
@@ -43,19 +43,19 @@ def test_sentence_interval_and_test_never_contradict_each_other() -> None:
             for lost in range(changed + 1):
                 neither = (images - changed) // 3
                 counts = (images - changed - neither, lost, changed - lost, neither)
-                found = judge_counts(*counts)
+                comparison = judge_counts(*counts)
                 p = binomtest(lost, changed).pvalue if changed else 1.0
-                assert found.p == pytest.approx(p, rel=1e-9)
-                outside = not found.low <= 0 <= found.high
-                assert (found.verdict != "no clear change") == outside == (p < 0.05)
-                assert outside == (found.sentence("it").find("neither clearly") < 0)
+                assert comparison.p == pytest.approx(p, rel=1e-9)
+                outside = not comparison.low <= 0 <= comparison.high
+                assert (comparison.verdict != "no clear change") == outside == (p < 0.05)
+                assert outside == (comparison.sentence("it").find("neither clearly") < 0)
                 low, high = newcombe(*counts)
                 if changed:
                     exact = binomtest(changed - lost, changed).proportion_ci(method="exact")
                     low = min(low, (2 * exact.low - 1) * changed / images)
                     high = max(high, (2 * exact.high - 1) * changed / images)
-                assert found.low == pytest.approx(low, abs=2e-4)
-                assert found.high == pytest.approx(high, abs=2e-4)
+                assert comparison.low == pytest.approx(low, abs=2e-4)
+                assert comparison.high == pytest.approx(high, abs=2e-4)
 
 
 def test_so_many_images_are_judged_at_once() -> None:
@@ -68,24 +68,24 @@ def test_no_difference_is_no_evidence() -> None:
 
 
 def pair() -> tuple[SplitPredictions, SplitPredictions]:
-    first = judged([0, 0, 1, 1, 1], [A, B, A, A, B], "val", run="early")
-    second = judged([0, 0, 1, 1, 1], [A, A, B, A, A], "val", run="late")
+    first = make_predictions([0, 0, 1, 1, 1], [A, B, A, A, B], "val", run="early")
+    second = make_predictions([0, 0, 1, 1, 1], [A, A, B, A, A], "val", run="late")
     return first, second
 
 
 def test_who_changed_sides() -> None:
-    found = compare_runs(*pair(), None)
-    assert [side.sample.file for side in found.gained] == ["001.jpg", "002.jpg"]
-    assert [side.sample.file for side in found.lost] == ["004.jpg"]
-    assert (found.difference.first.value, found.difference.second.value) == (0.4, 0.6)
-    assert found.difference.value == pytest.approx(0.2)
-    assert found.difference.p == 1.0
-    assert found.sentence == (
+    comparison = compare_runs(*pair(), None)
+    assert [side.sample.file for side in comparison.gained] == ["001.jpg", "002.jpg"]
+    assert [side.sample.file for side in comparison.lost] == ["004.jpg"]
+    assert (comparison.difference.first.value, comparison.difference.second.value) == (0.4, 0.6)
+    assert comparison.difference.value == pytest.approx(0.2)
+    assert comparison.difference.p == 1.0
+    assert comparison.sentence == (
         "Of the same 5 images, which neither run learned from, the earlier one got 2 right and "
         "the later one 3: 2 changed for the better, 1 for the worse. That is no clear change: "
         "it may well be chance (p = 1)."
     )
-    side = found.lost[0]
+    side = comparison.lost[0]
     assert (side.before, side.after, side.sample.label) == ("class 1", "class 0", "class 1")
 
 
@@ -93,20 +93,20 @@ def test_the_present_label_judges_both() -> None:
     """Image 3, labelled 1 by mistake, is relabelled 0: both had been right all along."""
     first, second = pair()
     now = {s.sha256: s.label for s in first.samples} | {first.samples[3].sha256: "class 0"}
-    found = compare_runs(first, second, now)
-    assert (found.difference.first.value, found.difference.second.value) == (0.6, 0.8)
-    assert found.relabelled == 1
+    comparison = compare_runs(first, second, now)
+    assert (comparison.difference.first.value, comparison.difference.second.value) == (0.6, 0.8)
+    assert comparison.relabelled == 1
     del now[first.samples[0].sha256]
-    found = compare_runs(first, second, now)
-    assert (found.images, found.left_out) == (4, 1)
+    comparison = compare_runs(first, second, now)
+    assert (comparison.images, comparison.left_out) == (4, 1)
 
 
 def test_runs_divided_differently_meet_on_what_they_share() -> None:
     first, second = pair()
-    found = compare_runs(take(first, 0, 1, 2), take(second, 1, 2, 3, 4), None)
-    assert (found.images, found.left_out) == (2, 3)
+    comparison = compare_runs(select_rows(first, 0, 1, 2), select_rows(second, 1, 2, 3, 4), None)
+    assert (comparison.images, comparison.left_out) == (2, 3)
     with pytest.raises(RunError, match="divide their images differently"):
-        compare_runs(take(first, 0), take(second, 1), None)
+        compare_runs(select_rows(first, 0), select_rows(second, 1), None)
 
 
 def test_classes_meet_by_name_in_whatever_order() -> None:
@@ -124,8 +124,8 @@ def test_classes_meet_by_name_in_whatever_order() -> None:
 
 def test_a_clear_change_is_called_one() -> None:
     labels = [0, 1] * 12
-    wrong = judged(labels, [B, A] * 12, run="early")
-    right = judged(labels, [A, B] * 12, run="late")
+    wrong = make_predictions(labels, [B, A] * 12, run="early")
+    right = make_predictions(labels, [A, B] * 12, run="late")
     assert "better, by more than chance" in compare_runs(wrong, right, None).sentence
     assert "worse, by more than chance" in compare_runs(right, wrong, None).sentence
     assert "No image changed sides" in compare_runs(right, right, None).sentence

@@ -43,8 +43,8 @@ def test_a_share_of_nothing_is_refused(right: int, images: int) -> None:
 def test_of_equally_many_images_a_class_the_mean_is_the_accuracy() -> None:
     """340 of 360, as 120 classes of 3: the interval of balanced accuracy is that of accuracy."""
     shares = [proportion_of(3, 3)] * 104 + [proportion_of(2, 3)] * 12 + [proportion_of(1, 3)] * 4
-    found, accuracy = mean_of(shares), proportion_of(340, 360)
-    assert (found.value, found.low, found.high) == (
+    share, accuracy = mean_of(shares), proportion_of(340, 360)
+    assert (share.value, share.low, share.high) == (
         pytest.approx(accuracy.value), pytest.approx(accuracy.low), pytest.approx(accuracy.high)
     )  # fmt: skip
 
@@ -52,13 +52,13 @@ def test_of_equally_many_images_a_class_the_mean_is_the_accuracy() -> None:
 def test_the_mean_of_two_unequal_shares_by_hand() -> None:
     """Effective number of images: 4 / (1/10 + 1/40) = 32; the wider of both at each end."""
     one, other = proportion_of(9, 10), proportion_of(20, 40)
-    found = mean_of([one, other])
-    assert found.value == pytest.approx(0.7)
+    share = mean_of([one, other])
+    assert share.value == pytest.approx(0.7)
     low, high = wilson_interval(0.7, 32)
     below = np.hypot(0.9 - one.low, 0.5 - other.low) / 2
     above = np.hypot(one.high - 0.9, other.high - 0.5) / 2
-    assert found.low == pytest.approx(min(low, 0.7 - below))
-    assert found.high == pytest.approx(max(high, 0.7 + above))
+    assert share.low == pytest.approx(min(low, 0.7 - below))
+    assert share.high == pytest.approx(max(high, 0.7 + above))
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_the_interval_of_balanced_accuracy_covers(
 ) -> None:
     draw, truth, inside = np.random.default_rng(1), np.mean(recalls), 0
     for right in draw.binomial(images, recalls, (1500, len(images))).tolist():
-        found = mean_of([proportion_of(*each) for each in zip(right, images, strict=True)])
-        inside += found.low <= truth + 1e-9 and found.high >= truth - 1e-9
+        share = mean_of([proportion_of(*each) for each in zip(right, images, strict=True)])
+        inside += share.low <= truth + 1e-9 and share.high >= truth - 1e-9
     assert inside / 1500 >= 0.93
 
 
@@ -99,8 +99,8 @@ def test_the_exact_interval_is_scipys(hits: int, trials: int) -> None:
 def test_the_interval_of_a_share_is_scipys(right: int, images: int) -> None:
     """SciPy's has 1.95996 standard deviations, this one 1.96."""
     score = binomtest(right, images).proportion_ci(0.95, method="wilson")
-    found = proportion_of(right, images)
-    assert (found.low, found.high) == (
+    share = proportion_of(right, images)
+    assert (share.low, share.high) == (
         pytest.approx(score.low, abs=2e-5), pytest.approx(score.high, abs=2e-5)
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.evaluation.made import trained
+from tests.evaluation.made import train_run
 from tests.images import write_patches
 from tests.training.test_train_run import SMALL
 from tlcore.datasets.dataset import Sample
@@ -42,11 +42,11 @@ def test_the_ranking_by_hand() -> None:
     Margins with thresholds taken off: 0.3 + 0.6, 0.1 + 0.4, −0.4 − 0.1, 0.1 + 0.4, −0.1 + 0.2.
     """
     probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.2, 0.8], [0.4, 0.6]])
-    found = rank_labels(planted([0, 0, 0, 1, 1]), probabilities)
-    assert [each.sample.file for each in found][0:2] == ["2.jpg", "4.jpg"]
-    assert [each.margin for each in found] == pytest.approx([-0.5, 0.1, 0.5, 0.5, 0.9])
-    assert [each.likely_wrong for each in found] == [True, False, False, False, False]
-    first = found[0]
+    result = rank_labels(planted([0, 0, 0, 1, 1]), probabilities)
+    assert [each.sample.file for each in result][0:2] == ["2.jpg", "4.jpg"]
+    assert [each.margin for each in result] == pytest.approx([-0.5, 0.1, 0.5, 0.5, 0.9])
+    assert [each.likely_wrong for each in result] == [True, False, False, False, False]
+    first = result[0]
     assert (first.suggested, first.label_probability, first.suggested_probability) == (
         "bees",
         0.2,
@@ -77,11 +77,11 @@ def test_a_copy_is_never_judged_by_a_head_that_learned_from_the_other(
     config = RunConfig(
         str(tmp_path / "set"), backbone="MobileNet-0.25", size=64, epochs=30, learning_rate=0.01
     )
-    own = [
+    probabilities = [
         each.label_probability for each in find_label_issues(_divided(real, config), real).ranking
     ]
-    assert len(own) == 48
-    assert np.mean(own) < 0.6  # 0.76 where the copies are in two folds
+    assert len(probabilities) == 48
+    assert np.mean(probabilities) < 0.6  # 0.76 where the copies are in two folds
 
 
 def test_flipped_labels_of_ants_and_bees_come_first(
@@ -115,11 +115,11 @@ def _linked(source: Path, folder: Path, seed: int) -> set[str]:
     training = [path for path in files if path.relative_to(source).parts[0] == "train"]
     flipped = set(random.Random(seed).sample(training, round(len(training) * 0.05)))
     for path in files:
-        part, label, name = path.relative_to(source).parts
+        split, label, name = path.relative_to(source).parts
         if path in flipped:
             label = "bees" if label == "ants" else "ants"
-        (folder / part / label).mkdir(parents=True, exist_ok=True)
-        (folder / part / label / name).symlink_to(path)
+        (folder / split / label).mkdir(parents=True, exist_ok=True)
+        (folder / split / label / name).symlink_to(path)
     return {path.name for path in flipped}
 
 
@@ -131,9 +131,9 @@ def test_a_class_with_too_few_images_is_left_out_by_name(
     for number in range(2, 12):
         (data / "red" / f"{number:02}.png").unlink()
     shutil.copy(data / "red" / "00.png", data / "red" / "copy.png")
-    run = trained(settings, RunConfig(str(data), epochs=2, **SMALL))
-    found = find_label_issues(run.id, settings)
-    assert {each.sample.label for each in found.ranking} == {"blue", "green"}
-    assert {each.suggested for each in found.ranking} == {"blue", "green"}
-    assert found.left_out == (("red", 2),)
-    assert "(red 2): at least 10 different ones per class" in found.shortage
+    run = train_run(settings, RunConfig(str(data), epochs=2, **SMALL))
+    result = find_label_issues(run.id, settings)
+    assert {each.sample.label for each in result.ranking} == {"blue", "green"}
+    assert {each.suggested for each in result.ranking} == {"blue", "green"}
+    assert result.left_out == (("red", 2),)
+    assert "(red 2): at least 10 different ones per class" in result.shortage

@@ -21,7 +21,7 @@ from scipy.stats import binomtest
 from sklearn import metrics
 
 from tests.cli.running import answer
-from tests.evaluation.made import REAL, trained
+from tests.evaluation.made import REAL, train_run
 from tlcore.inference.tasks import evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -41,7 +41,7 @@ KINDS = {
 class Recomputed:
     """A run's figures as the product gives them, and what they are recomputed from."""
 
-    found: dict[str, Any]  # as JSON
+    figures: dict[str, Any]  # as JSON
     truth: np.ndarray  # (n,) index of each image's class
     logits: np.ndarray  # (n, classes) float64
 
@@ -50,7 +50,7 @@ class Recomputed:
         return softmax(self.logits, axis=1)
 
     @property
-    def said(self) -> np.ndarray:
+    def predicted(self) -> np.ndarray:
         return self.logits.argmax(axis=1)
 
     @property
@@ -66,8 +66,8 @@ def write_images(folder: Path, counts: list[tuple[int, int]]) -> Path:
     draw = np.random.default_rng(3)
     centres = draw.uniform(60, 190, (len(counts), 3))
     for index, (centre, numbers) in enumerate(zip(centres, counts, strict=True)):
-        for part, number in zip(("train", "val"), numbers, strict=True):
-            place = folder / part / f"class {index:03}"
+        for split, number in zip(("train", "val"), numbers, strict=True):
+            place = folder / split / f"class {index:03}"
             place.mkdir(parents=True)
             for image in range(number):
                 colour = centre + draw.normal(0, 30, 3)
@@ -97,12 +97,12 @@ def recomputed(
     settings = Settings(home=place / "home", keras_home=shared / "keras")
     folder = write_images(place / "images", KINDS[request.param])
     config = RunConfig(str(folder), epochs=8, learning_rate=0.01, fit="squash", **REAL)
-    run = trained(settings, config)
-    found = json.loads(json.dumps(dataclasses.asdict(evaluate_run(run.id, "", settings))))
+    run = train_run(settings, config)
+    figures = json.loads(json.dumps(dataclasses.asdict(evaluate_run(run.id, "", settings))))
     if request.param == "300 against 15":
         printed = answer(settings, "runs", "evaluate", run.id)  # and the labels corrected since
-        assert {name: printed[name] for name in found} == found
-    return Recomputed(found, *logits_of(run))
+        assert {name: printed[name] for name in figures} == figures
+    return Recomputed(figures, *logits_of(run))
 
 
 def wilson(right: int, images: int) -> tuple[float, float]:
@@ -117,23 +117,24 @@ def assert_share(share: dict[str, Any], right: int, images: int) -> None:
 
 
 def test_accuracy_and_confusion(recomputed: Recomputed) -> None:
-    found, truth, said = recomputed.found, recomputed.truth, recomputed.said
-    assert_share(found["accuracy"], int((truth == said).sum()), len(truth))
-    assert 0 < found["accuracy"]["value"] < 1  # else nothing below would say much
+    figures, truth, predicted = recomputed.figures, recomputed.truth, recomputed.predicted
+    assert_share(figures["accuracy"], int((truth == predicted).sum()), len(truth))
+    assert 0 < figures["accuracy"]["value"] < 1  # else nothing below would say much
     labels = range(recomputed.classes)
     assert (
-        found["confusion_matrix"] == metrics.confusion_matrix(truth, said, labels=labels).tolist()
+        figures["confusion_matrix"]
+        == metrics.confusion_matrix(truth, predicted, labels=labels).tolist()
     )
 
 
 def test_every_class(recomputed: Recomputed) -> None:
-    truth, said = recomputed.truth, recomputed.said
+    truth, predicted = recomputed.truth, recomputed.predicted
     scores = metrics.f1_score(
-        truth, said, labels=range(recomputed.classes), average=None, zero_division=0
+        truth, predicted, labels=range(recomputed.classes), average=None, zero_division=0
     )
-    for index, row in enumerate(recomputed.found["per_class"]):
-        right = int(((truth == index) & (said == index)).sum())
-        for name, images in (("recall", truth == index), ("precision", said == index)):
+    for index, row in enumerate(recomputed.figures["per_class"]):
+        right = int(((truth == index) & (predicted == index)).sum())
+        for name, images in (("recall", truth == index), ("precision", predicted == index)):
             if images.any():
                 assert_share(row[name], right, int(images.sum()))
             else:
@@ -143,21 +144,21 @@ def test_every_class(recomputed: Recomputed) -> None:
 
 
 def test_what_counts_every_class_alike(recomputed: Recomputed) -> None:
-    found, truth, said = recomputed.found, recomputed.truth, recomputed.said
+    figures, truth, predicted = recomputed.figures, recomputed.truth, recomputed.predicted
     judged = np.unique(truth)
-    assert found["balanced_accuracy"]["value"] == pytest.approx(
-        metrics.recall_score(truth, said, labels=judged, average="macro", zero_division=0)
+    assert figures["balanced_accuracy"]["value"] == pytest.approx(
+        metrics.recall_score(truth, predicted, labels=judged, average="macro", zero_division=0)
     )
-    assert found["macro_f1"] == pytest.approx(
-        metrics.f1_score(truth, said, average="macro", zero_division=0)
+    assert figures["macro_f1"] == pytest.approx(
+        metrics.f1_score(truth, predicted, average="macro", zero_division=0)
     )
     images = np.bincount(truth)[judged]
-    low, high = found["balanced_accuracy"]["low"], found["balanced_accuracy"]["high"]
+    low, high = figures["balanced_accuracy"]["low"], figures["balanced_accuracy"]["high"]
     if len(set(images)) == 1:  # then it is the accuracy
-        right = int((truth == said).sum())
+        right = int((truth == predicted).sum())
         assert (low, high) == pytest.approx(wilson(right, len(truth)), abs=3e-5)
         return
-    rights = np.array([((truth == index) & (said == index)).sum() for index in judged])
+    rights = np.array([((truth == index) & (predicted == index)).sum() for index in judged])
     lows, highs = np.transpose(
         [wilson(int(k), int(n)) for k, n in zip(rights, images, strict=True)]
     )
@@ -174,40 +175,44 @@ def test_what_counts_every_class_alike(recomputed: Recomputed) -> None:
 
 
 def test_log_loss_and_calibration(recomputed: Recomputed) -> None:
-    found, truth = recomputed.found, recomputed.truth
+    figures, truth = recomputed.figures, recomputed.truth
     probabilities = recomputed.probabilities
-    assert found["log_loss"] == pytest.approx(
+    assert figures["log_loss"] == pytest.approx(
         metrics.log_loss(truth, probabilities, labels=range(recomputed.classes)), rel=1e-4
     )
-    sure, right = probabilities.max(axis=1), recomputed.said == truth
+    sure, right = probabilities.max(axis=1), recomputed.predicted == truth
     bins = np.minimum((sure * 10).astype(int), 9)
     error = sum(
         (bins == place).mean() * abs(sure[bins == place].mean() - right[bins == place].mean())
         for place in np.unique(bins)
     )
-    assert found["calibration"]["error"] == pytest.approx(error, abs=2e-4)
-    assert found["calibration"]["confidence"] == pytest.approx(sure.mean(), abs=1e-4)
+    assert figures["calibration"]["error"] == pytest.approx(error, abs=2e-4)
+    assert figures["calibration"]["confidence"] == pytest.approx(sure.mean(), abs=1e-4)
 
 
 def test_two_classes(recomputed: Recomputed) -> None:
-    found, truth, logits = recomputed.found["binary"], recomputed.truth, recomputed.logits
+    figures, truth, logits = recomputed.figures["binary"], recomputed.truth, recomputed.logits
     if recomputed.classes != 2:
-        assert found is None
+        assert figures is None
         return
     sure = expit(logits[:, 1])
-    assert found["roc_auc"] == pytest.approx(metrics.roc_auc_score(truth, sure), abs=1e-5)
-    assert found["average_precision"] == pytest.approx(
+    assert figures["roc_auc"] == pytest.approx(metrics.roc_auc_score(truth, sure), abs=1e-5)
+    assert figures["average_precision"] == pytest.approx(
         metrics.average_precision_score(truth, sure), abs=1e-5
     )
 
 
 def test_the_verdict_beside_always_saying_one_class(recomputed: Recomputed) -> None:
-    found, truth, said = recomputed.found["majority_baseline"], recomputed.truth, recomputed.said
-    base = truth == int(found["label"].removeprefix("class "))
-    assert_share(found["accuracy"], int(base.sum()), len(truth))
-    own = said == truth
+    figures, truth, predicted = (
+        recomputed.figures["majority_baseline"],
+        recomputed.truth,
+        recomputed.predicted,
+    )
+    base = truth == int(figures["label"].removeprefix("class "))
+    assert_share(figures["accuracy"], int(base.sum()), len(truth))
+    own = predicted == truth
     gained, lost = int((own & ~base).sum()), int((base & ~own).sum())
-    change = found["difference"]
+    change = figures["difference"]
     assert (change["gained"], change["lost"]) == (gained, lost)
     p = binomtest(gained, gained + lost).pvalue
     assert change["p"] == pytest.approx(p, rel=1e-6)
@@ -217,10 +222,10 @@ def test_the_verdict_beside_always_saying_one_class(recomputed: Recomputed) -> N
 
 
 def test_a_class_without_images_is_left_out_by_name(recomputed: Recomputed) -> None:
-    found, truth = recomputed.found, recomputed.truth
+    figures, truth = recomputed.figures, recomputed.truth
     absent = sorted(set(range(recomputed.classes)) - set(truth.tolist()))
     for index in absent:
         assert any(f"There is no image of “class {index:03}” here" in words for words in
-                   found["warnings"])  # fmt: skip
+                   figures["warnings"])  # fmt: skip
     assert not any("never predicts" in words and f"class {index:03}" in words
-                   for words in found["warnings"] for index in absent)  # fmt: skip
+                   for words in figures["warnings"] for index in absent)  # fmt: skip

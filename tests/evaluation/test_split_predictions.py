@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from scipy.special import log_softmax
 
-from tests.evaluation.made import REAL, stored, trained, write_parts
+from tests.evaluation.made import REAL, stored, train_run, write_splits
 from tests.images import write_patches
 from tests.training.test_train_run import SMALL
 from tlcore.datasets.geometry import fit
@@ -26,7 +26,7 @@ from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run_info
 
-COUNTS = {part: {"ants": 6, "bees": 4} for part in ("train", "val", "test")}
+COUNTS = {split: {"ants": 6, "bees": 4} for split in ("train", "val", "test")}
 
 
 @pytest.fixture(scope="module")
@@ -38,22 +38,22 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def run(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
     """One run on random weights for all who put back what they take away."""
-    files = write_parts(tmp_path_factory.mktemp("files") / "set", COUNTS, spread=60)
-    return trained(home, RunConfig(stored(home, files), epochs=3, learning_rate=0.01, **SMALL))
+    files = write_splits(tmp_path_factory.mktemp("files") / "set", COUNTS, spread=60)
+    return train_run(home, RunConfig(stored(home, files), epochs=3, learning_rate=0.01, **SMALL))
 
 
-def network_logits(info: RunInfo, part: str) -> tuple[list[int], np.ndarray]:
+def network_logits(info: RunInfo, split: str) -> tuple[list[int], np.ndarray]:
     """Each image's class and its logits (0, z) or (classes,), by plain Keras."""
     saved = keras.models.load_model(info.folder / "model.keras", compile=False)
     model = keras.Model(saved.input, saved.get_layer("logits").output)
-    split = json.loads((info.folder / "split.json").read_text())
+    rows = json.loads((info.folder / "split.json").read_text())
     size = info.config.size
-    pixels = [fit(Image.open(r["path"]).convert("RGB"), size, info.config.fit) for r in split[part]]
+    pixels = [fit(Image.open(r["path"]).convert("RGB"), size, info.config.fit) for r in rows[split]]
     batch = keras.applications.mobilenet.preprocess_input(np.stack(pixels).astype(np.float32))
     logits = np.asarray(model(batch, training=False), np.float64)
     if logits.shape[1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
-    return [split["classes"].index(row["label"]) for row in split[part]], logits
+    return [rows["classes"].index(row["label"]) for row in rows[split]], logits
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -61,30 +61,30 @@ def test_the_log_loss_of_a_certain_mistake_is_that_of_the_logits(
     classes: int, real: Settings, tmp_path: Path
 ) -> None:
     """A label that is wrong for sure costs what it costs, not at most 16 nats."""
-    parts = tmp_path / "parts"
-    write_patches(parts / "train", classes, each=4)
-    write_patches(parts / "val", classes, each=3, side=40)
-    (parts / "val" / "blue" / "02.png").rename(parts / "val" / "green" / "99.png")
-    run = trained(real, RunConfig(str(parts), epochs=60, learning_rate=1.0, **REAL))
+    folder = tmp_path / "parts"
+    write_patches(folder / "train", classes, each=4)
+    write_patches(folder / "val", classes, each=3, side=40)
+    (folder / "val" / "blue" / "02.png").rename(folder / "val" / "green" / "99.png")
+    run = train_run(real, RunConfig(str(folder), epochs=60, learning_rate=1.0, **REAL))
     labels, logits = network_logits(run, "val")
     losses = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
     assert losses.max() > 20  # where a probability of float32 has long been cut
-    found = evaluate_run(run.id, "val", real)
-    assert found.log_loss == pytest.approx(losses.mean(), rel=1e-4)
-    again = evaluate_run(run.id, "val", real)
-    assert again.log_loss == found.log_loss
+    result = evaluate_run(run.id, "val", real)
+    assert result.log_loss == pytest.approx(losses.mean(), rel=1e-4)
+    repeated = evaluate_run(run.id, "val", real)
+    assert repeated.log_loss == result.log_loss
 
 
-def asked_for(settings: Settings, info: RunInfo, part: str) -> list[str]:
-    """Judge a part; return the files that the network was asked for."""
-    asked: list[str] = []
+def predicted_files(settings: Settings, info: RunInfo, split: str) -> list[str]:
+    """Predict a split; return the files that the model had to predict."""
+    files: list[str] = []
 
-    def ask(paths: Sequence[Path]) -> ImagePredictions:
-        asked.extend(path.name for path in paths)
+    def predict(paths: Sequence[Path]) -> ImagePredictions:
+        files.extend(path.name for path in paths)
         return predict_files(info.id, paths, settings)
 
-    predict_split(info.id, part, settings, ask)
-    return asked
+    predict_split(info.id, split, settings, predict)
+    return files
 
 
 def outdated(file: Path) -> None:
@@ -118,7 +118,7 @@ def test_damaged_predictions_are_computed_again(damage: str, run: RunInfo, home:
     sound = evaluate_run(run.id, "", home)
     DAMAGE[damage](run.folder / "predictions-test.npz")
     assert evaluate_run(run.id, "", home) == sound
-    assert asked_for(home, run, "test") == []
+    assert predicted_files(home, run, "test") == []
 
 
 def test_another_model_under_the_same_run_answers_itself(run: RunInfo, home: Settings) -> None:
@@ -149,14 +149,14 @@ def test_an_interrupted_review_goes_on_from_there(
         if number == 8:
             raise KeyboardInterrupt
 
-    def ask(paths: Sequence[Path]) -> ImagePredictions:
+    def predict(paths: Sequence[Path]) -> ImagePredictions:
         return predict_files(run.id, paths, home)
 
     with pytest.raises(KeyboardInterrupt):
-        predict_split(run.id, "val", home, ask, click)
+        predict_split(run.id, "val", home, predict, click)
     assert behind == [0, 4, 8]
     assert stored_predictions(run.id, "val", home) is None
-    assert len(asked_for(home, run, "val")) == 2
+    assert len(predicted_files(home, run, "val")) == 2
     assert stored_predictions(run.id, "val", home) is not None
 
 
@@ -168,9 +168,9 @@ def test_an_image_that_comes_back_counts_again(run: RunInfo, home: Settings) -> 
     (run.folder / "predictions-val.npz").unlink()
     first.path.write_bytes(second.path.read_bytes())
     away = second.path.rename(second.path.with_suffix(".away"))
-    found = evaluate_run(run.id, "val", home)
-    assert found.unreadable == (first.file, second.file)
-    assert asked_for(home, run, "val") == []  # nothing that could be asked about
+    result = evaluate_run(run.id, "val", home)
+    assert result.unreadable == (first.file, second.file)
+    assert predicted_files(home, run, "val") == []  # nothing that could be asked about
     first.path.write_bytes(own)
     away.rename(second.path)
     assert evaluate_run(run.id, "val", home) == whole

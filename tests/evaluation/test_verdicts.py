@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.running import answer, tlcore
 from tests.evaluation.coloured import Counts, coloured_run
-from tests.evaluation.planted import judged
+from tests.evaluation.planted import make_predictions
 from tlcore.evaluation.comparison import compare_stages
 from tlcore.evaluation.evaluation import compute_evaluation
 from tlcore.exports.report import write_report
@@ -66,7 +66,7 @@ def few(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
     return run
 
 
-def words_of(run: RunInfo, settings: Settings, folder: Path) -> str:
+def report_text(run: RunInfo, settings: Settings, folder: Path) -> str:
     """Everything that a run's report says, as one line."""
     write_report(run.id, folder / "report.html", settings, lambda done, steps, words: None)
     body = (folder / "report.html").read_text(encoding="utf-8").split("</style>")[1]
@@ -76,7 +76,7 @@ def words_of(run: RunInfo, settings: Settings, folder: Path) -> str:
 def test_59_against_58_of_60_is_no_difference_between_classes(
     even: RunInfo, home: Settings, tmp_path: Path
 ) -> None:
-    words = words_of(even, home, tmp_path)
+    words = report_text(even, home, tmp_path)
     assert "No class is recognised clearly less often than the others." in words
     assert "98% 117 of 120 validation images classified correctly." in words
     assert "The 95% interval of its true accuracy on such images is 93–99%." in words
@@ -93,7 +93,7 @@ def test_59_against_58_of_60_is_no_difference_between_classes(
 def test_a_weak_class_is_named_and_one_without_images_left_out_by_name(
     few: RunInfo, home: Settings, tmp_path: Path
 ) -> None:
-    words = words_of(few, home, tmp_path)
+    words = report_text(few, home, tmp_path)
     assert "It recognises “bees” (5 of 20 images) clearly less often than the others." in words
     assert "with every class counting alike; without “moths”, of which there is no image" in words
     assert "There is no image of “moths” here" in words
@@ -112,8 +112,8 @@ def test_runs_compare_says_which_run_is_better_by_the_same_images(
     second = coloured_run(home, tmp_path / "after", AFTER)
     for run in (first, second):
         evaluate_run(run.id, "", home)
-    found = answer(home, "runs", "compare", second.id, first.id)
-    (verdict,) = found["verdicts"]
+    result = answer(home, "runs", "compare", second.id, first.id)
+    (verdict,) = result["verdicts"]
     assert (verdict["first"], verdict["second"]) == (first.id, second.id)
     change = verdict["difference"]
     assert (change["gained"], change["lost"], change["verdict"]) == (12, 2, "better")
@@ -140,20 +140,23 @@ def test_a_baseline_is_judged_by_the_same_images() -> None:
         own[place] = 1
     for place in (2, *range(60, 72)):
         base[place] = 1 - base[place]
-    answers = [[0.9, 0.1] if said == 0 else [0.1, 0.9] for said in own]
-    train = judged([0, 1, 1], [[0.9, 0.1]] * 3, "train", imagenet=[7, 8, 8])
-    found = compute_evaluation(judged(labels, answers, imagenet=[7 + said for said in base]), train)
-    assert found.imagenet_accuracy is not None and found.imagenet_difference is not None
-    assert (found.accuracy.count, found.imagenet_accuracy.count) == (117, 107)
-    assert found.imagenet_accuracy.high > found.accuracy.low  # the two intervals overlap
-    assert found.imagenet_difference.sentence("ImageNet alone") == (
+    probabilities = [[0.9, 0.1] if predictions == 0 else [0.1, 0.9] for predictions in own]
+    train = make_predictions([0, 1, 1], [[0.9, 0.1]] * 3, "train", imagenet=[7, 8, 8])
+    result = compute_evaluation(
+        make_predictions(labels, probabilities, imagenet=[7 + predictions for predictions in base]),
+        train,
+    )
+    assert result.imagenet_accuracy is not None and result.imagenet_difference is not None
+    assert (result.accuracy.count, result.imagenet_accuracy.count) == (117, 107)
+    assert result.imagenet_accuracy.high > result.accuracy.low  # the two intervals overlap
+    assert result.imagenet_difference.sentence("ImageNet alone") == (
         "It is better than ImageNet alone: 117 right against 107 of the same 120 images "
         "(+8.3 points, 95% interval +1.7 to +15.3)."
     )
 
 
 @pytest.mark.parametrize(
-    ("labels", "answers", "first"),
+    ("labels", "predicted", "first"),
     [
         ([0] * 12, [0] * 12, "Only images of “class 0” were evaluated"),
         ([0], [0], "Only images of “class 0” were evaluated"),
@@ -161,10 +164,12 @@ def test_a_baseline_is_judged_by_the_same_images() -> None:
     ],
 )
 def test_warnings_follow_what_was_to_be_seen(
-    labels: list[int], answers: list[int], first: str
+    labels: list[int], predicted: list[int], first: str
 ) -> None:
-    said = judged(labels, [[0.9, 0.1] if each == 0 else [0.1, 0.9] for each in answers])
-    warnings = compute_evaluation(said, said).warnings
+    predictions = make_predictions(
+        labels, [[0.9, 0.1] if each == 0 else [0.1, 0.9] for each in predicted]
+    )
+    warnings = compute_evaluation(predictions, predictions).warnings
     assert warnings[0].startswith(first)
     assert len([words for words in warnings if "predicts" in words]) == (first[:2] == "It")
 
@@ -172,8 +177,8 @@ def test_warnings_follow_what_was_to_be_seen(
 def test_many_small_classes_are_one_warning() -> None:
     labels = [index for index in range(30) for _ in range(3)]
     rows = [[0.9 if index == label else 0.1 / 29 for index in range(30)] for label in labels]
-    said = judged(labels, rows)
-    warnings = compute_evaluation(said, said).warnings
+    predictions = make_predictions(labels, rows)
+    warnings = compute_evaluation(predictions, predictions).warnings
     assert warnings == (
         "30 of 30 classes have fewer than 10 images each here, so the metrics of any one of them "
         "may be far off.",

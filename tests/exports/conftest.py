@@ -18,7 +18,7 @@ from tlcore.training.status import FINISHED
 
 def trained(config: RunConfig, settings: Settings) -> str:
     """Train a run here and now; return its id."""
-    info = made.trained(settings, config)
+    info = made.train_run(settings, config)
     assert info.status == FINISHED, info.error
     return info.id
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.evaluation.planted import drawn
+from tests.evaluation.planted import draw_predictions
 from tests.exports.conftest import trained
 from tests.images import write_patches
 from tlcore.evaluation.evaluation import compute_evaluation
@@ -110,8 +110,8 @@ def test_the_report_of_many_classes_lists_the_confused_pairs(
         evaluation.confusion_matrix
     ).ravel().tolist()
     assert [kind for kind, _ in cells] == ["right", "wrong", "wrong", "right"]
-    many = drawn(400, 17, seed=1)
-    pairs = list_confused_pairs(compute_evaluation(many, drawn(60, 17, 2, "train")))
+    many = draw_predictions(400, 17, seed=1)
+    pairs = list_confused_pairs(compute_evaluation(many, draw_predictions(60, 17, 2, "train")))
     assert sum(number for _, _, number in pairs) == int((~many.correct).sum())
     assert pairs[0][2] >= pairs[-1][2]
 

@@ -14,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.cli.running import answer, tlcore
-from tests.evaluation.made import REAL, stored, trained, write_parts
+from tests.evaluation.made import REAL, stored, train_run, write_splits
 from tests.pages.conftest import Opened, grid_of, select_in_grid, texts
 from tests.training.test_train_run import SMALL
 from tlcore.datasets.edits import relabel, rename_class
@@ -46,10 +46,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
     """A real run on random weights, whose answers are kept: the page asks nobody."""
     folder = tmp_path_factory.mktemp("made")
     settings = Settings(home=folder / "home", keras_home=folder / "keras")
-    name = stored(settings, write_parts(folder / "files", COUNTS, spread=60))
-    info = trained(settings, RunConfig(name, epochs=3, learning_rate=0.01, **SMALL))
-    for part in ("test", "val"):
-        evaluate_run(info.id, part, settings)
+    name = stored(settings, write_splits(folder / "files", COUNTS, spread=60))
+    info = train_run(settings, RunConfig(name, epochs=3, learning_rate=0.01, **SMALL))
+    for split in ("test", "val"):
+        evaluate_run(info.id, split, settings)
     return info
 
 
@@ -60,11 +60,11 @@ def run(made: RunInfo, empty_workspace: Settings) -> RunInfo:
     return load_run_info(made.id, empty_workspace)
 
 
-def cells(found: Evaluation) -> dict[str, int]:
+def cells(evaluation: Evaluation) -> dict[str, int]:
     return {
-        f"{true}-{said}": number
-        for true, row in enumerate(found.confusion_matrix)
-        for said, number in enumerate(row)
+        f"{true}-{predicted}": number
+        for true, row in enumerate(evaluation.confusion_matrix)
+        for predicted, number in enumerate(row)
         if number
     }
 
@@ -72,22 +72,22 @@ def cells(found: Evaluation) -> dict[str, int]:
 def test_the_numbers_are_the_evaluations(
     opened: Opened, run: RunInfo, empty_workspace: Settings
 ) -> None:
-    for part in ("test", "val"):
-        found = evaluate_run(run.id, part, empty_workspace)
+    for split in ("test", "val"):
+        evaluation = evaluate_run(run.id, split, empty_workspace)
         at = opened("Fine-tune", run=run.id, view="summary")
-        if part == "val":
+        if split == "val":
             at.segmented_control(key=f"split-{run.id}").set_value("val").run()
         assert not at.exception
         shown = {metric.label: metric.value for metric in at.metric}
-        assert shown["Log loss"] == f"{found.log_loss:.2f}"
-        assert shown["Macro F1"] == f"{found.macro_f1:.2f}"
-        assert shown["Balanced accuracy"].startswith(f"{found.balanced_accuracy.value:.0%} (")
-        assert found.majority_baseline.difference.text in texts(at)
-        assert f"of the same {found.images} images" in texts(at)
+        assert shown["Log loss"] == f"{evaluation.log_loss:.2f}"
+        assert shown["Macro F1"] == f"{evaluation.macro_f1:.2f}"
+        assert shown["Balanced accuracy"].startswith(f"{evaluation.balanced_accuracy.value:.0%} (")
+        assert evaluation.majority_baseline.difference.text in texts(at)
+        assert f"of the same {evaluation.images} images" in texts(at)
         table = next(f.value for f in at.dataframe if "Recall" in f.value)
-        assert table["Images"].tolist() == [each.images for each in found.per_class]
+        assert table["Images"].tolist() == [each.images for each in evaluation.per_class]
         assert [warning.value for warning in at.warning] == [
-            escape_md(words) for words in found.warnings
+            escape_md(words) for words in evaluation.warnings
         ]
         assert "ImageNet's weights" in texts(at)  # random weights have no such baseline
 
@@ -104,8 +104,8 @@ def test_a_threshold_moves_what_is_found(opened: Opened, run: RunInfo) -> None:
 def test_a_cell_leads_to_its_images_and_their_repair(
     opened: Opened, run: RunInfo, empty_workspace: Settings, started: list[RunConfig]
 ) -> None:
-    found = evaluate_run(run.id, "", empty_workspace)
-    for cell, number in cells(found).items():
+    evaluation = evaluate_run(run.id, "", empty_workspace)
+    for cell, number in cells(evaluation).items():
         at = opened("Fine-tune", run=run.id, view="mistakes")
         at.selectbox(key=f"cell-{run.id}-test").set_value(cell).run()
         assert not at.exception
@@ -139,9 +139,9 @@ def grid(at: AppTest) -> str:
     return next(id for id, each in zip(ids, data, strict=True) if each.get("selectable"))
 
 
-def chosen_mistake(at: AppTest, run: RunInfo, found: Evaluation) -> str:
+def chosen_mistake(at: AppTest, run: RunInfo, evaluation: Evaluation) -> str:
     """Choose the first image of a cell of mistakes; its file."""
-    wrong = next(cell for cell in cells(found) if len(set(cell.split("-"))) == 2)
+    wrong = next(cell for cell in cells(evaluation) if len(set(cell.split("-"))) == 2)
     at.selectbox(key=f"cell-{run.id}-test").set_value(wrong).run()
     select_in_grid(at, grid(at), 0)
     assert not at.exception
@@ -207,11 +207,12 @@ def test_a_corrected_test_label_is_said_beside_the_figures(
     words = "1 label corrected since this run (1 test)"
     assert words in texts(at)
     assert words in texts(opened("Fine-tune", run=run.id, view="summary"))
-    found = answer(empty_workspace, "runs", "evaluate", run.id)["corrections"]
-    assert (found["changed_before"], found["changed_since"]["test"], found["images"]) == (0, 1, 14)
-    assert words in found["sentences"][0]
+    corrections = answer(empty_workspace, "runs", "evaluate", run.id)["corrections"]
+    assert (corrections["changed_before"], corrections["images"]) == (0, 14)
+    assert corrections["changed_since"]["test"] == 1
+    assert words in corrections["sentences"][0]
 
-    later = trained(empty_workspace, run.config)
+    later = train_run(empty_workspace, run.config)
     words = "1 of 14 labels of the test split was changed after an earlier run had been evaluated"
     report = tmp_path / "report.html"
     write_report(later.id, report, empty_workspace, lambda *_: None)
@@ -225,7 +226,7 @@ def test_a_corrected_test_label_is_said_beside_the_figures(
     shown = texts(opened("Fine-tune", run=later.id, view="summary"))
     assert words in shown
     rename_class("insects", "ants", "Ants", empty_workspace)  # corrects nothing
-    renamed = trained(empty_workspace, run.config)
+    renamed = train_run(empty_workspace, run.config)
     assert "1 of 14 labels of the test split was changed" in texts(
         opened("Fine-tune", run=renamed.id, view="summary")
     )
@@ -242,7 +243,7 @@ def test_a_corrected_validation_label_stands_beside_the_accuracy(
     assert "3 labels corrected since this run (3 validation)" in texts(
         opened("Fine-tune", run=run.id)
     )
-    later = trained(empty_workspace, run.config)
+    later = train_run(empty_workspace, run.config)
     at = opened("Fine-tune", run=later.id)
     at.segmented_control(key=f"split-{later.id}").set_value("val").run()
     assert "3 of 18 labels of the validation split were changed after an earlier run" in texts(at)
@@ -261,7 +262,7 @@ def test_what_cannot_be_mended_says_why(
     opened: Opened, run: RunInfo, made: RunInfo, empty_workspace: Settings
 ) -> None:
     files = made.folder.parents[2] / "files"
-    folder = trained(empty_workspace, RunConfig(str(files), epochs=1, **SMALL))
+    folder = train_run(empty_workspace, RunConfig(str(files), epochs=1, **SMALL))
     evaluate_run(folder.id, "", empty_workspace)
     at = opened("Fine-tune", run=folder.id, view="mistakes")
     assert not at.exception
@@ -276,7 +277,7 @@ def test_two_runs_are_held_against_each_other(
 ) -> None:
     at = opened("Fine-tune", run=run.id, view="compare")
     assert "no other run" in at.info[0].value
-    later = trained(empty_workspace, run.config)
+    later = train_run(empty_workspace, run.config)
     evaluate_run(later.id, "", empty_workspace)
     at = opened("Fine-tune", run=later.id, view="compare")
     assert not at.exception
@@ -294,16 +295,16 @@ def test_the_map_counts_images_left_out_of_judging_apart(
     wrong."""
     counts = {"train": {"ants": 8, "bees": 8}, "val": {"ants": 4, "bees": 4}, "test": {"ants": 2,
               "bees": 2}}  # fmt: skip
-    files = write_parts(tmp_path / "files", counts, spread=60)
+    files = write_splits(tmp_path / "files", counts, spread=60)
     for label in ("ants", "bees"):
         for number in range(4):
             source = files / "train" / label / f"{number:02}.png"
             shutil.copy(source, files / "test" / label / f"copy{number}.png")
-    run = trained(empty_workspace, RunConfig(str(files), epochs=3, learning_rate=0.01, **SMALL))
+    run = train_run(empty_workspace, RunConfig(str(files), epochs=3, learning_rate=0.01, **SMALL))
     right = 0
-    for part in ("train", "val", "test"):
-        found = evaluate_run(run.id, part, empty_workspace)
-        right += found.accuracy.count
+    for split in ("train", "val", "test"):
+        evaluation = evaluate_run(run.id, split, empty_workspace)
+        right += evaluation.accuracy.count
     at = opened("Fine-tune", run=run.id, view="embedding")
     at.segmented_control(key="embedding-colour").set_value("Correct or wrong").run()
     assert not at.exception
@@ -328,7 +329,7 @@ def test_a_review_that_was_interrupted_is_not_mixed_with_the_resumed_model(
 ) -> None:
     """The worker dies after the first 128 of 140 images; then the run goes on, and is reviewed."""
     counts = {"train": {"ants": 20, "bees": 20}, "val": {"ants": 70, "bees": 70}}
-    name = stored(real_workspace, write_parts(tmp_path / "files", counts, spread=60))
+    name = stored(real_workspace, write_splits(tmp_path / "files", counts, spread=60))
     config = RunConfig(name, epochs=8, learning_rate=0.003, **REAL)
     folder, lock = create_run(config, real_workspace)
     stopping = lambda event: (folder / "stop").touch() if isinstance(event, Epoch) else None  # noqa: E731
@@ -364,8 +365,8 @@ def test_two_images_of_a_class_are_too_few_to_doubt_labels_and_percentages(
     opened: Opened, empty_workspace: Settings, tmp_path: Path
 ) -> None:
     counts = {"train": {"ants": 12, "bees": 1}, "val": {"ants": 3, "bees": 1}}
-    name = stored(empty_workspace, write_parts(tmp_path / "files", counts))
-    run = trained(empty_workspace, RunConfig(name, epochs=1, **SMALL))
+    name = stored(empty_workspace, write_splits(tmp_path / "files", counts))
+    run = train_run(empty_workspace, RunConfig(name, epochs=1, **SMALL))
     at = opened("Fine-tune", run=run.id, view="label-issues")
     assert not at.exception
     assert at.info[0].value == escape_md(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.evaluation.made import write_parts
+from tests.evaluation.made import write_splits
 from tests.images import write_patches
 from tests.pages.conftest import Opened, texts, use
 from tlcore.datasets.edits import rename_class
@@ -37,7 +37,7 @@ RUNS = 4
 QUICK = {"backbone": "MobileNet-0.25"}  # on the left
 
 
-def trained(settings: Settings, dataset: str, epochs: int) -> str:
+def train_run(settings: Settings, dataset: str, epochs: int) -> str:
     """A real run on the real weights; its id."""
     config = RunConfig(dataset, epochs=epochs, learning_rate=0.01, **SMALL)
     folder, lock = create_run(config, settings)
@@ -64,8 +64,8 @@ def made(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
         PATCHES, incoming_from_folder(write_patches(place / "patches", classes=2)), settings
     )
     counts = {"train": {"ants": 4, "bees": 4}}
-    import_dataset(INSECTS, incoming_from_folder(write_parts(place / "insects", counts)), settings)
-    runs = tuple(trained(settings, PATCHES, epochs) for epochs in range(2, RUNS + 2))
+    import_dataset(INSECTS, incoming_from_folder(write_splits(place / "insects", counts)), settings)
+    runs = tuple(train_run(settings, PATCHES, epochs) for epochs in range(2, RUNS + 2))
     assert {load_run_info(run, settings).val_accuracy for run in runs} == {1.0}
     return Home(settings, runs)
 
@@ -178,8 +178,8 @@ def test_a_dataset_without_a_head_of_its_own_is_answered_by_none(
 def test_the_newest_run_of_this_dataset_answers_not_the_newest_of_all(
     opened: Opened, own_home: Home
 ) -> None:
-    own = trained(own_home.settings, INSECTS, 2)
-    later = trained(own_home.settings, PATCHES, 9)
+    own = train_run(own_home.settings, INSECTS, 2)
+    later = train_run(own_home.settings, PATCHES, 9)
     at = opened("Compare", dataset=INSECTS, **QUICK)
     assert run_of(at) == own
     at.selectbox(key="select-dataset").set_value(PATCHES).run()

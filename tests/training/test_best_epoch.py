@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.evaluation.made import write_parts
+from tests.evaluation.made import write_splits
 from tests.training.test_train_run import REAL, run
 from tlcore.datasets.image_io import read_image
 from tlcore.errors import RunError
@@ -37,7 +37,7 @@ from tlcore.training.transfer_model import load_run_model
 def write_contradicted(folder: Path) -> Path:
     """Images to judge by of which some have the wrong label: the surer a head, the greater its
     loss on them."""
-    write_parts(folder, {"train": {"ants": 8, "bees": 8}, "val": {"ants": 8, "bees": 8}})
+    write_splits(folder, {"train": {"ants": 8, "bees": 8}, "val": {"ants": 8, "bees": 8}})
     for number in range(3):
         ant, bee = (folder / "val" / label / f"0{number}.png" for label in ("ants", "bees"))
         pixels = ant.read_bytes()
@@ -92,10 +92,10 @@ def test_the_network_is_the_one_with_the_lowest_validation_loss(
     assert describe_overfitting(found) in report
     assert f"Those of epoch {best.epoch}, where the validation loss was lowest." in report
     untouched, _ = build_backbone(ModelRef("MobileNet-0.25", 64, top=False), real)
-    trained = keras.models.load_model(folder / "model.keras", compile=False)
+    train_run = keras.models.load_model(folder / "model.keras", compile=False)
     for layer in untouched.layers:
         for one, other in zip(
-            layer.get_weights(), trained.get_layer(layer.name).get_weights(), strict=True
+            layer.get_weights(), train_run.get_layer(layer.name).get_weights(), strict=True
         ):
             np.testing.assert_array_equal(one, other, err_msg=layer.name)
 

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from tests.evaluation.planted import drawn, judged
+from tests.evaluation.planted import draw_predictions, make_predictions
 from tlcore.datasets.dataset import Sample
 from tlcore.evaluation.embedding import Embedding
 from tlcore.evaluation.evaluation import Evaluation, compute_evaluation
@@ -26,7 +26,7 @@ def cells(figure: go.Figure) -> dict[str, str]:
 
 
 def test_every_cell_of_the_matrix_can_be_clicked_and_shows_its_count() -> None:
-    predictions = drawn(200, 4, 0)
+    predictions = draw_predictions(200, 4, 0)
     evaluation = compute_evaluation(predictions, predictions)
     figure = confusion_matrix(evaluation, (1, 2))
     assert cells(figure) == {
@@ -42,7 +42,9 @@ def test_every_cell_of_the_matrix_can_be_clicked_and_shows_its_count() -> None:
 
 
 def test_class_names_are_text() -> None:
-    predictions = replace(judged([0, 1], [[0.9, 0.1], [0.8, 0.2]]), classes=("<b>ants", '"bees'))
+    predictions = replace(
+        make_predictions([0, 1], [[0.9, 0.1], [0.8, 0.2]]), classes=("<b>ants", '"bees')
+    )
     figure = confusion_matrix(compute_evaluation(predictions, predictions), (0, 0))
     assert list(figure.layout.xaxis.ticktext) == ["&lt;b&gt;ants", "&quot;bees"]
 
@@ -53,7 +55,7 @@ def test_of_many_classes_those_with_most_mistakes_are_drawn() -> None:
     probabilities = np.eye(classes)[labels]
     for place, (actual, predicted) in enumerate([(3, 19), (19, 3), (7, 19)]):
         probabilities[actual + classes * (place % 2)] = np.eye(classes)[predicted]
-    predictions = judged(labels, probabilities.tolist())
+    predictions = make_predictions(labels, probabilities.tolist())
     evaluation: Evaluation = compute_evaluation(predictions, predictions)
     shown = drawn_classes(evaluation)
     assert len(shown) == MOST
@@ -85,7 +87,7 @@ def test_every_image_is_a_point_that_names_itself(colour_by: str, groups: int) -
 
 
 def test_an_accuracy_is_drawn_with_its_interval() -> None:
-    predictions = drawn(90, 3, 1)
+    predictions = draw_predictions(90, 3, 1)
     evaluation = compute_evaluation(predictions, predictions)
     share = evaluation.accuracy
     bar = accuracy_bars([NamedAccuracy("This run", share, "#000")]).data[0]

@@ -32,7 +32,9 @@ class Corrections:
     images: int  # of that split
     changed_before: int  # of them: label changed after an earlier run had been evaluated
     excluded_before: int  # images of an earlier run's same split that were excluded before this run
-    changed_since: Mapping[str, int]  # split → labels changed since this run; empty if not known
+    changed_since: Mapping[
+        str, int
+    ]  # split → labels changed since this run; empty without the dataset
     excluded_since: int  # images of this run excluded since, of all splits
 
     @property

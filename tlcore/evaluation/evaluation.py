@@ -294,8 +294,9 @@ def _warn_of_one_class(per_class: Sequence[ClassMetrics]) -> list[str]:
     predicted = [each.label for each in per_class if each.predicted]
     if len(with_images) == 1:
         return [
-            f"Only images of “{with_images[0]}” were evaluated: whether it tells the classes "
-            "apart cannot be said, however high its accuracy. Evaluate it on images of every class."
+            f"Only images of “{with_images[0]}” were evaluated: they do not "
+            "show whether it tells the classes apart, however high its accuracy. Evaluate it on "
+            "images of every class."
         ]
     if len(predicted) == 1:
         return [
@@ -320,9 +321,9 @@ def _warn_of_few_images(per_class: Sequence[ClassMetrics]) -> list[str]:
         ]
     none = [each.label for each in per_class if not each.images]
     if none:
-        them = "it" if len(none) == 1 else "them"
+        subject = ("it has", "it") if len(none) == 1 else ("they have", "them")
         lines.append(
-            f"There is no image of {quote_labels(none)} here: nothing can be said of {them}, and "
-            f"the metrics over all classes leave {them} out."
+            f"There is no image of {quote_labels(none)} here: {subject[0]} no metrics, and those "
+            f"over all classes leave {subject[1]} out."
         )
     return lines

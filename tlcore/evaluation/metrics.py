@@ -81,8 +81,8 @@ class Calibration:
 class ThresholdCurves:
     """ROC and precision-recall curve of the second of two classes, the highest threshold first."""
 
-    thresholds: Doubles  # (k,) distinct probabilities of the second class, falling
-    false_positive_rate: Doubles  # (k,) share of the first class predicted as the second, 0…1
+    # (k,) at k distinct thresholds: share of the first class predicted as the second, 0…1
+    false_positive_rate: Doubles
     recall: Doubles  # (k,) share of the second class predicted as it, 0…1
     precision: Doubles  # (k,) share of predictions of the second class that are correct, 0…1
     roc_auc: float  # area under the ROC curve, 0…1; ½ is chance
@@ -93,12 +93,8 @@ class ThresholdCurves:
 class ThresholdMetrics:
     """Metrics of a two-class head at one decision threshold."""
 
-    threshold: float  # probability from which on the second class is predicted, 0…1
-    true_positives: int  # images of the second class predicted as it
     false_negatives: int  # images of the second class predicted as the first
     false_positives: int  # images of the first class predicted as the second
-    true_negatives: int  # images of the first class predicted as it
-    accuracy: Proportion
     precision: Proportion | None  # None: the second class is never predicted
     recall: Proportion | None  # None: no image of the second class
     specificity: Proportion | None  # recall of the first class; None: no image of it
@@ -193,12 +189,10 @@ def compute_curves(predictions: SplitPredictions) -> ThresholdCurves:
         )
     false, recall, thresholds = roc_curve(positive, probability, drop_intermediate=False)
     precision, _, _ = precision_recall_curve(positive, probability)
-    number = len(thresholds) - 1  # the first point of the ROC curve predicts nothing
     return ThresholdCurves(
-        thresholds=thresholds[1:].astype(np.float64),
-        false_positive_rate=false[1:],
+        false_positive_rate=false[1:],  # the first point predicts nothing
         recall=recall[1:],
-        precision=precision[-2::-1][:number],
+        precision=precision[-2::-1][: len(thresholds) - 1],
         roc_auc=float(auc(false, recall)),
         average_precision=float(average_precision_score(positive, probability)),
     )
@@ -215,12 +209,8 @@ def compute_threshold_metrics(predictions: SplitPredictions, threshold: float) -
     hits, misses = int((predicted & positive).sum()), int((~predicted & positive).sum())
     false, true = int((predicted & ~positive).sum()), int((~predicted & ~positive).sum())
     return ThresholdMetrics(
-        threshold=threshold,
-        true_positives=hits,
         false_negatives=misses,
         false_positives=false,
-        true_negatives=true,
-        accuracy=proportion_of(hits + true, len(positive)),
         precision=_proportion(hits, hits + false),
         recall=_proportion(hits, hits + misses),
         specificity=_proportion(true, true + false),
