@@ -119,8 +119,7 @@ def write_address(address: Address) -> None:
     st.session_state["_address_of"] = tuple(address)
     if st.session_state.get(LOADED):  # else the address stays as it was read
         st.session_state["_address"] = values
-        others = {name: st.query_params[name] for name in st.query_params if name not in address}
-        st.query_params.from_dict(others | values)
+        st.query_params.from_dict(values)  # without what Back has left of another page
 
 
 def widget_generation(what: str) -> int:
