@@ -160,7 +160,8 @@ def _draw_recipe(
     values: Values = {"random_weights": random_weights}
     values["epochs"] = draw_option(left, OPTIONS["epochs"], recipe)
     values["size"] = draw_option(right, OPTIONS["size"], recipe)
-    values |= draw_fine_tuning(recipe)
+    with st.container():  # more fields in it do not fold what is below
+        values |= draw_fine_tuning(recipe)
     error = st.container()
     is_started = st.button(
         "Start", type="primary", icon=":material/play_arrow:", width="stretch", key="start"
