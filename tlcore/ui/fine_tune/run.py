@@ -19,11 +19,11 @@ from tlcore.ui.components.damaged import show_damage
 from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.live import live
 from tlcore.ui.components.run_picker import propose_head
-from tlcore.ui.evaluation.views import evaluation_views
 from tlcore.ui.fine_tune.curves import draw_curves, draw_fine_tuning_effect
 from tlcore.ui.fine_tune.options import fill_form, reset_form
 from tlcore.ui.fine_tune.progress import describe_progress
 from tlcore.ui.fine_tune.run_list import as_json, status_badge
+from tlcore.ui.fine_tune.views import evaluation_views
 from tlcore.ui.format import accuracy, duration, escape_md, plural
 from tlcore.ui.services import resume_run_once
 from tlcore.ui.shell import FINE_TUNE, boundary, show_question
