@@ -18,6 +18,7 @@ from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import model_input_png
 from tlcore.ui.components.image_grid import thumbnails
+from tlcore.ui.components.live import live
 from tlcore.ui.components.model_picker import input_geometry
 from tlcore.ui.feature_maps.tiles import OverlayView, legend_html, overlay_html
 from tlcore.ui.format import escape_md, plural, signed
@@ -118,22 +119,23 @@ def _top_images(request: ActivationRequest, layer: str, channel: int, settings: 
     st.markdown(
         f"**Images with the highest activation** in {escape_md(dataset_title(dataset.name))}"
     )
-    images, controls = st.empty(), st.container()
     running = f"_top-images-{top.folder.name}"
-    if not top.complete and not st.session_state.get(running):
-        with controls:
-            _offer_top_images(top, dataset, running)
-    elif not top.complete:
-        with controls:
-            st.button("Stop", icon=":material/stop:", key="top-images-stop",
-                      on_click=st.session_state.pop, args=(running,))  # fmt: skip
-            bar = st.progress(0.0)
-        while top.done < len(top.samples):  # any click interrupts; results are on disk
-            bar.progress(top.done / len(top.samples), f"{top.done} of {len(top.samples)} images")
-            _draw_top_images(images, top, channel, settings)
+
+    def is_running() -> bool:
+        return bool(st.session_state.get(running)) and not top.complete
+
+    def draw() -> None:
+        if is_running():
             top.compute_next(lambda paths: top_image_values(paths, request.ref, layer, settings))
-        st.rerun()  # once more, without the bar
-    _draw_top_images(images, top, channel, settings)
+        _draw_top_images(top, channel, settings)
+        if is_running():
+            st.progress(top.done / len(top.samples), f"{top.done} of {len(top.samples)} images")
+            st.button("Stop", icon=":material/stop:", key="top-images-stop",
+                      on_click=st.session_state.pop, args=(running, None))  # fmt: skip
+        elif not top.complete:
+            _offer_top_images(top, dataset, running)
+
+    live(is_running, draw, every=0.2)  # a few images a tick, so that a stop is not kept waiting
 
 
 def _offer_top_images(top: TopImages, dataset: Dataset, running: str) -> None:
@@ -149,15 +151,11 @@ def _offer_top_images(top: TopImages, dataset: Dataset, running: str) -> None:
     )
 
 
-def _draw_top_images(
-    place: st.delta_generator.DeltaGenerator, top: TopImages, channel: int, settings: Settings
-) -> None:
+def _draw_top_images(top: TopImages, channel: int, settings: Settings) -> None:
     best = top.rank(channel)
-    if not best.images:
-        return
-    samples = [image.sample for image in best.images]
-    with place.container():  # drawn several times in one run: each time with a key of its own
-        thumbnails(samples, settings, key=f"top-images-{top.done}", size=88)
+    if best.images:
+        samples = [image.sample for image in best.images]
+        thumbnails(samples, settings, key="top-images-grid", size=88)
         st.caption(top_images_text(best))
 
 
