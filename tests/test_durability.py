@@ -51,14 +51,15 @@ settings = Settings.from_environment()
 CASES = {
     "an import": (
         "from tlcore.datasets.importing import import_dataset\n"
-        "from tlcore.datasets.sources import from_folder\n"
-        "import_dataset('new', from_folder(Path({files!r}), settings.limits), settings)",
+        "from tlcore.datasets.sources import incoming_from_folder\n"
+        "import_dataset('new', incoming_from_folder(Path({files!r}), settings.limits), settings)",
         ("datasets/new", "datasets/new/dataset.json", "datasets/new/images/*"),
     ),
     "images that are added": (
         "from tlcore.datasets.importing import add_to_dataset\n"
-        "from tlcore.datasets.sources import from_folder\n"
-        "add_to_dataset({dataset!r}, from_folder(Path({files!r}), settings.limits), settings)",
+        "from tlcore.datasets.sources import incoming_from_folder\n"
+        "files = incoming_from_folder(Path({files!r}), settings.limits)\n"
+        "add_to_dataset({dataset!r}, files, settings)",
         ("datasets/*/dataset.json", "datasets/*/images/*"),
     ),
     "a label": (

@@ -20,10 +20,10 @@ IMPORT = """
 import sys, time
 from pathlib import Path
 from tests.datasets.files import jpeg
-from tlcore.datasets.sources import from_uploads
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.importing import import_dataset
 from tlcore.settings import Settings
-files = from_uploads([(f"ants/{i}.jpg", jpeg(i)) for i in range(40)])
+files = incoming_from_uploads([(f"ants/{i}.jpg", jpeg(i)) for i in range(40)])
 settings = Settings(home=Path(sys.argv[1]), keras_home=Path(sys.argv[1]))
 def progress(done, total):
     print(done, flush=True)

@@ -49,8 +49,9 @@ def load_run_model(run: str, settings: Settings) -> LoadedModel:
     saved = load_saved_model(info)
     model = keras.Model(saved.input, saved.get_layer("logits").output)
     freeze_base(model)  # it was saved so, but Keras does not restore it in a nested model
+    # For the list of layers; before flattening, as an earlier run may name a nested block.
+    unfreeze_from(model, stored.unfrozen_from or "pooling")
     model = flatten(model)
-    unfreeze_from(model, stored.unfrozen_from or "pooling")  # for the list of layers
     return LoadedModel(
         model=model,
         backbone=info.config.backbone,

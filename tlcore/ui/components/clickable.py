@@ -10,6 +10,9 @@ from collections.abc import Callable
 import streamlit as st
 
 _JS = """
+// The stops under a bar are reached by Tab of their own, so that End is the last bar.
+const group = (thing) => thing.closest('.stops') ?? thing.closest('.clickable');
+
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   let root = parentElement.querySelector('.clickable');
@@ -27,6 +30,8 @@ export default function (component) {
     for (const thing of things) { thing.setAttribute('role', 'button'); thing.tabIndex = -1; }
     const first = root.querySelector('.chosen') || things[0];
     if (first) first.tabIndex = 0;
+    const stop = root.querySelector('.stops [data-pick]');
+    if (stop) stop.tabIndex = 0;
     if (first && focused) first.focus();
   }
   const pick = (event) => {
@@ -40,7 +45,8 @@ export default function (component) {
   };
   root.onclick = pick;
   root.onkeydown = (event) => {
-    const things = [...root.querySelectorAll('[data-pick]')];
+    const things = [...root.querySelectorAll('[data-pick]')]
+      .filter((thing) => group(thing) === group(event.target));
     const at = things.indexOf(event.target);
     const last = things.length - 1;
     const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last }[event.key];
