@@ -89,7 +89,7 @@ def _label_text(sample: Sample, runs: Sequence[RunInfo]) -> str:
     if not runs:
         return text
     trained = any(sample.sha256 == other.sha256 for other in list_samples(runs[0], "train"))
-    return f"{text} · {'draw_crop in training' if trained else 'not draw_crop in training'}"
+    return f"{text} · {'seen in training' if trained else 'not seen in training'}"
 
 
 def _draw_network(key: str, ref: ModelRef, predictions: Predictions) -> None:
