@@ -282,7 +282,8 @@ def test_every_view_of_a_damaged_dataset_says_what_is_wrong_and_stays_with_it(
     if view == "Fine-tune":  # its address does not name the dataset
         at.selectbox(key="select-dataset").set_value(broken.name).run()
         assert not at.exception
-    assert at.selectbox(key="select-dataset").value == broken.name
+    if view != "Feature maps":  # where the picker is in a popover that is closed
+        assert at.selectbox(key="select-dataset").value == broken.name
     if is_named(file, broken.kind):
         assert file in texts(at).replace("\\", "")
         assert view == "Fine-tune" or broken.name in at.query_params["dataset"]

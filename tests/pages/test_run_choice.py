@@ -303,10 +303,12 @@ OPTIONS = {"selectbox", "multiselect", "radio", "pills", "segmented_control", "s
 
 
 def test_no_menu_of_the_product_words_its_options_by_itself() -> None:
-    """Streamlit answers with the label: without ``distinct`` the first of two equal ones wins."""
+    """Streamlit returns the label: without ``unique_labels`` the first of two equal ones wins."""
     for path in sorted((PROJECT / "tlcore" / "ui").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 words = [key.value for key in node.keywords if key.arg == "format_func"]
                 if node.func.attr in OPTIONS and words:
-                    assert ast.unparse(words[0]).startswith("distinct("), f"{path}:{node.lineno}"
+                    assert ast.unparse(words[0]).startswith("unique_labels("), (
+                        f"{path}:{node.lineno}"
+                    )

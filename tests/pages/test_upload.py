@@ -258,9 +258,9 @@ def test_problems_are_named_with_their_consequence_and_fixed(
     press(at, "fix-tiny")
     assert "a/tiny.png" not in {s.file for s in load_dataset(mine, workspace).samples}
     press(at, "keep-uniform")
-    assert "uniform" not in load_quality(mine, workspace).open
+    assert "uniform" not in load_quality(mine, workspace).open_findings
     press(at, "restore-uniform")
-    assert "uniform" in load_quality(mine, workspace).open
+    assert "uniform" in load_quality(mine, workspace).open_findings
     for _ in range(3):
         press(at, "undo")
     assert load_state(mine, workspace).edits == ()

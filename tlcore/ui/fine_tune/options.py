@@ -117,9 +117,12 @@ def draw_option(
     common: dict[str, Any] = {"help": option.explanation, "key": key, "disabled": idle}
     if option.name == "size":
         sizes = sorted({*list_sizes(BACKBONES[recipe.backbone], top=False), value})
-        words = unique_labels(sizes, lambda size: f"{size} × {size}")
         return place.selectbox(
-            option.label, sizes, index=sizes.index(value), format_func=words, **common
+            option.label,
+            sizes,
+            index=sizes.index(value),
+            format_func=unique_labels(sizes, lambda size: f"{size} × {size}"),
+            **common,
         )
     if option.name == "unfreeze_from":
         row = BACKBONES[recipe.backbone]
