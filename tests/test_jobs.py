@@ -100,7 +100,8 @@ def test_an_error_is_told_in_words(
     (folder / "go").touch()
     wait_until(lambda: not state(folder).is_running)
     assert state(folder) == Job(FAILED, 1, 4, message)
-    assert "Traceback" in (folder / "job.log").read_text()
+    # Python prints it after the end of the job has been written.
+    wait_until(lambda: "Traceback" in (folder / "job.log").read_text())
 
 
 def test_a_killed_job_has_failed_and_can_be_started_again(folder: Path, settings: Settings) -> None:
