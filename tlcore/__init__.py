@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tlcore.inference.api import (
-        RunConfig,
-        Settings,
         evaluate,
         export,
         list_runs,
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
         predict,
         train,
     )
+    from tlcore.settings import Settings
+    from tlcore.training.config import RunConfig
 
 __all__ = [
     "RunConfig",

@@ -27,7 +27,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from tlcore.errors import DamagedFile, TLCoreError
 from tlcore.locks import acquire_lock, is_locked, lock_file
@@ -102,19 +102,33 @@ def _start(folder: Path, arguments: Sequence[str], settings: Settings, lock: int
     write_json(folder / _FILE, asdict(job), durable=False)
     command = [sys.executable, "-m", *arguments, "--progress-file", str(folder / _FILE)]
     with (folder / _LOG).open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=PROJECT,
-            env={**os.environ, **settings.to_environment()},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in the server's terminal does not end it
-            pass_fds=(lock,),
-        )
+        process = start_process(command, log, lock, settings)
     os.pwrite(lock, str(process.pid).encode(), 0)
     threading.Thread(target=process.wait, daemon=True).start()  # leaves no zombie behind
     return job
+
+
+def start_process(
+    command: Sequence[str], log: BinaryIO, lock: int, settings: Settings
+) -> subprocess.Popen[bytes]:
+    """Start a command that outlives this process and holds a file lock until it ends.
+
+    Args:
+        command: the program and its arguments.
+        log: gets its standard output and standard error.
+        lock: a locked file descriptor, which the process inherits.
+        settings: the process reads the same from its environment.
+    """
+    return subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env={**os.environ, **settings.to_environment()},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C in the server's terminal does not end it
+        pass_fds=(lock,),
+    )
 
 
 def read_job(folder: Path) -> Job | None:

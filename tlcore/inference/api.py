@@ -33,19 +33,6 @@ if TYPE_CHECKING:  # both load TensorFlow, which takes seconds
     from tlcore.evaluation.evaluation import Evaluation
     from tlcore.models.loaded_model import ImageSource, LoadedModel
 
-__all__ = [
-    "RunConfig",
-    "Settings",
-    "evaluate",
-    "export",
-    "list_runs",
-    "load_dataset",
-    "load_model",
-    "load_run",
-    "predict",
-    "train",
-]
-
 
 def _open_workspace(settings: Settings | None) -> Settings:
     """Return the settings, by default the environment's, of a workspace of this version."""

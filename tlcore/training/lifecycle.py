@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from tlcore.errors import RunError
+from tlcore.jobs import start_process
 from tlcore.locks import (
     acquire_lock,
     discard_folder,
@@ -22,7 +23,7 @@ from tlcore.locks import (
     work_folder,
 )
 from tlcore.models.catalog import get_backbone
-from tlcore.settings import PROJECT, Settings
+from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, write_json
 from tlcore.training import run_files as files
 from tlcore.training.checkpoint import Checkpoint, load_checkpoint
@@ -216,15 +217,7 @@ def _start_worker(folder: Path, lock: int, settings: Settings) -> subprocess.Pop
             explained_os_errors("The run could not be started"),
             (folder / files.LOG).open("ab") as log,
         ):
-            return subprocess.Popen(
-                [sys.executable, "-m", "tlcore.training.worker", str(folder)],
-                cwd=PROJECT,
-                env={**os.environ, **settings.to_environment()},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in the server's terminal does not reach it
-                pass_fds=(lock,),
-            )
+            command = [sys.executable, "-m", "tlcore.training.worker", str(folder)]
+            return start_process(command, log, lock, settings)
     finally:
         os.close(lock)
