@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 
 from tests.datasets.files import every_format, jpeg, mutated, zipped
-from tlcore.datasets.archive import incoming_from_zip
+from tlcore.datasets.archive import incoming_from_archive
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.sources import incoming_from_uploads
@@ -59,7 +59,7 @@ def main() -> None:
             attempt(f"files {seed}", incoming_from_uploads(files(seed)), settings, told)
         for seed in range(args.count):
             try:
-                inside = incoming_from_zip(archive(seed), LIMITS)
+                inside = incoming_from_archive(archive(seed), LIMITS)
             except BadDataset:
                 told["zips refused"] += 1
                 continue

@@ -10,7 +10,10 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from PIL import Image
+
+pillow_heif.register_heif_opener()
 
 
 def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
@@ -41,6 +44,10 @@ def every_format() -> dict[str, bytes]:
         "a.bmp": encoded(image, "BMP"),
         "a.webp": encoded(image, "WEBP", lossless=True),
         "a.tif": encoded(image, "TIFF", compression="tiff_lzw"),
+        "a.avif": encoded(image, "AVIF"),
+        "a.heic": encoded(image, "HEIF"),
+        "a.jp2": encoded(image, "JPEG2000"),
+        "a.j2k": encoded(image, "JPEG2000", no_jp2=True),
     }
 
 

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from tests.datasets.files import every_format, jpeg, mutated, zipped
-from tlcore.datasets.archive import incoming_from_zip
+from tlcore.datasets.archive import incoming_from_archive
 from tlcore.datasets.image_io import decode_image
 from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Limits
@@ -38,7 +38,7 @@ def test_no_other_exception_escapes_a_zip(compression: int) -> None:
     random, data = Random(compression), zipped(files, compression=compression).getvalue()
     for _ in range(60):
         try:
-            for item in incoming_from_zip(io.BytesIO(mutated(random, data)), LIMITS):
+            for item in incoming_from_archive(io.BytesIO(mutated(random, data)), LIMITS):
                 decode_image(item.read(), item.file, LIMITS)
         except (BadImage, BadDataset) as refusal:
             assert "Expected" in str(refusal)

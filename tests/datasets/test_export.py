@@ -9,7 +9,7 @@ import pytest
 
 from tests.datasets.files import encoded, jpeg, scene
 from tlcore.datasets import edits as editing
-from tlcore.datasets.archive import incoming_from_zip
+from tlcore.datasets.archive import incoming_from_archive
 from tlcore.datasets.export import export_dataset
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import incoming_from_uploads
@@ -43,7 +43,7 @@ def test_it_comes_back_with_the_same_hash(
         split_dataset("mine", SplitPlan(0.3, 0.2, 1), settings)
     file = tmp_path / "out.zip"
     state = export_dataset("mine", file, settings)
-    report = import_dataset("back", incoming_from_zip(file, settings.limits), settings)
+    report = import_dataset("back", incoming_from_archive(file, settings.limits), settings)
     back = load_state("back", settings)
     assert report.refused == ()
     assert back.dataset.hash == state.dataset.hash
@@ -58,7 +58,7 @@ def test_images_without_label_alone_come_back_without_one(
         "mine", incoming_from_uploads([(f"{i}.jpg", jpeg(i)) for i in range(3)]), settings
     )
     state = export_dataset("mine", tmp_path / "out.zip", settings)
-    import_dataset("back", incoming_from_zip(tmp_path / "out.zip", settings.limits), settings)
+    import_dataset("back", incoming_from_archive(tmp_path / "out.zip", settings.limits), settings)
     assert load_dataset("back", settings).counts == {"unlabelled": 3}
     assert load_dataset("back", settings).hash == state.dataset.hash
 

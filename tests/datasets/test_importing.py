@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.datasets.files import encoded, every_format, jpeg, scene, write_folder, zipped
-from tlcore.datasets.archive import incoming_from_zip
+from tlcore.datasets.archive import incoming_from_archive
 from tlcore.datasets.dataset import Incoming
 from tlcore.datasets.image_io import content_id
 from tlcore.datasets.importing import add_to_dataset, import_dataset
@@ -209,7 +209,7 @@ def test_few_files_are_in_memory_at_once(settings: Settings) -> None:
 
 def test_a_zip_becomes_a_set(settings: Settings) -> None:
     files = {"set/ants/1.jpg": jpeg(1), "set/bees/2.jpg": jpeg(2), "../out.jpg": jpeg(3)}
-    report = import_dataset("mine", incoming_from_zip(zipped(files), Limits()), settings)
+    report = import_dataset("mine", incoming_from_archive(zipped(files), Limits()), settings)
     assert report.dataset.counts == {"ants": 1, "bees": 1}
     assert [no.file for no in report.refused] == ["../out.jpg"]
 

@@ -16,7 +16,7 @@ from tlcore.cli.options import (
     parse_output,
     write_json,
 )
-from tlcore.datasets.archive import incoming_from_zip
+from tlcore.datasets.archive import incoming_from_archive
 from tlcore.datasets.dataset import UNLABELLED, Incoming
 from tlcore.datasets.edits import undo_edit
 from tlcore.datasets.export import export_dataset
@@ -88,7 +88,7 @@ def _list_files(source: Path, settings: Settings) -> list[Incoming]:
     if source.is_dir():
         return incoming_from_folder(source, settings.limits)
     if source.suffix.lower() == ".zip":
-        return incoming_from_zip(source, settings.limits)
+        return incoming_from_archive(source, settings.limits)
     if not source.is_file():
         raise BadDataset(f"Expected a folder, a zip or an image. Received {str(source)!r}.")
     siblings = incoming_from_folder(source.parent, settings.limits)

@@ -16,11 +16,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageFile
 
-from tlcore.datasets.colour import to_rgb
+from tlcore.datasets.colour import declared_depth, to_rgb, used_depth
 from tlcore.errors import BadImage, DamagedImage, LargeImage
 from tlcore.settings import Limits
 
@@ -77,9 +80,13 @@ class Format:
     endings: tuple[str, ...]  # lower case, without dot; the first is the one we write
     starts: tuple[bytes, ...]  # a file of this format begins with one of these
     tag: bytes = b""  # bytes at offset 8 that must match as well (the RIFF family)
+    brands: frozenset[bytes] = frozenset()  # of the ISO base media family, instead of ``starts``
+    plugin: str = ""  # the name in Pillow, where it is another
 
     def fits(self, head: bytes) -> bool:
-        """Whether a file that begins with ``head`` (16 bytes or more) claims this format."""
+        """Whether a file that begins with ``head`` (64 bytes or more) claims this format."""
+        if self.brands:
+            return bool(self.brands & set(_brands(head)))
         return head.startswith(self.starts) and head[8 : 8 + len(self.tag)] == self.tag
 
     @property
@@ -94,18 +101,19 @@ _ALL = (
     Format("BMP", ("bmp", "dib"), (b"BM",)),
     Format("WebP", ("webp",), (b"RIFF",), tag=b"WEBP"),
     Format("TIFF", ("tif", "tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-)
+    Format("AVIF", ("avif",), (), brands=frozenset({b"avif", b"avis"})),
+    Format("HEIC", ("heic", "heif", "hif"), (), brands=frozenset(
+        {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}), plugin="HEIF"),
+    Format("JPEG 2000", ("jp2", "j2k", "jpx", "j2c"), (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xffO\xffQ"),
+           plugin="JPEG2000"),
+)  # fmt: skip
 
 FORMATS: Mapping[str, Format] = MappingProxyType({form.name: form for form in _ALL})
 ENDINGS: tuple[str, ...] = tuple(ending for form in _ALL for ending in form.endings)
 
 # What people upload by mistake: (offset, bytes there, what it is and what to do about it).
 _OTHER_FILES: tuple[tuple[int, bytes, str], ...] = (
-    (4, b"ftypheic", "a HEIC photo: save it as JPEG"),
-    (4, b"ftypheix", "a HEIC photo: save it as JPEG"),
-    (4, b"ftypmif1", "a HEIF photo: save it as JPEG"),
-    (4, b"ftypavif", "an AVIF image: save it as JPEG or PNG"),
-    (4, b"ftyp", "a video: save single images from it"),
+    (4, b"ftyp", "a video: bring it as a file of its own (.mp4, .mov)"),
     (0, b"%PDF", "a PDF document: save its images as JPEG or PNG"),
     (0, b"PK\x03\x04", "a zip or an office document: unpack it first"),
     (0, b"Rar!", "a rar archive: unpack it first"),
@@ -118,8 +126,16 @@ _OTHER_FILES: tuple[tuple[int, bytes, str], ...] = (
 
 def format_of(data: bytes) -> Format | None:
     """Return the format by the first bytes, or None; the rest may be damaged all the same."""
-    head = data[:16]
+    head = data[:64]
     return next((form for form in FORMATS.values() if form.fits(head)), None)
+
+
+def _brands(head: bytes) -> list[bytes]:
+    """Return the brands of a file of the ISO base media family (ISO 14496-12): MP4, HEIC, AVIF."""
+    if head[4:8] != b"ftyp":
+        return []
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return [head[8:12], *(head[at : at + 4] for at in range(16, end, 4))]
 
 
 def describe_other_file(data: bytes) -> str:
@@ -141,7 +157,7 @@ Image = PillowImage.Image
 
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _OPAQUE = 255
-_MOVING = ("GIF", "PNG", "WebP", "TIFF")  # a JPEG's second image is a phone's preview
+_MOVING = ("GIF", "PNG", "WebP", "TIFF", "AVIF")  # a JPEG's second image is a phone's preview
 
 
 @dataclass(frozen=True)
@@ -151,9 +167,14 @@ class Header:
     format: str  # a name in FORMATS
     mode: str  # Pillow's: "RGB", "L", "P", "CMYK", ...
     rotated: bool  # the EXIF orientation says to turn it
-    deep: bool  # more than 8 bits a channel
+    depth: int  # bits a channel that its values use: 8 to 16; 32 for integers and floats
     transparent: bool  # at least one pixel is not opaque
     animated: bool  # more than one image in the file
+
+    @property
+    def deep(self) -> bool:
+        """Whether its values use more than 8 bits a channel."""
+        return self.depth > 8
 
 
 def is_deep(image: Image) -> bool:
@@ -180,7 +201,7 @@ def is_animated(data: bytes, form: Format) -> bool:
     if form.name not in _MOVING:
         return False
     try:
-        with PillowImage.open(io.BytesIO(data), formats=[form.name.upper()]) as image:
+        with _open(data, form) as image:
             return bool(getattr(image, "is_animated", False))
     except Exception:  # as many kinds as decoding raises
         return False
@@ -279,27 +300,61 @@ def check_size(size: int, name: str, limits: Limits) -> None:
 def _decode(
     data: bytes, form: Format, name: str, limits: Limits, draft: int | None
 ) -> tuple[Image, Header]:
-    image: Image = PillowImage.open(io.BytesIO(data), formats=[form.name.upper()])
+    image = _open(data, form)
     _check_pixels(image, name, limits)
     deep = is_deep(image)  # the header says so; the decoded image no longer does
     if draft is not None:
         image.draft(None, (draft, draft))
     image.load()
     orientation = _orientation(image)
-    upright = to_rgb(image)
+    values = _read_deep(image, data, form) if deep else None
+    depth = 8 if not deep else 32 if image.mode in ("I", "F") else 16
+    if values is not None:
+        depth = declared_depth(image, data) or used_depth(values)
+    upright = to_rgb(image, depth, values if image.mode == "RGB" else None)
     if orientation in _TRANSPOSES:
         upright = upright.transpose(_TRANSPOSES[orientation])
     header = Header(
         form.name,
         image.mode,
         orientation in _TRANSPOSES,
-        deep,
+        depth,
         is_transparent(image),
         is_animated(data, form),
     )
     for note in _ORIENTATION_NOTES:  # else whoever turns by them turns the image a second time
         upright.info.pop(note, None)
     return upright, header
+
+
+def _open(data: bytes, form: Format) -> Image:
+    plugin = form.plugin or form.name.upper()
+    if form.name == "HEIC":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    return PillowImage.open(io.BytesIO(data), formats=[plugin])
+
+
+def _read_deep(image: Image, data: bytes, form: Format) -> NDArray[np.uint16] | None:
+    """Return the values of a 16-bit image, grey or RGB; None for 32 bits and other modes.
+
+    Of RGB, Pillow keeps the high byte. Read in the other byte order it keeps the low one.
+    """
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)
+    if image.mode != "RGB":
+        return None
+    low: Any = _open(data, form)
+    low.tile = [tile._replace(args=_swap_bytes(tile.args)) for tile in low.tile]
+    low.load()
+    return np.asarray(image).astype(np.uint16) << 8 | np.asarray(low)
+
+
+def _swap_bytes(args: str | tuple[Any, ...]) -> str | tuple[Any, ...]:
+    if isinstance(args, str):
+        return args[:-1] + ("L" if args.endswith("16B") else "B") if ";16" in args else args
+    return tuple(_swap_bytes(each) if isinstance(each, str) else each for each in args)
 
 
 def _check_pixels(image: Image, name: str, limits: Limits) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from tlcore.datasets.archive import incoming_from_zip
+from tlcore.datasets.archive import incoming_from_archive
 from tlcore.datasets.dataset import Incoming
 from tlcore.datasets.sources import incoming_from_server_folder, incoming_from_uploads
 from tlcore.errors import BadDataset
@@ -135,7 +135,7 @@ def _read(
 
 def _unzip(file: UploadedFile, limits: Limits) -> list[Incoming]:
     try:
-        return incoming_from_zip(file, limits)
+        return incoming_from_archive(file, limits)
     except BadDataset as error:
         raise BadDataset(str(error).replace("The upload", file.name, 1)) from error
 
