@@ -20,10 +20,10 @@ from tlcore.inference.client import Inference
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.cost import Cost
-from tlcore.training.learning_rate import LearningRateScan
 from tlcore.training.lifecycle import create_run
 from tlcore.training.status import FinalStatus, write_final_status
 from tlcore.training.store import list_runs
+from tlcore.training.studies import LearningRateScan
 from tlcore.ui.fine_tune.estimate import TASK, Plan, start_estimate
 
 # Every field another than what the form begins with.
@@ -183,7 +183,7 @@ def test_a_rate_is_found_for_the_recipe_of_the_form_and_goes_into_it(
         asked.append((config, len(train)))
         return LearningRateScan((1e-4, 1e-2, 1.0), (0.7, 0.2, 3.0), 0.0123, computed=160)
 
-    replace_task(monkeypatch, "tlcore.training.learning_rate:find_learning_rate_for", find_rate)
+    replace_task(monkeypatch, "tlcore.training.studies:find_learning_rate_for", find_rate)
     at = form(opened)
     next(box for box in at.selectbox if box.label == "Class weights").set_value("balanced")
     press(at.run(), "Find a learning rate")

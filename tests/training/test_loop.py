@@ -24,10 +24,10 @@ from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.head import Head
 from tlcore.training.history import Epoch
-from tlcore.training.learning_rate import STEPS, scan_learning_rates
 from tlcore.training.loop import Diverged, FitOptions, fit
 from tlcore.training.status import FAILED
 from tlcore.training.store import load_run
+from tlcore.training.studies import STEPS, scan_learning_rates
 
 STEEP = REAL | {"optimizer": "sgd", "learning_rate": 1.0, "epochs": 3}
 

@@ -21,13 +21,13 @@ from tlcore.training import studies as known_module
 from tlcore.training.config import RunConfig
 from tlcore.training.cost import estimate_cost
 from tlcore.training.feature_cache import evict
-from tlcore.training.learning_rate import find_learning_rate
 from tlcore.training.lifecycle import create_run
 from tlcore.training.store import load_run
 from tlcore.training.studies import (
     _point,
     compute_learning_curve,
     cross_validate,
+    find_learning_rate,
     judge_last_images,
     load_study_data,
 )

@@ -20,8 +20,7 @@ from tlcore.settings import Settings
 from tlcore.text import csv_text
 from tlcore.training.lifecycle import stop_run
 from tlcore.training.run import RunInfo
-from tlcore.training.run_files import Damage, DamagedRun
-from tlcore.training.status import DAMAGED
+from tlcore.training.status import DAMAGED, Damage, DamagedRun
 from tlcore.training.store import (
     compare_configurations,
     load_run,

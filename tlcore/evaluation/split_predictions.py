@@ -35,7 +35,7 @@ from tlcore.settings import Limits, Settings
 from tlcore.storage import explained_os_errors, write_file
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import hash_network, hash_weights
-from tlcore.training.provenance import list_samples, read_classes
+from tlcore.training.provenance import list_samples, read_splits
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run_info
 
@@ -263,7 +263,7 @@ def _load(run: str, split: str, settings: Settings) -> _StoredSplit:
 
 
 def _build_predictions(stored: _StoredSplit, rows: _Rows) -> SplitPredictions:
-    classes = read_classes(stored.info)
+    classes = read_splits(stored.info.folder).classes
     readable = {sha256 for sha256, (logits, _) in rows.items() if not np.isnan(logits).any()}
     samples = tuple(sample for sample in stored.samples if sample.sha256 in readable)
     logits = [rows[sample.sha256][0] for sample in samples]
@@ -303,7 +303,9 @@ def _load_rows(info: RunInfo, split: str, key: str) -> _Rows:
             if str(file["key"]) != key:
                 return {}
             ids, logits, imagenet = file["sha256"], file["logits"], file["imagenet"]
-        if ids.shape != (len(logits), _SHA256) or logits.shape[1] != len(read_classes(info)):
+        if ids.shape != (len(logits), _SHA256) or logits.shape[1] != len(
+            read_splits(info.folder).classes
+        ):
             return {}
         rows = zip(logits.astype(np.float32), imagenet.tolist(), strict=True)
         return dict(zip([sha256.tobytes().hex() for sha256 in ids], rows, strict=True))

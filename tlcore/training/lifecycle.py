@@ -25,15 +25,16 @@ from tlcore.locks import (
 from tlcore.models.catalog import get_backbone
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, write_json
-from tlcore.training import run_files as files
+from tlcore.training import status as files
 from tlcore.training.checkpoint import Checkpoint, load_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.history import trim_events
 from tlcore.training.run import RunInfo
-from tlcore.training.run_files import find_model_damage, read_or_record_damage
 from tlcore.training.status import (
     FINISHED,
+    find_model_damage,
     read_final_status,
+    read_or_record_damage,
     read_process_group,
     reserve_disk_space,
     set_status_aside,

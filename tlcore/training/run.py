@@ -14,7 +14,7 @@ from tlcore.datasets.sample_dataset import dataset_title
 from tlcore.models.predictions import ModelRef
 from tlcore.percentages import percent
 from tlcore.storage import read_json_or, write_json
-from tlcore.training import run_files as files
+from tlcore.training import status as files
 from tlcore.training.config import RunConfig
 from tlcore.training.history import (
     Epoch,
@@ -25,8 +25,7 @@ from tlcore.training.history import (
     find_best_epoch,
     list_epochs,
 )
-from tlcore.training.run_files import Damage, DamagedRun
-from tlcore.training.status import ACTIVE, FAILED, STOPPED
+from tlcore.training.status import ACTIVE, FAILED, STOPPED, Damage, DamagedRun
 
 MAX_NAME, MAX_NOTE = 80, 2000  # characters
 MAX_TAGS = 12

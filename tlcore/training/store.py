@@ -1,10 +1,10 @@
-"""Runs on disk: list them, load one, compare several. ``run_files`` has the files of a run."""
+"""Runs on disk: list them, load one, compare several. ``status`` has the files of a run."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,40 +13,17 @@ from tlcore.errors import DamagedFile, RunError, UnsafePath
 from tlcore.settings import Settings
 from tlcore.storage import child_path, holds_any
 from tlcore.text import csv_text, shorten
-from tlcore.training import run_files as files
+from tlcore.training import provenance
+from tlcore.training import status as files
 from tlcore.training.config import list_differences, read_config
 from tlcore.training.history import Event, count_damaged_lines, read_events
-from tlcore.training.provenance import (
-    NO_SPLITS,
-    Provenance,
-    find_dataset_hash,
-    find_split_damage,
-    read_provenance,
-    read_splits,
-)
 from tlcore.training.run import Listed, Notes, Run, RunInfo, read_notes, read_parent_run
-from tlcore.training.run_files import Damage, DamagedRun, find_model_damage, read_or_record_damage
-from tlcore.training.status import (
-    DAMAGED,
-    FINISHED,
-    WORKER_FILES,
-    FinalStatus,
-    derive_active_status,
-    read_final_status,
-    read_previous_status,
-    read_process_group,
-)
+from tlcore.training.status import Damage, DamagedRun, read_or_record_damage
 
 LOG_TAIL = 40  # lines of the log shown with a failure
-_LISTED = (
-    files.STATUS,
-    files.NOTES,
-    files.CONFIG,
-    files.PROVENANCE,
-    files.SPLIT,
-    files.MODEL,
-)  # files that a run's line depends on
-_OF_A_RUN = (*WORKER_FILES, *_LISTED)  # a folder with one of these is a run
+# Files that a run's line depends on, the one of runs that have ended first.
+_LISTED = (files.STATUS, files.NOTES, files.CONFIG, files.PROVENANCE, files.SPLIT, files.MODEL)
+_OF_A_RUN = (*files.WORKER_FILES, *_LISTED)  # a folder with one of these is a run
 _ABSENT = (0, 0)  # instead of the time and size of a file
 
 
@@ -85,13 +62,9 @@ def load_run(run: str, settings: Settings) -> Run:
     """Return one run with its events. Raises as ``load_run_info`` does."""
     info = load_run_info(run, settings)  # first: a run with a status has all its events on disk
     damage = list(info.damage)
-    of_split = None if info.active else find_split_damage(info.folder, whole=True)
-    if of_split and of_split not in damage:
-        damage.append(of_split)
-        info = replace(info, status=DAMAGED, damage=tuple(damage))
-    splits = read_or_record_damage(read_splits, info.folder, NO_SPLITS, [])
+    splits = read_or_record_damage(provenance.read_splits, info.folder, provenance.NO_SPLITS, [])
     events = _load_events(info, damage)
-    for read in (read_previous_status, read_parent_run, read_process_group):
+    for read in (files.read_previous_status, read_parent_run, files.read_process_group):
         read_or_record_damage(read, info.folder, None, damage)
     return Run(info, events, splits.classes, info.images, tuple(damage))
 
@@ -191,35 +164,31 @@ def _read_info(folder: Path) -> RunInfo:
     """Read a run's line; what a damaged file alone holds is left out and recorded."""
     config = read_config(folder / files.CONFIG)
     damage: list[Damage] = []
-    provenance = read_or_record_damage(read_provenance, folder, Provenance(), damage)
+    facts = read_or_record_damage(
+        provenance.read_provenance, folder, provenance.Provenance(), damage
+    )
     notes = read_or_record_damage(read_notes, folder, Notes(), damage)
-    final = read_or_record_damage(read_final_status, folder, None, damage)
+    final = read_or_record_damage(files.read_final_status, folder, None, damage)
     if final or any(each.file == files.STATUS for each in damage):
-        finished = final is None or final.status == FINISHED
-        checks = (find_split_damage(folder), find_model_damage(folder, finished=finished))
-        damage += [each for each in checks if each]
-    info = RunInfo(
+        finished = final is None or final.status == files.FINISHED
+        model = files.find_model_damage(folder, finished=finished)
+        damage += filter(None, (provenance.find_split_damage(folder), model))
+    status = files.QUEUED if files.is_waiting(folder) else files.RUNNING
+    status = final.status if final else status
+    if any(d.file in (files.STATUS, files.SPLIT) and d.reason != files.MISSING for d in damage):
+        status = files.DAMAGED
+    ended = asdict(final) if final else {"seconds": None, "val_accuracy": None, "error": ""}
+    return RunInfo(
         id=folder.name,
         folder=folder,
-        status=_derive_status(folder, final, damage),
         config=config,
         created=(folder / files.CONFIG).stat().st_mtime,
-        seconds=None,
-        val_accuracy=None,
-        error="",
-        data_hash=find_dataset_hash(folder, provenance),
-        images=provenance.images,
+        data_hash=facts.dataset_hash,
+        images=facts.images,
         notes=notes,
         damage=tuple(damage),
+        **(ended | {"status": status}),
     )
-    return replace(info, **(asdict(final) | {"status": info.status})) if final else info
-
-
-def _derive_status(folder: Path, final: FinalStatus | None, damage: Sequence[Damage]) -> str:
-    damaged = {each.file for each in damage if each.reason != files.MISSING}
-    if damaged & {files.STATUS, files.SPLIT}:
-        return DAMAGED
-    return final.status if final else derive_active_status(folder)
 
 
 # name in tables → field of RunInfo; "epochs" is an option, of which fewer may have been done

@@ -34,7 +34,7 @@ from tlcore.text import shorten
 from tlcore.training.augmentation import FORWARD
 from tlcore.training.config import RunConfig
 from tlcore.training.run import RunInfo
-from tlcore.training.run_files import MODEL
+from tlcore.training.status import MODEL
 from tlcore.training.store import load_run
 
 

@@ -18,7 +18,7 @@ from tlcore.errors import TLCoreError
 from tlcore.locks import acquire_lock, is_locked
 from tlcore.settings import Settings
 from tlcore.storage import explain_os_error, is_disk_error, sync_files
-from tlcore.training import run_files as files
+from tlcore.training import status as files
 from tlcore.training.config import read_config
 from tlcore.training.history import Event, EventLog
 from tlcore.training.status import (

@@ -18,7 +18,7 @@ from tlcore.evaluation.batch_table import BatchHead, build_batch_table, fit_batc
 from tlcore.evaluation.split_predictions import is_unchanged
 from tlcore.models.predictions import BriefPrediction, ModelRef
 from tlcore.settings import Settings
-from tlcore.training.provenance import Splits, find_splits, list_samples, read_classes
+from tlcore.training.provenance import Splits, find_splits, list_samples, read_splits
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.batch_results import draw_results
@@ -148,7 +148,9 @@ def _select_samples(dataset: Dataset, splits: Splits) -> list[Sample]:
 
 def _batch_head(info: RunInfo, settings: Settings) -> BatchHead:
     trained_on = frozenset(sample.sha256 for sample in list_samples(info, "train"))
-    return BatchHead(label_runs(list_runs(settings))[info.id], read_classes(info), trained_on)
+    return BatchHead(
+        label_runs(list_runs(settings))[info.id], read_splits(info.folder).classes, trained_on
+    )
 
 
 def _predict_missing(

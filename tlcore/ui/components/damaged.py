@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from tlcore.settings import Settings
-from tlcore.training.provenance import find_split_damage
-from tlcore.training.run_files import MODEL, SPLIT, Damage, DamagedRun
+from tlcore.training.status import MODEL, SPLIT, Damage, DamagedRun
 from tlcore.training.store import scan_runs
 from tlcore.ui.format import escape_md
 from tlcore.ui.state import Choice, choose, chosen
@@ -41,6 +40,4 @@ def _describe_damage(run: str, settings: Settings) -> str:
         if isinstance(info, DamagedRun):
             return info.damage.description
         damage = [each for each in info.damage if each.file in (MODEL, SPLIT)]
-        split = None if info.active else find_split_damage(info.folder, whole=True)
-        damage += [split] if split and split not in damage else []
     return " ".join(each.description for each in damage)

@@ -18,8 +18,7 @@ from tlcore.storage import explained_os_errors
 from tlcore.training.config import OPTIONS
 from tlcore.training.lifecycle import delete_run, stop_run
 from tlcore.training.run import RunInfo, label_runs
-from tlcore.training.run_files import DamagedRun
-from tlcore.training.status import DAMAGED, FAILED, FINISHED, QUEUED, RUNNING, STOPPED
+from tlcore.training.status import DAMAGED, FAILED, FINISHED, QUEUED, RUNNING, STOPPED, DamagedRun
 from tlcore.training.store import (
     compare_configurations,
     format_csv,

@@ -13,9 +13,14 @@ import streamlit as st
 from tlcore.percentages import percent, points
 from tlcore.settings import Settings
 from tlcore.training.config import OPTIMIZERS, RunConfig
-from tlcore.training.learning_rate import LearningRateScan, select_head_recipe
 from tlcore.training.run import Run
-from tlcore.training.studies import Improvement, LearningCurvePoint, judge_last_images
+from tlcore.training.studies import (
+    Improvement,
+    LearningCurvePoint,
+    LearningRateScan,
+    judge_last_images,
+    select_head_recipe,
+)
 from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.fine_tune.backbones import backbones_view
 from tlcore.ui.fine_tune.estimate import Plan
@@ -107,7 +112,7 @@ def _scan(
     scanned: str, _plan: Plan, _classes: Sequence[str], _settings: Settings
 ) -> LearningRateScan:
     scan: LearningRateScan = inference(_settings).ask(
-        "tlcore.training.learning_rate:find_learning_rate_for", _plan.config, _classes, _plan.train
+        "tlcore.training.studies:find_learning_rate_for", _plan.config, _classes, _plan.train
     )
     return scan
 
@@ -205,7 +210,7 @@ STUDIES: Mapping[str, Study] = {
     ),
     "learning-rate": Study(
         "Learning-rate finder",
-        "tlcore.training.learning_rate:find_learning_rate",
+        "tlcore.training.studies:find_learning_rate",
         "the loss while the learning rate rises; the middle of its fall is a good rate.",
         draw_scan,
     ),
