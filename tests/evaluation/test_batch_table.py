@@ -21,7 +21,7 @@ from tlcore.evaluation.batch_table import (
     fit_batch_baseline,
 )
 from tlcore.evaluation.intervals import proportion_of
-from tlcore.models.predictions import BriefPrediction, Certainty
+from tlcore.models.predictions import BriefPrediction
 from tlcore.ui.compare.answers import search
 
 DOG, CAT = 207, 281  # golden retriever, tabby
@@ -30,11 +30,10 @@ PARTS = {"a": "train", "b": "train", "c": "val", "d": "val"}
 
 
 def answered(*rows: tuple[str, str, int, float, int, float]):
-    sure = Certainty(0, 1, 1)
     return [
         (
             Sample(f"{sha}.jpg", Path(sha), sha, label, None),
-            (BriefPrediction(first, p, sure), BriefPrediction(second, q, sure)),
+            (BriefPrediction(first, p), BriefPrediction(second, q)),
         )
         for sha, label, first, p, second, q in rows
     ]

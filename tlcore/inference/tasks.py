@@ -27,7 +27,7 @@ from tlcore.evaluation.split_predictions import (
     predict_images,
     predict_split,
 )
-from tlcore.models import shape_path
+from tlcore.models import loaded_model
 from tlcore.models.gradcam import Explanation
 from tlcore.models.loaded_model import LoadedModel, compute_logits, load_pretrained
 from tlcore.models.predictions import (
@@ -36,7 +36,6 @@ from tlcore.models.predictions import (
     ModelRef,
     Prediction,
     softmax,
-    summarize_prediction,
 )
 from tlcore.models.summary import ShapePath
 from tlcore.settings import Limits, Settings
@@ -139,12 +138,13 @@ def predict_batch(
 
 
 def _to_brief(logits: Floats) -> BriefPrediction:
-    return summarize_prediction(softmax(logits))
+    best = int(logits.argmax())
+    return BriefPrediction(best, float(softmax(logits)[best]))
 
 
 def compute_shape_path(ref: ModelRef, classes: int, settings: Settings) -> ShapePath:
     """Return the shapes from image to prediction, with a head of so many classes."""
-    return shape_path.compute_shape_path(load_model(ref, settings), classes)
+    return loaded_model.compute_shape_path(load_model(ref, settings), classes)
 
 
 def predict_files(run: str, paths: Sequence[Path], settings: Settings) -> ImagePredictions:

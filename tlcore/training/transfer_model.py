@@ -22,11 +22,11 @@ from tlcore.models.build import (
     build_backbone,
     find_cut_below,
     flatten,
+    fold_batch_normalization,
     freeze_base,
     unfreeze_from,
 )
 from tlcore.models.catalog import get_backbone
-from tlcore.models.folding import fold_batch_normalization
 from tlcore.models.loaded_model import LoadedModel, preprocess
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
