@@ -277,7 +277,7 @@ def compute_shape_path(loaded: LoadedModel, classes: int) -> ShapePath:
     body, top = _split(loaded.model)
     kinds = {kind: name for name, kind in POOLINGS.items()}
     poolings = [kinds[type(layer)] for layer in top if is_run and type(layer) in kinds]
-    learned = [layer for layer in body if is_run and getattr(layer, "trainable_weights", ())]
+    learned = [layer for layer in body if is_run and bool(getattr(layer, "trainable_weights", ()))]
     if len(loaded.labels) != CLASSES:  # what include_top=True would add, built to be counted
         fits = row.any_size_with_top or loaded.size == row.size
         top = _split(build_architecture(row, loaded.size, top=True))[1] if fits else []
