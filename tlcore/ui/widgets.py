@@ -7,8 +7,8 @@ label the first always wins. ``unique_labels`` makes the labels of a widget's op
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, count
 from typing import TypeVar
 
 import streamlit as st
@@ -31,27 +31,20 @@ def unique_labels(options: Iterable[T], words: Callable[[T], str] = str) -> Call
         options: all that are offered, no two equal.
         words: returns the label of one option.
     """
+
+    def shown(label: str) -> str:
+        return " ".join(label.split())  # a browser shows blanks as one
+
     labels = {option: words(option) for option in options}
-    times = Counter(_shown(label) for label in labels.values())
-    used = {_shown(label) for label in labels.values() if times[_shown(label)] == 1}
+    times = Counter(shown(label) for label in labels.values())
+    used = set(times)
     for option, label in labels.items():
-        if times[_shown(label)] > 1:
-            labels[option] = next(
-                each for each in _unique_labels(option, label) if _shown(each) not in used
-            )
-            used.add(_shown(labels[option]))
+        if times[shown(label)] > 1:
+            names = [option] if len(str(option)) <= LONGEST and str(option) != label else []
+            proposals = (f"{label} ({each})" for each in chain(names, count(1)))
+            labels[option] = next(each for each in proposals if shown(each) not in used)
+            used.add(shown(labels[option]))
     return lambda option: labels[option] if option in labels else words(option)
-
-
-def _unique_labels(option: object, label: str) -> Iterator[str]:
-    if len(str(option)) <= LONGEST and str(option) != label:
-        yield f"{label} ({option})"
-    yield from (f"{label} ({number})" for number in count(1))
-
-
-def _shown(label: str) -> str:
-    """Return a label as a browser shows it: blanks are single."""
-    return " ".join(label.split())
 
 
 def current(choice: Choice, options: Sequence[str]) -> str:

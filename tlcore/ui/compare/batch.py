@@ -265,9 +265,7 @@ def _draw_disagreements(table: pd.DataFrame, samples: Sequence[Sample], settings
         )
         sample = samples[row.Index]
         images.append(GridImage(sample.sha256, sample, sample.file, caption))
-    image_grid(
-        images, settings, key="disagreements", on_select=lambda ids: _open(ids[0]), size=THUMBNAIL
-    )
+    image_grid(images, settings, key="disagreements", on_select=_open, size=THUMBNAIL)
 
 
 def _open(ids: Sequence[str]) -> None:

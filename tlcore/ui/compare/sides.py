@@ -16,10 +16,9 @@ from tlcore.settings import Settings
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.answers import TOP_CLASSES
-from tlcore.ui.components.damaged import show_damaged_head
 from tlcore.ui.components.framing import fit_help, fit_title
 from tlcore.ui.components.model_picker import find_pretrained, select_backbone, select_size
-from tlcore.ui.components.run_picker import select_head, trained_heads
+from tlcore.ui.components.run_picker import select_head, show_damaged_head, trained_heads
 from tlcore.ui.components.weights import offer_weights
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen

@@ -12,11 +12,10 @@ from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs, load_run_info
-from tlcore.ui.components.damaged import show_damaged_head
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import model_input_png
 from tlcore.ui.components.model_picker import input_geometry
-from tlcore.ui.components.run_picker import select_head, show_no_run
+from tlcore.ui.components.run_picker import select_head, show_damaged_head, show_no_run
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import escape_md, label, signed
 from tlcore.ui.inference_requests import activation_request, list_layers, pair_page

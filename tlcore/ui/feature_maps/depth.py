@@ -33,7 +33,7 @@ def depth_bar(layers: Sequence[LayerInfo], layer: str, row: Backbone, kind: str)
     spatial = [info for info in layers if info.layer.spatial]
     names = [info.layer.name for info in spatial]
     place = names.index(layer)
-    st.html(f"<style>.depth i:nth-of-type({place + 1}){{--bar:var(--selected);opacity:1}}</style>")
+    st.html(f"<style>.depth i:nth-of-type({place + 1}){{--bar:var(--text);opacity:1}}</style>")
     clickable(_bars(spatial, kind) + _stops(names, row), key="depth", on_pick=go_to)
     info = spatial[place]
     height, width, channels = info.layer.output_shape

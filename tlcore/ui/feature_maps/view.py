@@ -19,7 +19,6 @@ from tlcore.models.summary import Layer
 from tlcore.settings import Settings
 from tlcore.training.store import load_run_info
 from tlcore.ui.components.clickable import clickable
-from tlcore.ui.components.damaged import show_damaged_head
 from tlcore.ui.components.framing import model_input_png
 from tlcore.ui.components.image_picker import current_image, image_picker
 from tlcore.ui.components.model_picker import (
@@ -27,7 +26,7 @@ from tlcore.ui.components.model_picker import (
     select_backbone,
     select_size_and_fit,
 )
-from tlcore.ui.components.run_picker import select_head, show_no_run
+from tlcore.ui.components.run_picker import select_head, show_damaged_head, show_no_run
 from tlcore.ui.feature_maps.channel import channel_panel, channel_tab
 from tlcore.ui.feature_maps.comparison import before_and_after, two_images
 from tlcore.ui.feature_maps.controls import (

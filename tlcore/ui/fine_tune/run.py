@@ -15,10 +15,9 @@ from tlcore.training.lifecycle import delete_run, kill_run, stop_run
 from tlcore.training.run import MAX_NAME, MAX_NOTE, Run, RunInfo, label_runs, write_notes
 from tlcore.training.status import FAILED, STOPPED
 from tlcore.training.store import format_csv, list_runs, load_run, read_log_tail
-from tlcore.ui.components.damaged import show_damage
 from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.live import live
-from tlcore.ui.components.run_picker import propose_head
+from tlcore.ui.components.run_picker import propose_head, show_damage
 from tlcore.ui.fine_tune.curves import draw_curves, draw_fine_tuning_effect
 from tlcore.ui.fine_tune.options import fill_form, reset_form
 from tlcore.ui.fine_tune.progress import describe_progress

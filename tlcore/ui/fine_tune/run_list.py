@@ -28,8 +28,8 @@ from tlcore.training.store import (
     tabulate_runs,
 )
 from tlcore.ui.components.charts import PLAIN_CHART
-from tlcore.ui.components.damaged import show_damage
 from tlcore.ui.components.live import live
+from tlcore.ui.components.run_picker import show_damage
 from tlcore.ui.fine_tune.curves import count_diverged, overlay_curves
 from tlcore.ui.format import accuracy, duration, escape_md, label, plural, time_ago
 from tlcore.ui.shell import FINE_TUNE, boundary
