@@ -10,7 +10,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, Event, Progress, Stage
 from tlcore.training.run import Run, RunInfo
 from tlcore.training.status import RUNNING
-from tlcore.ui.fine_tune.progress import describe_progress
+from tlcore.ui.components.run_progress import describe_progress
 
 BOTH = RunConfig("set", epochs=10, fine_tune_epochs=5)
 HEAD = RunConfig("set", epochs=10)

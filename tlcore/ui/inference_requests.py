@@ -244,6 +244,12 @@ def evaluate_run(run: str, split: str, settings: Settings) -> tuple[Evaluation, 
     return _ask_of_split("evaluate_run", predictions, settings), predictions
 
 
+@st.cache_data(show_spinner=False, max_entries=64)
+def ask_about_run(task: str, run: str, _settings: Settings) -> Any:
+    """Return the result of a task ("module:function") about a run's images, computed once."""
+    return inference(_settings).ask(task, run)
+
+
 def compute_run_curves(predictions: SplitPredictions, settings: Settings) -> ThresholdCurves:
     """Return the ROC and precision-recall curve of a two-class run, computed in the worker."""
     return _ask_of_split("compute_run_curves", predictions, settings)

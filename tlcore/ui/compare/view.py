@@ -35,7 +35,7 @@ from tlcore.ui.components.run_picker import (
     propose_head,
     training_images,
 )
-from tlcore.ui.fine_tune.progress import describe_progress
+from tlcore.ui.components.run_progress import describe_progress
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import predict
 from tlcore.ui.services import start_run_once

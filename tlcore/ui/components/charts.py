@@ -1,10 +1,12 @@
-"""Charts of an answer: its bars. Figures only; nothing is drawn on a page here."""
+"""Charts: how each is drawn on a page, and the bars of an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
+import streamlit as st
 
 from tlcore.models.predictions import Ranked
 from tlcore.percentages import probability
@@ -16,6 +18,11 @@ ROW = 46  # px of a bar with its name above
 THIN = 20  # px of a bar among very many
 # Okabe and Ito's colours, distinct with any kind of colour vision.
 MANY = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999999", "#B8A500")
+
+
+def draw_chart(figure: go.Figure, key: str, alt: str, **options: Any) -> Any:
+    """Draw a figure with our own template and without Plotly's tools; return its selection."""
+    return st.plotly_chart(figure, theme=None, key=key, config=PLAIN_CHART, alt=alt, **options)
 
 
 def probability_bars(

@@ -55,23 +55,24 @@ def _offer_training(run: Run, settings: Settings) -> None:
     if st.button(
         f"Train {plural(len(missing), 'head')}", icon=":material/play_arrow:", key="train-backbones"
     ):
-        _start(missing, settings)
+        for config in missing.values():
+            new = load_run_info(start_run_once(config, settings), settings)
+            if not new.notes.tags:
+                write_notes(new.folder, new.notes.name, new.notes.note, [TAG])
+        st.toast(f"{plural(len(missing), 'run')} queued.")
         st.rerun()
-
-
-def _start(missing: dict[str, RunConfig], settings: Settings) -> None:
-    for config in missing.values():
-        new = load_run_info(start_run_once(config, settings), settings)
-        if not new.notes.tags:
-            write_notes(new.folder, new.notes.name, new.notes.note, [TAG])
-    st.toast(f"{plural(len(missing), 'run')} queued.")
 
 
 def _draw_table(run: Run, settings: Settings) -> None:
     runs = [info for _, info in _list_recipes(run, settings).values() if info]
     if not runs:
         return
-    verdicts = {info.id: _verdict(info, run.info) for info in runs}
+    verdicts = {}
+    for info in runs:
+        difference = None if info.active else compare_validation(run.info, info)
+        if difference:
+            change = signed_points(difference.value)
+            verdicts[info.id] = f"{difference.verdict} ({change})"
     ranked = sorted([run.info, *runs], key=lambda info: -(info.val_accuracy or 0.0))
     runs_table(ranked, settings, name=TAG, column=("Compared with this run", verdicts))
     st.caption(
@@ -79,12 +80,6 @@ def _draw_table(run: Run, settings: Settings) -> None:
         "validation images. The verdict counts on which images the two runs differ (McNemar's "
         "exact test)."
     )
-
-
-def _verdict(info: RunInfo, this: RunInfo) -> str:
-    """Return "better (+3.3 points)", or "" where nothing can be compared."""
-    difference = None if info.active else compare_validation(this, info)
-    return f"{difference.verdict} ({signed_points(difference.value)})" if difference else ""
 
 
 def _list_recipes(run: Run, settings: Settings) -> Runs:
