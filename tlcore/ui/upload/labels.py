@@ -137,7 +137,7 @@ def _grid(
         GridImage(sample.key, sample, title=_describe(sample), faded=sample.excluded)
         for sample in samples
     ]
-    select_images(SELECTION, images, settings, key=key, size=92, page_size=PAGE, one_row=one_row)
+    select_images(SELECTION, images, settings, key=key, one_row=one_row)
 
 
 def _describe(sample: Sample) -> str:
