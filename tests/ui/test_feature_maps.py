@@ -24,9 +24,9 @@ from tlcore.models.summary import Layer
 from tlcore.ui.feature_maps import controls
 from tlcore.ui.feature_maps.channel import histogram, top_images_text
 from tlcore.ui.feature_maps.comparison import HALF, channels_text, first_half_page
-from tlcore.ui.feature_maps.depth import receptive_field_text, stop_layers
-from tlcore.ui.feature_maps.filters import kernel_text
+from tlcore.ui.feature_maps.controls import receptive_field_text, stop_layers
 from tlcore.ui.feature_maps.layer_text import UNKNOWN, WORDS, first_sentence, layer_text
+from tlcore.ui.feature_maps.more import kernel_text
 from tlcore.ui.feature_maps.tiles import tiles_html
 
 MAPS = np.array([[[0, 1], [2, np.nan]]], np.float32)
@@ -64,9 +64,9 @@ def test_a_histogram_says_what_it_leaves_out() -> None:
 @pytest.mark.parametrize(
     ("size", "said"),
     [
-        ((7.0, 7.0), "each value sees 7 × 7 pixels"),
-        ((1.0, 13.0), "each value sees 1 × 13 pixels"),
-        ((math.inf, math.inf), "each value sees the whole image"),
+        ((7.0, 7.0), "7 × 7 pixels"),
+        ((1.0, 13.0), "1 × 13 pixels"),
+        ((math.inf, math.inf), "the whole image"),
     ],
 )
 def test_what_a_value_sees(size: tuple[float, float], said: str) -> None:
