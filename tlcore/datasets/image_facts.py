@@ -53,9 +53,6 @@ class ImageFacts:
     hash: int  # perceptual, 64 bits
     copy: str  # the small copy, RGB, 16 × 16, base64
 
-    def to_json(self) -> dict[str, Any]:
-        return {"version": VERSION, **vars(self), "header": vars(self.header)}
-
     def __post_init__(self) -> None:
         if len(base64.b64decode(self.copy)) != COPY_SIDE * COPY_SIDE * 3:
             raise ValueError("the small copy has another size")
@@ -75,9 +72,6 @@ class DamagedImageFacts:
     kind: str  # kind of finding
     reason: str
 
-    def to_json(self) -> dict[str, Any]:
-        return {"sha256": self.sha256, "kind": self.kind, "reason": self.reason}
-
 
 AnyFacts = ImageFacts | DamagedImageFacts
 
@@ -95,7 +89,7 @@ def measure_image(image: Image.Image, header: Header, sha256: str) -> ImageFacts
         image.width,
         image.height,
         round(float(grey.std()), 2),
-        round(flat, 4),
+        round(float(flat), 4),
         colours,
         perceptual_hash(blocks.mean(axis=(1, 3))),
         base64.b64encode(copy).decode("ascii"),
@@ -186,7 +180,10 @@ def _parse(fields: dict[str, Any]) -> AnyFacts:
 
 def append_facts(folder: Path, facts: Iterable[AnyFacts]) -> None:
     """Append facts; the line break in front ends a line that a killed process left torn."""
-    lines = [json.dumps(one.to_json(), separators=(",", ":")) for one in facts]
+    lines = [
+        json.dumps({"version": VERSION} | msgspec.to_builtins(one), separators=(",", ":"))
+        for one in facts
+    ]
     if lines:
         with suppress(OSError), (folder / FILE).open("a", encoding="utf-8") as file:
             file.write("\n" + "\n".join(lines) + "\n")
