@@ -166,6 +166,22 @@ def texts(at: AppTest) -> str:
     return "\n".join(element.value for kind in kinds for element in kind)
 
 
+def form(opened: Opened) -> AppTest:
+    """The form of a run, with random weights accepted."""
+    return opened("Fine-tune").button(key="random-MobileNetV2").click().run()
+
+
+def press(at: AppTest, words: str) -> AppTest:
+    """Click the button with these words and run the page."""
+    return next(button for button in at.button if button.label == words).click().run()
+
+
+def field(at: AppTest, label: str) -> Any:
+    """The number field, menu, box or line of text of that label."""
+    fields = (*at.number_input, *at.selectbox, *at.checkbox, *at.text_input)
+    return next(widget for widget in fields if widget.label == label)
+
+
 def maps_of(at: AppTest) -> str:
     """The HTML of the maps that can be clicked."""
     shown = [json.loads(element.proto.json) for element in at.get("bidi_component")]
