@@ -37,7 +37,18 @@ def export_view(run: Run, settings: Settings) -> None:
     with st.container(border=True):
         st.markdown("**Script and notebook**")
         st.caption("The run in plain Keras: the same recipe on the same splits.")
-        _draw_scripts(run.info, settings)
+        if run.info.val_accuracy is None:
+            st.caption("The run was stopped before its first epoch ended: nothing can be repeated.")
+            return
+        st.download_button(
+            "Download script and notebook",
+            partial(pack_scripts, run.info.id, settings),  # made when it is clicked
+            f"{run.info.id}-script.zip",
+            "application/zip",
+            key="download-script",
+            icon=":material/download:",
+            on_click="ignore",
+        )
 
 
 def summary_actions(info: RunInfo, settings: Settings) -> None:
@@ -137,18 +148,3 @@ def _draw_formats(checks: list[FormatCheck]) -> None:
             st.warning(words, icon=":material/warning:")
         elif check.differs:
             st.warning(f"{title}: {check.text}", icon=":material/difference:")
-
-
-def _draw_scripts(info: RunInfo, settings: Settings) -> None:
-    if info.val_accuracy is None:
-        st.caption("The run was stopped before its first epoch ended: there is nothing to repeat.")
-        return
-    st.download_button(
-        "Download script and notebook",
-        partial(pack_scripts, info.id, settings),  # made when it is clicked
-        f"{info.id}-script.zip",
-        "application/zip",
-        key="download-script",
-        icon=":material/download:",
-        on_click="ignore",
-    )

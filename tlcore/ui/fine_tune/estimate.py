@@ -23,6 +23,7 @@ from tlcore.ui.services import inference
 TASK = "tlcore.training.cost:estimate_cost"
 MOST = 64  # estimates in memory
 SMALL = 1000  # rows of pooled features that fit into any memory
+_EXECUTOR = ThreadPoolExecutor(max_workers=1)
 _DRAWN = "_estimate-drawn"  # key of the plan that was drawn last
 # The options that change what a run costs.
 _OPTIONS = ("backbone", "size", "fit", "pooling", "hidden_units", "batch_size", "epochs",
@@ -65,17 +66,12 @@ def _estimates() -> dict[str, Future[Cost]]:
     return {}
 
 
-@st.cache_resource(show_spinner=False)
-def _executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1)
-
-
 def start_estimate(plan: Plan, settings: Settings) -> Future[Cost]:
     """Estimate in a thread, unless it has been done; what failed is tried again."""
     estimates, key, client = _estimates(), plan_key(plan, settings), inference(settings)
     future = estimates.get(key)
     if future is None or (future.done() and future.exception()):
-        future = _executor().submit(client.ask, TASK, plan.config, plan.train, plan.val)
+        future = _EXECUTOR.submit(client.ask, TASK, plan.config, plan.train, plan.val)
         estimates[key] = future
         while len(estimates) > MOST:
             estimates.pop(next(iter(estimates)))
