@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
@@ -129,6 +130,16 @@ def boundary() -> Iterator[None]:
 def show_error(error: TLCoreError) -> None:
     """Show an error in words."""
     st.error(escape_md(str(error)), icon=":material/error:")
+
+
+def act_button(words: str, act: Callable[[], object], **options: Any) -> None:
+    """Draw a button that acts before the page is drawn again; an error is shown in words."""
+
+    def act_within() -> None:
+        with boundary():
+            act()
+
+    st.button(words, on_click=act_within, **options)
 
 
 def next_steps(*pages: Page) -> None:

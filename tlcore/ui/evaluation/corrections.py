@@ -27,7 +27,7 @@ from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.image_grid import set_selected_images
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.services import start_run_once
-from tlcore.ui.shell import UPLOAD, boundary
+from tlcore.ui.shell import UPLOAD, act_button
 from tlcore.ui.state import Choice, choose
 from tlcore.ui.widgets import unique_labels
 
@@ -107,14 +107,13 @@ def _draw_actions(keys: list[str], state: DatasetState, grid: str, settings: Set
 def _edit_button(
     words: str, key: str, grid: str, edit: Callable[[], object], **options: Any
 ) -> None:
-    """Draw a button that edits the dataset before the page is drawn again, and clears a grid."""
+    """Draw a button that edits the dataset and clears the selection in a grid."""
 
     def act() -> None:
-        with boundary():
-            edit()
-            set_selected_images(grid)
+        edit()
+        set_selected_images(grid)
 
-    st.button(words, key=f"correct-{key}", on_click=act, **options)
+    act_button(words, act, key=f"correct-{key}", **options)
 
 
 def _draw_corrected(info: RunInfo, state: DatasetState, grid: str, settings: Settings) -> None:

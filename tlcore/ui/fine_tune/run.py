@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 import streamlit as st
@@ -36,7 +37,7 @@ from tlcore.ui.fine_tune.run_list import as_json, status_badge
 from tlcore.ui.fine_tune.studies import studies_view
 from tlcore.ui.format import accuracy, duration, escape_md, plural
 from tlcore.ui.services import resume_run_once
-from tlcore.ui.shell import FINE_TUNE, boundary, show_question
+from tlcore.ui.shell import FINE_TUNE, act_button, boundary, show_question
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.widgets import segments
 
@@ -213,23 +214,15 @@ def _draw_active(run: str, settings: Settings) -> None:
         requested = loaded.info.folder / "stop"
         with stop:
             if not requested.exists():
-                _stop_button("Stop", ":material/stop:", stop_run, loaded, settings)
+                act = partial(stop_run, run, settings)
+                act_button("Stop", act, icon=":material/stop:", key="stop", width="stretch")
             elif time.time() - requested.stat().st_mtime < PATIENCE:
                 st.button("Stopping …", disabled=True, key="stopping", width="stretch")
             else:
-                _stop_button("End now", ":material/dangerous:", kill_run, loaded, settings)
+                act = partial(kill_run, run, settings)
+                act_button("End now", act, icon=":material/dangerous:", key="end", width="stretch")
         show_damage(loaded.damage)
         draw_curves(loaded)
-
-
-def _stop_button(
-    words: str, icon: str, stop: Callable[[str, Settings], None], run: Run, settings: Settings
-) -> None:
-    def act() -> None:  # before the page is drawn again
-        with boundary():
-            stop(run.info.id, settings)
-
-    st.button(words, icon=icon, key=words.split()[0].lower(), width="stretch", on_click=act)
 
 
 def _draw_outcome(run: Run) -> None:

@@ -24,7 +24,7 @@ from tlcore.ui.components.live import live
 from tlcore.ui.components.run_picker import show_damage
 from tlcore.ui.fine_tune.curves import count_diverged, finite, overlay_curves
 from tlcore.ui.format import accuracy, duration, escape_md, label, plural, time_ago
-from tlcore.ui.shell import FINE_TUNE, boundary
+from tlcore.ui.shell import FINE_TUNE, act_button
 from tlcore.ui.state import Choice, choose, chosen, reset_widget, widget_generation
 
 RECENT = 4  # runs on Home
@@ -226,13 +226,13 @@ def _draw_actions(ticked: Sequence[Listed], settings: Settings) -> None:
 def _action_button(
     words: str, key: str, act: Callable[[str, Settings], None], ids: list[str], settings: Settings
 ) -> None:
-    def act_on_all() -> None:  # before the list is drawn again
+    def act_on_all() -> None:
         reset_widget(TABLE)
-        with boundary(), explained_os_errors("That could not be done"):
+        with explained_os_errors("That could not be done"):
             for run in ids:
                 act(run, settings)
 
-    st.button(words, key=f"runs-{key}", type="primary", on_click=act_on_all)
+    act_button(words, act_on_all, key=f"runs-{key}", type="primary")
 
 
 def _compare_curves(infos: Sequence[RunInfo], settings: Settings) -> None:
