@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.cli.running import answer, tlcore
 from tests.evaluation.made import REAL, stored, train_run, write_splits
+from tests.images import write_patches
 from tests.pages.conftest import Opened, grid_of, select_in_grid, texts
 from tests.training.test_train_run import SMALL
 from tlcore.datasets.edits import relabel, rename_class
@@ -367,3 +368,14 @@ def test_two_images_of_a_class_are_too_few_to_doubt_labels_and_percentages(
     assert "4 images are too few to tell" in texts(at)
     assert "can be taken as they are" not in texts(at)
     assert "4 images)" in texts(at)  # how often it was right, with its doubt
+
+
+def test_the_learning_curve_says_whether_more_images_would_help(
+    opened: Opened, empty_workspace: Settings, tmp_path: Path
+) -> None:
+    name = stored(empty_workspace, write_patches(tmp_path / "set", each=20), "patches")
+    run = train_run(empty_workspace, RunConfig(name, epochs=20, learning_rate=0.1, **SMALL)).id
+    at = opened("Fine-tune", run=run, view="improve")
+    at.segmented_control(key=f"study-{run}").set_value("learning-curve").run()
+    assert not at.exception
+    assert "No clear change from 8 to 16 images of each class" in texts(at)

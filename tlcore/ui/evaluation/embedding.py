@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -133,7 +132,7 @@ def _marker(colour_by: str, name: str, number: int, confidences: list[float]) ->
         return {
             "color": confidences,
             "colorscale": [[0, tone.wrong], [1, tone.line]],
-            "cmin": float(np.min(confidences, initial=1.0)),
+            "cmin": min(confidences, default=1.0),
             "cmax": 1.0,
             "colorbar": {"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
         }
