@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.old_workspace import DATASET, FINISHED, STOPPED, unpack
-from tlcore.activations.top_images import find_top_images
+from tlcore.activations.channel import find_top_images
 from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import incoming_from_uploads

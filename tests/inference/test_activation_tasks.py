@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from tlcore.activations.top_images import find_top_images
 
 from tests.images import write_patches
 from tests.training.test_train_run import REAL, run
 from tlcore.activations.render import TILE
-from tlcore.activations.top_images import find_top_images
 from tlcore.activations.values import ActivationRequest, DisplayOptions, Layout, MapPair, Tiles
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.image_io import content_id

@@ -11,12 +11,10 @@ import plotly.graph_objects as go
 import pytest
 
 from tlcore.activations import render as drawing
-from tlcore.activations.channel import inspect_channel
+from tlcore.activations.channel import Ranking, TopImage, inspect_channel
 from tlcore.activations.filters import render_filters
-from tlcore.activations.layers import LayerInfo
-from tlcore.activations.receptive_field import ReceptiveField
+from tlcore.activations.layers import Axis, LayerInfo, ReceptiveField
 from tlcore.activations.render import ORDERS, PALETTES, SCALES
-from tlcore.activations.top_images import Ranking, TopImage
 from tlcore.activations.values import DisplayOptions, Layout, MapPair
 from tlcore.datasets.dataset import Sample
 from tlcore.models.catalog import BACKBONES
@@ -30,7 +28,7 @@ from tlcore.ui.feature_maps.more import kernel_text
 from tlcore.ui.feature_maps.tiles import tiles_html
 
 MAPS = np.array([[[0, 1], [2, np.nan]]], np.float32)
-ONE = ReceptiveField(top=0, bottom=0, left=0, right=0, step_down=1, step_across=1)
+ONE = ReceptiveField(Axis(), Axis())
 
 
 def test_a_name_is_shown_as_it_is_and_never_as_html() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from tlcore.activations import values as maps
-from tlcore.activations.layers import LayerInfo
+from tlcore.activations.layers import LayerInfo, LayerStatistics
 from tlcore.activations.values import ActivationRequest, DisplayOptions
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample, dataset_hash
 from tlcore.datasets.splits import draw_stratified
@@ -164,8 +164,8 @@ def channel(
 
 def top_image_values(
     paths: Sequence[Path], ref: ModelRef, layer: str, settings: Settings
-) -> tuple[Floats, tuple[str, ...]]:
-    """Return each channel's highest and mean value in some images, and names without any."""
+) -> Floats:
+    """Return each channel's highest and mean value in some images, NaN for one without any."""
     return inference(settings).ask(f"{ACTIVATIONS}:measure_images", list(paths), ref, layer)
 
 
@@ -187,9 +187,7 @@ def filters(
     return _ask(f"{ACTIVATIONS}:draw_filters", ref, layer, view, output_channel, settings=settings)
 
 
-def layer_statistics(
-    request: ActivationRequest, settings: Settings
-) -> tuple[maps.LayerStatistics, ...]:
+def layer_statistics(request: ActivationRequest, settings: Settings) -> tuple[LayerStatistics, ...]:
     """Return every layer that has maps in numbers."""
     return _ask(f"{ACTIVATIONS}:measure_layers", request, settings=settings)
 

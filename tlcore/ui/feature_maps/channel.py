@@ -7,7 +7,7 @@ import math
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.activations.top_images import Ranking, find_top_images
+from tlcore.activations.channel import Ranking, find_top_images
 from tlcore.activations.values import ChannelDetail
 from tlcore.datasets.sample_dataset import dataset_title
 from tlcore.percentages import percent

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from tlcore.activations.layers import LayerInfo
-from tlcore.activations.values import DisplayOptions, Filters, LayerStatistics, Layout
+from tlcore.activations.layers import LayerStatistics
+from tlcore.activations.values import DisplayOptions, Filters, Layout
 from tlcore.percentages import percent
 from tlcore.ui.components.charts import PLAIN_CHART
 from tlcore.ui.components.clickable import clickable

@@ -71,7 +71,7 @@ def overlay_html(channel: ChannelDetail, image: bytes, size: int, opacity: float
         opacity: of the map, 0…1.
     """
     left, top, right, bottom = channel.box
-    coarse = "coarse" if channel.field.step_across * COARSE > size else ""
+    coarse = "coarse" if channel.field.across.step * COARSE > size else ""
     colours = ",".join(f"rgb{colour}" for colour in PALETTES["fire"])
     return (
         f'<div class="over"><img src="{_data_uri(image)}" alt="">'
