@@ -9,8 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.activations.layers import LayerInfo
-from tlcore.activations.layers import LayerStatistics
+from tlcore.activations.layers import LayerInfo, LayerStatistics
 from tlcore.activations.values import DisplayOptions, Filters, Layout
 from tlcore.percentages import percent
 from tlcore.ui.components.charts import PLAIN_CHART
