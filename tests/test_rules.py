@@ -37,7 +37,7 @@ KERAS = {
     "models": {"build", "loaded_model"},
     "activations": {"extract"},
     "training": {"fine_tune", "transfer_model"},
-    "exports": {"bundle", "deployable", "bundle_predict"},
+    "exports": {"bundle", "bundle_predict"},
 }
 SOURCES = sorted((PROJECT / "tlcore").rglob("*.py"))
 PAGES = [PROJECT / "app.py", *sorted((PROJECT / "pages").glob("*.py"))]

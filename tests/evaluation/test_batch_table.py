@@ -50,7 +50,7 @@ ROWS = answered(
 def test_agreement_scores_and_order() -> None:
     baseline = fit_batch_baseline(ROWS, PARTS)
     assert baseline is not None
-    assert dict(baseline.classes) == {DOG: "dog", CAT: "cat"}
+    assert (baseline[DOG], baseline[CAT]) == ("dog", "cat")
     frame = build_batch_table(ROWS, [HEAD], baseline, PARTS)
     assert frame.iloc[0]["file"] == "c.jpg"  # the one on which they disagree
     assert frame.iloc[0]["disagreement"] == np.float64(0.7)

@@ -20,11 +20,11 @@ from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.image_io import content_id
 from tlcore.errors import BadImage, UnknownName
 from tlcore.inference import activation_tasks as tasks
-from tlcore.inference.tasks import load_model
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.status import FINISHED
+from tlcore.training.transfer_model import load_model
 
 BEFORE = ModelRef("MobileNet-0.25", 64, "crop", top=False)
 PAGE = DisplayOptions(Layout(2, 4))

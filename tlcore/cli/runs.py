@@ -14,7 +14,7 @@ from tlcore.cli.train import epoch_row
 from tlcore.errors import TLCoreError
 from tlcore.evaluation.comparison import compare_runs
 from tlcore.evaluation.corrections import current_labels
-from tlcore.evaluation.split_predictions import common_split, load_predictor, predict_split
+from tlcore.evaluation.split_predictions import common_split, predict_split
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.text import csv_text
@@ -121,16 +121,13 @@ def _compare_pair(earlier: str, later: str, settings: Settings) -> dict[str, Any
     pair = {"first": earlier, "second": later}
     try:
         split = common_split([earlier, later], settings)
-        first, second = (
-            predict_split(run, split, settings, load_predictor(run, settings))
-            for run in (earlier, later)
-        )
+        first, second = (predict_split(run, split, settings) for run in (earlier, later))
         labels = current_labels(load_run_info(later, settings), settings)
         result = compare_runs(first, second, labels)
     except TLCoreError as error:
         return pair | {"error": str(error)}
     return pair | {
-        "split": result.split,
+        "split": split,
         "images": result.images,
         "left_out": result.left_out,
         "relabelled": result.relabelled,

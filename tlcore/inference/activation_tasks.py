@@ -45,10 +45,10 @@ from tlcore.activations.values import (
 )
 from tlcore.datasets.image_io import content_id, decode_image, read_bytes, read_image
 from tlcore.errors import BadImage
-from tlcore.inference.tasks import load_model
 from tlcore.models.catalog import get_backbone
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
+from tlcore.training.transfer_model import load_model
 
 
 def list_layers(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:

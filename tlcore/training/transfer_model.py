@@ -5,8 +5,8 @@ For training it has several ways through: to the features, from the cut to the l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from tlcore.models.build import (
     unfreeze_from,
 )
 from tlcore.models.catalog import get_backbone
-from tlcore.models.loaded_model import LoadedModel, preprocess
+from tlcore.models.loaded_model import LoadedModel, load_pretrained, preprocess
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.text import shorten
@@ -36,6 +36,24 @@ from tlcore.training.config import RunConfig
 from tlcore.training.run import RunInfo
 from tlcore.training.status import MODEL
 from tlcore.training.store import load_run
+
+
+def load_model(ref: ModelRef, settings: Settings) -> LoadedModel:
+    """Return a model ready to predict; the latest ``settings.models_kept`` stay in memory.
+
+    Raises:
+        UnknownName, BadConfig, WeightsMissing: as ``load_pretrained``.
+        RunError: as ``load_run_model``.
+    """
+    return _models(settings)(ref)
+
+
+@cache
+def _models(settings: Settings) -> Callable[[ModelRef], LoadedModel]:
+    def load(ref: ModelRef) -> LoadedModel:
+        return load_run_model(ref.run, settings) if ref.run else load_pretrained(ref, settings)
+
+    return lru_cache(maxsize=settings.models_kept)(load)
 
 
 def load_run_model(run: str, settings: Settings) -> LoadedModel:

@@ -19,7 +19,7 @@ from tlcore.datasets.splits import draw_stratified
 from tlcore.errors import TLCoreError
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.metrics import Calibration, ThresholdCurves, compute_calibration
-from tlcore.evaluation.split_predictions import SplitPredictions, predict_split, stored_predictions
+from tlcore.evaluation.split_predictions import SplitPredictions, predict_split
 from tlcore.models.gradcam import Explanation
 from tlcore.models.predictions import BriefPrediction, Floats, ModelRef, Prediction
 from tlcore.models.summary import ShapePath
@@ -213,9 +213,6 @@ def predict_run_split(run: str, split: str, settings: Settings) -> SplitPredicti
     Whatever the person clicks meanwhile interrupts; what has been predicted is stored with the run,
     so that coming back continues there.
     """
-    stored = stored_predictions(run, split, settings)
-    if stored is not None:
-        return stored
     place, start = st.empty(), time.monotonic()
     before: list[int] = []  # how many were stored at the start
 
@@ -227,9 +224,9 @@ def predict_run_split(run: str, split: str, settings: Settings) -> SplitPredicti
             words += f" · about {duration(max(1.0, left))} left"
         place.progress(done / images, text=f"{words} · any click stops it, nothing is lost")
 
-    ask = inference(settings).ask
+    task, ask = "tlcore.evaluation.split_predictions:predict_files", inference(settings).ask
     predictions = predict_split(
-        run, split, settings, lambda paths: ask("predict_files", run, list(paths)), show
+        run, split, settings, lambda run, paths, _: ask(task, run, paths), show
     )
     place.empty()
     return predictions
@@ -239,7 +236,9 @@ def evaluate_run(run: str, split: str, settings: Settings) -> tuple[Evaluation, 
     """Return a run's evaluation on one split and the predictions that it comes from."""
     predictions = predict_run_split(run, split, settings)
     predict_run_split(run, "train", settings)
-    return _ask_of_split("evaluate_run", predictions, settings), predictions
+    return _ask_of_split(
+        "tlcore.evaluation.evaluation:evaluate", predictions, settings
+    ), predictions
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from tlcore.exports import EXPORT_FORMATS, ExportFormat
 from tlcore.exports.bundle_check import FORMATS, FormatCheck, read_checks
-from tlcore.exports.formats import EXPORT_FORMATS, ExportFormat
 from tlcore.exports.script import pack_scripts
 from tlcore.jobs import FAILED, cancel_job, read_job, start_job
 from tlcore.percentages import points
