@@ -61,7 +61,7 @@ def hidden(settings: Settings) -> list[str]:
     return [p.name for p in settings.datasets.iterdir() if p.name.startswith(".import")]
 
 
-@pytest.mark.parametrize("moment", ["1", "20", str(COUNT), "whole"])
+@pytest.mark.parametrize("moment", ["1", str(COUNT), "whole"])
 def test_killed_at_any_moment_the_set_is_absent_or_whole(settings: Settings, moment: str) -> None:
     process = start(settings)
     wait_for(process, moment)

@@ -72,6 +72,9 @@ def test_an_unknown_set_lists_the_known(settings: Settings, name: str) -> None:
         with pytest.raises(BadDataset, match=r"\(mine\)"):
             use(name, settings)
     assert names(settings) == ["mine"]
+    with pytest.raises(BadDataset, match="Received 'xxx") as caught:
+        load_dataset("x" * 1000, settings)
+    assert len(str(caught.value)) < 250
 
 
 def test_renaming_and_deleting(settings: Settings) -> None:
@@ -153,6 +156,8 @@ def test_thumbnails_are_square_made_once_and_kept(settings: Settings, tmp_path: 
     kept.write_bytes(b"from the disk")
     assert load_thumbnail(sample, settings, side=32) == b"from the disk"
     assert load_thumbnail(sample, settings, side=16) != b"from the disk"
+    kept.write_bytes(b"")  # as a power cut may leave it
+    assert load_thumbnail(sample, settings, side=32) == small == kept.read_bytes()
 
 
 def test_a_thumbnail_of_what_is_no_image(settings: Settings, tmp_path: Path) -> None:
@@ -161,18 +166,3 @@ def test_a_thumbnail_of_what_is_no_image(settings: Settings, tmp_path: Path) -> 
         with pytest.raises(BadImage, match=f"ants/{name}: Expected"):
             load_thumbnail(Sample(f"ants/{name}", tmp_path / name, "", "ants", None), settings)
     assert not (settings.home / "thumbnails").exists()
-
-
-def test_a_long_name_that_no_set_has_is_shortened(settings: Settings) -> None:
-    with pytest.raises(BadDataset, match="Received 'xxx") as caught:
-        load_dataset("x" * 1000, settings)
-    assert len(str(caught.value)) < 250
-
-
-def test_an_empty_thumbnail_is_made_anew(settings: Settings) -> None:
-    make(settings, "mine", "ants")
-    [sample] = load_dataset("mine", settings).samples
-    whole = load_thumbnail(sample, settings)
-    (stored,) = (settings.home / "thumbnails").rglob("*.jpg")
-    stored.write_bytes(b"")  # as a power cut may leave it
-    assert load_thumbnail(sample, settings) == whole == stored.read_bytes()

@@ -49,8 +49,7 @@ def sample_key(file: str, sha256: str) -> str:
 
     Files that are added later never change it.
     """
-    text = f"{sha256} {file}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(f"{sha256} {file}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def confirmed_label(label: str) -> str:

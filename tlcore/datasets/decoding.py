@@ -33,7 +33,8 @@ def decode_in_order(work: Callable[[In], Out], items: Iterable[In]) -> Generator
     with ThreadPoolExecutor(THREADS, thread_name_prefix="files") as pool:
         waiting: collections.deque[Future[list[Out]]] = collections.deque()
         try:
-            for some in _batches(items):
+            rest = iter(items)
+            while some := list(itertools.islice(rest, _BATCH)):
                 waiting.append(pool.submit(work_all, some))
                 if len(waiting) > THREADS + 1:
                     yield from waiting.popleft().result()
@@ -41,12 +42,6 @@ def decode_in_order(work: Callable[[In], Out], items: Iterable[In]) -> Generator
                 yield from waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _batches(items: Iterable[In]) -> Iterator[list[In]]:
-    rest = iter(items)
-    while some := list(itertools.islice(rest, _BATCH)):
-        yield some
 
 
 def hash_samples(samples: Sequence[Sample]) -> Iterator[Sample]:

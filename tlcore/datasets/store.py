@@ -93,8 +93,7 @@ def scan_datasets(settings: Settings) -> tuple[list[DatasetInfo], list[DamagedDa
 
     A folder that has no file of a dataset is passed over.
     """
-    infos: list[DatasetInfo] = []
-    damaged: list[DamagedDataset] = []
+    infos, damaged = [], []
     for name in dataset_names(settings):
         folder = settings.datasets / name
         try:
