@@ -97,8 +97,9 @@ def test_the_newest_dataset_that_can_be_trained_is_chosen(
 
 
 def test_start_asks_for_what_the_form_says_and_for_nothing_that_is_refused(
-    opened: Opened, workspace: Settings, started: list[RunConfig]
+    opened: Opened, workspace: Settings, started: list[RunConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    replace_task(monkeypatch, TASK, lambda *_: cost())  # it fits
     at = form(opened)
     for name, (value, words) in REFUSED.items():
         before = field(at, name).value
