@@ -13,8 +13,9 @@ from tests.evaluation.planted import draw_predictions, make_predictions
 from tlcore.datasets.dataset import Sample
 from tlcore.evaluation.embedding import Embedding
 from tlcore.evaluation.evaluation import Evaluation, compute_evaluation
+from tlcore.ui.components.charts import accuracy_bars
 from tlcore.ui.evaluation.embedding import BY_CLASS, BY_CONFIDENCE, BY_RESULT, embedding_figure
-from tlcore.ui.evaluation.metrics import accuracy_bars, reliability_diagram
+from tlcore.ui.evaluation.metrics import reliability_diagram
 from tlcore.ui.evaluation.mistakes import MOST, confusion_matrix, drawn_classes
 
 

@@ -14,7 +14,7 @@ from tlcore.settings import Settings
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
-from tlcore.ui.components.charts import PLAIN_CHART, probability_bars, thin_bars
+from tlcore.ui.components.charts import draw_chart, probability_bars, thin_bars
 from tlcore.ui.components.run_picker import has_unknown_label
 from tlcore.ui.format import accuracy, duration, escape_md, label, non_breaking, plural
 from tlcore.ui.inference_requests import calibration_of
@@ -97,7 +97,7 @@ def _bars(key: str, prediction: Prediction, model: str) -> None:
     figure = draw(ranking, by_source.get(prediction.source, tone.head), tone, template())
     alt = f"Probabilities of {model}; most probable: {label(ranking[0].label)}"
     with st.container(height=BOX if many else "content", border=many):
-        st.plotly_chart(figure, theme=None, key=f"bars-{key}", config=PLAIN_CHART, alt=alt)
+        draw_chart(figure, f"bars-{key}", alt)
 
 
 def _groups(prediction: Prediction) -> list[str]:

@@ -6,7 +6,6 @@ needs no new prediction; an exchanged image, a resumed run or a further head nee
 
 from __future__ import annotations
 
-import html
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -24,14 +23,14 @@ from tlcore.evaluation.evaluation import unlabelled_note
 from tlcore.evaluation.intervals import Proportion
 from tlcore.evaluation.split_predictions import is_unchanged
 from tlcore.models.predictions import BriefPrediction, ModelRef
-from tlcore.percentages import percent, probability
+from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.text import csv_cell
 from tlcore.training.provenance import find_splits, list_samples, read_splits
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.sides import choose_models
-from tlcore.ui.components.charts import PLAIN_CHART
+from tlcore.ui.components.charts import accuracy_bars, draw_chart
 from tlcore.ui.components.dataset_picker import open_dataset, select_dataset
 from tlcore.ui.components.image_grid import GridImage, image_grid
 from tlcore.ui.format import duration, escape_md, label, plural
@@ -201,8 +200,7 @@ def _draw_accuracies(table: pd.DataFrame, heads: Sequence[tables.BatchHead]) -> 
     if rows:
         st.markdown("**Accuracy on the validation split**", help=BASELINE_HELP)
         alt = "; ".join(f"{name}: {share.text}" for name, share, _ in rows)
-        figure = _accuracy_figure(rows)
-        st.plotly_chart(figure, theme=None, key="many-accuracy", config=PLAIN_CHART, alt=alt)
+        draw_chart(accuracy_bars(rows), "many-accuracy", alt)
     for note in _accuracy_notes(table, base):
         st.caption(note)
 
@@ -228,26 +226,6 @@ def _accuracy_notes(table: pd.DataFrame, base: Proportion | None) -> list[str]:
             "for which ImageNet's class stands for one of the head's classes."
         )
     return notes
-
-
-def _accuracy_figure(rows: Sequence[tuple[str, Proportion, str]]) -> go.Figure:
-    """Accuracies (name, value, colour) with their 95% intervals on one axis, the first on top."""
-    figure = go.Figure(layout={"template": template()})
-    for name, share, colour in rows:
-        figure.add_scatter(
-            x=[share.value],
-            y=[name],
-            error_x={"array": [share.high - share.value], "arrayminus": [share.value - share.low]},
-            mode="markers+text",
-            text=[f"<b>{percent(share.value)}</b>"],
-            textposition="top center",
-            marker={"color": colour, "size": 12},
-            hovertemplate=f"{html.escape(share.text)}<extra></extra>",
-        )
-    figure.update_xaxes(range=[0, 1.03], tickformat=".0%", dtick=0.25)
-    figure.update_yaxes(range=[len(rows) - 0.6, -0.8], automargin=True, showgrid=False)
-    figure.update_layout(height=52 * len(rows) + 44, margin={"l": 0, "r": 12, "t": 0, "b": 24})
-    return figure
 
 
 def _draw_disagreements(table: pd.DataFrame, samples: Sequence[Sample], settings: Settings) -> None:
@@ -307,7 +285,7 @@ def _draw_pairs(table: pd.DataFrame) -> None:
     figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False)
     figure.update_xaxes(side="top", automargin=True, showgrid=False)
     figure.update_layout(height=CELL * len(rows) + 60)
-    st.plotly_chart(figure, theme=None, key="many-heat", config=PLAIN_CHART, alt="Heat map")
+    draw_chart(figure, "many-heat", "Heat map")
 
 
 def _draw_table(table: pd.DataFrame, samples: Sequence[Sample]) -> None:

@@ -14,10 +14,9 @@ from tlcore.percentages import signed, signed_points
 from tlcore.settings import Settings
 from tlcore.training.run import Run, RunInfo, label_runs
 from tlcore.training.store import list_runs
-from tlcore.ui.components.charts import draw_chart
+from tlcore.ui.components.charts import accuracy_bars, draw_chart
 from tlcore.ui.components.image_grid import GridImage, image_grid
 from tlcore.ui.components.run_picker import trained_heads
-from tlcore.ui.evaluation.metrics import accuracy_bars
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import predict_run_split
 from tlcore.ui.theme import colours

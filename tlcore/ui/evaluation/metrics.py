@@ -20,7 +20,7 @@ from tlcore.evaluation.split_predictions import SplitPredictions, evaluated_spli
 from tlcore.percentages import bounds, percent, points, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
-from tlcore.ui.components.charts import draw_chart
+from tlcore.ui.components.charts import accuracy_bars, draw_chart
 from tlcore.ui.components.image_grid import GridImage, image_grid
 from tlcore.ui.evaluation.corrections import corrections_line
 from tlcore.ui.evaluation.export import summary_actions
@@ -29,7 +29,6 @@ from tlcore.ui.inference_requests import compute_run_curves, evaluate_run
 from tlcore.ui.theme import colours, template
 from tlcore.ui.widgets import unique_labels
 
-ROW = 46  # px of a bar with its name above
 SQUARE = 300  # px of a diagram
 SUREST, THUMBNAIL = 6, 116  # mistakes of the summary, and px of each
 
@@ -118,35 +117,6 @@ def _draw_baselines(evaluation: Evaluation) -> list[str]:
     )
     draw_chart(accuracy_bars(rows), "baselines", f"Accuracy {evaluation.accuracy.text}")
     return [*sentences[1:], *notes]
-
-
-def accuracy_bars(rows: Sequence[tuple[str, Proportion, str]]) -> go.Figure:
-    """Build bars on one scale from 0 to 100% with 95% intervals, the name above each.
-
-    Args:
-        rows: name, accuracy and colour of each.
-    """
-    tone = colours()
-    figure = go.Figure(layout={"template": template(), "barmode": "overlay"})
-    for place, (name, share, colour) in enumerate(rows):
-        figure.add_bar(
-            x=[share.value], y=[place], orientation="h", width=0.3, marker_color=colour,
-            error_x={"type": "data", "symmetric": False, "array": [share.high - share.value],
-                     "arrayminus": [share.value - share.low], "color": tone.text,
-                     "thickness": 1.5, "width": 5},
-            hovertext=f"{html.escape(name)}<br>{share.value:.4%}", hoverinfo="text",
-            cliponaxis=False,
-        )  # fmt: skip
-        texts = ((0, html.escape(name), "right"), (1, f"<b>{share.text}</b>", "left"))
-        for x, text, side in texts:
-            figure.add_scatter(
-                x=[x], y=[place - 0.36], mode="text", text=[text], hoverinfo="skip",
-                textposition=f"middle {side}", cliponaxis=False,
-            )  # fmt: skip
-    figure.update_xaxes(range=[0, 1], tickformat=".0%", dtick=0.25)
-    figure.update_yaxes(range=[len(rows) - 0.6, -0.7], visible=False)
-    figure.update_layout(height=ROW * len(rows) + 34, margin={"l": 8, "r": 8, "t": 2, "b": 26})
-    return figure
 
 
 def _draw_surest_mistakes(predictions: SplitPredictions, settings: Settings) -> None:

@@ -11,7 +11,7 @@ from tlcore.activations.channel import Ranking, find_top_images
 from tlcore.activations.values import ChannelDetail
 from tlcore.datasets.sample_dataset import dataset_title
 from tlcore.percentages import percent
-from tlcore.ui.components.charts import PLAIN_CHART
+from tlcore.ui.components.charts import draw_chart
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import model_input_png
 from tlcore.ui.components.image_grid import thumbnails
@@ -68,7 +68,7 @@ def channel_tab(shown: Shown) -> None:
         )
         colour = colours().head if shown.request.ref.run else colours().pretrained
         figure = histogram(detail, colour, template())
-        st.plotly_chart(figure, theme=None, config=PLAIN_CHART, alt="Histogram of the values")
+        draw_chart(figure, "histogram", "Histogram of the values")
     with right:
         _top_images(shown)
 

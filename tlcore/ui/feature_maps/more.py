@@ -12,7 +12,7 @@ import streamlit as st
 from tlcore.activations.layers import LayerInfo, LayerStatistics
 from tlcore.activations.values import DisplayOptions, Filters, Layout
 from tlcore.percentages import percent
-from tlcore.ui.components.charts import PLAIN_CHART
+from tlcore.ui.components.charts import draw_chart
 from tlcore.ui.components.clickable import clickable
 from tlcore.ui.feature_maps.comparison import other_image
 from tlcore.ui.feature_maps.controls import Shown, go_to, receptive_field_text
@@ -62,9 +62,9 @@ def statistics_tab(shown: Shown) -> None:
             st.warning(words, icon=":material/warning:")
     places = [*st.columns(2, gap="medium"), *st.columns(2, gap="medium")]
     for place, (measure, (title, _)) in zip(places, MEASURES.items(), strict=True):
-        figure, key = _over_depth(lines, measure, layer), f"depth-{measure}"
-        place.caption(title)
-        place.plotly_chart(figure, theme=None, config=PLAIN_CHART, key=key, alt=title)
+        with place:
+            st.caption(title)
+            draw_chart(_over_depth(lines, measure, layer), f"depth-{measure}", title)
 
 
 def _over_depth(lines: Sequence[Line], measure: str, layer: str) -> go.Figure:

@@ -16,7 +16,7 @@ from tlcore.datasets.store import DatasetState
 from tlcore.datasets.thumbnails import load_thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
-from tlcore.ui.components.charts import PLAIN_CHART
+from tlcore.ui.components.charts import draw_chart
 from tlcore.ui.format import label, plural
 from tlcore.ui.theme import Colours, colours, template
 
@@ -110,12 +110,8 @@ def about_dataset(state: DatasetState, settings: Settings) -> None:
             help="Of images and labels: the same images with the same labels have the same hash.",
         )
         st.markdown("**Sizes**")
-        st.plotly_chart(
-            size_chart([(each.width, each.height) for each in state.included],
-                       colours(), template()),
-            config=PLAIN_CHART,
-            key="sizes",
-        )  # fmt: skip
+        sizes = [(each.width, each.height) for each in state.included]
+        draw_chart(size_chart(sizes, colours(), template()), "sizes", "Sizes of the images")
         _averages(state, settings)
 
 

@@ -8,7 +8,7 @@ from tlcore.datasets.quality_scan import load_quality, scan_quality
 from tlcore.datasets.splits import SplitPlan, remove_splits, split_dataset
 from tlcore.datasets.store import DatasetState
 from tlcore.settings import Settings
-from tlcore.ui.components.charts import PLAIN_CHART
+from tlcore.ui.components.charts import draw_chart
 from tlcore.ui.format import plural
 from tlcore.ui.theme import colours, template
 from tlcore.ui.upload.overview import class_counts
@@ -20,11 +20,8 @@ def splits_view(state: DatasetState, settings: Settings) -> None:
     with st.container(border=True):
         _form(state, settings)
     if state.included:
-        st.plotly_chart(
-            class_counts(state.dataset.counts_by_split, colours(), template()),
-            config=PLAIN_CHART,
-            key="splits",
-        )
+        counts = class_counts(state.dataset.counts_by_split, colours(), template())
+        draw_chart(counts, "splits", "Images of each class and split")
 
 
 def _describe(state: DatasetState) -> str:
