@@ -20,11 +20,13 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def decode_in_order(work: Callable[[In], Out], items: Iterable[In]) -> Generator[Out, None, None]:
+def decode_in_order(
+    work: Callable[[In], Out], items: Iterable[In], *, ahead: int = 2 * THREADS
+) -> Generator[Out, None, None]:
     """Yield ``work(item)`` of each item in order, computed by a few threads.
 
-    At most a dozen items are in work at once. Closing the generator cancels what has not begun;
-    an exception of ``work`` is raised when its turn comes.
+    About ``ahead`` items are computed before the caller wants them. Closing the generator cancels
+    what has not begun; an exception of ``work`` is raised when its turn comes.
     """
 
     def work_all(some: list[In]) -> list[Out]:
@@ -36,7 +38,7 @@ def decode_in_order(work: Callable[[In], Out], items: Iterable[In]) -> Generator
             rest = iter(items)
             while some := list(itertools.islice(rest, _BATCH)):
                 waiting.append(pool.submit(work_all, some))
-                if len(waiting) > THREADS + 1:
+                if len(waiting) > 1 + ahead // _BATCH:
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()

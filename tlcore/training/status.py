@@ -2,7 +2,7 @@
 
 A run is a folder of plain files below ``TLCORE_HOME/runs``. A damaged file costs only what it alone
 holds; everything else of the run keeps working. Beside the files named below there are
-``stage_predictions-STAGE.npz`` and ``predictions-SPLIT.npz``, ``report.html`` and ``bundle.zip``.
+``predictions-SPLIT.npz``, ``report.html`` and ``bundle.zip``.
 
 A run is queued or running while its process holds ``run.lock``. A process that ends writes
 ``status.json``; where it could not, the status and its likely cause are derived from what is left.
@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
 from tlcore.errors import DamagedFile
@@ -35,6 +34,7 @@ STATUS = "status.json"  # how it ended; missing while it is active
 PREVIOUS_STATUS = "previous_status.json"  # how it had ended before it was resumed
 CHECKPOINT = "checkpoint.npz"  # weights and optimizer at the end of an epoch
 MODEL = "model.keras"  # the trained model, preprocessed pixels → probabilities
+STAGE_PREDICTIONS = "stage_predictions-{}.npz"  # classes of the validation images, by stage
 PARENT_RUN = "parent_run.json"  # the run whose mistakes were corrected for it
 PROCESS = "process.json"  # process group of its worker
 LOG = "worker.log"  # output of its process
@@ -44,25 +44,23 @@ WORKER_FILES = (CONFIG, SPLIT, EVENTS, CHECKPOINT, MODEL, LOG)  # written by the
 MISSING = "it is missing"
 
 # file → what is lost without it, what still works, and what can be done
-CONSEQUENCES: Mapping[str, str] = MappingProxyType(
-    {
-        CONFIG: "Its options are lost, so it cannot be used. Restore a copy of the file, or "
-        "delete the run.",
-        SPLIT: "Its classes and images are lost, so its model cannot predict. Its curves are "
-        "still here. Restore a copy of the file, run it again, or delete it.",
-        PROVENANCE: "The versions, the machine and the hash of its dataset are lost. Everything "
-        "else works.",
-        NOTES: "Its name, note and tags are lost. Everything else works; enter them again.",
-        EVENTS: "That part of its curves is lost. Everything else works.",
-        STATUS: "How it ended is lost. Its curves and its model still work; Resume finishes it "
-        "from its last checkpoint.",
-        PREVIOUS_STATUS: "How long it ran before it was resumed is lost. Everything else works.",
-        MODEL: "It cannot predict. Resume writes the model again from the last checkpoint; or run "
-        "it again.",
-        PARENT_RUN: "Which run it corrects is lost. Everything else works.",
-        PROCESS: "Its process cannot be killed from here. Everything else works.",
-    }
-)
+CONSEQUENCES: Mapping[str, str] = {
+    CONFIG: "Its options are lost, so it cannot be used. Restore a copy of the file, or "
+    "delete the run.",
+    SPLIT: "Its classes and images are lost, so its model cannot predict. Its curves are "
+    "still here. Restore a copy of the file, run it again, or delete it.",
+    PROVENANCE: "The versions, the machine and the hash of its dataset are lost. Everything "
+    "else works.",
+    NOTES: "Its name, note and tags are lost. Everything else works; enter them again.",
+    EVENTS: "That part of its curves is lost. Everything else works.",
+    STATUS: "How it ended is lost. Its curves and its model still work; Resume finishes it "
+    "from its last checkpoint.",
+    PREVIOUS_STATUS: "How long it ran before it was resumed is lost. Everything else works.",
+    MODEL: "It cannot predict. Resume writes the model again from the last checkpoint; or run "
+    "it again.",
+    PARENT_RUN: "Which run it corrects is lost. Everything else works.",
+    PROCESS: "Its process cannot be killed from here. Everything else works.",
+}
 
 QUEUED, RUNNING, FINISHED, STOPPED, FAILED = "queued", "running", "finished", "stopped", "failed"
 DAMAGED = "damaged"  # how it ended, or what it was trained on, cannot be read
@@ -162,7 +160,6 @@ def reserve_disk_space(folder: Path) -> None:
 
 
 def _remove_hidden_files(folder: Path) -> None:
-    """Remove the reserve and files that were being saved."""
     for name in (RESERVE, ".saving.keras", f".{CHECKPOINT}", f".{EVENTS}"):
         (folder / name).unlink(missing_ok=True)
 
@@ -200,9 +197,7 @@ def add_previous_status(folder: Path, status: FinalStatus) -> FinalStatus:
 def read_final_status(folder: Path, *, ended: bool = False) -> FinalStatus | None:
     """Return how a run ended, or None while its process is alive.
 
-    Args:
-        folder: the run's.
-        ended: the caller holds the run's lock, so that its process is known to have ended.
+    ``ended``: the caller holds the run's lock, so that its process is known to have ended.
 
     Raises:
         DamagedFile: status.json cannot be read.

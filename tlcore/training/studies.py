@@ -22,13 +22,12 @@ from tlcore.models.catalog import output_units
 from tlcore.models.predictions import Floats
 from tlcore.settings import Settings
 from tlcore.training import batches
-from tlcore.training.batches import FeatureArray, Labels, Positions, SplitData, StageSpec
-from tlcore.training.checkpoint import initial_checkpoint
+from tlcore.training.batches import FeatureArray, Labels, Positions, SplitData
 from tlcore.training.config import RunConfig
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
 from tlcore.training.history import find_best_epoch
-from tlcore.training.loop import FitOptions, fit, limit_blas_threads
+from tlcore.training.loop import FitOptions, fit, initial_checkpoint, limit_blas_threads
 from tlcore.training.provenance import list_samples, read_splits
 from tlcore.training.store import load_run, load_run_info
 
@@ -273,11 +272,8 @@ def find_learning_rate_for(
     label smoothing, class weights or oversampling, and augmented copies. Features that are not in
     the cache are computed and stored.
 
-    Args:
-        config: the recipe; see ``select_head_recipe`` for what has no influence.
-        classes: in the order of the output units.
-        train: the training images.
-        settings: where weights and the feature cache lie.
+    ``select_head_recipe`` says what has no influence; the classes are in the order of the output
+    units.
 
     Raises:
         BadDataset: no image can be read, also of one class.
@@ -289,10 +285,8 @@ def find_learning_rate_for(
     samples, layers = tuple(hash_samples(train)), batches.list_layers(source)
     missing = source.missing(layers, batches.list_copies(config, samples, ()))
     source.compute(layers, missing)
-    outputs = output_units(len(classes), config.classifier_activation)
-    spec = StageSpec(layers[0], "head", tuple(classes), outputs, 0, lambda: False)
-    data = batches.build_training_data(source, samples, spec)
-    head = Head(config, source.head_inputs, outputs)
+    data = batches.build_training_data(source, samples, classes)
+    head = Head(config, source.head_inputs, source.units)
     return replace(scan_learning_rates(head, data, config), computed=len(missing))
 
 

@@ -70,15 +70,9 @@ def load_run_model(run: str, settings: Settings) -> LoadedModel:
     # For the list of layers; before flattening, as an earlier run may name a nested block.
     unfreeze_from(model, stored.unfrozen_from or "pooling")
     model = flatten(model)
+    config, note = info.config, _note(info.config, model)
     return LoadedModel(
-        model=model,
-        backbone=info.config.backbone,
-        size=info.config.size,
-        fit=info.config.fit,
-        labels=stored.classes,
-        wnids=(),
-        source="run",
-        note=_note(info.config, model),
+        model, config.backbone, config.size, config.fit, stored.classes, (), "run", note
     )
 
 
@@ -164,11 +158,8 @@ class TransferModel:
         return tuple(self.output(layer).shape[1:])
 
     def forward(self, pixels: npt.NDArray[np.uint8], layers: Sequence[str]) -> list[Floats]:
-        """Return the outputs of layers for up to FORWARD images, in inference mode.
-
-        Args:
-            pixels: uint8 (n, size, size, 3).
-            layers: in the order wanted.
+        """Return the outputs of layers for up to FORWARD images, in inference mode; ``pixels`` are
+        uint8 (n, size, size, 3).
         """
         count = len(pixels)
         if count < FORWARD:  # one shape, one trace, and the same arithmetic for every image
@@ -182,9 +173,8 @@ class TransferModel:
         """Compile the pass of ``forward`` to these layers, once."""
         if tuple(layers) not in self._passes:
             network = keras.Model(self.model.input, [self.output(layer) for layer in layers])
-            compiled = tf.function(
-                fold_batch_normalization(network), autograph=False
-            )  # plain TensorFlow already
+            folded = fold_batch_normalization(network)
+            compiled = tf.function(folded, autograph=False)  # plain TensorFlow already
             signature = tf.TensorSpec((FORWARD, *self.model.input_shape[1:]), tf.float32)
             self._passes[tuple(layers)] = compiled.get_concrete_function(signature)
 
