@@ -20,16 +20,10 @@ from tlcore.inference.client import Inference
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
-from tlcore.ui import services
+from tlcore.ui import services, shell
 from tlcore.ui.state import LOADED
 
-PAGES = {
-    "Home": "app.py",
-    "Upload": "pages/1_Upload.py",
-    "Compare": "pages/2_Compare.py",
-    "Feature maps": "pages/3_Feature_maps.py",
-    "Fine-tune": "pages/4_Fine_tune.py",
-}
+PAGES = {page.name: page.file for page in shell.PAGES}
 Opened = Callable[..., AppTest]
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from tlcore.activations import values as maps
-from tlcore.activations.layers import LayerInfo, LayerStatistics
-from tlcore.activations.values import ActivationRequest, DisplayOptions
+from tlcore.activations.layers import LayerInfo
+from tlcore.activations.values import ActivationRequest
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample, dataset_hash
 from tlcore.datasets.splits import draw_stratified
 from tlcore.errors import TLCoreError
@@ -21,8 +19,7 @@ from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.metrics import Calibration, ThresholdCurves, compute_calibration
 from tlcore.evaluation.split_predictions import SplitPredictions, predict_split
 from tlcore.models.gradcam import Explanation
-from tlcore.models.predictions import BriefPrediction, Floats, ModelRef, Prediction
-from tlcore.models.summary import ShapePath
+from tlcore.models.predictions import BriefPrediction, ModelRef, Prediction
 from tlcore.settings import Settings
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
@@ -42,7 +39,7 @@ def waiting(settings: Settings) -> AbstractContextManager[None]:
     return st.spinner("TensorFlow is starting in its own process: about 5 seconds, once …")
 
 
-def _ask(
+def ask(
     task: str,
     *arguments: Any,
     settings: Settings,
@@ -80,14 +77,14 @@ def predict(
     """Return each model's prediction for one image, by one request; an error in its place."""
     if not refs:
         return ()
-    return _ask("predict", sample.path, tuple(refs), settings=settings, content=sample.sha256)
+    return ask("predict", sample.path, tuple(refs), settings=settings, content=sample.sha256)
 
 
 def explain(
     sample: Sample, requests: Sequence[tuple[ModelRef, int, str]], settings: Settings
 ) -> tuple[Explanation | TLCoreError, ...]:
     """Return a Grad-CAM map for each model, class index and layer ("" for the last one)."""
-    return _ask("explain", sample.path, tuple(requests), settings=settings, content=sample.sha256)
+    return ask("explain", sample.path, tuple(requests), settings=settings, content=sample.sha256)
 
 
 def predict_batch(
@@ -95,11 +92,6 @@ def predict_batch(
 ) -> list[tuple[BriefPrediction, ...] | str]:
     """Return the short predictions of several models for each image, or why there is none."""
     return inference(settings).ask("predict_batch", list(paths), tuple(refs))
-
-
-def shape_path(ref: ModelRef, classes: int, settings: Settings) -> ShapePath:
-    """Return how an image becomes numbers in a model, with a head of so many classes."""
-    return _ask("compute_shape_path", ref, classes, settings=settings)
 
 
 @st.cache_data(
@@ -135,73 +127,22 @@ def activation_request(sample: Sample, ref: ModelRef) -> ActivationRequest:
 
 def list_layers(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:
     """Return every layer of a model."""
-    return _ask(f"{ACTIVATIONS}:list_layers", ref, settings=settings)
+    return ask_activations("list_layers", ref, settings=settings)
 
 
-def layer_page(
-    request: ActivationRequest,
-    layer: str,
-    view: DisplayOptions,
-    settings: Settings,
-    *,
-    following: str = "",
-) -> tuple[maps.MapPage, maps.ChannelDetail]:
-    """Return one page of a layer's maps, drawn, and the first channel of that page.
+def ask_activations(
+    task: str, *arguments: Any, settings: Settings, ahead: tuple[Any, ...] = ()
+) -> Any:
+    """Return what a task of ``inference.activation_tasks`` computes of its arguments, cached.
 
-    While the person sees it, the layer ``following``, likely to be wanted next, is drawn ahead.
+    The arguments ``ahead``, likely to be asked for next, are computed while the person looks at it.
     """
-    ahead = (request, following, replace(view, page=0)) if following else ()
-    task = f"{ACTIVATIONS}:draw_layer"
-    return _ask(task, request, layer, view, settings=settings, ahead=ahead)
+    return ask(f"{ACTIVATIONS}:{task}", *arguments, settings=settings, ahead=ahead)
 
 
-def channel(
-    request: ActivationRequest, layer: str, number: int, settings: Settings
-) -> maps.ChannelDetail:
-    """Return one channel, large; numbered from 0."""
-    return _ask(f"{ACTIVATIONS}:inspect_channel", request, layer, number, settings=settings)
-
-
-def top_image_values(
-    paths: Sequence[Path], ref: ModelRef, layer: str, settings: Settings
-) -> Floats:
-    """Return each channel's highest and mean value in some images, NaN for one without any."""
-    return inference(settings).ask(f"{ACTIVATIONS}:measure_images", list(paths), ref, layer)
-
-
-def pair_page(
-    left: ActivationRequest,
-    right: ActivationRequest,
-    layer: str,
-    view: DisplayOptions,
-    settings: Settings,
-) -> maps.MapPair:
-    """Return the same channels of two requests, and their difference."""
-    return _ask(f"{ACTIVATIONS}:draw_comparison", left, right, layer, view, settings=settings)
-
-
-def filters(
-    ref: ModelRef, layer: str, view: DisplayOptions, output_channel: int, settings: Settings
-) -> maps.Filters:
-    """Return the kernels of the convolution at or before a layer, drawn."""
-    return _ask(f"{ACTIVATIONS}:draw_filters", ref, layer, view, output_channel, settings=settings)
-
-
-def layer_statistics(request: ActivationRequest, settings: Settings) -> tuple[LayerStatistics, ...]:
-    """Return every layer that has maps in numbers."""
-    return _ask(f"{ACTIVATIONS}:measure_layers", request, settings=settings)
-
-
-def map_image(
-    request: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
-) -> bytes:
-    """Return a page as a PNG file. Computed when it is downloaded, and not cached."""
-    return inference(settings).ask(f"{ACTIVATIONS}:render_png", request, layer, view)
-
-
-def map_values(request: ActivationRequest, layer: str, settings: Settings) -> bytes:
-    """Return a layer's maps as an NPZ file. Computed when it is downloaded, and not cached."""
-    return inference(settings).ask(f"{ACTIVATIONS}:export_maps", request, layer)
+def ask_activations_once(task: str, *arguments: Any, settings: Settings) -> Any:
+    """Return the same for what is not wanted again, such as a download."""
+    return inference(settings).ask(f"{ACTIVATIONS}:{task}", *arguments)
 
 
 # Evaluation of a run
@@ -257,4 +198,4 @@ def _ask_of_split(task: str, predictions: SplitPredictions, settings: Settings) 
     run, split = predictions.run, predictions.split
     images = dataset_hash(predictions.samples), predictions.unreadable
     content = load_run_info(run, settings).ref.weights, images
-    return _ask(task, run, split, settings=settings, content=content)
+    return ask(task, run, split, settings=settings, content=content)

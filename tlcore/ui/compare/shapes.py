@@ -16,7 +16,7 @@ from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
 from tlcore.ui.components.image_grid import thumbnail_url
 from tlcore.ui.format import duration
-from tlcore.ui.inference_requests import shape_path
+from tlcore.ui.inference_requests import ask
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.widgets import segments
 
@@ -51,7 +51,8 @@ def shapes_expander(
         classes = len(load_run(run.id, settings).classes)
     with box:
         with st.container(horizontal=True, gap="medium"):
-            path = shape_path(_select_model(ref, run), max(2, classes), settings)
+            model = _select_model(ref, run)
+            path = ask("compute_shape_path", model, max(2, classes), settings=settings)
             head = _select_pooling(path)
         st.html(_path_html(path, head, thumbnail_url(sample, settings, "shapes")))
         st.caption(

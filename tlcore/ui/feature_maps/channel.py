@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -20,7 +21,7 @@ from tlcore.ui.components.model_picker import input_geometry
 from tlcore.ui.feature_maps.controls import Shown
 from tlcore.ui.feature_maps.tiles import overlay_html
 from tlcore.ui.format import escape_md, plural, signed
-from tlcore.ui.inference_requests import top_image_values
+from tlcore.ui.inference_requests import ask_activations_once
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.theme import colours, template
 
@@ -107,7 +108,8 @@ def _top_images(shown: Shown) -> None:
 
     def draw() -> None:
         if is_running():
-            top.compute_next(lambda paths: top_image_values(paths, ref, layer, settings))
+            ask = partial(ask_activations_once, "measure_images", settings=settings)
+            top.compute_next(lambda paths: ask(list(paths), ref, layer))
         best = top.rank(shown.detail.channel)
         if best.images:
             samples = [image.sample for image in best.images]

@@ -18,7 +18,7 @@ from tlcore.ui.components.run_picker import select_head, show_damaged_head, show
 from tlcore.ui.feature_maps.controls import Shown
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import escape_md, label, signed
-from tlcore.ui.inference_requests import activation_request, list_layers, pair_page
+from tlcore.ui.inference_requests import activation_request, ask_activations, list_layers
 from tlcore.ui.state import Choice, chosen
 from tlcore.ui.widgets import select
 
@@ -46,7 +46,8 @@ def before_and_after(shown: Shown) -> None:
     before = ModelRef(config.backbone, config.size, config.fit, config.random_weights, top=False)
     left, right = (activation_request(shown.sample, ref) for ref in (before, info.ref))
     key = _paging_key(shown, "before")
-    pair = pair_page(left, right, layer, _half_page(shown.options, key), settings)
+    options = _half_page(shown.options, key)
+    pair = ask_activations("draw_comparison", left, right, layer, options, settings=settings)
     _draw_change(pair)
     title = label_runs(list_runs(settings))[info.id]
     sides = (
@@ -101,7 +102,8 @@ def two_images(shown: Shown) -> None:
     key = _paging_key(shown, f"images-{sample.sha256[:8]}")
     options = _half_page(shown.options, key)
     second = activation_request(other, request.ref)
-    pair = pair_page(request, second, shown.layer.name, options, settings)
+    both = (request, second, shown.layer.name, options)
+    pair = ask_activations("draw_comparison", *both, settings=settings)
     size, fit = input_geometry(request.ref, settings)
     sides = ((sample, pair.left, "first"), (other, pair.right, "second"))
     for column, (each, tiles, name) in zip(st.columns(2, gap="medium"), sides, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -20,10 +21,8 @@ from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import label, signed
 from tlcore.ui.inference_requests import (
     activation_request,
-    filters,
-    layer_statistics,
-    map_image,
-    map_values,
+    ask_activations,
+    ask_activations_once,
 )
 from tlcore.ui.state import Choice, choose, chosen_number
 from tlcore.ui.theme import colours, template
@@ -44,12 +43,12 @@ Line = tuple[str, Sequence[LayerStatistics], str]  # an image's name, its statis
 def statistics_tab(shown: Shown) -> None:
     """Draw the layer in numbers, and all layers over depth, beside another image."""
     sample, layer = shown.sample, shown.layer.name
-    statistics = layer_statistics(shown.request, shown.settings)
+    ask = partial(ask_activations, "measure_layers", settings=shown.settings)
+    statistics: tuple[LayerStatistics, ...] = ask(shown.request)
     lines: list[Line] = [(label(sample.label), statistics, colours().pretrained)]
     other = other_image(sample, shown.settings)
     if other is not None:
-        request = activation_request(other, shown.request.ref)
-        others = layer_statistics(request, shown.settings)
+        others = ask(activation_request(other, shown.request.ref))
         lines.insert(0, (f"{label(other.label)} (other)", others, colours().frozen))  # drawn below
     row = next((row for row in statistics if row.name == layer), None)
     if row:
@@ -99,11 +98,12 @@ def filters_tab(shown: Shown) -> None:
     page = int(st.session_state.get(paging, 1)) - 1
     options = DisplayOptions(KERNELS, palette="grey", page=page)
     channel = max(0, chosen_number(Choice.CHANNEL, 1) - 1)
-    kernels = filters(ref, layer, options, channel, shown.settings)
+    ask = partial(ask_activations, "draw_filters", ref, layer, options, settings=shown.settings)
+    kernels: Filters = ask(channel)
     slices = kernels.output_channel is not None
     if slices and not kernels.matches_channels:  # the channel is not made by one of its kernels
         kernel = int(st.session_state.get(kernel_key, 1)) - 1
-        kernels = filters(ref, layer, options, kernel, shown.settings)
+        kernels = ask(kernel)
     if slices:
         _kernel_input(kernels, kernel_key)
     one_a_channel = kernels.matches_channels and not slices
@@ -198,7 +198,7 @@ def _table_row(info: LayerInfo, selected: str) -> dict[str, object]:
 def download_popover(shown: Shown) -> None:
     """Offer the page as an image and the values as a file; computed when they are clicked."""
     request, layer, settings = shown.request, shown.layer.name, shown.settings
-    name = layer.replace("/", "-")
+    name, ask = layer.replace("/", "-"), partial(ask_activations_once, settings=settings)
     popover = st.popover(
         "Download", icon=":material/download:", type="tertiary", key="download", on_change="rerun"
     )
@@ -207,7 +207,7 @@ def download_popover(shown: Shown) -> None:
     with popover:
         st.download_button(
             "This page as PNG",
-            data=lambda: map_image(request, layer, shown.options, settings),
+            data=lambda: ask("render_png", request, layer, shown.options),
             file_name=f"{name}.png",
             mime="image/png",
             on_click="ignore",
@@ -215,7 +215,7 @@ def download_popover(shown: Shown) -> None:
         )
         st.download_button(
             "All values as NPZ",
-            data=lambda: map_values(request, layer, settings),
+            data=lambda: ask("export_maps", request, layer),
             file_name=f"{name}.npz",
             mime="application/octet-stream",
             on_click="ignore",

@@ -64,7 +64,7 @@ def recent_runs(settings: Settings) -> None:
     labels = label_runs(infos)
     for info in infos[:RECENT]:
         title, address = f"**{escape_md(labels[info.id])}**", {"run": info.id}
-        with st.container(border=True, gap="xsmall", key=f"run-{info.id}"):
+        with st.container(border=True, gap="xsmall", key=f"card-{info.id}"):
             line = st.container(horizontal=True, vertical_alignment="center", gap="small")
             with line:
                 if isinstance(info, DamagedRun):
