@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from tlcore.activations import render as drawing
@@ -51,7 +50,7 @@ def test_tiles_say_what_is_no_number() -> None:
 def test_a_histogram_says_what_it_leaves_out() -> None:
     def title(maps: np.ndarray, channel: int) -> str | None:
         detail = inspect_channel(maps, "layer", channel, ONE, 4)
-        found: str | None = histogram(detail, "black", go.layout.Template()).layout.title.text
+        found: str | None = histogram(detail, "black").layout.title.text
         return found
 
     assert "50% are NaN or infinite" in str(title(MAPS, 1))

@@ -20,7 +20,7 @@ from tlcore.ui.format import accuracy, duration, escape_md, label, non_breaking,
 from tlcore.ui.inference_requests import calibration_of
 from tlcore.ui.shell import show_error
 from tlcore.ui.state import Choice, chosen_number
-from tlcore.ui.theme import colours, template
+from tlcore.ui.theme import colours
 from tlcore.ui.widgets import show_html
 
 TOP_CLASSES = 3  # bars at first
@@ -94,7 +94,7 @@ def _bars(key: str, prediction: Prediction, model: str) -> None:
     shown = min(max(chosen_number(Choice.TOP_CLASSES, TOP_CLASSES), 1), len(prediction.labels))
     ranking, many = prediction.ranking(shown), shown > COMFORTABLE
     draw = thin_bars if many else probability_bars
-    figure = draw(ranking, by_source.get(prediction.source, tone.head), tone, template())
+    figure = draw(ranking, by_source.get(prediction.source, tone.head))
     alt = f"Probabilities of {model}; most probable: {label(ranking[0].label)}"
     with st.container(height=BOX if many else "content", border=many):
         draw_chart(figure, f"bars-{key}", alt)

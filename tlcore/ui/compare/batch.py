@@ -36,7 +36,7 @@ from tlcore.ui.components.image_grid import GridImage, image_grid
 from tlcore.ui.format import duration, escape_md, label, plural
 from tlcore.ui.inference_requests import predict_batch
 from tlcore.ui.state import Choice, choose, chosen
-from tlcore.ui.theme import colours, template
+from tlcore.ui.theme import colours
 from tlcore.ui.widgets import unique_labels
 
 CHUNK = 32  # images a request: a stop waits for one
@@ -269,7 +269,7 @@ def _draw_pairs(table: pd.DataFrame) -> None:
         key="many-rows",
     )
     rows, columns, counts = tables.count_pairs(table, column, against)
-    figure = go.Figure(layout={"template": template()})
+    figure = go.Figure()
     figure.add_heatmap(
         z=counts,
         x=[label(name) for name in columns],

@@ -13,7 +13,7 @@ from tlcore.evaluation.intervals import Proportion
 from tlcore.models.predictions import Ranked
 from tlcore.percentages import probability
 from tlcore.ui.format import label
-from tlcore.ui.theme import Colours, colours, template
+from tlcore.ui.theme import colours, template
 
 ROW = 46  # px of a bar with its name above
 THIN = 20  # px of a bar among very many
@@ -23,13 +23,12 @@ MANY = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#9999
 
 def draw_chart(figure: go.Figure, key: str, alt: str, **options: Any) -> Any:
     """Draw a figure with our own template and without Plotly's tools; return its selection."""
+    figure.update_layout(template=template())
     plain = {"displayModeBar": False, "scrollZoom": False}
     return st.plotly_chart(figure, theme=None, key=key, config=plain, alt=alt, **options)
 
 
-def probability_bars(
-    ranking: Sequence[Ranked], colour: str, tone: Colours, template: go.layout.Template
-) -> go.Figure:
+def probability_bars(ranking: Sequence[Ranked], colour: str) -> go.Figure:
     """Horizontal bars, most probable on top, all on one scale from 0 to 100%.
 
     The name stands above its bar, so that no width is too narrow for it.
@@ -39,9 +38,9 @@ def probability_bars(
     hover = [
         f"{label(row.label)}<br>{row.probability:.6g}<br>logit {row.logit:.4g}" for row in ranking
     ]
-    figure = go.Figure(layout={"template": template, "barmode": "overlay"})
+    figure = go.Figure(layout={"barmode": "overlay"})
     wide = {"y": places, "orientation": "h", "width": 0.26, "hoverinfo": "skip"}
-    figure.add_bar(x=[1.0] * len(places), marker_color=tone.line, **wide)
+    figure.add_bar(x=[1.0] * len(places), marker_color=colours().line, **wide)
     wide |= {"hovertext": hover, "hoverinfo": "text"}
     figure.add_bar(x=shares, marker_color=colour, name="probability", **wide)
     texts = {"mode": "text", "hoverinfo": "skip", "cliponaxis": False}
@@ -63,12 +62,10 @@ def probability_bars(
     return figure
 
 
-def thin_bars(
-    ranking: Sequence[Ranked], colour: str, tone: Colours, template: go.layout.Template
-) -> go.Figure:
+def thin_bars(ranking: Sequence[Ranked], colour: str) -> go.Figure:
     """Up to a thousand bars as thin rows, on the scale of ``probability_bars``."""
     places = [row.rank for row in ranking]
-    figure = go.Figure(layout={"template": template})
+    figure = go.Figure()
     figure.add_bar(
         x=[row.probability for row in ranking],
         y=places,
@@ -96,7 +93,7 @@ def accuracy_bars(rows: Sequence[tuple[str, Proportion, str]]) -> go.Figure:
         rows: name, accuracy and colour of each.
     """
     tone = colours()
-    figure = go.Figure(layout={"template": template(), "barmode": "overlay"})
+    figure = go.Figure(layout={"barmode": "overlay"})
     for place, (name, share, colour) in enumerate(rows):
         figure.add_bar(
             x=[share.value], y=[place], orientation="h", width=0.3, marker_color=colour,

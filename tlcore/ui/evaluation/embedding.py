@@ -18,7 +18,7 @@ from tlcore.ui.components.charts import MANY, draw_chart
 from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.format import label, plural
 from tlcore.ui.inference_requests import ask_about_run, predict_run_split
-from tlcore.ui.theme import colours, template
+from tlcore.ui.theme import colours
 
 HEIGHT = 520  # px
 TASK = "tlcore.evaluation.embedding:compute_embedding"
@@ -78,7 +78,7 @@ def embedding_figure(embedding: Embedding, predictions: Predictions, colour_by: 
         colour_by: BY_CLASS, BY_RESULT or BY_CONFIDENCE.
     """
     tone = colours()
-    figure = go.Figure(layout={"template": template()})
+    figure = go.Figure()
     groups: dict[str, list[int]] = {}
     for place, sample in enumerate(embedding.samples):
         groups.setdefault(_group(sample, predictions, colour_by), []).append(place)

@@ -26,7 +26,7 @@ from tlcore.ui.evaluation.corrections import corrections_line
 from tlcore.ui.evaluation.export import summary_actions
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import compute_run_curves, evaluate_run
-from tlcore.ui.theme import colours, template
+from tlcore.ui.theme import colours
 from tlcore.ui.widgets import unique_labels
 
 SQUARE = 300  # px of a diagram
@@ -292,7 +292,7 @@ def reliability_diagram(calibration: Calibration) -> go.Figure:
 
 
 def _square(x_title: str, y_title: str) -> go.Figure:
-    figure = go.Figure(layout={"template": template()})
+    figure = go.Figure()
     figure.update_xaxes(range=[0, 1.01], tickformat=".0%", title=x_title)
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%", title=y_title)
     figure.update_layout(height=SQUARE, margin={"l": 60, "r": 12, "t": 10, "b": 44})

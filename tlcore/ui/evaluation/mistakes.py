@@ -19,7 +19,7 @@ from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.evaluation.metrics import choose_split
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import evaluate_run
-from tlcore.ui.theme import colours, template
+from tlcore.ui.theme import colours
 from tlcore.ui.widgets import unique_labels
 
 MOST = 16  # classes drawn: those with the most mistakes
@@ -106,7 +106,7 @@ def confusion_matrix(evaluation: Evaluation, selected: tuple[int, int]) -> go.Fi
     whole = np.array(evaluation.confusion_matrix)
     shares = (whole / np.maximum(1, whole.sum(axis=1, keepdims=True)))[np.ix_(shown, shown)]
     diagonal = np.eye(len(shown), dtype=bool)
-    figure = go.Figure(layout={"template": template()})
+    figure = go.Figure()
     for inside, colour in ((diagonal, tone.frozen), (~diagonal, tone.wrong)):
         figure.add_heatmap(
             z=np.where(inside & (shares > 0), shares, np.nan), zmin=-0.35, zmax=1,

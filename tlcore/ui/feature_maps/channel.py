@@ -23,7 +23,7 @@ from tlcore.ui.feature_maps.tiles import overlay_html
 from tlcore.ui.format import escape_md, plural, signed
 from tlcore.ui.inference_requests import ask_activations_once
 from tlcore.ui.state import Choice, choose, chosen
-from tlcore.ui.theme import colours, template
+from tlcore.ui.theme import colours
 
 OPACITY = "opacity"  # key of the slider
 DEFAULT_OPACITY = 60  # %
@@ -68,16 +68,16 @@ def channel_tab(shown: Shown) -> None:
             f"{signed(detail.mean)}; {percent(detail.zeros)} are exactly 0."
         )
         colour = colours().head if shown.request.ref.run else colours().pretrained
-        figure = histogram(detail, colour, template())
+        figure = histogram(detail, colour)
         draw_chart(figure, "histogram", "Histogram of the values")
     with right:
         _top_images(shown)
 
 
-def histogram(detail: ChannelDetail, colour: str, style: go.layout.Template) -> go.Figure:
+def histogram(detail: ChannelDetail, colour: str) -> go.Figure:
     """How often each value occurs in one channel; the count's axis is logarithmic."""
     middles = [(a + b) / 2 for a, b in zip(detail.edges, detail.edges[1:], strict=False)]
-    figure = go.Figure(layout={"template": style, "bargap": 0.05})
+    figure = go.Figure(layout={"bargap": 0.05})
     figure.add_bar(x=middles, y=detail.counts, marker_color=colour)
     top = math.log10(max(1, *detail.counts))
     figure.update_yaxes(type="log", title="pixels", dtick=1, range=[-0.3, top + 0.1])  # from 0.5

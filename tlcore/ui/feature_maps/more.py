@@ -25,7 +25,7 @@ from tlcore.ui.inference_requests import (
     ask_activations_once,
 )
 from tlcore.ui.state import Choice, choose, chosen_number
-from tlcore.ui.theme import colours, template
+from tlcore.ui.theme import colours
 
 KERNELS = Layout(4, 16)
 GREY = "Middle grey is 0, darker below, lighter above."
@@ -68,7 +68,7 @@ def statistics_tab(shown: Shown) -> None:
 
 def _over_depth(lines: Sequence[Line], measure: str, layer: str) -> go.Figure:
     """One measure of every layer, first to last; the present layer is marked."""
-    figure = go.Figure(layout={"template": template()})
+    figure = go.Figure()
     for name, statistics, colour in lines:
         figure.add_scatter(
             x=list(range(1, len(statistics) + 1)),

@@ -15,7 +15,7 @@ from tlcore.training.run import Run, describe_overfitting
 from tlcore.ui.components.charts import MANY, draw_chart
 from tlcore.ui.evaluation.metrics import draw_fine_tuning_effect
 from tlcore.ui.format import duration, plural
-from tlcore.ui.theme import colours, template
+from tlcore.ui.theme import colours
 
 HEIGHT = 430  # px of both panels
 LEGEND_ROW = 24  # px
@@ -125,7 +125,7 @@ def finite(value: float | None) -> float | None:
 
 def _panels(epochs: Sequence[Epoch], prefixes: Sequence[str], last: int) -> go.Figure:
     """Build two empty panels over the same epochs that hold the values drawn in them."""
-    figure = go.Figure(layout={"template": template()})
+    figure = go.Figure()
     for metric, (axis, domain) in PANELS.items():
         values = [getattr(epoch, prefix + metric) for epoch in epochs for prefix in prefixes]
         figure.update_layout({

@@ -26,7 +26,7 @@ from tlcore.ui.format import plural
 from tlcore.ui.inference_requests import ask_about_run
 from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
-from tlcore.ui.theme import colours, template
+from tlcore.ui.theme import colours
 from tlcore.ui.widgets import unique_labels
 
 LOWEST_RATE, HIGHEST_RATE = 1e-7, 1.0
@@ -164,7 +164,7 @@ def _draw_learning_curve(points: Sequence[LearningCurvePoint]) -> None:
 
 
 def _line_chart(x: Sequence[float], y: Sequence[float], x_title: str, y_title: str) -> go.Figure:
-    figure = go.Figure(layout={"template": template()})
+    figure = go.Figure()
     line = {"color": colours().head, "width": 2.5}
     figure.add_scatter(x=x, y=y, mode="lines+markers", line=line, name=y_title)
     figure.update_xaxes(title=x_title)

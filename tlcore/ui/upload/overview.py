@@ -26,7 +26,7 @@ from tlcore.errors import BadImage
 from tlcore.settings import Settings
 from tlcore.ui.components.charts import draw_chart
 from tlcore.ui.format import label, plural
-from tlcore.ui.theme import Colours, colours, template
+from tlcore.ui.theme import Colours, colours
 
 HEIGHT = 260  # px of the sizes
 SPLIT_TITLES: dict[str | None, str] = {None: "in no split"}
@@ -137,7 +137,7 @@ def _split(state: DatasetState, plan: SplitPlan, settings: Settings) -> None:
 def _draw_sizes(samples: Sequence[Sample], tone: Colours) -> go.Figure:
     """Draw the width and height of images, equal ones as one larger dot; lines of equal aspect."""
     sizes = Counter((sample.width, sample.height) for sample in samples)
-    figure = go.Figure(layout={"template": template()})
+    figure = go.Figure()
     top = max((max(size) for size in sizes), default=1) * 1.08
     for ratio, name in ((1.0, "1:1"), (4 / 3, "4:3"), (3 / 4, "3:4")):
         end = min(top, top / ratio)
