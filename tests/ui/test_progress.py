@@ -20,8 +20,9 @@ WHOLE = 120 + 5 + 250
 
 
 def run(*events: Event, config: RunConfig) -> Run:
-    info = RunInfo("id", Path(), RUNNING, config, 0.0, None, None, "")
-    return Run(info, events, ("a", "b"), {"train": 100, "val": 20})
+    images = {"train": 100, "val": 20}
+    info = RunInfo("id", Path(), RUNNING, config, 0.0, None, None, "", images=images)
+    return Run(info, events, ("a", "b"))
 
 
 def epochs(stage: str, number: int, first: int = 1) -> list[Event]:

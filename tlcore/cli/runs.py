@@ -80,7 +80,7 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     row = _json_row(run.info) | {
         "history": [epoch_row(epoch) for epoch in run.history],
         "classes": run.classes,
-        "images": run.images,
+        "images": run.info.images,
         "skipped": [{"file": event.file, "reason": event.reason} for event in run.skipped],
         "damage": [damage.description for damage in run.damage],
     }

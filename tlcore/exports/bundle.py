@@ -262,7 +262,7 @@ def _write_texts(run: Run, folder: Path, checks: Sequence[FormatCheck], settings
 def _render_model_card(
     run: Run, checks: Sequence[FormatCheck], versions: dict[str, str], settings: Settings
 ) -> str:
-    info, images = run.info, run.images.get("val", 0)
+    info, images = run.info, run.info.images.get("val", 0)
     test = validation = None
     if evaluated_split(info.id, settings) == "test":
         predictions = predict_split(info.id, "test", settings)

@@ -98,11 +98,6 @@ def initial_checkpoint(config: RunConfig) -> Checkpoint:
     return Checkpoint("head", 0, 0, 0.0, {}, {}, math.inf, 0.0, 0, over, version=VERSION)
 
 
-def next_stage(at: Checkpoint, stage: str) -> Checkpoint:
-    """Return the checkpoint before the first epoch of another stage."""
-    return replace(at, stage=stage, epoch=0, state={}, best={}, waited=0, over=False)
-
-
 def select_weights(state: State) -> State:
     """Return a learner's state without the optimizer's variables."""
     return {name: value for name, value in state.items() if not name.startswith(OPTIMIZER)}

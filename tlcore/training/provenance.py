@@ -70,8 +70,6 @@ class Provenance:
     dataset_hash: str = ""  # of all images of the dataset and their labels
     data_hash: str = ""  # of early versions: without the test images, in another form
     images: dict[str, int] = field(default_factory=dict)  # by split
-    classes: int = 0
-    seed: int = 0
     versions: dict[str, str] = field(default_factory=dict)  # by package
     machine: dict[str, str | int] = field(default_factory=dict)
 

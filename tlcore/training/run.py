@@ -132,7 +132,6 @@ class Run:
     info: RunInfo
     events: tuple[Event, ...]
     classes: tuple[str, ...]  # in the order of the output units; empty before it has begun
-    images: dict[str, int]  # by split
     damage: tuple[Damage, ...] = ()  # of all its files; those of ``info`` are among them
 
     @property

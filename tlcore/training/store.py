@@ -70,7 +70,7 @@ def load_run(run: str, settings: Settings) -> Run:
     events = _load_events(info, damage)
     for read in (files.read_previous_status, read_parent_run, files.read_process_group):
         read_or_record_damage(read, info.folder, None, damage)
-    return Run(info, events, splits.classes, info.images, tuple(damage))
+    return Run(info, events, splits.classes, tuple(damage))
 
 
 def _load_events(info: RunInfo, damage: list[Damage]) -> tuple[Event, ...]:

@@ -136,7 +136,7 @@ def _run_stages(run: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
             at, error = _run_stage(head, run, at)
         source.transfer_model.set_head_weights(head.weights)
         if config.fine_tune_epochs and at.over and not run.stopping():
-            at = loop.next_stage(at, "fine-tune")
+            at = replace(at, stage="fine-tune", epoch=0, state={}, best={}, waited=0, over=False)
     if at.stage == "fine-tune":
         from tlcore.training.fine_tune import TopBlocks
 

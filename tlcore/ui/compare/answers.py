@@ -114,7 +114,7 @@ def _groups(prediction: Prediction) -> list[str]:
 def _training_text(info: RunInfo, settings: Settings) -> str:
     if info.val_accuracy is None:
         return ""
-    images = load_run(info.id, settings).images.get("val", 0)
+    images = load_run(info.id, settings).info.images.get("val", 0)
     return f"validation accuracy {accuracy(info.val_accuracy, images)} · "
 
 

@@ -42,7 +42,7 @@ def approximate(seconds: float) -> str:
 
 def _work(run: Run) -> dict[str, float]:
     """Return the work of each stage of a run, in passes of an image through the backbone."""
-    config, images = run.info.config, run.images.get("train", 0)
+    config, images = run.info.config, run.info.images.get("train", 0)
     in_pass = float(config.on_the_fly_augmentation)
     features = _features(run)
     return {

@@ -125,7 +125,7 @@ def _draw_header(run: Run, settings: Settings) -> None:
     if config.size != BACKBONES[config.backbone].size:
         facts.append(f"{config.size} px")
     if run.classes:
-        train, val = (run.images.get(split, 0) for split in ("train", "val"))
+        train, val = (run.info.images.get(split, 0) for split in ("train", "val"))
         facts.append(plural(len(run.classes), "class", "classes"))
         facts.append(f"{train:,} / {val:,} images")
     if info.seconds:
@@ -237,7 +237,7 @@ def _draw_outcome(run: Run) -> None:
         st.info(escape_md(info.error) or f"Stopped. {model}", icon=":material/stop:")
     show_damage(run.damage)
     if info.val_accuracy is not None and info.model is None:
-        images = run.images.get("val", 0)
+        images = run.info.images.get("val", 0)
         st.metric("Validation accuracy", accuracy(info.val_accuracy, images))
         draw_fine_tuning_effect(run)
     if info.notes.note:
