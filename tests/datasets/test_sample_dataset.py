@@ -9,7 +9,7 @@ import pytest
 from tlcore.datasets.image_io import content_id, decode_image
 from tlcore.datasets.sample_dataset import COUNTS, PAINTERS, SAMPLE_NAME, draw_sample, ensure_sample
 from tlcore.datasets.splits import split_samples
-from tlcore.datasets.store import list_datasets
+from tlcore.datasets.store import scan_datasets
 from tlcore.settings import Limits, Settings
 
 
@@ -37,4 +37,4 @@ def test_two_sessions_at_once_get_the_same_whole_set(
     }
     assert len({sample.sha256 for sample in one.samples}) == len(one.samples) == 28
     assert [len(side) for side in split_samples(one)] == [20, 8]
-    assert [info.name for info in list_datasets(settings)] == [SAMPLE_NAME]
+    assert [info.name for info in scan_datasets(settings)[0]] == [SAMPLE_NAME]

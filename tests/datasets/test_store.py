@@ -14,11 +14,11 @@ from tlcore.datasets.importing import add_to_dataset, import_dataset
 from tlcore.datasets.sources import incoming_from_uploads, read_folder, unused_files
 from tlcore.datasets.store import (
     delete_dataset,
-    list_datasets,
     load_dataset,
     lock_dataset,
     open_dataset,
     rename_dataset,
+    scan_datasets,
 )
 from tlcore.datasets.thumbnails import load_thumbnail
 from tlcore.errors import BadDataset, BadImage
@@ -31,15 +31,15 @@ def make(settings: Settings, name: str, *labels: str) -> None:
 
 
 def names(settings: Settings) -> list[str]:
-    return [info.name for info in list_datasets(settings)]
+    return [info.name for info in scan_datasets(settings)[0]]
 
 
 def test_sets_are_listed_newest_first(settings: Settings) -> None:
-    assert list_datasets(settings) == []
+    assert scan_datasets(settings)[0] == []
     make(settings, "first", "ants")
     make(settings, "second", "bees", "ants")
-    newest, oldest = list_datasets(settings)
-    assert (newest.name, newest.images, newest.classes) == ("second", 2, ("ants", "bees"))
+    newest, oldest = scan_datasets(settings)[0]
+    assert (newest.name, newest.dataset.classes) == ("second", ("ants", "bees"))
     assert newest.folder == settings.datasets / "second"
     assert oldest.name == "first" and oldest.created < newest.created
 

@@ -21,7 +21,7 @@ from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.sample_dataset import SAMPLE_NAME, draw_sample
 from tlcore.datasets.sources import incoming_from_uploads
-from tlcore.datasets.store import list_datasets, load_dataset, load_state
+from tlcore.datasets.store import load_dataset, load_state, scan_datasets
 from tlcore.settings import Settings
 
 File = tuple[str, bytes, str]
@@ -106,8 +106,8 @@ def test_a_zip_as_downloaded_is_two_classes_with_their_splits(
     shown = html_of(at.run())
     for words in ("16 training", "8 test", "2 classes", "1 without label"):
         assert words in shown
-    newest = list_datasets(workspace)[0]
-    assert (newest.name, newest.classes) == ("cats and dogs", ("cats", "dogs"))
+    newest = scan_datasets(workspace)[0][0]
+    assert (newest.name, newest.dataset.classes) == ("cats and dogs", ("cats", "dogs"))
     form = opened("Fine-tune", dataset=newest.name)
     assert "2 classes, 12 training and 4 validation images" in texts(form)
 
@@ -119,7 +119,7 @@ def test_classes_named_like_splits_are_refused_before_training(
              for at, label in enumerate(("train", "bus")) for n in range(3)}  # fmt: skip
     source = ("vehicles.zip", zip_files(files).getvalue(), "application/zip")
     assert not bring(adding(opened), source).exception
-    form = opened("Fine-tune", dataset=list_datasets(workspace)[0].name)
+    form = opened("Fine-tune", dataset=scan_datasets(workspace)[0][0].name)
     assert "classes with the name of a split: train." in texts(form).replace("\\", "")
     assert not any(button.label == "Start" for button in form.button)
 
@@ -136,7 +136,7 @@ def test_what_is_refused_says_why_and_the_files_stay(opened: Opened, workspace: 
         assert not at.exception
         assert "Expected a name" in at.error[0].value
         assert at.file_uploader(key="upload-0").value
-    assert [info.name for info in list_datasets(workspace)] == [SAMPLE_NAME]
+    assert [info.name for info in scan_datasets(workspace)[0]] == [SAMPLE_NAME]
 
 
 def test_a_folder_on_the_server_only_where_it_is_allowed(
@@ -312,10 +312,10 @@ def test_a_dataset_is_renamed_and_deleted(opened: Opened, workspace: Settings, m
     at = view(opened, "images")
     at.text_input(key="rename-mine").set_value("yours")
     press(at, "rename")
-    assert "yours" in [info.name for info in list_datasets(workspace)]
+    assert "yours" in [info.name for info in scan_datasets(workspace)[0]]
     assert at.selectbox(key="select-dataset").value == "yours"
     press(at, "delete")
-    assert [info.name for info in list_datasets(workspace)] == [SAMPLE_NAME]
+    assert [info.name for info in scan_datasets(workspace)[0]] == [SAMPLE_NAME]
 
 
 def test_all_excluded_is_said_and_nothing_breaks(

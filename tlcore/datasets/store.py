@@ -64,17 +64,6 @@ class DatasetState:
 
 
 @dataclass(frozen=True)
-class DatasetInfo:
-    """A row of the list of datasets."""
-
-    name: str
-    images: int  # without the excluded
-    classes: tuple[str, ...]  # sorted
-    created: datetime  # with time zone
-    folder: Path
-
-
-@dataclass(frozen=True)
 class DamagedDataset:
     """A stored dataset whose files cannot be read."""
 
@@ -83,31 +72,20 @@ class DamagedDataset:
     message: str  # what is wrong with it and what can be done
 
 
-def list_datasets(settings: Settings) -> list[DatasetInfo]:
-    """List the stored datasets that can be read, newest first. See ``scan_datasets``."""
-    return scan_datasets(settings)[0]
-
-
-def scan_datasets(settings: Settings) -> tuple[list[DatasetInfo], list[DamagedDataset]]:
+def scan_datasets(settings: Settings) -> tuple[list[DatasetState], list[DamagedDataset]]:
     """List the stored datasets: those that can be read, newest first; damaged ones, by name.
 
     A folder that has no file of a dataset is passed over.
     """
-    infos, damaged = [], []
+    states, damaged = [], []
     for name in dataset_names(settings):
         folder = settings.datasets / name
         try:
-            infos.append(_info(folder, dataset_state(folder)))
+            states.append(read_state(folder))
         except BadDataset as error:
             if storage.holds_any(folder, (files.MANIFEST, files.EDITS, "images")):
                 damaged.append(DamagedDataset(name, folder, str(error)))
-    return sorted(infos, key=lambda info: info.created, reverse=True), damaged
-
-
-@lru_cache(maxsize=1024)  # small, where whole states are not: a long list stays quick
-def _info(folder: Path, state: storage.FileState) -> DatasetInfo:
-    read = read_state(folder)
-    return DatasetInfo(folder.name, len(read.included), read.dataset.classes, read.created, folder)
+    return sorted(states, key=lambda state: state.created, reverse=True), damaged
 
 
 def open_dataset(reference: str, settings: Settings) -> Dataset:
@@ -156,7 +134,7 @@ def dataset_state(folder: Path) -> storage.FileState:
     return storage.file_state(folder / files.MANIFEST) + storage.file_state(folder / files.EDITS)
 
 
-@lru_cache(maxsize=32)  # values are frozen, and the state is part of the key
+@lru_cache(maxsize=64)  # values are frozen, and the state is part of the key
 def _read(folder: Path, state: storage.FileState) -> DatasetState:
     manifest, edits = files.read_manifest(folder), files.read_edits(folder)
     given: dict[str, dict[str, Any]] = {}

@@ -87,7 +87,7 @@ def _propose_dataset(settings: Settings) -> None:
     if chosen(Choice.DATASET):
         return
     datasets, _ = scan_datasets(settings)
-    names = [info.name for info in datasets if len(info.classes) > 1]
+    names = [info.name for info in datasets if len(info.dataset.classes) > 1]
     names.sort(key=SAMPLE_NAME.__eq__)  # the sample last
     if names:
         choose(Choice.DATASET, names[0])
