@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +31,13 @@ CACHED = 100  # results; a page of maps has up to half a megabyte
 CALIBRATION_IMAGES = 500  # validation images that are predicted for it, drawn class by class
 
 
-def waiting(settings: Settings) -> AbstractContextManager[None]:
-    """Show what the person waits for; the first request of all waits for TensorFlow."""
-    if inference(settings).warm:
-        return st.spinner("Running the model …")
-    return st.spinner("TensorFlow is starting in its own process: about 5 seconds, once …")
-
-
 def ask(
     task: str,
     *arguments: Any,
     settings: Settings,
     content: object = None,
     ahead: tuple[Any, ...] = (),
+    words: str = "Running the model …",
 ) -> Any:
     """Return a task's result, from the cache if it was asked for with this content before.
 
@@ -53,9 +46,12 @@ def ask(
         settings: where models are.
         content: what the result depends on besides the arguments, such as an image's hash.
         ahead: arguments that are likely to be asked for next, computed once this result is here.
+        words: what the person waits for; the first request of all waits for TensorFlow.
     """
+    if not inference(settings).warm:
+        words = "TensorFlow is starting in its own process: about 5 seconds, once …"
     request = (repr((task, arguments, content)), (task, arguments, ahead), settings)
-    with waiting(settings):
+    with st.spinner(words):
         result = _cached(*request)
     if isinstance(result, tuple) and any(isinstance(one, TLCoreError) for one in result):
         _cached.clear(*request)  # what is missing may come
@@ -180,12 +176,6 @@ def evaluate_run(run: str, split: str, settings: Settings) -> tuple[Evaluation, 
     return _ask_of_split(
         "tlcore.evaluation.evaluation:evaluate", predictions, settings
     ), predictions
-
-
-@st.cache_data(show_spinner=False, max_entries=64)
-def ask_about_run(task: str, run: str, _settings: Settings) -> Any:
-    """Return the result of a task ("module:function") about a run's images, computed once."""
-    return inference(_settings).ask(task, run)
 
 
 def compute_run_curves(predictions: SplitPredictions, settings: Settings) -> ThresholdCurves:

@@ -17,7 +17,7 @@ from tlcore.training.run import Run
 from tlcore.ui.components.charts import MANY, draw_chart
 from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.format import label, plural
-from tlcore.ui.inference_requests import ask_about_run, predict_run_split
+from tlcore.ui.inference_requests import ask, predict_run_split
 from tlcore.ui.theme import colours
 
 HEIGHT = 520  # px
@@ -29,8 +29,7 @@ Predictions = Mapping[str, tuple[str, float]]  # key of an image → predicted c
 
 def embedding_view(run: Run, settings: Settings) -> None:
     """Draw the points; an image that is clicked, or several in a lasso, are shown below."""
-    with st.spinner("Computing the embedding …"):
-        embedding = ask_about_run(TASK, run.info.id, settings)
+    embedding = ask(TASK, run.info.id, settings=settings, words="Computing the embedding …")
     predictions = _predictions(run.info.id, settings)
     colour_by = st.segmented_control(
         "Colour by",

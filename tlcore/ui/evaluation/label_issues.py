@@ -12,7 +12,7 @@ from tlcore.training.run import Run
 from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.evaluation.metrics import select_split
 from tlcore.ui.format import escape_md, label, plural
-from tlcore.ui.inference_requests import ask_about_run
+from tlcore.ui.inference_requests import ask
 
 TASK = "tlcore.evaluation.label_issues:find_label_issues"
 MORE = 24  # images drawn beyond the doubted ones
@@ -20,8 +20,8 @@ MORE = 24  # images drawn beyond the doubted ones
 
 def label_issues_view(run: Run, settings: Settings) -> None:
     """Rank the labels of the training or validation split by how much a head doubts them."""
-    with st.spinner("Cross-validating the head on all images …"):
-        issues = ask_about_run(TASK, run.info.id, settings)
+    words = "Cross-validating the head on all images …"
+    issues = ask(TASK, run.info.id, settings=settings, words=words)
     issues = drop_confirmed(issues, load_run_dataset(run.info, settings))
     if issues.shortage:
         st.info(escape_md(issues.shortage), icon=":material/info:")

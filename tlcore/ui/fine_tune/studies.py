@@ -23,7 +23,7 @@ from tlcore.ui.components.charts import draw_chart
 from tlcore.ui.fine_tune.backbones import backbones_view
 from tlcore.ui.fine_tune.estimate import Plan
 from tlcore.ui.format import plural
-from tlcore.ui.inference_requests import ask_about_run
+from tlcore.ui.inference_requests import ask
 from tlcore.ui.services import inference
 from tlcore.ui.shell import boundary
 from tlcore.ui.theme import colours
@@ -55,9 +55,7 @@ def studies_view(run: Run, settings: Settings) -> None:
     else:
         _, text, task, draw = STUDIES[name]
         st.caption(text)
-        with st.spinner("Training heads …"):
-            result = ask_about_run(task, run.info.id, settings)
-        draw(result)
+        draw(ask(task, run.info.id, settings=settings, words="Training heads …"))
 
 
 def draw_rate_finder(plan: Plan, classes: Sequence[str], rate_key: str, settings: Settings) -> None:
