@@ -18,7 +18,7 @@ from tlcore.locks import lock_file
 from tlcore.migration import VERSION, migrate
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo
-from tlcore.training.run_files import DamagedRun
+from tlcore.training.status import DamagedRun
 from tlcore.training.store import list_runs, scan_runs
 
 Contents = dict[str, tuple[bytes, int]]  # path → content and time of change, ns

@@ -34,10 +34,10 @@ ORDER = (
 SIDE_BY_SIDE = {("ui", "cli"), ("cli", "ui")}  # two adapters: neither imports the other
 # The modules that import Keras or TensorFlow at their top: all else can stay in the web server.
 KERAS = {
-    "models": {"build", "loaded_model", "shape_path", "folding"},
+    "models": {"build", "loaded_model"},
     "activations": {"extract"},
     "training": {"fine_tune", "transfer_model"},
-    "exports": {"bundle", "deployable", "bundle_predict"},
+    "exports": {"bundle", "bundle_predict"},
 }
 SOURCES = sorted((PROJECT / "tlcore").rglob("*.py"))
 PAGES = [PROJECT / "app.py", *sorted((PROJECT / "pages").glob("*.py"))]

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from tests.old_workspace import DATASET, FINISHED, STOPPED, unpack
-from tlcore.activations.top_images import find_top_images
+from tlcore.activations.channel import find_top_images
 from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import incoming_from_uploads
-from tlcore.datasets.store import delete_dataset, list_datasets, load_dataset, rename_dataset
+from tlcore.datasets.store import delete_dataset, load_dataset, rename_dataset, scan_datasets
 from tlcore.datasets.thumbnails import load_thumbnail
 from tlcore.errors import BadDataset, RunError
 from tlcore.models.predictions import Floats, ModelRef
@@ -62,7 +62,7 @@ def test_of_two_who_give_the_same_name_one_is_refused(
         words = sorted(pool.map(rename, ("one", "other")))
     assert words[0] == ""
     assert "which is taken" in words[1]
-    assert len(list_datasets(workspace)) == 3
+    assert len(scan_datasets(workspace)[0]) == 3
 
 
 @pytest.mark.parametrize("run", ["..", ".", "", ".hidden", "../runs", f"../runs/{FINISHED}", "\0"])

@@ -16,14 +16,18 @@ from pathlib import Path
 
 import numpy as np
 
-from tlcore.training import checkpoint
-from tlcore.training.batches import SplitData, encode_targets, read_features
-from tlcore.training.checkpoint import initial_checkpoint
+from tlcore.training.batches import FeatureArray, SplitData, encode_targets
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import FeatureKey, FeatureStore
 from tlcore.training.head import Head
 from tlcore.training.history import EventLog, list_epochs, read_events
-from tlcore.training.loop import FitOptions, fit, limit_blas_threads
+from tlcore.training.loop import (
+    FitOptions,
+    fit,
+    initial_checkpoint,
+    limit_blas_threads,
+    save_checkpoint,
+)
 
 IMAGES, JUDGED, FEATURES, EPOCHS, BATCH, RATE = 2000, 400, 1280, 200, 32, 1e-3
 ROUNDS = 5
@@ -57,7 +61,7 @@ def ours(values: np.ndarray, labels: np.ndarray, folder: Path) -> float:
     store.append([f"{number:064x}" for number in range(len(values))], values)
     rows, targets = np.arange(len(values)), encode_targets(labels, 1)
     train, val = (
-        SplitData(read_features(store, rows[None, part], 0, "head"), labels[part], targets[part])
+        SplitData(FeatureArray(store.take(rows[part])), labels[part], targets[part])
         for part in (slice(IMAGES), slice(IMAGES, None))
     )
     config = RunConfig("none", epochs=EPOCHS, batch_size=BATCH, learning_rate=RATE)
@@ -68,14 +72,14 @@ def ours(values: np.ndarray, labels: np.ndarray, folder: Path) -> float:
         RATE,
         emit=log.write,
         stopping=(folder / "stop").exists,
-        save=lambda reached: checkpoint.save_checkpoint(folder / checkpoint.FILE, reached),
+        save=lambda reached: save_checkpoint(folder / "checkpoint.npz", reached),
     )
     began = time.perf_counter()
     fit(Head(config, FEATURES, 1), train, val, options, initial_checkpoint(config))
     took = time.perf_counter() - began
     log.close()
     assert len(list_epochs(read_events(folder / "events.jsonl"))) == EPOCHS
-    assert (folder / checkpoint.FILE).exists()
+    assert (folder / "checkpoint.npz").exists()
     return took
 
 

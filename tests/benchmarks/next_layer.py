@@ -66,7 +66,7 @@ def second_image(page: Page, url: str) -> str:
     page.goto(url)
     page.locator(".maps-main").wait_for(state="attached", timeout=60_000)
     first = page.url
-    page.get_by_role("button", name="Next", exact=True).click()
+    page.get_by_role("button", name="Next image", exact=True).click()
     page.wait_for_url(lambda now: now != first)
     return page.url
 

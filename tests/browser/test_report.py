@@ -11,7 +11,7 @@ from tests.cli.running import tlcore
 from tests.exports.conftest import trained
 from tests.images import write_patches
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.inference.tasks import evaluate_run
+from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.store import load_run

@@ -78,7 +78,7 @@ def test_one_back_leaves_a_page_and_a_deep_link_restores_it(tab: Tab, real: Sett
     tab.go("Compare")
     tab.choose("Dataset", "Drawn sample")
     for _ in range(3):
-        tab.press("Next")
+        tab.press("Next image")
     page.get_by_text("4 of 208").wait_for()
     strip = page.locator(".st-key-strip [data-id]")
     strip.nth(5).focus()

@@ -11,7 +11,7 @@ from tests.cli.running import answer, tlcore
 from tests.evaluation.made import train_run, write_splits
 from tests.training.test_train_run import SMALL
 from tlcore.evaluation.evaluation import Evaluation
-from tlcore.inference.tasks import evaluate_run
+from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -83,6 +82,10 @@ def stored(settings: Settings) -> dict[str, bytes]:
 def test_the_hash_is_of_the_state_and_not_of_the_way_there(
     keys: dict[str, str], settings: Settings
 ) -> None:
+    renamed = [(f"train/{f}".replace(".jpg", "x.jpg"), jpeg(n)) for f, n in FILES.items()]
+    import_dataset("other", incoming_from_uploads(renamed), settings)
+    mine, other = load_state("mine", settings), load_state("other", settings)
+    assert mine.dataset.hash == other.dataset.hash  # names and splits are not in it
     first, second = keys["ants/1.jpg"], keys["bees/3.jpg"]
     editing.exclude("mine", [first], settings)
     one = editing.relabel("mine", [second], "ants", settings).dataset.hash
@@ -93,13 +96,6 @@ def test_the_hash_is_of_the_state_and_not_of_the_way_there(
     assert editing.exclude("mine", [first], settings).dataset.hash == one
     editing.include("mine", [first], settings)
     assert load_state("mine", settings).dataset.hash != one
-
-
-def test_names_and_parts_are_not_in_the_hash(keys: dict[str, str], settings: Settings) -> None:
-    renamed = [(f"train/{f}".replace(".jpg", "x.jpg"), jpeg(n)) for f, n in FILES.items()]
-    import_dataset("other", incoming_from_uploads(renamed), settings)
-    mine, other = load_state("mine", settings), load_state("other", settings)
-    assert mine.dataset.hash == other.dataset.hash
 
 
 def test_what_was_done_does_not_touch_what_comes_later(
@@ -116,16 +112,15 @@ def test_what_was_done_does_not_touch_what_comes_later(
 def test_settling_is_an_edit_too(keys: dict[str, str], settings: Settings) -> None:
     key = keys["ants/1.jpg"]
     before = load_state("mine", settings).dataset.hash
+    assert load_state("mine", settings) is load_state("mine", settings)  # read once
     state = editing.dismiss("mine", [key], "tiny", settings)
     assert state.by_key[key].dismissed == {"tiny"}
     assert state.dataset.hash == before
     state = editing.restore("mine", [key], "tiny", settings)
     assert state.by_key[key].dismissed == set()
     assert editing.undo_edit("mine", settings).by_key[key].dismissed == {"tiny"}
-
-
-def test_undoing_nothing_does_nothing(keys: dict[str, str], settings: Settings) -> None:
-    assert editing.undo_edit("mine", settings).edits == ()
+    for _ in range(2):  # of which one has nothing to undo
+        assert editing.undo_edit("mine", settings).edits == ()
 
 
 @pytest.mark.parametrize(
@@ -138,11 +133,7 @@ def test_labels_that_no_folder_can_have_are_refused(
     with pytest.raises(BadDataset, match="Expected a class name"):
         editing.relabel("mine", [keys["ants/1.jpg"]], label, settings)
     assert load_state("mine", settings).edits == ()
-
-
-@pytest.mark.parametrize("label", ["ants", "Köln 2", "a-b_c.d", "日本"])
-def test_labels_that_are_taken(label: str) -> None:
-    assert is_label(label)
+    assert all(map(is_label, ["ants", "Köln 2", "a-b_c.d", "日本"]))
 
 
 def test_strangers_are_refused(keys: dict[str, str], settings: Settings) -> None:
@@ -178,7 +169,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("moment", range(5))
+@pytest.mark.parametrize("moment", range(3))
 def test_killed_between_edits_the_log_is_whole(
     moment: int, keys: dict[str, str], settings: Settings
 ) -> None:
@@ -187,16 +178,10 @@ def test_killed_between_edits_the_log_is_whole(
         assert process.stdout is not None
         process.stdout.readline()
         try:
-            process.wait(timeout=0.02 + 0.013 * moment)
+            process.wait(timeout=0.02 + 0.02 * moment)
         except subprocess.TimeoutExpired:
             process.kill()
     state = load_state("mine", settings)
     assert len(state.samples) == len(FILES)
     assert state.samples[0].excluded == bool(len(state.edits) % 2)
     editing.undo_edit("mine", settings)  # the lock went with its process
-
-
-def test_files_are_read_again_only_when_they_change(
-    keys: dict[str, str], settings: Settings, tmp_path: Path
-) -> None:
-    assert load_state("mine", settings) is load_state("mine", settings)

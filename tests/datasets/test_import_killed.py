@@ -10,7 +10,7 @@ import pytest
 from tests.datasets.files import jpeg
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import incoming_from_uploads
-from tlcore.datasets.store import list_datasets, load_dataset
+from tlcore.datasets.store import load_dataset, scan_datasets
 from tlcore.locks import remove_leftovers
 from tlcore.settings import PROJECT, Settings
 
@@ -61,12 +61,12 @@ def hidden(settings: Settings) -> list[str]:
     return [p.name for p in settings.datasets.iterdir() if p.name.startswith(".import")]
 
 
-@pytest.mark.parametrize("moment", ["1", "20", str(COUNT), "whole"])
+@pytest.mark.parametrize("moment", ["1", str(COUNT), "whole"])
 def test_killed_at_any_moment_the_set_is_absent_or_whole(settings: Settings, moment: str) -> None:
     process = start(settings)
     wait_for(process, moment)
     end(process)
-    if list_datasets(settings):
+    if scan_datasets(settings)[0]:
         assert len(load_dataset("mine", settings).samples) == COUNT
         assert all(sample.path.is_file() for sample in load_dataset("mine", settings).samples)
     else:

@@ -18,7 +18,7 @@ from tlcore.datasets.dataset import Incoming
 from tlcore.datasets.image_io import content_id
 from tlcore.datasets.importing import add_to_dataset, import_dataset
 from tlcore.datasets.sources import incoming_from_folder, incoming_from_uploads
-from tlcore.datasets.store import list_datasets, load_dataset
+from tlcore.datasets.store import load_dataset, scan_datasets
 from tlcore.errors import BadDataset, StorageError
 from tlcore.settings import Limits, Settings
 
@@ -119,7 +119,7 @@ def test_names_that_are_not_allowed(settings: Settings, name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "My set 2", "v1.0_final-b", "Käfer", "x" * 60])
 def test_names_that_are_allowed(settings: Settings, name: str) -> None:
     import_dataset(name, incoming_from_uploads(some(1)), settings)
-    assert [info.name for info in list_datasets(settings)] == [name]
+    assert [info.name for info in scan_datasets(settings)[0]] == [name]
 
 
 def test_a_taken_name_is_refused_and_the_set_unharmed(settings: Settings) -> None:
@@ -131,14 +131,14 @@ def test_a_taken_name_is_refused_and_the_set_unharmed(settings: Settings) -> Non
 
 def test_adding_keeps_what_is_there_and_duplicates_nothing(settings: Settings) -> None:
     import_dataset("mine", incoming_from_uploads(some(3)), settings)
-    created = list_datasets(settings)[0].created
+    created = scan_datasets(settings)[0][0].created
     again = add_to_dataset("mine", incoming_from_uploads(some(3)), settings)
     assert (again.added, len(again.dataset.samples)) == (0, 3)
     changed = [("ants/0.jpg", jpeg(99)), ("bees/0.jpg", jpeg(0)), ("bad.jpg", b"x")]
     report = add_to_dataset("mine", incoming_from_uploads(changed), settings)
     assert (report.added, len(report.dataset.samples), len(report.refused)) == (2, 5, 1)
     assert load_dataset("mine", settings) == report.dataset
-    assert list_datasets(settings)[0].created == created
+    assert scan_datasets(settings)[0][0].created == created
     with pytest.raises(BadDataset, match=r"\(mine\). Received 'other'"):
         add_to_dataset("other", incoming_from_uploads(some(1)), settings)
     with pytest.raises(BadDataset, match="at least one usable"):

@@ -53,18 +53,13 @@ OTHERS: dict[str, Change] = {
 }
 
 
-@pytest.mark.parametrize("name", ANEW)
-@pytest.mark.parametrize("label", ["balloon", "daisy", "mushroom", "sailboat"])
-def test_one_image_made_anew_is_found(name: str, label: str) -> None:
-    image = decode_image(draw_sample(label, "train", 3), "x.jpg", Limits())
-    assert near(image, ANEW[name](image)) == [(0, 1)]
-
-
-@pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("label", ["balloon", "mushroom", "sailboat"])
-def test_another_image_is_not(name: str, label: str) -> None:
+def test_one_image_made_anew_is_found_and_another_is_not(label: str) -> None:
     image = decode_image(draw_sample(label, "train", 3), "x.jpg", Limits())
-    assert near(image, OTHERS[name](image)) == []
+    for name, change in ANEW.items():
+        assert near(image, change(image)) == [(0, 1)], name
+    for name, change in OTHERS.items():
+        assert near(image, change(image)) == [], name
 
 
 def gradient(seed: int) -> Image.Image:
@@ -75,10 +70,7 @@ def gradient(seed: int) -> Image.Image:
 
 @pytest.mark.parametrize("make", [gradient, scene])
 def test_no_false_alarm_among_smooth_images(make: Callable[[int], Image.Image]) -> None:
-    assert near(*map(make, range(400))) == []
-
-
-def test_a_image_of_one_colour_is_like_no_other() -> None:
+    assert near(*map(make, range(200))) == []
     assert near(*(Image.new("RGB", (50, 50), (grey, grey, grey)) for grey in (0, 90, 90))) == []
 
 

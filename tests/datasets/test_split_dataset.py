@@ -38,7 +38,7 @@ def test_each_class_gives_its_shares(mine: str, settings: Settings) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_copies_stay_on_one_side(seed: int, mine: str, settings: Settings) -> None:
     state = split_dataset(mine, SplitPlan(0.3, 0.2, seed), settings)
     groups = load_quality(mine, settings).groups
@@ -100,13 +100,3 @@ def test_it_can_be_forgotten(mine: str, settings: Settings) -> None:
 def test_shares_that_leave_nothing_are_refused(val: float, test: float) -> None:
     with pytest.raises(BadConfig, match="Expected shares"):
         SplitPlan(val, test)
-
-
-def test_the_same_file_twice_is_on_one_side_of_a_run(settings: Settings) -> None:
-    files = [(f"{label}/{i}-{copy}.jpg", jpeg(i + 100 * (label == "b")))
-             for label in "ab" for i in range(10) for copy in "xy"]  # fmt: skip
-    import_dataset("twice", incoming_from_uploads(files), settings)
-    for seed in range(5):
-        train, val = split_samples(load_dataset("twice", settings), 0.3, seed)
-        assert not {s.sha256 for s in train} & {s.sha256 for s in val}
-        assert len(val) == 12

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.running import tlcore
 from tests.evaluation.made import train_run
 from tlcore.evaluation.evaluation import Evaluation, fit_imagenet_baseline
-from tlcore.inference.tasks import evaluate_run
+from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.models.imagenet import imagenet_classes, imagenet_groups
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -81,11 +81,9 @@ def test_an_image_of_a_group_that_training_never_met_gets_no_label(
 def test_the_baseline_counts() -> None:
     """207 and 208 are retrievers, 281 a tabby, 282 a tiger cat, 817 a sports car."""
     labels = ["dogs", "dogs", "cats", "cats", "cats"]
-    baseline = fit_imagenet_baseline([207, 207, 207, 281, 281], labels)
-    assert dict(baseline.classes) == {207: "dogs", 281: "cats"}
-    assert baseline.label(208) == "dogs"  # not met in training: its group's label
-    assert baseline.label(282) == "cats"
-    assert baseline.label(817) is None  # nothing of its group was met
-    assert fit_imagenet_baseline([1, 1], ["b", "a"]).label(1) == "a"  # a tie: the first in order
-    with pytest.raises(ValueError, match="training split"):
-        fit_imagenet_baseline([], [])
+    baseline = fit_imagenet_baseline(zip([207, 207, 207, 281, 281], labels, strict=True))
+    assert (baseline[207], baseline[281]) == ("dogs", "cats")
+    assert baseline[208] == "dogs"  # not met in training: its group's label
+    assert baseline[282] == "cats"
+    assert 817 not in baseline  # nothing of its group was met
+    assert fit_imagenet_baseline([(1, "b"), (1, "a")])[1] == "a"  # a tie: the first in order

@@ -21,7 +21,7 @@ from tlcore.evaluation.batch_table import (
     fit_batch_baseline,
 )
 from tlcore.evaluation.intervals import proportion_of
-from tlcore.models.predictions import BriefPrediction, Certainty
+from tlcore.models.predictions import BriefPrediction
 from tlcore.ui.compare.answers import search
 
 DOG, CAT = 207, 281  # golden retriever, tabby
@@ -30,11 +30,10 @@ PARTS = {"a": "train", "b": "train", "c": "val", "d": "val"}
 
 
 def answered(*rows: tuple[str, str, int, float, int, float]):
-    sure = Certainty(0, 1, 1)
     return [
         (
             Sample(f"{sha}.jpg", Path(sha), sha, label, None),
-            (BriefPrediction(first, p, sure), BriefPrediction(second, q, sure)),
+            (BriefPrediction(first, p), BriefPrediction(second, q)),
         )
         for sha, label, first, p, second, q in rows
     ]
@@ -51,7 +50,7 @@ ROWS = answered(
 def test_agreement_scores_and_order() -> None:
     baseline = fit_batch_baseline(ROWS, PARTS)
     assert baseline is not None
-    assert dict(baseline.classes) == {DOG: "dog", CAT: "cat"}
+    assert (baseline[DOG], baseline[CAT]) == ("dog", "cat")
     frame = build_batch_table(ROWS, [HEAD], baseline, PARTS)
     assert frame.iloc[0]["file"] == "c.jpg"  # the one on which they disagree
     assert frame.iloc[0]["disagreement"] == np.float64(0.7)

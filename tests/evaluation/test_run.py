@@ -24,14 +24,13 @@ from tlcore.evaluation.corrections import (
     load_run_dataset,
 )
 from tlcore.evaluation.embedding import compute_embedding
+from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.evaluation.label_issues import find_label_issues
 from tlcore.evaluation.split_predictions import (
-    ImagePredictions,
     SplitPredictions,
     evaluated_split,
     predict_split,
 )
-from tlcore.inference.tasks import evaluate_run, predict_files
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import evict
@@ -54,12 +53,10 @@ def run(home: Settings, tmp_path_factory: pytest.TempPathFactory) -> RunInfo:
 
 
 def predictions_of(settings: Settings, info: RunInfo, split: str) -> SplitPredictions:
-    return predict_split(
-        info.id, split, settings, lambda paths: predict_files(info.id, paths, settings)
-    )
+    return predict_split(info.id, split, settings)
 
 
-def refuse(paths: Sequence[Path]) -> ImagePredictions:
+def refuse(run: str, paths: Sequence[Path], settings: Settings) -> list:
     raise AssertionError(f"asked again about {len(paths)} images")
 
 

@@ -13,8 +13,8 @@ from tests.evaluation.coloured import Counts, coloured_run
 from tests.evaluation.planted import make_predictions
 from tlcore.evaluation.comparison import compare_stages
 from tlcore.evaluation.evaluation import compute_evaluation
+from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.exports.report import write_report
-from tlcore.inference.tasks import evaluate_run
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
@@ -185,7 +185,7 @@ def test_many_small_classes_are_one_warning() -> None:
     )
 
 
-@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("output", ["sigmoid", pytest.param("softmax", marks=pytest.mark.full)])
 def test_both_stages_keep_what_they_predict_of_the_same_images(
     home: Settings, tmp_path: Path, output: str
 ) -> None:

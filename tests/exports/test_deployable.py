@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import pytest
 
+from tlcore.exports import bundle_predict
+from tlcore.exports.bundle import build_deployable, write_format
 from tlcore.exports.bundle_check import FORMATS
-from tlcore.exports.deployable import PREPROCESSING, WRITERS, build_deployable
 from tlcore.models.catalog import BACKBONES, MODES
 from tlcore.models.loaded_model import preprocess
 
@@ -51,14 +52,10 @@ def test_bytes_in_probabilities_out(mode: str, units: int) -> None:
     assert np.ptp(answers) > 0.05  # it says something
 
 
-def test_every_mode_of_the_catalogue_is_known() -> None:
-    assert PREPROCESSING.keys() == MODES.keys() == OF_MODE.keys()
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_plain_keras_loads_it_in_safe_mode(mode: str, tmp_path: Path) -> None:
     model = build_deployable(small(1), mode)
-    WRITERS["keras"](model, tmp_path)
+    write_format("keras", model, tmp_path)
     file = tmp_path / FORMATS["keras"].file
     loaded = keras.models.load_model(file, compile=False, safe_mode=True)
     np.testing.assert_array_equal(np.asarray(loaded(pixels())), np.asarray(model(pixels())))
@@ -68,12 +65,13 @@ def test_a_reversal_of_colours_survives_every_format(tmp_path: Path) -> None:
     """Keras has no layer for it, so it is the one operation among the layers."""
     trained = small(3)
     model = build_deployable(trained, "caffe")
-    for writer in WRITERS.values():
-        writer(model, tmp_path)
+    for name in FORMATS:
+        write_format(name, model, tmp_path)
     np.save(tmp_path / "pixels.npy", pixels())
     code = (
         "import sys, numpy as np, pathlib, importlib.util as u\n"
-        f"spec = u.spec_from_file_location('p', {str(PREDICT)!r}); p = u.module_from_spec(spec)\n"
+        f"place = {bundle_predict.__file__!r}\n"
+        "spec = u.spec_from_file_location('p', place); p = u.module_from_spec(spec)\n"
         "spec.loader.exec_module(p)\n"
         "for name, (file, load, _) in p.FORMATS.items():\n"
         "    answers = load(pathlib.Path(file))(np.load('pixels.npy'))\n"
@@ -90,6 +88,3 @@ def test_a_reversal_of_colours_survives_every_format(tmp_path: Path) -> None:
     for name, form in FORMATS.items():
         apart = np.abs(np.load(tmp_path / f"{name}.npy") - expected(trained, "caffe")).max()
         assert apart < (form.tolerance or 0.1), name
-
-
-PREDICT = Path(__file__).parents[2] / "tlcore/exports/bundle_predict.py"

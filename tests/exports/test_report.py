@@ -15,14 +15,13 @@ from tests.images import write_patches
 from tlcore.evaluation.evaluation import compute_evaluation
 from tlcore.evaluation.intervals import proportion_of
 from tlcore.evaluation.metrics import compute_calibration, compute_class_metrics
-from tlcore.evaluation.split_predictions import SplitPredictions, load_predictor, predict_split
+from tlcore.evaluation.split_predictions import SplitPredictions, predict_split
 from tlcore.exports import report_charts as charts
 from tlcore.exports.report import (
     SIDE,
     describe_weakest,
     embed_image,
     exact,
-    gather_report_data,
     list_confused_pairs,
     render_report,
     share_html,
@@ -36,7 +35,7 @@ SMALL = {"backbone": "MobileNet-0.25", "size": 64, "batch_size": 4, "learning_ra
 
 
 def evaluated_predictions(run: str, settings: Settings) -> SplitPredictions:
-    return predict_split(run, "val", settings, load_predictor(run, settings))
+    return predict_split(run, "val", settings)
 
 
 def epoch(number: int, loss: float, accuracy: float) -> Epoch:
@@ -69,14 +68,6 @@ def test_a_loss_that_is_no_number_breaks_nothing(loss: float) -> None:
     assert points(charts.draw_curve([epoch(1, loss, 0.5)], "loss", None)) != []
 
 
-def test_a_bar_is_as_long_as_its_share_and_its_interval_lies_on_it() -> None:
-    share = proportion_of(3, 4)
-    drawing = charts.draw_bars([charts.Bar("a <b>", share, "#123456")])
-    assert "width:75.00%;background:#123456" in drawing
-    assert f"left:{share.low * 100:.2f}%;width:{(share.high - share.low) * 100:.2f}%" in drawing
-    assert "a &lt;b&gt;" in drawing
-
-
 def test_every_bin_is_a_dot_at_its_place() -> None:
     drawing = charts.draw_reliability(compute_calibration([0.95, 0.95, 0.55], [True, True, False]))
     dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', drawing)
@@ -102,9 +93,12 @@ def test_the_report_of_many_classes_lists_the_confused_pairs(
     run = trained(RunConfig(str(data), epochs=1, **SMALL), real)
     predictions = evaluated_predictions(run, real)
     evaluation = compute_evaluation(predictions, predictions)
-    page = render_report(gather_report_data(evaluation, predictions, None, real), real.limits)
+    page = render_report(evaluation, predictions, None, real)
     assert "<i>bl" not in page
     assert "&lt;i&gt;bl&amp;ue" in page
+    share = evaluation.accuracy
+    assert f"width:{share.value * 100:.2f}%;background:{charts.HEAD}" in page
+    assert f"left:{share.low * 100:.2f}%;width:{(share.high - share.low) * 100:.2f}%" in page
     cells = re.findall(r'<td class="(right|wrong)" style="[^"]+">(\d+)</td>', page)
     assert [int(number) for _, number in cells] == np.array(
         evaluation.confusion_matrix

@@ -10,21 +10,21 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from tlcore.activations.top_images import find_top_images
 
 from tests.images import write_patches
 from tests.training.test_train_run import REAL, run
 from tlcore.activations.render import TILE
-from tlcore.activations.top_images import find_top_images
 from tlcore.activations.values import ActivationRequest, DisplayOptions, Layout, MapPair, Tiles
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.image_io import content_id
 from tlcore.errors import BadImage, UnknownName
 from tlcore.inference import activation_tasks as tasks
-from tlcore.inference.tasks import load_model
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.status import FINISHED
+from tlcore.training.transfer_model import load_model
 
 BEFORE = ModelRef("MobileNet-0.25", 64, "crop", top=False)
 PAGE = DisplayOptions(Layout(2, 4))

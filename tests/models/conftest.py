@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backbones import parametrize_rows
+from tests.backbones import parametrize_rows as pytest_generate_tests  # noqa: F401
 from tlcore.models.loaded_model import LoadedModel, load_pretrained
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import PROJECT, Settings
@@ -21,7 +21,3 @@ def loaded(shared: Path) -> Loaded:
     """Load a network with real weights, or give the one that is loaded."""
     settings = Settings(home=PROJECT / "none", keras_home=shared / "keras")
     return cache(lambda ref: load_pretrained(ref, settings))
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    parametrize_rows(metafunc)

@@ -21,8 +21,8 @@ from tlcore.cli.summary import summary
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read_image
 from tlcore.models import build
+from tlcore.models.build import fold_batch_normalization
 from tlcore.models.catalog import BACKBONES, Backbone
-from tlcore.models.folding import fold_batch_normalization
 from tlcore.models.loaded_model import load_pretrained
 from tlcore.models.predictions import ModelRef
 from tlcore.models.weights import weights_file_name

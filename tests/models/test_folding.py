@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.backbones import assert_close, draw_statistics
-from tlcore.models.folding import fold_batch_normalization
+from tlcore.models.build import fold_batch_normalization
 
 layers = keras.layers
 SIDE, CHANNELS = 9, 6

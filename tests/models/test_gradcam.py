@@ -12,7 +12,7 @@ from PIL import Image
 
 from tlcore.errors import UnknownName
 from tlcore.models.build import add_head, flatten
-from tlcore.models.gradcam import Explanation, overlay_heat, resize_heat, weigh_maps
+from tlcore.models.gradcam import Explanation, overlay_heat, weigh_maps
 from tlcore.models.loaded_model import LoadedModel
 
 SIZE = 64
@@ -143,7 +143,6 @@ def test_overlay_leaves_the_image_where_nothing_speaks() -> None:
     hot = np.ones((2, 2), np.float32)
     np.testing.assert_array_equal(overlay_heat(grey, hot, 0.0), grey)
     assert overlay_heat(grey, hot, 1.0)[0, 0].tolist() == [255, 225, 70]
-    assert resize_heat(hot, 5).shape == (5, 5)
 
 
 def test_a_map_of_nothing_stays_zero() -> None:

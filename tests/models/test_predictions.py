@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tlcore.models.imagenet import group_probabilities, imagenet_classes, imagenet_groups
-from tlcore.models.predictions import measure_certainty, summarize_prediction
+from tlcore.models.predictions import measure_certainty
 
 
 def test_every_class_has_one_group() -> None:
@@ -60,15 +60,6 @@ def test_masses_sum_to_one_and_come_greatest_first() -> None:
     assert found[0].probability == pytest.approx(0.6 + 116 * 0.4 / 998, abs=1e-6)
     assert found[0].classes == 118
     assert sum(mass.probability for mass in found) == pytest.approx(1, abs=1e-5)
-    with pytest.raises(ValueError, match="1000 classes"):
-        group_probabilities(np.ones(3, np.float32))
-
-
-def test_the_brief_form() -> None:
-    found = summarize_prediction(np.array([0.1, 0.7, 0.2], np.float32))
-    assert found.index == 1
-    assert found.probability == pytest.approx(0.7)
-    assert found.certainty.margin == pytest.approx(0.5)
 
 
 def test_certainty_by_hand() -> None:

@@ -6,11 +6,10 @@ import keras
 import pytest
 
 from tests.models.test_gradcam import flat_head, nested_head, network
-from tlcore.models.build import add_head, freeze_base, unfreeze_from
+from tlcore.models.build import freeze_base, unfreeze_from
 from tlcore.models.catalog import BACKBONES
-from tlcore.models.loaded_model import load_pretrained
+from tlcore.models.loaded_model import compute_shape_path, load_pretrained
 from tlcore.models.predictions import ModelRef
-from tlcore.models.shape_path import build_heads, compute_shape_path
 from tlcore.settings import Settings
 
 
@@ -66,13 +65,3 @@ def test_fine_tuned_blocks_are_counted_without_batch_normalization() -> None:
     path = compute_shape_path(loaded, 3)
     assert path.learned_from == "conv_pw_13"
     assert path.learned_parameters == 256 * 256  # one pointwise convolution, no bias
-
-
-@pytest.mark.parametrize("classes", [2, 5])
-@pytest.mark.parametrize("pooling", ["avg", "max", "flatten"])
-def test_heads_are_what_a_run_would_build(classes: int, pooling: str) -> None:
-    features = keras.Input((3, 4, 8))
-    built = add_head(keras.Model(features, features), classes, pooling=pooling)
-    [found] = [head for head in build_heads((3, 4, 8), classes) if head.pooling == pooling]
-    assert found.parameters == built.count_params()
-    assert found.units == (1 if classes == 2 else classes)

@@ -20,16 +20,10 @@ from tlcore.inference.client import Inference
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
-from tlcore.ui import services
+from tlcore.ui import services, shell
 from tlcore.ui.state import LOADED
 
-PAGES = {
-    "Home": "app.py",
-    "Upload": "pages/1_Upload.py",
-    "Compare": "pages/2_Compare.py",
-    "Feature maps": "pages/3_Feature_maps.py",
-    "Fine-tune": "pages/4_Fine_tune.py",
-}
+PAGES = {page.name: page.file for page in shell.PAGES}
 Opened = Callable[..., AppTest]
 
 
@@ -164,6 +158,22 @@ def texts(at: AppTest) -> str:
     """Everything that a page says."""
     kinds = (at.title, at.subheader, at.markdown, at.caption, at.error, at.warning, at.info)
     return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def form(opened: Opened) -> AppTest:
+    """The form of a run, with random weights accepted."""
+    return opened("Fine-tune").button(key="random-MobileNetV2").click().run()
+
+
+def press(at: AppTest, words: str) -> AppTest:
+    """Click the button with these words and run the page."""
+    return next(button for button in at.button if button.label == words).click().run()
+
+
+def field(at: AppTest, label: str) -> Any:
+    """The number field, menu, box or line of text of that label."""
+    fields = (*at.number_input, *at.selectbox, *at.checkbox, *at.text_input)
+    return next(widget for widget in fields if widget.label == label)
 
 
 def maps_of(at: AppTest) -> str:

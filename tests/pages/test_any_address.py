@@ -18,6 +18,7 @@ from tlcore.training.worker import execute_run
 from tlcore.ui.shell import PAGES
 
 SET = "patches"
+ADDRESSES = {page.name: page.address for page in PAGES if page.address}
 NASTY = ("9" * 5000, "x" * 1000, "²", "..", "\0")
 
 
@@ -45,12 +46,12 @@ def run(place: tuple[Settings, str], monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("value", NASTY, ids=[value[:9] for value in NASTY])
-@pytest.mark.parametrize("name", [name for name in PAGES if PAGES[name].address])
+@pytest.mark.parametrize("name", list(ADDRESSES))
 def test_a_page_opens_whatever_its_address_says(
     name: str, value: str, opened: Opened, run: str
 ) -> None:
     """What is looked at, by itself; then everything else at once, with the run's own network."""
-    address = PAGES[name].address
+    address = ADDRESSES[name]
     good = {query: value for query, value in (("dataset", SET), ("run", run)) if query in address}
     for query in good:
         at = opened(name, **good | {query: value})

@@ -2,66 +2,52 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from tests.exports.conftest import trained
-from tests.images import write_patches
 from tests.job_files import write_job
 from tests.pages.conftest import Opened
 from tests.runs_on_disk import write_network
 from tlcore.locks import lock_file
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
+from tlcore.training.lifecycle import create_run
+from tlcore.training.status import FinalStatus, write_final_status
 
 
 @pytest.fixture
-def run(empty_workspace: Settings, tmp_path: Path) -> Path:
-    """A run's folder."""
-    data = write_patches(tmp_path / "set", classes=2)
-    options = {"backbone": "MobileNet-0.25", "size": 32, "random_weights": True}
-    return empty_workspace.runs / trained(
-        RunConfig(str(data), epochs=1, **options), empty_workspace
-    )
+def run(empty_workspace: Settings) -> Path:
+    """The folder of a run that has ended."""
+    folder, lock = create_run(RunConfig("/nowhere", backbone="MobileNet-0.25"), empty_workspace)
+    write_network(folder)
+    write_final_status(folder, FinalStatus("finished", 12.0, 0.75))
+    os.close(lock)
+    return folder
 
 
-def labels(at: object) -> list[str]:
-    return [button.label for button in at.button]  # type: ignore[attr-defined]
-
-
-def test_nothing_is_made_before_it_is_asked_for(run: Path, opened: Opened) -> None:
-    at = opened("Fine-tune", run=run.name, view="export")
+def labels(at: AppTest) -> list[str]:
     assert not at.exception
-    assert {"Create report", "Create bundle"} <= set(labels(at))
-    assert not list(run.glob("*.zip")) + list(run.glob("*.html"))
+    return [button.label for button in at.button]
 
 
-def test_one_that_is_being_made_shows_how_far_it_is(
-    run: Path, empty_workspace: Settings, opened: Opened
-) -> None:
+def test_each_state_of_an_export(run: Path, empty_workspace: Settings, opened: Opened) -> None:
+    at = opened("Fine-tune", run=run.name, view="export")
+    assert {"Create report", "Create bundle", "Create model"} <= set(labels(at))
+    assert not list(run.glob("*.zip")) + list(run.glob("*.html"))  # nothing is made unasked
     folder = write_job(empty_workspace, f"{run.name}-zip", "running", 3, 10, "Writing LiteRT")
     with lock_file(folder / "job.lock"):
-        at = opened("Fine-tune", run=run.name, view="export")
-        assert not at.exception
+        at.run()
         assert [bar.proto.text for bar in at.get("progress")] == ["Writing LiteRT …"]
         assert "Create bundle" not in labels(at)
-
-
-def test_a_failure_is_said_and_can_be_tried_again(
-    run: Path, empty_workspace: Settings, opened: Opened
-) -> None:
     write_job(empty_workspace, f"{run.name}-zip", "failed", 3, 10, "The disk is full.")
-    at = opened("Fine-tune", run=run.name, view="export")
+    at.run()
     assert any("The disk is full" in error.value for error in at.error)
     assert "Create bundle" in labels(at)
-
-
-def test_a_file_older_than_the_network_is_not_offered(run: Path, opened: Opened) -> None:
     (run / "report.html").write_text("<!doctype html>")
-    at = opened("Fine-tune", run=run.name, view="export")
-    assert "Update report" in labels(at)
-    write_network(run)
-    at = opened("Fine-tune", run=run.name, view="export")
+    assert "Update report" in labels(at.run())
+    write_network(run)  # a file that is older than the model is not offered
+    assert "Create report" in labels(at.run())
     assert "Update report" not in labels(at)
-    assert "Create report" in labels(at)

@@ -167,7 +167,7 @@ def test_two_images_can_be_paged(opened: Opened, lasting_workspace: Settings) ->
     at = sound(opened("Feature maps", layer="conv_pw_3", more="images", **link))
     assert "1–16 of 32 channels. Each channel has one scale" in texts(at)
     sha = at.session_state["_chosen_image"][:8]
-    set_state(at, f"pair-images-conv_pw_3-32-{sha}-0-32", 2)
+    set_state(at, f"pair-images-{sha}-conv_pw_3-32-0-32", 2)
     assert "17–32 of 32 channels." in texts(at)
 
 
@@ -214,7 +214,7 @@ def test_a_row_of_the_list_goes_to_its_layer_if_that_has_maps() -> None:
 
         from tlcore.activations.layers import LayerInfo
         from tlcore.models.summary import Layer
-        from tlcore.ui.feature_maps.depth import go_to_row
+        from tlcore.ui.feature_maps.more import go_to_row
         from tlcore.ui.state import Choice, chosen
 
         shapes = {"maps": (4, 4, 8), "vector": (8,)}

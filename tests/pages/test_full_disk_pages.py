@@ -12,7 +12,7 @@ from tests.pages.conftest import PAGES, Opened, use
 from tests.pages.test_upload import adding, bring, jpeg
 from tests.small_disk import fill, free, make_read_only
 from tlcore.datasets.sample_dataset import SAMPLE_NAME
-from tlcore.datasets.store import list_datasets, load_dataset
+from tlcore.datasets.store import load_dataset, scan_datasets
 from tlcore.settings import Settings
 
 
@@ -65,7 +65,7 @@ def test_what_cannot_be_stored_is_said_and_changes_nothing(
 
     for at in (upload, label, tune):
         assert not at.exception
-    assert [info.name for info in list_datasets(settings_there)] == [SAMPLE_NAME]
+    assert [info.name for info in scan_datasets(settings_there)[0]] == [SAMPLE_NAME]
     assert load_dataset(SAMPLE_NAME, settings_there) == before
     assert not settings_there.runs.exists() or list(settings_there.runs.glob("[!.]*")) == []
     if fault is fill:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.conftest import Opened, select_in_grid, texts
+from tests.pages.conftest import Opened, select_in_grid
 from tests.pages.test_upload import jpeg
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sample_dataset import SAMPLE_NAME
@@ -19,44 +19,29 @@ def shown(at: AppTest) -> str:
     return next(caption.value for caption in at.caption if " of " in caption.value)
 
 
-def test_starts_with_the_first_image(opened: Opened, workspace: Settings) -> None:
-    assert "1 of 208" in shown(opened("Compare"))
-
-
-def test_next_and_previous_walk_and_end(opened: Opened, workspace: Settings) -> None:
+def test_an_image_is_chosen_by_steps_by_its_thumbnail_and_by_its_class(
+    opened: Opened, workspace: Settings
+) -> None:
     at = opened("Compare")
+    assert "1 of 208" in shown(at)
     assert at.button(key="previous").disabled
-    for _ in range(13):  # past the first page of the strip
-        at.button(key="next").click().run()
-    assert "14 of 208" in shown(at)
-    at.button(key="previous").click().run()
-    assert "13 of 208" in shown(at)
-
-
-def test_a_thumbnail_chooses_its_image(opened: Opened, workspace: Settings) -> None:
-    at = opened("Compare")
     at.button(key="strip-further").click().run()
     assert "1 of 208" in shown(at)  # turning the strip chooses nothing
-    select_in_grid(at, "strip", 3)
-    assert "16 of 208" in shown(at)
-
-
-def test_a_class_narrows_the_strip(opened: Opened, workspace: Settings) -> None:
-    at = opened("Compare")
+    select_in_grid(at, "strip", 0)
+    assert "13 of 208" in shown(at)
+    at.button(key="previous").click().run()  # to the page of the strip before
+    assert "12 of 208" in shown(at)
+    at.button(key="next").click().run()
+    assert "13 of 208" in shown(at)
     at.selectbox(key="select-class_filter").set_value("sailboat").run()
     assert "sailboat" in shown(at)
     assert "1 of 52" in shown(at)
-
-
-def test_the_choice_goes_along_to_another_page(opened: Opened, workspace: Settings) -> None:
-    at = opened("Compare")
-    select_in_grid(at, "strip", 4)
     image = "".join(at.query_params["image"])
-    at.switch_page("pages/3_Feature_maps.py").run()
+    at.switch_page("pages/3_Feature_maps.py").run()  # the choice goes along
     assert "".join(at.query_params["image"]) == image
 
 
-def test_a_link_restores_set_and_image(opened: Opened, workspace: Settings) -> None:
+def test_a_link_restores_dataset_and_image(opened: Opened, workspace: Settings) -> None:
     uploads = [jpeg(number)[:2] for number in (1, 2, 3)]
     import_dataset("mine", incoming_from_uploads(uploads), workspace)
     third = load_dataset("mine", workspace).samples[2]
@@ -76,22 +61,18 @@ def test_the_same_image_twice_does_not_stop_the_walk(opened: Opened, workspace: 
     assert "2 of 2" in shown(at)
 
 
-def test_a_fresh_image_goes_to_my_images_and_is_chosen(opened: Opened, workspace: Settings) -> None:
-    at = opened("Compare")
-    at.file_uploader(key="own-0").set_value([jpeg(7)]).run()
-    assert not at.exception
-    assert at.selectbox(key="select-dataset").value == MY_IMAGES
-    assert "daisy 7.jpg" in shown(at)
-    at.file_uploader(key="own-1").set_value([jpeg(8)]).run()
-    assert "daisy 8.jpg" in shown(at)
-    assert len(load_dataset(MY_IMAGES, workspace).samples) == 2
-
-
-def test_a_fresh_file_that_is_no_image_is_refused_once(opened: Opened, workspace: Settings) -> None:
+def test_a_fresh_image_goes_to_my_images_and_one_that_is_none_is_refused_once(
+    opened: Opened, workspace: Settings
+) -> None:
     at = opened("Compare")
     at.file_uploader(key="own-0").set_value([("a.txt", b"words", "text/plain")]).run()
     assert "Expected at least one usable image" in at.error[0].value
     assert at.selectbox(key="select-dataset").value == SAMPLE_NAME
     at.run()
     assert not at.error
-    assert "1 of 208" in texts(at)
+    for number in (7, 8):
+        at.file_uploader(key=f"own-{number - 6}").set_value([jpeg(number)]).run()
+        assert not at.exception
+        assert at.selectbox(key="select-dataset").value == MY_IMAGES
+        assert f"daisy {number}.jpg" in shown(at)
+    assert len(load_dataset(MY_IMAGES, workspace).samples) == 2

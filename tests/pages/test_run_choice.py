@@ -104,28 +104,24 @@ def by_plain_keras(home: Home, run: str, samples: list[Path]) -> np.ndarray:
     return np.asarray(model.predict(pixels / 127.5 - 1.0, verbose=0))[:, -1]
 
 
-def test_the_newest_of_four_equal_runs_stays_chosen(opened: Opened, home: Home) -> None:
-    newest = home.runs[-1]
-    at = opened("Compare", dataset=PATCHES, run=newest, **QUICK)
-    assert not at.exception
-    box = at.selectbox(key="select-head")
-    assert len(set(box.options)) == RUNS
-    at.run()
-    assert run_of(at) == newest
-    at.button_group(key="select-compare_view").set_value("many").run()
-    assert run_of(at) == newest
-    at.selectbox(key="select-dataset").set_value(INSECTS).run()
-    assert run_of(at) == newest
-    at.selectbox(key="select-dataset").set_value(PATCHES).run()
-    assert run_of(at) == newest
-
-
-def test_each_of_four_equal_runs_can_be_chosen(opened: Opened, home: Home) -> None:
+def test_the_newest_of_four_equal_runs_is_chosen_and_each_can_be(
+    opened: Opened, home: Home
+) -> None:
     at = opened("Compare", dataset=PATCHES, **QUICK)
-    assert run_of(at) == home.runs[-1]  # the newest
+    assert not at.exception
+    assert run_of(at) == home.runs[-1]
+    assert len(set(at.selectbox(key="select-head").options)) == RUNS
     for run in home.runs:
         at.selectbox(key="select-head").set_value(run).run()
         assert run_of(at) == run
+    at.multiselect(key="select-more_heads").set_value([home.runs[2]]).run()
+    assert not at.exception
+    assert named(at, "heads") == home.runs[2]
+    at.button_group(key="select-compare_view").set_value("many").run()
+    assert run_of(at) == home.runs[-1]
+    for dataset in (INSECTS, PATCHES):
+        at.selectbox(key="select-dataset").set_value(dataset).run()
+        assert run_of(at) == home.runs[-1]
 
 
 def test_the_table_of_answers_is_the_chosen_runs(opened: Opened, home: Home) -> None:
@@ -150,13 +146,6 @@ def test_steps_through_layers_keep_the_run(opened: Opened, home: Home) -> None:
     assert not at.exception
     at.button(key="next-layer").click().run()
     assert run_of(at) == newest
-
-
-def test_further_heads_are_those_that_were_clicked(opened: Opened, home: Home) -> None:
-    at = opened("Compare", dataset=PATCHES, run=home.runs[0], **QUICK)
-    at.multiselect(key="select-more_heads").set_value([home.runs[2]]).run()
-    assert not at.exception
-    assert named(at, "heads") == home.runs[2]
 
 
 def test_a_dataset_without_a_head_of_its_own_is_answered_by_none(
@@ -199,11 +188,6 @@ def test_a_head_of_other_classes_says_so_and_is_not_judged(opened: Opened, home:
     assert "This head predicts only blue and green." in texts(at)
 
 
-def test_a_renamed_dataset_keeps_its_head(opened: Opened, own_home: Home) -> None:
-    rename_dataset(PATCHES, "Colours", own_home.settings)
-    assert run_of(opened("Compare", dataset="Colours", **QUICK)) == own_home.runs[-1]
-
-
 def test_ones_own_image_is_answered_by_the_head_that_answered_before(
     opened: Opened, own_home: Home
 ) -> None:
@@ -219,9 +203,8 @@ def test_ones_own_image_is_answered_by_the_head_that_answered_before(
     at = opened("Compare", dataset=PATCHES, **QUICK)
     at.selectbox(key="select-dataset").set_value(MY_IMAGES).run()
     assert run_of(at) == own_home.runs[-1]
-
-
-UNESCAPED = {ord("\\"): None, ord("\u2060"): None}  # what keeps Markdown from reading a name
+    rename_dataset(PATCHES, "Colours", own_home.settings)  # it keeps its head
+    assert run_of(opened("Compare", dataset="Colours", **QUICK)) == own_home.runs[-1]
 
 
 def listed(settings: Settings, run: str, accuracy: float, name: str = "", **options: object) -> str:
@@ -247,14 +230,8 @@ def test_a_label_says_what_tells_runs_apart(opened: Opened, empty_workspace: Set
     mended = listed(settings, "20261126-060300-000001", 0.92)
     write_json(settings.runs / mended / "parent_run.json", {"run": "20261126-054700-000001"})
     at = opened("Fine-tune")
-    shown = dict(
-        zip(
-            [info.id for info in list_runs(settings)],
-            at.dataframe[0].value["Run"].tolist(),
-            strict=True,
-        )
-    )
-    assert shown == {
+    runs = [info.id for info in list_runs(settings)]
+    assert dict(zip(runs, at.dataframe[0].value["Run"].tolist(), strict=True)) == {
         "20261126-054700-000001": "26 Nov 05:47:00 · Patches · MobileNetV2",
         "20261126-054709-000001": "20261126-054709-000001 · Patches · MobileNetV2",
         "20261126-054709-000002": "20261126-054709-000002 · Patches · MobileNetV2",
@@ -290,8 +267,8 @@ def test_classes_that_read_alike_are_told_apart(
         (folder / old).rename(folder / new)
     import_dataset("Birds", incoming_from_folder(folder), empty_workspace)
     rename_class("Birds", "All", "All classes", empty_workspace)
+    at = opened("Compare", dataset="Birds")
     for name in ("great_owl", "great owl", "All classes"):
-        at = opened("Compare", dataset="Birds")
         at.selectbox(key="select-class_filter").set_value(name).run()
         assert not at.exception
         assert f"**{name.replace('_', ' ')}**" in texts(at)

@@ -10,7 +10,7 @@ from tests.weight_files import write_stand_in
 from tlcore.locks import lock_file
 from tlcore.models.catalog import BACKBONES
 from tlcore.settings import Settings
-from tlcore.ui.components import job_view
+from tlcore.ui.components import weights
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The arguments of the commands that were to be started; none is."""
     started: list[list[str]] = []
     monkeypatch.setattr(
-        job_view, "start_job", lambda folder, arguments, settings: started.append(arguments)
+        weights, "start_job", lambda folder, arguments, settings: started.append(arguments)
     )
     return started
 

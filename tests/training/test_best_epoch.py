@@ -22,15 +22,13 @@ from tlcore.models.build import build_backbone
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_json
-from tlcore.training import checkpoint
-from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, EventLog
 from tlcore.training.lifecycle import create_run, prepare_resume
+from tlcore.training.loop import VERSION, Checkpoint, initial_checkpoint, save_checkpoint
 from tlcore.training.run import describe_overfitting
-from tlcore.training.stage_predictions import load_model_predictions
 from tlcore.training.status import FINISHED, STOPPED, FinalStatus, write_final_status
-from tlcore.training.store import load_run
+from tlcore.training.store import load_model_predictions, load_run
 from tlcore.training.transfer_model import load_run_model
 
 
@@ -120,6 +118,9 @@ def written(
 
 
 LOWEST = "Validation loss was lowest after epoch 2 (0.26)"
+ROSE = f"{LOWEST} and rose after it, to 0.61 after epoch 3."
+RISING, KEPT = [0.5, 0.26, 0.61], "The weights of epoch 2 are kept"
+LAST = "This run kept the weights of its last epoch: run it again, and those of the best epoch are"
 
 
 @pytest.mark.parametrize(
@@ -127,30 +128,12 @@ LOWEST = "Validation loss was lowest after epoch 2 (0.26)"
     [
         ([0.5, 0.4, 0.3], {"kept": 3}, ""),
         ([], {"kept": 0}, ""),
-        (
-            [0.5, 0.26, 0.61],
-            {"kept": 2},
-            f"{LOWEST} and rose after it, to 0.61 after epoch 3. The weights of epoch 2 are kept.",
-        ),
-        ([0.5, 0.26, 0.261], {"kept": 2}, f"{LOWEST}. The weights of epoch 2 are kept."),
-        ([0.5, 0.26, 0.26], {"kept": 2}, f"{LOWEST}. The weights of epoch 2 are kept."),
-        (
-            [0.5, 0.26, 0.61],
-            {"kept": 0, "ended": False},
-            f"{LOWEST} and rose after it, to 0.61 after epoch 3. "
-            "The weights of epoch 2 are kept so far.",
-        ),
-        (
-            [0.5, 0.26, 0.61],
-            {"kept": 0, "patience": 1},  # of an earlier release, which noted no epoch
-            f"{LOWEST} and rose after it, to 0.61 after epoch 3. The weights of epoch 2 are kept.",
-        ),
-        (
-            [0.5, 0.26, 0.61],
-            {"kept": 0},
-            f"{LOWEST} and rose after it, to 0.61 after epoch 3. This run kept the weights of its "
-            "last epoch: run it again, and those of the best epoch are kept.",
-        ),
+        (RISING, {"kept": 2}, f"{ROSE} {KEPT}."),
+        ([0.5, 0.26, 0.261], {"kept": 2}, f"{LOWEST}. {KEPT}."),
+        ([0.5, 0.26, 0.26], {"kept": 2}, f"{LOWEST}. {KEPT}."),
+        (RISING, {"kept": 0, "ended": False}, f"{ROSE} {KEPT} so far."),
+        (RISING, {"kept": 0, "patience": 1}, f"{ROSE} {KEPT}."),  # of an earlier release
+        (RISING, {"kept": 0}, f"{ROSE} {LAST} kept."),
     ],
 )
 def test_a_run_says_after_which_epoch_its_loss_has_turned(
@@ -164,11 +147,11 @@ def test_what_was_learned_on_another_efficientnet_is_not_gone_on_with(settings: 
     config = RunConfig("set", backbone="EfficientNetB0", size=64)
     folder, lock = create_run(config, settings)
     values = {"weights": np.zeros(3, np.float32)}
-    reached = checkpoint.Checkpoint("head", 2, 2, 1.0, values, {}, 0.5, 0.9, 0, version=1)
-    checkpoint.save_checkpoint(folder / checkpoint.FILE, reached)
+    reached = Checkpoint("head", 2, 2, 1.0, values, {}, 0.5, 0.9, 0, version=1)
+    save_checkpoint(folder / "checkpoint.npz", reached)
     write_final_status(folder, FinalStatus(STOPPED, 1.0, 0.9, epochs=2))
     os.close(lock)
     with pytest.raises(RunError, match="Run it again"):
         prepare_resume(folder.name, settings)
     assert load_run(folder.name, settings).info.status == STOPPED
-    assert initial_checkpoint(config).version == checkpoint.VERSION
+    assert initial_checkpoint(config).version == VERSION

@@ -41,52 +41,36 @@ def test_json_refused(text: str, tmp_path: Path) -> None:
         read_config(tmp_path / "config.json")
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"epochs": 1},
-        {"epochs": 1000, "fine_tune_epochs": 1000},
-        {"size": 32},
-        {"learning_rate": 0.01, "fine_tune_learning_rate": 0.001},
-        {"dropout": 0.0},
-        {"epochs": 0, "fine_tune_epochs": 1},
-        {"hidden_units": (64, 32), "label_smoothing": 0.1, "class_weights": "oversampling"},
-        {"augmented_copies": 4, "augmentations": ("flip",)},
-        {"on_the_fly_augmentation": True},
-    ],
-)
+def each(**values: list[Any]) -> list[dict[str, Any]]:
+    return [{name: value} for name, several in values.items() for value in several]
+
+
+ACCEPTED = [
+    *each(epochs=[1], size=[32], dropout=[0.0], on_the_fly_augmentation=[True]),
+    {"epochs": 1000, "fine_tune_epochs": 1000},
+    {"learning_rate": 0.01, "fine_tune_learning_rate": 0.001},
+    {"epochs": 0, "fine_tune_epochs": 1},
+    {"hidden_units": (64, 32), "label_smoothing": 0.1, "class_weights": "oversampling"},
+    {"augmented_copies": 4, "augmentations": ("flip",)},
+]
+REFUSED = [
+    *each(backbone=["AlexNet"], size=[31], fit=["stretch"], pooling=["mean"], epochs=[0]),
+    *each(hidden_units=[(0,), (8,) * 5], classifier_activation=["tanh"], label_smoothing=[0.6]),
+    *each(class_weights=["fair"], optimizer=["lion"], learning_rate_schedule=["step"]),
+    *each(patience=[-1], augmentations=[("melt",)], batch_size=[0], seed=[-1], dropout=[1.0]),
+    *each(learning_rate=[0.0, float("nan")], validation_split=[0.0]),
+    {"augmentations": (), "augmented_copies": 1},
+    {"augmented_copies": 1, "on_the_fly_augmentation": True},
+    {"learning_rate": 0.01, "fine_tune_learning_rate": 0.0011},
+]
+
+
+@pytest.mark.parametrize("options", ACCEPTED)
 def test_accepted(options: dict[str, Any]) -> None:
     RunConfig("set", **options)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"backbone": "AlexNet"},
-        {"size": 31},
-        {"fit": "stretch"},
-        {"pooling": "mean"},
-        {"epochs": 0},
-        {"hidden_units": (0,)},
-        {"hidden_units": (8,) * 5},
-        {"classifier_activation": "tanh"},
-        {"label_smoothing": 0.6},
-        {"class_weights": "fair"},
-        {"optimizer": "lion"},
-        {"learning_rate_schedule": "step"},
-        {"patience": -1},
-        {"augmentations": ("melt",)},
-        {"augmentations": (), "augmented_copies": 1},
-        {"augmented_copies": 1, "on_the_fly_augmentation": True},
-        {"batch_size": 0},
-        {"learning_rate": 0.0},
-        {"learning_rate": float("nan")},
-        {"learning_rate": 0.01, "fine_tune_learning_rate": 0.0011},
-        {"dropout": 1.0},
-        {"validation_split": 0.0},
-        {"seed": -1},
-    ],
-)
+@pytest.mark.parametrize("options", REFUSED)
 def test_refused(options: dict[str, Any]) -> None:
     with pytest.raises(TLCoreError, match="Received"):
         RunConfig("set", **options)

@@ -41,12 +41,9 @@ def test_a_torn_last_line_is_not_yet(tmp_path: Path) -> None:
         assert read_events(path) == [EPOCH]
 
 
-def test_no_file_is_no_events(tmp_path: Path) -> None:
-    assert read_events(tmp_path / "events.jsonl") == []
-
-
 def test_a_kind_of_a_later_version_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
+    assert read_events(path) == []
     path.write_text('{"kind": "comet", "tail": 3}\n')
     assert read_events(path) == []
 

@@ -23,7 +23,7 @@ from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.batches import ORDER, random_numbers
 from tlcore.training.config import RunConfig
-from tlcore.training.learning_rate import (
+from tlcore.training.studies import (
     HIGHEST,
     LOWEST,
     SMOOTHING,

@@ -20,14 +20,13 @@ from tlcore.cli.train import epoch_row
 from tlcore.errors import RunError
 from tlcore.settings import Settings
 from tlcore.training.batches import FeatureArray, Positions, SplitData, encode_targets
-from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.head import Head
-from tlcore.training.history import Epoch
-from tlcore.training.learning_rate import STEPS, scan_learning_rates
-from tlcore.training.loop import Diverged, FitOptions, fit
+from tlcore.training.history import Epoch, Event, list_epochs
+from tlcore.training.loop import Diverged, FitOptions, fit, initial_checkpoint
 from tlcore.training.status import FAILED
 from tlcore.training.store import load_run
+from tlcore.training.studies import STEPS, scan_learning_rates
 
 STEEP = REAL | {"optimizer": "sgd", "learning_rate": 1.0, "epochs": 3}
 
@@ -54,27 +53,22 @@ def test_a_run_whose_loss_explodes_fails_with_its_reason(
     assert "NaN" not in (folder / "events.jsonl").read_text()
 
 
+def split_of(features: FeatureArray, labels: np.ndarray) -> SplitData:
+    return SplitData(features, labels, encode_targets(labels, 1))
+
+
 @pytest.mark.parametrize("size", [1e15, 1e18])
 def test_the_finder_of_rates_stops_where_the_loss_is_no_number(size: float) -> None:
     values = np.random.default_rng(0).normal(0, size, (20, 6)).astype(np.float32)
-    labels = np.arange(20) % 2
     config = RunConfig("set", optimizer="sgd", hidden_units=(4, 4))
-    part = SplitData(FeatureArray(values), labels, encode_targets(labels, 1))
-    found = scan_learning_rates(Head(config, 6, 1), part, config)
+    data = split_of(FeatureArray(values), np.arange(20) % 2)
+    found = scan_learning_rates(Head(config, 6, 1), data, config)
     assert 0 < len(found.rates) < STEPS
     assert all(math.isfinite(loss) for loss in found.losses)
     assert found.suggested < found.rates[-1]
-
-
-def test_the_finder_of_rates_says_where_there_is_no_finite_loss_at_all() -> None:
-    values, labels = np.full((4, 6), np.nan, np.float32), np.arange(4) % 2
     with pytest.raises(RunError, match="loss of nan in the first step"):
-        config = RunConfig("set")
-        scan_learning_rates(
-            Head(config, 6, 1),
-            SplitData(FeatureArray(values), labels, encode_targets(labels, 1)),
-            config,
-        )
+        data = split_of(FeatureArray(values * np.float32(np.nan)), data.labels)
+        scan_learning_rates(Head(config, 6, 1), data, config)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,36 +84,18 @@ class Spoiled(FeatureArray):
 
 @pytest.mark.parametrize(("patience", "bad"), [(0, 0), (0, 2), (5, 2)])
 def test_the_learner_is_set_back_to_what_it_knew(patience: int, bad: int) -> None:
-    draw = np.random.default_rng(0)
-    values, labels = draw.random((20, 6), np.float32), np.arange(20) % 2
-    targets = encode_targets(labels, 1)
+    values, labels = np.random.default_rng(0).random((20, 6), np.float32), np.arange(20) % 2
     config = RunConfig("set", epochs=4, batch_size=4, patience=patience)
-    told: list[Epoch] = []
-    loop = FitOptions(
-        config,
-        config.epochs,
-        config.learning_rate,
-        lambda event: told.append(event) if isinstance(event, Epoch) else None,
-        lambda: False,
-        lambda _: None,
-        keep_best=bool(patience),
-    )
-    train = SplitData(Spoiled(values, bad), labels, targets)
-    val = SplitData(FeatureArray(values), labels, targets)
-    head = Head(config, 6, 1)
+    told: list[Event] = []
+    options = FitOptions(config, 4, config.learning_rate, told.append, keep_best=bool(patience))
+    val = split_of(FeatureArray(values), labels)
+    head, other = Head(config, 6, 1), Head(config, 6, 1)
     with pytest.raises(Diverged, match=f"in epoch {bad + 1}") as ended:
-        fit(head, train, val, loop, initial_checkpoint(config))
-    assert len(told) == ended.value.at.event == bad
-    other = Head(config, 6, 1)
+        train = split_of(Spoiled(values, bad), labels)
+        fit(head, train, val, options, initial_checkpoint(config))
+    assert len(list_epochs(told)) == ended.value.at.event == bad
     if bad:
-        shorter = dataclasses.replace(loop, epochs=bad)
-        fit(
-            other,
-            SplitData(FeatureArray(values), labels, targets),
-            val,
-            shorter,
-            initial_checkpoint(config),
-        )
+        fit(other, val, val, dataclasses.replace(options, epochs=bad), initial_checkpoint(config))
     for ours, theirs in zip(head.weights, other.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -127,16 +103,8 @@ def test_the_learner_is_set_back_to_what_it_knew(patience: int, bad: int) -> Non
 def test_json_has_null_for_what_is_no_number() -> None:
     out = io.StringIO()
     epoch = Epoch(1, "head", math.nan, 0.5, math.inf, 0.5, 0.1, time=2.0)
-    write_json(
-        out, {"history": (epoch_row(epoch),), "folder": Path("a"), "best": -math.inf, "left": 3}
-    )
-
-    def refuse(name: str) -> None:
-        raise AssertionError(name)
-
-    found = json.loads(out.getvalue(), parse_constant=refuse)
-    assert found["history"][0] == {
-        "epoch": 1, "stage": "head", "loss": None, "accuracy": 0.5, "val_loss": None,
-        "val_accuracy": 0.5, "seconds": 0.1,
-    }  # fmt: skip
-    assert (found["folder"], found["best"], found["left"]) == ("a", None, 3)
+    write_json(out, {"history": (epoch_row(epoch),), "folder": Path("a"), "best": -math.inf})
+    found = json.loads(out.getvalue(), parse_constant=pytest.fail)
+    row = found["history"][0]
+    assert (row["loss"], row["accuracy"], row["val_loss"]) == (None, 0.5, None)
+    assert (found["folder"], found["best"]) == ("a", None)

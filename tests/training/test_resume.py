@@ -17,6 +17,8 @@ import pytest
 from tests.images import write_patches
 from tests.training.test_train_run import REAL
 from tlcore.errors import RunError
+from tlcore.models.build import build_backbone
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, Event, Progress
@@ -85,96 +87,95 @@ def test_after_stop(whole: tuple[Settings, Path, Path], epoch: int) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from tlcore.training.history import Epoch
 from tlcore.locks import acquire_lock
-from tlcore.training import loop
-from tlcore.training.worker import execute_run
 from tlcore.settings import Settings
-loop.CHECKPOINT = float(sys.argv[3])
-folder = Path(sys.argv[1])
+from tlcore.training import features, loop
+from tlcore.training.worker import execute_run
+features.FLUSH = 8  # so that some of the features are on disk by then
+loop.CHECKPOINT = float(sys.argv[4])
+folder, field, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 lock = acquire_lock(folder / "run.lock")
 def emit(event):
-    if isinstance(event, Epoch) and event.epoch == int(sys.argv[2]):
+    if getattr(event, field, 0) >= number:
         os.kill(os.getpid(), 9)
 execute_run(folder, Settings.from_environment(), emit=emit)
 """
 
 
-@pytest.mark.parametrize(
-    ("epoch", "between"), [(3, 0.0), (3, 99.0), (6, 0.0)],
-    ids=["in the head", "before its first checkpoint", "in the top blocks"],
-)  # fmt: skip
-def test_after_kill(whole: tuple[Settings, Path, Path], epoch: int, between: float) -> None:
-    settings, data, uninterrupted = whole
-    folder, lock = create_run(RunConfig(str(data), **RECIPE), settings)
+def kill_and_resume(
+    config: RunConfig, settings: Settings, field: str, number: int, between: float = 2.0
+) -> list[tuple[object, ...]]:
+    """Kill a run at an event whose field has reached a number, resume it, return its figures."""
+    folder, lock = create_run(config, settings)
     os.close(lock)
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(folder), str(epoch), str(between)],
+        [sys.executable, "-c", KILLED, str(folder), field, str(number), str(between)],
         cwd=PROJECT,
         env={**os.environ, **settings.to_environment()},
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
     resume(folder, settings)
-    assert [row[:2] for row in figures(folder, settings)] == [
-        row[:2] for row in figures(uninterrupted, settings)
-    ]
-    for ours, theirs in zip(
-        figures(folder, settings), figures(uninterrupted, settings), strict=True
-    ):
-        assert ours[2:] == pytest.approx(theirs[2:], abs=1e-6)
+    return figures(folder, settings)
 
 
-def test_the_same_seed_gives_the_same_weights_bit_for_bit(
-    whole: tuple[Settings, Path, Path],
-) -> None:
-    settings, data, first = whole
-    second = train(settings, RunConfig(str(data), **RECIPE))
-    assert figures(first, settings) == figures(second, settings)
-    assert weights_hash(first) == weights_hash(second)
-    cold = replace(settings, home=settings.home.with_name("other"))
-    third = train(cold, RunConfig(str(data), **RECIPE))  # nothing cached
-    assert figures(first, settings) == figures(third, cold)
-    assert weights_hash(first) == weights_hash(third)
-
-
-def test_another_seed_gives_another_history(whole: tuple[Settings, Path, Path]) -> None:
-    settings, data, first = whole
-    other = train(settings, RunConfig(str(data), **RECIPE | {"fine_tune_epochs": 0}, seed=1))
-    ours, theirs = (figures(folder, settings)[: RECIPE["epochs"]] for folder in (first, other))
-    assert [row[:2] for row in ours] == [row[:2] for row in theirs]
-    assert ours != theirs
+def check_close(ours: list[tuple[object, ...]], theirs: list[tuple[object, ...]]) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        assert one[:2] == other[:2]
+        assert one[2:] == pytest.approx(other[2:], abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"on_the_fly_augmentation": True}, {"augmented_copies": 1}],
-    ids=["cached", "free", "views"],
+    ("epoch", "between"),
+    [pytest.param(3, 0.0, marks=pytest.mark.full), (3, 99.0), (6, 0.0)],
+    ids=["in the head", "before its first checkpoint", "in the top blocks"],
+)
+def test_after_kill(whole: tuple[Settings, Path, Path], epoch: int, between: float) -> None:
+    settings, data, uninterrupted = whole
+    config = RunConfig(str(data), **RECIPE)
+    resumed = kill_and_resume(config, settings, "epoch", epoch, between)
+    check_close(resumed, figures(uninterrupted, settings))
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit_and_another_does_not(
+    whole: tuple[Settings, Path, Path],
+) -> None:
+    settings, data, first = whole
+    cold = replace(settings, home=settings.home.with_name("other"))  # nothing cached
+    for home in (settings, cold):
+        again = train(home, RunConfig(str(data), **RECIPE))
+        assert figures(first, settings) == figures(again, home)
+        assert weights_hash(first) == weights_hash(again)
+    other = train(settings, RunConfig(str(data), **RECIPE | {"fine_tune_epochs": 0}, seed=1))
+    assert figures(other, settings) != figures(first, settings)[: RECIPE["epochs"]]
+
+
+def check_normalisation(folder: Path, base: keras.Model) -> None:
+    """The BatchNormalization layers of a run's model are those of its backbone, bit for bit."""
+    trained = keras.models.load_model(folder / "model.keras", compile=False)
+    found = [layer for layer in base.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(found) > 20
+    for layer in found:
+        after = trained.get_layer(layer.name).get_weights()
+        for one, other in zip(layer.get_weights(), after, strict=True):
+            assert one.tobytes() == other.tobytes(), layer.name
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"on_the_fly_augmentation": True}, {"augmented_copies": 1}]
 )
 def test_batch_normalization_is_bit_identical_after_every_path(
     whole: tuple[Settings, Path, Path], options: dict[str, object]
 ) -> None:
-    from tlcore.models.build import build_backbone
-    from tlcore.models.predictions import ModelRef
-
     settings, data, folder = whole
     if options:
         short = RECIPE | {"epochs": 1, "fine_tune_epochs": 1} | options
         folder = train(settings, RunConfig(str(data), **short))
-    trained = keras.models.load_model(folder / "model.keras", compile=False)
-    base, _ = build_backbone(ModelRef(REAL["backbone"], REAL["size"], top=False), settings)
-    found = [layer for layer in base.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    assert len(found) > 20
-    for layer in found:
-        for one, other in zip(
-            layer.get_weights(), trained.get_layer(layer.name).get_weights(), strict=True
-        ):
-            assert one.tobytes() == other.tobytes(), layer.name
+    ref = ModelRef(REAL["backbone"], REAL["size"], top=False)
+    check_normalisation(folder, build_backbone(ref, settings)[0])
 
 
-def test_a_finished_run_and_one_at_work_are_not_resumed(
-    whole: tuple[Settings, Path, Path],
-) -> None:
+def test_a_finished_run_and_one_at_work_are_not_resumed(whole: tuple[Settings, Path, Path]) -> None:
     settings, data, folder = whole
     with pytest.raises(RunError, match="has finished"):
         prepare_resume(folder.name, settings)

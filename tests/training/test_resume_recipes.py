@@ -3,48 +3,50 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
 import pytest
 
 from tests.images import write_patches
-from tests.training.test_resume import figures, resume, train, weights_hash
+from tests.training.test_resume import (
+    check_close,
+    check_normalisation,
+    figures,
+    kill_and_resume,
+    resume,
+    train,
+    weights_hash,
+)
+from tests.training.test_train_run import SMALL as TINY
 from tlcore.models.build import build_architecture
 from tlcore.models.catalog import get_backbone
-from tlcore.settings import PROJECT, Settings
-from tlcore.training.batches import compute_class_weights, draw_copies, draw_order, random_numbers
+from tlcore.settings import Settings
+from tlcore.training.batches import (
+    CachedFeatures,
+    compute_class_weights,
+    draw_order,
+    random_numbers,
+)
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, Event, Progress, Stage
-from tlcore.training.lifecycle import create_run, prepare_resume
+from tlcore.training.lifecycle import prepare_resume
 from tlcore.training.status import STOPPED
 from tlcore.training.store import load_run
 from tlcore.training.worker import execute_run
 
-SMALL: dict[str, Any] = {
-    "backbone": "MobileNet-0.25",
-    "size": 32,
-    "random_weights": True,
-    "batch_size": 4,
-    "epochs": 3,
-    "fine_tune_epochs": 2,
-    "learning_rate": 0.02,
-    "dropout": 0.2,
-    "hidden_units": (4,),
-}
+SMALL = TINY | {"epochs": 3, "fine_tune_epochs": 2, "learning_rate": 0.02, "dropout": 0.2}
+SMALL |= {"hidden_units": (4,)}
 RECIPES = {
-    "augmented_copies": {"augmented_copies": 2},
     "free": {"on_the_fly_augmentation": True},
-    "patience": {"patience": 2, "epochs": 6, "learning_rate": 0.2},
+    "patience": {"patience": 2, "epochs": 6, "learning_rate": 0.2, "augmented_copies": 2},
+    "sgd": {"optimizer": "sgd", "class_weights": "oversampling"},
+}
+MORE = {
+    "augmented_copies": {"augmented_copies": 2},
     "cosine": {"learning_rate_schedule": "cosine"},
     "rmsprop": {"optimizer": "rmsprop", "class_weights": "balanced"},
-    "sgd": {"optimizer": "sgd", "class_weights": "oversampling"},
 }
 
 
@@ -65,25 +67,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
     return Settings(home=place / "home", keras_home=place), data
 
 
-def same_normalisation(folder: Path) -> None:
-    trained = keras.models.load_model(folder / "model.keras", compile=False)
-    base = build_architecture(get_backbone(SMALL["backbone"]), SMALL["size"], top=False)
-    kinds = keras.layers.BatchNormalization
-    found = [layer for layer in base.layers if isinstance(layer, kinds)]
-    assert len(found) > 20
-    for layer in found:
-        for one, other in zip(
-            layer.get_weights(), trained.get_layer(layer.name).get_weights(), strict=True
-        ):
-            assert one.tobytes() == other.tobytes(), layer.name
-
-
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name", [*RECIPES, *(pytest.param(name, marks=pytest.mark.full) for name in MORE)]
+)
 def test_stopped_in_each_stage_and_resumed(name: str, home: tuple[Settings, Path]) -> None:
     """Stopped three times: while features are computed, in the head and in the top blocks'
     first epoch; nothing is cached where it begins."""
     settings, data = home
-    config = RunConfig(str(data), **SMALL | RECIPES[name])
+    config = RunConfig(str(data), **SMALL | (RECIPES | MORE)[name])
     whole = train(settings, config)
     cold = Settings(home=settings.home / name, keras_home=settings.keras_home)
     in_features = stopper(cold, lambda event: isinstance(event, Progress))
@@ -100,28 +91,10 @@ def test_stopped_in_each_stage_and_resumed(name: str, home: tuple[Settings, Path
     resume(folder, cold)
     assert figures(folder, cold) == figures(whole, settings)
     assert weights_hash(folder) == weights_hash(whole)
-    infos = [load_run(whole.name, settings).info, load_run(folder.name, cold).info]
-    assert infos[0].val_accuracy == infos[1].val_accuracy
-    assert infos[0].epochs == infos[1].epochs
-    same_normalisation(folder)
-
-
-KILLED = """
-import os, sys
-from pathlib import Path
-from tlcore.training.history import Progress
-from tlcore.locks import acquire_lock
-from tlcore.training import features
-from tlcore.training.worker import execute_run
-from tlcore.settings import PROJECT, Settings
-features.FLUSH = 8  # so that some of the values are on disk by then
-folder = Path(sys.argv[1])
-lock = acquire_lock(folder / "run.lock")
-def emit(event):
-    if isinstance(event, Progress) and event.done:
-        os.kill(os.getpid(), 9)
-execute_run(folder, Settings.from_environment(), emit=emit)
-"""
+    one, other = load_run(whole.name, settings).info, load_run(folder.name, cold).info
+    assert (one.val_accuracy, one.epochs) == (other.val_accuracy, other.epochs)
+    base = build_architecture(get_backbone(SMALL["backbone"]), SMALL["size"], top=False)
+    check_normalisation(folder, base)
 
 
 def test_killed_while_features_are_computed_and_resumed(home: tuple[Settings, Path]) -> None:
@@ -129,19 +102,7 @@ def test_killed_while_features_are_computed_and_resumed(home: tuple[Settings, Pa
     config = RunConfig(str(data), **SMALL)
     whole = train(settings, config)
     cold = Settings(home=settings.home / "killed", keras_home=settings.keras_home)
-    folder, lock = create_run(config, cold)
-    os.close(lock)
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(folder)],
-        cwd=PROJECT,
-        env={**os.environ, **cold.to_environment()},
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
-    resume(folder, cold)
-    for ours, theirs in zip(figures(folder, cold), figures(whole, settings), strict=True):
-        assert ours[:2] == theirs[:2]
-        assert ours[2:] == pytest.approx(theirs[2:], abs=1e-6)
+    check_close(kill_and_resume(config, cold, "done", 1), figures(whole, settings))
 
 
 def test_stop_in_free_augmentation_comes_between_two_passes(home: tuple[Settings, Path]) -> None:
@@ -219,9 +180,12 @@ def test_an_even_order_shows_every_class_as_often(counts: tuple[int, ...]) -> No
 
 
 def test_views_of_an_epoch_are_drawn_from_all() -> None:
-    shown = np.stack([draw_copies(50, 3, random_numbers(0, "head", e, 3)) for e in range(40)])
-    assert set(shown.ravel().tolist()) == {0, 1, 2}
-    assert all(len(set(shown[:, image].tolist())) == 3 for image in range(50))
+    rows = np.arange(150).reshape(3, 50)
+    cached = CachedFeatures(lambda wanted: wanted, rows, 4, 0, "head")
+    epochs = [np.concatenate(list(cached.batches(np.arange(50), 16, e))) for e in range(40)]
+    shown = np.stack(epochs) // 50
+    assert (np.stack(epochs) % 50 == np.arange(50)).all()
+    assert all(set(shown[:, image].tolist()) == {0, 1, 2} for image in range(50))
 
 
 def test_class_weights_make_every_class_weigh_the_same() -> None:

@@ -38,15 +38,20 @@ def made(settings: Settings) -> tuple[Path, int]:
 
 def test_states_in_the_order_of_a_life(made: tuple[Path, int], settings: Settings) -> None:
     folder, lock = made
+    assert is_locked(folder / "run.lock")
     assert load_run_info(folder.name, settings).status == QUEUED
     log = EventLog(folder / "events.jsonl")
     log.write(Stage("features", 10))
     log.close()
     assert load_run_info(folder.name, settings).status == RUNNING
+    with pytest.raises(RunError, match="Stop it first"):
+        delete_run(folder.name, settings)
     write_final_status(folder, FinalStatus(FINISHED, 1.0, 0.9))
     os.close(lock)
     info = load_run_info(folder.name, settings)
     assert (info.status, info.val_accuracy, info.error) == (FINISHED, 0.9, "")
+    delete_run(folder.name, settings)
+    assert list(settings.runs.glob("[!.]*")) == []
 
 
 @pytest.mark.parametrize("stop", [True, False])
@@ -57,16 +62,13 @@ def test_a_process_that_ended_without_a_status_was_killed(
     if stop:
         stop_run(folder.name, settings)
     os.close(lock)
-    info = load_run_info(folder.name, settings)
-    assert info.status == (STOPPED if stop else FAILED)
-    assert "was killed" in info.error
-
-
-def test_the_lock_is_held_from_the_first_moment(made: tuple[Path, int]) -> None:
-    folder, lock = made
-    assert is_locked(folder / "run.lock")
-    os.close(lock)
-    assert not is_locked(folder / "run.lock")
+    before = load_run_info(folder.name, settings)
+    assert before.status == (STOPPED if stop else FAILED)
+    assert "was killed" in before.error
+    write_notes(folder, "name", "", [])
+    for path in (folder / "notes.json", folder / "run.lock"):
+        os.utime(path, (2e9, 2e9))
+    assert load_run_info(folder.name, settings).seconds == before.seconds  # as before the notes
 
 
 def test_runs_are_listed_newest_first_and_strangers_passed_over(settings: Settings) -> None:
@@ -84,17 +86,6 @@ def test_runs_are_listed_newest_first_and_strangers_passed_over(settings: Settin
 def test_an_unknown_id_is_refused(name: str, settings: Settings) -> None:
     with pytest.raises(RunError, match="Expected the id of a run"):
         load_run(name, settings)
-
-
-def test_a_run_is_deleted_only_when_it_has_ended(
-    made: tuple[Path, int], settings: Settings
-) -> None:
-    folder, lock = made
-    with pytest.raises(RunError, match="Stop it first"):
-        delete_run(folder.name, settings)
-    os.close(lock)
-    delete_run(folder.name, settings)
-    assert list(settings.runs.glob("[!.]*")) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"dataset": "a", "backbone": "AlexNet"}'])
@@ -143,18 +134,6 @@ def test_a_resumed_run_that_gets_nowhere_keeps_its_figures(
         assert (info.val_accuracy, info.val_loss, info.epochs) == (0.8, 0.4, 3)
         assert info.seconds is not None
         assert 50 <= info.seconds < 50 + 5 * times
-
-
-def test_the_duration_of_a_killed_run_does_not_grow_with_what_is_noted(
-    made: tuple[Path, int], settings: Settings
-) -> None:
-    folder, lock = made
-    os.close(lock)
-    before = load_run_info(folder.name, settings).seconds
-    write_notes(folder, "name", "", [])
-    for path in (folder / "notes.json", folder / "run.lock"):
-        os.utime(path, (2e9, 2e9))
-    assert load_run_info(folder.name, settings).seconds == before
 
 
 def test_only_a_worker_of_its_own_is_ended(made: tuple[Path, int], settings: Settings) -> None:

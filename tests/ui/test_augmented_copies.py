@@ -10,13 +10,12 @@ import pytest
 from PIL import Image
 
 from tests.images import write_patches
-from tlcore.datasets.dataset import Sample
 from tlcore.datasets.decoding import hash_samples
 from tlcore.datasets.sources import read_folder
 from tlcore.settings import Settings
 from tlcore.training.augmentation import ImageCopy, InputSpec, load_pixels
 from tlcore.training.config import RunConfig
-from tlcore.ui.fine_tune.augmentation import GAP, SIDE, list_copies, pick_evenly, render_sheet
+from tlcore.ui.fine_tune.augmentation import GAP, SIDE, list_copies, render_sheet
 
 
 @pytest.mark.parametrize(
@@ -32,12 +31,6 @@ def test_the_first_copies_that_the_run_will_use(
     config: RunConfig, expected: tuple[int, ...]
 ) -> None:
     assert list_copies(config) == expected
-
-
-def test_images_come_from_all_over_the_dataset() -> None:
-    samples = [Sample(f"{number}", Path(), "", "a", None) for number in range(10)]
-    assert [sample.file for sample in pick_evenly(samples, 3)] == ["0", "3", "6"]
-    assert pick_evenly(samples[:2], 8) == samples[:2]
 
 
 def test_each_tile_is_the_input_of_the_network(tmp_path: Path, settings: Settings) -> None:

@@ -13,10 +13,10 @@ from tests.evaluation.planted import draw_predictions, make_predictions
 from tlcore.datasets.dataset import Sample
 from tlcore.evaluation.embedding import Embedding
 from tlcore.evaluation.evaluation import Evaluation, compute_evaluation
+from tlcore.ui.components.charts import accuracy_bars
 from tlcore.ui.evaluation.embedding import BY_CLASS, BY_CONFIDENCE, BY_RESULT, embedding_figure
 from tlcore.ui.evaluation.metrics import reliability_diagram
 from tlcore.ui.evaluation.mistakes import MOST, confusion_matrix, drawn_classes
-from tlcore.ui.evaluation.summary import NamedAccuracy, accuracy_bars
 
 
 def cells(figure: go.Figure) -> dict[str, str]:
@@ -90,7 +90,7 @@ def test_an_accuracy_is_drawn_with_its_interval() -> None:
     predictions = draw_predictions(90, 3, 1)
     evaluation = compute_evaluation(predictions, predictions)
     share = evaluation.accuracy
-    bar = accuracy_bars([NamedAccuracy("This run", share, "#000")]).data[0]
+    bar = accuracy_bars([("This run", share, "#000")]).data[0]
     assert list(bar.x) == [share.value]
     assert bar.x[0] + bar.error_x.array[0] == pytest.approx(share.high)
     assert bar.x[0] - bar.error_x.arrayminus[0] == pytest.approx(share.low)

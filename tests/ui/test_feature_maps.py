@@ -7,16 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from tlcore.activations import render as drawing
-from tlcore.activations.channel import inspect_channel
+from tlcore.activations.channel import Ranking, TopImage, inspect_channel
 from tlcore.activations.filters import render_filters
-from tlcore.activations.layers import LayerInfo
-from tlcore.activations.receptive_field import ReceptiveField
+from tlcore.activations.layers import Axis, LayerInfo, ReceptiveField
 from tlcore.activations.render import ORDERS, PALETTES, SCALES
-from tlcore.activations.top_images import Ranking, TopImage
 from tlcore.activations.values import DisplayOptions, Layout, MapPair
 from tlcore.datasets.dataset import Sample
 from tlcore.models.catalog import BACKBONES
@@ -24,13 +21,13 @@ from tlcore.models.summary import Layer
 from tlcore.ui.feature_maps import controls
 from tlcore.ui.feature_maps.channel import histogram, top_images_text
 from tlcore.ui.feature_maps.comparison import HALF, channels_text, first_half_page
-from tlcore.ui.feature_maps.depth import receptive_field_text, stop_layers
-from tlcore.ui.feature_maps.filters import kernel_text
+from tlcore.ui.feature_maps.controls import receptive_field_text, stop_layers
 from tlcore.ui.feature_maps.layer_text import UNKNOWN, WORDS, first_sentence, layer_text
+from tlcore.ui.feature_maps.more import kernel_text
 from tlcore.ui.feature_maps.tiles import tiles_html
 
 MAPS = np.array([[[0, 1], [2, np.nan]]], np.float32)
-ONE = ReceptiveField(top=0, bottom=0, left=0, right=0, step_down=1, step_across=1)
+ONE = ReceptiveField(Axis(), Axis())
 
 
 def test_a_name_is_shown_as_it_is_and_never_as_html() -> None:
@@ -53,7 +50,7 @@ def test_tiles_say_what_is_no_number() -> None:
 def test_a_histogram_says_what_it_leaves_out() -> None:
     def title(maps: np.ndarray, channel: int) -> str | None:
         detail = inspect_channel(maps, "layer", channel, ONE, 4)
-        found: str | None = histogram(detail, "black", go.layout.Template()).layout.title.text
+        found: str | None = histogram(detail, "black").layout.title.text
         return found
 
     assert "50% are NaN or infinite" in str(title(MAPS, 1))
@@ -64,9 +61,9 @@ def test_a_histogram_says_what_it_leaves_out() -> None:
 @pytest.mark.parametrize(
     ("size", "said"),
     [
-        ((7.0, 7.0), "each value sees 7 × 7 pixels"),
-        ((1.0, 13.0), "each value sees 1 × 13 pixels"),
-        ((math.inf, math.inf), "each value sees the whole image"),
+        ((7.0, 7.0), "7 × 7 pixels"),
+        ((1.0, 13.0), "1 × 13 pixels"),
+        ((math.inf, math.inf), "the whole image"),
     ],
 )
 def test_what_a_value_sees(size: tuple[float, float], said: str) -> None:

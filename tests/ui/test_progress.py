@@ -10,7 +10,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, Event, Progress, Stage
 from tlcore.training.run import Run, RunInfo
 from tlcore.training.status import RUNNING
-from tlcore.ui.fine_tune.progress import describe_progress
+from tlcore.ui.components.run_progress import describe_progress
 
 BOTH = RunConfig("set", epochs=10, fine_tune_epochs=5)
 HEAD = RunConfig("set", epochs=10)
@@ -20,8 +20,9 @@ WHOLE = 120 + 5 + 250
 
 
 def run(*events: Event, config: RunConfig) -> Run:
-    info = RunInfo("id", Path(), RUNNING, config, 0.0, None, None, "")
-    return Run(info, events, ("a", "b"), {"train": 100, "val": 20})
+    images = {"train": 100, "val": 20}
+    info = RunInfo("id", Path(), RUNNING, config, 0.0, None, None, "", images=images)
+    return Run(info, events, ("a", "b"))
 
 
 def epochs(stage: str, number: int, first: int = 1) -> list[Event]:

@@ -23,7 +23,6 @@ import numpy as np
 import tensorflow as tf
 
 from tlcore.activations.layers import LayerGraph, read_graph
-from tlcore.activations.values import LayerStatistics
 from tlcore.models.build import list_cuts
 from tlcore.models.loaded_model import LoadedModel
 from tlcore.models.predictions import Floats
@@ -88,7 +87,6 @@ class LayerOutputs:
         self.graph: LayerGraph = read_graph(model)
         self.segments = _divide(model)
         self._compiled = lru_cache(maxsize=None)(self._compile)
-        self._batch = lru_cache(maxsize=4)(self._compile)
 
     def compute(
         self, layer: str, batch: Callable[[], Floats], image: Hashable, cache: ActivationCache
@@ -116,7 +114,7 @@ class LayerOutputs:
 
     def compute_batch(self, layer: str, batch: Floats) -> Any:
         """Return a layer's output for many images at once, without a cache."""
-        return self._batch(self.segments[0][0], (layer,))(tf.constant(batch))[0]
+        return self._compiled(self.segments[0][0], (layer,))(tf.constant(batch))[0]
 
     def _segment_input(
         self, number: int, batch: Callable[[], Floats], image: Hashable, cache: ActivationCache
@@ -160,20 +158,6 @@ def _divide(model: keras.Model) -> tuple[tuple[str, ...], ...]:
             segments.append(tuple(names))
             names, size = [operation.name], 0
     return (*segments, tuple(names))
-
-
-def measure_layer(name: str, maps: Floats) -> LayerStatistics:
-    """Return the statistics of one layer's maps (height, width, channels)."""
-    zeros = maps == 0
-    with np.errstate(over="ignore", invalid="ignore"):  # of huge values they may overflow
-        mean, spread = float(maps.mean(dtype=np.float64)), float(maps.std(dtype=np.float64))
-    return LayerStatistics(
-        name=name,
-        zeros=float(zeros.mean()),
-        dead=float(zeros.all(axis=(0, 1)).mean()),
-        mean=mean,
-        spread=spread,
-    )
 
 
 _OUTPUTS: WeakKeyDictionary[LoadedModel, LayerOutputs] = WeakKeyDictionary()

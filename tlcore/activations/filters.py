@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from tlcore.activations import render
 from tlcore.activations.layers import LayerGraph
-from tlcore.activations.render import (
-    compute_bounds,
-    describe_tiles,
-    draw_sheet,
-    encode_png,
-    extremes,
-    palette,
-    to_levels,
-)
 from tlcore.activations.values import DisplayOptions, Filters, Tiles
 from tlcore.errors import UnknownName
 from tlcore.models.predictions import Floats
 
 RGB = 3
 # Layers that leave each channel where it is, and have as many outputs as inputs.
-_CHANNEL_BY_CHANNEL = frozenset(
-    (
-        "Activation", "BatchNormalization", "Dropout", "ELU", "Identity", "LayerScale",
-        "LeakyReLU", "MaxPooling2D", "AveragePooling2D", "PReLU", "ReLU", "ZeroPadding2D",
-        "Cropping2D",
-    )
+_CHANNEL_BY_CHANNEL = (
+    "Activation", "BatchNormalization", "Dropout", "ELU", "Identity", "LayerScale", "LeakyReLU",
+    "MaxPooling2D", "AveragePooling2D", "PReLU", "ReLU", "ZeroPadding2D", "Cropping2D",
 )  # fmt: skip
 
 
@@ -50,15 +38,20 @@ def render_filters_at(
 
 
 def find_convolution(graph: LayerGraph, layer: str) -> tuple[str, Floats]:
-    """Return the name and the kernel of the nearest convolution that feeds a layer, or is it.
+    """Return the nearest convolution that feeds a layer, or is it: its name and its kernel.
+
+    Returns:
+        The kernel is float32 (height, width, inputs, outputs); of a separable convolution it is
+        the depthwise half.
 
     Raises:
         UnknownName: there is none.
     """
     for name in reversed(graph.ancestors(layer)):
-        values = read_kernel(graph.layers[name])
-        if values is not None:
-            return name, values
+        for attribute in ("depthwise_kernel", "kernel"):
+            kernel = getattr(graph.layers[name], attribute, None)
+            if kernel is not None and len(kernel.shape) == 4:
+                return name, np.asarray(kernel.numpy(), np.float32)
     raise UnknownName(
         f"Expected a layer with a convolution at or before it. Received {layer!r}, which still "
         "is the image itself. Choose a later layer."
@@ -76,18 +69,6 @@ def _makes_channels(graph: LayerGraph, convolution: str, layer: str) -> bool:
     return True
 
 
-def read_kernel(layer: Any) -> Floats | None:
-    """Return a convolution's kernel, float32 (height, width, inputs, outputs), else None.
-
-    Of a separable convolution the depthwise half.
-    """
-    for name in ("depthwise_kernel", "kernel"):
-        kernel = getattr(layer, name, None)
-        if kernel is not None and len(kernel.shape) == 4:
-            return np.asarray(kernel.numpy(), np.float32)
-    return None
-
-
 def render_filters(
     values: Floats, name: str, view: DisplayOptions, output_channel: int, *, bgr: bool
 ) -> Filters:
@@ -103,19 +84,19 @@ def render_filters(
     """
     height, width, inputs, outputs = values.shape
     colour = inputs == RGB
-    depthwise = outputs == 1 or inputs == 1  # one slice a channel
+    one_each = colour or 1 in (inputs, outputs)  # a kernel, or its one slice, a channel
     output_channel = output_channel if 0 <= output_channel < outputs else 0
     if colour:
-        tiles, count = _colour_tiles(values[:, :, ::-1] if bgr else values, view), outputs
+        slices = values[:, :, ::-1] if bgr else values
     else:
-        slices = values.reshape(height, width, -1) if depthwise else values[:, :, :, output_channel]
-        tiles, count = _grey_tiles(slices, view), slices.shape[2]
+        slices = values.reshape(height, width, -1) if one_each else values[..., output_channel]
+    count = slices.shape[-1]
     return Filters(
         layer=name,
-        tiles=tiles,
+        tiles=_draw(slices, colour, view),
         colour=colour,
         shape=values.shape,
-        output_channel=None if colour or depthwise else output_channel,
+        output_channel=None if one_each else output_channel,
         matches_channels=True,
         count=count,
         pages=view.layout.pages(count),
@@ -123,31 +104,21 @@ def render_filters(
     )
 
 
-def _grey_tiles(slices: Floats, view: DisplayOptions) -> Tiles:
-    """Draw slices (height, width, n) on one scale, evenly around 0."""
-    shown = _page(slices, view)
-    reach = float(np.abs(extremes(slices)).max())
-    bounds = compute_bounds(slices[:, :, shown], "zero", (-reach, reach))
-    sheet = draw_sheet(to_levels(slices[:, :, shown], *bounds), view.layout)
-    png = encode_png(sheet, palette(view.palette))
-    return describe_tiles(png, slices[:, :, shown], shown, bounds, view)
-
-
-def _colour_tiles(values: Floats, view: DisplayOptions) -> Tiles:
-    """Draw kernels in colour, each evenly around 0, which is grey."""
-    shown = _page(values, view)
-    kernels = values[:, :, :, shown]
-    flat = kernels.reshape(kernels.shape[0], -1, len(shown))
-    bounds = compute_bounds(flat, "channel zero", (0, 0))
-    sheets = [
-        draw_sheet(to_levels(kernels[:, :, colour], *bounds), view.layout) for colour in range(RGB)
-    ]
-    tiles = describe_tiles(encode_png(np.stack(sheets, axis=2)), flat, shown, bounds, view)
-    return replace(tiles, shape=(values.shape[0], values.shape[1]))
-
-
-def _page(values: Floats, view: DisplayOptions) -> list[int]:
-    """Return the kernels or slices on the page that is shown."""
-    count = values.shape[-1]
+def _draw(slices: Floats, colour: bool, view: DisplayOptions) -> Tiles:
+    """Draw a page of slices (height, width, n), evenly around 0 on one scale, or of kernels in
+    colour (height, width, 3, n), each evenly around 0, which is grey."""
+    height, width, count = slices.shape[0], slices.shape[1], slices.shape[-1]
     first = view.page_number(count) * view.layout.tiles
-    return list(range(first, min(first + view.layout.tiles, count)))
+    shown = list(range(count))[first : first + view.layout.tiles]
+    flat = slices[..., shown].reshape(height, -1, len(shown))
+    reach = 0.0 if colour else float(np.abs(render.extremes(slices)).max())
+    scale = "channel zero" if colour else "zero"
+    bounds = render.compute_bounds(flat, scale, (-reach, reach))
+    levels = render.to_levels(flat, *bounds).reshape(height, width, -1, len(shown))
+    sheets = [render.draw_sheet(levels[:, :, i], view.layout) for i in range(levels.shape[2])]
+    if colour:
+        png = render.encode_png(np.stack(sheets, axis=2))
+    else:
+        png = render.encode_png(sheets[0], render.palette(view.palette))
+    tiles = render.describe_tiles(png, flat, shown, bounds, view)
+    return replace(tiles, shape=(height, width))

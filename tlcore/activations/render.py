@@ -28,7 +28,7 @@ ORDERS: Mapping[str, Measure | None] = MappingProxyType(
         "mean": lambda maps: maps.mean(axis=(0, 1)),
         "max": lambda maps: maps.max(axis=(0, 1)),
         "variance": lambda maps: maps.var(axis=(0, 1)),
-        "dead": lambda maps: share_of_zeros(maps),
+        "dead": lambda maps: (maps == 0).mean(axis=(0, 1)),  # what a ReLU has cut off
     }
 )
 # Colours of levels 0 to 255: a few anchors, evenly spaced, with straight lines between. All but
@@ -128,12 +128,6 @@ def _pick(maps: Floats, channels: Sequence[int]) -> Floats:
     return maps[:, :, list(channels)]
 
 
-def share_of_zeros(maps: Floats) -> Floats:
-    """Return the share of each channel's pixels that are exactly 0: what a ReLU has cut off."""
-    pixels = maps.shape[0] * maps.shape[1]
-    return (1 - np.count_nonzero(maps, axis=(0, 1)) / pixels).astype(np.float32)
-
-
 def share_not_finite(maps: Floats) -> Floats:
     """Return the share of each map's values that are not finite (NaN, infinite), (n,)."""
     if np.isfinite(maps.min()) and np.isfinite(maps.max()):
@@ -187,16 +181,11 @@ def _shared_bounds(
     """Return bounds of some channels that hold for several maps of a layer."""
     whole = (0.0, 0.0)
     if scale in ("layer", "zero"):
-        ends = [extremes(maps) for maps in layers]
-        whole = (
-            min(float(low.min()) for low, _ in ends),
-            max(float(high.max()) for _, high in ends),
-        )
+        lows, highs = zip(*map(extremes, layers), strict=True)
+        whole = float(np.min(lows)), float(np.max(highs))
     bounds = [compute_bounds(_pick(maps, channels), scale, whole) for maps in layers]
-    return (
-        np.minimum.reduce([low for low, _ in bounds]),
-        np.maximum.reduce([high for _, high in bounds]),
-    )
+    lows, highs = zip(*bounds, strict=True)
+    return np.minimum.reduce(lows), np.maximum.reduce(highs)
 
 
 def to_levels(maps: Floats, low: Floats, high: Floats) -> Levels:
@@ -246,21 +235,16 @@ def draw_sheet(tiles: Levels, layout: Layout) -> Levels:
 
     Maps much larger than a tile are shrunk by a whole number, so that no more is sent than shown.
     """
-    tiles = _shrink(tiles, max(1, tiles.shape[1] // TILE))
+    by = tiles.shape[1] // TILE
+    if by > 1:  # the means of blocks of by × by; what is left over at the edges is cut off
+        height, width = tiles.shape[0] // by, tiles.shape[1] // by
+        blocks = tiles[: height * by, : width * by].reshape(height, by, width, by, -1)
+        tiles = (blocks.sum(axis=(1, 3), dtype=np.uint32) // by**2).astype(np.uint8)
     height, width, count = tiles.shape
     whole = np.zeros((height, width, layout.tiles), np.uint8)
     whole[:, :, :count] = tiles
     grid = whole.reshape(height, width, layout.rows, layout.columns).transpose(2, 0, 3, 1)
     return grid.reshape(layout.rows * height, layout.columns * width)
-
-
-def _shrink(tiles: Levels, by: int) -> Levels:
-    """Return the means of blocks of by × by pixels; what is left over at the edges is cut off."""
-    if by == 1:
-        return tiles
-    height, width = tiles.shape[0] // by, tiles.shape[1] // by
-    blocks = tiles[: height * by, : width * by].reshape(height, by, width, by, -1)
-    return (blocks.sum(axis=(1, 3), dtype=np.uint32) // by**2).astype(np.uint8)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tlcore.activations.receptive_field import ReceptiveField
+from tlcore.activations.layers import ReceptiveField
 from tlcore.errors import BadConfig
 from tlcore.models.predictions import ModelRef
 
@@ -117,17 +117,6 @@ class ChannelDetail:
     equal: int  # places with that value: a ReLU6 cuts off at 6, often at many places
     box: tuple[int, int, int, int]  # what that value sees of the input: left, top, right, bottom
     field: ReceptiveField
-
-
-@dataclass(frozen=True)
-class LayerStatistics:
-    """One layer's values for one image in numbers."""
-
-    name: str
-    zeros: float  # share of values that are exactly 0: what a ReLU has cut off
-    dead: float  # share of channels that are 0 everywhere
-    mean: float
-    spread: float  # standard deviation
 
 
 @dataclass(frozen=True, eq=False)

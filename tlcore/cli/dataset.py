@@ -117,7 +117,7 @@ def doctor(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 def list_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Print all datasets; damaged ones with the reason."""
     datasets, damaged = scan_datasets(settings)
-    rows = [_row(load_state(each.name, settings)) | {"damage": ""} for each in datasets]
+    rows = [_row(each) | {"damage": ""} for each in datasets]
     if args.json:
         unread = dict.fromkeys(FIELDS)
         rows += [

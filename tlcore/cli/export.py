@@ -14,9 +14,9 @@ from tlcore.evaluation.corrections import count_corrections
 from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
 from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.evaluation.intervals import Proportion
+from tlcore.exports import EXPORT_FORMATS
+from tlcore.exports import export as export_run
 from tlcore.exports.bundle_check import read_checks
-from tlcore.exports.formats import EXPORT_FORMATS
-from tlcore.exports.formats import export as export_run
 from tlcore.jobs import JobReport, Progress
 from tlcore.percentages import points
 from tlcore.settings import Settings

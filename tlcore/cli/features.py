@@ -51,7 +51,7 @@ def add(subparsers: Subparsers) -> None:
 
 def features(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Compute the maps, write the files asked for and print their range."""
-    from tlcore.inference.tasks import load_model
+    from tlcore.training.transfer_model import load_model
 
     ref = _model_ref(args, settings)
     image = read_image(args.image, settings.limits)

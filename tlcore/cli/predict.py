@@ -58,7 +58,7 @@ def add(subparsers: Subparsers) -> None:
 def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Print the first classes of each image by each model; one failed image fails the command."""
     from tlcore.datasets.image_io import read_image
-    from tlcore.inference.tasks import load_model
+    from tlcore.training.transfer_model import load_model
 
     if args.top < 1:
         raise BadConfig(f"Expected --top to be at least 1. Received {args.top}.")

@@ -14,14 +14,13 @@ from tlcore.cli.train import epoch_row
 from tlcore.errors import TLCoreError
 from tlcore.evaluation.comparison import compare_runs
 from tlcore.evaluation.corrections import current_labels
-from tlcore.evaluation.split_predictions import common_split, load_predictor, predict_split
+from tlcore.evaluation.split_predictions import common_split, predict_split
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.text import csv_text
 from tlcore.training.lifecycle import stop_run
 from tlcore.training.run import RunInfo
-from tlcore.training.run_files import Damage, DamagedRun
-from tlcore.training.status import DAMAGED
+from tlcore.training.status import DAMAGED, Damage, DamagedRun
 from tlcore.training.store import (
     compare_configurations,
     load_run,
@@ -81,7 +80,7 @@ def show(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     row = _json_row(run.info) | {
         "history": [epoch_row(epoch) for epoch in run.history],
         "classes": run.classes,
-        "images": run.images,
+        "images": run.info.images,
         "skipped": [{"file": event.file, "reason": event.reason} for event in run.skipped],
         "damage": [damage.description for damage in run.damage],
     }
@@ -122,16 +121,13 @@ def _compare_pair(earlier: str, later: str, settings: Settings) -> dict[str, Any
     pair = {"first": earlier, "second": later}
     try:
         split = common_split([earlier, later], settings)
-        first, second = (
-            predict_split(run, split, settings, load_predictor(run, settings))
-            for run in (earlier, later)
-        )
+        first, second = (predict_split(run, split, settings) for run in (earlier, later))
         labels = current_labels(load_run_info(later, settings), settings)
         result = compare_runs(first, second, labels)
     except TLCoreError as error:
         return pair | {"error": str(error)}
     return pair | {
-        "split": result.split,
+        "split": split,
         "images": result.images,
         "left_out": result.left_out,
         "relabelled": result.relabelled,

@@ -49,8 +49,7 @@ def sample_key(file: str, sha256: str) -> str:
 
     Files that are added later never change it.
     """
-    text = f"{sha256} {file}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(f"{sha256} {file}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def confirmed_label(label: str) -> str:
@@ -84,7 +83,7 @@ class Dataset:
         """Number of images of each class, in the order of ``classes``; last those without label."""
         return self._count(self.samples)
 
-    @property
+    @cached_property
     def counts_by_split(self) -> dict[str | None, dict[str, int]]:
         """Images of each class for every split that occurs; None holds those without one."""
         splits = [split for split in (*SPLITS, None) if any(s.split == split for s in self.samples)]

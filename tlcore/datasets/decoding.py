@@ -20,11 +20,13 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def decode_in_order(work: Callable[[In], Out], items: Iterable[In]) -> Generator[Out, None, None]:
+def decode_in_order(
+    work: Callable[[In], Out], items: Iterable[In], *, ahead: int = 2 * THREADS
+) -> Generator[Out, None, None]:
     """Yield ``work(item)`` of each item in order, computed by a few threads.
 
-    At most a dozen items are in work at once. Closing the generator cancels what has not begun;
-    an exception of ``work`` is raised when its turn comes.
+    About ``ahead`` items are computed before the caller wants them. Closing the generator cancels
+    what has not begun; an exception of ``work`` is raised when its turn comes.
     """
 
     def work_all(some: list[In]) -> list[Out]:
@@ -33,20 +35,15 @@ def decode_in_order(work: Callable[[In], Out], items: Iterable[In]) -> Generator
     with ThreadPoolExecutor(THREADS, thread_name_prefix="files") as pool:
         waiting: collections.deque[Future[list[Out]]] = collections.deque()
         try:
-            for some in _batches(items):
+            rest = iter(items)
+            while some := list(itertools.islice(rest, _BATCH)):
                 waiting.append(pool.submit(work_all, some))
-                if len(waiting) > THREADS + 1:
+                if len(waiting) > 1 + ahead // _BATCH:
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _batches(items: Iterable[In]) -> Iterator[list[In]]:
-    rest = iter(items)
-    while some := list(itertools.islice(rest, _BATCH)):
-        yield some
 
 
 def hash_samples(samples: Sequence[Sample]) -> Iterator[Sample]:

@@ -6,39 +6,30 @@ returns it as it then stands. Image files are never touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
+from tlcore.datasets import manifest as files
+from tlcore.datasets import store
 from tlcore.datasets.dataset import confirmed_label
 from tlcore.datasets.layout import is_split_name, is_system_file
-from tlcore.datasets.manifest import (
-    DISMISSED,
-    EXCLUDED,
-    LABEL,
-    RESTORED,
-    SPLIT,
-    Change,
-    Edit,
-    Value,
-    read_edits,
-    set_edits_aside,
-    write_edits,
-)
-from tlcore.datasets.store import DatasetState, dataset_folder, lock_dataset, read_state
+from tlcore.datasets.manifest import Change, Edit
+from tlcore.datasets.store import DatasetState
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
-from tlcore.storage import explained_os_errors
+from tlcore.storage import explained_os_errors, sync_folder
 from tlcore.text import plural
 
 _LONGEST = 60  # characters of a label
 _UNSAVED = "The change could not be saved; the dataset is as it was"
 
+Values = Mapping[str, files.Value]  # of one field: key of an image → value
+
 
 def relabel(name: str, keys: Collection[str], label: str, settings: Settings) -> DatasetState:
     """Give images another class; BadDataset for a label that cannot be one."""
-    return relabel_each(
-        name, dict.fromkeys(keys, label), settings, f"label {_images(keys)} {label}"
-    )
+    description = f"label {_images(keys)} {label}"
+    return relabel_each(name, dict.fromkeys(keys, label), settings, description)
 
 
 def relabel_each(
@@ -46,79 +37,80 @@ def relabel_each(
 ) -> DatasetState:
     """Give each image its own class, in one edit: key → label."""
     for label in set(labels.values()):
-        check_label(label)
-    return _edit(
-        name, settings, description or f"label {_images(labels)}", _group_by_value(LABEL, labels)
-    )
+        _check_label(label)
+    return _edit(name, settings, description or f"label {_images(labels)}", files.LABEL, labels)
 
 
 def exclude(name: str, keys: Collection[str], settings: Settings) -> DatasetState:
     """Exclude images from everything; they stay on disk and can be included again."""
-    return _edit(name, settings, f"exclude {_images(keys)}", [Change(EXCLUDED, True, tuple(keys))])
+    values = dict.fromkeys(keys, True)
+    return _edit(name, settings, f"exclude {_images(keys)}", files.EXCLUDED, values)
 
 
 def include(name: str, keys: Collection[str], settings: Settings) -> DatasetState:
     """Include excluded images again."""
-    return _edit(name, settings, f"include {_images(keys)}", [Change(EXCLUDED, False, tuple(keys))])
+    values = dict.fromkeys(keys, False)
+    return _edit(name, settings, f"include {_images(keys)}", files.EXCLUDED, values)
 
 
 def dismiss(name: str, keys: Collection[str], kind: str, settings: Settings) -> DatasetState:
     """Dismiss the findings of a kind for images: they are not listed as open any more."""
-    return _edit(name, settings, f"keep {_images(keys)}", [Change(DISMISSED, kind, tuple(keys))])
+    values = dict.fromkeys(keys, kind)
+    return _edit(name, settings, f"keep {_images(keys)}", files.DISMISSED, values)
 
 
 def restore(name: str, keys: Collection[str], kind: str, settings: Settings) -> DatasetState:
     """List the dismissed findings of a kind as open again."""
-    return _edit(name, settings, f"reopen {_images(keys)}", [Change(RESTORED, kind, tuple(keys))])
+    values = dict.fromkeys(keys, kind)
+    return _edit(name, settings, f"reopen {_images(keys)}", files.RESTORED, values)
 
 
 def confirm_labels(name: str, keys: Collection[str], settings: Settings) -> DatasetState:
     """Confirm that the labels of images are right, whatever a model predicts."""
 
-    def changes(state: DatasetState) -> list[Change]:
+    def values(state: DatasetState) -> Values:
         samples = [state.by_key[key] for key in keys if key in state.by_key]
-        kinds = {sample.key: confirmed_label(sample.label) for sample in samples}
-        return _group_by_value(DISMISSED, kinds)
+        return {sample.key: confirmed_label(sample.label) for sample in samples}
 
-    return _edit(name, settings, f"confirm {plural(len(keys), 'label')}", changes)
+    return _edit(name, settings, f"confirm {plural(len(keys), 'label')}", files.DISMISSED, values)
 
 
 def rename_class(name: str, label: str, new: str, settings: Settings) -> DatasetState:
     """Rename a class; a name that another class has already merges the two."""
-    check_label(new)
-
-    def changes(state: DatasetState) -> list[Change]:
-        return [Change(LABEL, new, _keys_of_class(state, label))]
-
-    return _edit(name, settings, f"rename {label} to {new}", changes)
+    _check_label(new)
+    return _edit(
+        name,
+        settings,
+        f"rename {label} to {new}",
+        files.LABEL,
+        lambda state: dict.fromkeys(_keys_of_class(state, label), new),
+    )
 
 
 def delete_class(name: str, label: str, settings: Settings) -> DatasetState:
     """Exclude every image of a class."""
 
-    def changes(state: DatasetState) -> list[Change]:
-        keys = [key for key in _keys_of_class(state, label) if not state.by_key[key].excluded]
-        return [Change(EXCLUDED, True, tuple(keys))]
+    def values(state: DatasetState) -> Values:
+        return {k: True for k in _keys_of_class(state, label) if not state.by_key[k].excluded}
 
-    return _edit(name, settings, f"delete the class {label}", changes)
+    return _edit(name, settings, f"delete the class {label}", files.EXCLUDED, values)
 
 
 def assign_splits(
     name: str, splits: Mapping[str, str | None], description: str, settings: Settings
 ) -> DatasetState:
     """Assign each image to its split, in one edit: key → "train", "val", "test" or None."""
-    return _edit(name, settings, description, _group_by_value(SPLIT, splits))
+    return _edit(name, settings, description, files.SPLIT, splits)
 
 
 @explained_os_errors(_UNSAVED)
 def undo_edit(name: str, settings: Settings) -> DatasetState:
     """Undo the last edit; nothing happens to a dataset that has none."""
-    folder = dataset_folder(name, settings)
-    with lock_dataset(folder):
-        state = read_state(folder)
-        if state.edits:
-            write_edits(folder, state.edits[:-1])
-        return read_state(folder)
+    folder = store.dataset_folder(name, settings)
+    with store.lock_dataset(folder):
+        if edits := store.read_state(folder).edits:
+            files.write_edits(folder, edits[:-1])
+        return store.read_state(folder)
 
 
 @explained_os_errors(_UNSAVED)
@@ -130,16 +122,19 @@ def discard_edits(name: str, settings: Settings) -> DatasetState:
     Raises:
         BadDataset: there is no such dataset, or its manifest cannot be read either.
     """
-    folder = dataset_folder(name, settings)
-    with lock_dataset(folder):
-        set_edits_aside(folder)
-        return read_state(folder)
+    folder = store.dataset_folder(name, settings)
+    with store.lock_dataset(folder):
+        if (folder / files.EDITS).exists():
+            aside = f"damaged-{datetime.now(UTC):%Y%m%d-%H%M%S}-{files.EDITS}"
+            (folder / files.EDITS).replace(folder / aside)
+            sync_folder(folder)
+        return store.read_state(folder)
 
 
 def has_damaged_edits(name: str, settings: Settings) -> bool:
     """Whether it is the edits of a stored dataset that cannot be read."""
     try:
-        read_edits(dataset_folder(name, settings))
+        files.read_edits(store.dataset_folder(name, settings))
     except BadDataset:
         return True
     return False
@@ -158,8 +153,7 @@ def is_label(label: str) -> bool:
     )
 
 
-def check_label(label: str) -> None:
-    """Refuse a label that may not be given; BadDataset."""
+def _check_label(label: str) -> None:
     if not is_label(label):
         raise BadDataset(
             f"Expected a class name of at most {_LONGEST} characters that a folder could have, "
@@ -172,43 +166,35 @@ def _edit(
     name: str,
     settings: Settings,
     description: str,
-    changes: Iterable[Change] | Callable[[DatasetState], Iterable[Change]],
+    field: str,
+    values: Values | Callable[[DatasetState], Values],
 ) -> DatasetState:
-    folder = dataset_folder(name, settings)
-    with lock_dataset(folder):
-        state = read_state(folder)
-        made = changes(state) if callable(changes) else changes
-        made = tuple(change for change in made if change.keys)
-        _check_keys(state, made)
-        if made:
-            write_edits(folder, [*state.edits, Edit(description, datetime.now(UTC), made)])
-        return read_state(folder)
+    """Give one field of images new values, in one edit."""
+    folder = store.dataset_folder(name, settings)
+    with store.lock_dataset(folder):
+        state = store.read_state(folder)
+        keys: dict[files.Value, list[str]] = {}
+        for key, value in (values(state) if callable(values) else values).items():
+            keys.setdefault(value, []).append(key)
+        if unknown := {key for some in keys.values() for key in some} - state.by_key.keys():
+            raise BadDataset(
+                f"{plural(len(unknown), 'image')} of {name!r} cannot be edited, because the "
+                "dataset has changed. Reload the page."
+            )
+        if keys:
+            changes = tuple(Change(field, value, tuple(some)) for value, some in keys.items())
+            edit = Edit(description, datetime.now(UTC), changes)
+            files.write_edits(folder, [*state.edits, edit])
+        return store.read_state(folder)
 
 
-def _group_by_value(field: str, values: Mapping[str, Value]) -> list[Change]:
-    """Return the changes that give each image its value: key → value."""
-    keys: dict[Value, list[str]] = {}
-    for key, value in values.items():
-        keys.setdefault(value, []).append(key)
-    return [Change(field, value, tuple(some)) for value, some in keys.items()]
-
-
-def _keys_of_class(state: DatasetState, label: str) -> tuple[str, ...]:
+def _keys_of_class(state: DatasetState, label: str) -> list[str]:
     """Return the keys of a class, excluded images too: they would keep their old label."""
-    keys = tuple(sample.key for sample in state.samples if sample.label == label)
+    keys = [sample.key for sample in state.samples if sample.label == label]
     if not keys:
         labels = ", ".join(state.counts)
         raise BadDataset(f"Expected a class of {state.name!r} ({labels}). Received {label!r}.")
     return keys
-
-
-def _check_keys(state: DatasetState, changes: Iterable[Change]) -> None:
-    unknown = {key for change in changes for key in change.keys} - state.by_key.keys()
-    if unknown:
-        raise BadDataset(
-            f"{plural(len(unknown), 'image')} of {state.name!r} cannot be edited, because the "
-            "dataset has changed. Reload the page."
-        )
 
 
 def _images(keys: Collection[str]) -> str:

@@ -53,9 +53,6 @@ class ImageFacts:
     hash: int  # perceptual, 64 bits
     copy: str  # the small copy, RGB, 16 × 16, base64
 
-    def to_json(self) -> dict[str, Any]:
-        return {"version": VERSION, **vars(self), "header": vars(self.header)}
-
     def __post_init__(self) -> None:
         if len(base64.b64decode(self.copy)) != COPY_SIDE * COPY_SIDE * 3:
             raise ValueError("the small copy has another size")
@@ -63,8 +60,7 @@ class ImageFacts:
     @property
     def pixels(self) -> NDArray[np.uint8]:
         """The small copy: uint8 (16, 16, 3)."""
-        raw = base64.b64decode(self.copy)
-        return np.frombuffer(raw, np.uint8).reshape(COPY_SIDE, COPY_SIDE, 3)
+        return np.frombuffer(base64.b64decode(self.copy), np.uint8).reshape(COPY_SIDE, COPY_SIDE, 3)
 
 
 @dataclass(frozen=True)
@@ -75,16 +71,16 @@ class DamagedImageFacts:
     kind: str  # kind of finding
     reason: str
 
-    def to_json(self) -> dict[str, Any]:
-        return {"sha256": self.sha256, "kind": self.kind, "reason": self.reason}
-
 
 AnyFacts = ImageFacts | DamagedImageFacts
 
 
 def measure_image(image: Image.Image, header: Header, sha256: str) -> ImageFacts:
     """Measure a decoded image (RGB, upright); takes a third of the time of decoding it."""
-    small = _reduce(image)
+    factor = max(1, min(image.size) // _REDUCED)  # a quick step, then a precise one
+    quick = image.reduce(factor) if factor > 1 else image
+    box = (0.0, 0.0, image.width / factor, image.height / factor)
+    small = quick.resize((_REDUCED, _REDUCED), Image.Resampling.BOX, box=box)
     grey = np.asarray(small.convert("L"), np.float32)
     flat, colours = _measure_ground(grey, image)
     blocks = grey.reshape(HASHED_SIDE, _REDUCED // HASHED_SIDE, HASHED_SIDE, -1)
@@ -95,19 +91,11 @@ def measure_image(image: Image.Image, header: Header, sha256: str) -> ImageFacts
         image.width,
         image.height,
         round(float(grey.std()), 2),
-        round(flat, 4),
+        round(float(flat), 4),
         colours,
         perceptual_hash(blocks.mean(axis=(1, 3))),
         base64.b64encode(copy).decode("ascii"),
     )
-
-
-def _reduce(image: Image.Image) -> Image.Image:
-    """Return the whole image as 64 × 64 means, in a quick step and a precise one."""
-    factor = max(1, min(image.size) // _REDUCED)
-    quick = image.reduce(factor) if factor > 1 else image
-    box = (0.0, 0.0, image.width / factor, image.height / factor)
-    return quick.resize((_REDUCED, _REDUCED), Image.Resampling.BOX, box=box)
 
 
 def _measure_ground(grey: NDArray[np.floating[Any]], image: Image.Image) -> tuple[float, int]:
@@ -145,9 +133,7 @@ class FactsTable:
     def add_groups(self, samples: Iterable[Sample]) -> tuple[Sample, ...]:
         """Return samples that name the group of their near duplicates."""
         return tuple(
-            replace(sample, group=self.groups[sample.sha256])
-            if sample.sha256 in self.groups
-            else sample
+            replace(sample, group=group) if (group := self.groups.get(sample.sha256)) else sample
             for sample in samples
         )
 
@@ -171,22 +157,20 @@ def _read(folder: Path, state: FileState) -> FactsTable:
     by_sha256: dict[str, AnyFacts] = {}
     for line in filter(None, lines):
         with suppress(DamagedFile, msgspec.ValidationError):
-            facts = _parse(decode_json(line, dict[str, Any], folder / FILE))
-            by_sha256[facts.sha256] = facts
+            fields = decode_json(line, dict[str, Any], folder / FILE)
+            if "kind" in fields:
+                by_sha256[fields["sha256"]] = msgspec.convert(fields, DamagedImageFacts)
+            elif fields.get("version") == VERSION:
+                by_sha256[fields["sha256"]] = msgspec.convert(fields, ImageFacts)
     return FactsTable(by_sha256)
-
-
-def _parse(fields: dict[str, Any]) -> AnyFacts:
-    if "kind" in fields:
-        return msgspec.convert(fields, DamagedImageFacts)
-    if fields.get("version") != VERSION:
-        raise msgspec.ValidationError("measured in another way")
-    return msgspec.convert(fields, ImageFacts)
 
 
 def append_facts(folder: Path, facts: Iterable[AnyFacts]) -> None:
     """Append facts; the line break in front ends a line that a killed process left torn."""
-    lines = [json.dumps(one.to_json(), separators=(",", ":")) for one in facts]
+    lines = [
+        json.dumps({"version": VERSION} | msgspec.to_builtins(one), separators=(",", ":"))
+        for one in facts
+    ]
     if lines:
         with suppress(OSError), (folder / FILE).open("a", encoding="utf-8") as file:
             file.write("\n" + "\n".join(lines) + "\n")

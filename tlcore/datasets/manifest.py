@@ -13,29 +13,28 @@ A file is replaced as a whole: a reader sees the old one or the new one, never a
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from tlcore.datasets.dataset import SPLITS, Refusal, sample_key
+import msgspec
+
+from tlcore.datasets.dataset import SPLITS, Refusal
 from tlcore.datasets.image_io import ENDINGS
 from tlcore.errors import BadDataset, DamagedFile
-from tlcore.storage import read_json, sync_folder, write_file
+from tlcore.storage import read_json, write_file
 
 MANIFEST, EDITS = "dataset.json", "edits.json"
 LABEL, SPLIT, EXCLUDED, DISMISSED, RESTORED = "label", "split", "excluded", "dismissed", "restored"
-_MANIFEST_VERSION = 2  # 1 had no refusals
-_EDITS_VERSION = 2  # 1 had other keys: ``migration`` converts it
+_VERSION = 2  # of both files; 1 had no refusals, and other keys: ``migration`` converts them
 _REFUSALS = 1_000  # that are stored; of a heap of other files no more are worth it
 _SHA256 = re.compile("[0-9a-f]{64}")
 
+T = TypeVar("T")
 Value = str | bool | None
 
 
@@ -63,11 +62,6 @@ class Entry:
         ):
             raise ValueError(f"entry {self}")
 
-    @cached_property
-    def key(self) -> str:
-        """The name by which edits refer to this image, see ``Sample.key``."""
-        return sample_key(self.file, self.sha256)
-
     def path(self, folder: Path) -> Path:
         return folder / "images" / f"{self.sha256}.{self.ending}"
 
@@ -83,75 +77,35 @@ class Manifest:
     @classmethod
     def of(
         cls,
-        entries: Iterable[Entry],
+        entries: Sequence[Entry],
         created: datetime | None = None,
         refused: Iterable[Refusal] = (),
     ) -> Self:
         """Sort entries; of the same file with the same content the first stays."""
-        unique = {(entry.file, entry.sha256): entry for entry in reversed(list(entries))}
-        ordered = tuple(unique[key] for key in sorted(unique))
+        unique = {(entry.file, entry.sha256): entry for entry in reversed(entries)}
         last = {refusal.file: refusal for refusal in refused}
-        taken = {entry.file for entry in ordered}  # a whole file came later: nothing is missing
-        missing = tuple(last[file] for file in sorted(last) if file not in taken)
-        return cls(ordered, created or datetime.now(UTC), missing[:_REFUSALS])
+        for entry in entries:  # a whole file came later: nothing is missing
+            last.pop(entry.file, None)
+        ordered = tuple(unique[key] for key in sorted(unique))
+        missing = tuple(last[file] for file in sorted(last)[:_REFUSALS])
+        return cls(ordered, created or datetime.now(UTC), missing)
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read what came into a stored dataset.
-
-    Raises:
-        BadDataset: there is no such file, or it cannot be understood.
-    """
-    remedy = "Put a copy of the file back, or delete the dataset and upload its images again."
-    try:
-        manifest = read_json(folder / MANIFEST, Manifest, newest=_MANIFEST_VERSION)
-    except FileNotFoundError as error:
-        raise _damaged(folder, MANIFEST, "it is missing", remedy) from error
-    except DamagedFile as error:
-        raise _damaged(folder, MANIFEST, error.reason, remedy) from error
-    return dataclasses.replace(manifest, created=manifest.created.astimezone(UTC))
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    fields = [field.name for field in dataclasses.fields(Entry)]
-    content = {
-        "version": _MANIFEST_VERSION,
-        "created": manifest.created.isoformat(),
-        "refused": [dataclasses.asdict(refusal) for refusal in manifest.refused],
-        "entries": [{name: getattr(entry, name) for name in fields} for entry in manifest.entries],
-    }
-    write_file(folder / MANIFEST, json.dumps(content).encode("ascii"), durable=True)
-
-
-def _damaged(folder: Path, file: str, reason: str, remedy: str) -> BadDataset:
-    return BadDataset(
-        f"Expected the dataset {folder.name!r} to have a readable {file}. Received one that is "
-        f"not ({reason}). {remedy}"
-    )
-
-
-# field → whether a value may be given to it
-_FIELDS: Mapping[str, Callable[[Value], bool]] = MappingProxyType(
-    {
-        LABEL: lambda value: isinstance(value, str) and bool(value),
-        SPLIT: lambda value: value in (*SPLITS, None),
-        EXCLUDED: lambda value: isinstance(value, bool),
-        DISMISSED: lambda value: isinstance(value, str) and bool(value),  # a kind of finding
-        RESTORED: lambda value: isinstance(value, str) and bool(value),  # one dismissed before
-    }
-)
-
-
-@dataclass(frozen=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, array_like=True):
     """One value for one field of some images."""
 
-    field: str  # LABEL, SPLIT, EXCLUDED, DISMISSED or RESTORED
+    field: str  # LABEL, SPLIT, EXCLUDED, DISMISSED or RESTORED (a kind of finding)
     value: Value
-    keys: tuple[str, ...]  # of entries
+    keys: tuple[str, ...]  # of samples
 
     def __post_init__(self) -> None:
-        if self.field not in _FIELDS or not _FIELDS[self.field](self.value):
+        """Raise ValueError for what this program cannot have written."""
+        is_text = self.field in (LABEL, DISMISSED, RESTORED) and isinstance(self.value, str)
+        if not (
+            (is_text and self.value)
+            or (self.field == SPLIT and self.value in (*SPLITS, None))
+            or (self.field == EXCLUDED and isinstance(self.value, bool))
+        ):
             raise ValueError(f"change {self.field} to {self.value!r}")
 
 
@@ -169,23 +123,19 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class _EditRow:
-    """An edit as the file has it."""
-
-    description: str
-    time: datetime
-    changes: tuple[tuple[str, Value, tuple[str, ...]], ...]  # field, value, keys
-
-    def __post_init__(self) -> None:
-        self.to_edit()  # raises ValueError for a change that this program cannot have written
-
-    def to_edit(self) -> Edit:
-        return Edit(self.description, self.time, tuple(Change(*change) for change in self.changes))
+class _Edits:
+    edits: tuple[Edit, ...]
 
 
-@dataclass(frozen=True)
-class _EditsFile:
-    edits: tuple[_EditRow, ...]
+def read_manifest(folder: Path) -> Manifest:
+    """Read what came into a stored dataset.
+
+    Raises:
+        BadDataset: there is no such file, or it cannot be understood.
+    """
+    remedy = "Put a copy of the file back, or delete the dataset and upload its images again."
+    manifest = _read_file(folder, MANIFEST, Manifest, remedy)
+    return replace(manifest, created=manifest.created.astimezone(UTC))
 
 
 def read_edits(folder: Path) -> tuple[Edit, ...]:
@@ -194,36 +144,34 @@ def read_edits(folder: Path) -> tuple[Edit, ...]:
     Raises:
         BadDataset: they cannot be understood; labels must not silently go back.
     """
-    try:
-        rows = read_json(folder / EDITS, _EditsFile, newest=_EDITS_VERSION).edits
-    except FileNotFoundError:
+    if not (folder / EDITS).exists():
         return ()
-    except DamagedFile as error:
-        remedy = (
-            f"Put a copy of the file back, or delete {EDITS} in {str(folder)!r} to go back to the "
-            "labels that the images came with."
-        )
-        raise _damaged(folder, EDITS, error.reason, remedy) from error
-    return tuple(row.to_edit() for row in rows)
+    remedy = (
+        f"Put a copy of the file back, or delete {EDITS} in {str(folder)!r} to go back to the "
+        "labels that the images came with."
+    )
+    return _read_file(folder, EDITS, _Edits, remedy).edits
+
+
+def _read_file(folder: Path, file: str, kind: type[T], remedy: str) -> T:
+    try:
+        return read_json(folder / file, kind, newest=_VERSION)
+    except (FileNotFoundError, DamagedFile) as error:
+        reason = error.reason if isinstance(error, DamagedFile) else "it is missing"
+        raise BadDataset(
+            f"Expected the dataset {folder.name!r} to have a readable {file}. Received one that "
+            f"is not ({reason}). {remedy}"
+        ) from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    _write_file(folder / MANIFEST, manifest)
 
 
 def write_edits(folder: Path, edits: Sequence[Edit]) -> None:
-    rows: list[dict[str, Any]] = [
-        {
-            "description": edit.description,
-            "time": edit.time.isoformat(),
-            "changes": [[change.field, change.value, change.keys] for change in edit.changes],
-        }
-        for edit in edits
-    ]
-    content = {"version": _EDITS_VERSION, "edits": rows}
-    data = json.dumps(content, separators=(",", ":")).encode("ascii")
-    write_file(folder / EDITS, data, durable=True)
+    _write_file(folder / EDITS, _Edits(tuple(edits)))
 
 
-def set_edits_aside(folder: Path) -> None:
-    """Rename edits that cannot be read, so that the dataset has none; nothing if there is none."""
-    damaged = folder / f"damaged-{datetime.now(UTC):%Y%m%d-%H%M%S}-{EDITS}"
-    if (folder / EDITS).exists():
-        (folder / EDITS).replace(damaged)
-        sync_folder(folder)
+def _write_file(path: Path, content: Any) -> None:
+    fields = {"version": _VERSION} | msgspec.to_builtins(content)
+    write_file(path, json.dumps(fields, separators=(",", ":")).encode("ascii"), durable=True)

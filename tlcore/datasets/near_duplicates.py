@@ -15,7 +15,7 @@ of 2% in 10 to 18%; a caption laid over is seldom.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -70,21 +70,12 @@ def group_near_duplicates(
     Returns:
         Positions of the images of each group, sorted; two or more in a group.
     """
-    group = list(range(len(hashes)))  # position → the first position of its group
-
-    def first(at: int) -> int:
-        while group[at] != at:
-            at = group[at]
-        return at
-
-    pairs = find_near_pairs(hashes, copies, aspects)
-    for i, j in pairs:
-        a, b = sorted((first(i), first(j)))
-        group[b] = a
-    members: dict[int, list[int]] = {}
-    for at in sorted({at for pair in pairs for at in pair}):
-        members.setdefault(first(at), []).append(at)
-    return [members[at] for at in sorted(members)]
+    group = {at: [at] for at in range(len(hashes))}  # position → its group, shared by its members
+    for i, j in find_near_pairs(hashes, copies, aspects):
+        if group[i] is not group[j]:
+            group[i] += group[j]
+            group.update(dict.fromkeys(group[j], group[i]))
+    return [sorted(some) for at, some in group.items() if len(some) > 1 and at == min(some)]
 
 
 def find_near_pairs(
@@ -94,21 +85,17 @@ def find_near_pairs(
 
     Takes what ``group_near_duplicates`` takes.
     """
-    candidates = np.array(list(_candidates(np.array(hashes, np.uint64))), np.int64).reshape(-1, 2)
-    if not len(candidates):
-        return []
-    ratio = np.array(aspects)[candidates[:, 0]] / np.array(aspects)[candidates[:, 1]]
-    candidates = candidates[(ratio < ASPECT) & (ratio > 1 / ASPECT)]
-    chunks = [candidates[at : at + _CHUNK] for at in range(0, len(candidates), _CHUNK)]
-    colours = copies.reshape(len(copies), -1, 3).astype(np.float32)
+    known, ratios = np.array(hashes, np.uint64), np.array(aspects)
+    candidates = [np.empty((0, 2), np.int64)]
+    for i in range(len(hashes)):
+        ratio = ratios[i + 1 :] / ratios[i]
+        is_near = np.bitwise_count(known[i + 1 :] ^ known[i]) <= BITS
+        others = np.flatnonzero(is_near & (ratio < ASPECT) & (ratio > 1 / ASPECT)) + i + 1
+        candidates.append(np.stack([np.full_like(others, i), others], axis=1))
+    pairs = np.concatenate(candidates)
+    colours = copies.reshape(len(copies), COPY_SIDE**2, 3).astype(np.float32)
+    chunks = np.split(pairs, range(_CHUNK, len(pairs), _CHUNK))
     return [(int(i), int(j)) for some in chunks for i, j in some[_agree(colours, some)]]
-
-
-def _candidates(hashes: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
-    for i in range(len(hashes) - 1):
-        bits = np.bitwise_count(hashes[i + 1 :] ^ hashes[i])
-        for j in np.flatnonzero(bits <= BITS):
-            yield i, i + 1 + int(j)
 
 
 def _agree(colours: Floats, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -6,16 +6,16 @@ an import, and labels and splits.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 
 from tlcore.datasets.dataset import UNLABELLED, Sample
-from tlcore.datasets.image_facts import DamagedImageFacts, FactsTable, ImageFacts
-from tlcore.datasets.image_io import FORMATS, has_image_ending
+from tlcore.datasets.image_facts import AnyFacts, DamagedImageFacts, FactsTable, ImageFacts
+from tlcore.datasets.image_io import FORMATS
 from tlcore.datasets.store import DatasetState
 from tlcore.percentages import percent
 
@@ -32,10 +32,11 @@ Test = Callable[[str, ImageFacts], str]  # file's name, facts → details; "" wh
 
 
 def _wrong_ending(file: str, facts: ImageFacts) -> str:
-    ending = file.rpartition(".")[2].lower() if "." in file.rpartition("/")[2] else ""
+    name = file.rpartition("/")[2]
+    ending = name.rpartition(".")[2].lower() if "." in name else ""
     if ending in FORMATS[facts.header.format].endings:
         return ""
-    named = f"named .{ending}" if has_image_ending(file) or ending else "named without an ending"
+    named = f"named .{ending}" if ending else "named without an ending"
     return f"a {facts.header.format} image, {named}"
 
 
@@ -44,10 +45,6 @@ def _uniform(file: str, facts: ImageFacts) -> str:
     if facts.deviation < _DEVIATION or facts.flat >= _FLAT or is_drawing:
         return f"{percent(facts.flat)} of it is one colour"
     return ""
-
-
-def _tiny(file: str, facts: ImageFacts) -> str:
-    return _size(facts) if min(facts.width, facts.height) < TINY else ""
 
 
 def _elongated(file: str, facts: ImageFacts) -> str:
@@ -59,132 +56,102 @@ def _size(facts: ImageFacts) -> str:
     return f"{facts.width} × {facts.height} pixels"
 
 
+_TESTS: Mapping[str, Test] = {  # of the kinds that an image shows by itself
+    "uniform": _uniform,
+    "tiny": lambda file, facts: _size(facts) if min(facts.width, facts.height) < TINY else "",
+    "elongated": _elongated,
+    "wrong-ending": _wrong_ending,
+    "animated": lambda file, facts: facts.header.format if facts.header.animated else "",
+    "rotated": lambda file, facts: f"{_size(facts)} upright" if facts.header.rotated else "",
+    "alpha": lambda file, facts: f"mode {facts.header.mode}" if facts.header.transparent else "",
+    "cmyk": lambda file, facts: "mode CMYK" if facts.header.mode == "CMYK" else "",
+    "deep": lambda file, facts: f"a {facts.header.format}" if facts.header.deep else "",
+}
+
+
 @dataclass(frozen=True)
 class FindingKind:
     """One kind of finding."""
 
     name: str
-    title: str  # in the plural, without a number
     level: str  # LEFT_OUT on import, to DECIDE about, or HANDLED by the program
+    title: str  # in the plural, without a number
     consequence: str  # what happens if nothing is done, one sentence
-    fix: str = "Exclude them"  # what fixing all of them does; "" where nothing can be excluded
-    test: Test | None = None  # for kinds that an image shows by itself
+    fix: str = "Exclude them"  # what fixing all of them does; where images can be excluded
 
 
-_KINDS = (
-    FindingKind(
-        "leak",
+# name → title, consequence, what fixing all of them does
+_TO_DECIDE = {
+    "leak": (
         "Same image in two splits",
-        DECIDE,
-        "Learned in one split and predicted in the other, it makes the accuracy look better than "
-        "it is.",
+        "Learned in one split, it makes the accuracy in the other look better than it is.",
         "Exclude the copies in training",
     ),
-    FindingKind(
-        "two-labels",
+    "two-labels": (
         "Same image under two labels",
-        DECIDE,
         "Whatever the head predicts, one of the two labels counts it as wrong.",
         "Exclude all their copies",
     ),
-    FindingKind(
-        "uniform",
+    "uniform": (
         "Empty or placeholder images",
-        DECIDE,
         "Nearly all of one colour: nothing of the class can be learned from it.",
-        test=_uniform,
     ),
-    FindingKind(
-        "duplicate",
+    "duplicate": (
         "Exact duplicates",
-        DECIDE,
         "The same file twice counts twice, and says nothing new.",
         "Exclude all but one",
     ),
-    FindingKind(
-        "near-duplicate",
+    "near-duplicate": (
         "Near duplicates",
-        DECIDE,
-        "The same image in another size, quality or exposure counts twice, and may end up in "
-        "two splits.",
+        "The same image in another size or quality counts twice, and may end up in two splits.",
         "Exclude all but the largest",
     ),
-    FindingKind(
-        "tiny",
-        "Tiny images",
-        DECIDE,
-        "Enlarged to the input size of a network, it is a blur.",
-        test=_tiny,
-    ),
-    FindingKind(
-        "elongated",
+    "tiny": ("Tiny images", "Enlarged to the input size of a network, it is a blur."),
+    "elongated": (
         "Very long or tall images",
-        DECIDE,
         "The crop that a network gets keeps only a small part of it.",
-        test=_elongated,
     ),
-    FindingKind(
-        "truncated",
+}
+_LEFT_OUT = {
+    "truncated": (
         "Truncated or damaged files",
-        LEFT_OUT,
         "Part of the file is missing, so it was left out. Add it again if you have it whole.",
-        "",
     ),
-    FindingKind(
-        "unreadable",
+    "unreadable": (
         "Files that are no images",
-        LEFT_OUT,
         "It could not be read as an image and was left out.",
-        "",
     ),
-    FindingKind(
-        "too-large", "Files beyond the limits", LEFT_OUT, "It was left out: make it smaller.", ""
-    ),
-    FindingKind(
-        "wrong-ending",
+    "too-large": ("Files beyond the limits", "It was left out: make it smaller."),
+}
+_HANDLED = {
+    "wrong-ending": (
         "Wrong file endings",
-        HANDLED,
         "It is read by its content; other programs may refuse it or pass it over.",
-        test=_wrong_ending,
     ),
-    FindingKind(
-        "animated",
-        "Animations and many-page files",
-        HANDLED,
-        "Only its first image is used.",
-        test=lambda file, facts: facts.header.format if facts.header.animated else "",
-    ),
-    FindingKind(
-        "rotated",
+    "animated": ("Animations and many-page files", "Only its first image is used."),
+    "rotated": (
         "Rotated by their EXIF orientation",
-        HANDLED,
         "It is turned upright; programs that ignore the orientation show it on its side.",
-        test=lambda file, facts: f"{_size(facts)} upright" if facts.header.rotated else "",
     ),
-    FindingKind(
-        "alpha",
+    "alpha": (
         "Transparent images",
-        HANDLED,
         "It is laid on white; on another background it would look different.",
-        test=lambda file, facts: f"mode {facts.header.mode}" if facts.header.transparent else "",
     ),
-    FindingKind(
-        "cmyk",
+    "cmyk": (
         "Colours for print (CMYK)",
-        HANDLED,
         "It is converted without its colour profile: its colours may be a little off.",
-        test=lambda file, facts: "mode CMYK" if facts.header.mode == "CMYK" else "",
     ),
-    FindingKind(
-        "deep",
+    "deep": (
         "More than 8 bits a channel",
-        HANDLED,
         "It is scaled to 8 bits by the full range: an image that uses little of it looks dark.",
-        test=lambda file, facts: f"a {facts.header.format}" if facts.header.deep else "",
     ),
-)
+}
 
-KINDS: Mapping[str, FindingKind] = MappingProxyType({kind.name: kind for kind in _KINDS})
+KINDS: Mapping[str, FindingKind] = {
+    name: FindingKind(name, level, *texts)
+    for level, kinds in ((DECIDE, _TO_DECIDE), (LEFT_OUT, _LEFT_OUT), (HANDLED, _HANDLED))
+    for name, texts in kinds.items()
+}
 
 
 @dataclass(frozen=True)
@@ -222,57 +189,50 @@ class QualityReport:
     @cached_property
     def open_findings(self) -> Mapping[str, tuple[Finding, ...]]:
         """Findings that are not dismissed, by kind."""
-        return _group_by_kind(finding for finding in self.findings if not finding.dismissed)
+        still = {
+            kind: tuple(finding for finding in findings if not finding.dismissed)
+            for kind, findings in self.by_kind.items()
+        }
+        return {kind: findings for kind, findings in still.items() if findings}
 
     @cached_property
     def by_kind(self) -> Mapping[str, tuple[Finding, ...]]:
         """All findings by kind, dismissed ones too."""
-        return _group_by_kind(self.findings)
+        groups = itertools.groupby(self.findings, key=lambda finding: finding.kind)
+        return {kind: tuple(findings) for kind, findings in groups}
 
 
 def check_quality(state: DatasetState, facts: FactsTable) -> QualityReport:
     """List the findings on a dataset, by the facts of its images."""
-    groups = group_duplicates(state.included, facts)
-    findings = [
-        *_find_left_out(state),
-        *_find_single(state.included, facts),
-        *(finding for group in groups for finding in _find_in_group(group)),
-    ]
+    groups: dict[str, list[Sample]] = {}  # of the same or nearly the same content
+    findings = []
+    for refusal in state.refused:
+        kind = refusal.kind if refusal.kind in KINDS else "unreadable"
+        findings.append(Finding(kind, (refusal.file,), (), (), refusal.reason))
+    for sample in state.included:
+        groups.setdefault(facts.groups.get(sample.sha256, sample.sha256), []).append(sample)
+        findings += _find_single(sample, facts.by_sha256.get(sample.sha256))
+    several = [group for group in groups.values() if len(group) > 1]
+    for group in several:
+        findings += _find_in_group(group)
     order = {kind: place for place, kind in enumerate(KINDS)}
     findings.sort(key=lambda finding: (order[finding.kind], finding.files))
-    counts = state.counts
     return QualityReport(
         tuple(findings),
-        find_small_classes({label: counts[label] for label in state.dataset.classes}),
+        find_small_classes({label: state.counts[label] for label in state.dataset.classes}),
         len(state.included),
         sum(sample.sha256 not in facts.by_sha256 for sample in state.included),
-        tuple(tuple(sample.key for sample in group) for group in groups),
+        tuple(tuple(sample.key for sample in group) for group in several),
     )
 
 
-def group_duplicates(samples: Sequence[Sample], facts: FactsTable) -> list[list[Sample]]:
-    """Group samples of the same or nearly the same content; two or more in a group."""
-    groups: dict[str, list[Sample]] = {}
-    for sample in samples:
-        groups.setdefault(facts.groups.get(sample.sha256, sample.sha256), []).append(sample)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _find_left_out(state: DatasetState) -> Iterator[Finding]:
-    for refusal in state.refused:
-        kind = refusal.kind if refusal.kind in KINDS else "unreadable"
-        yield Finding(kind, (refusal.file,), (), (), refusal.reason)
-
-
-def _find_single(samples: Sequence[Sample], table: FactsTable) -> Iterator[Finding]:
-    for sample in samples:
-        facts = table.by_sha256.get(sample.sha256)
-        if isinstance(facts, DamagedImageFacts):
-            yield _finding(facts.kind, [sample], [sample], facts.reason)
-        elif facts is not None:
-            for kind in KINDS.values():
-                if kind.test and (details := kind.test(sample.file, facts)):
-                    yield _finding(kind.name, [sample], [sample], details)
+def _find_single(sample: Sample, facts: AnyFacts | None) -> Iterator[Finding]:
+    if isinstance(facts, DamagedImageFacts):
+        yield _finding(facts.kind, [sample], [sample], facts.reason)
+    elif facts is not None:
+        for kind, test in _TESTS.items():
+            if details := test(sample.file, facts):
+                yield _finding(kind, [sample], [sample], details)
 
 
 def _find_in_group(group: Sequence[Sample]) -> Iterator[Finding]:
@@ -325,13 +285,6 @@ def _describe(group: Sequence[Sample], values: Iterable[str]) -> str:
     return f"{'the same file' if is_exact else 'nearly the same'}: {counts}"
 
 
-def _group_by_kind(findings: Iterable[Finding]) -> Mapping[str, tuple[Finding, ...]]:
-    by_kind: dict[str, list[Finding]] = {}
-    for finding in findings:
-        by_kind.setdefault(finding.kind, []).append(finding)
-    return {kind: tuple(some) for kind, some in by_kind.items()}
-
-
 def find_small_classes(counts: Mapping[str, int]) -> tuple[SmallClass, ...]:
     """Return the classes that are too small by themselves or beside the largest, smallest first.
 
@@ -339,12 +292,12 @@ def find_small_classes(counts: Mapping[str, int]) -> tuple[SmallClass, ...]:
         counts: images of each class.
     """
     largest = max(counts.values(), default=0)
-    ordered = sorted(counts.items(), key=lambda item: (item[1], item[0]))
-    checked = (_check_class(label, images, largest) for label, images in ordered)
-    return tuple(small for small in checked if small is not None)
+    enough = max(ENOUGH, math.ceil(largest / UNEVEN))
+    small = sorted((images, label) for label, images in counts.items() if images < enough)
+    return tuple(_small_class(label, images, largest) for images, label in small)
 
 
-def _check_class(label: str, images: int, largest: int) -> SmallClass | None:
+def _small_class(label: str, images: int, largest: int) -> SmallClass:
     if images < ENOUGH:
         message = (
             f"{images} so far. Add {ENOUGH - images}: {ENOUGH} are the fewest to train and "
@@ -352,8 +305,6 @@ def _check_class(label: str, images: int, largest: int) -> SmallClass | None:
         )
         return SmallClass(label, images, ENOUGH, message)
     recommended = math.ceil(largest / UNEVEN)
-    if images >= recommended:
-        return None
     message = (
         f"{images} beside {largest} in the largest class: always predicting that class is right "
         f"on {percent(largest / (images + largest))} of the two. With {recommended}, a third of "

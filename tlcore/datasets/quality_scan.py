@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 
+from tlcore.datasets import image_facts
 from tlcore.datasets.dataset import Refusal, Sample
 from tlcore.datasets.decoding import decode_in_order
-from tlcore.datasets.image_facts import (
-    AnyFacts,
-    DamagedImageFacts,
-    FactsTable,
-    ImageFacts,
-    append_facts,
-    facts_state,
-    measure_image,
-    read_facts,
-)
+from tlcore.datasets.image_facts import AnyFacts, DamagedImageFacts, FactsTable, ImageFacts
 from tlcore.datasets.image_io import content_id, decode_image_with_header, read_bytes
 from tlcore.datasets.quality import QualityReport, check_quality
 from tlcore.datasets.sources import read_folder, unused_files
@@ -42,12 +34,12 @@ def load_quality(name: str, settings: Settings) -> QualityReport:
         BadDataset: there is no such dataset, or it is damaged.
     """
     folder = dataset_folder(name, settings)
-    return _load(folder, dataset_state(folder), facts_state(folder))
+    return _load(folder, dataset_state(folder), image_facts.facts_state(folder))
 
 
 @lru_cache(maxsize=8)  # values are frozen, and the states are part of the key
 def _load(folder: Path, state: FileState, facts: FileState) -> QualityReport:
-    return check_quality(read_state(folder), read_facts(folder))
+    return check_quality(read_state(folder), image_facts.read_facts(folder))
 
 
 def scan_quality(
@@ -70,35 +62,25 @@ def scan_quality(
     Raises:
         BadDataset: there is no such dataset, or it is damaged.
     """
+    started = time.monotonic()
     folder = dataset_folder(name, settings)
     samples = {sample.sha256: sample for sample in read_state(folder).samples}
-    scanned = {} if rescan else read_facts(folder).by_sha256
+    scanned = {} if rescan else image_facts.read_facts(folder).by_sha256
     waiting = [sample for sha256, sample in samples.items() if sha256 not in scanned]
-    _scan(folder, waiting, len(samples), settings.limits, seconds, progress)
-    return load_quality(name, settings)
-
-
-def _scan(
-    folder: Path,
-    waiting: Sequence[Sample],
-    total: int,
-    limits: Limits,
-    seconds: float | None,
-    progress: Progress | None,
-) -> None:
-    started = time.monotonic()
     facts: list[AnyFacts] = []
-    with closing(decode_in_order(partial(_measure, limits=limits), waiting)) as results:
-        for done, result in enumerate(results, start=total - len(waiting) + 1):
+    measure = partial(_measure, limits=settings.limits)
+    with closing(decode_in_order(measure, waiting)) as results:
+        for done, result in enumerate(results, start=len(samples) - len(waiting) + 1):
             facts.append(result)
             if len(facts) == _BATCH:
-                append_facts(folder, facts)
+                image_facts.append_facts(folder, facts)
                 facts.clear()
             if progress is not None:
-                progress(done, total)
+                progress(done, len(samples))
             if seconds is not None and time.monotonic() - started > seconds:
                 break
-    append_facts(folder, facts)
+    image_facts.append_facts(folder, facts)
+    return load_quality(name, settings)
 
 
 def _measure(sample: Sample, *, limits: Limits) -> AnyFacts:
@@ -108,7 +90,7 @@ def _measure(sample: Sample, *, limits: Limits) -> AnyFacts:
     except BadImage as error:
         refusal = Refusal.of(sample.file, error)
         return DamagedImageFacts(sample.sha256, refusal.kind, refusal.reason)
-    return measure_image(image, header, sample.sha256 or content_id(data))
+    return image_facts.measure_image(image, header, sample.sha256 or content_id(data))
 
 
 def scan_folder(path: Path, limits: Limits, *, progress: Progress | None = None) -> QualityReport:
@@ -125,9 +107,8 @@ def scan_folder(path: Path, limits: Limits, *, progress: Progress | None = None)
         for done, (sample, result) in enumerate(zip(offered, results, strict=True), start=1):
             if isinstance(result, ImageFacts):
                 facts[result.sha256] = result
-                samples.append(
-                    replace(sample, sha256=result.sha256, width=result.width, height=result.height)
-                )
+                width, height = result.width, result.height
+                samples.append(replace(sample, sha256=result.sha256, width=width, height=height))
             else:
                 refused.append(Refusal(sample.file, result.reason, result.kind))
             if progress is not None:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
-from types import MappingProxyType
 
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 
@@ -24,7 +23,7 @@ from tlcore.storage import explained_os_errors
 
 SAMPLE_NAME = "Sample - drawn images"
 SAMPLE_TITLE = "Drawn sample"
-COUNTS: Mapping[str, int] = MappingProxyType({"train": 40, "val": 12})  # images a class
+COUNTS: Mapping[str, int] = {"train": 40, "val": 12}  # images a class
 
 Size = tuple[int, int]
 Point = tuple[float, float]
@@ -66,36 +65,29 @@ def ensure_sample(settings: Settings, *, progress: Progress | None = None) -> Da
         settings.datasets.mkdir(parents=True, exist_ok=True)
     with lock_file(settings.datasets / ".sample.lock"):
         if not folder.is_dir():
-            import_dataset(SAMPLE_NAME, sample_files(), settings, progress=progress)
+            files = [
+                Incoming(f"{split}/{label}/{at:04}.jpg", partial(draw_sample, label, split, at), 0)
+                for split, count in COUNTS.items()
+                for label in PAINTERS
+                for at in range(1, count + 1)
+            ]
+            import_dataset(SAMPLE_NAME, files, settings, progress=progress)
     return read_state(folder).dataset
-
-
-def sample_files() -> list[Incoming]:
-    """Return every image of the sample as a file that is drawn when it is read."""
-    return [
-        Incoming(f"{split}/{label}/{number:04}.jpg", partial(draw_sample, label, split, number), 0)
-        for split, count in COUNTS.items()
-        for label in PAINTERS
-        for number in range(1, count + 1)
-    ]
 
 
 def draw_sample(label: str, split: str, number: int) -> bytes:
     """Draw one image of the sample as a JPEG: 320 × 320, 400 × 300 or 300 × 400 pixels."""
     random = Random(f"{label} {split} {number}")
     image = PAINTERS[label](random, random.choice(_SIZES))
-    buffer = io.BytesIO()
-    _add_exposure_and_grain(random, image).save(buffer, "JPEG", quality=88)
-    return buffer.getvalue()
-
-
-def _add_exposure_and_grain(random: Random, image: Image.Image) -> Image.Image:
     exposure = random.uniform(0.86, 1.12)
     gains = [exposure * random.uniform(0.95, 1.05) for _ in range(3)]
     table = [min(255, round(level * gain)) for gain in gains for level in range(256)]
     grain = Image.frombytes("L", image.size, random.randbytes(image.width * image.height))
     grain = grain.point([level * 2 * _GRAIN // 256 for level in range(256)])
-    return ImageChops.add(image.point(table), Image.merge("RGB", (grain,) * 3), offset=-_GRAIN)
+    grey = Image.merge("RGB", (grain,) * 3)
+    buffer = io.BytesIO()
+    ImageChops.add(image.point(table), grey, offset=-_GRAIN).save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
 
 
 def _rgb(name: str) -> Colour:
@@ -394,6 +386,6 @@ def _sailboat(random: Random, canvas: _Canvas) -> None:
         canvas.fill([(x * bow, y) for x, y in plank], _lit(hull, 1.05 - 0.07 * band))
 
 
-PAINTERS: Mapping[str, Painter] = MappingProxyType(
-    {painter.__name__: painter for painter in (balloon, daisy, mushroom, sailboat)}
-)
+PAINTERS: Mapping[str, Painter] = {
+    painter.__name__: painter for painter in (balloon, daisy, mushroom, sailboat)
+}

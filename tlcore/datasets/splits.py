@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample, hash_file
+from tlcore.datasets.dataset import SPLITS, UNLABELLED, Dataset, Sample, hash_file
 from tlcore.datasets.edits import assign_splits
 from tlcore.datasets.layout import is_split_name
 from tlcore.datasets.store import DatasetState, load_dataset, load_state
@@ -21,7 +22,6 @@ from tlcore.settings import Settings
 from tlcore.text import plural
 
 _HELD_OUT_FIRST = ("test", "val", "train")  # a copy follows the most held-out of its group
-_FEWEST = 3  # samples that a class needs so that each of three splits gets one
 
 
 def duplicate_group(sample: Sample) -> str:
@@ -38,25 +38,18 @@ def group_samples(samples: Sequence[Sample]) -> list[list[Sample]]:
 
     Samples of a folder read in place have no hash yet: of them only files of equal size are read.
     """
-    groups: dict[str, list[Sample]] = {}
-    hashes = _hash_equal_sizes(samples)
-    for sample in samples:
-        groups.setdefault(hashes.get(sample.file) or duplicate_group(sample), []).append(sample)
-    return list(groups.values())
-
-
-def _hash_equal_sizes(samples: Sequence[Sample]) -> dict[str, str]:
-    """Hash those files without a hash that could be copies: file → sha256."""
     by_size: dict[int, list[Sample]] = defaultdict(list)
     for sample in samples:
         if not sample.sha256:
-            try:
+            with suppress(OSError):  # it is gone: decoding it gives the reason
                 by_size[sample.path.stat().st_size].append(sample)
-            except OSError:
-                continue  # it is gone: decoding it gives the reason
     has_hashes = any(sample.sha256 for sample in samples)
     alike = [same for same in by_size.values() if len(same) > 1 or has_hashes]
-    return {sample.file: hash_file(sample.path) for same in alike for sample in same}
+    hashes = {sample.file: hash_file(sample.path) for same in alike for sample in same}
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[hashes.get(sample.file) or duplicate_group(sample)].append(sample)
+    return list(groups.values())
 
 
 def split_samples(
@@ -84,39 +77,74 @@ def split_samples(
     """
     if not 0 < val_fraction < 1:
         raise BadConfig(f"Expected a validation split between 0 and 1. Received {val_fraction}.")
-    _check_classes(dataset)
-    splits, undecided = _given_splits(dataset)
-    for label, groups in _by_label(undecided).items():
-        chosen = _draw_groups(len(groups), val_fraction, random.Random(f"{seed}:{label}"))
-        for place, group in enumerate(groups):
-            splits["val" if place in chosen else "train"] += group
-    _check_training(dataset, splits["train"])
-    return sorted(splits["train"], key=_order), sorted(splits["val"], key=_order)
-
-
-def _given_splits(dataset: Dataset) -> tuple[dict[str, list[Sample]], list[list[Sample]]]:
-    """Return the samples that have a split, by split, and the groups still to be divided."""
+    if len(dataset.classes) < 2:
+        raise BadDataset(
+            f"Expected at least two classes in {dataset.name!r}. Received {len(dataset.classes)} "
+            f"({_in_words(dataset.counts)}). Put the images of each class in a folder of its own."
+        )
     samples = sorted((one for one in dataset.samples if one.label != UNLABELLED), key=_order)
-    kept = _HELD_OUT_FIRST if any(one.split == "val" for one in samples) else ("test", "val")
-    splits: dict[str, list[Sample]] = {split: [] for split in _HELD_OUT_FIRST}
+    kept = SPLITS if any(one.split == "val" for one in samples) else ("val", "test")
+    given = {one.key: one.split for one in samples if one.split in kept}
+    splits = _divide(samples, given, {"val": val_fraction}, seed)
+    train = [sample for sample in samples if splits[sample.key] == "train"]
+    images = Counter(sample.label for sample in train)
+    counts = {label: images[label] for label in dataset.classes}
+    if not all(counts.values()):
+        raise BadDataset(
+            f"Expected an image to train on in every class of {dataset.name!r}. Received "
+            f"{_in_words(counts)}. Add images to the empty classes, or remove these classes."
+        )
+    return train, [sample for sample in samples if splits[sample.key] == "val"]
+
+
+def _divide(
+    samples: Sequence[Sample],
+    given: Mapping[str, str | None],
+    shares: Mapping[str, float],
+    seed: int,
+) -> dict[str, str]:
+    """Return the split of each sample: key → split.
+
+    Args:
+        samples: with labels, in any order.
+        given: key → split of the samples that stay where they are. The others of their group go
+            to the most held-out of its splits.
+        shares: of each class that is still to be divided, by held-out split.
+        seed: another seed gives another division.
+    """
+    splits = {key: split for key, split in given.items() if split}
     undecided = []
-    for group in group_samples(samples):
-        leading = _leading_split(one.split for one in group)
-        rest = []
-        for sample in group:
-            split = sample.split or leading
-            splits[split].append(sample) if split and split in kept else rest.append(sample)
-        if rest:
+    for group in group_samples(sorted(samples, key=_order)):
+        taken = {splits[sample.key] for sample in group if sample.key in splits}
+        rest = [sample for sample in group if sample.key not in splits]
+        if leading := next((split for split in _HELD_OUT_FIRST if split in taken), None):
+            splits.update((sample.key, leading) for sample in rest)
+        else:
             undecided.append(rest)
-    return splits, undecided
+    for label, groups in _by_label(undecided).items():
+        shuffled = random.Random(f"{seed}:{label}").sample(groups, len(groups))
+        for group, split in zip(shuffled, _deal(shuffled, shares), strict=True):
+            splits.update((sample.key, split) for sample in group)
+    return splits
 
 
-def _draw_groups(number: int, fraction: float, draw: random.Random) -> set[int]:
-    """Draw a class's groups for validation: positions below ``number``."""
-    if number < 2:
-        return set()
-    chosen = min(max(round(number * fraction), 1), number - 1)
-    return set(draw.sample(range(number), chosen))
+def _deal(groups: Sequence[list[Sample]], shares: Mapping[str, float]) -> list[str]:
+    """Return the split of each group of a class; every split gets one where there are enough."""
+    splits = ["train"] * len(groups)
+    total, wanted = sum(map(len, groups)), [split for split in shares if shares[split]]
+    for later, split in zip(range(len(wanted), 0, -1), wanted, strict=True):
+        free = [at for at in range(len(groups)) if splits[at] == "train"]
+        spare, room = len(free) - later, max(round(total * shares[split]), 1)
+        chosen: list[int] = []
+        for at in free:
+            if len(chosen) < spare and len(groups[at]) <= room:
+                chosen.append(at)
+                room -= len(groups[at])
+        if not chosen and spare > 0:
+            chosen = [min(free, key=lambda at: len(groups[at]))]
+        for at in chosen:
+            splits[at] = split
+    return splits
 
 
 def check_class_names(dataset: Dataset) -> None:
@@ -131,24 +159,6 @@ def check_class_names(dataset: Dataset) -> None:
             "head would learn to tell training images from test images. If these are splits, "
             "put a folder for each class inside them and bring the images again; if they are "
             "classes, give them other names."
-        )
-
-
-def _check_classes(dataset: Dataset) -> None:
-    if len(dataset.classes) < 2:
-        raise BadDataset(
-            f"Expected at least two classes in {dataset.name!r}. Received {len(dataset.classes)} "
-            f"({_in_words(dataset.counts)}). Put the images of each class in a folder of its own."
-        )
-
-
-def _check_training(dataset: Dataset, train: list[Sample]) -> None:
-    images = Counter(sample.label for sample in train)
-    counts = {label: images[label] for label in dataset.classes}
-    if not all(counts.values()):
-        raise BadDataset(
-            f"Expected an image to train on in every class of {dataset.name!r}. Received "
-            f"{_in_words(counts)}. Add images to the empty classes, or remove these classes."
         )
 
 
@@ -193,46 +203,12 @@ def remove_splits(name: str, settings: Settings) -> DatasetState:
 def plan_splits(samples: Sequence[Sample], plan: SplitPlan) -> dict[str, str]:
     """Return the split of each labelled sample: key → split.
 
-    The order of the samples does not matter. A group one of whose samples has a split goes there
-    as a whole; samples that have one stay.
+    The order of the samples does not matter. Samples that have a split stay, and the others of
+    their group follow them.
     """
     labelled = [sample for sample in samples if sample.label != UNLABELLED]
-    groups = sorted(group_samples(labelled), key=lambda group: min(one.key for one in group))
-    splits: dict[str, str] = {}
-    if plan.keep:
-        splits = {sample.key: sample.split for sample in labelled if sample.split}
-    for group in groups:
-        if leading := _leading_split(splits.get(sample.key) for sample in group):
-            for sample in group:
-                splits.setdefault(sample.key, leading)
-    for label, of_class in _by_label(groups).items():
-        _plan_class(of_class, splits, plan, random.Random(f"{plan.seed}:{label}"))
-    return splits
-
-
-def _plan_class(
-    groups: list[list[Sample]], splits: dict[str, str], plan: SplitPlan, draw: random.Random
-) -> None:
-    """Add the groups of a class that have no split yet."""
-    have = Counter(splits[one.key] for group in groups for one in group if one.key in splits)
-    total = sum(len(group) for group in groups)
-    missing = {
-        "test": _share(total, plan.test) - have["test"],
-        "val": _share(total, plan.val) - have["val"],
-    }
-    free = [group for group in groups if group[0].key not in splits]
-    for group in draw.sample(free, len(free)):
-        split = next((split for split, room in missing.items() if room >= len(group)), "train")
-        if split in missing:
-            missing[split] -= len(group)
-        splits.update((sample.key, split) for sample in group)
-
-
-def _share(total: int, share: float) -> int:
-    """Return the samples of a class for a split: at least one where it has enough for three."""
-    if not share or total < 2:
-        return 0
-    return max(round(total * share), 1 if total >= _FEWEST else 0)
+    given = {sample.key: sample.split for sample in labelled if plan.keep}
+    return _divide(labelled, given, {"test": plan.test, "val": plan.val}, plan.seed)
 
 
 def draw_stratified(samples: Sequence[Sample], number: int, seed: int) -> list[Sample]:
@@ -335,17 +311,10 @@ def count_groups(labels: Sequence[Hashable], groups: Sequence[str]) -> dict[Hash
     return dict(Counter(label for label, _ in pairs))
 
 
-def _leading_split(splits: Iterable[str | None]) -> str | None:
-    """Return the most held-out of some splits, which copies without one follow; None for none."""
-    given = set(splits)
-    return next((split for split in _HELD_OUT_FIRST if split in given), None)
-
-
 def _by_label(groups: Iterable[list[Sample]]) -> dict[str, list[list[Sample]]]:
-    by_label: dict[str, list[list[Sample]]] = {}
+    by_label: dict[str, list[list[Sample]]] = defaultdict(list)
     for group in groups:
-        label = str(_majority(sample.label for sample in group))
-        by_label.setdefault(label, []).append(group)
+        by_label[str(_majority(sample.label for sample in group))].append(group)
     return by_label
 
 

@@ -5,35 +5,24 @@ Every dataset is a folder below ``Settings.datasets``, see ``manifest``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
-from tlcore.datasets.dataset import Dataset, Refusal, Sample
+from tlcore import storage
+from tlcore.datasets import manifest as files
+from tlcore.datasets.dataset import Dataset, Refusal, Sample, sample_key
 from tlcore.datasets.image_facts import facts_state, read_facts
-from tlcore.datasets.manifest import (
-    DISMISSED,
-    EDITS,
-    EXCLUDED,
-    LABEL,
-    MANIFEST,
-    RESTORED,
-    SPLIT,
-    Edit,
-    Entry,
-    Value,
-    read_edits,
-    read_manifest,
-)
 from tlcore.datasets.sources import read_folder
 from tlcore.datasets.thumbnails import delete_thumbnails
 from tlcore.errors import BadDataset, StorageError
-from tlcore.locks import discard_folder, lock_file, publish_folder
+from tlcore.locks import acquire_lock, discard_folder, publish_folder
 from tlcore.settings import Settings
-from tlcore.storage import FileState, explain_os_error, file_state, holds_any, is_disk_error
 from tlcore.text import shorten
 
 _LONGEST = 60  # characters of a name; at most 240 bytes, which every file system takes
@@ -47,7 +36,7 @@ class DatasetState:
     folder: Path
     created: datetime  # with time zone
     samples: tuple[Sample, ...]  # sorted by file, excluded ones too
-    edits: tuple[Edit, ...]  # oldest first
+    edits: tuple[files.Edit, ...]  # oldest first
     refused: tuple[Refusal, ...]  # files that were offered and not taken
 
     @property
@@ -75,17 +64,6 @@ class DatasetState:
 
 
 @dataclass(frozen=True)
-class DatasetInfo:
-    """A row of the list of datasets."""
-
-    name: str
-    images: int  # without the excluded
-    classes: tuple[str, ...]  # sorted
-    created: datetime  # with time zone
-    folder: Path
-
-
-@dataclass(frozen=True)
 class DamagedDataset:
     """A stored dataset whose files cannot be read."""
 
@@ -94,32 +72,20 @@ class DamagedDataset:
     message: str  # what is wrong with it and what can be done
 
 
-def list_datasets(settings: Settings) -> list[DatasetInfo]:
-    """List the stored datasets that can be read, newest first. See ``scan_datasets``."""
-    return scan_datasets(settings)[0]
-
-
-def scan_datasets(settings: Settings) -> tuple[list[DatasetInfo], list[DamagedDataset]]:
+def scan_datasets(settings: Settings) -> tuple[list[DatasetState], list[DamagedDataset]]:
     """List the stored datasets: those that can be read, newest first; damaged ones, by name.
 
     A folder that has no file of a dataset is passed over.
     """
-    infos: list[DatasetInfo] = []
-    damaged: list[DamagedDataset] = []
+    states, damaged = [], []
     for name in dataset_names(settings):
         folder = settings.datasets / name
         try:
-            infos.append(_info(folder, dataset_state(folder)))
+            states.append(read_state(folder))
         except BadDataset as error:
-            if holds_any(folder, (MANIFEST, EDITS, "images")):
+            if storage.holds_any(folder, (files.MANIFEST, files.EDITS, "images")):
                 damaged.append(DamagedDataset(name, folder, str(error)))
-    return sorted(infos, key=lambda info: info.created, reverse=True), damaged
-
-
-@lru_cache(maxsize=1024)  # small, where whole states are not: a long list stays quick
-def _info(folder: Path, state: FileState) -> DatasetInfo:
-    read = read_state(folder)
-    return DatasetInfo(folder.name, len(read.included), read.dataset.classes, read.created, folder)
+    return sorted(states, key=lambda state: state.created, reverse=True), damaged
 
 
 def open_dataset(reference: str, settings: Settings) -> Dataset:
@@ -145,7 +111,7 @@ def load_dataset(name: str, settings: Settings) -> Dataset:
 
 
 @lru_cache(maxsize=8)  # values are frozen, and the states are part of the key
-def _load(folder: Path, state: FileState, facts: FileState) -> Dataset:
+def _load(folder: Path, state: storage.FileState, facts: storage.FileState) -> Dataset:
     return Dataset(folder.name, read_facts(folder).add_groups(read_state(folder).included))
 
 
@@ -163,52 +129,41 @@ def read_state(folder: Path) -> DatasetState:
     return _read(folder, dataset_state(folder))
 
 
-def dataset_state(folder: Path) -> FileState:
+def dataset_state(folder: Path) -> storage.FileState:
     """Return a value that changes whenever the dataset does; cheap."""
-    return file_state(folder / MANIFEST) + file_state(folder / EDITS)
+    return storage.file_state(folder / files.MANIFEST) + storage.file_state(folder / files.EDITS)
 
 
-@lru_cache(maxsize=32)  # values are frozen, and the state is part of the key
-def _read(folder: Path, state: FileState) -> DatasetState:
-    manifest, edits = read_manifest(folder), read_edits(folder)
-    samples = apply_edits(folder, manifest.entries, edits)
+@lru_cache(maxsize=64)  # values are frozen, and the state is part of the key
+def _read(folder: Path, state: storage.FileState) -> DatasetState:
+    manifest, edits = files.read_manifest(folder), files.read_edits(folder)
+    given: dict[str, dict[str, Any]] = {}
+    for change in (change for edit in edits for change in edit.changes):
+        for key in change.keys:  # of an image of the dataset or not
+            values = given.setdefault(key, {files.DISMISSED: set()})
+            if change.field == files.DISMISSED:
+                values[files.DISMISSED].add(change.value)
+            elif change.field == files.RESTORED:
+                values[files.DISMISSED].discard(change.value)
+            else:
+                values[change.field] = change.value
+    samples = tuple(_sample(folder, entry, given) for entry in manifest.entries)
     return DatasetState(folder, manifest.created, samples, edits, manifest.refused)
 
 
-def apply_edits(
-    folder: Path, entries: Iterable[Entry], edits: Sequence[Edit]
-) -> tuple[Sample, ...]:
-    """Return the entries as samples with all edits applied; edits of other images are ignored."""
-    given: dict[str, dict[str, Value]] = {}
-    dismissed: dict[str, set[str]] = {}
-    for change in (change for edit in edits for change in edit.changes):
-        for key in change.keys:
-            if change.field == DISMISSED:
-                dismissed.setdefault(key, set()).add(str(change.value))
-            elif change.field == RESTORED:
-                dismissed.setdefault(key, set()).discard(str(change.value))
-            else:
-                given.setdefault(key, {})[change.field] = change.value
-    return tuple(
-        _sample(folder, entry, given.get(entry.key, {}), frozenset(dismissed.get(entry.key, ())))
-        for entry in entries
-    )
-
-
-def _sample(
-    folder: Path, entry: Entry, given: Mapping[str, Value], dismissed: frozenset[str]
-) -> Sample:
-    split = given.get(SPLIT, entry.split)
+def _sample(folder: Path, entry: files.Entry, given: Mapping[str, Mapping[str, Any]]) -> Sample:
+    """Return an entry with its edits: key → field → value."""
+    values = given.get(sample_key(entry.file, entry.sha256), {})
     return Sample(
         entry.file,
         entry.path(folder),
         entry.sha256,
-        label=str(given.get(LABEL, entry.label)),
-        split=None if split is None else str(split),
+        values.get(files.LABEL, entry.label),
+        values.get(files.SPLIT, entry.split),
         width=entry.width,
         height=entry.height,
-        excluded=bool(given.get(EXCLUDED, False)),
-        dismissed=dismissed,
+        excluded=values.get(files.EXCLUDED, False),
+        dismissed=frozenset(values.get(files.DISMISSED, ())),
     )
 
 
@@ -219,8 +174,7 @@ def delete_dataset(name: str, settings: Settings) -> None:
         BadDataset: there is no such dataset, or images are being added to it.
     """
     folder = dataset_folder(name, settings)
-    with lock_dataset(folder, timeout=0) as is_free:
-        _check_idle(name, is_free)
+    with lock_dataset(folder, wait=False):
         delete_thumbnails(folder, settings)
         discard_folder(folder)
 
@@ -234,17 +188,9 @@ def rename_dataset(name: str, new_name: str, settings: Settings) -> None:
     """
     folder = dataset_folder(name, settings)
     check_name(new_name)
-    with lock_dataset(folder, timeout=0) as is_free:
-        _check_idle(name, is_free)
+    with lock_dataset(folder, wait=False):
         if not publish_folder(folder, folder.with_name(new_name)):
             raise name_taken_error(new_name)
-
-
-def _check_idle(name: str, is_free: bool) -> None:
-    if not is_free:
-        raise BadDataset(
-            f"Images are being added to the dataset {name!r}. Try again when that is done."
-        )
 
 
 def dataset_names(settings: Settings) -> list[str]:
@@ -303,30 +249,33 @@ def name_taken_error(name: str) -> BadDataset:
 
 
 @contextmanager
-def lock_dataset(folder: Path, *, timeout: float | None = None) -> Iterator[bool]:
+def lock_dataset(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """Lock a stored dataset while the block changes it.
 
     Args:
         folder: of the dataset.
-        timeout: seconds to wait for the process that changes it now; None waits without limit.
-
-    Yields:
-        Whether it is locked; always True without a timeout.
+        wait: for the process that changes it now, however long that takes.
 
     Raises:
-        BadDataset: it has just been deleted or renamed.
+        BadDataset: it has just been deleted or renamed, or is being changed and ``wait`` is False.
         StorageError: it may not be written, or there is no room.
     """
-    with ExitStack() as stack:
-        try:
-            is_held = stack.enter_context(lock_file(folder / "lock", timeout=timeout))
-        except OSError as error:
-            if is_disk_error(error):
-                raise StorageError(
-                    f"The dataset {folder.name!r} cannot be changed. {explain_os_error(error)}"
-                ) from error
-            raise BadDataset(
-                f"The dataset {folder.name!r} has just been renamed or deleted. Reload the list "
-                "of datasets."
+    name = repr(folder.name)
+    try:
+        descriptor = acquire_lock(folder / "lock", timeout=None if wait else 0)
+    except BlockingIOError:
+        raise BadDataset(
+            f"Images are being added to the dataset {name}. Try again when that is done."
+        ) from None
+    except OSError as error:
+        if storage.is_disk_error(error):
+            raise StorageError(
+                f"The dataset {name} cannot be changed. {storage.explain_os_error(error)}"
             ) from error
-        yield is_held
+        raise BadDataset(
+            f"The dataset {name} has just been renamed or deleted. Reload the list of datasets."
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)

@@ -29,7 +29,14 @@ def load_thumbnail(sample: Sample, settings: Settings, side: int = SIDE) -> byte
     path = _path(sample.sha256 or content_id(data), settings, side)
     if not sample.sha256 and (stored := _read(path)):
         return stored
-    jpeg = _draw(decode_image(data, sample.file, settings.limits, draft=side), side)
+    image = decode_image(data, sample.file, settings.limits, draft=side)
+    short = min(image.size)
+    left, top = (image.width - short) // 2, (image.height - short) // 2
+    box = (left, top, left + short, top + short)
+    square = image.resize((side, side), Image.Resampling.LANCZOS, box=box, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    square.save(buffer, "JPEG", quality=_QUALITY)
+    jpeg = buffer.getvalue()
     with suppress(OSError):  # a full disk costs time, not the image
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, jpeg)
@@ -55,13 +62,3 @@ def _read(path: Path) -> bytes:
     with suppress(OSError):
         return path.read_bytes()
     return b""
-
-
-def _draw(image: Image.Image, side: int) -> bytes:
-    short = min(image.size)
-    left, top = (image.width - short) // 2, (image.height - short) // 2
-    box = (left, top, left + short, top + short)
-    square = image.resize((side, side), Image.Resampling.LANCZOS, box=box, reducing_gap=2.0)
-    buffer = io.BytesIO()
-    square.save(buffer, "JPEG", quality=_QUALITY)
-    return buffer.getvalue()

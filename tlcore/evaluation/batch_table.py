@@ -7,7 +7,7 @@ image without label is correct, or whether two predictions agree that share no c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tlcore.datasets.dataset import UNLABELLED, Sample
-from tlcore.evaluation.evaluation import ImageNetBaseline, fit_imagenet_baseline
+from tlcore.evaluation.evaluation import fit_imagenet_baseline
 from tlcore.evaluation.intervals import Proportion, proportion_of
 from tlcore.models.imagenet import imagenet_classes, imagenet_groups
 from tlcore.models.predictions import BriefPrediction
@@ -42,20 +42,21 @@ def sample_label(sample: Sample) -> str | None:
     return None if sample.label in ("", UNLABELLED) else sample.label
 
 
-def fit_batch_baseline(predictions: LabelledPredictions, splits: Splits) -> ImageNetBaseline | None:
-    """Count on the labelled training images among these; None where there are none."""
+def fit_batch_baseline(predictions: LabelledPredictions, splits: Splits) -> dict[int, str] | None:
+    """Return the label of each ImageNet class by the labelled training images among these; None
+    where there are none."""
     train = [
         (row[0].index, label)
         for sample, row in predictions
         if splits.get(sample.sha256) == "train" and (label := sample_label(sample))
     ]
-    return fit_imagenet_baseline(*map(list, zip(*train, strict=True))) if train else None
+    return fit_imagenet_baseline(train) if train else None
 
 
 def build_batch_table(
     predictions: LabelledPredictions,
     heads: Sequence[BatchHead],
-    baseline: ImageNetBaseline | None,
+    baseline: Mapping[int, str] | None,
     splits: Splits,
 ) -> pd.DataFrame:
     """Return one row an image, the greatest disagreement first.
@@ -78,7 +79,7 @@ def build_batch_table(
             "wnid": wnids[first.index],
             "group": groups[first.index],
             "imagenet_probability": first.probability,
-            "imagenet_as_label": baseline.label(first.index) if baseline else None,
+            "imagenet_as_label": baseline.get(first.index) if baseline else None,
         }
         for number, (head, prediction) in enumerate(zip(heads, others, strict=True), start=1):
             row |= _head_columns(number, head, prediction, sample)
@@ -86,10 +87,10 @@ def build_batch_table(
             row |= _agreement_columns(row, heads[0])
         rows.append(row)
     frame = pd.DataFrame(rows)
-    if "disagreement" not in frame:
-        return frame
-    frame["disagreement"] = frame["disagreement"].astype(float)
-    return frame.sort_values("disagreement", ascending=False, kind="stable")
+    if heads:
+        frame["disagreement"] = frame["disagreement"].astype(float)
+        frame = frame.sort_values("disagreement", ascending=False, kind="stable")
+    return frame
 
 
 def compute_baseline_score(frame: pd.DataFrame) -> Proportion | None:
@@ -165,12 +166,9 @@ def _agreement_columns(row: dict[str, Any], head: BatchHead) -> dict[str, object
     label = row["imagenet_as_label"]
     if label not in head.classes:
         return {"agree": None, "disagreement": None}
-    if row["head"] == label:
-        return {"agree": True, "disagreement": 0.0}
-    return {
-        "agree": False,
-        "disagreement": (row["imagenet_probability"] + row["head_probability"]) / 2,
-    }
+    sureness = (row["imagenet_probability"] + row["head_probability"]) / 2
+    agree = row["head"] == label
+    return {"agree": agree, "disagreement": 0.0 if agree else sureness}
 
 
 def _labelled_validation(frame: pd.DataFrame) -> pd.DataFrame:

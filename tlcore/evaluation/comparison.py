@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,6 @@ from tlcore.datasets.dataset import Sample
 from tlcore.errors import RunError
 from tlcore.evaluation.intervals import (
     Proportion,
-    binomial_tail,
     clopper_pearson,
     paired_difference,
     proportion_of,
@@ -29,7 +29,7 @@ from tlcore.evaluation.split_predictions import SplitPredictions
 from tlcore.percentages import signed, signed_points
 from tlcore.text import plural
 from tlcore.training.run import RunInfo
-from tlcore.training.stage_predictions import (
+from tlcore.training.store import (
     Predictions,
     load_model_predictions,
     load_stage_predictions,
@@ -76,14 +76,11 @@ class Difference:
 
     def sentence(self, name: str) -> str:
         """Return a sentence on the second model beside a first of this name."""
-        clause = {
-            Verdict.BETTER: f"better than {name}",
-            Verdict.WORSE: f"worse than {name}",
-            Verdict.UNCLEAR: f"neither clearly better nor clearly worse than {name}",
-        }[self.verdict]
+        is_clear = self.verdict is not Verdict.UNCLEAR
+        verdict = self.verdict if is_clear else "neither clearly better nor clearly worse"
         return (
-            f"It is {clause}: {self.second.count:,} right against {self.first.count:,} of the "
-            f"same {plural(self.second.images, 'image')} ({self.text})."
+            f"It is {verdict} than {name}: {self.second.count:,} right against "
+            f"{self.first.count:,} of the same {plural(self.second.images, 'image')} ({self.text})."
         )
 
 
@@ -101,9 +98,6 @@ class ChangedPrediction:
 class RunComparison:
     """The second run beside the first, on images that neither learned from."""
 
-    first: str  # the runs' ids
-    second: str
-    split: str
     images: int  # evaluated by both
     left_out: int  # evaluated by one of them only, or excluded since
     relabelled: int  # whose label has changed since the first run
@@ -138,9 +132,8 @@ def judge_difference(first: Correctness, second: Correctness) -> Difference:
         first: (n,) whether the first model classifies each image correctly, at least one image.
         second: (n,) the same of the second model, in the same order.
     """
-    both = int((first & second).sum())
-    lost, gained = int((first & ~second).sum()), int((~first & second).sum())
-    return judge_counts(both, lost, gained, len(first) - both - lost - gained)
+    both, neither = int((first & second).sum()), int((~first & ~second).sum())
+    return judge_counts(both, int((first & ~second).sum()), int((~first & second).sum()), neither)
 
 
 def judge_counts(both: int, lost: int, gained: int, neither: int) -> Difference:
@@ -169,8 +162,10 @@ def judge_counts(both: int, lost: int, gained: int, neither: int) -> Difference:
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """Return the exact two-sided p, 0…1, of so many images that only one model gets right."""
-    changed = only_first + only_second
-    return min(1.0, 2 * binomial_tail(max(only_first, only_second), changed)) if changed else 1.0
+    from scipy.special import bdtr  # half a second, where it is used first
+
+    tail = bdtr(min(only_first, only_second), only_first + only_second, 0.5)
+    return min(1.0, 2 * float(tail))
 
 
 def compare_stages(info: RunInfo) -> Difference | None:
@@ -178,7 +173,7 @@ def compare_stages(info: RunInfo) -> Difference | None:
 
     None where there was one stage only, and for runs without stored predictions of each stage.
     """
-    head, tuned = (load_stage_predictions(info.folder, stage) for stage in ("head", "fine-tune"))
+    head, tuned = (load_stage_predictions(info.folder, each) for each in ("head", "fine-tune"))
     return _compare_stored(head, tuned)
 
 
@@ -187,7 +182,7 @@ def compare_validation(first: RunInfo, second: RunInfo) -> Difference | None:
 
     None for runs that share no such image, or have not stored their predictions.
     """
-    return _compare_stored(*(load_model_predictions(info) for info in (first, second)))
+    return _compare_stored(load_model_predictions(first), load_model_predictions(second))
 
 
 def compare_runs(
@@ -206,54 +201,43 @@ def compare_runs(
     """
     if labels is None:
         labels = {sample.sha256: sample.label for sample in second.samples}
-    earlier, later = _index_by_content(first), _index_by_content(second)
-    common = [sha256 for sha256 in later if sha256 in earlier and sha256 in labels]
-    if not common:
+    earlier, later = (
+        {sample.sha256: index for index, sample in reversed(list(enumerate(run.samples)))}
+        for run in (first, second)
+    )  # of copies the first
+    changes = [
+        ChangedPrediction(
+            sample=replace(second.samples[index], label=labels[sha256]),
+            before=first.classes[first.predicted[earlier[sha256]]],
+            after=second.classes[second.predicted[index]],
+            confidence=float(second.confidence[index]),
+        )
+        for sha256, index in later.items()
+        if sha256 in earlier and sha256 in labels
+    ]
+    if not changes:
         raise RunError(
             "No image evaluates both runs: they divide their images differently. Assign splits "
             "on the Upload page, once for all runs, and train again."
         )
-    changes = [
-        ChangedPrediction(
-            sample=replace(second.samples[later[sha256]], label=labels[sha256]),
-            before=first.classes[first.predicted[earlier[sha256]]],
-            after=second.classes[second.predicted[later[sha256]]],
-            confidence=float(second.confidence[later[sha256]]),
-        )
-        for sha256 in common
-    ]
+    changes.sort(key=lambda change: (-change.confidence, change.sample.file))
     was_correct = np.array([change.before == change.sample.label for change in changes], np.bool_)
     is_correct = np.array([change.after == change.sample.label for change in changes], np.bool_)
-    changes_by_confidence = sorted(
-        zip(changes, was_correct, is_correct, strict=True),
-        key=lambda row: (-row[0].confidence, row[0].sample.file),
-    )
+    old_labels = {sample.sha256: sample.label for sample in reversed(first.samples)}
     return RunComparison(
-        first=first.run,
-        second=second.run,
-        split=second.split,
         images=len(changes),
         left_out=len(earlier.keys() | later.keys()) - len(changes),
-        relabelled=sum(first.samples[earlier[each]].label != labels[each] for each in common),
+        relabelled=sum(old_labels[each.sample.sha256] != each.sample.label for each in changes),
         difference=judge_difference(was_correct, is_correct),
-        gained=tuple(row for row, was, now in changes_by_confidence if now and not was),
-        lost=tuple(row for row, was, now in changes_by_confidence if was and not now),
+        gained=tuple(compress(changes, is_correct & ~was_correct)),
+        lost=tuple(compress(changes, was_correct & ~is_correct)),
     )
 
 
 def _compare_stored(first: Predictions, second: Predictions) -> Difference | None:
     common = [sha256 for sha256 in second if sha256 in first]
-    if not common:
-        return None
-
-    def correctness(predictions: Predictions) -> Correctness:
-        rows = (predictions[sha256] for sha256 in common)
-        return np.array([label == predicted for label, predicted in rows], np.bool_)
-
-    return judge_difference(correctness(first), correctness(second))
-
-
-def _index_by_content(predictions: SplitPredictions) -> dict[str, int]:
-    """Return the index of each image by its SHA-256; of copies the first."""
-    rows = enumerate(predictions.samples)
-    return {sample.sha256: index for index, sample in reversed(list(rows))}
+    was_correct, is_correct = (
+        np.array([run[sha256][0] == run[sha256][1] for sha256 in common], np.bool_)
+        for run in (first, second)
+    )
+    return judge_difference(was_correct, is_correct) if common else None

@@ -32,28 +32,28 @@ class Corrections:
     images: int  # of that split
     changed_before: int  # of them: label changed after an earlier run had been evaluated
     excluded_before: int  # images of an earlier run's same split that were excluded before this run
-    changed_since: Mapping[
-        str, int
-    ]  # split → labels changed since this run; empty without the dataset
+    changed_since: Mapping[str, int]  # split → labels changed since; empty without the dataset
     excluded_since: int  # images of this run excluded since, of all splits
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """Sentences to show beside the metrics; none where no label was changed."""
-        split, lines = f"of the {SPLIT_NAMES[self.split]} split", []
-        changed = f"{self.changed_before:,} of {plural(self.images, 'label')} {split}"
-        excluded = f"{plural(self.excluded_before, 'image')} {split}"
-        rows = ((self.changed_before, changed, "changed"),
-                (self.excluded_before, excluded, "excluded"))  # fmt: skip
-        for number, subject, what in rows:
-            if number:
-                lines.append(
-                    f"{subject} {'was' if number == 1 else 'were'} {what} after an earlier run "
-                    "had been evaluated: these metrics may be too good."
-                )
-        since = {SPLIT_NAMES[split]: number for split, number in self.changed_since.items()}
-        if any(since.values()):
-            splits = ", ".join(f"{number:,} {split}" for split, number in since.items() if number)
+        changed = f"{self.changed_before:,} of {plural(self.images, 'label')}"
+        rows = (
+            (self.changed_before, changed, "changed"),
+            (self.excluded_before, plural(self.excluded_before, "image"), "excluded"),
+        )
+        lines = [
+            f"{subject} of the {SPLIT_NAMES[self.split]} split {'was' if number == 1 else 'were'} "
+            f"{what} after an earlier run had been evaluated: these metrics may be too good."
+            for number, subject, what in rows
+            if number
+        ]
+        since = {split: number for split, number in self.changed_since.items() if number}
+        if since:
+            splits = ", ".join(
+                f"{number:,} {SPLIT_NAMES[split]}" for split, number in since.items()
+            )
             lines.append(
                 f"{plural(sum(since.values()), 'label')} corrected since this run ({splits}): "
                 "these metrics go by the labels it was trained with."
@@ -92,14 +92,11 @@ def keep_splits(info: RunInfo, state: DatasetState, settings: Settings) -> int:
     if any(item.split == "val" for item in state.included):
         return 0
     splits = {s.key: split for split in ("train", "val") for s in list_samples(info, split)}
-    changed = {
-        item.key: splits[item.key]
-        for item in state.included
-        if item.key in splits and item.split != splits[item.key]
-    }
-    if changed:
-        assign_splits(state.name, dict(changed), f"keep the splits of run {info.id}", settings)
-    return len(changed)
+    keys = [item.key for item in state.included if item.split != splits.get(item.key, item.split)]
+    if keys:
+        changed = {key: splits[key] for key in keys}
+        assign_splits(state.name, changed, f"keep the splits of run {info.id}", settings)
+    return len(keys)
 
 
 def corrected_run(info: RunInfo) -> str:
@@ -125,9 +122,8 @@ def count_corrections(info: RunInfo, split: str, settings: Settings) -> Correcti
         for run in list_runs(settings)
         if run.id < info.id and run.config.dataset == info.config.dataset and run.model
     )
-    changed, excluded = _count_before(info.folder, earlier, split)
-    images = len(list_samples(info, split))
-    return Corrections(split, images, changed, excluded, since, excluded_since)
+    before = _count_before(info.folder, earlier, split)
+    return Corrections(split, len(list_samples(info, split)), *before, since, excluded_since)
 
 
 def count_changes(info: RunInfo, state: DatasetState) -> tuple[dict[str, int], int]:
@@ -155,23 +151,15 @@ def drop_confirmed(issues: LabelIssues, state: DatasetState | None) -> LabelIssu
 @lru_cache(maxsize=256)  # the splits that a run has recorded do not change
 def _count_before(folder: Path, earlier: tuple[Path, ...], split: str) -> tuple[int, int]:
     """Return how many labels of a split differ from the earliest run that has the image, and how
-    many images of that split of an earlier run are no longer in the run.
-
-    Args:
-        folder: the run's.
-        earlier: the folders of earlier runs, the newest first.
-        split: one of SPLITS.
-    """
-    own = _samples_by_key(folder)
-    first: dict[str, Sample] = {}
+    many images of that split of an earlier run are no longer there; the newest of ``earlier``
+    comes first."""
+    own, first = _samples_by_key(folder), dict[str, Sample]()
     for each in earlier:
         first |= _samples_by_key(each)
     changed, excluded = _compare_labels(first, own)
     classes = {sample.label for sample in own.values()}
-    return (
-        sum(own[sample.key].split == split for sample in changed),
-        sum(sample.split == split and sample.label in classes for sample in excluded),
-    )
+    gone = [each for each in excluded if each.split == split and each.label in classes]
+    return sum(own[sample.key].split == split for sample in changed), len(gone)
 
 
 def _samples_by_key(folder: Path) -> dict[str, Sample]:

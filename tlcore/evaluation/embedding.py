@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from tlcore.datasets.dataset import SPLITS, Sample
 from tlcore.errors import RunError
+from tlcore.models.predictions import Floats
 from tlcore.settings import Settings
 from tlcore.training.augmentation import ImageCopy
 from tlcore.training.features import FeatureSource
 from tlcore.training.provenance import list_samples
 from tlcore.training.store import load_run
 
-Floats = npt.NDArray[np.float32]
 MAX_POINTS = 2000  # images on a map; of more a random subset is drawn
 
 
@@ -73,8 +73,7 @@ def load_features(run: str, splits: Sequence[str], settings: Settings) -> RunFea
 def compute_embedding(run: str, settings: Settings) -> Embedding:
     """Return the map of the images of all splits of a run.
 
-    Raises:
-        RunError, WeightsMissing: as ``load_features``; also for fewer than three images.
+    Raises as ``load_features``, also RunError for fewer than three images.
     """
     features = load_features(run, SPLITS, settings)
     number = len(features.samples)

@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
 from tlcore.datasets.dataset import SPLIT_NAMES, dataset_hash
 from tlcore.errors import RunError
 from tlcore.evaluation.comparison import Difference, judge_difference
-from tlcore.evaluation.intervals import Proportion, proportion_of
+from tlcore.evaluation.intervals import Proportion, mean_of
 from tlcore.evaluation.metrics import (
     Calibration,
     ClassMetrics,
-    compute_balanced_accuracy,
     compute_calibration,
     compute_class_metrics,
     compute_confusion_matrix,
     compute_curves,
-    compute_log_loss,
-    compute_macro_f1,
 )
 from tlcore.evaluation.split_predictions import (
-    Predictor,
     SplitPredictions,
     evaluated_split,
-    load_predictor,
     predict_split,
 )
 from tlcore.models.imagenet import imagenet_groups
+from tlcore.models.predictions import log_softmax
 from tlcore.settings import Settings
 from tlcore.text import images_are, plural
 
 FEW = 10  # images of a class, below which its metrics say little
 NAMED = 5  # classes that a warning names
-K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -89,41 +84,20 @@ class Evaluation:
         return tuple(each.label for each in self.per_class if not each.images)
 
 
-@dataclass(frozen=True)
-class ImageNetBaseline:
-    """A label for each class of ImageNet, learned by counting: the accuracy without any head.
-
-    A class stands for the label it most often goes with among the training images. A class that
-    was never predicted there stands for the label of its group (dogs, birds, vehicles …).
-    """
-
-    classes: Mapping[int, str]  # index of an ImageNet class predicted in training → label
-    groups: Mapping[str, str]  # group of such a class → label
-    images: int  # that were counted
-
-    def label(self, index: int) -> str | None:
-        """Return the label of an ImageNet class; None where no class of its group was met."""
-        return self.classes.get(index) or self.groups.get(imagenet_groups()[index])
-
-
-def evaluate(
-    run: str, split: str | None, settings: Settings, predict: Predictor | None = None
-) -> Evaluation:
+def evaluate(run: str, split: str | None, settings: Settings) -> Evaluation:
     """Evaluate a run; only predictions that are not stored yet are computed.
 
     Args:
         run: its id.
         split: one of SPLITS; None or "" for "test" if the run has a test split, else "val".
         settings: where the run lies.
-        predict: its model; None loads it in this process where it is needed.
 
     Raises:
         RunError, StorageError, UnknownName: as ``predict_split``.
     """
-    predict = predict or load_predictor(run, settings)
     natural = evaluated_split(run, settings)
-    predictions = predict_split(run, split or natural, settings, predict)
-    train = predict_split(run, "train", settings, predict)
+    predictions = predict_split(run, split or natural, settings)
+    train = predict_split(run, "train", settings)
     return compute_evaluation(predictions, train, has_test=natural == "test")
 
 
@@ -148,27 +122,30 @@ def compute_evaluation(
         )
     matrix = compute_confusion_matrix(predictions)
     per_class = compute_class_metrics(matrix, predictions.classes)
+    f1_scores = [each.f1 for each in per_class if each.f1 is not None]
+    log_losses = -log_softmax(predictions.logits)[np.arange(len(predictions)), predictions.labels]
+    most = int(np.bincount(train.labels).argmax())  # ties go to the class first in order
+    majority = judge_difference(predictions.labels == most, predictions.correct)
     imagenet_labels = _label_by_imagenet(predictions, train)
     imagenet = None
     if imagenet_labels is not None:
         pairs = zip(imagenet_labels, predictions.samples, strict=True)
         is_correct = np.array([label == sample.label for label, sample in pairs], np.bool_)
         imagenet = judge_difference(is_correct, predictions.correct)
-    images = len(predictions)
     return Evaluation(
         run=predictions.run,
         split=predictions.split,
         classes=predictions.classes,
-        images=images,
+        images=len(predictions),
         unreadable=predictions.unreadable,
-        accuracy=proportion_of(int(predictions.correct.sum()), images),
-        balanced_accuracy=compute_balanced_accuracy(per_class),
-        macro_f1=compute_macro_f1(per_class),
-        log_loss=compute_log_loss(predictions.labels, predictions.logits),
+        accuracy=majority.second,
+        balanced_accuracy=mean_of([each.recall for each in per_class if each.recall is not None]),
+        macro_f1=math.fsum(f1_scores) / len(f1_scores),
+        log_loss=float(log_losses.mean()),
         calibration=compute_calibration(predictions.confidence, predictions.correct),
         per_class=per_class,
         confusion_matrix=tuple(tuple(row) for row in matrix.tolist()),
-        majority_baseline=_majority_baseline(predictions, train),
+        majority_baseline=MajorityBaseline(predictions.classes[most], majority.first, majority),
         imagenet_accuracy=None if imagenet is None else imagenet.first,
         imagenet_note=_imagenet_note(imagenet_labels, len(train)),
         imagenet_difference=imagenet,
@@ -179,21 +156,27 @@ def compute_evaluation(
     )
 
 
-def fit_imagenet_baseline(predicted: Sequence[int], labels: Sequence[str]) -> ImageNetBaseline:
-    """Count which label each ImageNet class and group goes with; ties go to the first in order.
+def fit_imagenet_baseline(train: Iterable[tuple[int, str]]) -> dict[int, str]:
+    """Return the label of each of ImageNet's classes, learned by counting: accuracy without a head.
+
+    A class stands for the label it most often goes with among the training images, a class that
+    was never predicted there for the label of its group (dogs, birds, vehicles …); of a group that
+    was not met there is none. Ties go to the first in order.
 
     Args:
-        predicted: ImageNet's most probable class of each training image, at least one.
-        labels: of the same images.
+        train: ImageNet's most probable class and the label of each training image.
     """
-    if not predicted:
-        raise ValueError("Expected images of the training split to count. Received none.")
     groups = imagenet_groups()
-    return ImageNetBaseline(
-        _most_frequent(zip(predicted, labels, strict=True)),
-        _most_frequent((groups[i], label) for i, label in zip(predicted, labels, strict=True)),
-        len(predicted),
-    )
+    counts: dict[int | str, Counter[str]] = {}
+    for index, label in train:
+        for key in (index, groups[index]):
+            counts.setdefault(key, Counter())[label] += 1
+    frequent = {key: max(sorted(each), key=each.__getitem__) for key, each in counts.items()}
+    return {
+        index: frequent.get(index, frequent[group])
+        for index, group in enumerate(groups)
+        if group in frequent
+    }
 
 
 def unlabelled_note(images: int) -> str:
@@ -212,33 +195,15 @@ def quote_labels(labels: Sequence[str]) -> str:
     return f"{names} and {more} more" if more > 0 else names
 
 
-def _most_frequent(pairs: Iterable[tuple[K, str]]) -> dict[K, str]:
-    counts: dict[K, Counter[str]] = {}
-    for key, label in pairs:
-        counts.setdefault(key, Counter())[label] += 1
-    return {
-        key: min(labels, key=lambda label: (-labels[label], label))
-        for key, labels in counts.items()
-    }
-
-
-def _majority_baseline(predictions: SplitPredictions, train: SplitPredictions) -> MajorityBaseline:
-    """Ties go to the class first in order."""
-    most = int(np.bincount(train.labels).argmax())
-    difference = judge_difference(predictions.labels == most, predictions.correct)
-    return MajorityBaseline(predictions.classes[most], difference.first, difference)
-
-
 def _label_by_imagenet(
     predictions: SplitPredictions, train: SplitPredictions
 ) -> list[str | None] | None:
-    """Return the label that ImageNet's class stands for, of each image; None where ImageNet's
-    model did not predict."""
+    """Return the label that ImageNet's class of each image stands for; None without its model."""
     if not (predictions.has_imagenet and train.has_imagenet):
         return None
-    labels = [sample.label for sample in train.samples]
-    baseline = fit_imagenet_baseline(train.imagenet.tolist(), labels)
-    return [baseline.label(index) for index in predictions.imagenet.tolist()]
+    labels = (sample.label for sample in train.samples)
+    baseline = fit_imagenet_baseline(zip(train.imagenet.tolist(), labels, strict=True))
+    return [baseline.get(index) for index in predictions.imagenet.tolist()]
 
 
 def _imagenet_note(labels: Sequence[str | None] | None, train: int) -> str:
@@ -307,23 +272,22 @@ def _warn_of_one_class(per_class: Sequence[ClassMetrics]) -> list[str]:
 
 
 def _warn_of_few_images(per_class: Sequence[ClassMetrics]) -> list[str]:
-    """Return a line for each class of few images, one line for all where there are many of them."""
+    few = [each for each in per_class if 0 < each.images < FEW]
     lines = [
         f"“{each.label}” has only {plural(each.images, 'image')} here, so its metrics may be "
         f"far off: {FEW} or more would tell."
-        for each in per_class
-        if 0 < each.images < FEW
+        for each in few
     ]
-    if len(lines) > NAMED:
+    if len(few) > NAMED:
         lines = [
-            f"{len(lines)} of {len(per_class)} classes have fewer than {FEW} images each here, so "
+            f"{len(few)} of {len(per_class)} classes have fewer than {FEW} images each here, so "
             "the metrics of any one of them may be far off."
         ]
     none = [each.label for each in per_class if not each.images]
     if none:
-        subject = ("it has", "it") if len(none) == 1 else ("they have", "them")
+        has, them = ("it has", "it") if len(none) == 1 else ("they have", "them")
         lines.append(
-            f"There is no image of {quote_labels(none)} here: {subject[0]} no metrics, and those "
-            f"over all classes leave {subject[1]} out."
+            f"There is no image of {quote_labels(none)} here: {has} no metrics, and those over all "
+            f"classes leave {them} out."
         )
     return lines

@@ -1,4 +1,4 @@
-"""95% intervals of proportions, in plain Python: SciPy would slow the start of every page.
+"""95% intervals of proportions, mostly in plain Python: SciPy slows the start of a page.
 
 One proportion: E. B. Wilson, JASA 22, 1927; exact: C. J. Clopper, E. S. Pearson, Biometrika 26,
 1934. Mean of proportions: E. L. Korn, B. I. Graubard, Survey Methodology 24, 1998, joined with
@@ -115,11 +115,11 @@ def independent_difference(first: Proportion, second: Proportion, tests: int = 1
         tests: comparisons that hold together at 95% (Bonferroni).
     """
     z = NormalDist().inv_cdf(1 - TAIL / tests)
-    first, second = (
+    wider_first, wider_second = (
         Proportion(each.value, *wilson_interval(each.value, each.images, z), each.images)
         for each in (first, second)
     )
-    return _hybrid_score(first, second, correlation=0.0)
+    return _hybrid_score(wider_first, wider_second, correlation=0.0)
 
 
 def clopper_pearson(hits: int, trials: int) -> Bounds:
@@ -127,44 +127,22 @@ def clopper_pearson(hits: int, trials: int) -> Bounds:
 
     It leaves out ½ exactly where the two-sided sign test has p below 0.05.
     """
-    low = _lower_bound(hits, trials) if hits else 0.0
-    high = 1 - _lower_bound(trials - hits, trials) if hits < trials else 1.0
+    from scipy.special import betaincinv  # half a second, where it is used first
+
+    low = float(betaincinv(hits, trials - hits + 1, TAIL)) if hits else 0.0
+    high = float(betaincinv(hits + 1, trials - hits, 1 - TAIL)) if hits < trials else 1.0
     return low, high
 
 
-def binomial_tail(hits: int, trials: int, share: float = 0.5) -> float:
-    """Return the probability of ``hits`` or more of ``trials``, each with probability ``share``."""
-
-    def log_probability(k: int) -> float:  # by logarithms: no binomial coefficient overflows
-        ways = math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
-        return ways + k * math.log(share) + (trials - k) * math.log1p(-share)
-
-    return math.fsum(math.exp(log_probability(k)) for k in range(hits, trials + 1))
-
-
-def _lower_bound(hits: int, trials: int) -> float:
-    """Return the share at which ``hits`` or more of ``trials`` have the probability TAIL."""
-    low, high = 0.0, 1.0
-    while high - low > 1e-12:
-        middle = (low + high) / 2
-        if binomial_tail(hits, trials, middle) < TAIL:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
 def _correlation(both: int, only_first: int, only_second: int, neither: int) -> float:
-    """Return phi of two models, continuity-corrected; 0 where one of them is always or never
-    correct."""
-    margins = (both + only_first) * (only_second + neither)
-    margins *= (both + only_second) * (only_first + neither)
-    if not margins:
-        return 0.0
+    """Return phi, continuity-corrected; 0 where a model is always or never correct."""
+    first, second = both + only_first, both + only_second
+    images = first + only_second + neither
+    margins = first * (images - first) * second * (images - second)
     cross: float = both * neither - only_first * only_second
     if cross > 0:
-        cross = max(0.0, cross - (both + only_first + only_second + neither) / 2)
-    return cross / math.sqrt(margins)
+        cross = max(0.0, cross - images / 2)
+    return cross / math.sqrt(margins) if margins else 0.0
 
 
 def _hybrid_score(first: Proportion, second: Proportion, correlation: float) -> Bounds:

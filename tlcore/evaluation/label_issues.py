@@ -24,10 +24,9 @@ from tlcore.models.catalog import output_units
 from tlcore.models.predictions import expand_sigmoid, softmax
 from tlcore.settings import Settings
 from tlcore.training.batches import FeatureArray, SplitData, encode_targets
-from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.head import Head
-from tlcore.training.loop import FitOptions, fit
+from tlcore.training.loop import FitOptions, fit, initial_checkpoint
 from tlcore.training.store import load_run_info
 
 FOLDS = 5
@@ -122,7 +121,8 @@ def rank_labels(features: RunFeatures, probabilities: Doubles) -> tuple[LabelIss
         probabilities: (n, classes), out of fold.
     """
     labels, rows = features.labels, np.arange(len(features.labels))
-    thresholds = _thresholds(labels, probabilities)
+    classes = range(len(features.classes))
+    thresholds = np.array([probabilities[labels == each, each].mean() for each in classes])
     candidates = np.where(probabilities >= thresholds, probabilities, -1.0)
     likeliest = candidates.argmax(axis=1)
     likely_wrong = (candidates[rows, likeliest] >= 0) & (likeliest != labels)
@@ -131,8 +131,7 @@ def rank_labels(features: RunFeatures, probabilities: Doubles) -> tuple[LabelIss
     others[rows, labels] = -np.inf
     margins = own - others.max(axis=1)
     suggested = np.where(likely_wrong, likeliest, others.argmax(axis=1))
-    order = sorted(rows.tolist(), key=lambda row: (margins[row], features.samples[row].file))
-    return tuple(
+    issues = [
         LabelIssue(
             sample=features.samples[row],
             suggested=features.classes[suggested[row]],
@@ -141,8 +140,9 @@ def rank_labels(features: RunFeatures, probabilities: Doubles) -> tuple[LabelIss
             margin=float(margins[row]),
             likely_wrong=bool(likely_wrong[row]),
         )
-        for row in order
-    )
+        for row in rows.tolist()
+    ]
+    return tuple(sorted(issues, key=lambda each: (each.margin, each.sample.file)))
 
 
 def _select_classes(features: RunFeatures, classes: Sequence[str]) -> RunFeatures:
@@ -153,12 +153,6 @@ def _select_classes(features: RunFeatures, classes: Sequence[str]) -> RunFeature
     return replace(features, classes=tuple(classes), samples=samples, labels=labels, values=values)
 
 
-def _thresholds(labels: npt.NDArray[np.int64], probabilities: Doubles) -> Doubles:
-    """Return each class's mean probability for its own images."""
-    classes = range(probabilities.shape[1])
-    return np.array([probabilities[labels == index, index].mean() for index in classes])
-
-
 def _predict_held_out(
     features: RunFeatures, held_out: npt.NDArray[np.bool_], config: RunConfig
 ) -> Doubles:
@@ -166,11 +160,11 @@ def _predict_held_out(
     config = replace(config, epochs=config.epochs or 10, patience=0)
     outputs = output_units(len(features.classes), config.classifier_activation)
     head = Head(config, features.values.shape[1], outputs)
-
-    def select(rows: npt.NDArray[np.bool_]) -> SplitData:
-        labels, values = features.labels[rows], FeatureArray(features.values[rows])
-        return SplitData(values, labels, encode_targets(labels, outputs))
-
+    train, val = (
+        SplitData(FeatureArray(features.values[rows]), labels, encode_targets(labels, outputs))
+        for rows in (~held_out, held_out)
+        for labels in [features.labels[rows]]
+    )
     options = FitOptions(config, config.epochs, config.learning_rate)
-    fit(head, select(~held_out), select(held_out), options, initial_checkpoint(config))
+    fit(head, train, val, options, initial_checkpoint(config))
     return softmax(expand_sigmoid(head.logits(features.values[held_out]))).astype(np.float64)

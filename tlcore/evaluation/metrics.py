@@ -6,16 +6,15 @@ the recall of a class without images. scikit-learn is imported where it is used:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from tlcore.errors import RunError
-from tlcore.evaluation.intervals import Proportion, mean_of, proportion_of
-from tlcore.evaluation.split_predictions import Floats, Indices, SplitPredictions
-from tlcore.models.predictions import log_softmax
+from tlcore.evaluation.intervals import Proportion, proportion_of
+from tlcore.evaluation.split_predictions import Indices, SplitPredictions
+from tlcore.models.predictions import Floats
 from tlcore.text import images_are
 
 Doubles = npt.NDArray[np.float64]
@@ -43,8 +42,6 @@ class ClassMetrics:
 class CalibrationBin:
     """Predictions of about the same confidence: one point of the reliability diagram."""
 
-    low: float  # bounds of the confidence; the upper one belongs to the next bin
-    high: float
     confidence: float  # mean, 0…1
     accuracy: float  # 0…1
     images: int  # at least one
@@ -111,43 +108,18 @@ def compute_confusion_matrix(predictions: SplitPredictions) -> Indices:
 
 def compute_class_metrics(matrix: Indices, classes: tuple[str, ...]) -> tuple[ClassMetrics, ...]:
     """Return the metrics of each class of a (classes, classes) confusion matrix, in its order."""
-    columns = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
-    rows = zip(classes, *(column.tolist() for column in columns), strict=True)
+    rows = zip(classes, matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0), strict=True)
     return tuple(
         ClassMetrics(
             label=label,
-            images=images,
-            predicted=predicted,
-            precision=_proportion(correct, predicted),
-            recall=_proportion(correct, images),
-            f1=2 * correct / (images + predicted) if images + predicted else None,
+            images=int(images),
+            predicted=int(predicted),
+            precision=_proportion(int(correct), int(predicted)),
+            recall=_proportion(int(correct), int(images)),
+            f1=float(2 * correct / (images + predicted)) if images + predicted else None,
         )
         for label, correct, images, predicted in rows
     )
-
-
-def compute_balanced_accuracy(per_class: tuple[ClassMetrics, ...]) -> Proportion:
-    """Return the mean recall of the classes that have images, with its interval."""
-    return mean_of([each.recall for each in per_class if each.recall is not None])
-
-
-def compute_macro_f1(per_class: tuple[ClassMetrics, ...]) -> float:
-    """Return the mean F1, 0…1, of the classes that have images or predictions."""
-    scores = [each.f1 for each in per_class if each.f1 is not None]
-    return math.fsum(scores) / len(scores)
-
-
-def compute_log_loss(labels: Indices, logits: Floats) -> float:
-    """Return the mean of −ln of the probability of the label, at least 0.
-
-    Computed from the logits: a float32 probability cannot tell 1e-30 from 0, and scikit-learn
-    cuts it off.
-
-    Args:
-        labels: int64 (n,).
-        logits: float32 (n, classes).
-    """
-    return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
 
 
 def compute_calibration(confidence: npt.ArrayLike, correct: npt.ArrayLike) -> Calibration:
@@ -161,14 +133,11 @@ def compute_calibration(confidence: npt.ArrayLike, correct: npt.ArrayLike) -> Ca
         correct: (n,) whether the prediction is correct.
     """
     probability, hits = np.asarray(confidence, np.float64), np.asarray(correct, np.float64)
-    if not len(probability):
-        raise ValueError("Expected at least one prediction. Received none.")
     places = np.minimum((probability * BINS).astype(int), BINS - 1)
     bins = []
-    for place in np.unique(places).tolist():
-        inside = places == place
+    for inside in (places == place for place in np.unique(places)):
         means = float(probability[inside].mean()), float(hits[inside].mean())
-        bins.append(CalibrationBin(place / BINS, (place + 1) / BINS, *means, int(inside.sum())))
+        bins.append(CalibrationBin(*means, int(inside.sum())))
     error = sum(each.images * abs(each.confidence - each.accuracy) for each in bins) / len(hits)
     return Calibration(error, float(probability.mean()), float(hits.mean()), len(hits), tuple(bins))
 
@@ -206,14 +175,14 @@ def compute_threshold_metrics(predictions: SplitPredictions, threshold: float) -
     """
     positive, probability = _second_class(predictions)
     predicted = probability >= threshold
-    hits, misses = int((predicted & positive).sum()), int((~predicted & positive).sum())
-    false, true = int((predicted & ~positive).sum()), int((~predicted & ~positive).sum())
+    hits, false_positives = int((predicted & positive).sum()), int((predicted & ~positive).sum())
+    positives, negatives = int(positive.sum()), int((~positive).sum())
     return ThresholdMetrics(
-        false_negatives=misses,
-        false_positives=false,
-        precision=_proportion(hits, hits + false),
-        recall=_proportion(hits, hits + misses),
-        specificity=_proportion(true, true + false),
+        false_negatives=positives - hits,
+        false_positives=false_positives,
+        precision=_proportion(hits, hits + false_positives),
+        recall=_proportion(hits, positives),
+        specificity=_proportion(negatives - false_positives, negatives),
     )
 
 

@@ -14,40 +14,33 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from tlcore.datasets.dataset import SPLITS, Sample, hash_file
-from tlcore.errors import (
-    BadConfig,
-    BadImage,
-    RunError,
-    StorageError,
-    UnknownName,
-    WeightsMissing,
-)
+from tlcore.errors import BadConfig, BadImage, RunError, StorageError, UnknownName, WeightsMissing
 from tlcore.models.catalog import get_backbone
-from tlcore.models.predictions import ModelRef, softmax
+from tlcore.models.predictions import Floats, ModelRef, softmax
 from tlcore.models.weights import find_weights, pin_weights
-from tlcore.settings import Limits, Settings
+from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, write_file
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import hash_network, hash_weights
-from tlcore.training.provenance import list_samples, read_classes
+from tlcore.training.provenance import list_samples, read_splits
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run_info
 
-if TYPE_CHECKING:
-    from tlcore.models.loaded_model import LoadedModel  # loads TensorFlow
-
 Indices = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 NOT_PREDICTED = -1  # ImageNet's class where its model did not predict
 CHUNK = 128  # images predicted at a time
 FILE = "predictions-{}.npz"  # in the run's folder
 _SHA256 = 32  # bytes
+# Logits (classes,) of a run's model, NaN for a file that cannot be read, and ImageNet's class.
+Row = tuple[Floats, int]
+# A run's model, wherever it is loaded: called with the run, image files and the settings.
+Predictor = Callable[[str, Sequence[Path], Settings], list[Row]]
+OnProgress = Callable[[int, int], None]  # (images done, images in all); may raise to interrupt
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,20 +87,6 @@ class SplitPredictions:
 
 
 @dataclass(frozen=True, eq=False)
-class ImagePredictions:
-    """What a run's model and ImageNet's predict for some images, in their order."""
-
-    logits: Floats  # (n, classes); a row of NaN for a file that cannot be read
-    imagenet: Indices  # (n,) ImageNet's most probable class, or NOT_PREDICTED
-
-
-Predictor = Callable[[Sequence[Path]], ImagePredictions]  # a run's model, wherever it is loaded
-OnProgress = Callable[[int, int], None]  # (images done, images in all); may raise to interrupt
-# SHA-256 of an image, hexadecimal → logits (classes,), and ImageNet's class
-_Rows = dict[str, tuple[Floats, int]]
-
-
-@dataclass(frozen=True, eq=False)
 class _StoredSplit:
     """The images of a split, and the predictions that are stored for them."""
 
@@ -116,58 +95,48 @@ class _StoredSplit:
     samples: list[Sample]
     duplicates: int  # test images left out
     key: str  # of the model
-    rows: _Rows
+    rows: dict[str, Row]  # by the SHA-256 of the image, hexadecimal
 
 
-def load_predictor(run: str, settings: Settings) -> Predictor:
-    """Return a predictor of a run that loads its models in this process when first called."""
-    models: list[LoadedModel] = []
+def predict_files(run: str, paths: Sequence[Path], settings: Settings) -> list[Row]:
+    """Return what a run's model and ImageNet's, loaded in this process, predict for image files.
 
-    def predict(paths: Sequence[Path]) -> ImagePredictions:
-        from tlcore.models.loaded_model import load_pretrained  # loads TensorFlow
-        from tlcore.training.transfer_model import load_run_model
-
-        if not models:
-            imagenet = imagenet_ref(load_run_info(run, settings).config, settings)
-            models.append(load_run_model(run, settings))
-            models.extend([load_pretrained(imagenet, settings)] if imagenet else [])
-        return predict_images(models, paths, settings.limits)
-
-    return predict
-
-
-def predict_images(
-    models: Sequence[LoadedModel], paths: Sequence[Path], limits: Limits
-) -> ImagePredictions:
-    """Predict image files; each file is decoded once for all models.
-
-    Args:
-        models: the run's, and ImageNet's where it can be loaded.
-        paths: the files.
-        limits: of files that are read.
+    Raises RunError: no such run, or it has no model.
     """
     from tlcore.models.loaded_model import compute_logits  # loads TensorFlow
+    from tlcore.training.transfer_model import load_model
 
-    logits = np.full((len(paths), len(models[0].labels)), np.nan, np.float32)
-    imagenet = np.full(len(paths), NOT_PREDICTED, np.int64)
-    for place, outputs in enumerate(compute_logits(models, paths, limits)):
-        if not isinstance(outputs, BadImage):
-            logits[place] = outputs[0]
-            imagenet[place] = outputs[1].argmax() if len(outputs) > 1 else NOT_PREDICTED
-    return ImagePredictions(logits, imagenet)
+    info = load_run_info(run, settings)
+    refs = [ref for ref in (info.ref, imagenet_ref(info.config, settings)) if ref]
+    models = [load_model(ref, settings) for ref in refs]
+    unreadable = np.full(len(models[0].labels), np.nan, np.float32), NOT_PREDICTED
+
+    def to_row(outputs: Sequence[Floats] | BadImage) -> Row:
+        if isinstance(outputs, BadImage):
+            return unreadable
+        return outputs[0], int(outputs[1].argmax()) if len(outputs) > 1 else NOT_PREDICTED
+
+    return [to_row(outputs) for outputs in compute_logits(models, paths, settings.limits)]
 
 
 def predict_split(
     run: str,
     split: str,
     settings: Settings,
-    predict: Predictor,
+    predict: Predictor = predict_files,
     on_progress: OnProgress = lambda done, images: None,
 ) -> SplitPredictions:
     """Return a run's predictions for one split; only what is not stored yet is computed.
 
     What has been predicted is stored even where ``on_progress`` or ``predict`` raises: the next
     call continues from there.
+
+    Args:
+        run: its id.
+        split: one of SPLITS.
+        settings: where the run lies.
+        predict: its model; by default loaded in this process where something is missing.
+        on_progress: called before each chunk of images that has to be predicted.
 
     Raises:
         RunError: no such run, without a model, or without images in this split.
@@ -178,28 +147,17 @@ def predict_split(
     contents = {sample.sha256: sample for sample in reversed(stored.samples)}
     missing = [sample for sha256, sample in contents.items() if sha256 not in stored.rows]
     done = len(contents) - len(missing)
-    rows: _Rows = {}
+    rows: dict[str, Row] = {}
     try:
         for start in range(0, len(missing), CHUNK):
-            on_progress(done + start, len(contents))
-            chunk = [s for s in missing[start : start + CHUNK] if is_unchanged(s)]
+            chunk = {s.sha256: s.path for s in missing[start : start + CHUNK] if is_unchanged(s)}
             if chunk:
-                outputs = predict([sample.path for sample in chunk])
-                values = zip(outputs.logits, outputs.imagenet.tolist(), strict=True)
-                rows |= zip((sample.sha256 for sample in chunk), values, strict=True)
+                on_progress(done + start, len(contents))
+                rows |= zip(chunk, predict(run, list(chunk.values()), settings), strict=True)
     finally:
         if rows:
             _save_rows(stored, rows, settings)
     return _build_predictions(stored, stored.rows | rows)
-
-
-def stored_predictions(run: str, split: str, settings: Settings) -> SplitPredictions | None:
-    """Return the predictions on disk; None where one is missing. Raises as ``predict_split``."""
-    stored = _load(run, split, settings)
-    missing = (sample for sample in stored.samples if sample.sha256 not in stored.rows)
-    if any(is_unchanged(sample) for sample in missing):
-        return None
-    return _build_predictions(stored, stored.rows)
 
 
 def evaluated_split(run: str, settings: Settings) -> str:
@@ -262,8 +220,8 @@ def _load(run: str, split: str, settings: Settings) -> _StoredSplit:
     return _StoredSplit(info, split, samples, duplicates, key, _load_rows(info, split, key))
 
 
-def _build_predictions(stored: _StoredSplit, rows: _Rows) -> SplitPredictions:
-    classes = read_classes(stored.info)
+def _build_predictions(stored: _StoredSplit, rows: dict[str, Row]) -> SplitPredictions:
+    classes = read_splits(stored.info.folder).classes
     readable = {sha256 for sha256, (logits, _) in rows.items() if not np.isnan(logits).any()}
     samples = tuple(sample for sample in stored.samples if sample.sha256 in readable)
     logits = [rows[sample.sha256][0] for sample in samples]
@@ -295,7 +253,7 @@ def _model_key(info: RunInfo, settings: Settings) -> str:
     return f"{key}\n{imagenet.backbone} {imagenet.size} {imagenet.fit} {network}"
 
 
-def _load_rows(info: RunInfo, split: str, key: str) -> _Rows:
+def _load_rows(info: RunInfo, split: str, key: str) -> dict[str, Row]:
     """Return the rows of a file; none of a missing, damaged or other model's file."""
     try:
         path = info.folder / FILE.format(split)
@@ -303,7 +261,8 @@ def _load_rows(info: RunInfo, split: str, key: str) -> _Rows:
             if str(file["key"]) != key:
                 return {}
             ids, logits, imagenet = file["sha256"], file["logits"], file["imagenet"]
-        if ids.shape != (len(logits), _SHA256) or logits.shape[1] != len(read_classes(info)):
+        classes = len(read_splits(info.folder).classes)
+        if ids.shape != (len(logits), _SHA256) or logits.shape[1] != classes:
             return {}
         rows = zip(logits.astype(np.float32), imagenet.tolist(), strict=True)
         return dict(zip([sha256.tobytes().hex() for sha256 in ids], rows, strict=True))
@@ -311,7 +270,7 @@ def _load_rows(info: RunInfo, split: str, key: str) -> _Rows:
         return {}
 
 
-def _save_rows(stored: _StoredSplit, rows: _Rows, settings: Settings) -> None:
+def _save_rows(stored: _StoredSplit, rows: dict[str, Row], settings: Settings) -> None:
     """Add rows to the file; on a full or read-only disk they are computed again the next time."""
     with suppress(OSError, StorageError):
         if _model_key(stored.info, settings) != stored.key:  # the run was resumed meanwhile

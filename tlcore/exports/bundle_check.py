@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -44,27 +44,14 @@ class ModelFormat:
         return FILES[self.name][0]
 
 
+INT8_USE = "the same at a quarter of the size: weights in 8 bits (dynamic range)"
 _TABLE = (
     ModelFormat("keras", "Keras", "Python with Keras; can be trained further", 1e-5),
     ModelFormat("saved_model", "SavedModel", "TensorFlow Serving, and other languages", 1e-5),
     ModelFormat("tflite", "LiteRT (TFLite), float32", "phones and small machines", 1e-3),
-    ModelFormat(
-        "tflite-int8",
-        "LiteRT (TFLite), int8 weights",
-        "the same at a quarter of the size: weights in 8 bits (dynamic range)",
-        None,
-    ),
+    ModelFormat("tflite-int8", "LiteRT (TFLite), int8 weights", INT8_USE, None),
 )
 FORMATS: Mapping[str, ModelFormat] = MappingProxyType({row.name: row for row in _TABLE})
-
-
-@dataclass(frozen=True, eq=False)
-class ExpectedPredictions:
-    """What the page predicts for some images."""
-
-    images: tuple[Path, ...]
-    probabilities: Floats  # (images, classes)
-    labels: tuple[str, ...]  # (classes,)
 
 
 @dataclass(frozen=True)
@@ -107,36 +94,38 @@ class FormatCheck:
         return text
 
 
-def check_format(form: ModelFormat, folder: Path, expected: ExpectedPredictions) -> FormatCheck:
+def check_format(
+    form: ModelFormat, folder: Path, images: Sequence[Path], expected: Floats
+) -> FormatCheck:
     """Compare a format with the page.
 
     Args:
         form: which.
         folder: holds it, labels.json and predict.py.
-        expected: the page's predictions.
+        images: the files to predict.
+        expected: (images, classes), the page's predictions, in the order of labels.json.
     """
     start = time.perf_counter()
     try:
-        probabilities = _run_program(form, folder, expected)
+        probabilities = _run_program(form, folder, images)
+        difference = float(np.abs(probabilities - expected).max())
     except (ValueError, KeyError, subprocess.TimeoutExpired) as error:
         return FormatCheck(form.name, error=f"It made no prediction: {error}")
-    difference = float(np.abs(probabilities - expected.probabilities).max())
-    same = probabilities.argmax(axis=1) == expected.probabilities.argmax(axis=1)
+    fault, tolerance = "", form.tolerance
+    if not np.isfinite(difference):
+        fault = "Its predictions are no numbers."
+    elif tolerance is not None and difference > tolerance:
+        fault = f"Its predictions differ by up to {difference:.1e}, more than {tolerance:g}."
+    path = folder / form.file
     return FormatCheck(
         form.name,
-        bytes=measure_size(folder / form.file),
-        images=len(expected.images),
+        bytes=sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file()),
+        images=len(images),
         max_difference=difference,
-        same_class=int(same.sum()),
+        same_class=int((probabilities.argmax(axis=1) == expected.argmax(axis=1)).sum()),
         seconds=time.perf_counter() - start,
-        error=_find_fault(form, difference),
+        error=fault,
     )
-
-
-def measure_size(path: Path) -> int:
-    """Return the bytes of a file, or of all files below a folder."""
-    files = [path] if path.is_file() else path.rglob("*")
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def read_checks(bundle: Path) -> list[FormatCheck]:
@@ -147,23 +136,14 @@ def read_checks(bundle: Path) -> list[FormatCheck]:
     return [FormatCheck(**{key: row[key] for key in row if key != "included"}) for row in rows]
 
 
-def _find_fault(form: ModelFormat, difference: float) -> str:
-    if not np.isfinite(difference):
-        return "Its predictions are no numbers."
-    if form.tolerance is not None and difference > form.tolerance:
-        return f"Its predictions differ by up to {difference:.1e}, more than {form.tolerance:g}."
-    return ""
-
-
-def _run_program(form: ModelFormat, folder: Path, expected: ExpectedPredictions) -> Floats:
+def _run_program(form: ModelFormat, folder: Path, images: Sequence[Path]) -> Floats:
     """Return (images, classes) as predict.py gives them in a fresh process.
 
     Raises:
-        ValueError: it failed, or did not predict every image; with the end of its output.
+        ValueError, KeyError: it failed, or did not predict every image.
     """
-    command = [sys.executable, "-I", "predict.py", "--json", "--format", form.name]
     process = subprocess.run(
-        [*command, *map(str, expected.images)],
+        [sys.executable, "-I", "predict.py", "--json", "--format", form.name, *map(str, images)],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -175,5 +155,4 @@ def _run_program(form: ModelFormat, folder: Path, expected: ExpectedPredictions)
         end = process.stderr.strip()[-MAX_ERROR:]
         raise ValueError(end or f"it ended with code {process.returncode}")
     rows = json.loads(process.stdout)
-    table = [[rows[str(path)][label] for label in expected.labels] for path in expected.images]
-    return np.array(table, np.float32)
+    return np.array([list(rows[str(path)].values()) for path in images], np.float32)

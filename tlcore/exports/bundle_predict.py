@@ -169,11 +169,8 @@ def load_tflite(path: Path) -> Model:
 
 
 def is_installed(name: str) -> bool:
-    """Whether there is a module of this name, which is not loaded for that."""
-    try:
-        return find_spec(name) is not None
-    except ImportError:  # the package that it would lie in
-        return False
+    """Whether there is a package of this module, which is not loaded for that."""
+    return find_spec(name.partition(".")[0]) is not None
 
 
 # Each alone can read TFLite; the smallest first.
@@ -190,26 +187,19 @@ PREFERRED = ("tflite", "saved_model", "keras", "tflite-int8")  # without --forma
 
 def main() -> int:
     """Return 0, or 1 where something could not be predicted; why is on standard error."""
-    args = parse_arguments()
+    here = [name for name in PREFERRED if (FOLDER / FORMATS[name][0]).exists()]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    parser.add_argument("--format", choices=here, help="else the first that this Python can run")
+    parser.add_argument("--json", action="store_true", help="all digits, one JSON object")
+    args = parser.parse_args()
     try:
         about = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
         labels, side, fit = about["labels"], about["size"], FITS[about["fit"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return fail(f"labels.json cannot be read ({error!r}). Unpack the bundle again.")
-    name = args.format or choose_format()
-    if name is None:
-        return fail(f"This Python has no runtime for a model of this bundle.\n{INSTALL}")
-    file, load, runtimes = FORMATS[name]
-    try:
-        model = load(FOLDER / file)
-    except (ImportError, StopIteration) as error:
-        modules = " or ".join(each.partition(".")[0] for each in runtimes)
-        return fail(f"The format {name} needs {modules} ({error or 'not there'}).\n{INSTALL}")
-    except Exception as error:  # runtimes raise whatever they like
-        return fail(
-            f"{file} cannot be loaded: {error}\nUnpack the bundle again, or install the versions "
-            "that requirements.txt names."
-        )
+        sys.exit(f"labels.json cannot be read ({error!r}). Unpack the bundle again.")
+    usable = (name for name in here if any(map(is_installed, FORMATS[name][2])))
+    model = load_model(args.format or next(usable, ""))
     predictions: dict[str, dict[str, float]] = {}
     for path in args.images:
         try:
@@ -221,27 +211,26 @@ def main() -> int:
             probabilities = model(square[None])[0].tolist()
             predictions[str(path)] = dict(zip(labels, probabilities, strict=True))
         except Exception as error:  # of another version of the runtime
-            return fail(f"{file} makes no prediction: {error}\n{INSTALL}")
+            sys.exit(f"The model makes no prediction: {error}\n{INSTALL}")
     write(predictions, as_json=args.json)
     return 0 if len(predictions) == len(args.images) else 1
 
 
-def parse_arguments() -> argparse.Namespace:
-    here = [name for name, (file, *_) in FORMATS.items() if (FOLDER / file).exists()]
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    parser.add_argument("--format", choices=here, help="else the first that this Python can run")
-    parser.add_argument("--json", action="store_true", help="all digits, one JSON object")
-    return parser.parse_args()
-
-
-def choose_format() -> str | None:
-    """Return the first format that is here and that this Python has a runtime for."""
-    for name in PREFERRED:
-        file, _, runtimes = FORMATS[name]
-        if (FOLDER / file).exists() and any(map(is_installed, runtimes)):
-            return name
-    return None
+def load_model(name: str) -> Model:
+    """Load one format, or end in words."""
+    if not name:
+        sys.exit(f"This Python has no runtime for a model of this bundle.\n{INSTALL}")
+    file, load, runtimes = FORMATS[name]
+    try:
+        return load(FOLDER / file)
+    except (ImportError, StopIteration) as error:
+        modules = " or ".join(each.partition(".")[0] for each in runtimes)
+        sys.exit(f"The format {name} needs {modules} ({error or 'not there'}).\n{INSTALL}")
+    except Exception as error:  # runtimes raise whatever they like
+        sys.exit(
+            f"{file} cannot be loaded: {error}\nUnpack the bundle again, or install the versions "
+            "that requirements.txt names."
+        )
 
 
 def write(predictions: dict[str, dict[str, float]], *, as_json: bool) -> None:
@@ -256,11 +245,6 @@ def write(predictions: dict[str, dict[str, float]], *, as_json: bool) -> None:
             text = f"{probability:.2%}"
             text = {"0.00%": "<0.01%", "100.00%": ">99.99%"}.get(text, text)
             sys.stdout.write(f"  {text:>7}  {label}\n")
-
-
-def fail(message: str) -> int:
-    sys.stderr.write(f"{message.rstrip()}\n")
-    return 1
 
 
 if __name__ == "__main__":

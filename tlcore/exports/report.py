@@ -7,136 +7,127 @@ import io
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 from PIL import Image
 
 from tlcore import percentages
-from tlcore.datasets.dataset import SPLITS, Sample
+from tlcore.datasets.dataset import SPLITS
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read_image
 from tlcore.datasets.quality import DECIDE, KINDS, QualityReport
 from tlcore.datasets.quality_scan import scan_folder, scan_quality
 from tlcore.errors import BadDataset, BadImage, RunError, WeightsMissing
-from tlcore.evaluation.corrections import (
-    Corrections,
-    count_corrections,
-    drop_confirmed,
-    load_run_dataset,
-)
+from tlcore.evaluation.corrections import count_corrections, drop_confirmed, load_run_dataset
 from tlcore.evaluation.evaluation import FEW, Evaluation, evaluate, quote_labels
 from tlcore.evaluation.intervals import Proportion, independent_difference, proportion_of
 from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
 from tlcore.evaluation.metrics import ClassMetrics, list_correct, list_mistakes
-from tlcore.evaluation.split_predictions import SplitPredictions, load_predictor, predict_split
+from tlcore.evaluation.split_predictions import SplitPredictions, predict_split
 from tlcore.exports import report_charts as charts
-from tlcore.exports.recipe_text import describe_recipe
+from tlcore.exports.recipe_text import describe_recipe, template_environment
 from tlcore.jobs import Progress
 from tlcore.settings import Limits, Settings
 from tlcore.storage import write_output
 from tlcore.text import plural
-from tlcore.training.provenance import Provenance, list_samples, read_provenance_or_default
-from tlcore.training.run import Run, describe_overfitting, label_runs
+from tlcore.training.provenance import list_samples, read_provenance_or_default
+from tlcore.training.run import describe_overfitting, label_runs
 from tlcore.training.store import list_runs, load_run
 
-TEMPLATES = Path(__file__).with_name("templates")
 STEPS = 4
 SIDE = 224  # px of an image; drawn at about half of it, so that it is sharp on screen and paper
 QUALITY = 82  # of the JPEG
 WEAKEST = 3  # classes named as recognised less often than the others
 
 
-@dataclass(frozen=True, eq=False)
-class ReportData:
-    """Everything that a report says of one run."""
-
-    run: Run
-    title: str
-    evaluation: Evaluation
-    predictions: SplitPredictions  # of the evaluated split
-    samples: dict[str, list[Sample]]  # split → images, as the run divided them
-    quality: QualityReport | None  # of the dataset as it is today; None: it is gone
-    issues: LabelIssues | None  # None: the features are gone and cannot be computed
-    corrections: Corrections
-    provenance: Provenance
-    created: float  # s since 1970
-
-
-def write_report(
-    run: str,
-    path: Path,
-    settings: Settings,
-    progress: Progress = lambda done, total, message: None,
-) -> None:
-    """Write the report of a run as one HTML file, whole or not at all.
-
-    Args:
-        run: its id; its model is loaded where predictions are not stored yet.
-        path: the file.
-        settings: where runs and datasets lie.
-        progress: called before each step.
+def write_report(run: str, path: Path, settings: Settings, progress: Progress) -> None:
+    """Write the report of a run as one HTML file; missing predictions are computed. See ``export``.
 
     Raises:
         RunError: no such run, or nothing of it can be evaluated.
         StorageError: the file cannot be written.
     """
     progress(0, STEPS, "Predicting all images")
-    predict = load_predictor(run, settings)
-    evaluation = evaluate(run, None, settings, predict)
-    predictions = predict_split(run, evaluation.split, settings, predict)
+    evaluation = evaluate(run, None, settings)
+    predictions = predict_split(run, evaluation.split, settings)
     progress(1, STEPS, "Looking for label issues")
-    try:
+    issues = None
+    with suppress(RunError, WeightsMissing):
         issues = find_label_issues(run, settings)
-    except (RunError, WeightsMissing):
-        issues = None
     progress(2, STEPS, "Checking the images of the dataset")
-    data = gather_report_data(evaluation, predictions, issues, settings)
+    page = render_report(evaluation, predictions, issues, settings)
     progress(3, STEPS, "Writing")
-    write_output(path, render_report(data, settings.limits).encode())
+    write_output(path, page.encode())
 
 
-def gather_report_data(
+def render_report(
     evaluation: Evaluation,
     predictions: SplitPredictions,
     issues: LabelIssues | None,
     settings: Settings,
-) -> ReportData:
-    """Gather what a report says of a run beside its evaluation."""
-    run = load_run(evaluation.run, settings)
-    samples = {split: list_samples(run.info, split) for split in SPLITS}
-    samples[evaluation.split] = list(predictions.samples)
-    dataset = load_run_dataset(run.info, settings)
-    return ReportData(
-        run=run,
-        title=label_runs(list_runs(settings), accuracy=False)[run.info.id],
-        evaluation=evaluation,
-        predictions=predictions,
-        samples={split: images for split, images in samples.items() if images},
-        quality=_check_dataset(run.info.config.dataset, settings),
-        issues=issues and drop_confirmed(issues, dataset),
-        corrections=count_corrections(run.info, evaluation.split, settings),
-        provenance=read_provenance_or_default(run.info.folder),
-        created=time.time(),
-    )
-
-
-def render_report(data: ReportData, limits: Limits) -> str:
-    """Return the report as HTML; every text is escaped by the template.
+) -> str:
+    """Return the report of a run as HTML; every text is escaped by the template.
 
     Args:
-        data: what it says.
-        limits: of the image files that are read for it.
+        evaluation: of the run.
+        predictions: of the evaluated split.
+        issues: None where the features are gone and cannot be computed.
+        settings: where the run, its dataset and their images lie.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    run = load_run(evaluation.run, settings)
+    info, config = run.info, run.info.config
+    samples = {split: list_samples(info, split) for split in SPLITS}
+    samples[evaluation.split] = list(predictions.samples)
+    quality = _check_dataset(config.dataset, settings)
+    stages = [epoch.stage for epoch in run.history]
+    boundary = stages.count("head") if len(set(stages)) > 1 else None
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        run=run,
+        config=config,
+        title=label_runs(list_runs(settings), accuracy=False)[info.id],
+        created=time.time(),
+        evaluation=evaluation,
+        predictions=predictions,
+        issues=issues and drop_confirmed(issues, load_run_dataset(info, settings)),
+        caveats=count_corrections(info, evaluation.split, settings).sentences + evaluation.warnings,
+        provenance=read_provenance_or_default(info.folder),
+        embed=lambda sample: embed_image(sample.path, config.fit, settings.limits),
+        weakest=describe_weakest(evaluation.per_class),
+        colours={"head": charts.HEAD, "pretrained": charts.PRETRAINED, "grey": charts.GREY},
+        draw_curve=lambda metric: charts.draw_curve(run.history, metric, boundary),
+        reliability=charts.draw_reliability(evaluation.calibration),
+        confused_pairs=list_confused_pairs(evaluation),
+        train=samples["train"],
+        image_counts={
+            split: Counter(sample.label for sample in images)
+            for split, images in samples.items()
+            if images
+        },
+        quality=quality,
+        doubts=[
+            (KINDS[kind].title, len(findings), KINDS[kind].consequence)
+            for kind, findings in (quality.open_findings.items() if quality else ())
+            if KINDS[kind].level == DECIDE
+        ],
+        mistakes=list_mistakes(predictions).tolist(),
+        correct=_alternate_classes(predictions),
+        recipe=describe_recipe(run),
+        overfitting=describe_overfitting(run),
+        dataset=Path(config.dataset).name,
     )
+
+
+def _environment() -> Environment:
+    environment = template_environment(autoescape=True)
+    environment.globals |= {
+        "plural": plural,
+        "bounds": percentages.bounds,
+        "quote_labels": quote_labels,
+    }
     environment.filters |= {
         "percent": percentages.percent,
         "probability": percentages.probability,
@@ -146,39 +137,7 @@ def render_report(data: ReportData, limits: Limits) -> str:
         "share": share_html,
         "date": lambda seconds, form: time.strftime(form, time.localtime(seconds)).lstrip("0"),
     }
-    evaluation, run = data.evaluation, data.run
-    stages = [epoch.stage for epoch in run.history]
-    boundary = stages.count("head") if len(set(stages)) > 1 else None
-    return environment.get_template("report.html.j2").render(
-        data=data,
-        run=run,
-        evaluation=evaluation,
-        predictions=data.predictions,
-        config=run.info.config,
-        plural=plural,
-        bounds=percentages.bounds,
-        quote_labels=quote_labels,
-        embed=lambda sample: embed_image(sample.path, run.info.config.fit, limits),
-        weakest=describe_weakest(evaluation.per_class),
-        bars=_draw_baselines(evaluation),
-        draw_curve=lambda metric: charts.draw_curve(run.history, metric, boundary),
-        reliability=charts.draw_reliability(evaluation.calibration),
-        confused_pairs=list_confused_pairs(evaluation),
-        image_counts={
-            split: Counter(sample.label for sample in samples)
-            for split, samples in data.samples.items()
-        },
-        doubts=[
-            (KINDS[kind].title, len(findings), KINDS[kind].consequence)
-            for kind, findings in (data.quality.open_findings.items() if data.quality else ())
-            if KINDS[kind].level == DECIDE
-        ],
-        mistakes=list_mistakes(data.predictions).tolist(),
-        correct=_alternate_classes(data.predictions),
-        recipe=describe_recipe(run),
-        overfitting=describe_overfitting(run),
-        dataset=Path(run.info.config.dataset).name,
-    )
+    return environment
 
 
 def exact(value: float, shown: str) -> Markup:
@@ -223,11 +182,12 @@ def describe_weakest(per_class: Sequence[ClassMetrics]) -> str:
             f"With fewer than {FEW} images of each class, it cannot be said which class it "
             "recognises best or worst."
         )
-    weak = [
-        f"“{label}” ({recall.count:,} of {recall.images:,} images)"
-        for label, recall in sorted(enough.items(), key=lambda row: row[1].value)
-        if _is_below(recall, [recalls[other] for other in recalls if other != label], len(enough))
-    ]
+    weak = []
+    for label, recall in sorted(enough.items(), key=lambda row: row[1].value):
+        others = [recalls[other] for other in recalls if other != label]
+        hits, images = sum(each.count for each in others), sum(each.images for each in others)
+        if independent_difference(recall, proportion_of(hits, images), len(enough))[0] > 0:
+            weak.append(f"“{label}” ({recall.count:,} of {recall.images:,} images)")
     if not weak:
         which = "" if len(enough) == len(recalls) else f" with at least {FEW} images"
         return f"No class{which} is recognised clearly less often than the others."
@@ -247,11 +207,6 @@ def list_confused_pairs(evaluation: Evaluation) -> list[tuple[str, str, int]]:
     return sorted(pairs, key=lambda pair: -pair[2])
 
 
-def _is_below(one: Proportion, others: Sequence[Proportion], tests: int) -> bool:
-    rest = proportion_of(sum(each.count for each in others), sum(each.images for each in others))
-    return independent_difference(one, rest, tests)[0] > 0
-
-
 def _check_dataset(dataset: str, settings: Settings) -> QualityReport | None:
     try:
         if Path(dataset).is_absolute():
@@ -261,25 +216,12 @@ def _check_dataset(dataset: str, settings: Settings) -> QualityReport | None:
         return None
 
 
-def _draw_baselines(evaluation: Evaluation) -> Markup:
-    """Return the run beside the models that it has to be better than, as bars."""
-    majority = evaluation.majority_baseline
-    rows = [charts.Bar("This classifier", evaluation.accuracy, charts.HEAD)]
-    if evaluation.imagenet_accuracy is not None:
-        name = "ImageNet's own classes, not trained"
-        rows.append(charts.Bar(name, evaluation.imagenet_accuracy, charts.PRETRAINED))
-    rows.append(charts.Bar(f"Always “{majority.label}”", majority.accuracy, charts.GREY))
-    return charts.draw_bars(rows)
-
-
 def _alternate_classes(predictions: SplitPredictions) -> list[int]:
     """Return the correct predictions, the most confident of each class in turn, so that one easy
     class does not come first throughout."""
-    places: list[int] = list_correct(predictions).tolist()
-    seen: Counter[int] = Counter()
-    turns = []
-    for place in places:
+    turns, seen = [], Counter[int]()
+    for place in list_correct(predictions).tolist():
         label = int(predictions.labels[place])
         turns.append((seen[label], label, place))
         seen[label] += 1
-    return [place for _, _, place in sorted(turns)]
+    return [place for *_, place in sorted(turns)]

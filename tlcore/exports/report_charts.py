@@ -1,4 +1,4 @@
-"""Charts of a report: SVG and HTML bars, sharp on a screen and on paper, with searchable text.
+"""Charts of a report as SVG: sharp on a screen and on paper, with searchable text.
 
 Colours are those of the dashboard: the custom head orange, the pretrained network blue, what is
 frozen grey (Okabe and Ito, told apart with any kind of colour vision).
@@ -7,12 +7,10 @@ frozen grey (Okabe and Ito, told apart with any kind of colour vision).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from tlcore.evaluation.intervals import Proportion
 from tlcore.evaluation.metrics import Calibration
 from tlcore.percentages import percent, probability
 from tlcore.text import plural
@@ -20,34 +18,8 @@ from tlcore.training.history import Epoch
 
 HEAD, PRETRAINED, GREY, DARK_GREY = "#D55E00", "#0072B2", "#8A95A3", "#5F6B7A"
 WIDTH, HEIGHT = 420, 236  # of a chart of curves, in its own units
-LEFT, RIGHT, TOP, BOTTOM = 44, 92, 12, 36  # margins
+LEFT, RIGHT, TOP, BOTTOM = 44, 328, 12, 200  # edges of its axes
 MAX_DOTS = 40  # epochs, up to which each has a dot
-Scale = Callable[[float], float]
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One bar of a comparison."""
-
-    name: str
-    share: Proportion
-    colour: str
-
-
-def draw_bars(bars: Sequence[Bar]) -> Markup:
-    """Return shares one below the other on a scale from 0 to 100%, each with its 95% interval.
-
-    In HTML, not SVG: the text keeps its size on a narrow screen.
-    """
-    rows = [
-        f"<div class=bar><span>{escape(bar.name)}</span>"
-        f"<b>{escape(percent(bar.share.value))}</b>"
-        f'<i><em style="width:{bar.share.value:.2%};background:{bar.colour}"></em>'
-        f'<u style="left:{bar.share.low:.2%};width:{bar.share.high - bar.share.low:.2%}"></u></i>'
-        "</div>"
-        for bar in bars
-    ]
-    return Markup(f"<div class=bars>{''.join(rows)}</div>")
 
 
 def draw_curve(history: Sequence[Epoch], metric: str, boundary: int | None) -> Markup:
@@ -61,27 +33,31 @@ def draw_curve(history: Sequence[Epoch], metric: str, boundary: int | None) -> M
     train = [float(getattr(epoch, metric)) for epoch in history]
     val = [float(getattr(epoch, f"val_{metric}")) for epoch in history]
     low, high = _axis_limits(metric, [*train, *val])
-    train, val = (
-        [value if math.isfinite(value) else high for value in values]  # not finite: off the scale
-        for values in (train, val)
-    )
     last = max(len(history), 2)
 
     def x(epoch: float) -> float:
-        return LEFT + (epoch - 1) / (last - 1) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (epoch - 1) / (last - 1) * (RIGHT - LEFT)
 
     def y(value: float) -> float:
-        return TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)
+        shown = value if math.isfinite(value) else high  # not finite: off the scale
+        return TOP + (high - shown) / (high - low) * (BOTTOM - TOP)
 
-    form = ".0%" if metric == "accuracy" else ".2g"
-    parts = [
-        _grid([low + (high - low) * step / 4 for step in range(5)], y, form),
-        _epoch_ticks(last, x),
-        _boundary(boundary, x),
-        _line([(x(i), y(value)) for i, value in enumerate(train, 1)], GREY, 1.8),
-        _line([(x(i), y(value)) for i, value in enumerate(val, 1)], HEAD, 2.4),
-        _line_names(x(len(history)), y(train[-1]), y(val[-1])),
-    ]
+    parts = [_text((LEFT + RIGHT) / 2, HEIGHT - 3, "epoch", "middle")]
+    for value in (low + (high - low) * step / 4 for step in range(5)):
+        label = f"{value:.0%}" if metric == "accuracy" else f"{value:.2g}"
+        parts.append(f'<path class=grid d="M{LEFT} {y(value):.1f}H{RIGHT}"/>')
+        parts.append(_text(LEFT - 6, y(value) + 4, label, "end"))
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if last / s <= 10)
+    for epoch in sorted({1, *range(step, last + 1, step)}):
+        parts.append(_text(x(epoch), BOTTOM + 16, str(epoch), "middle"))
+    if boundary is not None:
+        at = x(boundary + 0.5)
+        parts.append(f'<path class=mark d="M{at:.1f} {TOP}V{BOTTOM}"/>')
+        parts.append(_upright(at - 4, BOTTOM - 6, "fine-tuning", "start"))
+    for values, colour, width in ((train, GREY, 1.8), (val, HEAD, 2.4)):
+        points = [(x(epoch), y(value)) for epoch, value in enumerate(values, start=1)]
+        parts.append(_line(points, colour, width))
+    parts.append(_line_names(x(len(history)) + 9, y(train[-1]) + 4, y(val[-1]) + 4))
     return _svg(WIDTH, HEIGHT, parts, f"Curve of the {metric} over {len(history)} epochs")
 
 
@@ -95,28 +71,23 @@ def draw_reliability(calibration: Calibration) -> Markup:
     def y(value: float) -> float:
         return top + (1 - value) * span
 
-    steps = (0, 0.25, 0.5, 0.75, 1)
-    grid = [
-        f'<path class=grid d="M{left} {y(v):.1f}H{x(1):.1f}"/>'
-        + _text(left - 6, y(v) + 4, f"{v:.0%}", anchor="end")
-        + _text(x(v), y(0) + 16, f"{v:.0%}", anchor="middle")
-        for v in steps
-    ]
+    parts = [f'<path class=mark d="M{x(0)} {y(0)}L{x(1)} {y(1)}"/>']
+    for value in (0, 0.25, 0.5, 0.75, 1):
+        parts.append(f'<path class=grid d="M{left} {y(value):.1f}H{x(1):.1f}"/>')
+        parts.append(_text(left - 6, y(value) + 4, f"{value:.0%}", "end"))
+        parts.append(_text(x(value), y(0) + 16, f"{value:.0%}", "middle"))
     most = max(each.images for each in calibration.bins)
-    dots = [
-        f'<circle cx="{x(each.confidence):.1f}" cy="{y(each.accuracy):.1f}" '
-        f'r="{3 + 9 * math.sqrt(each.images / most):.1f}" fill="{HEAD}" fill-opacity=".8">'
-        f"<title>{plural(each.images, 'image')}, confidence "
-        f"{escape(probability(each.confidence))}, accuracy {escape(percent(each.accuracy))}"
-        "</title></circle>"
-        for each in calibration.bins
-    ]
-    diagonal = f'<path class=mark d="M{x(0)} {y(0)}L{x(1)} {y(1)}"/>'
-    names = _text(x(0.5), y(0) + 33, "confidence", anchor="middle") + (
-        f'<text class=tick transform="translate(12 {y(0.5)}) rotate(-90)" text-anchor="middle">'
-        "accuracy</text>"
-    )
-    return _svg(300, 274, [*grid, diagonal, *dots, names], "Reliability diagram")
+    for each in calibration.bins:
+        sure, right = escape(probability(each.confidence)), escape(percent(each.accuracy))
+        parts.append(
+            f'<circle cx="{x(each.confidence):.1f}" cy="{y(each.accuracy):.1f}" '
+            f'r="{3 + 9 * math.sqrt(each.images / most):.1f}" fill="{HEAD}" fill-opacity=".8">'
+            f"<title>{plural(each.images, 'image')}, confidence {sure}, accuracy {right}</title>"
+            "</circle>"
+        )
+    parts.append(_text(x(0.5), y(0) + 33, "confidence", "middle"))
+    parts.append(_upright(12, y(0.5), "accuracy", "middle"))
+    return _svg(300, 274, parts, "Reliability diagram")
 
 
 def _svg(width: float, height: float, parts: Sequence[str], description: str) -> Markup:
@@ -126,8 +97,13 @@ def _svg(width: float, height: float, parts: Sequence[str], description: str) ->
     )
 
 
-def _text(x: float, y: float, words: str, *, anchor: str) -> str:
+def _text(x: float, y: float, words: str, anchor: str) -> str:
     return f'<text class=tick x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{words}</text>'
+
+
+def _upright(x: float, y: float, words: str, anchor: str) -> str:
+    place = f"translate({x:.1f} {y:.1f}) rotate(-90)"
+    return f'<text class=tick transform="{place}" text-anchor="{anchor}">{words}</text>'
 
 
 def _axis_limits(metric: str, values: Sequence[float]) -> tuple[float, float]:
@@ -138,33 +114,6 @@ def _axis_limits(metric: str, values: Sequence[float]) -> tuple[float, float]:
     highest = max((value for value in values if math.isfinite(value)), default=1.0) or 1.0
     power = 10 ** math.floor(math.log10(highest))
     return 0.0, next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= highest)
-
-
-def _grid(values: Sequence[float], y: Scale, form: str) -> str:
-    return "".join(
-        f'<path class=grid d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}"/>'
-        + _text(LEFT - 6, y(value) + 4, format(value, form), anchor="end")
-        for value in values
-    )
-
-
-def _epoch_ticks(last: int, x: Scale) -> str:
-    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if last / s <= 10)
-    epochs = [1, *(epoch for epoch in range(step, last + 1, step) if epoch > 1)]
-    ticks = [_text(x(epoch), HEIGHT - BOTTOM + 16, str(epoch), anchor="middle") for epoch in epochs]
-    name = _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 3, "epoch", anchor="middle")
-    return "".join([*ticks, name])
-
-
-def _boundary(boundary: int | None, x: Scale) -> str:
-    if boundary is None:
-        return ""
-    at = x(boundary + 0.5)
-    return (
-        f'<path class=mark d="M{at:.1f} {TOP}V{HEIGHT - BOTTOM}"/><text class=tick '
-        f'transform="translate({at - 4:.1f} {HEIGHT - BOTTOM - 6}) rotate(-90)">'
-        "fine-tuning</text>"
-    )
 
 
 def _line(points: Sequence[tuple[float, float]], colour: str, width: float) -> str:
@@ -183,6 +132,6 @@ def _line_names(x: float, train: float, val: float) -> str:
         middle, sign = (train + val) / 2, 1 if train >= val else -1
         train, val = middle + 7 * sign, middle - 7 * sign
     return "".join(
-        f'<text class=name x="{x + 9:.1f}" y="{y + 4:.1f}" fill="{colour}">{name}</text>'
+        f'<text class=name x="{x:.1f}" y="{y:.1f}" fill="{colour}">{name}</text>'
         for name, y, colour in (("training", train, DARK_GREY), ("validation", val, HEAD))
     )

@@ -9,16 +9,15 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping
+from contextlib import suppress
+from itertools import dropwhile
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from tlcore.errors import RunError, UnknownName, WeightsMissing
+from tlcore.errors import RunError, WeightsMissing
 from tlcore.evaluation.intervals import proportion_of
+from tlcore.exports.recipe_text import template_environment
 from tlcore.jobs import Progress
 from tlcore.models.catalog import get_backbone, output_units
 from tlcore.models.weights import find_weights, weights_file_name
@@ -28,59 +27,33 @@ from tlcore.training.config import RunConfig
 from tlcore.training.head import MOMENTUM
 from tlcore.training.provenance import read_provenance_or_default, read_splits
 from tlcore.training.run import Run, title_run
+from tlcore.training.status import FINISHED
 from tlcore.training.store import load_run
 
-TEMPLATES = Path(__file__).with_name("templates")
 SUFFIXES = (".py", ".ipynb")
 NEEDED = ("tensorflow", "keras", "numpy", "pillow")
-POOLING_LAYERS: Mapping[str, str] = MappingProxyType(
-    {"avg": "GlobalAveragePooling2D", "max": "GlobalMaxPooling2D", "flatten": "Flatten"}
-)
-FIT_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        "crop": "the centre square of 0.875 of the short side",
-        "squash": "stretched to a square",
-        "pad": "whole, with ImageNet's mean colour beside it",
-    }
-)
-OPTIMIZERS: Mapping[str, str] = MappingProxyType(
-    {
-        "adam": "keras.optimizers.Adam(learning_rate)",
-        "rmsprop": "keras.optimizers.RMSprop(learning_rate)",
-        "sgd": f"keras.optimizers.SGD(learning_rate, momentum={MOMENTUM})",
-    }
-)
-AUGMENTATION_LAYERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "flip": ('keras.layers.RandomFlip("horizontal")',),
-        "shift": (
-            "keras.layers.RandomTranslation(0.1, 0.1)",
-            "keras.layers.RandomZoom((-0.17, 0.0))",
-        ),
-        "rotate": ("keras.layers.RandomRotation(15 / 360)",),
-        "light": ("keras.layers.RandomBrightness(0.2)", "keras.layers.RandomContrast(0.2)"),
-    }
-)
+POOLING = {"avg": "GlobalAveragePooling2D", "max": "GlobalMaxPooling2D", "flatten": "Flatten"}
+OPTIMIZERS = {
+    "adam": "keras.optimizers.Adam(learning_rate)",
+    "rmsprop": "keras.optimizers.RMSprop(learning_rate)",
+    "sgd": f"keras.optimizers.SGD(learning_rate, momentum={MOMENTUM})",
+}
+AUGMENTATION = {
+    "flip": ['RandomFlip("horizontal")'],
+    "shift": ["RandomTranslation(0.1, 0.1)", "RandomZoom((-0.17, 0.0))"],
+    "rotate": ["RandomRotation(15 / 360)"],
+    "light": ["RandomBrightness(0.2)", "RandomContrast(0.2)"],
+}
 
 
-def write_script(
-    run: str,
-    path: Path,
-    settings: Settings,
-    progress: Progress = lambda done, total, message: None,
-) -> None:
-    """Write a run as a script or a notebook, and its split as JSON beside it.
+def write_script(run: str, path: Path, settings: Settings, progress: Progress) -> None:
+    """Write a run as a script or a notebook, by the suffix, and its split as "STEM-split.json".
 
-    Args:
-        run: the id of a run with a model.
-        path: ends with one of SUFFIXES; the split is written as "STEM-split.json".
-        settings: where runs and weights lie.
-        progress: called before it is written.
+    See ``export``.
 
     Raises:
         RunError: no such run, or it has no model or has finished no epoch.
         StorageError: a file cannot be written.
-        UnknownName: another suffix.
     """
     progress(0, 1, "Writing")
     split_file = path.with_name(f"{path.stem}-split.json")
@@ -108,17 +81,8 @@ def render_script(run: str, suffix: str, settings: Settings, split_file: str = "
         settings: where runs and weights lie.
         split_file: the name of the file with the split.
     """
-    if suffix not in SUFFIXES:
-        raise UnknownName.of("suffix of a script", suffix, SUFFIXES)
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     values = _template_values(_load_trained_run(run, settings), settings)
-    template = environment.get_template("script.py.j2")
+    template = template_environment().get_template("script.py.j2")
     text = template.render(split_file=split_file, script=f"script{suffix}", **values)
     return text if suffix == ".py" else convert_to_notebook(text)
 
@@ -130,13 +94,7 @@ def render_split(run: str, settings: Settings) -> str:
     splits = read_splits(loaded.info.folder)
     skipped = {event.file for event in loaded.skipped}
     images = [
-        {
-            "file": sample.file,
-            "path": str(sample.path),
-            "sha256": sample.sha256,
-            "label": sample.label,
-            "split": sample.split,
-        }
+        {name: str(getattr(sample, name)) for name in ("file", "path", "sha256", "label", "split")}
         for sample in (*splits.train, *splits.val)
         if sample.file not in skipped
     ]
@@ -149,26 +107,22 @@ def convert_to_notebook(source: str) -> str:
     The comment that follows such a line becomes text (https://nbformat.readthedocs.io).
     """
     docstring, *parts = re.split(r"^# %% ", source, flags=re.MULTILINE)
-    cells = [_cell("markdown", 0, docstring.strip().strip('"'))]
-    for number, part in enumerate(parts, start=1):
+    cells = [_cell("markdown", docstring.strip().strip('"'), 0)]
+    for part in parts:
         title, _, rest = part.partition("\n")
-        comment, code = _split_comment(rest)
-        cells.append(_cell("markdown", 2 * number - 1, f"## {title}\n\n{comment}".strip()))
-        cells.append(_cell("code", 2 * number, code.strip("\n")))
+        lines = rest.splitlines()
+        code = list(dropwhile(lambda line: line.startswith("#"), lines))
+        comment = [line.lstrip("# ") for line in lines[: len(lines) - len(code)]]
+        text = "\n".join([f"## {title}", "", *comment]).strip()
+        cells.append(_cell("markdown", text, len(cells)))
+        cells.append(_cell("code", "\n".join(code).strip("\n"), len(cells)))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
     return json.dumps(notebook, indent=1)
 
 
-def _split_comment(text: str) -> tuple[str, str]:
-    """Return the comment at the beginning of a cell, and its code."""
-    lines = text.splitlines()
-    number = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    return "\n".join(line.lstrip("# ") for line in lines[:number]), "\n".join(lines[number:])
-
-
-def _cell(kind: str, number: int, text: str) -> dict[str, Any]:
+def _cell(kind: str, text: str, number: int) -> dict[str, Any]:
     cell = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}}
     outputs: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
     return cell | outputs | {"source": text.splitlines(keepends=True)}
@@ -188,46 +142,36 @@ def _load_trained_run(run: str, settings: Settings) -> Run:
 def _template_values(run: Run, settings: Settings) -> dict[str, Any]:
     config, info = run.info.config, run.info
     images = len(read_splits(info.folder).val)
-    accuracy = proportion_of(round((info.val_accuracy or 0.0) * images), images)
     versions = read_provenance_or_default(info.folder).versions
     outputs = output_units(len(run.classes), config.classifier_activation)
     weights_file = _other_weights_file(config, settings)
     row = get_backbone(config.backbone)
-    augmented = config.augmented_copies or config.on_the_fly_augmentation
+    epochs = {"head": config.epochs, "fine_tune": config.fine_tune_epochs}
+    if info.status != FINISHED:  # as far as it came; else as planned: patience finds its own end
+        stages = [epoch.stage.replace("-", "_") for epoch in run.history]
+        epochs = {stage: stages.count(stage) for stage in epochs}
     return {
         "title": " ".join(title_run(info).replace("\\", "/").replace('"', "'").split()),
         "requirements": " ".join(
-            f"{name}=={versions[name]}" for name in NEEDED if name in versions
+            f"{each}=={versions[each]}" for each in NEEDED if each in versions
         ),
         "run": run,
         "config": config,
         "row": row,
-        "accuracy": accuracy.text,
-        "correct": accuracy.count,
+        "accuracy": proportion_of(round((info.val_accuracy or 0.0) * images), images),
         "units": outputs,
         "activation": "sigmoid" if outputs == 1 else "softmax",
         "optimizer": OPTIMIZERS[config.optimizer],
-        "pooling_layer": POOLING_LAYERS[config.pooling],
-        "fit_words": FIT_WORDS[config.fit],
-        "augmented": bool(augmented),
+        "pooling_layer": POOLING[config.pooling],
+        "augmented": bool(config.augmented_copies or config.on_the_fly_augmentation),
         "augmentation_layers": [
-            layer for kind in config.augmentations for layer in AUGMENTATION_LAYERS[kind]
+            each for kind in config.augmentations for each in AUGMENTATION[kind]
         ],
-        "epochs": _planned_epochs(run),
+        "epochs": epochs,
         "weights": "None" if config.random_weights else "weights" if weights_file else '"imagenet"',
         "weights_file": weights_file,
         "weights_url": f"{KERAS_WEIGHTS_URL}/{row.files.address}",
     }
-
-
-def _planned_epochs(run: Run) -> dict[str, int]:
-    """Return the epochs of each stage: as planned, since early stopping finds its own end, or as
-    far as a stopped run came."""
-    planned = {"head": run.info.config.epochs, "fine_tune": run.info.config.fine_tune_epochs}
-    if run.info.status == "finished":
-        return planned
-    stages = [epoch.stage.replace("-", "_") for epoch in run.history]
-    return {stage: stages.count(stage) for stage in planned}
 
 
 def _other_weights_file(config: RunConfig, settings: Settings) -> str:
@@ -236,8 +180,7 @@ def _other_weights_file(config: RunConfig, settings: Settings) -> str:
     if config.random_weights:
         return ""
     row = get_backbone(config.backbone)
-    try:
+    with suppress(WeightsMissing):
         used = find_weights(row, config.size, settings, top=False).path.name
-    except WeightsMissing:
-        return ""
-    return "" if used == weights_file_name(row, config.size, top=False) else used
+        return "" if used == weights_file_name(row, config.size, top=False) else used
+    return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -17,11 +18,16 @@ from tlcore.activations import channel, filters, layers
 from tlcore.activations.extract import (
     ActivationCache,
     get_layer_outputs,
-    measure_layer,
     to_array,
 )
-from tlcore.activations.layers import LayerInfo, have_same_weights
-from tlcore.activations.receptive_field import ReceptiveField, compute_receptive_fields
+from tlcore.activations.layers import (
+    LayerInfo,
+    LayerStatistics,
+    ReceptiveField,
+    compute_receptive_fields,
+    have_same_weights,
+    measure_layer,
+)
 from tlcore.activations.render import (
     extremes,
     render_page,
@@ -34,16 +40,15 @@ from tlcore.activations.values import (
     ChannelDetail,
     DisplayOptions,
     Filters,
-    LayerStatistics,
     MapPage,
     MapPair,
 )
 from tlcore.datasets.image_io import content_id, decode_image, read_bytes, read_image
 from tlcore.errors import BadImage
-from tlcore.inference.tasks import load_model
 from tlcore.models.catalog import get_backbone
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
+from tlcore.training.transfer_model import load_model
 
 
 def list_layers(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:
@@ -150,28 +155,23 @@ def export_maps(request: ActivationRequest, layer: str, settings: Settings) -> b
     return buffer.getvalue()
 
 
-def measure_images(
-    paths: Sequence[Path], ref: ModelRef, layer: str, settings: Settings
-) -> tuple[Floats, tuple[str, ...]]:
+def measure_images(paths: Sequence[Path], ref: ModelRef, layer: str, settings: Settings) -> Floats:
     """Return each channel's highest and mean value in each image, float32 (2, n, channels).
 
-    An image that cannot be read has NaN; the names of these are returned as well.
+    An image that cannot be read has NaN.
     """
     loaded = load_model(ref, settings)
     values = np.full((2, len(paths), loaded.output(layer).shape[-1]), np.nan, np.float32)
-    images, good, bad = [], [], []
+    images = {}
     for place, path in enumerate(paths):
-        try:
-            images.append(read_image(path, settings.limits))
-            good.append(place)
-        except BadImage:
-            bad.append(path.name)
+        with suppress(BadImage):
+            images[place] = read_image(path, settings.limits)
     if images:
-        outputs = get_layer_outputs(loaded)
-        maps = to_array(outputs.compute_batch(layer, loaded.prepare(images)))
-        values[0, good] = maps.max(axis=(1, 2))
-        values[1, good] = maps.mean(axis=(1, 2), dtype=np.float64)
-    return values, tuple(bad)
+        outputs, batch = get_layer_outputs(loaded), loaded.prepare([*images.values()])
+        maps = to_array(outputs.compute_batch(layer, batch))
+        values[0, [*images]] = maps.max(axis=(1, 2))
+        values[1, [*images]] = maps.mean(axis=(1, 2), dtype=np.float64)
+    return values
 
 
 def cache_usage(settings: Settings) -> tuple[int, int]:
@@ -211,8 +211,7 @@ def _cache(bound: int) -> ActivationCache:
 
 @lru_cache(maxsize=8)
 def _receptive_fields(ref: ModelRef, settings: Settings) -> dict[str, ReceptiveField]:
-    graph = get_layer_outputs(load_model(ref, settings)).graph
-    return compute_receptive_fields(graph.layers, graph.inputs)
+    return compute_receptive_fields(get_layer_outputs(load_model(ref, settings)).graph)
 
 
 @lru_cache(maxsize=256)

@@ -162,10 +162,11 @@ def load_model(
         >>> model.predict("daisy.jpg").ranking(1)[0].label in run.classes
         True
     """
-    from tlcore.inference import tasks
+    from tlcore.training import transfer_model
 
     settings = _open_workspace(settings)
-    return tasks.load_model(_model_ref(name, size, fit, random_weights, settings), settings)
+    ref = _model_ref(name, size, fit, random_weights, settings)
+    return transfer_model.load_model(ref, settings)
 
 
 def _model_ref(
@@ -234,7 +235,7 @@ def export(run: Run | str, path: str | Path, *, settings: Settings | None = None
         >>> tlcore.export(run, "run.py").name
         'run.py'
     """
-    from tlcore.exports.formats import export as export_run
+    from tlcore.exports import export as export_run
 
     settings = _open_workspace(settings)
     return export_run(run.info.id if isinstance(run, Run) else run, Path(path), settings)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,29 +19,21 @@ from PIL.Image import Image
 
 from tlcore.datasets.image_io import read_image
 from tlcore.errors import BadImage, TLCoreError
-from tlcore.evaluation.evaluation import Evaluation, evaluate
 from tlcore.evaluation.metrics import ThresholdCurves, compute_curves
-from tlcore.evaluation.split_predictions import (
-    ImagePredictions,
-    imagenet_ref,
-    predict_images,
-    predict_split,
-)
-from tlcore.models import shape_path
+from tlcore.evaluation.split_predictions import predict_split
+from tlcore.models import loaded_model
 from tlcore.models.gradcam import Explanation
-from tlcore.models.loaded_model import LoadedModel, compute_logits, load_pretrained
+from tlcore.models.loaded_model import LoadedModel, compute_logits
 from tlcore.models.predictions import (
     BriefPrediction,
     Floats,
     ModelRef,
     Prediction,
     softmax,
-    summarize_prediction,
 )
 from tlcore.models.summary import ShapePath
 from tlcore.settings import Limits, Settings
-from tlcore.training.store import load_run_info
-from tlcore.training.transfer_model import load_run_model
+from tlcore.training.transfer_model import load_model
 
 Result = TypeVar("Result")
 ExplanationRequest = tuple[ModelRef, int, str]  # model, class index, layer ("" for the last one)
@@ -139,49 +131,15 @@ def predict_batch(
 
 
 def _to_brief(logits: Floats) -> BriefPrediction:
-    return summarize_prediction(softmax(logits))
+    best = int(logits.argmax())
+    return BriefPrediction(best, float(softmax(logits)[best]))
 
 
 def compute_shape_path(ref: ModelRef, classes: int, settings: Settings) -> ShapePath:
     """Return the shapes from image to prediction, with a head of so many classes."""
-    return shape_path.compute_shape_path(load_model(ref, settings), classes)
-
-
-def predict_files(run: str, paths: Sequence[Path], settings: Settings) -> ImagePredictions:
-    """Return what a run's model and ImageNet's predict for these files, as a ``Predictor`` does."""
-    info = load_run_info(run, settings)
-    imagenet = imagenet_ref(info.config, settings)
-    refs = [info.ref, imagenet] if imagenet else [info.ref]
-    return predict_images([load_model(ref, settings) for ref in refs], paths, settings.limits)
-
-
-def evaluate_run(run: str, split: str, settings: Settings) -> Evaluation:
-    """Return the evaluation of a run, its model loaded in this process."""
-    return evaluate(run, split, settings, partial(predict_files, run, settings=settings))
+    return loaded_model.compute_shape_path(load_model(ref, settings), classes)
 
 
 def compute_run_curves(run: str, split: str, settings: Settings) -> ThresholdCurves:
     """Return the ROC and precision-recall curve of a two-class run."""
-    predictor = partial(predict_files, run, settings=settings)
-    return compute_curves(predict_split(run, split, settings, predictor))
-
-
-def load_model(ref: ModelRef, settings: Settings) -> LoadedModel:
-    """Return a model ready to predict; the latest ``settings.models_kept`` stay in memory.
-
-    Raises:
-        UnknownName, BadConfig, WeightsMissing: as ``load_pretrained``.
-        RunError: as ``load_run_model``.
-    """
-    return _models(settings)(ref)
-
-
-@cache
-def _models(settings: Settings) -> Callable[[ModelRef], LoadedModel]:
-    return lru_cache(maxsize=settings.models_kept)(partial(_load, settings=settings))
-
-
-def _load(ref: ModelRef, settings: Settings) -> LoadedModel:
-    if ref.run:
-        return load_run_model(ref.run, settings)
-    return load_pretrained(ref, settings)
+    return compute_curves(predict_split(run, split, settings))

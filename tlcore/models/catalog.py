@@ -34,10 +34,6 @@ class WeightFiles:
     no_top_hash: str = ""
     rows: tuple[int, ...] = ()  # the resolutions with a file of their own, in pixels
 
-    def hash_of(self, *, top: bool) -> str:
-        """Return the hash of one of the two files, "" where Keras checks none."""
-        return self.top_hash if top else self.no_top_hash
-
 
 @dataclass(frozen=True)
 class Backbone:
@@ -45,19 +41,23 @@ class Backbone:
 
     name: str
     module: str  # of keras.applications; holds its preprocess_input
-    constructor: str
     mode: str  # a key of MODES
-    size: int  # default side of the square input, pixels
-    smallest: int  # smallest side without the top, pixels
     million: float  # parameters without the top, in millions
     layers: tuple[str, ...]  # ends of the stages, first to last: feature layers
     blocks: tuple[str, ...]  # first layers behind a boundary that the model can be cut at
     unfreeze_from: str  # first layer that a fine-tuning run trains by default
     files: WeightFiles
+    size: int = 224  # default side of the square input, pixels
+    smallest: int = 32  # smallest side without the top, pixels
     alpha: float | None = None  # width, where the constructor takes one
     any_size_with_top: bool = True  # False: a Flatten ties the top to the default size
     # Factors of the normalized channels, in a layer that Keras adds for ImageNet's weights only.
     imagenet_scale: tuple[float, ...] = ()
+
+    @property
+    def constructor(self) -> str:
+        """The name of its function in keras.applications."""
+        return self.name.partition("-")[0]
 
     def check_size(self, size: int, *, top: bool) -> int:
         """Return ``size`` if this backbone can be built for it.
@@ -83,25 +83,16 @@ _KERAS = "tensorflow/keras-applications"
 
 
 def _mobilenet(alpha: float, text: str, million: float) -> Backbone:
+    stem = f"mobilenet_{text}_{{rows}}_tf"
     return Backbone(
         name="MobileNet" if alpha == 1.0 else f"MobileNet-{alpha:g}",
-        module="mobilenet",
-        constructor="MobileNet",
-        mode="tf",
-        size=224,
-        smallest=32,
-        million=million,
+        module="mobilenet", mode="tf", million=million, alpha=alpha,
         layers=("conv_pw_1_relu", "conv_pw_3_relu", "conv_pw_5_relu", "conv_pw_11_relu",
                 "conv_pw_13_relu"),
         blocks=("conv_dw_2", "conv_dw_4", "conv_dw_6", "conv_dw_12"),
         unfreeze_from="conv_dw_12",
-        files=WeightFiles(
-            top=f"mobilenet_{text}_{{rows}}_tf.h5",
-            no_top=f"mobilenet_{text}_{{rows}}_tf_no_top.h5",
-            address=f"{_KERAS}/mobilenet",
-            rows=(128, 160, 192, 224),
-        ),
-        alpha=alpha,
+        files=WeightFiles(f"{stem}.h5", f"{stem}_no_top.h5", f"{_KERAS}/mobilenet",
+                          rows=(128, 160, 192, 224)),
     )  # fmt: skip
 
 
@@ -109,24 +100,14 @@ def _mobilenet_v2(alpha: float, million: float) -> Backbone:
     stem = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{{rows}}"
     return Backbone(
         name="MobileNetV2" if alpha == 1.0 else f"MobileNetV2-{alpha:g}",
-        module="mobilenet_v2",
-        constructor="MobileNetV2",
-        mode="tf",
-        size=224,
-        smallest=32,
-        million=million,
+        module="mobilenet_v2", mode="tf", million=million, alpha=alpha,
         layers=("expanded_conv_project_BN", "block_2_add", "block_5_add", "block_9_add",
                 "block_12_add", "block_15_add", "out_relu"),
         blocks=("block_1_expand", "block_3_expand", "block_6_expand", "block_10_expand",
                 "block_13_expand", "block_16_expand"),
         unfreeze_from="block_11_expand",
-        files=WeightFiles(
-            top=f"{stem}.h5",
-            no_top=f"{stem}_no_top.h5",
-            address=f"{_KERAS}/mobilenet_v2",
-            rows=(96, 128, 160, 192, 224),
-        ),
-        alpha=alpha,
+        files=WeightFiles(f"{stem}.h5", f"{stem}_no_top.h5", f"{_KERAS}/mobilenet_v2",
+                          rows=(96, 128, 160, 192, 224)),
     )  # fmt: skip
 
 
@@ -134,6 +115,17 @@ def _kernels(name: str, address: str, top_hash: str, no_top_hash: str) -> Weight
     stem = f"{name}_weights_tf_dim_ordering_tf_kernels"
     folder = f"{_KERAS}/{address}"
     return WeightFiles(f"{stem}.h5", f"{stem}_notop.h5", folder, top_hash, no_top_hash)
+
+
+def _vgg(name: str, million: float, top_hash: str, no_top_hash: str) -> Backbone:
+    module = name.lower()
+    return Backbone(
+        name=name, module=module, mode="caffe", million=million, any_size_with_top=False,
+        layers=("block1_pool", "block2_pool", "block3_pool", "block4_pool", "block5_pool"),
+        blocks=("block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1"),
+        unfreeze_from="block5_conv1",
+        files=_kernels(module, module, top_hash, no_top_hash),
+    )  # fmt: skip
 
 
 _ROWS = (
@@ -148,8 +140,7 @@ _ROWS = (
     _mobilenet(0.5, "5_0", 0.829),
     _mobilenet(0.25, "2_5", 0.219),
     Backbone(
-        name="ResNet50", module="resnet50", constructor="ResNet50", mode="caffe",
-        size=224, smallest=32, million=23.588,
+        name="ResNet50", module="resnet50", mode="caffe", million=23.588,
         layers=("conv1_relu", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out",
                 "conv5_block3_out"),
         blocks=("conv2_block1_1_conv", "conv3_block1_1_conv", "conv4_block1_1_conv",
@@ -159,8 +150,7 @@ _ROWS = (
                        "4d473c1dd8becc155b73f8504c6f6626"),
     ),
     Backbone(
-        name="ResNet50V2", module="resnet_v2", constructor="ResNet50V2", mode="tf",
-        size=224, smallest=32, million=23.565,
+        name="ResNet50V2", module="resnet_v2", mode="tf", million=23.565,
         layers=("pool1_pool", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out",
                 "post_relu"),
         blocks=("conv2_block1_preact_bn", "conv3_block1_preact_bn", "conv4_block1_preact_bn",
@@ -170,8 +160,7 @@ _ROWS = (
                        "fac2f116257151a9d068a22e544a4917"),
     ),
     Backbone(
-        name="Xception", module="xception", constructor="Xception", mode="tf",
-        size=299, smallest=71, million=20.861,
+        name="Xception", module="xception", mode="tf", size=299, smallest=71, million=20.861,
         layers=("block1_conv2_act", "add", "add_1", "add_2", "add_6", "add_10", "add_11",
                 "block14_sepconv2_act"),
         blocks=("block2_sepconv1", "block3_sepconv1", "block4_sepconv1", "block5_sepconv1",
@@ -181,8 +170,7 @@ _ROWS = (
                        "b0042744bf5b25fce3cb969f33bebb97"),
     ),
     Backbone(
-        name="EfficientNetV2B0", module="efficientnet_v2", constructor="EfficientNetV2B0",
-        mode="inside", size=224, smallest=32, million=5.919,
+        name="EfficientNetV2B0", module="efficientnet_v2", mode="inside", million=5.919,
         layers=("block1a_project_activation", "block2b_add", "block3b_add", "block4c_add",
                 "block5e_add", "block6h_add", "top_activation"),
         blocks=("block2a_expand_conv", "block3a_expand_conv", "block4a_expand_conv",
@@ -194,8 +182,7 @@ _ROWS = (
         ),
     ),
     Backbone(
-        name="EfficientNetB0", module="efficientnet", constructor="EfficientNetB0",
-        mode="inside", size=224, smallest=32, million=4.050,
+        name="EfficientNetB0", module="efficientnet", mode="inside", million=4.050,
         layers=("block1a_project_bn", "block2b_add", "block3b_add", "block4c_add", "block5c_add",
                 "block6d_add", "top_activation"),
         blocks=("block2a_expand_conv", "block3a_expand_conv", "block4a_expand_conv",
@@ -209,8 +196,7 @@ _ROWS = (
         imagenet_scale=tuple(1 / math.sqrt(deviation) for deviation in (0.229, 0.224, 0.225)),
     ),
     Backbone(
-        name="DenseNet121", module="densenet", constructor="DenseNet121", mode="torch",
-        size=224, smallest=32, million=7.038,
+        name="DenseNet121", module="densenet", mode="torch", million=7.038,
         layers=("conv1_relu", "pool2_relu", "pool3_relu", "pool4_relu", "relu"),
         blocks=("conv2_block1_0_bn", "conv3_block1_0_bn", "conv4_block1_0_bn",
                 "conv5_block1_0_bn"),
@@ -218,29 +204,10 @@ _ROWS = (
         files=_kernels("densenet121", "densenet", "9d60b8095a5708f2dcce2bca79d332c7",
                        "30ee3e1110167f948a6b9946edeeb738"),
     ),
+    _vgg("VGG16", 14.715, "64373286793e3c8b2b4e3219cbf3544b", "6d6bbae143d832006294945121d1f1fc"),
+    _vgg("VGG19", 20.024, "cbe5617147190e668d6c5d5026f83318", "253f8cb515780f3b799900260a226db6"),
     Backbone(
-        name="VGG16", module="vgg16", constructor="VGG16", mode="caffe",
-        size=224, smallest=32, million=14.715,
-        layers=("block1_pool", "block2_pool", "block3_pool", "block4_pool", "block5_pool"),
-        blocks=("block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1"),
-        unfreeze_from="block5_conv1",
-        files=_kernels("vgg16", "vgg16", "64373286793e3c8b2b4e3219cbf3544b",
-                       "6d6bbae143d832006294945121d1f1fc"),
-        any_size_with_top=False,
-    ),
-    Backbone(
-        name="VGG19", module="vgg19", constructor="VGG19", mode="caffe",
-        size=224, smallest=32, million=20.024,
-        layers=("block1_pool", "block2_pool", "block3_pool", "block4_pool", "block5_pool"),
-        blocks=("block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1"),
-        unfreeze_from="block5_conv1",
-        files=_kernels("vgg19", "vgg19", "cbe5617147190e668d6c5d5026f83318",
-                       "253f8cb515780f3b799900260a226db6"),
-        any_size_with_top=False,
-    ),
-    Backbone(
-        name="InceptionV3", module="inception_v3", constructor="InceptionV3", mode="tf",
-        size=299, smallest=75, million=21.803,
+        name="InceptionV3", module="inception_v3", mode="tf", size=299, smallest=75, million=21.803,
         layers=("activation_2", "activation_4", "mixed2", "mixed7", "mixed9", "mixed10"),
         blocks=("conv2d_3", "conv2d_8", "conv2d_27", "conv2d_72", "conv2d_80", "conv2d_89"),
         unfreeze_from="conv2d_80",
@@ -248,8 +215,7 @@ _ROWS = (
                        "bcbd6486424b2319ff4ef7d526e38f63"),
     ),
     Backbone(
-        name="ConvNeXtTiny", module="convnext", constructor="ConvNeXtTiny", mode="inside",
-        size=224, smallest=32, million=27.820,
+        name="ConvNeXtTiny", module="convnext", mode="inside", million=27.820,
         layers=("convnext_tiny_stem_layernorm", "convnext_tiny_downsampling_conv_0",
                 "convnext_tiny_downsampling_conv_1", "convnext_tiny_downsampling_conv_2",
                 "layer_normalization"),

@@ -16,14 +16,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from tlcore.models.predictions import Floats
-from tlcore.models.summary import is_spatial
 
 Pixels = npt.NDArray[np.uint8]
 # from little to most support for the class: violet, red, orange, yellow
 RAMP = np.array([[72, 20, 120], [190, 30, 90], [246, 120, 30], [255, 225, 70]], np.float32)
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (BT.601)
 FAINT = 0.15  # of the greatest value; below it the image stays as it is
-POOLING_LAYERS = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,20 +47,6 @@ class Explanation:
         return self.cam / np.float32(peak) if peak > 0 else np.zeros_like(self.cam)
 
 
-def find_bottleneck_layer(model: Any) -> str:
-    """Return the last layer before pooling whose output is spatial: the default of Grad-CAM.
-
-    It is the one before the last global pooling or flattening (a squeeze-and-excitation block
-    pools too, but earlier). Of a model that ends in feature maps, it is the last layer.
-    """
-    operations = model.operations
-    ends = [i for i, each in enumerate(operations) if type(each).__name__ in POOLING_LAYERS]
-    if ends and not is_spatial(operations[-1]):
-        operations = operations[: ends[-1]]
-    name: str = [operation.name for operation in operations if is_spatial(operation)][-1]
-    return name
-
-
 def compute_cam(model: Any, batch: Floats, index: int) -> tuple[Floats, Floats]:
     """Return the map of one class, float32 (height, width), ≥ 0, and the logits (1, units).
 
@@ -77,7 +61,10 @@ def compute_cam(model: Any, batch: Floats, index: int) -> tuple[Floats, Floats]:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(inputs)
         maps, logits = model(inputs, training=False)
-        score = class_score(logits, index)
+        if logits.shape[1] > 1:
+            score = logits[0, index]
+        else:
+            score = logits[0, 0] if index == 1 else -logits[0, 0]
     gradient = tape.gradient(score, maps)
     return weigh_maps(maps.numpy()[0], gradient.numpy()[0]), logits.numpy()
 
@@ -93,19 +80,6 @@ def weigh_maps(maps: Floats, gradient: Floats) -> Floats:
     return np.maximum((maps * weights).sum(axis=2), 0)
 
 
-def class_score(logits: Any, index: int) -> Any:
-    """Return the score of a class among (1, units) logits; of one sigmoid unit, z or −z."""
-    if logits.shape[1] > 1:
-        return logits[0, index]
-    return logits[0, 0] if index == 1 else -logits[0, 0]
-
-
-def resize_heat(heat: Floats, side: int) -> Floats:
-    """Return a (height, width) map of 0…1 as (side, side), smooth between its values."""
-    resized = Image.fromarray(heat).resize((side, side), Image.Resampling.BICUBIC)
-    return np.clip(np.asarray(resized, np.float32), 0, 1)
-
-
 def overlay_heat(pixels: Pixels, heat: Floats, opacity: float) -> Pixels:
     """Lay a map over the square image that it explains.
 
@@ -116,7 +90,8 @@ def overlay_heat(pixels: Pixels, heat: Floats, opacity: float) -> Pixels:
         heat: float32 (height, width), 0…1.
         opacity: 0 leaves the image, 1 covers it where the map is at its greatest.
     """
-    strength = resize_heat(heat, pixels.shape[0])
+    resized = Image.fromarray(heat).resize(pixels.shape[:2], Image.Resampling.BICUBIC)
+    strength = np.clip(np.asarray(resized, np.float32), 0, 1)
     position = strength * (len(RAMP) - 1)
     lower = np.minimum(position.astype(np.intp), len(RAMP) - 2)
     share = (position - lower)[..., None]

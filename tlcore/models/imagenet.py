@@ -54,15 +54,8 @@ def group_probabilities(probabilities: Floats) -> list[GroupProbability]:
     Raises:
         ValueError: another number of classes.
     """
-    if probabilities.shape != (CLASSES,):
-        raise ValueError(
-            f"Expected the probabilities of ImageNet's 1000 classes. Received "
-            f"{probabilities.shape}."
-        )
-    sums: dict[str, float] = {}
-    counts: dict[str, int] = {}
+    members: dict[str, list[float]] = {}
     for group, probability in zip(imagenet_groups(), probabilities.tolist(), strict=True):
-        sums[group] = sums.get(group, 0.0) + probability
-        counts[group] = counts.get(group, 0) + 1
-    groups = [GroupProbability(group, total, counts[group]) for group, total in sums.items()]
-    return sorted(groups, key=lambda each: -each.probability)
+        members.setdefault(group, []).append(probability)
+    groups = [GroupProbability(name, sum(each), len(each)) for name, each in members.items()]
+    return sorted(groups, key=lambda group: -group.probability)

@@ -8,7 +8,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from math import prod
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import keras
@@ -23,10 +25,16 @@ from tlcore.datasets.decoding import decode_in_order
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read_image
 from tlcore.errors import BadImage, UnknownName
-from tlcore.models.build import build_backbone, get_preprocessing
-from tlcore.models.catalog import get_backbone
-from tlcore.models.gradcam import Explanation, compute_cam, find_bottleneck_layer
-from tlcore.models.imagenet import imagenet_classes
+from tlcore.models.build import (
+    POOLINGS,
+    add_head,
+    build_architecture,
+    build_backbone,
+    get_preprocessing,
+)
+from tlcore.models.catalog import get_backbone, output_units
+from tlcore.models.gradcam import Explanation, compute_cam
+from tlcore.models.imagenet import CLASSES, imagenet_classes
 from tlcore.models.predictions import (
     FeatureMaps,
     Floats,
@@ -37,10 +45,20 @@ from tlcore.models.predictions import (
     find_class,
     softmax,
 )
-from tlcore.models.summary import Summary, is_spatial, summarize
+from tlcore.models.summary import (
+    Head,
+    ShapePath,
+    Summary,
+    count_parameters,
+    describe_layer,
+    find_bottleneck_layer,
+    is_spatial,
+    summarize,
+)
 from tlcore.settings import Limits, Settings
 
 BATCH = 8  # images a forward pass where there are many: one shape, one trace
+TIMES = 5  # forward passes that are timed
 ImageSource = str | Path | Image | npt.NDArray[np.uint8]
 Logits = tuple[Floats, ...]  # one for each model, float32 (classes,)
 
@@ -153,9 +171,8 @@ class LoadedModel:
         start = time.perf_counter()
         batch = self.prepare([opened])
         if target is None:
-            index = int(expand_sigmoid(self.forward(batch).numpy())[0].argmax())
-        else:
-            index = find_class(self.labels, target)
+            target = int(expand_sigmoid(self.forward(batch).numpy())[0].argmax())
+        index = find_class(self.labels, target)
         name = layer or find_bottleneck_layer(self.model)
         two_outputs = keras.Model(self.model.input, [self.output(name), self.model.output])
         cam, logits = compute_cam(two_outputs, batch, index)
@@ -182,16 +199,8 @@ def load_pretrained(ref: ModelRef, settings: Settings) -> LoadedModel:
     """Build a backbone of the catalog, ready to predict. Raises as ``build_backbone`` does."""
     model, note = build_backbone(ref, settings)
     wnids, labels = imagenet_classes() if ref.top else ((), ())
-    return LoadedModel(
-        model=model,
-        backbone=ref.backbone,
-        size=ref.size,
-        fit=ref.fit,
-        labels=labels,
-        wnids=wnids,
-        source="random" if ref.random else "imagenet",
-        note=note,
-    )
+    source = "random" if ref.random else "imagenet"
+    return LoadedModel(model, ref.backbone, ref.size, ref.fit, labels, wnids, source, note)
 
 
 def open_image(image: ImageSource) -> Image:
@@ -240,20 +249,13 @@ def compute_logits(
 
     with closing(decode_in_order(prepare, paths)) as inputs:
         while batch := list(islice(inputs, BATCH)):
-            yield from _predict_batch(models, batch)
-
-
-def _predict_batch(
-    models: Sequence[LoadedModel], batch: Sequence[Logits | BadImage]
-) -> Iterator[Logits | BadImage]:
-    good = [inputs for inputs in batch if not isinstance(inputs, BadImage)]
-    by_model = [
-        _predict_inputs(model, [inputs[number] for inputs in good])
-        for number, model in enumerate(models)
-    ]
-    rows = zip(*by_model, strict=True)
-    for inputs in batch:
-        yield inputs if isinstance(inputs, BadImage) else next(rows)
+            good = [each for each in batch if not isinstance(each, BadImage)]
+            by_model = [
+                _predict_inputs(model, [each[number] for each in good])
+                for number, model in enumerate(models)
+            ]
+            rows = zip(*by_model, strict=True)
+            yield from (each if isinstance(each, BadImage) else next(rows) for each in batch)
 
 
 def _predict_inputs(model: LoadedModel, inputs: Sequence[Floats]) -> Floats:
@@ -262,3 +264,71 @@ def _predict_inputs(model: LoadedModel, inputs: Sequence[Floats]) -> Floats:
     for number, pixels in enumerate(inputs):
         batch[number] = pixels
     return expand_sigmoid(model.forward(batch).numpy()[: len(inputs)])
+
+
+def compute_shape_path(loaded: LoadedModel, classes: int) -> ShapePath:
+    """Return the shapes of a model, pretrained (with or without top) or a run's, and its times.
+
+    Args:
+        loaded: any model.
+        classes: of a head on its bottleneck features, at least 2.
+    """
+    row, is_run = get_backbone(loaded.backbone), loaded.source == "run"
+    body, top = _split(loaded.model)
+    kinds = {kind: name for name, kind in POOLINGS.items()}
+    poolings = [kinds[type(layer)] for layer in top if is_run and type(layer) in kinds]
+    learned = [layer for layer in body if is_run and bool(getattr(layer, "trainable_weights", ()))]
+    if len(loaded.labels) != CLASSES:  # what include_top=True would add, built to be counted
+        fits = row.any_size_with_top or loaded.size == row.size
+        top = _split(build_architecture(row, loaded.size, top=True))[1] if fits else []
+    shape = tuple(body[-1].output.shape[1:])
+    units = output_units(classes)
+    pooled = {name: (prod(shape),) if name == "flatten" else shape[2:] for name in POOLINGS}
+    body_seconds, head_seconds = _measure(loaded, shape, classes, (*poolings, "avg")[0])
+    return ShapePath(
+        backbone=loaded.backbone,
+        input=(loaded.size, loaded.size, 3),
+        mode=row.mode,
+        body_layers=len(body) - 1,  # the input is none
+        body_parameters=count_parameters(body),
+        learned_parameters=count_parameters(learned),
+        learned_from=learned[0].name if learned else "",
+        bottleneck=shape,
+        bottleneck_layer=body[-1].name,
+        heads=tuple(
+            Head(name, each, units, (each[0] + 1) * units) for name, each in pooled.items()
+        ),
+        pooling=(*poolings, "")[0],
+        top=tuple(map(describe_layer, top)),
+        top_parameters=count_parameters(top),
+        body_seconds=body_seconds,
+        head_seconds=head_seconds,
+    )
+
+
+def _split(model: keras.Model) -> tuple[list[Any], list[Any]]:
+    """Return the layers up to the bottleneck, and those behind it."""
+    names = [operation.name for operation in model.operations]
+    end = names.index(find_bottleneck_layer(model)) + 1
+    return model.operations[:end], model.operations[end:]
+
+
+def _measure(
+    loaded: LoadedModel, shape: tuple[int, ...], classes: int, pooling: str
+) -> tuple[float, float]:
+    """Return seconds of one image through the model without its end, and through a head alone."""
+    features = keras.Input(shape)
+    head = add_head(keras.Model(features, features), classes, pooling=pooling)
+    compiled = tf.function(lambda maps: head(maps, training=False))
+    head_seconds = _median_seconds(compiled, tf.zeros((1, *shape)))
+    image = tf.zeros((1, loaded.size, loaded.size, 3))
+    return max(_median_seconds(loaded.forward, image) - head_seconds, 0.0), head_seconds
+
+
+def _median_seconds(call: Callable[[Any], Any], argument: Any) -> float:
+    seconds = []
+    for _ in range(TIMES + 1):
+        start = time.perf_counter()
+        call(argument).numpy()
+        seconds.append(time.perf_counter() - start)
+    return median(seconds[1:])  # in the first one it is traced, and its memory allocated

@@ -77,20 +77,12 @@ class Prediction:
     def ranking(self, k: int | None = None) -> list[Ranked]:
         """Return the ``k`` most probable classes (all by default), most probable first."""
         order = np.argsort(-self.logits, kind="stable")[:k].tolist()
-        return [
-            Ranked(
-                rank=rank,
-                index=index,
-                label=self.labels[index],
-                wnid=self.wnids[index] if self.wnids else "",
-                probability=float(self.probabilities[index]),
-                logit=float(self.logits[index]),
-            )
-            for rank, index in enumerate(order, start=1)
-        ]
-
-
-SOME_CLASSES = 20  # named in a message
+        wnids = self.wnids or [""] * len(self.labels)
+        values = zip(
+            self.labels, wnids, self.probabilities.tolist(), self.logits.tolist(), strict=True
+        )
+        classes = list(values)
+        return [Ranked(rank, index, *classes[index]) for rank, index in enumerate(order, start=1)]
 
 
 def find_class(labels: Sequence[str], target: int | str) -> int:
@@ -106,7 +98,7 @@ def find_class(labels: Sequence[str], target: int | str) -> int:
     name = str(target).replace(" ", "_").lower()
     if name in names:
         return names.index(name)
-    raise UnknownName.of("class", str(target), labels[:SOME_CLASSES])
+    raise UnknownName.of("class", str(target), labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,14 +156,10 @@ class Certainty:
             (self.best >= 0.9, "confident"),
             (self.best >= 0.7, "fairly confident"),
             (self.margin >= 0.2, "leaning to one class"),
-            (
-                self.best + self.second >= 0.7,
-                "undecided between two classes",
-            ),
+            (self.best + self.second >= 0.7, "undecided between two classes"),
             (self.perplexity <= 10, "undecided between a few classes"),
-            (True, "no clear answer"),
         )
-        return next(words for holds, words in rows if holds)
+        return next((words for holds, words in rows if holds), "no clear answer")
 
 
 def measure_certainty(probabilities: Floats) -> Certainty:
@@ -189,10 +177,3 @@ class BriefPrediction:
 
     index: int  # of the most probable class
     probability: float  # of that class, 0…1
-    certainty: Certainty
-
-
-def summarize_prediction(probabilities: Floats) -> BriefPrediction:
-    """Return the brief form of (classes,) probabilities."""
-    best = int(probabilities.argmax())
-    return BriefPrediction(best, float(probabilities[best]), measure_certainty(probabilities))

@@ -1,7 +1,4 @@
-"""A model's layers, shapes and parameters, and the shapes from image to prediction, as values.
-
-A page may import this module: Keras is loaded by the functions that get a model.
-"""
+"""A model's layers, shapes and parameters, and the shapes from image to prediction, as values."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAPS = 4  # axes of a batch of feature maps: n, height, width, channels
+POOLING_LAYERS = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten")
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class ShapePath:
 def summarize(model: Any) -> Summary:
     """Return the layers and parameters of a Keras model, as its own ``summary()`` has them."""
     layers = tuple(describe_layer(layer) for layer in model.layers)
-    trainable = _count_values(model.trainable_weights)
+    trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     total = model.count_params()
     return Summary(layers, total, trainable, total - trainable)
 
@@ -84,16 +82,11 @@ def describe_layer(layer: Any) -> Layer:
     return Layer(
         name=layer.name,
         type=type(layer).__name__,
-        output_shape=shape_of(layer),
+        output_shape=tuple(layer.output.shape[1:]),
         parameters=layer.count_params() if hasattr(layer, "count_params") else 0,
         connected_to=input_layers(layer),
         trainable=getattr(layer, "trainable", False),
     )
-
-
-def shape_of(layer: Any) -> tuple[int, ...]:
-    """Return the shape of a layer's output without the batch axis."""
-    return tuple(layer.output.shape[1:])
 
 
 def input_layers(layer: Any) -> tuple[str, ...]:
@@ -112,8 +105,18 @@ def is_spatial(layer: Any) -> bool:
 def count_parameters(layers: Iterable[Any]) -> int:
     """Return the parameters of layers and bare operations, each variable counted once."""
     weights = {id(weight): weight for layer in layers for weight in getattr(layer, "weights", ())}
-    return _count_values(weights.values())
+    return sum(math.prod(weight.shape) for weight in weights.values())
 
 
-def _count_values(variables: Iterable[Any]) -> int:
-    return sum(math.prod(variable.shape) for variable in variables)
+def find_bottleneck_layer(model: Any) -> str:
+    """Return the last layer before pooling whose output is spatial: the default of Grad-CAM.
+
+    It is the one before the last global pooling or flattening (a squeeze-and-excitation block
+    pools too, but earlier). Of a model that ends in feature maps, it is the last layer.
+    """
+    operations = model.operations
+    ends = [i for i, each in enumerate(operations) if type(each).__name__ in POOLING_LAYERS]
+    if ends and not is_spatial(operations[-1]):
+        operations = operations[: ends[-1]]
+    name: str = [operation.name for operation in operations if is_spatial(operation)][-1]
+    return name

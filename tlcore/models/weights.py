@@ -81,15 +81,16 @@ def find_weights(backbone: Backbone, size: int, settings: Settings, *, top: bool
         WeightsMissing: none is here.
     """
     wanted = settings.weights / weights_file_name(backbone, size, top=top)
-    if wanted.is_file():
-        _check(wanted, backbone, size, top=top)
-        return WeightFile(wanted)
     template = backbone.files.top if top else backbone.files.no_top
+    candidates = {wanted: ""}  # path → note
     for rows in sorted(backbone.files.rows, key=lambda rows: (abs(rows - size), -rows)):
-        other = settings.weights / template.format(rows=rows)
-        if other.is_file():
-            _check(other, backbone, size, top=top)
-            return WeightFile(other, f"weights trained at {rows} px, used at {size} px")
+        note = f"weights trained at {rows} px, used at {size} px"
+        candidates.setdefault(settings.weights / template.format(rows=rows), note)
+    for path, note in candidates.items():
+        if path.is_file():
+            if fault := check_weights(path, backbone, top=top):
+                raise damaged_weights(path, backbone, size, fault)
+            return WeightFile(path, note)
     raise WeightsMissing(
         f"The ImageNet weights of {backbone.name} are not on this machine: there is no file "
         f"{wanted.name} in {settings.weights}. Fetch it with `{_command(backbone, size)}`, or put "
@@ -115,21 +116,19 @@ def pin_weights(ref: ModelRef, settings: Settings) -> ModelRef:
 
 def list_weights(settings: Settings) -> list[BackboneWeights]:
     """Return what is here for every backbone of the catalog, in its order."""
-    return [_list_files(backbone, settings) for backbone in BACKBONES.values()]
-
-
-def _list_files(backbone: Backbone, settings: Settings) -> BackboneWeights:
-    files: dict[bool, WeightFile | None] = {}
-    damage = []
-    for top in (True, False):
-        files[top] = None
-        try:
-            files[top] = find_weights(backbone, backbone.size, settings, top=top)
-        except WeightsDamaged as error:
-            damage.append(str(error))
-        except WeightsMissing:
-            pass
-    return BackboneWeights(backbone, files[True], files[False], tuple(damage))
+    rows = []
+    for backbone in BACKBONES.values():
+        files: dict[bool, WeightFile | None] = {True: None, False: None}
+        damage = []
+        for top in files:
+            try:
+                files[top] = find_weights(backbone, backbone.size, settings, top=top)
+            except WeightsDamaged as error:
+                damage.append(str(error))
+            except WeightsMissing:
+                continue
+        rows.append(BackboneWeights(backbone, files[True], files[False], tuple(damage)))
+    return rows
 
 
 def _command(backbone: Backbone, size: int) -> str:
@@ -144,11 +143,6 @@ def damaged_weights(path: Path, backbone: Backbone, size: int, fault: str) -> We
         f"{fault}. Fetch it again with `{_command(backbone, size)}`, which replaces it, or go on "
         "with random weights."
     )
-
-
-def _check(path: Path, backbone: Backbone, size: int, *, top: bool) -> None:
-    if fault := check_weights(path, backbone, top=top):
-        raise damaged_weights(path, backbone, size, fault)
 
 
 def check_weights(path: Path, backbone: Backbone, *, top: bool) -> str:
@@ -169,7 +163,7 @@ def _fault(path: Path, backbone: Backbone, top: bool, changed: int, size: int) -
     """Do what ``check_weights`` does; the file is read once for each of its states."""
     if not size:
         return "it is empty"
-    expected = backbone.files.hash_of(top=top)
+    expected = backbone.files.top_hash if top else backbone.files.no_top_hash
     with path.open("rb") as file:
         noted = _noted_size(file.read(_SUPERBLOCK))
         if noted is None:

@@ -1,4 +1,4 @@
-"""Augmented copies of images: mirrored, shifted, rotated, lighter or darker; and their decoding.
+"""Augmented copies of images: mirrored, shifted, rotated, lighter or darker.
 
 A copy is drawn on the square that the network sees, before its preprocessing, so that a page can
 show it. It depends on the seed, the number of the copy and the content of the image alone.
@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +32,6 @@ ORIGINAL = -1  # the number of the copy that is the image itself
 # Images in one pass of the network. On one pair of cores 8 were 12% to 36% faster than 32 (its
 # caches hold the activations of so many), on a newer pair 32 are 20% faster than 8: in between.
 FORWARD = 16
-DECODERS = 2  # threads; Pillow decodes without Python's lock
-AHEAD = 64 * 2**20  # bytes of decoded images that may wait for the network
 
 
 @dataclass(frozen=True)
@@ -75,25 +69,17 @@ def load_pixels(copy: ImageCopy, spec: InputSpec) -> Pixels | BadImage:
         square = fit(read_image(copy.sample.path, spec.limits), spec.size, spec.fit)
     except BadImage as error:
         return error
+    kinds, sha256 = spec.augmentations, copy.sample.sha256
     if copy.number == ORIGINAL:
         return square
-    return augment(
-        square, spec.augmentations, copy.sample.sha256, seed=spec.seed, number=copy.number
-    )
+    return augment(square, kinds, sha256, seed=spec.seed, number=copy.number)
 
 
 def augment(pixels: Pixels, kinds: Sequence[str], sha256: str, *, seed: int, number: int) -> Pixels:
-    """Draw one augmented copy of an image.
+    """Return an augmented copy of a square, both uint8 (side, side, 3) RGB.
 
-    Args:
-        pixels: uint8 (side, side, 3) RGB; not changed.
-        kinds: keys of AUGMENTATIONS.
-        sha256: of the image's file, hexadecimal.
-        seed: the run's.
-        number: another number, another copy.
-
-    Returns:
-        uint8 (side, side, 3).
+    ``kinds`` are keys of AUGMENTATIONS; ``sha256`` is that of the file, hexadecimal. Another seed
+    or number gives another copy.
     """
     draw = np.random.default_rng([seed, number, int(sha256[:15] or "0", 16)])
     # All are drawn, used or not: leaving one kind out leaves the others as they were.
@@ -111,7 +97,9 @@ def augment(pixels: Pixels, kinds: Sequence[str], sha256: str, *, seed: int, num
     if "shift" in kinds or "rotate" in kinds:
         pixels = _transform(pixels, angle, zoom, shift)
     if "light" in kinds:
-        pixels = _change_light(pixels, light, contrast)
+        mean = float(pixels.mean()) * light
+        table = (np.arange(256.0) * light - mean) * contrast + mean
+        pixels = np.clip(np.rint(table), 0, 255).astype(np.uint8)[pixels]
     return np.ascontiguousarray(pixels)
 
 
@@ -124,49 +112,6 @@ def _transform(pixels: Pixels, angle: float, zoom: float, shift: npt.NDArray[np.
     middle = border + side / 2
     x0 = middle + shift[0] * side - (cos - sin) * side / 2
     y0 = middle + shift[1] * side - (sin + cos) * side / 2
-    transformed = Image.fromarray(wide).transform(
-        (side, side),
-        Image.Transform.AFFINE,
-        (cos, -sin, x0, sin, cos, y0),
-        Image.Resampling.BILINEAR,
-    )
-    return np.asarray(transformed)
-
-
-def _change_light(pixels: Pixels, light: float, contrast: float) -> Pixels:
-    mean = float(pixels.mean())
-    table = (np.arange(256.0) * light - mean * light) * contrast + mean * light
-    return np.clip(np.rint(table), 0, 255).astype(np.uint8)[pixels]
-
-
-Decoded = list[tuple[ImageCopy, Pixels | BadImage]]
-
-
-@contextmanager
-def decode_batches(
-    copies: Sequence[ImageCopy], spec: InputSpec, size: int
-) -> Iterator[Iterator[Decoded]]:
-    """Decode ``size`` copies at a time, ahead of the caller by as many as AHEAD bytes hold.
-
-    Decoding begins at once, while the caller still imports and builds a network; what is not
-    wanted any more at the end of the context is not decoded.
-    """
-    batches = iter([copies[start : start + size] for start in range(0, len(copies), size)])
-    ahead = max(1, AHEAD // (size * spec.size**2 * 3))
-    pool = ThreadPoolExecutor(DECODERS)
-
-    def submit(batch: Sequence[ImageCopy]) -> list[tuple[ImageCopy, Future[Pixels | BadImage]]]:
-        return [(copy, pool.submit(load_pixels, copy, spec)) for copy in batch]
-
-    waiting = deque(submit(batch) for batch in islice(batches, ahead))
-
-    def in_order() -> Iterator[Decoded]:
-        while waiting:
-            current = waiting.popleft()
-            waiting.extend(submit(batch) for batch in islice(batches, 1))
-            yield [(copy, future.result()) for copy, future in current]
-
-    try:
-        yield in_order()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    matrix, bilinear = (cos, -sin, x0, sin, cos, y0), Image.Resampling.BILINEAR
+    image = Image.fromarray(wide)
+    return np.asarray(image.transform((side, side), Image.Transform.AFFINE, matrix, bilinear))

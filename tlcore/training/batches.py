@@ -7,8 +7,7 @@ an epoch that was interrupted is begun again and is the same one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +16,9 @@ from tlcore.datasets.dataset import Sample
 from tlcore.models.predictions import Floats
 from tlcore.training.augmentation import ORIGINAL, ImageCopy
 from tlcore.training.config import RunConfig, check_classes, empty_split_error
-from tlcore.training.feature_cache import MISSING, RESIDENT, FeatureStore
+from tlcore.training.feature_cache import MISSING
 from tlcore.training.features import FeatureSource
-from tlcore.training.history import StopRequested
+from tlcore.training.history import StageName, StopRequested
 
 Positions = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int64]
@@ -27,6 +26,7 @@ Batch = tuple[Floats, Floats, Floats | None]  # features, targets, sample weight
 
 STAGES = {"head": 1, "fine-tune": 2}  # part of the seed: never renumber
 ORDER, MASKS, START, COPIES = range(4)  # what random numbers are for; part of the seed too
+RESIDENT = 256 * 2**20  # bytes of features that are read into memory; more stay mapped
 FIRST_FRESH_COPY = 1000  # number of the first copy that is not stored; stored ones count from 0
 
 
@@ -36,34 +36,21 @@ def random_numbers(seed: int, stage: str, epoch: int, purpose: int) -> np.random
 
 
 def draw_order(labels: Labels, draw: np.random.Generator, *, even: bool) -> Positions:
-    """Return the positions of an epoch's images in the order in which they come.
+    """Return the positions of images with these classes (n,) in the order in which they come.
 
-    Args:
-        labels: int (n,), the class of each image.
-        draw: this epoch's random numbers.
-        even: oversampling: every class comes equally often; images of rare classes are repeated,
-            some of the common ones left out, and the epoch keeps its length.
+    ``even`` is oversampling: every class comes equally often; images of rare classes are repeated,
+    some of the common ones left out, and the epoch keeps its length.
     """
-    count = len(labels)
     if not even:
-        return draw.permutation(count)
+        return draw.permutation(len(labels))
     classes = np.unique(labels)
-    drawn = [
-        _draw_evenly(np.flatnonzero(labels == label), -(-count // len(classes)), draw)
-        for label in classes
-    ]
-    return draw.permutation(np.concatenate(drawn))[:count]
-
-
-def _draw_evenly(positions: Positions, count: int, draw: np.random.Generator) -> Positions:
-    """Return ``count`` positions, none a second time before all have come once."""
-    rounds = -(-count // len(positions))
-    return np.concatenate([draw.permutation(positions) for _ in range(rounds)])[:count]
-
-
-def draw_copies(images: int, copies: int, draw: np.random.Generator) -> Positions:
-    """Return which of its stored copies each image shows in this epoch."""
-    return draw.integers(0, copies, images)
+    each = -(-len(labels) // len(classes))
+    drawn = []
+    for label in classes:  # none a second time before all of its class have come once
+        positions = np.flatnonzero(labels == label)
+        rounds = [draw.permutation(positions) for _ in range(-(-each // len(positions)))]
+        drawn.append(np.concatenate(rounds)[:each])
+    return draw.permutation(np.concatenate(drawn))[: len(labels)]
 
 
 def compute_class_weights(labels: Labels, classes: int) -> Floats:
@@ -79,22 +66,11 @@ def encode_targets(labels: Labels, units: int) -> Floats:
     return np.eye(units, dtype=np.float32)[labels]
 
 
-class Source(Protocol):
-    """Where the features of the images of a split come from."""
-
-    @property
-    def image_bytes(self) -> int:
-        """The bytes of the features of one image."""
-
-    def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
-        """Yield the features of the images at ``order``, ``size`` at a time."""
-
-
 @dataclass(frozen=True, eq=False)
 class SplitData:
     """The images of a split with their targets."""
 
-    source: Source
+    source: FeatureArray | CachedFeatures | FreshFeatures
     labels: Labels  # (n,), index of each image's class
     targets: Floats  # (n, units): one-hot, or 0 and 1 for a sigmoid unit
     sha256: tuple[str, ...] = ()  # (n,) of the images; empty where they are not identified
@@ -115,6 +91,10 @@ def training_batches(data: SplitData, config: RunConfig, stage: str, epoch: int)
         batch = order[number * size : (number + 1) * size]
         targets = data.targets.take(batch, axis=0)
         yield features, targets, None if weights is None else weights[batch]
+
+
+# Where the features of the images of a split come from. Each of these sources knows the bytes of
+# those of one image, and yields those of the images at ``order``, ``size`` at a time.
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +127,7 @@ class CachedFeatures:
         rows = self.rows[0]
         if copies > 1:
             draw = random_numbers(self.seed, self.stage, epoch, COPIES)
-            rows = self.rows[draw_copies(images, copies, draw), np.arange(images)]
+            rows = self.rows[draw.integers(0, copies, images), np.arange(images)]
         for start in range(0, len(order), size):
             yield self.take(rows[order[start : start + size]])
 
@@ -181,28 +161,15 @@ class FreshFeatures:
             yield waiting
 
 
-@dataclass(frozen=True, eq=False)
-class StageSpec:
-    """What the data of a stage depend on beside the images."""
-
-    layer: str  # whose features are learned from
-    stage: str
-    classes: tuple[str, ...]
-    units: int
-    epochs_before: int  # of earlier stages
-    stopping: Callable[[], bool]
-
-
 def list_layers(source: FeatureSource) -> list[str]:
     """Return the layers whose features the stages of a run learn from.
 
     Raises:
         UnknownName: the backbone has no layer of that name to unfreeze from.
     """
-    layers = [source.pooling_layer] if source.config.epochs else []
-    if source.config.fine_tune_epochs:
-        layers.append(source.transfer_model.cut)
-    return layers
+    config = source.config
+    stages = {"head": config.epochs, "fine-tune": config.fine_tune_epochs}
+    return [source.layer(stage) for stage, epochs in stages.items() if epochs]
 
 
 def list_copies(
@@ -213,75 +180,77 @@ def list_copies(
     With on-the-fly augmentation the training images are among them all the same: those that
     cannot be read must be known before an epoch begins.
     """
-    copies = [ImageCopy(sample, number) for number in _stored_copies(config) for sample in train]
+    numbers = [ORIGINAL, *range(config.augmented_copies)]
+    copies = [ImageCopy(sample, number) for number in numbers for sample in train]
     return copies + [ImageCopy(sample) for sample in val]
 
 
-def _stored_copies(config: RunConfig) -> list[int]:
-    """Return the numbers of the copies that are stored of each training image."""
-    return [ORIGINAL, *range(config.augmented_copies)]
-
-
 def build_training_data(
-    source: FeatureSource, samples: Sequence[Sample], spec: StageSpec
+    source: FeatureSource,
+    samples: Sequence[Sample],
+    classes: Sequence[str],
+    stage: StageName = "head",
+    epochs_before: int = 0,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> SplitData:
-    """Return the training images, without those that cannot be read.
+    """Return the training images of a stage, without those that cannot be read.
+
+    The samples have their hashes, the classes are in the order of the output units.
+    ``epochs_before`` is the number of epochs of earlier stages; ``stopping`` is called between two
+    passes of the network with on-the-fly augmentation.
 
     Raises:
         BadDataset: none can be read, also of one class.
     """
-    config, store = source.config, source.store(spec.layer)
-    rows = np.stack([_find(source, store, samples, copy) for copy in _stored_copies(config)])
-    complete = np.flatnonzero((rows != MISSING).all(axis=0))
-    readable = [samples[position] for position in complete.tolist()]
-    check_classes(spec.classes, readable)
-    if config.on_the_fly_augmentation:
-        fresh = FreshFeatures(source, spec.layer, readable, spec.epochs_before, spec.stopping)
-        return _with_targets(fresh, readable, spec, "training")
-    cached = read_features(store, rows[:, complete], config.seed, spec.stage)
-    return _with_targets(cached, readable, spec, "training")
+    numbers = [ORIGINAL, *range(source.config.augmented_copies)]
+    readable, cached = _find_readable(source, samples, stage, numbers)
+    check_classes(classes, readable)
+    if not source.config.on_the_fly_augmentation:
+        return _with_targets(cached, readable, classes, source)
+    layer = source.layer(stage)
+    fresh = FreshFeatures(source, layer, readable, epochs_before, stopping)
+    return _with_targets(fresh, readable, classes, source)
 
 
 def build_validation_data(
-    source: FeatureSource, samples: Sequence[Sample], spec: StageSpec
+    source: FeatureSource, samples: Sequence[Sample], classes: Sequence[str], stage: StageName
 ) -> SplitData:
     """Return the validation images, not augmented, without those that cannot be read.
 
     Raises:
         BadDataset: none can be read.
     """
-    store = source.store(spec.layer)
-    rows = _find(source, store, samples, ORIGINAL)
-    complete = np.flatnonzero(rows != MISSING)
-    readable = [samples[position] for position in complete.tolist()]
-    cached = read_features(store, rows[None, complete], source.config.seed, spec.stage)
-    return _with_targets(cached, readable, spec, "validation")
+    readable, cached = _find_readable(source, samples, stage, [ORIGINAL])
+    if not readable:
+        raise empty_split_error("validation")
+    return _with_targets(cached, readable, classes, source)
 
 
-def _find(
-    source: FeatureSource, store: FeatureStore, samples: Sequence[Sample], number: int
-) -> Positions:
-    return store.find([ImageCopy(sample, number).id(source.spec) for sample in samples])
-
-
-def read_features(store: FeatureStore, rows: Positions, seed: int, stage: str) -> CachedFeatures:
-    """Read rows (copies, n) into memory, or leave them on disk where they are too large."""
+def _find_readable(
+    source: FeatureSource, samples: Sequence[Sample], stage: StageName, numbers: Sequence[int]
+) -> tuple[list[Sample], CachedFeatures]:
+    """Return the images of which all these copies are in the cache, with their features: in memory,
+    or mapped where they are too large for it."""
+    store, spec = source.store(source.layer(stage)), source.spec
+    found = [store.find([ImageCopy(s, number).id(spec) for s in samples]) for number in numbers]
+    complete = np.flatnonzero((np.stack(found) != MISSING).all(axis=0))
+    rows = np.stack(found)[:, complete]
     row_bytes = 4 * int(np.prod(store.shape or ()))
-    if row_bytes * rows.size > RESIDENT:
-        return CachedFeatures(store.take, rows, row_bytes, seed, stage)
-    values = store.take(rows.ravel())
-    places = np.arange(rows.size).reshape(rows.shape)
-    return CachedFeatures(
-        lambda wanted: values.take(wanted, axis=0), places, row_bytes, seed, stage
-    )
+    cached = CachedFeatures(store.take, rows, row_bytes, source.config.seed, stage)
+    if row_bytes * rows.size <= RESIDENT:
+        values = store.take(rows.ravel())
+        places = np.arange(rows.size).reshape(rows.shape)
+        cached = replace(cached, take=lambda wanted: values.take(wanted, axis=0), rows=places)
+    return [samples[position] for position in complete.tolist()], cached
 
 
 def _with_targets(
-    source: Source, samples: Sequence[Sample], spec: StageSpec, split: str
+    features: CachedFeatures | FreshFeatures,
+    samples: Sequence[Sample],
+    classes: Sequence[str],
+    source: FeatureSource,
 ) -> SplitData:
-    if not samples:
-        raise empty_split_error(split)
-    index = {label: number for number, label in enumerate(spec.classes)}
+    index = {label: number for number, label in enumerate(classes)}
     labels = np.array([index[sample.label] for sample in samples], np.int64)
     hashes = tuple(sample.sha256 for sample in samples)
-    return SplitData(source, labels, encode_targets(labels, spec.units), hashes)
+    return SplitData(features, labels, encode_targets(labels, source.units), hashes)

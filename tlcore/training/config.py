@@ -11,7 +11,6 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
@@ -25,47 +24,35 @@ from tlcore.models.catalog import DEFAULT, get_backbone
 from tlcore.storage import read_json
 
 Choices = Mapping[str, str]  # value → what it means, one sentence for a person
-POOLINGS: Choices = MappingProxyType(
-    {
-        "avg": "average of each feature map",
-        "max": "maximum of each feature map",
-        "flatten": "no pooling, all values",
-    }
-)
-ACTIVATIONS: Choices = MappingProxyType(
-    {
-        "sigmoid": "one sigmoid unit for two classes, a softmax for more",
-        "softmax": "a softmax with a unit for each class",
-    }
-)
-OPTIMIZERS: Choices = MappingProxyType(
-    {
-        "adam": "Adam: each weight has a step size of its own; a safe choice",
-        "rmsprop": "RMSprop: like Adam without momentum, used by older guides",
-        "sgd": "SGD with momentum 0.9: one step size for all; needs a higher learning rate",
-    }
-)
-SCHEDULES: Choices = MappingProxyType(
-    {
-        "constant": "the same learning rate throughout",
-        "cosine": "falls to zero along a cosine in each stage",
-    }
-)
-CLASS_WEIGHTS: Choices = MappingProxyType(
-    {
-        "none": "every image counts the same",
-        "balanced": "every class counts the same: images of rare classes weigh more",
-        "oversampling": "every class is drawn equally often: images of rare classes are repeated",
-    }
-)
-AUGMENTATIONS: Choices = MappingProxyType(
-    {
-        "flip": "mirrored left to right, every second time",
-        "shift": "shifted by up to a tenth, enlarged by up to a fifth",
-        "rotate": "rotated by up to 15 degrees",
-        "light": "brightness and contrast changed by up to a fifth",
-    }
-)
+POOLINGS: Choices = {
+    "avg": "average of each feature map",
+    "max": "maximum of each feature map",
+    "flatten": "no pooling, all values",
+}
+ACTIVATIONS: Choices = {
+    "sigmoid": "one sigmoid unit for two classes, a softmax for more",
+    "softmax": "a softmax with a unit for each class",
+}
+OPTIMIZERS: Choices = {
+    "adam": "Adam: each weight has a step size of its own; a safe choice",
+    "rmsprop": "RMSprop: like Adam without momentum, used by older guides",
+    "sgd": "SGD with momentum 0.9: one step size for all; needs a higher learning rate",
+}
+SCHEDULES: Choices = {
+    "constant": "the same learning rate throughout",
+    "cosine": "falls to zero along a cosine in each stage",
+}
+CLASS_WEIGHTS: Choices = {
+    "none": "every image counts the same",
+    "balanced": "every class counts the same: images of rare classes weigh more",
+    "oversampling": "every class is drawn equally often: images of rare classes are repeated",
+}
+AUGMENTATIONS: Choices = {
+    "flip": "mirrored left to right, every second time",
+    "shift": "shifted by up to a tenth, enlarged by up to a fifth",
+    "rotate": "rotated by up to 15 degrees",
+    "light": "brightness and contrast changed by up to a fifth",
+}
 MAX_EPOCHS = 1000
 MAX_HIDDEN_LAYERS = 4
 MAX_COPIES = 32
@@ -119,21 +106,16 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         row = get_backbone(self.backbone)
-        self._set("size", row.check_size(self.size or row.size, top=False))
-        self._set("unfreeze_from", self.unfreeze_from or row.unfreeze_from)
         rate = self.fine_tune_learning_rate or default_fine_tune_rate(self.learning_rate)
-        self._set("fine_tune_learning_rate", rate)
-        self._set("hidden_units", tuple(self.hidden_units))
-        self._set("augmentations", tuple(self.augmentations))
+        vars(self).update(  # frozen for everyone but its own making
+            size=row.check_size(self.size or row.size, top=False),
+            unfreeze_from=self.unfreeze_from or row.unfreeze_from,
+            fine_tune_learning_rate=rate,
+            hidden_units=tuple(self.hidden_units),
+            augmentations=tuple(self.augmentations),
+        )
         for option in OPTIONS.values():
             option.check(getattr(self, option.name))
-        self._check_together()
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)  # frozen for everyone but its own making
-
-    def _check_together(self) -> None:
-        """Refuse options that are each in their range and do not go together."""
         _check_range("epochs in all", self.epochs + self.fine_tune_epochs, 1, 2 * MAX_EPOCHS)
         most = self.learning_rate * MAX_FINE_TUNE_RATIO
         name = OPTIONS["fine_tune_learning_rate"].label
@@ -249,10 +231,10 @@ _TABLE = (
     Option("augmentations", "Augmentation", "How the images are changed.", "choices",
            AUGMENTATIONS, needs=_AUGMENTATION),
     Option("fit", "Fit", "How an image becomes square.", "choice",
-           MappingProxyType({name: fit.description for name, fit in FITS.items()})),
+           {name: fit.description for name, fit in FITS.items()}),
     Option("random_weights", "Random weights", "Starts without ImageNet's weights.", "bool"),
 )  # fmt: skip
-OPTIONS: Mapping[str, Option] = MappingProxyType({option.name: option for option in _TABLE})
+OPTIONS: Mapping[str, Option] = {option.name: option for option in _TABLE}
 
 
 def _check_range(what: str, value: float, low: float, high: float) -> None:
@@ -280,13 +262,6 @@ def read_config(path: Path) -> RunConfig:
         return msgspec.convert(options, RunConfig)
     except (msgspec.ValidationError, BadConfig, UnknownName) as error:
         raise DamagedFile(path, str(error).rstrip(".")) from error
-
-
-def list_differences(configs: Iterable[RunConfig]) -> dict[str, tuple[Any, ...]]:
-    """Return the options in which configurations differ, with the value of each."""
-    rows = [config.to_json() for config in configs]
-    columns = {name: tuple(row[name] for row in rows) for name in (rows[0] if rows else ())}
-    return {name: values for name, values in columns.items() if len(set(values)) > 1}
 
 
 def check_recipe(config: RunConfig, dataset: Dataset) -> None:

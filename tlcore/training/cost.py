@@ -21,24 +21,27 @@ import numpy as np
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.decoding import hash_samples
 from tlcore.errors import BadConfig
-from tlcore.models.catalog import output_units
 from tlcore.settings import Settings
 from tlcore.text import file_size
-from tlcore.training.augmentation import AHEAD, FORWARD, ImageCopy, decode_batches
-from tlcore.training.batches import encode_targets, list_copies, list_layers
+from tlcore.training import batches
+from tlcore.training.augmentation import FORWARD, ImageCopy
 from tlcore.training.config import RunConfig, check_splits
-from tlcore.training.feature_cache import RESIDENT, bytes_of
-from tlcore.training.features import FLUSH_BYTES, FeatureSource, check_cache_size, select_readable
+from tlcore.training.feature_cache import bytes_of
+from tlcore.training.features import (
+    FeatureSource,
+    check_cache_size,
+    decode_batches,
+    select_readable,
+)
 from tlcore.training.head import Head
-from tlcore.training.loop import Learner, evaluation_batch_size, limit_blas_threads
+from tlcore.training.loop import Learner, limit_blas_threads
 
 if TYPE_CHECKING:
     from tlcore.training.transfer_model import TransferModel
 
 TRIED = 2 * FORWARD  # images
 STARTED = 6.0  # s until a process has TensorFlow and the network, and until that is saved
-BASE = 600 * 2**20  # bytes of a process with TensorFlow and nothing in it
-FLOAT = 4  # bytes
+BASE = 700 * 2**20  # bytes of a process with TensorFlow, and of images and features that wait
 PASS = 3  # times the largest activations: input, output, and scratch memory of a pass
 STEP = 2  # times all activations above the cut: themselves and their gradients
 NETWORK = 4  # times the weights: as read, as used, as folded, as saved
@@ -59,18 +62,6 @@ class Cost:
     memory: int  # bytes resident at most, roughly
 
 
-@dataclass(frozen=True)
-class NetworkSize:
-    """Numbers of floats of a network; activations are those of one image."""
-
-    weights: int  # of all layers
-    largest: int  # activations of its largest layer
-    top_weights: int = 0  # above the cut
-    top_largest: int = 0
-    top_activations: int = 0  # of all layers above the cut
-    cut: int = 0  # of the layer at the cut itself
-
-
 def estimate_cost(
     config: RunConfig, train: Sequence[Sample], val: Sequence[Sample], settings: Settings
 ) -> Cost:
@@ -84,108 +75,85 @@ def estimate_cost(
     """
     check_splits(train, val)
     config = replace(config, batch_size=min(config.batch_size, len(train)))
-    classes = len({sample.label for sample in [*train, *val]})
-    source = FeatureSource(config, classes, settings)
-    layers, outputs = list_layers(source), output_units(classes, config.classifier_activation)
-    copies = list_copies(config, tuple(hash_samples(train)), tuple(hash_samples(val)))
+    source = FeatureSource(config, len({sample.label for sample in [*train, *val]}), settings)
+    layers = batches.list_layers(source)
+    copies = batches.list_copies(config, tuple(hash_samples(train)), tuple(hash_samples(val)))
     missing = len(source.missing(layers, copies))
-    disk, stored = (
-        sum(bytes_of(source.shape(layer), count) for layer in layers)
-        for count in (missing, len(copies))
-    )
-    size = measure_network(source.transfer_model)
-    memory = estimate_memory(config, size, source.head_inputs, outputs, stored)
+    row_bytes = sum(bytes_of(source.shape(layer), 1) for layer in layers)
+    stored = len(copies) * row_bytes
+    memory = estimate_memory(config, source.transfer_model, source.head_inputs, stored)
     check_cache_size(len(copies), stored, settings)  # before anything is tried that cannot fit
-    _check_room(disk, memory, settings)
+    _check_room(missing * row_bytes, memory, settings)
 
     image = 0.0
     if missing or config.on_the_fly_augmentation:
         image = _time_image(source, layers, copies)
     fresh = len(train) * image if config.on_the_fly_augmentation else 0.0
+
+    def time_epoch(learner: Learner, shape: tuple[int, ...]) -> float:
+        """An image of a large batch takes about as long as one of TRIED."""
+        inputs = np.zeros((min(config.batch_size, TRIED), *shape), np.float32)
+        targets = batches.encode_targets(np.zeros(len(inputs), np.int64), source.units)
+        step = _time_second(lambda: learner.step(inputs, targets, None, 1e-6))
+        evaluation = _time_second(lambda: learner.evaluate(inputs, targets))
+        return fresh + (len(train) * step + len(val) * evaluation) / len(inputs)
+
     with limit_blas_threads():
-        head = Head(config, source.head_inputs, outputs)
-        head_seconds = fresh + _time_epoch(head, (source.head_inputs,), config, train, val, outputs)
+        head = Head(config, source.head_inputs, source.units)
+        head_seconds = time_epoch(head, (source.head_inputs,))
     fine_tune = 0.0
     if config.fine_tune_epochs:
         from tlcore.training.fine_tune import TopBlocks
 
         network = source.transfer_model
-        top, shape = TopBlocks(network.top(), config), network.shape(network.cut)
-        fine_tune = fresh + _time_epoch(top, shape, config, train, val, outputs)
+        fine_tune = time_epoch(TopBlocks(network.top(), config), network.shape(network.cut))
     epochs = config.epochs * head_seconds + config.fine_tune_epochs * fine_tune
-    total = STARTED + missing * image + epochs
-    return Cost(image, missing * image, head_seconds, fine_tune, total, missing, disk, memory)
+    return Cost(
+        image_seconds=image,
+        feature_seconds=missing * image,
+        head_seconds=head_seconds,
+        fine_tune_seconds=fine_tune,
+        total_seconds=STARTED + missing * image + epochs,
+        missing=missing,
+        disk=missing * row_bytes,
+        memory=memory,
+    )
 
 
-def estimate_memory(
-    config: RunConfig, size: NetworkSize, features: int, outputs: int, stored: int
-) -> int:
+def estimate_memory(config: RunConfig, network: TransferModel, features: int, stored: int) -> int:
     """Return the bytes that a run will need at most, roughly.
 
-    Args:
-        config: its options.
-        size: of its network.
-        features: inputs of the head.
-        outputs: units of its last layer.
-        stored: bytes of all features that it reads; those above RESIDENT are mapped only.
+    The head has so many inputs (``features``); ``stored`` are the bytes of all features that the
+    run reads, which are mapped only where they are too large for memory.
     """
-    units_of_layers = [features, *config.hidden_units, outputs]
-    head = TRAINED * sum(before * after for before, after in pairwise(units_of_layers))
-    step = evaluation = 0
-    if config.fine_tune_epochs:
-        step = STEP * config.batch_size * size.top_activations + TRAINED * size.top_weights
-        evaluation = PASS * evaluation_batch_size(FLOAT * size.cut) * size.top_largest
-    feature_pass = FLOAT * PASS * FORWARD * size.largest + AHEAD + FLUSH_BYTES
-    largest = max(feature_pass, FLOAT * step, FLOAT * evaluation)
-    return BASE + FLOAT * (NETWORK * size.weights + head) + largest + min(stored, RESIDENT)
-
-
-def measure_network(network: TransferModel) -> NetworkSize:
-    """Count the weights and activations of a network, in all and above the cut."""
     layers = network.model.layers
     activations = [math.prod(side or 1 for side in layer.output.shape[1:]) for layer in layers]
-    top = 1 + [layer.name for layer in layers].index(network.cut)
-    return NetworkSize(
-        weights=network.model.count_params(),
-        largest=max(activations),
-        top_weights=sum(layer.count_params() for layer in layers[top:]),
-        top_largest=max(activations[top:]),
-        top_activations=sum(activations[top:]),
-        cut=activations[top - 1],
-    )
+    units_of_layers = [features, *config.hidden_units, network.model.output_shape[-1]]
+    trained = sum(before * after for before, after in pairwise(units_of_layers))
+    step = 0
+    if config.fine_tune_epochs:
+        top = 1 + [layer.name for layer in layers].index(network.cut)
+        step = STEP * config.batch_size * sum(activations[top:])
+        trained += sum(layer.count_params() for layer in layers[top:])
+    floats = NETWORK * network.model.count_params() + TRAINED * trained
+    floats += max(PASS * FORWARD * max(activations), step)
+    return BASE + 4 * floats + min(stored, batches.RESIDENT)
 
 
 def _time_image(source: FeatureSource, layers: Sequence[str], copies: Sequence[ImageCopy]) -> float:
     """Return the seconds of one image: decoding and pass added, as both use all processors."""
     tried = copies[:TRIED]
     began = time.perf_counter()
-    with decode_batches(tried, source.spec, FORWARD) as batches:
-        read = [select_readable(batch, lambda *_: None)[1] for batch in batches]
+    decoded = list(decode_batches(tried, source.spec))
+    read = [select_readable(batch, lambda *_: None)[1] for batch in decoded]
     decoding = time.perf_counter() - began
-    batches_read = [pixels for pixels in read if len(pixels)]
-    for pixels in batches_read[:1]:  # the first pass pays for the tracing
+    passes = [pixels for pixels in read if len(pixels)]
+    for pixels in passes[:1]:  # the first pass pays for the tracing
         source.transfer_model.forward(pixels, layers)
     began = time.perf_counter()
-    for pixels in batches_read:
+    for pixels in passes:
         source.transfer_model.forward(pixels, layers)
     return (decoding + time.perf_counter() - began) / len(tried)
-
-
-def _time_epoch(
-    learner: Learner,
-    shape: tuple[int, ...],
-    config: RunConfig,
-    train: Sequence[Sample],
-    val: Sequence[Sample],
-    outputs: int,
-) -> float:
-    """Return the seconds of an epoch on features of a shape. An image of a large batch takes about
-    as long as one of TRIED."""
-    inputs = np.zeros((min(config.batch_size, TRIED), *shape), np.float32)
-    targets = encode_targets(np.zeros(len(inputs), np.int64), outputs)
-    step = _time_second(lambda: learner.step(inputs, targets, None, 1e-6))
-    evaluation = _time_second(lambda: learner.evaluate(inputs, targets))
-    return (len(train) * step + len(val) * evaluation) / len(inputs)
 
 
 def _time_second(call: Callable[[], object]) -> float:
@@ -204,7 +172,8 @@ def _check_room(disk: int, memory: int, settings: Settings) -> None:
             f"Expected {file_size(disk)} free on the disk. Received {file_size(free)}. Make room, "
             "or choose a smaller size or fewer augmented copies."
         )
-    if memory > (available := _available_memory()):
+    available = _available_memory()
+    if memory > available:
         raise BadConfig(
             f"Expected {file_size(memory)} of free memory. Received {file_size(available)}. Choose "
             "a smaller size or batch, another pooling, fewer hidden units or a later layer to "

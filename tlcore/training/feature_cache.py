@@ -13,9 +13,9 @@ Values stay float32: half the bytes would cost the equality with a training with
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
-import mmap
 import os
 import secrets
 import time
@@ -32,13 +32,12 @@ import numpy.typing as npt
 from tlcore.errors import DamagedFile
 from tlcore.models.catalog import Backbone
 from tlcore.models.predictions import Floats
-from tlcore.storage import read_json, write_json
+from tlcore.storage import FileState, file_state, read_json, write_json
 
 Rows = npt.NDArray[np.int64]
 
 ARITHMETIC = 3  # counted up when the same network's values change by as much as their rounding
 MISSING = -1  # the row of an id that is not in the cache
-RESIDENT = 256 * 2**20  # bytes of mapped pages that are read before they are given back
 ENTRY = 80  # bytes at most of a row's id in the .json
 _LEFTOVER = 3600.0  # s after which a file without its final name is one of a killed process
 _log = logging.getLogger(__name__)
@@ -69,12 +68,11 @@ def hash_network(row: Backbone, path: Path) -> str:
 
 def hash_weights(path: Path) -> str:
     """Return the sha256 of a weight file, computed once for each state of the file."""
-    status = path.stat()
-    return _hash_file(path, status.st_mtime_ns, status.st_size)
+    return _hash_file(path, file_state(path))
 
 
 @lru_cache(maxsize=64)
-def _hash_file(path: Path, changed: int, size: int) -> str:
+def _hash_file(path: Path, state: FileState) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -88,37 +86,22 @@ class _Index:
     ids: tuple[str, ...]  # of each row
 
 
+@dataclass(eq=False)
 class _Segment:
     """A segment; its rows are mapped and checked when one of them is first wanted."""
 
-    def __init__(self, path: Path, index: _Index) -> None:
-        self.path = path  # without suffix
-        self.index = index
-        self.rows: Floats = np.empty(0, np.float32)  # (n, *shape) once it is open
-        self._pages: mmap.mmap | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self._pages is not None
+    path: Path  # without suffix
+    index: _Index
+    rows: Floats | None = None  # (n, *shape) once it is open
 
     def open(self, path: Path) -> None:
-        """Map the rows of a file and check them.
-
-        Raises:
-            OSError: it cannot be read.
-            ValueError: it does not hold the rows of the index.
-        """
+        """Map the rows of a file. Raises OSError, or ValueError where they are not the index's."""
         mapped = np.load(path, mmap_mode="r")
         if mapped.shape != (len(self.index.ids), *self.index.shape):
             raise ValueError("it has another shape")
         if zlib.crc32(mapped) != self.index.crc32:
             raise ValueError("it has another checksum")
-        self.rows, self._pages = np.asarray(mapped), mapped.base
-
-    def release_pages(self) -> None:
-        """Give the pages read so far back to the system, which keeps them in its own cache."""
-        if self._pages is not None:
-            self._pages.madvise(mmap.MADV_DONTNEED)
+        self.rows = np.asarray(mapped)
 
 
 class FeatureStore:
@@ -129,30 +112,26 @@ class FeatureStore:
         """Read the index of every segment below ``root``; none where nothing was stored yet."""
         self.folder = root / key.name
         self.shape: tuple[int, ...] | None = None  # of one row; None while the store is empty
-        self._segments: list[_Segment] = []
         self._places: list[tuple[_Segment, int]] = []  # segment and place of each row
         self._rows: dict[str, int] = {}  # id → row
-        self._bytes_read = 0
         for path in sorted(self.folder.glob("[!.]*.json")):
-            segment = path.with_suffix("")
             try:
-                self._add(_Segment(segment, read_json(path, _Index)))
+                self._add(_Segment(path.with_suffix(""), read_json(path, _Index)))
             except FileNotFoundError:
                 continue  # evicted in this moment
             except DamagedFile as error:
-                self._delete(segment, error.reason)
+                _delete_damaged(path.with_suffix(""), error.reason)
 
     @property
     def segments_in_use(self) -> set[Path]:
         """The segments of which a row was wanted, without suffix."""
-        return {segment.path for segment in self._segments if segment.is_open}
+        return {segment.path for segment, _ in self._places if segment.rows is not None}
 
     def find(self, ids: Sequence[str]) -> Rows:
         """Return the row of each id, MISSING where it is not stored or its segment is damaged."""
         rows = [self._rows.get(each, MISSING) for each in ids]
-        for row in set(rows) - {MISSING}:
-            segment, _ = self._places[row]
-            if not segment.is_open and not self._open(segment):
+        for segment in {self._places[row][0] for row in rows if row != MISSING}:
+            if segment.rows is None and not self._open(segment):
                 return self.find(ids)  # without that segment
         return np.array(rows, np.int64)
 
@@ -168,7 +147,6 @@ class FeatureStore:
         for place, row in enumerate(rows.tolist()):
             segment, number = self._places[row]
             values[place] = segment.rows[number]
-        self._count_read(values.nbytes)
         return values
 
     def append(self, ids: Sequence[str], values: Floats) -> None:
@@ -177,27 +155,24 @@ class FeatureStore:
         path = self.folder / f"{time.time_ns():020}-{secrets.token_hex(4)}"
         temporary = path.with_name(f".{path.name}.npy")
         values = np.ascontiguousarray(values)
-        index = _Index(values.shape[1:], zlib.crc32(values.data), tuple(ids))
-        segment = _Segment(path, index)
+        segment = _Segment(path, _Index(values.shape[1:], zlib.crc32(values.data), tuple(ids)))
         try:
-            with temporary.open("wb") as file:
-                header = np.lib.format.header_data_from_array_1_0(values)
-                np.lib.format.write_array_header_1_0(file, header)
-                file.write(values.data)
+            whole = io.BytesIO()  # into a file itself NumPy's errors would not say why
+            np.save(whole, values)
+            temporary.write_bytes(whole.getbuffer())
             segment.open(temporary)  # before another process can evict it
             temporary.replace(path.with_suffix(".npy"))
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        write_json(path.with_suffix(".json"), asdict(index), durable=False)
+        write_json(path.with_suffix(".json"), asdict(segment.index), durable=False)
         self._add(segment)
 
     def _add(self, segment: _Segment) -> None:
         if self.shape not in (None, segment.index.shape):
-            self._delete(segment.path, "its rows have another shape")
+            _delete_damaged(segment.path, "its rows have another shape")
             return
         self.shape = segment.index.shape
-        self._segments.append(segment)
         for number, each in enumerate(segment.index.ids):
             self._rows[each] = len(self._places)
             self._places.append((segment, number))
@@ -209,37 +184,15 @@ class FeatureStore:
             segment.open(segment.path.with_suffix(".npy"))
         except (OSError, ValueError, EOFError) as error:
             if index.exists():
-                self._delete(segment.path, str(error))
-            self._forget(segment)
+                _delete_damaged(segment.path, str(error))
+            for each in segment.index.ids:
+                if self._places[self._rows.get(each, 0)][0] is segment:
+                    self._rows.pop(each, None)
+            self.shape = self.shape if self._rows else None
             return False
         with suppress(OSError):
             os.utime(index)  # used just now: evicted last
-        self._count_read(segment.rows.nbytes)
         return True
-
-    def _forget(self, segment: _Segment) -> None:
-        self._segments.remove(segment)
-        self.shape = self._segments[0].index.shape if self._segments else None
-        self._rows = {
-            each: row for each, row in self._rows.items() if self._places[row][0] is not segment
-        }
-
-    def _count_read(self, size: int) -> None:
-        """Count bytes read and give their pages back now and then: this process stays small,
-        however large the store is."""
-        self._bytes_read += size
-        if self._bytes_read > RESIDENT:
-            self._bytes_read = 0
-            for segment in self._segments:
-                segment.release_pages()
-
-    def _delete(self, segment: Path, reason: str) -> None:
-        name = f"{self.folder.name}/{segment.name}"
-        _log.warning(
-            "The segment %s of the feature cache was damaged (%s). It is deleted and computed "
-            "again.", name, reason,
-        )  # fmt: skip
-        _delete_segment(segment)
 
 
 def bytes_of(shape: Sequence[int], count: int) -> int:
@@ -247,42 +200,34 @@ def bytes_of(shape: Sequence[int], count: int) -> int:
     return count * (4 * int(np.prod(shape)) + ENTRY)
 
 
-def bytes_in(root: Path) -> int:
-    """Return the bytes of all segments below ``root``."""
-    return sum(size for _, size in _list_segments(root).values())
-
-
 def evict(root: Path, allowed: int, keep: Collection[Path] = ()) -> None:
-    """Delete the segments used longest ago until ``allowed`` bytes hold the rest.
-
-    Args:
-        root: the cache.
-        allowed: bytes.
-        keep: segments in use, without suffix, which stay.
+    """Delete the segments used longest ago until ``allowed`` bytes hold the rest, and files that a
+    killed process has left half written. Segments in use (``keep``, without suffix) stay.
     """
-    segments = _list_segments(root)
+    segments: dict[Path, tuple[float, int]] = {}  # when it was last used, s since 1970, and bytes
+    for path in root.glob("*/*"):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            if not path.name.startswith("."):
+                used, size = segments.get(path.with_suffix(""), (0.0, 0))
+                used = max(used, status.st_mtime)
+                segments[path.with_suffix("")] = used, size + status.st_size
+            elif time.time() - status.st_mtime > _LEFTOVER:
+                path.unlink()
     total = sum(size for _, size in segments.values())
     for segment, (_, size) in sorted(segments.items(), key=lambda item: item[1][0]):
-        if total <= allowed:
-            return
-        if segment not in keep and not segment.name.startswith("."):
+        if total > allowed and segment not in keep:
             _delete_segment(segment)
             total -= size
 
 
-def _list_segments(root: Path) -> dict[Path, tuple[float, int]]:
-    """Return when each segment was last used, s since 1970, and its bytes; files that a killed
-    process has left half written are deleted."""
-    segments: dict[Path, tuple[float, int]] = {}
-    for path in root.glob("*/*"):
-        with suppress(FileNotFoundError):
-            status = path.stat()
-            if path.name.startswith(".") and time.time() - status.st_mtime > _LEFTOVER:
-                path.unlink()
-                continue
-            used, size = segments.get(path.with_suffix(""), (0.0, 0))
-            segments[path.with_suffix("")] = max(used, status.st_mtime), size + status.st_size
-    return segments
+def _delete_damaged(segment: Path, reason: str) -> None:
+    _log.warning(
+        "The segment %s of the feature cache was damaged (%s). It is deleted and computed again.",
+        f"{segment.parent.name}/{segment.name}",
+        reason,
+    )
+    _delete_segment(segment)
 
 
 def _delete_segment(segment: Path) -> None:

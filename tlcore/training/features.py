@@ -7,22 +7,25 @@ without TensorFlow.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, wait
-from functools import cached_property
+from contextlib import closing
+from functools import cached_property, partial
+from itertools import chain, islice
 from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tlcore.datasets.dataset import Sample
+from tlcore.datasets.decoding import decode_in_order
 from tlcore.errors import BadConfig, BadImage
-from tlcore.models.catalog import get_backbone
+from tlcore.models.catalog import get_backbone, output_units
 from tlcore.models.predictions import Floats
 from tlcore.models.weights import find_weights
 from tlcore.settings import Settings
 from tlcore.text import file_size
-from tlcore.training.augmentation import FORWARD, Decoded, ImageCopy, InputSpec, decode_batches
+from tlcore.training.augmentation import FORWARD, ImageCopy, InputSpec, Pixels, load_pixels
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import (
     MISSING,
@@ -36,6 +39,7 @@ from tlcore.training.feature_cache import (
 if TYPE_CHECKING:
     from tlcore.training.transfer_model import TransferModel
 
+AHEAD = 64 * 2**20  # bytes of decoded images that may wait for the network
 FLUSH = 256  # rows after which a segment is written, or
 FLUSH_SHARE = 4  # a fourth of those written so far, so that a long pass makes few segments, or
 FLUSH_BYTES = 32 * 2**20
@@ -48,14 +52,8 @@ class FeatureSource:
     def __init__(self, config: RunConfig, classes: int, settings: Settings) -> None:
         """Make a source for a recipe and so many classes; nothing is built or read yet."""
         self.config, self.classes, self.settings = config, classes, settings
-        self.spec = InputSpec(
-            config.backbone,
-            config.size,
-            config.fit,
-            config.augmentations,
-            config.seed,
-            settings.limits,
-        )
+        kinds, limits = config.augmentations, settings.limits
+        self.spec = InputSpec(config.backbone, config.size, config.fit, kinds, config.seed, limits)
         self._stores: dict[str, FeatureStore] = {}
         self._wanted: set[str] = set()  # ids of all features that the run reads
 
@@ -70,6 +68,15 @@ class FeatureSource:
     def pooling_layer(self) -> str:
         """The layer whose output the head learns from."""
         return f"pooling-{self.config.pooling}"
+
+    def layer(self, stage: str) -> str:
+        """Return the layer whose features a stage learns from."""
+        return self.pooling_layer if stage == "head" else self.transfer_model.cut
+
+    @property
+    def units(self) -> int:
+        """Units of the head's last dense layer."""
+        return output_units(self.classes, self.config.classifier_activation)
 
     @property
     def head_inputs(self) -> int:
@@ -90,9 +97,7 @@ class FeatureSource:
         """Build the network, and trace it for these layers, in a thread of its own: TensorFlow's
         import cannot be interrupted, only left behind.
 
-        Args:
-            waiting: called ten times a second meanwhile; may raise to end it.
-            layers: those that ``compute`` will run, all in one pass.
+        ``waiting`` is called ten times a second meanwhile, and may raise to end it.
         """
         ready: Future[None] = Future()
 
@@ -129,11 +134,11 @@ class FeatureSource:
         done: Callable[[int], None] = lambda count: None,
         skipped: Callable[[str, str], None] = lambda file, reason: None,
     ) -> None:
-        """Run the network over copies and store the outputs of the layers.
+        """Run the network over what ``missing`` returned and store the outputs of the layers.
 
         Args:
             layers: all in one pass.
-            copies: what ``missing`` returned.
+            copies: with their hashes.
             done: called with the number of copies behind after each batch, and with 0 while the
                 network is built; may raise to end it.
             skipped: called with the name and the reason of a file that cannot be read.
@@ -143,26 +148,28 @@ class FeatureSource:
         """
         if not copies:
             return
-        with decode_batches(copies, self.spec, FORWARD) as batches:  # while the network is built
+        with closing(decode_batches(copies, self.spec)) as batches:
+            first = next(batches)  # the others are decoded while the network is built
             self.prepare(lambda: done(0), layers)
-            shapes = [self.shape(layer) for layer in layers]
-            needed = sum(bytes_of(shape, len(self._wanted)) for shape in shapes)
-            check_cache_size(len(self._wanted), needed, self.settings)
-            largest = max(FORWARD, FLUSH_BYTES // sum(bytes_of(shape, 1) for shape in shapes))
-            segment = _Unwritten(layers)
+            row_bytes = sum(bytes_of(self.shape(layer), 1) for layer in layers)
+            wanted = len(self._wanted)
+            check_cache_size(wanted, wanted * row_bytes, self.settings)
+            unwritten: list[tuple[str, list[Floats]]] = []  # id and features in each layer
             behind = 0
             try:
-                for batch in batches:
+                for batch in chain([first], batches):
                     readable, pixels = select_readable(batch, skipped)
                     if readable:
                         values = self.transfer_model.forward(pixels, layers)
-                        segment.add([copy.id(self.spec) for copy in readable], values)
+                        ids = [copy.id(self.spec) for copy in readable]
+                        unwritten += zip(ids, map(list, zip(*values, strict=True)), strict=True)
                     behind += len(batch)
-                    if len(segment.ids) >= min(largest, max(FLUSH, behind // FLUSH_SHARE)):
-                        self._write(segment)
+                    rows = max(FLUSH, behind // FLUSH_SHARE)
+                    if len(unwritten) >= min(rows, max(FORWARD, FLUSH_BYTES // row_bytes)):
+                        self._write(layers, unwritten)
                     done(behind)
             finally:
-                self._write(segment)
+                self._write(layers, unwritten)
 
     def load_cached(self, samples: Sequence[Sample]) -> tuple[list[Sample], Floats]:
         """Return the images whose bottleneck features are in the cache, not augmented, and those
@@ -179,48 +186,41 @@ class FeatureSource:
         Raises:
             BadImage: a file cannot be read any more.
         """
-        with decode_batches(copies, self.spec, FORWARD) as batches:
+        with closing(decode_batches(copies, self.spec)) as batches:
             for batch in batches:
                 yield self.transfer_model.forward(select_readable(batch, _refuse)[1], [layer])[0]
 
-    def _write(self, segment: _Unwritten) -> None:
+    def _write(self, layers: Sequence[str], unwritten: list[tuple[str, list[Floats]]]) -> None:
         """Write the features gathered so far, after older segments have made room for them."""
-        if not segment.ids:
+        if not unwritten:
             return
-        layers, in_use = segment.values, [each.segments_in_use for each in self._stores.values()]
-        size = sum(bytes_of(self.shape(layer), len(segment.ids)) for layer in layers)
-        evict(self.settings.features, self.settings.cache_bytes - size, set().union(*in_use))
-        for layer, values in layers.items():
-            self.store(layer).append(segment.ids, np.concatenate(values))
-        segment.clear()
+        ids, values = zip(*unwritten, strict=True)
+        in_use = set().union(*(store.segments_in_use for store in self._stores.values()))
+        size = sum(bytes_of(self.shape(layer), len(ids)) for layer in layers)
+        evict(self.settings.features, self.settings.cache_bytes - size, in_use)
+        for layer, rows in zip(layers, zip(*values, strict=True), strict=True):
+            self.store(layer).append(ids, np.stack(rows))
+        unwritten.clear()
 
     def _key(self, layer: str) -> FeatureKey:
-        config = self.config
-        weights = "random"
+        config, weights = self.config, "random"
         if not config.random_weights:
             row = get_backbone(config.backbone)
-            weights = hash_network(
-                row, find_weights(row, config.size, self.settings, top=False).path
-            )
+            path = find_weights(row, config.size, self.settings, top=False).path
+            weights = hash_network(row, path)
         return FeatureKey(config.backbone, weights, layer, config.size, config.fit)
 
 
-class _Unwritten:
-    """Features of several layers that are not on disk yet."""
+Decoded = list[tuple[ImageCopy, Pixels | BadImage]]
 
-    def __init__(self, layers: Sequence[str]) -> None:
-        self.ids: list[str] = []
-        self.values: dict[str, list[Floats]] = {layer: [] for layer in layers}
 
-    def add(self, ids: Sequence[str], values: Sequence[Floats]) -> None:
-        self.ids += ids
-        for batches, batch in zip(self.values.values(), values, strict=True):
-            batches.append(batch)
-
-    def clear(self) -> None:
-        self.ids = []
-        for batches in self.values.values():
-            batches.clear()
+def decode_batches(copies: Sequence[ImageCopy], spec: InputSpec) -> Generator[Decoded, None, None]:
+    """Decode FORWARD copies at a time, ahead of the caller by as many as AHEAD bytes hold."""
+    ahead = AHEAD // (spec.size**2 * 3)
+    pixels = decode_in_order(partial(load_pixels, spec=spec), copies, ahead=ahead)
+    pairs = zip(copies, pixels, strict=True)
+    while batch := list(islice(pairs, FORWARD)):
+        yield batch
 
 
 def check_cache_size(copies: int, needed: int, settings: Settings) -> None:
@@ -242,15 +242,14 @@ def select_readable(
     batch: Decoded, skipped: Callable[[str, str], None]
 ) -> tuple[list[ImageCopy], np.ndarray]:
     """Return the copies that could be read with their pixels, and report the others."""
-    readable: list[ImageCopy] = []
-    squares: list[np.ndarray] = []
+    readable: list[tuple[ImageCopy, Pixels]] = []
     for copy, pixels in batch:
         if isinstance(pixels, BadImage):
             skipped(copy.sample.file, str(pixels))
         else:
-            readable.append(copy)
-            squares.append(pixels)
-    return readable, np.stack(squares) if squares else np.zeros(0, np.uint8)
+            readable.append((copy, pixels))
+    squares = [pixels for _, pixels in readable]
+    return [copy for copy, _ in readable], np.stack(squares) if squares else np.zeros(0, np.uint8)
 
 
 def _refuse(file: str, reason: str) -> None:

@@ -6,8 +6,7 @@ stays frozen (see ``unfreeze_from``) and normalises by its stored statistics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from functools import partial
 from typing import Any
 
 import keras
@@ -16,18 +15,9 @@ import tensorflow as tf
 
 from tlcore.models.predictions import Floats
 from tlcore.training.batches import MASKS, random_numbers
-from tlcore.training.checkpoint import State
 from tlcore.training.config import RunConfig
-from tlcore.training.head import MOMENTUM, BatchMetrics, count_correct
+from tlcore.training.head import MOMENTUM, BatchMetrics, State, count_correct
 from tlcore.training.history import StageName
-
-OPTIMIZERS: Mapping[str, Any] = MappingProxyType(
-    {
-        "adam": keras.optimizers.Adam,
-        "rmsprop": keras.optimizers.RMSprop,
-        "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=MOMENTUM),
-    }
-)
 
 
 class TopBlocks:
@@ -37,21 +27,26 @@ class TopBlocks:
 
     def __init__(self, model: keras.Model, config: RunConfig) -> None:
         """Take the layers above the cut, the trainable ones unfrozen."""
-        self.config = config
-        self.model = model
-        self.optimizer = OPTIMIZERS[config.optimizer](config.fine_tune_learning_rate)
+        self.config, self.model = config, model
+        units = model.output_shape[-1]
+        rate = config.fine_tune_learning_rate
+        self.optimizer = {
+            "adam": keras.optimizers.Adam,
+            "rmsprop": keras.optimizers.RMSprop,
+            "sgd": partial(keras.optimizers.SGD, momentum=MOMENTUM),
+        }[config.optimizer](rate)
         self.optimizer.build(model.trainable_variables)
-        self._dropouts = [
-            layer
-            for layer in model.layers
-            if isinstance(layer, keras.layers.Dropout) and layer.rate > 0
-        ]
-        self._loss = _loss(int(model.output_shape[-1]), config.label_smoothing)
+        dropouts = (each for each in model.layers if isinstance(each, keras.layers.Dropout))
+        self._dropouts = [layer for layer in dropouts if layer.rate > 0]
+        losses = keras.losses
+        kind = losses.BinaryCrossentropy if units == 1 else losses.CategoricalCrossentropy
+        self._loss = kind(from_logits=True, label_smoothing=config.label_smoothing)
         inputs = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-        targets = tf.TensorSpec((None, model.output_shape[-1]), tf.float32)
+        targets = tf.TensorSpec((None, units), tf.float32)
         weights = tf.TensorSpec((None,), tf.float32)
         self._step = tf.function(self._learn, input_signature=[inputs, targets, weights])
-        self._forward = tf.function(self._answer, input_signature=[inputs])
+        answer = partial(model, training=False)
+        self._forward = tf.function(answer, input_signature=[inputs])
 
     def begin_epoch(self, epoch: int) -> None:
         draw = random_numbers(self.config.seed, self.stage, epoch, MASKS)
@@ -65,16 +60,13 @@ class TopBlocks:
         if weights is None:
             weights = np.ones(len(inputs), np.float32)
         loss, logits = self._step(inputs, targets, weights)
-        return BatchMetrics(
-            float(loss) * len(inputs), count_correct(logits.numpy(), targets), len(inputs)
-        )
+        correct = count_correct(logits.numpy(), targets)
+        return BatchMetrics(float(loss) * len(inputs), correct, len(inputs))
 
     def evaluate(self, inputs: Floats, targets: Floats) -> BatchMetrics:
         logits = self.logits(inputs)
-        losses = self._loss(targets, logits)
-        return BatchMetrics(
-            float(losses) * len(inputs), count_correct(logits, targets), len(inputs)
-        )
+        loss = float(self._loss(targets, logits)) * len(inputs)
+        return BatchMetrics(loss, count_correct(logits, targets), len(inputs))
 
     def logits(self, inputs: Floats) -> Floats:
         logits: Floats = self._forward(inputs).numpy()
@@ -100,12 +92,3 @@ class TopBlocks:
         gradients = tape.gradient(loss, [v.value for v in self.model.trainable_variables])
         self.optimizer.apply(gradients, self.model.trainable_variables)
         return loss, logits
-
-    def _answer(self, inputs: Any) -> Any:
-        return self.model(inputs, training=False)
-
-
-def _loss(units: int, smoothing: float) -> keras.losses.Loss:
-    if units == 1:
-        return keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing)
-    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)

@@ -15,27 +15,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import MappingProxyType
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from tlcore.models.predictions import Floats as Floats
 from tlcore.training.batches import MASKS, START, random_numbers
-from tlcore.training.checkpoint import State
 from tlcore.training.config import RunConfig
 from tlcore.training.history import StageName
 
+State = dict[str, Any]  # name → array: weights, and the optimizer's variables
 EPSILON = np.float32(1e-7)
 
 
-class Optimizer(Protocol):
-    """Changes a vector of weights in place; ``state`` holds all of its variables."""
-
-    state: list[Floats]
-
-    def update(self, weights: Floats, gradient: Floats, rate: float) -> None:
-        """Make one step. ``gradient`` may be overwritten."""
+# Optimizers change a vector of weights in place, and may overwrite the gradient; ``state`` holds
+# all of their variables.
 
 
 class Adam:
@@ -82,9 +76,11 @@ class SGD:
 
 
 MOMENTUM = 0.9  # of SGD
-OPTIMIZERS: Mapping[str, type[Adam] | type[RMSprop] | type[SGD]] = MappingProxyType(
-    {"adam": Adam, "rmsprop": RMSprop, "sgd": SGD}
-)
+OPTIMIZERS: Mapping[str, type[Adam] | type[RMSprop] | type[SGD]] = {
+    "adam": Adam,
+    "rmsprop": RMSprop,
+    "sgd": SGD,
+}
 
 
 def learning_rate_at(step: int, steps: int, rate: float, schedule: str) -> float:
@@ -134,7 +130,7 @@ class Head:
         self._gradient = np.empty_like(self._flat)
         self.weights = _split_layers(self._flat, sizes)  # kernel, bias, kernel, bias, …
         self._gradients = _split_layers(self._gradient, sizes)
-        self.optimizer: Optimizer = OPTIMIZERS[config.optimizer](self._flat)
+        self.optimizer = OPTIMIZERS[config.optimizer](self._flat)
         self._draw = random_numbers(config.seed, self.stage, 0, MASKS)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -183,17 +179,15 @@ class Head:
         for i in range(0, len(self.weights), 2):
             if i:
                 value = np.maximum(value, 0)
-            mask = self._draw_mask(value.shape) if training and self.config.dropout else None
-            if mask is not None:
+            mask = None
+            if training and (dropout := self.config.dropout):
+                active = self._draw.random(value.shape, np.float32) >= dropout
+                mask = active * np.float32(1 / (1 - dropout))
                 value = value * mask
             layers.append(value)
             masks.append(mask)
             value = value @ self.weights[i] + self.weights[i + 1]
         return layers, masks, value
-
-    def _draw_mask(self, shape: tuple[int, ...]) -> Floats:
-        active = self._draw.random(shape, np.float32) >= self.config.dropout
-        return active * np.float32(1 / (1 - self.config.dropout))
 
     def _backward(
         self, layers: Sequence[Floats], masks: Sequence[Floats | None], gradient: Floats
@@ -204,8 +198,7 @@ class Head:
             np.add.reduce(gradient, axis=0, out=self._gradients[2 * i + 1])
             if i:
                 gradient = gradient @ self.weights[2 * i].T
-                mask = masks[i]
-                if mask is not None:
+                if (mask := masks[i]) is not None:
                     gradient = gradient * mask
                 gradient = gradient * (layers[i] > 0)  # the relu; dropped inputs are 0 anyway
 

@@ -11,21 +11,19 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 import msgspec
 
 from tlcore.errors import DamagedFile
+from tlcore.storage import FileState, file_state
 
 StageName = Literal["features", "head", "fine-tune"]
-STAGES: Mapping[StageName, str] = MappingProxyType(
-    {
-        "features": "Computing bottleneck features",
-        "head": "Training the head",
-        "fine-tune": "Fine-tuning the top blocks",
-    }
-)
+STAGES: Mapping[StageName, str] = {
+    "features": "Computing bottleneck features",
+    "head": "Training the head",
+    "fine-tune": "Fine-tuning the top blocks",
+}
 PROGRESS_INTERVAL = 0.5  # s between two progress events
 STOP_INTERVAL = 0.02  # s between two checks whether the run is asked to stop
 
@@ -112,12 +110,8 @@ def read_events(path: Path) -> list[Event]:
 
 
 def count_damaged_lines(path: Path, *, ended: bool) -> int:
-    """Return how many lines of a file ``read_events`` skips.
-
-    Args:
-        path: of the events.
-        ended: nothing is written any more, so a last line without its end is damaged as well.
-    """
+    """Return how many lines of a file ``read_events`` skips; where nothing is written any more
+    (``ended``), a last line without its end is one of them."""
     _, damaged, is_torn = _read(path)
     return damaged + (ended and is_torn)
 
@@ -136,8 +130,7 @@ def trim_events(path: Path, epochs: int) -> None:
 def _read(path: Path) -> tuple[list[Event], int, bool]:
     """Return the events, the number of damaged lines, and whether the last line has no end."""
     try:
-        status = path.stat()
-        return _read_version(path, status.st_mtime_ns, status.st_size)
+        return _read_version(path, file_state(path))
     except FileNotFoundError:
         return [], 0, False
     except OSError as error:
@@ -145,7 +138,7 @@ def _read(path: Path) -> tuple[list[Event], int, bool]:
 
 
 @lru_cache(maxsize=8)  # a page that shows a run reads it once a second
-def _read_version(path: Path, written: int, size: int) -> tuple[list[Event], int, bool]:
+def _read_version(path: Path, state: FileState) -> tuple[list[Event], int, bool]:
     whole, _, torn = path.read_bytes().rpartition(b"\n")
     try:
         return _DECODER.decode_lines(whole), 0, bool(torn)

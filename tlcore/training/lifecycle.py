@@ -12,32 +12,17 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from tlcore import locks
 from tlcore.errors import RunError
 from tlcore.jobs import start_process
-from tlcore.locks import (
-    acquire_lock,
-    discard_folder,
-    is_locked,
-    publish_folder,
-    remove_leftovers,
-    work_folder,
-)
 from tlcore.models.catalog import get_backbone
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, write_json
-from tlcore.training import run_files as files
-from tlcore.training.checkpoint import Checkpoint, load_checkpoint
+from tlcore.training import status as files
 from tlcore.training.config import RunConfig
 from tlcore.training.history import trim_events
+from tlcore.training.loop import Checkpoint, load_checkpoint
 from tlcore.training.run import RunInfo
-from tlcore.training.run_files import find_model_damage, read_or_record_damage
-from tlcore.training.status import (
-    FINISHED,
-    read_final_status,
-    read_process_group,
-    reserve_disk_space,
-    set_status_aside,
-)
 from tlcore.training.store import find_run_folder, load_run_info, unknown_run_error
 
 LOCK_TIMEOUT = 0.2  # s within which a process that only checks the lock has released it
@@ -55,13 +40,13 @@ def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:
     """
     folder = settings.runs / f"{datetime.now():%Y%m%d-%H%M%S-%f}"  # the queue goes by this order
     with explained_os_errors("The run could not be started"):
-        remove_leftovers(settings.runs)
-        with work_folder(settings.runs) as work:
-            lock = acquire_lock(work / files.LOCK)
+        locks.remove_leftovers(settings.runs)
+        with locks.work_folder(settings.runs) as work:
+            lock = locks.acquire_lock(work / files.LOCK)
             with _release_on_error(lock):
                 write_json(work / files.CONFIG, config.to_json())
-                reserve_disk_space(work)
-                publish_folder(work, folder)
+                files.reserve_disk_space(work)
+                locks.publish_folder(work, folder)
     return folder, lock
 
 
@@ -82,8 +67,10 @@ def prepare_resume(run: str, settings: Settings) -> tuple[Path, int]:
     folder = load_run_info(run, settings).folder
     lock = _lock_ended_run(folder, settings)
     with _release_on_error(lock):
-        status = read_or_record_damage(partial(read_final_status, ended=True), folder, None, [])
-        if status and status.status == FINISHED and not find_model_damage(folder, finished=True):
+        read_status = partial(files.read_final_status, ended=True)
+        status = files.read_or_record_damage(read_status, folder, None, [])
+        is_finished = status is not None and status.status == files.FINISHED
+        if is_finished and not files.find_model_damage(folder, finished=True):
             raise RunError(
                 f"Expected a run that was stopped or has failed. Received {run}, which has "
                 "finished. Run it again with more epochs."
@@ -91,38 +78,30 @@ def prepare_resume(run: str, settings: Settings) -> tuple[Path, int]:
         checkpoint = load_checkpoint(folder / files.CHECKPOINT)
         _check_architecture(load_run_info(run, settings), checkpoint)
         with explained_os_errors("The run could not be resumed"):
-            reserve_disk_space(folder)  # before anything of it is changed
+            files.reserve_disk_space(folder)  # before anything of it is changed
             (folder / files.QUEUED_MARK).touch()  # without a status it must not look as if it ran
             trim_events(folder / files.EVENTS, checkpoint.event if checkpoint else 0)
-            set_status_aside(folder, status)
+            files.set_status_aside(folder, status)
             for name in (files.STOP, files.PROCESS):
                 (folder / name).unlink(missing_ok=True)
     return folder, lock
 
 
 def _check_architecture(info: RunInfo, checkpoint: Checkpoint | None) -> None:
-    """Refuse a checkpoint of a backbone that has been built with another layer since.
-
-    Raises:
-        RunError: it is one.
-    """
+    """Refuse a checkpoint of a backbone that has been built with another layer since."""
     is_old = checkpoint is not None and checkpoint.event > 0 and checkpoint.version < 2
-    scale = get_backbone(info.config.backbone).imagenet_scale
-    if is_old and scale and not info.config.random_weights:
+    backbone = info.config.backbone
+    if is_old and get_backbone(backbone).imagenet_scale and not info.config.random_weights:
         raise RunError(
-            f"This run began before {info.config.backbone} had Keras' own scaling of its input, "
-            "and cannot continue without it. Run it again."
+            f"This run began before {backbone} had Keras' own scaling of its input, and cannot "
+            "continue without it. Run it again."
         )
 
 
 def _lock_ended_run(folder: Path, settings: Settings) -> int:
-    """Lock a run that has ended.
-
-    Raises:
-        RunError: it is active, or has been deleted in this moment.
-    """
+    """Lock a run. Raises RunError where it is active, or has been deleted in this moment."""
     try:
-        return acquire_lock(folder / files.LOCK, timeout=LOCK_TIMEOUT)
+        return locks.acquire_lock(folder / files.LOCK, timeout=LOCK_TIMEOUT)
     except BlockingIOError as error:
         raise RunError(
             f"Expected a run that has ended. Received {folder.name}, which is running. Stop it "
@@ -154,9 +133,9 @@ def kill_run(run: str, settings: Settings) -> None:
         RunError: no such run, or it is active without a process of its own.
     """
     folder = find_run_folder(run, settings)
-    if not is_locked(folder / files.LOCK):
+    if not locks.is_locked(folder / files.LOCK):
         return
-    group = read_process_group(folder)
+    group = files.read_process_group(folder)
     if group is None:
         raise RunError(
             f"Expected a run with a process of its own. Received {run}, which is just beginning, "
@@ -175,10 +154,10 @@ def delete_run(run: str, settings: Settings) -> None:
     folder = find_run_folder(run, settings)
     lock = _lock_ended_run(folder, settings)  # nobody resumes it meanwhile
     try:
-        discard_folder(folder)
+        locks.discard_folder(folder)
     finally:
         os.close(lock)
-    remove_leftovers(settings.runs)
+    locks.remove_leftovers(settings.runs)
 
 
 def start_run(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
@@ -197,7 +176,7 @@ def start_run(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Po
     try:
         return folder.name, _start_worker(folder, lock, settings)
     except BaseException:
-        discard_folder(folder)
+        locks.discard_folder(folder)
         raise
 
 

@@ -1,26 +1,28 @@
 """The training loop: epochs, validation, early stopping, divergence and checkpoints.
 
-It is the same for the head in NumPy and for the top blocks in Keras.
+It is the same for the head in NumPy and for the top blocks in Keras. The checkpoint of a run is one
+.npz file, written whole or not at all, without pickles.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import threadpool_limits
 
-from tlcore.errors import RunError
+from tlcore.errors import DamagedFile, RunError
 from tlcore.models.predictions import Floats
+from tlcore.text import shorten
 from tlcore.training.batches import SplitData, training_batches
-from tlcore.training.checkpoint import Checkpoint, State, select_weights
 from tlcore.training.config import RunConfig
-from tlcore.training.head import BatchMetrics, learning_rate_at
+from tlcore.training.head import BatchMetrics, State, learning_rate_at
 from tlcore.training.history import (
     PROGRESS_INTERVAL,
     STOP_INTERVAL,
@@ -35,6 +37,10 @@ from tlcore.training.history import (
 CHECKPOINT = 2.0  # s at least between two checkpoints on disk
 EVALUATED = 256  # images at most in a batch of the evaluation,
 EVALUATED_BYTES = 4 * 2**20  # and bytes of their features: activations fill many times that
+BEST = "best-"  # prefix of the best weights' names in a checkpoint's file
+OPTIMIZER = "o"  # prefix of the optimizer's variables in a learner's state
+# 2: the best epoch is kept, and EfficientNetB0 has all layers that Keras builds for its weights.
+VERSION = 2
 
 
 class Learner(Protocol):
@@ -61,6 +67,75 @@ class Learner(Protocol):
 
     def restore(self, state: State) -> None:
         """Set what ``state`` returned, or its weights alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A run at the end of an epoch."""
+
+    stage: str
+    epoch: int  # epochs of this stage that have ended
+    event: int  # epochs of the run that have ended
+    seconds: float  # of all epochs
+    state: State  # of the learner
+    best: State  # the learner's weights at the best epoch of the run; empty where none are kept
+    best_loss: float  # validation loss of the best epoch
+    best_accuracy: float  # its validation accuracy
+    waited: int  # epochs since the best
+    over: bool = False  # the stage has ended
+    best_epoch: int = 0  # of the run, 1-based; 0: none yet
+    version: int = 1  # of the code that began the run, see VERSION
+
+    @property
+    def best_or_last(self) -> State:
+        """The weights that the run keeps."""
+        return self.best or self.state
+
+
+def initial_checkpoint(config: RunConfig) -> Checkpoint:
+    """Return the checkpoint before a run's first epoch."""
+    over = not config.epochs
+    return Checkpoint("head", 0, 0, 0.0, {}, {}, math.inf, 0.0, 0, over, version=VERSION)
+
+
+def select_weights(state: State) -> State:
+    """Return a learner's state without the optimizer's variables."""
+    return {name: value for name, value in state.items() if not name.startswith(OPTIMIZER)}
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint of a run in one step."""
+    meta = json.dumps(asdict(replace(checkpoint, state={}, best={})))
+    arrays = checkpoint.state | {BEST + name: value for name, value in checkpoint.best.items()}
+    temporary = path.with_name(f".{path.name}")
+    with temporary.open("wb") as file:
+        np.savez(file, meta=np.array(meta), **arrays)
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """Return the last checkpoint, or None where there is none.
+
+    Raises:
+        DamagedFile: it cannot be read, or is another version's.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files if name != "meta"}
+            meta = json.loads(str(stored["meta"]))
+        best = {name.removeprefix(BEST): value for name, value in arrays.items() if BEST in name}
+        state = {name: value for name, value in arrays.items() if BEST not in name}
+        return Checkpoint(**(meta | {"state": state, "best": best}))
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # NumPy, zipfile, zlib and json raise all kinds for a damaged file
+        is_empty = path.is_file() and not path.stat().st_size
+        reason = "it is empty" if is_empty else shorten(str(error))
+        raise DamagedFile(
+            path,
+            f"{reason}. The run cannot go on from it; its curves and what it has saved stay. Run "
+            "it again with the same settings",
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,18 +170,13 @@ class _NotFinite(Exception):
         self.loss = loss
 
 
-@lru_cache(maxsize=1)
-def _libraries() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def limit_blas_threads() -> ThreadpoolController:
+def limit_blas_threads() -> threadpool_limits:
     """Return a context in which NumPy multiplies matrices in one thread.
 
     The steps of a head are small: two threads make them slower, and another number of threads
     adds up in another order, so that a run in a notebook would not have the bits of the page's.
     """
-    return _libraries().limit(limits=1, user_api="blas")
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def fit(
@@ -115,7 +185,7 @@ def fit(
     """Train a learner from a checkpoint to the end of its stage; return where it has come to.
 
     An epoch in which the run is asked to stop is not counted: the learner is set back to the end
-    of the epoch before it, unless it is the run's first. With ``keep_best`` the learner ends with
+    of the epoch before it. With ``keep_best`` the learner ends with
     the weights of the first epoch with the lowest validation loss, also if that was in the stage
     before. With a patience the stage ends when that loss has not fallen for so many epochs.
 
@@ -134,15 +204,12 @@ def fit(
             try:
                 epoch = _run_epoch(learner, train, val, options, at)
                 reached = _reach(learner, at, epoch, options)
-            except StopRequested:
-                if at.event:
-                    learner.restore(at.best_or_last)
-                options.save(at)
-                return at
-            except _NotFinite as error:
+            except (StopRequested, _NotFinite) as error:
                 learner.restore(at.best_or_last)
                 options.save(at)
-                raise Diverged(at, error.loss, options.rate) from error
+                if isinstance(error, _NotFinite):
+                    raise Diverged(at, error.loss, options.rate) from error
+                return at
             options.emit(epoch)
             at = reached
             if save.is_due() or at.over:
@@ -237,6 +304,13 @@ def evaluate(
         if stop_check.is_due() and stopping():
             raise StopRequested
     return BatchMetrics(loss, correct, len(data))
+
+
+def predict_classes(learner: Learner, data: SplitData) -> np.ndarray:
+    """Return the predicted classes of a split, (n,); a single logit above 0 is the second class."""
+    size, order = evaluation_batch_size(data.source.image_bytes), np.arange(len(data))
+    logits = np.concatenate([learner.logits(each) for each in data.source.batches(order, size, 0)])
+    return (logits[:, 0] > 0).astype(np.int64) if logits.shape[1] == 1 else logits.argmax(axis=1)
 
 
 def evaluation_batch_size(image_bytes: int) -> int:

@@ -11,19 +11,19 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample, dataset_hash
 from tlcore.datasets.decoding import hash_samples
 from tlcore.datasets.splits import check_class_names, split_samples
-from tlcore.errors import BadDataset, DamagedFile
-from tlcore.storage import read_json, read_json_or, write_json
-from tlcore.training import run_files as files
+from tlcore.errors import BadDataset
+from tlcore.storage import file_state, read_json, read_json_or, write_json
+from tlcore.training import status as files
 from tlcore.training.config import RunConfig, check_splits
 from tlcore.training.history import STOP_INTERVAL, StopRequested, Throttle
 from tlcore.training.run import RunInfo
-from tlcore.training.run_files import Damage, is_large_json, read_or_record_damage
+from tlcore.training.status import Damage, read_or_record_damage
 
 Splits = Mapping[str, str]  # SHA-256 of an image → "train" or "val"; others are in neither
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "streamlit")
@@ -70,8 +70,6 @@ class Provenance:
     dataset_hash: str = ""  # of all images of the dataset and their labels
     data_hash: str = ""  # of early versions: without the test images, in another form
     images: dict[str, int] = field(default_factory=dict)  # by split
-    classes: int = 0
-    seed: int = 0
     versions: dict[str, str] = field(default_factory=dict)  # by package
     machine: dict[str, str | int] = field(default_factory=dict)
 
@@ -85,71 +83,51 @@ def read_splits(folder: Path) -> RunSplits:
     Raises:
         DamagedFile: split.json cannot be read.
     """
-    path = folder / files.SPLIT
     try:
-        status = path.stat()
+        return _read_splits(folder / files.SPLIT, file_state(folder / files.SPLIT))
     except FileNotFoundError:
         return NO_SPLITS
-    return _read_splits(path, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=8)  # a page that shows a run reads it once a second
-def _read_splits(path: Path, written: int, size: int) -> RunSplits:
+def _read_splits(path: Path, state: tuple[int, ...]) -> RunSplits:
     stored = read_json(path, _StoredSplits, newest=1)
+    rows_of = {"train": stored.train, "val": stored.val, "test": stored.test or ()}
     train, val, test = (
         tuple(Sample(r.file, Path(r.path), r.sha256, r.label, split, r.group) for r in rows)
-        for split, rows in (
-            ("train", stored.train),
-            ("val", stored.val),
-            ("test", stored.test or ()),
-        )
+        for split, rows in rows_of.items()
     )
     return RunSplits(stored.classes, train, val, test)
 
 
-def find_split_damage(folder: Path, *, whole: bool = False) -> Damage | None:
-    """Return what is wrong with the split of a run that has ended.
-
-    Args:
-        folder: the run's.
-        whole: read a large file to its end as well, which lists of many runs do not.
-    """
-    path = folder / files.SPLIT
-    if not path.exists():
+def find_split_damage(folder: Path) -> Damage | None:
+    """Return what is wrong with the split of a run that has ended."""
+    if not (folder / files.SPLIT).exists():
         return Damage(files.SPLIT, files.MISSING) if (folder / files.MODEL).exists() else None
     damage: list[Damage] = []
-    if whole or not is_large_json(path):
-        read_or_record_damage(read_splits, folder, NO_SPLITS, damage)
+    read_or_record_damage(read_splits, folder, NO_SPLITS, damage)
     return damage[0] if damage else None
 
 
 def read_provenance(folder: Path) -> Provenance:
     """Return a run's provenance, an empty one before it has begun.
 
+    A run of an early version recorded another hash: its own is computed from its splits.
+
     Raises:
         DamagedFile: provenance.json cannot be read.
     """
-    return read_json_or(folder / files.PROVENANCE, Provenance, Provenance(), newest=1)
+    stored = read_json_or(folder / files.PROVENANCE, Provenance, Provenance(), newest=1)
+    if stored.dataset_hash or not stored.data_hash:
+        return stored
+    splits = read_or_record_damage(read_splits, folder, NO_SPLITS, [])
+    samples = (*splits.train, *splits.val, *splits.test)
+    return replace(stored, dataset_hash=dataset_hash(samples) if samples else stored.data_hash)
 
 
 def read_provenance_or_default(folder: Path) -> Provenance:
     """Return a run's provenance; an empty one where the file is damaged, as lists show."""
-    try:
-        return read_provenance(folder)
-    except DamagedFile:
-        return Provenance()
-
-
-def find_dataset_hash(folder: Path, provenance: Provenance) -> str:
-    """Return the hash of a run's dataset, "" before it has begun.
-
-    A run of an early version recorded another hash: its own is computed from its splits.
-    """
-    if provenance.dataset_hash or not provenance.data_hash:
-        return provenance.dataset_hash
-    splits = read_or_record_damage(read_splits, folder, NO_SPLITS, [])
-    samples = (*splits.train, *splits.val, *splits.test)
-    return dataset_hash(samples) if samples else provenance.data_hash
+    return read_or_record_damage(read_provenance, folder, Provenance(), [])
 
 
 def list_samples(run: RunInfo, split: str) -> list[Sample]:
@@ -158,13 +136,7 @@ def list_samples(run: RunInfo, split: str) -> list[Sample]:
     Raises:
         DamagedFile: split.json cannot be read.
     """
-    splits = read_splits(run.folder)
-    return list({"train": splits.train, "val": splits.val, "test": splits.test}[split])
-
-
-def read_classes(run: RunInfo) -> tuple[str, ...]:
-    """Return a run's classes in the order of the output units; none before it has begun."""
-    return read_splits(run.folder).classes
+    return list(getattr(read_splits(run.folder), split))
 
 
 def find_splits(dataset: Dataset, run: RunInfo | None) -> Splits:
@@ -196,23 +168,22 @@ def read_or_write_split(
     """
     stored = read_splits(folder)
     if stored is not NO_SPLITS:
-        return _check_unchanged(stored, stopping)
+        _check_unchanged([*stored.train, *stored.val], stopping)
+        return stored
     opened = dataset()
     check_class_names(opened)
     opened = Dataset(opened.name, _hash_samples(opened.samples, stopping))  # copies share a split
     train, val = split_samples(opened, config.validation_split, config.seed)
     check_splits(train, val)
-    write_json(
-        folder / files.PROVENANCE,
-        {
-            "dataset_hash": opened.hash,
-            "images": {"train": len(train), "val": len(val)},
-            "classes": len(opened.classes),
-            "seed": config.seed,
-            "versions": list_versions(),
-            "machine": describe_machine(),
-        },
-    )
+    provenance = {
+        "dataset_hash": opened.hash,
+        "images": {"train": len(train), "val": len(val)},
+        "classes": len(opened.classes),
+        "seed": config.seed,
+        "versions": list_versions(),
+        "machine": describe_machine(),
+    }
+    write_json(folder / files.PROVENANCE, provenance)
     test = [s for s in opened.samples if s.split == "test" and s.label != UNLABELLED]
     test.sort(key=lambda sample: sample.file)
     rows = {"train": _to_rows(train), "val": _to_rows(val), "test": _to_rows(test)}
@@ -220,9 +191,8 @@ def read_or_write_split(
     return RunSplits(opened.classes, tuple(train), tuple(val), tuple(test))
 
 
-def _check_unchanged(stored: RunSplits, stopping: Callable[[], bool]) -> RunSplits:
+def _check_unchanged(samples: Sequence[Sample], stopping: Callable[[], bool]) -> None:
     """Hash the files of a resumed run; raise BadDataset where one has changed."""
-    samples = [*stored.train, *stored.val]
     now = _hash_samples([replace(sample, sha256="") for sample in samples], stopping)
     for sample, hashed in zip(samples, now, strict=True):
         if sample.sha256 != hashed.sha256:
@@ -230,46 +200,6 @@ def _check_unchanged(stored: RunSplits, stopping: Callable[[], bool]) -> RunSpli
                 f"Expected {sample.file} as it was when the run began. Received another image "
                 "or none. Put it back, or start a new run."
             )
-    return stored
-
-
-def _to_rows(samples: Sequence[Sample]) -> list[dict[str, str]]:
-    names = ("file", "path", "sha256", "label")
-    return [
-        {name: str(getattr(sample, name)) for name in names}
-        | ({"group": sample.group} if sample.group else {})
-        for sample in samples
-    ]
-
-
-def list_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on."""
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
-
-
-def describe_machine() -> dict[str, str | int]:
-    """Return the system, processor, cores and memory (bytes) of this machine."""
-    return {
-        "system": platform.platform(),
-        "processor": _read_processor(),
-        "cores": os.cpu_count() or 1,
-        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-    }
-
-
-def _read_processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 def _hash_samples(samples: Sequence[Sample], stopping: Callable[[], bool]) -> tuple[Sample, ...]:
@@ -280,3 +210,29 @@ def _hash_samples(samples: Sequence[Sample], stopping: Callable[[], bool]) -> tu
         if stop_check.is_due() and stopping():
             raise StopRequested
     return tuple(hashed)
+
+
+def _to_rows(samples: Sequence[Sample]) -> list[dict[str, str]]:
+    names = ("file", "path", "sha256", "label", "group")
+    rows = [{name: str(getattr(sample, name)) for name in names} for sample in samples]
+    return [{n: value for n, value in row.items() if value or n != "group"} for row in rows]
+
+
+def list_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def describe_machine() -> dict[str, str | int]:
+    """Return the system, processor, cores and memory (bytes) of this machine."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return {
+        "system": platform.platform(),
+        "processor": next(names, platform.processor() or platform.machine()),
+        "cores": os.cpu_count() or 1,
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }

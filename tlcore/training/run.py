@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,19 +15,11 @@ from tlcore.datasets.sample_dataset import dataset_title
 from tlcore.models.predictions import ModelRef
 from tlcore.percentages import percent
 from tlcore.storage import read_json_or, write_json
-from tlcore.training import run_files as files
+from tlcore.training import history
+from tlcore.training import status as files
 from tlcore.training.config import RunConfig
-from tlcore.training.history import (
-    Epoch,
-    Event,
-    Progress,
-    Skipped,
-    Stage,
-    find_best_epoch,
-    list_epochs,
-)
-from tlcore.training.run_files import Damage, DamagedRun
-from tlcore.training.status import ACTIVE, FAILED, STOPPED
+from tlcore.training.history import Epoch, Event, Progress, Skipped, Stage, find_best_epoch
+from tlcore.training.status import ACTIVE, FAILED, STOPPED, Damage, DamagedRun
 
 MAX_NAME, MAX_NOTE = 80, 2000  # characters
 MAX_TAGS = 12
@@ -139,12 +132,11 @@ class Run:
     info: RunInfo
     events: tuple[Event, ...]
     classes: tuple[str, ...]  # in the order of the output units; empty before it has begun
-    images: dict[str, int]  # by split
     damage: tuple[Damage, ...] = ()  # of all its files; those of ``info`` are among them
 
     @property
     def history(self) -> tuple[Epoch, ...]:
-        return list_epochs(self.events)
+        return history.list_epochs(self.events)
 
     @property
     def stage(self) -> Stage | None:
@@ -217,10 +209,8 @@ def label_runs(infos: Iterable[Listed], *, accuracy: bool = True) -> dict[str, s
     their start as well, to the minute, the second, or in the end the id: in front, where a narrow
     menu does not cut it off.
 
-    Args:
-        infos: all runs of the workspace, so that a run has the same label on every page.
-        accuracy: whether the validation accuracy is part of it. A report leaves it out, as it may
-            evaluate another split.
+    ``infos`` are all runs of the workspace, so that a run has the same label on every page. A
+    report leaves the validation accuracy out, as it may evaluate another split.
     """
     runs = {info.id: info for info in infos}
     parts = {run: _label_parts(info, accuracy=accuracy) for run, info in runs.items()}
@@ -228,8 +218,10 @@ def label_runs(infos: Iterable[Listed], *, accuracy: bool = True) -> dict[str, s
     for form in ("%d %b %H:%M", "%d %b %H:%M:%S", ""):
         times = Counter(labels.values())
         for run in [run for run, label in labels.items() if times[label] > 1]:
-            front, rest = parts[run]
-            labels[run] = _join([*front, _format_start(run, form), *rest])
+            (front, rest), start = parts[run], ""
+            with suppress(ValueError):  # an id begins with the start of its run
+                start = datetime.strptime(run[:15], "%Y%m%d-%H%M%S").strftime(form).lstrip("0")
+            labels[run] = _join([*front, start or run, *rest])
     return labels
 
 
@@ -260,12 +252,3 @@ def _label_parts(info: Listed, *, accuracy: bool) -> tuple[list[str], list[str]]
 def _join(parts: Iterable[str]) -> str:
     """Join parts with dots between them; blanks are single, as a browser shows them."""
     return " · ".join(" ".join(part.split()) for part in parts)
-
-
-def _format_start(run: str, form: str) -> str:
-    """Return the start of a run, which its id begins with; without a form the id itself."""
-    try:
-        moment = datetime.strptime(run[:15], "%Y%m%d-%H%M%S")
-    except ValueError:
-        return run
-    return moment.strftime(form).lstrip("0") or run

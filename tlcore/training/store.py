@@ -1,52 +1,33 @@
-"""Runs on disk: list them, load one, compare several. ``run_files`` has the files of a run."""
+"""Runs on disk: list them, load one, compare several. ``status`` has the files of a run."""
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
 
 from tlcore.errors import DamagedFile, RunError, UnsafePath
 from tlcore.settings import Settings
-from tlcore.storage import child_path, holds_any
+from tlcore.storage import child_path, holds_any, write_file
 from tlcore.text import csv_text, shorten
-from tlcore.training import run_files as files
-from tlcore.training.config import list_differences, read_config
+from tlcore.training import provenance
+from tlcore.training import status as files
+from tlcore.training.config import read_config
 from tlcore.training.history import Event, count_damaged_lines, read_events
-from tlcore.training.provenance import (
-    NO_SPLITS,
-    Provenance,
-    find_dataset_hash,
-    find_split_damage,
-    read_provenance,
-    read_splits,
-)
 from tlcore.training.run import Listed, Notes, Run, RunInfo, read_notes, read_parent_run
-from tlcore.training.run_files import Damage, DamagedRun, find_model_damage, read_or_record_damage
-from tlcore.training.status import (
-    DAMAGED,
-    FINISHED,
-    WORKER_FILES,
-    FinalStatus,
-    derive_active_status,
-    read_final_status,
-    read_previous_status,
-    read_process_group,
-)
+from tlcore.training.status import Damage, DamagedRun, read_or_record_damage
 
 LOG_TAIL = 40  # lines of the log shown with a failure
-_LISTED = (
-    files.STATUS,
-    files.NOTES,
-    files.CONFIG,
-    files.PROVENANCE,
-    files.SPLIT,
-    files.MODEL,
-)  # files that a run's line depends on
-_OF_A_RUN = (*WORKER_FILES, *_LISTED)  # a folder with one of these is a run
+# Files that a run's line depends on, the one of runs that have ended first.
+_LISTED = (files.STATUS, files.NOTES, files.CONFIG, files.PROVENANCE, files.SPLIT, files.MODEL)
+_OF_A_RUN = (*files.WORKER_FILES, *_LISTED)  # a folder with one of these is a run
 _ABSENT = (0, 0)  # instead of the time and size of a file
 
 
@@ -62,7 +43,7 @@ def scan_runs(settings: Settings) -> list[Listed]:
     """
     if not settings.runs.is_dir():
         return []
-    names = sorted(os.listdir(settings.runs), reverse=True)  # noqa: PTH208 - see _load_info
+    names = sorted(os.listdir(settings.runs), reverse=True)  # noqa: PTH208 - see _load_any
     runs = (_load_any(f"{settings.runs}/{name}") for name in names if not name.startswith("."))
     return [run for run in runs if run is not None]
 
@@ -85,15 +66,11 @@ def load_run(run: str, settings: Settings) -> Run:
     """Return one run with its events. Raises as ``load_run_info`` does."""
     info = load_run_info(run, settings)  # first: a run with a status has all its events on disk
     damage = list(info.damage)
-    of_split = None if info.active else find_split_damage(info.folder, whole=True)
-    if of_split and of_split not in damage:
-        damage.append(of_split)
-        info = replace(info, status=DAMAGED, damage=tuple(damage))
-    splits = read_or_record_damage(read_splits, info.folder, NO_SPLITS, [])
+    splits = read_or_record_damage(provenance.read_splits, info.folder, provenance.NO_SPLITS, [])
     events = _load_events(info, damage)
-    for read in (read_previous_status, read_parent_run, read_process_group):
+    for read in (files.read_previous_status, read_parent_run, files.read_process_group):
         read_or_record_damage(read, info.folder, None, damage)
-    return Run(info, events, splits.classes, info.images, tuple(damage))
+    return Run(info, events, splits.classes, tuple(damage))
 
 
 def _load_events(info: RunInfo, damage: list[Damage]) -> tuple[Event, ...]:
@@ -148,9 +125,15 @@ def unknown_run_error(run: str, settings: Settings) -> RunError:
 
 
 def _load_any(folder: str) -> Listed | None:
-    """Return a run, one that can only be listed, or None for a folder that is none."""
+    """Return a run, one that can only be listed, or None for a folder that is none.
+
+    A run that has ended is read once for each version of its files. ``folder`` is a string, as
+    pages ask for hundreds of them: a Path takes three times as long.
+    """
+    versions = tuple(_version(f"{folder}/{name}") for name in _LISTED)
+    has_ended = versions[0] != _ABSENT
     try:
-        return _load_info(folder)
+        return _ended_info(folder, versions) if has_ended else _read_info(Path(folder))
     except FileNotFoundError:
         damage = Damage(files.CONFIG, files.MISSING)
     except DamagedFile as error:
@@ -164,19 +147,9 @@ def _load_any(folder: str) -> Listed | None:
         return None
 
 
-def _load_info(folder: str) -> RunInfo:
-    """Return a run's line; a run that has ended is read once for each version of its files.
-
-    ``folder`` is a string, as pages ask for hundreds of them: a Path takes three times as long.
-    """
-    versions = tuple(_version(f"{folder}/{name}") for name in _LISTED)
-    return _read_info(Path(folder)) if versions[0] == _ABSENT else _ended_info(folder, versions)
-
-
 def _version(path: str) -> tuple[int, int]:
-    """Return when a file was written, ns, and its bytes."""
     try:
-        status = os.stat(path)  # noqa: PTH116 - see _load_info
+        status = os.stat(path)  # noqa: PTH116 - see _load_any
     except OSError:
         return _ABSENT
     return status.st_mtime_ns, status.st_size
@@ -191,35 +164,76 @@ def _read_info(folder: Path) -> RunInfo:
     """Read a run's line; what a damaged file alone holds is left out and recorded."""
     config = read_config(folder / files.CONFIG)
     damage: list[Damage] = []
-    provenance = read_or_record_damage(read_provenance, folder, Provenance(), damage)
+    unknown = provenance.Provenance()
+    facts = read_or_record_damage(provenance.read_provenance, folder, unknown, damage)
     notes = read_or_record_damage(read_notes, folder, Notes(), damage)
-    final = read_or_record_damage(read_final_status, folder, None, damage)
+    final = read_or_record_damage(files.read_final_status, folder, None, damage)
     if final or any(each.file == files.STATUS for each in damage):
-        finished = final is None or final.status == FINISHED
-        checks = (find_split_damage(folder), find_model_damage(folder, finished=finished))
-        damage += [each for each in checks if each]
-    info = RunInfo(
+        finished = final is None or final.status == files.FINISHED
+        model = files.find_model_damage(folder, finished=finished)
+        damage += filter(None, (provenance.find_split_damage(folder), model))
+    status = files.QUEUED if files.is_waiting(folder) else files.RUNNING
+    ended = asdict(final) if final else {"seconds": None, "val_accuracy": None, "error": ""}
+    ended = {"status": status} | ended
+    if any(d.file in (files.STATUS, files.SPLIT) and d.reason != files.MISSING for d in damage):
+        ended["status"] = files.DAMAGED
+    return RunInfo(
         id=folder.name,
         folder=folder,
-        status=_derive_status(folder, final, damage),
         config=config,
         created=(folder / files.CONFIG).stat().st_mtime,
-        seconds=None,
-        val_accuracy=None,
-        error="",
-        data_hash=find_dataset_hash(folder, provenance),
-        images=provenance.images,
+        data_hash=facts.dataset_hash,
+        images=facts.images,
         notes=notes,
         damage=tuple(damage),
+        **ended,
     )
-    return replace(info, **(asdict(final) | {"status": info.status})) if final else info
 
 
-def _derive_status(folder: Path, final: FinalStatus | None, damage: Sequence[Damage]) -> str:
-    damaged = {each.file for each in damage if each.reason != files.MISSING}
-    if damaged & {files.STATUS, files.SPLIT}:
-        return DAMAGED
-    return final.status if final else derive_active_status(folder)
+Predictions = Mapping[str, tuple[int, int]]  # sha256 → index of the label, of the predicted class
+
+
+def save_stage_predictions(
+    folder: Path,
+    stage: str,
+    epoch: int,
+    sha256: Sequence[str],
+    labels: np.ndarray,
+    predicted: np.ndarray,
+) -> None:
+    """Store the classes that a stage predicted for the validation split at its end.
+
+    With them the head alone is compared with the fine-tuned model, and run with run, image by image
+    and without a model. ``sha256``, labels and predicted classes are (n,); ``epoch`` (1-based)
+    is the one whose weights predicted, which may be one of the stage before.
+    """
+    file = io.BytesIO()
+    np.savez(file, sha256=sha256, labels=labels, predicted=predicted, epoch=epoch)
+    write_file(folder / files.STAGE_PREDICTIONS.format(stage), file.getvalue())
+
+
+def load_stage_predictions(folder: Path, stage: str, *, epoch: int = 0) -> Predictions:
+    """Return what a stage ("head" or "fine-tune") predicted with the weights of an epoch (0: of
+    any); empty where that was not stored or cannot be read.
+    """
+    try:
+        with np.load(folder / files.STAGE_PREDICTIONS.format(stage), allow_pickle=False) as file:
+            if epoch and "epoch" in file and int(file["epoch"]) != epoch:
+                return {}
+            columns = [file[name].tolist() for name in ("sha256", "labels", "predicted")]
+        return {sha256: (label, answer) for sha256, label, answer in zip(*columns, strict=True)}
+    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile):
+        return {}
+
+
+def load_model_predictions(info: RunInfo) -> Predictions:
+    """Return what the saved model of a run predicted; empty as above.
+
+    A resumed run that was killed may have newer predictions than its model: these are left out.
+    """
+    stages = ("fine-tune", "head")  # the later one ends with the best weights of both
+    stored = (load_stage_predictions(info.folder, each, epoch=info.best_epoch) for each in stages)
+    return next((predictions for predictions in stored if predictions), {})
 
 
 # name in tables → field of RunInfo; "epochs" is an option, of which fewer may have been done
@@ -236,10 +250,10 @@ def compare_configurations(runs: Iterable[Run]) -> dict[str, tuple[Any, ...]]:
     """Return a row for every option that differs, then one for each result; a value for each run,
     in their order."""
     infos = [run.info for run in runs]
-    rows = {
-        name: tuple(_to_cell(value) for value in values)
-        for name, values in list_differences(info.config for info in infos).items()
-    }
+    options = [info.config.to_json() for info in infos]
+    names = options[0] if options else ()
+    rows = {name: tuple(_to_cell(each[name]) for each in options) for name in names}
+    rows = {name: values for name, values in rows.items() if len(set(values)) > 1}
     if len({info.data_hash for info in infos}) > 1:
         rows["data_hash"] = tuple(info.data_hash[:12] for info in infos)
     results = {name: tuple(getattr(i, field) for i in infos) for name, field in RESULTS.items()}

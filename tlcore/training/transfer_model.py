@@ -5,8 +5,8 @@ For training it has several ways through: to the features, from the cut to the l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,38 @@ from tlcore.models.build import (
     build_backbone,
     find_cut_below,
     flatten,
+    fold_batch_normalization,
     freeze_base,
     unfreeze_from,
 )
 from tlcore.models.catalog import get_backbone
-from tlcore.models.folding import fold_batch_normalization
-from tlcore.models.loaded_model import LoadedModel, preprocess
+from tlcore.models.loaded_model import LoadedModel, load_pretrained, preprocess
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.text import shorten
 from tlcore.training.augmentation import FORWARD
 from tlcore.training.config import RunConfig
 from tlcore.training.run import RunInfo
-from tlcore.training.run_files import MODEL
+from tlcore.training.status import MODEL
 from tlcore.training.store import load_run
+
+
+def load_model(ref: ModelRef, settings: Settings) -> LoadedModel:
+    """Return a model ready to predict; the latest ``settings.models_kept`` stay in memory.
+
+    Raises:
+        UnknownName, BadConfig, WeightsMissing: as ``load_pretrained``.
+        RunError: as ``load_run_model``.
+    """
+    return _models(settings)(ref)
+
+
+@cache
+def _models(settings: Settings) -> Callable[[ModelRef], LoadedModel]:
+    def load(ref: ModelRef) -> LoadedModel:
+        return load_run_model(ref.run, settings) if ref.run else load_pretrained(ref, settings)
+
+    return lru_cache(maxsize=settings.models_kept)(load)
 
 
 def load_run_model(run: str, settings: Settings) -> LoadedModel:
@@ -52,15 +70,9 @@ def load_run_model(run: str, settings: Settings) -> LoadedModel:
     # For the list of layers; before flattening, as an earlier run may name a nested block.
     unfreeze_from(model, stored.unfrozen_from or "pooling")
     model = flatten(model)
+    config, note = info.config, _note(info.config, model)
     return LoadedModel(
-        model=model,
-        backbone=info.config.backbone,
-        size=info.config.size,
-        fit=info.config.fit,
-        labels=stored.classes,
-        wnids=(),
-        source="run",
-        note=_note(info.config, model),
+        model, config.backbone, config.size, config.fit, stored.classes, (), "run", note
     )
 
 
@@ -146,11 +158,8 @@ class TransferModel:
         return tuple(self.output(layer).shape[1:])
 
     def forward(self, pixels: npt.NDArray[np.uint8], layers: Sequence[str]) -> list[Floats]:
-        """Return the outputs of layers for up to FORWARD images, in inference mode.
-
-        Args:
-            pixels: uint8 (n, size, size, 3).
-            layers: in the order wanted.
+        """Return the outputs of layers for up to FORWARD images, in inference mode; ``pixels`` are
+        uint8 (n, size, size, 3).
         """
         count = len(pixels)
         if count < FORWARD:  # one shape, one trace, and the same arithmetic for every image
@@ -164,9 +173,8 @@ class TransferModel:
         """Compile the pass of ``forward`` to these layers, once."""
         if tuple(layers) not in self._passes:
             network = keras.Model(self.model.input, [self.output(layer) for layer in layers])
-            compiled = tf.function(
-                fold_batch_normalization(network), autograph=False
-            )  # plain TensorFlow already
+            folded = fold_batch_normalization(network)
+            compiled = tf.function(folded, autograph=False)  # plain TensorFlow already
             signature = tf.TensorSpec((FORWARD, *self.model.input_shape[1:]), tf.float32)
             self._passes[tuple(layers)] = compiled.get_concrete_function(signature)
 

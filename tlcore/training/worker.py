@@ -1,4 +1,7 @@
-"""The process of one run, ``python -m tlcore.training.worker FOLDER``, and the queue of runs."""
+"""The process of one run, ``python -m tlcore.training.worker FOLDER``: queue, recipe, final status.
+
+The recipe: compute the features, train the head, fine-tune the top blocks, save the model.
+"""
 
 from __future__ import annotations
 
@@ -9,37 +12,30 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
+from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import TLCoreError
 from tlcore.locks import acquire_lock, is_locked
 from tlcore.settings import Settings
 from tlcore.storage import explain_os_error, is_disk_error, sync_files
-from tlcore.training import run_files as files
-from tlcore.training.config import read_config
-from tlcore.training.history import Event, EventLog
-from tlcore.training.status import (
-    FAILED,
-    RESUME,
-    STOPPED,
-    FinalStatus,
-    add_previous_status,
-    is_waiting,
-    write_final_status,
-    write_process_group,
-)
-from tlcore.training.train_run import train_run
+from tlcore.training import batches, history, loop
+from tlcore.training import status as files
+from tlcore.training.config import RunConfig, read_config
+from tlcore.training.features import FeatureSource
+from tlcore.training.head import Head
+from tlcore.training.history import Event, EventLog, StopRequested, Throttle
+from tlcore.training.loop import Checkpoint
+from tlcore.training.provenance import RunSplits, read_or_write_split
+from tlcore.training.status import FAILED, FINISHED, RESUME, STOPPED, FinalStatus
+from tlcore.training.store import save_stage_predictions
 
 NICENESS = 10  # pages and predictions come first
 QUEUE_POLL = 0.5  # s between two checks whether the run's turn has come
-SYNCED = (
-    files.EVENTS,
-    files.CHECKPOINT,
-    files.MODEL,
-)  # on disk before status.json speaks of them
+SYNCED = (files.EVENTS, files.CHECKPOINT, files.MODEL)  # on disk before status.json speaks of them
 
 
 def execute_run(
@@ -47,10 +43,8 @@ def execute_run(
 ) -> FinalStatus:
     """Wait for a run's turn, train it and write its final status.
 
-    Args:
-        folder: made by ``create_run``, whose lock the caller keeps.
-        settings: where datasets and weights are, and how many runs train at once.
-        emit: called with each event, after it is on disk.
+    ``create_run`` has made the folder, and the caller keeps its lock. ``emit`` is called with each
+    event, after it is on disk.
     """
     start = time.time()
     try:
@@ -61,8 +55,8 @@ def execute_run(
                 status = FinalStatus(STOPPED, 0.0, None, "It was stopped before it had begun.")
     except Exception as error:  # the last frame of the process: any error becomes its status
         status = FinalStatus(FAILED, time.time() - start, None, _explain(error))
-    status = _sync(folder, add_previous_status(folder, status))
-    write_final_status(folder, status)
+    status = _sync(folder, files.add_previous_status(folder, status))
+    files.write_final_status(folder, status)
     return status
 
 
@@ -74,22 +68,147 @@ def _train(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> F
         log.write(event)
         emit(event)
 
-    config = read_config(folder / files.CONFIG)
     try:
-        return train_run(
-            folder, config, lambda: open_dataset(config.dataset, settings), settings, emit=write
-        )
+        return train_run(folder, read_config(folder / files.CONFIG), settings, emit=write)
     finally:
         log.close()
+
+
+@dataclass(frozen=True, eq=False)
+class RunContext:
+    """What the stages of one run share."""
+
+    config: RunConfig
+    folder: Path  # the run's
+    splits: RunSplits  # its images with their hashes
+    source: FeatureSource
+    emit: Callable[[Event], None]
+    stopping: Callable[[], bool]
+
+
+def train_run(
+    folder: Path, config: RunConfig, settings: Settings, *, emit: Callable[[Event], None]
+) -> FinalStatus:
+    """Train a run, or resume it from its checkpoint, and save its model as ``model.keras``.
+
+    A file named "stop" in ``folder`` ends it after the current batch; what was learned is saved. A
+    resumed run learns from the images with which it began. ``emit`` is called with each event.
+
+    Raises:
+        BadDataset: a split or a class has no readable image, or the images have changed.
+        UnknownName: the backbone has no layer of that name to unfreeze from.
+        WeightsMissing: the backbone's weights are not on this machine.
+    """
+    began, stopping = time.perf_counter(), (folder / files.STOP).exists
+    at = loop.load_checkpoint(folder / files.CHECKPOINT) or loop.initial_checkpoint(config)
+    status, error = STOPPED, ""
+
+    def dataset() -> Dataset:
+        return open_dataset(config.dataset, settings)
+
+    try:
+        splits = read_or_write_split(folder, config, dataset, stopping)
+        source = FeatureSource(config, len(splits.classes), settings)
+        at, error = _run_stages(RunContext(config, folder, splits, source, emit, stopping), at)
+        if at.over and at.stage == ("fine-tune" if config.fine_tune_epochs else "head"):
+            status = FINISHED
+    except StopRequested:
+        pass
+    return FinalStatus(
+        status=FAILED if error else status,
+        seconds=time.perf_counter() - began,
+        val_accuracy=at.best_accuracy if at.event else None,
+        val_loss=at.best_loss if at.event else None,
+        epochs=at.event,
+        error=error,
+        best_epoch=at.best_epoch,
+    )
+
+
+def _run_stages(run: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
+    """Run the stages that are left, save the model, and return where the run has come to, with the
+    reason if its loss diverged."""
+    config, source, error = run.config, run.source, ""
+    _compute_features(run)
+    if at.stage == "head":
+        head = Head(config, source.head_inputs, source.units)
+        if config.epochs:
+            at, error = _run_stage(head, run, at)
+        source.transfer_model.set_head_weights(head.weights)
+        if config.fine_tune_epochs and at.over and not run.stopping():
+            at = replace(at, stage="fine-tune", epoch=0, state={}, best={}, waited=0, over=False)
+    if at.stage == "fine-tune":
+        from tlcore.training.fine_tune import TopBlocks
+
+        at, error = _run_stage(TopBlocks(source.transfer_model.top(), config), run, at)
+    if at.event:  # a model that never learned is not saved
+        source.transfer_model.save(run.folder)
+    return at, error
+
+
+def _run_stage(learner: loop.Learner, run: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
+    """Run one stage; return as ``_run_stages`` does."""
+    config, source, splits, stage = run.config, run.source, run.splits, learner.stage
+    before = at.event - at.epoch  # epochs of the stage before
+    train = batches.build_training_data(
+        source, splits.train, splits.classes, stage, before, run.stopping
+    )
+    val = batches.build_validation_data(source, splits.val, splits.classes, stage)
+    is_head = stage == "head"
+    options = loop.FitOptions(
+        config,
+        epochs=config.epochs if is_head else config.fine_tune_epochs,
+        rate=config.learning_rate if is_head else config.fine_tune_learning_rate,
+        emit=run.emit,
+        stopping=run.stopping,
+        save=lambda reached: loop.save_checkpoint(run.folder / files.CHECKPOINT, reached),
+        keep_best=True,
+    )
+    run.emit(history.Stage(stage, options.epochs * -(-len(train) // config.batch_size)))
+    error = ""
+    try:
+        at = loop.fit(learner, train, val, options, at)
+    except loop.Diverged as diverged:
+        at, error = diverged.at, str(diverged)
+    if at.event:
+        predicted = loop.predict_classes(learner, val)  # with the weights of the best epoch so far
+        rows = val.sha256, val.labels, predicted
+        save_stage_predictions(run.folder, stage, at.best_epoch, *rows)
+    return at, error
+
+
+def _compute_features(run: RunContext) -> None:
+    """Compute what the cache does not have, in one pass for all stages. Raises StopRequested."""
+    source, beat, skipped_files = run.source, Throttle(history.PROGRESS_INTERVAL), set[str]()
+
+    def check_stop() -> None:
+        if run.stopping():
+            raise StopRequested
+
+    def done(count: int) -> None:
+        check_stop()
+        if beat.is_due() or count == len(missing):
+            run.emit(history.Progress("features", count))
+
+    def skipped(file: str, reason: str) -> None:
+        if file not in skipped_files:
+            skipped_files.add(file)
+            run.emit(history.Skipped(file, reason))
+
+    if run.config.fine_tune_epochs:  # only the network has the layer at which it is cut
+        source.prepare(check_stop)
+    layers = batches.list_layers(source)
+    copies = batches.list_copies(run.config, run.splits.train, run.splits.val)
+    missing = source.missing(layers, copies)
+    run.emit(history.Stage("features", len(missing)))
+    source.compute(layers, missing, done=done, skipped=skipped)
+    check_stop()
 
 
 @contextmanager
 def _wait_for_turn(folder: Path, settings: Settings) -> Iterator[bool]:
     """Wait until no earlier run waits and fewer than ``runs_at_once`` train; hold that place.
-
-    Yields:
-        False if the run was stopped before its turn came.
-    """
+    Yields False if the run was stopped before its turn came."""
     queue = settings.runs / ".queue"
     queue.mkdir(parents=True, exist_ok=True)
     place = None
@@ -109,7 +228,9 @@ def _is_next(folder: Path) -> bool:
     """Whether no run that was created earlier still waits."""
     earlier = (other for other in folder.parent.glob("[!.]*") if other.name < folder.name)
     return not any(
-        is_locked(other / files.LOCK) and is_waiting(other) and not (other / files.STATUS).exists()
+        is_locked(other / files.LOCK)
+        and files.is_waiting(other)
+        and not (other / files.STATUS).exists()
         for other in earlier
     )
 
@@ -151,11 +272,11 @@ def main() -> NoReturn:
     os.nice(NICENESS)
     faulthandler.enable()  # a crash of native code leaves its name in the log
     try:
-        write_process_group(folder)
+        files.write_process_group(folder)
         status = execute_run(folder, Settings.from_environment())
     except OSError as error:  # the disk was full before the run began
         status = FinalStatus(FAILED, 0.0, None, _explain(error))
-        write_final_status(folder, status)
+        files.write_final_status(folder, status)
     with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -60,11 +60,11 @@ def label(name: str) -> str:
 
 def escape_md(text: str) -> str:
     """Return a text for Markdown that shows as it is, but for `code` between backticks."""
+
+    def shown(part: str) -> str:
+        return _MARKDOWN.sub(r"\\\1", _ICON.sub(":\u2060", part))
+
     parts = text.split("`")
     if len(parts) % 2 == 0:  # an unpaired backtick is one more sign to show
-        return _shown(text).replace("`", "\\`")
-    return "`".join(part if place % 2 else _shown(part) for place, part in enumerate(parts))
-
-
-def _shown(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", _ICON.sub(":\u2060", text))
+        return shown(text).replace("`", "\\`")
+    return "`".join(part if place % 2 else shown(part) for place, part in enumerate(parts))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from typing import Any
 
 import streamlit as st
 
@@ -22,6 +22,7 @@ from tlcore.ui.widgets import show_html
 
 _log = logging.getLogger(__name__)
 PRODUCT = "Transfer Learning Lab"
+QUESTION = "_question"  # key of the session: the place under the title
 
 
 @dataclass(frozen=True)
@@ -30,85 +31,56 @@ class Page:
 
     file: str  # as Streamlit names it, relative to app.py
     name: str  # in the navigation
-    title: str
-    question: str  # the one that the page answers, in plain words
     icon: str
+    question: str  # the one that the page answers, in plain words
     address: Address = field(default_factory=dict)
 
 
-_IMAGE = {"dataset": Choice.DATASET, "image": Choice.IMAGE, "backbone": Choice.BACKBONE}
+def _same_named(names: str) -> dict[str, Choice]:
+    """Return the part of an address whose parameters have the names of their choices."""
+    return {name: Choice(name) for name in names.split()}
+
+
 HOME = Page(
     "app.py",
     "Home",
-    PRODUCT,
-    "See what a pretrained network recognises in your images, and train it on your own classes.",
     ":material/home:",
+    "See what a pretrained network recognises in your images, and train it on your own classes.",
 )
 UPLOAD = Page(
     "pages/1_Upload.py",
     "Upload",
-    "Upload",
-    "Which images do you bring?",
     ":material/add_photo_alternate:",
+    "Which images do you bring?",
     {"dataset": Choice.DATASET, "view": Choice.DATASET_VIEW},
 )
 COMPARE = Page(
     "pages/2_Compare.py",
     "Compare",
-    "Compare",
-    "What does ImageNet's network see, and what does yours?",
     ":material/compare:",
-    {
-        **_IMAGE,
-        "run": Choice.HEAD,
-        "size": Choice.SIZE,
-        "fit": Choice.FIT,
-        "top": Choice.TOP_CLASSES,
-        "view": Choice.COMPARE_VIEW,
-        "class": Choice.CLASS,
-        "head_class": Choice.HEAD_CLASS,
-        "second": Choice.SECOND_BACKBONE,
-        "heads": Choice.MORE_HEADS,
-    },
+    "What does ImageNet's network see, and what does yours?",
+    _same_named("dataset image backbone size fit class head_class")
+    | {"run": Choice.HEAD, "top": Choice.TOP_CLASSES, "view": Choice.COMPARE_VIEW}
+    | {"second": Choice.SECOND_BACKBONE, "heads": Choice.MORE_HEADS},
 )
 FEATURE_MAPS = Page(
     "pages/3_Feature_maps.py",
     "Feature maps",
-    "Feature maps",
-    "What does the network see in this layer?",
     ":material/grid_view:",
-    {
-        **_IMAGE,
-        "run": Choice.HEAD,
-        "network": Choice.NETWORK,
-        "size": Choice.SIZE,
-        "fit": Choice.FIT,
-        "layer": Choice.LAYER,
-        "page": Choice.PAGE,
-        "channel": Choice.CHANNEL,
-        "order": Choice.ORDER,
-        "scale": Choice.SCALE,
-        "colours": Choice.PALETTE,
-        "rows": Choice.ROWS,
-        "columns": Choice.COLUMNS,
-        "more": Choice.MAPS_VIEW,
-        "other": Choice.OTHER_IMAGE,
-    },
+    "What does the network see in this layer?",
+    _same_named("dataset image backbone size fit network layer page channel order scale")
+    | _same_named("rows columns")
+    | {"run": Choice.HEAD, "colours": Choice.PALETTE}
+    | {"more": Choice.MAPS_VIEW, "other": Choice.OTHER_IMAGE},
 )
 FINE_TUNE = Page(
     "pages/4_Fine_tune.py",
     "Fine-tune",
-    "Fine-tune",
-    "How do you teach it?",
     ":material/school:",
+    "How do you teach it?",
     {"run": Choice.RUN, "view": Choice.RUN_VIEW},
 )
-PAGES: Mapping[str, Page] = MappingProxyType(
-    {page.name: page for page in (HOME, UPLOAD, COMPARE, FEATURE_MAPS, FINE_TUNE)}
-)
-
-
-QUESTION = "_question"  # place under the title
+PAGES = (HOME, UPLOAD, COMPARE, FEATURE_MAPS, FINE_TUNE)
 
 
 @contextmanager
@@ -120,8 +92,11 @@ def page(this: Page) -> Iterator[Settings]:
         layout="wide",
     )
     apply_style()
-    _navigation()
-    st.title(this.title, anchor=False)
+    with st.sidebar:
+        show_html('<p class="product">{product}</p>', product=PRODUCT)
+        for there in PAGES:
+            st.page_link(there.file, label=there.name, icon=there.icon, width="stretch")
+    st.title(PRODUCT if this is HOME else this.name, anchor=False)
     st.session_state[QUESTION] = st.empty()
     show_question(this.question)
     settings = _settings()
@@ -157,6 +132,16 @@ def show_error(error: TLCoreError) -> None:
     st.error(escape_md(str(error)), icon=":material/error:")
 
 
+def act_button(words: str, act: Callable[[], object], **options: Any) -> None:
+    """Draw a button that acts before the page is drawn again; an error is shown in words."""
+
+    def act_within() -> None:
+        with boundary():
+            act()
+
+    st.button(words, on_click=act_within, **options)
+
+
 def next_steps(*pages: Page) -> None:
     """Link the pages that come next."""
     st.space("small")
@@ -172,10 +157,3 @@ def _settings() -> Settings:
     except BadConfig as error:  # no page can do anything without them
         show_error(error)
         st.stop()
-
-
-def _navigation() -> None:
-    with st.sidebar:
-        show_html('<p class="product">{product}</p>', product=PRODUCT)
-        for there in PAGES.values():
-            st.page_link(there.file, label=there.name, icon=there.icon, width="stretch")

@@ -79,12 +79,12 @@ if (!window.tlcorePush) {
 
 def chosen(choice: Choice) -> str:
     """Return what is chosen, "" for nothing."""
-    return str(st.session_state.get(_slot(choice), ""))
+    return str(st.session_state.get(f"_chosen_{choice}", ""))
 
 
 def choose(choice: Choice, value: str | int) -> None:
     """Set a choice; "" clears it."""
-    st.session_state[_slot(choice)] = str(value)
+    st.session_state[f"_chosen_{choice}"] = str(value)
 
 
 def chosen_number(choice: Choice, default: int) -> int:
@@ -99,8 +99,7 @@ def read_address(address: Address) -> None:
     Where a step has gone from this page's address, the browser went back.
     """
     steps = [name for name, choice in address.items() if choice in STEPS]
-    script = _REPLACE.replace("STEPS", json.dumps(steps), 1)
-    st.html(script, unsafe_allow_javascript=True)
+    st.html(_REPLACE.replace("STEPS", json.dumps(steps), 1), unsafe_allow_javascript=True)
     received = {name: st.query_params[name] for name in address if name in st.query_params}
     written = st.session_state.get("_address", {})
     if st.session_state.get("_address_of") == tuple(address):
@@ -140,7 +139,3 @@ def flag(what: str) -> bool:
 def set_flag(what: str, value: bool = True) -> None:
     """Set or clear a flag of this session."""
     st.session_state[f"_flag_{what}"] = value
-
-
-def _slot(choice: Choice) -> str:
-    return f"_chosen_{choice}"

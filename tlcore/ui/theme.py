@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -39,11 +39,7 @@ DARK = Colours(
 
 def colours() -> Colours:
     """The colours of the theme that this person sees."""
-    return DARK if is_dark() else LIGHT
-
-
-def is_dark() -> bool:
-    return st.context.theme.type == "dark"
+    return DARK if st.context.theme.type == "dark" else LIGHT
 
 
 def template() -> go.layout.Template:
@@ -93,9 +89,6 @@ def icon() -> Image.Image:
 
 def apply_style() -> None:
     """Put the stylesheet and this theme's colours on the page."""
-    tone = colours()
     st.html(STYLESHEET)
-    st.html(
-        f"<style>:root{{--pretrained:{tone.pretrained};--head:{tone.head};--frozen:{tone.frozen};"
-        f"--faint:{tone.faint};--text:{tone.text};--selected:{tone.text};--line:{tone.line};--ground:{tone.ground}}}</style>"
-    )
+    tones = "".join(f"--{name}:{tone};" for name, tone in asdict(colours()).items())
+    st.html(f"<style>:root{{{tones}}}</style>")

@@ -7,9 +7,9 @@ label the first always wins. ``unique_labels`` makes the labels of a widget's op
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, count
+from typing import Any, TypeVar
 
 import streamlit as st
 from markupsafe import Markup
@@ -31,27 +31,20 @@ def unique_labels(options: Iterable[T], words: Callable[[T], str] = str) -> Call
         options: all that are offered, no two equal.
         words: returns the label of one option.
     """
+
+    def shown(label: str) -> str:
+        return " ".join(label.split())  # a browser shows blanks as one
+
     labels = {option: words(option) for option in options}
-    times = Counter(_shown(label) for label in labels.values())
-    used = {_shown(label) for label in labels.values() if times[_shown(label)] == 1}
+    times = Counter(shown(label) for label in labels.values())
+    used = set(times)
     for option, label in labels.items():
-        if times[_shown(label)] > 1:
-            labels[option] = next(
-                each for each in _unique_labels(option, label) if _shown(each) not in used
-            )
-            used.add(_shown(labels[option]))
+        if times[shown(label)] > 1:
+            names = [option] if len(str(option)) <= LONGEST and str(option) != label else []
+            proposals = (f"{label} ({each})" for each in chain(names, count(1)))
+            labels[option] = next(each for each in proposals if shown(each) not in used)
+            used.add(shown(labels[option]))
     return lambda option: labels[option] if option in labels else words(option)
-
-
-def _unique_labels(option: object, label: str) -> Iterator[str]:
-    if len(str(option)) <= LONGEST and str(option) != label:
-        yield f"{label} ({option})"
-    yield from (f"{label} ({number})" for number in count(1))
-
-
-def _shown(label: str) -> str:
-    """Return a label as a browser shows it: blanks are single."""
-    return " ".join(label.split())
 
 
 def current(choice: Choice, options: Sequence[str]) -> str:
@@ -70,76 +63,63 @@ def select(
     *,
     words: Callable[[str], str] = str,
     help: str | None = None,
-    disabled: bool = False,
     also: Callable[[], None] | None = None,
 ) -> str:
     """Show a choice as a drop-down and return it; ``also`` runs when the person changes it."""
     wanted = chosen(choice)
-    key = _seed(choice, options)
     if wanted and wanted not in options:  # an old link, or it has been deleted meanwhile
         st.toast(f"{title} “{escape_md(wanted)}” is not here.", icon=":material/link_off:")
-    st.selectbox(
-        title,
-        options,
-        key=key,
-        format_func=unique_labels(options, words),
-        help=help,
-        disabled=disabled,
-        on_change=_take_over,
-        args=(choice, key, options, also),
-    )
-    return current(choice, options)
+    value = current(choice, options)
+    bound = _bind(choice, value, options, also)
+    st.selectbox(title, options, format_func=unique_labels(options, words), help=help, **bound)
+    return value
 
 
 def segments(
     title: str, options: Sequence[str], choice: Choice, *, words: Callable[[str], str] = str
 ) -> str:
     """Show a choice as a row of buttons, one of which is always on, and return it."""
-    key = _seed(choice, options)
+    value = current(choice, options)
     st.segmented_control(
         title,
         options,
-        key=key,
         format_func=unique_labels(options, words),
         required=True,
         label_visibility="collapsed",
-        on_change=_take_over,
-        args=(choice, key, options, None),
+        **_bind(choice, value, options),
     )
-    return current(choice, options)
+    return value
 
 
 def slide(title: str, low: int, high: int, choice: Choice, default: int) -> int:
     """Show a choice that is a whole number as a slider, and return it."""
-    key = f"select-{choice}"
     number = chosen_number(choice, default)
     number = number if low <= number <= high else default
-    st.session_state[key] = number
-    offered = range(low, high + 1)
-    st.slider(title, low, high, key=key, on_change=_take_over, args=(choice, key, offered, None))
+    st.slider(title, low, high, **_bind(choice, number, range(low, high + 1)))
     return number
 
 
-def _seed(choice: Choice, options: Sequence[str]) -> str:
-    """Make the widget show what is chosen, and return its key.
+def _bind(
+    choice: Choice,
+    value: str | int,
+    options: Sequence[object],
+    also: Callable[[], None] | None = None,
+) -> dict[str, Any]:
+    """Return the arguments with which a widget shows a choice and changes it.
 
-    In every run: a widget in a closed popover is not in the browser yet, and would open on its
-    default if its value were set only once.
+    Its value is set in every run: a widget in a closed popover is not in the browser yet, and would
+    open on its default if its value were set only once.
     """
     key = f"select-{choice}"
-    st.session_state[key] = current(choice, options)
-    return key
+    st.session_state[key] = value
 
+    def take_over() -> None:
+        if st.session_state[key] in options:  # a label of an older list, handed on, is none
+            choose(choice, st.session_state[key])
+            if also is not None:
+                also()
 
-def _take_over(
-    choice: Choice, key: str, options: Sequence[object], also: Callable[[], None] | None
-) -> None:
-    """Keep what was clicked; a label of an older list, which Streamlit hands on, is none."""
-    if st.session_state[key] not in options:
-        return
-    choose(choice, st.session_state[key])
-    if also is not None:
-        also()
+    return {"key": key, "on_change": take_over}
 
 
 def show_html(template: str, **values: object) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Sequence
-
 import pandas as pd
 import streamlit as st
 
 from tlcore.datasets.dataset import Sample
-from tlcore.evaluation.metrics import Calibration
+from tlcore.errors import TLCoreError
 from tlcore.models.imagenet import CLASSES, group_probabilities, imagenet_groups
 from tlcore.models.predictions import Prediction, measure_certainty
 from tlcore.percentages import points, probability
@@ -17,12 +14,14 @@ from tlcore.settings import Settings
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
-from tlcore.ui.components.charts import PLAIN_CHART, probability_bars, thin_bars
+from tlcore.ui.components.charts import draw_chart, probability_bars, thin_bars
 from tlcore.ui.components.run_picker import has_unknown_label
 from tlcore.ui.format import accuracy, duration, escape_md, label, non_breaking, plural
 from tlcore.ui.inference_requests import calibration_of
+from tlcore.ui.shell import show_error
 from tlcore.ui.state import Choice, chosen_number
-from tlcore.ui.theme import colours, template
+from tlcore.ui.theme import colours
+from tlcore.ui.widgets import show_html
 
 TOP_CLASSES = 3  # bars at first
 COMFORTABLE = 20  # bars; more become thin rows in a box that scrolls
@@ -33,7 +32,7 @@ TABLE = {
     "rank": st.column_config.NumberColumn("Rank", width=50),
     "class": st.column_config.TextColumn("Class", width=140),
     "group": st.column_config.TextColumn("Group"),
-    "probability": st.column_config.NumberColumn("Probability", format="%.4f%%", width=95),
+    "percent": st.column_config.NumberColumn("Probability", format="%.4f%%", width=95),
     "logit": st.column_config.NumberColumn(
         "Logit", format="%.3f", help="The value before softmax."
     ),
@@ -41,74 +40,73 @@ TABLE = {
 }
 
 
-def pretrained_answer(key: str, prediction: Prediction) -> None:
-    """Draw the prediction of a pretrained model: class, certainty, bars, source."""
-    colour = colours().frozen if prediction.source == "random" else colours().pretrained
-    _headline(prediction, "pretrained", "")
-    _certainty_sentence(prediction)
-    _bars(key, prediction, colour, "Probabilities of the pretrained network")
-    groups = _groups(prediction)
-    best = f"{groups[0]} · " if groups else ""
-    summed = f"Summed over groups of classes, after WordNet: {', '.join(groups)}.\n\n"
-    _source(prediction, best, summed if groups else "")
-
-
-def head_answer(
-    key: str, prediction: Prediction, info: RunInfo, sample: Sample, settings: Settings
+def draw_answer(
+    key: str,
+    prediction: Prediction | TLCoreError,
+    info: RunInfo | None,
+    sample: Sample,
+    settings: Settings,
 ) -> None:
-    """Draw the prediction of a head; an image of a class that it does not predict gets no mark."""
-    foreign = has_unknown_label(info, sample)
-    _headline(prediction, "head", "" if foreign else _verdict(prediction, sample))
+    """Draw a model's prediction: class, certainty, bars, source; or why there is none.
+
+    Args:
+        key: of the chart, unique on the page.
+        prediction: what the model predicts, or the error that kept it from that.
+        info: the run of the head; None for a pretrained network. An image of a class that the head
+            does not predict gets no mark and no sentence on certainty.
+        sample: the image.
+        settings: where runs are.
+    """
+    if isinstance(prediction, TLCoreError):
+        show_error(prediction)
+        return
+    best = prediction.ranking(1)[0]
+    foreign = info is not None and has_unknown_label(info, sample)
+    verdict = ""
+    if info is not None and sample.label in prediction.labels:
+        verdict = "✓" if best.label == sample.label else "✗"
+    show_html(
+        '<div class="answer {kind}"><b>{name}</b><span>{share}</span><i>{verdict}</i></div>',
+        kind="head" if info else "pretrained",
+        name=label(best.label),
+        share=probability(best.probability),
+        verdict=verdict,
+    )
     if not foreign:
         _certainty_sentence(prediction)
-    _bars(key, prediction, colours().head, "Probabilities of the head")
-    _source(prediction, _training_text(info, settings))
-
-
-def _headline(prediction: Prediction, kind: str, verdict: str) -> None:
-    best = prediction.ranking(1)[0]
-    st.html(
-        f'<div class="answer {kind}"><b>{html.escape(label(best.label))}</b>'
-        f"<span>{probability(best.probability)}</span><i>{verdict}</i></div>"
-    )
-
-
-def _verdict(prediction: Prediction, sample: Sample) -> str:
-    """Return a mark: whether the answer is the image's label; "" where it has none to compare."""
-    if sample.label not in prediction.labels:
-        return ""
-    return "✓" if prediction.ranking(1)[0].label == sample.label else "✗"
+    _bars(key, prediction, "the head" if info else "the pretrained network")
+    _source(prediction, _training_text(info, settings) if info else "")
 
 
 def _certainty_sentence(prediction: Prediction) -> None:
     sure = measure_certainty(prediction.probabilities)
     words = f"{sure.description[:1].upper()}{sure.description[1:]}"
+    choice = f"as uncertain as a choice among {sure.perplexity:.3g} equally probable classes"
     st.markdown(
         f":small[{words}, {points(sure.margin)} ahead of the next.]",
-        help=f"Entropy {sure.entropy:.2f} bits: as uncertain as a choice among "
-        f"{sure.perplexity:.3g} "
-        "equally probable classes.",
+        help=f"Entropy {sure.entropy:.2f} bits: {choice}.",
     )
 
 
-def _bars(key: str, prediction: Prediction, colour: str, title: str) -> None:
+def _bars(key: str, prediction: Prediction, model: str) -> None:
+    tone = colours()
+    by_source = {"random": tone.frozen, "imagenet": tone.pretrained}
     shown = min(max(chosen_number(Choice.TOP_CLASSES, TOP_CLASSES), 1), len(prediction.labels))
-    ranking = prediction.ranking(shown)
-    many = len(ranking) > COMFORTABLE
-    figure = (thin_bars if many else probability_bars)(ranking, colour, colours(), template())
-    alt = f"{title}; most probable: {label(ranking[0].label)}"
+    ranking, many = prediction.ranking(shown), shown > COMFORTABLE
+    draw = thin_bars if many else probability_bars
+    figure = draw(ranking, by_source.get(prediction.source, tone.head))
+    alt = f"Probabilities of {model}; most probable: {label(ranking[0].label)}"
     with st.container(height=BOX if many else "content", border=many):
-        st.plotly_chart(figure, theme=None, key=f"bars-{key}", config=PLAIN_CHART, alt=alt)
+        draw_chart(figure, f"bars-{key}", alt)
 
 
 def _groups(prediction: Prediction) -> list[str]:
     """Return the probable groups (dogs, birds, …): answers that miss by a breed agree in them."""
     if prediction.source != "imagenet" or len(prediction.labels) != CLASSES:
         return []
-    groups = group_probabilities(prediction.probabilities)[:GROUPS]
     return [
         f"{each.group} {probability(each.probability)}"
-        for each in groups
+        for each in group_probabilities(prediction.probabilities)[:GROUPS]
         if each.probability >= LEAST_GROUP
     ]
 
@@ -116,40 +114,44 @@ def _groups(prediction: Prediction) -> list[str]:
 def _training_text(info: RunInfo, settings: Settings) -> str:
     if info.val_accuracy is None:
         return ""
-    images = load_run(info.id, settings).images.get("val", 0)
+    images = load_run(info.id, settings).info.images.get("val", 0)
     return f"validation accuracy {accuracy(info.val_accuracy, images)} · "
 
 
-def _source(prediction: Prediction, before: str, help_before: str = "") -> None:
+def _source(prediction: Prediction, before: str) -> None:
     """Name where an answer comes from, in one small line; the times on hover."""
-    seconds, note = prediction.seconds, prediction.note
+    seconds, note, groups = prediction.seconds, prediction.note, _groups(prediction)
+    times = (
+        f"Decoded in {duration(seconds.decode)}, prepared in {duration(seconds.prepare)}, "
+        f"backbone and head {duration(seconds.network)}."
+    )
+    if groups:
+        before = f"{groups[0]} · "
+        times = f"Summed over groups of classes, after WordNet: {', '.join(groups)}.\n\n{times}"
     st.caption(
         f"{before}{non_breaking(f'{prediction.size} px')}, {prediction.fit}"
         + (f" · {note[:1].upper()}{note[1:]}" if note else ""),
-        help=f"{help_before}Decoded in {duration(seconds.decode)}, prepared in "
-        f"{duration(seconds.prepare)}, backbone and head {duration(seconds.network)}.",
+        help=times,
     )
 
 
-def threshold_expander(prediction: Prediction, info: RunInfo, head: str = "") -> None:
+def threshold_expander(prediction: Prediction, info: RunInfo, head: str) -> None:
     """Two classes share one sigmoid unit: from which probability on is the second predicted?
 
-    ``head`` names the head where several are compared.
+    ``head`` names the head where several are compared, " of …".
     """
-    second = prediction.labels[1]
+    first, second = map(label, prediction.labels)
     with st.expander(f"Decision threshold{head}", icon=":material/tune:"):
-        key = f"threshold-{info.id}"
-        words = f"Predict “{label(second)}” from a probability of"
-        limit = st.slider(words, 1, 99, 50, key=key, format="%d%%") / 100
+        words = f"Predict “{second}” from a probability of"
+        limit = st.slider(words, 1, 99, 50, key=f"threshold-{info.id}", format="%d%%") / 100
         share = float(prediction.probabilities[1])
-        answer = second if share >= limit else prediction.labels[0]
         st.markdown(
-            f"“{escape_md(label(second))}” has {probability(share)}: at this threshold the "
-            f"prediction is **{escape_md(label(answer))}**."
+            f"“{escape_md(second)}” has {probability(share)}: at this threshold the "
+            f"prediction is **{escape_md(second if share >= limit else first)}**."
         )
 
 
-def calibration_expander(info: RunInfo, settings: Settings, head: str = "") -> None:
+def calibration_expander(info: RunInfo, settings: Settings, head: str) -> None:
     """Measure on validation images whether a head's percentages are right, once it is opened."""
     box = st.expander(
         f"Calibration{head}: can its percentages be trusted?",
@@ -165,47 +167,34 @@ def calibration_expander(info: RunInfo, settings: Settings, head: str = "") -> N
         if measured is None:
             st.caption("Not measured: its validation images are no longer here.")
             return
-        st.caption(_calibration_text(measured, len(list_samples(info, "val"))))
-
-
-def _calibration_text(measured: Calibration, images: int) -> str:
-    drawn = measured.images
-    which = f"{drawn:,} of {images:,}" if drawn < images else f"{drawn:,}"
-    return (
-        f"On {which} validation images its mean confidence was "
-        f"{probability(measured.confidence)}, its accuracy {accuracy(measured.accuracy, drawn)}: "
-        f"{measured.advice}. Expected calibration error {points(measured.error)}; nothing has "
-        "been corrected."
-    )
+        images, drawn = len(list_samples(info, "val")), measured.images
+        which = f"{drawn:,} of {images:,}" if drawn < images else f"{drawn:,}"
+        st.caption(
+            f"On {which} validation images its mean confidence was "
+            f"{probability(measured.confidence)}, its accuracy "
+            f"{accuracy(measured.accuracy, drawn)}: {measured.advice}. Expected calibration error "
+            f"{points(measured.error)}; nothing has been corrected."
+        )
 
 
 def class_table(prediction: Prediction) -> None:
     """Draw all classes of a prediction, folded, with a search of names, groups and WordNet ids."""
-    ranking = prediction.ranking()
-    with st.expander(f"All {len(ranking):,} classes", icon=":material/table_rows:"):
+    with st.expander(f"All {len(prediction.labels):,} classes", icon=":material/table_rows:"):
         words = st.text_input(
             "Search",
             key="table-search",
             placeholder="a name, a group or a WordNet id: owl, birds, n01622779",
             label_visibility="collapsed",
         )
-        groups: Sequence[str] = [""] * len(ranking)
-        if len(ranking) == CLASSES:
-            groups = imagenet_groups()
-        table = pd.DataFrame(
-            {
-                "rank": [row.rank for row in ranking],
-                "class": [label(row.label) for row in ranking],
-                "group": [groups[row.index] for row in ranking],
-                "probability": [row.probability * 100 for row in ranking],
-                "logit": [row.logit for row in ranking],
-                "wnid": [row.wnid for row in ranking],
-            }
-        )
+        table = pd.DataFrame(prediction.ranking())
+        table["class"] = table["label"].map(label)
+        groups = imagenet_groups() if len(table) == CLASSES else [""] * len(table)
+        table["group"] = [groups[index] for index in table["index"]]
+        table["percent"] = table["probability"] * 100
         rows = search(table, words)
         if len(rows) < len(table):
             st.caption(f"{plural(len(rows), 'class', 'classes')} of {len(table):,}.")
-        st.dataframe(rows, hide_index=True, height=420, column_config=TABLE)
+        st.dataframe(rows, hide_index=True, height=420, column_order=TABLE, column_config=TABLE)
 
 
 def search(table: pd.DataFrame, words: str) -> pd.DataFrame:

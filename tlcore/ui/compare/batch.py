@@ -1,4 +1,4 @@
-"""Many images: predicted in chunks, from where an earlier click has stopped.
+"""Many images: predicted in chunks, from where an earlier click has stopped, and their results.
 
 Predictions stay in the session under the content of the image and the model. A relabelled image
 needs no new prediction; an exchanged image, a resumed run or a further head needs only its own.
@@ -8,24 +8,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.elements.lib.column_types import ColumnConfig
 
-from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.evaluation.batch_table import BatchHead, build_batch_table, fit_batch_baseline
+from tlcore.datasets.dataset import Sample
+from tlcore.evaluation import batch_table as tables
+from tlcore.evaluation.evaluation import unlabelled_note
+from tlcore.evaluation.intervals import Proportion
 from tlcore.evaluation.split_predictions import is_unchanged
 from tlcore.models.predictions import BriefPrediction, ModelRef
+from tlcore.percentages import probability
 from tlcore.settings import Settings
-from tlcore.training.provenance import Splits, find_splits, list_samples, read_classes
+from tlcore.text import csv_cell
+from tlcore.training.provenance import find_splits, list_samples, read_splits
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
-from tlcore.ui.compare.batch_results import draw_results
 from tlcore.ui.compare.sides import choose_models
+from tlcore.ui.components.charts import accuracy_bars, draw_chart
 from tlcore.ui.components.dataset_picker import open_dataset, select_dataset
+from tlcore.ui.components.image_grid import GridImage, image_grid
 from tlcore.ui.format import duration, escape_md, label, plural
 from tlcore.ui.inference_requests import predict_batch
+from tlcore.ui.state import Choice, choose, chosen
+from tlcore.ui.theme import colours
 from tlcore.ui.widgets import unique_labels
 
 CHUNK = 32  # images a request: a stop waits for one
@@ -35,56 +46,28 @@ EXCHANGED = (
     "Upload page."
 )
 SHOWN_ERRORS = 5  # images without prediction that are named
-Models = tuple[ModelRef, ...]
-
-
-@dataclass
-class Batch:
-    """The predictions for one dataset's images in this session.
-
-    ``results`` has for an image's sha256 and a model the prediction, or in words why there is none.
-    """
-
-    dataset: str  # its name
-    results: dict[tuple[str, ModelRef], BriefPrediction | str] = field(default_factory=dict)
-    running: bool = False
-
-    def missing_models(self, sample: Sample, refs: Models) -> Models:
-        """Return the models that have no result for an image yet."""
-        return tuple(ref for ref in refs if (sample.sha256, ref) not in self.results)
-
-    def missing(self, samples: Sequence[Sample], refs: Models) -> list[Sample]:
-        """Return the images that lack the result of a model."""
-        return [sample for sample in samples if self.missing_models(sample, refs)]
-
-    def predictions(
-        self, samples: Sequence[Sample], refs: Models
-    ) -> tuple[list[tuple[Sample, tuple[BriefPrediction, ...]]], list[str]]:
-        """Return the images with the predictions of all models, and the errors of others."""
-        complete, errors = [], []
-        for sample in samples:
-            results = [self.results.get((sample.sha256, ref)) for ref in refs]
-            predictions = tuple(one for one in results if isinstance(one, BriefPrediction))
-            if len(predictions) == len(refs):
-                complete.append((sample, predictions))
-            errors += [one for one in results if isinstance(one, str)][:1]
-        return complete, errors
-
-    def predict_next(self, missing: Sequence[Sample], refs: Models, settings: Settings) -> None:
-        """Predict the next images: those that lack the same models as the first, decoded once."""
-        lacking = self.missing_models(missing[0], refs)
-        chunk = [s for s in missing if self.missing_models(s, refs) == lacking][:CHUNK]
-        present = [sample for sample in chunk if is_unchanged(sample)]
-        rows = predict_batch([s.path for s in present], lacking, settings) if present else []
-        row_of = dict(zip([s.sha256 for s in present], rows, strict=True))
-        for sample in chunk:
-            row = row_of.get(sample.sha256, EXCHANGED.format(sample.file))
-            for place, ref in enumerate(lacking):
-                self.results[sample.sha256, ref] = row if isinstance(row, str) else row[place]
-
-    def stop(self) -> None:
-        """Stop after the present chunk."""
-        self.running = False
+SHOWN_DISAGREEMENTS = 12
+THUMBNAIL = 146  # px
+CELL = 30  # px of a row of the heat map
+BASELINE_HELP = (
+    "Each ImageNet class stands for the label that it goes with most often in the training split, "
+    "a class that does not occur there for the label of its group (dogs, birds, vehicles …)."
+)
+share_column = partial(st.column_config.ProgressColumn, format="percent", min_value=0, max_value=1)
+COLUMNS: dict[str, str | ColumnConfig] = {
+    "file": "Image",
+    "label": "Label",
+    "imagenet": "ImageNet",
+    "imagenet_probability": share_column("Probability (ImageNet)"),
+    "head": "Your head",
+    "head_probability": share_column("Probability (head)"),
+    "head_correct": "Right",
+    "agree": "Agree",
+    "disagreement": share_column("Disagreement"),
+    "group": "Group",
+    "split": "Split",
+}
+Results = dict[tuple[str, ModelRef], BriefPrediction | str]  # by sha256 and model; or why none
 
 
 def many_images(place: DeltaGenerator, settings: Settings) -> None:
@@ -93,92 +76,245 @@ def many_images(place: DeltaGenerator, settings: Settings) -> None:
         first, second, left, right = st.columns([3, 3, 5, 5], vertical_alignment="bottom")
     with first:
         dataset = open_dataset(select_dataset(settings), settings)
-    sides = choose_models(left, right, settings, one_image=False)
-    if not sides.networks:
+    networks, runs = choose_models(left, right, settings, one_image=False)
+    if not networks:
         return
-    network, runs = sides.networks[0], sides.runs
     splits = find_splits(dataset, runs[0] if runs else None) if len(dataset.classes) > 1 else {}
-    with second:
-        samples = _select_samples(dataset, splits)
-    refs = (network, *(info.ref for info in runs))
-    batch = _batch_of(dataset.name)
-    if batch.missing(samples, refs):
-        _predict_missing(batch, samples, refs, settings)
-    predictions, errors = batch.predictions(samples, refs)
-    for error in errors[:SHOWN_ERRORS]:
+    images = list({each.sha256: each for each in reversed(dataset.samples)}.values())[::-1]
+    parts = {each.sha256: f"/{splits.get(each.sha256)}" for each in images}
+    options = [*(SUBSETS if splits else ["/all"]), *dataset.classes]
+    words = unique_labels(options, lambda name: SUBSETS.get(name) or label(name))
+    part = second.selectbox("Images", options, format_func=words, key=f"many-what-{dataset.name}")
+    samples = [each for each in images if part in ("/all", each.label, parts[each.sha256])]
+    refs = [networks[0], *(info.ref for info in runs)]
+    results: Results = st.session_state.setdefault("_batch", {})
+    _predict_missing(results, samples, refs, settings)
+    found = [results.get((one.sha256, ref)) for one in samples for ref in refs]
+    for error in list(dict.fromkeys(one for one in found if isinstance(one, str)))[:SHOWN_ERRORS]:
         st.caption(f":material/warning: {escape_md(error)}")
+    predictions = _predictions(results, samples, refs)
     if predictions:
         heads = [_batch_head(info, settings) for info in runs]
-        train = [s for s in _unique(dataset) if splits.get(s.sha256) == "train"]
+        train = [each for each in images if parts[each.sha256] == "/train"]
         baseline = None
-        if not batch.missing(train, (network,)):
-            baseline = fit_batch_baseline(batch.predictions(train, (network,))[0], splits)
-        table = build_batch_table(predictions, heads, baseline, splits)
-        draw_results(table, heads, dataset, settings)
+        if not _missing(results, train, refs[:1]):
+            known = _predictions(results, train, refs[:1])
+            baseline = tables.fit_batch_baseline(known, splits)
+        table = tables.build_batch_table(predictions, heads, baseline, splits)
+        _draw_results(table, heads, [sample for sample, _ in predictions], settings)
 
 
-def _batch_of(dataset: str) -> Batch:
-    """Return this session's predictions for a dataset; those for another one are dropped."""
-    batch = st.session_state.get("_batch")
-    if not isinstance(batch, Batch) or batch.dataset != dataset:
-        batch = st.session_state["_batch"] = Batch(dataset)
-    return batch
+def _missing(results: Results, samples: Sequence[Sample], refs: Sequence[ModelRef]) -> list[Sample]:
+    return [one for one in samples if any((one.sha256, ref) not in results for ref in refs)]
 
 
-def _unique(dataset: Dataset) -> list[Sample]:
-    """Return the images of a dataset, of copies the first."""
-    unique = {sample.sha256: sample for sample in reversed(dataset.samples)}
-    return sorted(unique.values(), key=lambda sample: sample.file)
-
-
-def _select_samples(dataset: Dataset, splits: Splits) -> list[Sample]:
-    options = [*(SUBSETS if splits else ["/all"]), *dataset.classes]
-    subset = st.selectbox(
-        "Images",
-        options,
-        format_func=unique_labels(options, lambda name: SUBSETS.get(name) or label(name)),
-        key=f"many-what-{dataset.name}",
-    )
-    return [
-        sample
-        for sample in _unique(dataset)
-        if subset in ("/all", sample.label, f"/{splits.get(sample.sha256)}")
-    ]
-
-
-def _batch_head(info: RunInfo, settings: Settings) -> BatchHead:
-    trained_on = frozenset(sample.sha256 for sample in list_samples(info, "train"))
-    return BatchHead(label_runs(list_runs(settings))[info.id], read_classes(info), trained_on)
+def _predictions(
+    results: Results, samples: Sequence[Sample], refs: Sequence[ModelRef]
+) -> list[tuple[Sample, tuple[BriefPrediction, ...]]]:
+    """Return the images with the predictions of all models; those that lack one are left out."""
+    rows = []
+    for sample in samples:
+        row = [results.get((sample.sha256, ref)) for ref in refs]
+        predictions = tuple(one for one in row if isinstance(one, BriefPrediction))
+        if len(predictions) == len(refs):
+            rows.append((sample, predictions))
+    return rows
 
 
 def _predict_missing(
-    batch: Batch, samples: Sequence[Sample], refs: Models, settings: Settings
+    results: Results, samples: Sequence[Sample], refs: Sequence[ModelRef], settings: Settings
 ) -> None:
-    """Offer to predict what is missing; once started, go on until all is there or a click stops."""
-    row = st.container(horizontal=True, vertical_alignment="center")
-    missing = batch.missing(samples, refs)
-    done = before = len(samples) - len(missing)
-    if not batch.running:
-        words = f"Predict {plural(len(missing), 'image')}"
-        if done:
-            words = f"Predict the other {len(missing):,} of {plural(len(samples), 'image')}"
-        icon = ":material/play_arrow:"
-        if row.button(words, type="primary", icon=icon, key="many-start"):
-            batch.running = True
-            st.rerun()
+    """Offer to predict what is missing; any click interrupts it, and nothing is lost."""
+    missing = _missing(results, samples, refs)
+    if not missing:
         return
-    with row:
+    place = st.empty()
+    images, before = plural(len(samples), "image"), len(samples) - len(missing)
+    words = f"Predict the other {len(missing):,} of {images}" if before else f"Predict {images}"
+    if not place.button(words, type="primary", icon=":material/play_arrow:", key="many-start"):
+        return
+    with place.container(horizontal=True, vertical_alignment="center"):
         bar = st.progress(0.0)
-        st.button("Stop", icon=":material/stop:", key="many-stop", on_click=batch.stop)
+        st.button("Stop", icon=":material/stop:", key="many-stop")
     start = time.monotonic()
-    while missing:  # any click interrupts here; the next run of the page continues
-        words = f"{done:,} of {plural(len(samples), 'image')}"
+    while missing:
+        done = len(samples) - len(missing)
+        words = f"{done:,} of {images} · any click stops it, nothing is lost"
         if done > before:
             left = (time.monotonic() - start) * len(missing) / (done - before)
             words += f" · about {duration(max(1.0, left))} left"
         bar.progress(done / len(samples), words)
-        batch.predict_next(missing, refs, settings)
-        missing = batch.missing(samples, refs)
-        done = len(samples) - len(missing)
-    batch.stop()
-    st.rerun()  # the page once more, without the bar
+        _predict_next(results, missing[:CHUNK], refs, settings)
+        missing = _missing(results, samples, refs)
+    place.empty()
+
+
+def _predict_next(
+    results: Results, samples: Sequence[Sample], refs: Sequence[ModelRef], settings: Settings
+) -> None:
+    """Predict these images with the models that have no result for one of them."""
+    lacking = [ref for ref in refs if any((one.sha256, ref) not in results for one in samples)]
+    present = [sample for sample in samples if is_unchanged(sample)]
+    rows = predict_batch([one.path for one in present], lacking, settings) if present else []
+    row_of = dict(zip([one.sha256 for one in present], rows, strict=True))
+    for sample in samples:
+        row = row_of.get(sample.sha256, EXCHANGED.format(sample.file))
+        for number, ref in enumerate(lacking):
+            results[sample.sha256, ref] = row if isinstance(row, str) else row[number]
+
+
+def _draw_results(
+    table: pd.DataFrame,
+    heads: Sequence[tables.BatchHead],
+    samples: Sequence[Sample],
+    settings: Settings,
+) -> None:
+    """Draw what came of many predictions; the table's index counts the samples."""
+    _draw_accuracies(table, heads)
+    disagreements, pairs, rows = st.tabs(["Disagreements", "Class by class", "Every image"])
+    with disagreements:
+        _draw_disagreements(table, samples, settings)
+    with pairs:
+        _draw_pairs(table)
+    with rows:
+        _draw_table(table, samples)
+
+
+def _batch_head(info: RunInfo, settings: Settings) -> tables.BatchHead:
+    learned = frozenset(sample.sha256 for sample in list_samples(info, "train"))
+    title = label_runs(list_runs(settings))[info.id]
+    return tables.BatchHead(title, read_splits(info.folder).classes, learned)
+
+
+def _draw_accuracies(table: pd.DataFrame, heads: Sequence[tables.BatchHead]) -> None:
+    """Draw ImageNet's accuracy and the heads' on one axis, and how often they agree."""
+    rows: list[tuple[str, Proportion, str]] = []
+    base = tables.compute_baseline_score(table)
+    if base and table["imagenet_as_label"].notna().any():
+        rows.append(("ImageNet alone, no head", base, colours().pretrained))
+    for number, head in enumerate(heads, start=1):
+        score = tables.compute_head_score(table, number)
+        if score:
+            name = "Your head" if number == 1 else f"Head {number}: {head.title}"
+            rows.append((name, score, colours().head))
+    if rows:
+        st.markdown("**Accuracy on the validation split**", help=BASELINE_HELP)
+        alt = "; ".join(f"{name}: {share.text}" for name, share, _ in rows)
+        draw_chart(accuracy_bars(rows), "many-accuracy", alt)
+    for note in _accuracy_notes(table, base):
+        st.caption(note)
+
+
+def _accuracy_notes(table: pd.DataFrame, base: Proportion | None) -> list[str]:
+    """Return what is not judged and why, and how often ImageNet and the head agree."""
+    notes = []
+    if table["label"].isna().all():
+        notes.append("These images have no label, so no accuracy can be computed.")
+    elif not table["imagenet_as_label"].notna().any():
+        notes.append("Predict all images to see how accurate ImageNet's classes alone are.")
+    elif unlabelled := tables.count_unlabelled(table):
+        notes.append(f"{unlabelled_note(unlabelled)}.")
+    if "head" in table and base and not tables.compute_head_score(table):
+        notes.append(
+            "Your head is not evaluated here: it was trained on these images, or has not learned "
+            "their classes."
+        )
+    both = tables.compute_agreement(table)
+    if both:
+        notes.append(
+            f"Both agree on {both.short_text} of {plural(both.images, 'image')}: those "
+            "for which ImageNet's class stands for one of the head's classes."
+        )
+    return notes
+
+
+def _draw_disagreements(table: pd.DataFrame, samples: Sequence[Sample], settings: Settings) -> None:
+    """Draw the images on which both are surest and differ; a click opens one."""
+    if "disagreement" not in table or not (table["disagreement"] > 0).any():
+        st.caption("No disagreement among these images.")
+        return
+    images = []
+    row: Any
+    for row in table[table["disagreement"] > 0].head(SHOWN_DISAGREEMENTS).itertuples():
+        caption = (
+            f"label {label(row.label) if row.label else 'none'}\n"
+            f"ImageNet {row.imagenet} {probability(row.imagenet_probability)}\n"
+            f"head {label(row.head)} {probability(row.head_probability)}"
+        )
+        sample = samples[row.Index]
+        images.append(GridImage(sample.sha256, sample, sample.file, caption))
+    image_grid(images, settings, key="disagreements", on_select=_open, size=THUMBNAIL)
+
+
+def _open(ids: Sequence[str]) -> None:
+    """Show the first of these images by itself."""
+    choose(Choice.IMAGE, ids[0])
+    choose(Choice.CLASS_FILTER, "")
+    choose(Choice.STRIP_PAGE, "")
+    choose(Choice.COMPARE_VIEW, "one")
+
+
+def _draw_pairs(table: pd.DataFrame) -> None:
+    """Draw how often each ImageNet class, or group, goes with each label, as a heat map."""
+    against = "head" if "head" in table else "label"
+    whose = "your head's answer" if against == "head" else "the label"
+    st.caption(f"How often ImageNet's answer (a row) goes with {whose} (a column).")
+    column = st.segmented_control(
+        "Rows",
+        ["imagenet", "group"],
+        default="imagenet",
+        format_func={"imagenet": "Classes", "group": "Groups"}.__getitem__,
+        label_visibility="collapsed",
+        required=True,
+        key="many-rows",
+    )
+    rows, columns, counts = tables.count_pairs(table, column, against)
+    figure = go.Figure()
+    figure.add_heatmap(
+        z=counts,
+        x=[label(name) for name in columns],
+        y=rows,
+        text=[[str(number) if number else "" for number in row] for row in counts],
+        texttemplate="%{text}",
+        colorscale=[[0, colours().line], [1, colours().pretrained]],
+        showscale=False,
+        xgap=2,
+        ygap=2,
+        hovertemplate="%{y} and %{x}: %{z}<extra></extra>",
+    )
+    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False)
+    figure.update_xaxes(side="top", automargin=True, showgrid=False)
+    figure.update_layout(height=CELL * len(rows) + 60)
+    draw_chart(figure, "many-heat", "Heat map")
+
+
+def _draw_table(table: pd.DataFrame, samples: Sequence[Sample]) -> None:
+    """Draw one row an image; a selected row opens its image."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("Select a row to open its image.")
+        csv = table.map(csv_cell).to_csv(index=False).encode()
+        records = table.to_json(orient="records", indent=1).encode()
+        for name, data, mime in (("CSV", csv, "text/csv"), ("JSON", records, "application/json")):
+            file = f"{chosen(Choice.DATASET)} predictions.{name.lower()}"
+            st.download_button(name, data, file, mime, icon=":material/download:")
+
+    def open_row() -> None:
+        for place in st.session_state["many-table"].selection.rows:
+            _open([samples[table.index[place]].sha256])
+
+    further = [
+        name for name in map(str, table) if name.startswith("head ") and "learned" not in name
+    ]
+    st.dataframe(
+        table,
+        key="many-table",
+        on_select=open_row,
+        selection_mode="single-row",
+        hide_index=True,
+        height=420,
+        column_order=[
+            *(name for name in COLUMNS if name in table),
+            *(name for name in further if "learned" not in name),
+        ],
+        column_config=COLUMNS,
+    )

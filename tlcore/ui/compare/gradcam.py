@@ -26,9 +26,6 @@ from tlcore.ui.widgets import select
 SIDE = 260  # px of a map on the page
 SHARPNESS = 2  # pixels drawn for each of them
 BEST = "best"
-OPACITY = "gradcam-opacity"  # key of the slider
-DEFAULT_OPACITY = 60  # %
-LAST = "the last one before pooling"
 HELP = (
     "Grad-CAM weights the maps of a layer with the gradient of the class's logit. Yellow places "
     "support the class most, uncoloured ones not at all."
@@ -52,7 +49,13 @@ def draw_maps(
         settings: where models are.
     """
     with legend, boundary():
-        _draw_legend()
+        st.markdown("**Grad-CAM: what supports the prediction**", help=HELP)
+        colours = ",".join(f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in RAMP)
+        st.html(
+            '<div class="scale"><span>little</span><i style="background:'
+            f'linear-gradient(to right,{colours})"></i><span>most</span></div>'
+        )
+        opacity = st.slider("Opacity of the map", 0, 100, 60, format="%d%%", key="gradcam-opacity")
         requests = _select_requests(predictions, settings)
         explanations = explain(sample, requests, settings)
         for (ref, _, _), explanation in zip(requests, explanations, strict=True):
@@ -60,17 +63,7 @@ def draw_maps(
                 if isinstance(explanation, TLCoreError):
                     show_error(explanation)
                 else:
-                    _draw_map(sample, explanation, settings)
-
-
-def _draw_legend() -> None:
-    st.markdown("**Grad-CAM: what supports the prediction**", help=HELP)
-    colours = ",".join(f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in RAMP)
-    st.html(
-        f'<div class="scale"><span>little</span><i style="background:linear-gradient(to right,'
-        f'{colours})"></i><span>most</span></div>'
-    )
-    st.slider("Opacity of the map", 0, 100, DEFAULT_OPACITY, format="%d%%", key=OPACITY)
+                    _draw_map(sample, explanation, opacity / 100, settings)
 
 
 def _select_requests(
@@ -84,66 +77,51 @@ def _select_requests(
             is_head = bool(ref.run)
             if is_head not in choices:
                 choices[is_head] = _select_class(is_head, prediction)
-            index = class_index(choices[is_head], prediction)
+            index = parse_whole_number(choices[is_head])  # a further head may have fewer classes
+            if index is None or index >= len(prediction.labels):
+                index = prediction.best
             requests.append((ref, index, _select_layer(ref, settings)))
     return requests
 
 
 def _select_class(is_head: bool, prediction: Prediction) -> str:
-    ranking = prediction.ranking()
-    names = {str(row.index): label(row.label) for row in ranking}
-    shares = {str(row.index): probability(row.probability) for row in ranking}
+    names = {
+        str(row.index): f"{label(row.label)} · {probability(row.probability)}"
+        for row in prediction.ranking()
+    }
+    names = {BEST: f"the most probable: {label(prediction.labels[prediction.best])}"} | names
     return select(
         "Class of your head" if is_head else "Class of ImageNet",
-        [BEST, *names],
+        list(names),
         Choice.HEAD_CLASS if is_head else Choice.CLASS,
-        words=lambda key: (
-            f"the most probable: {label(ranking[0].label)}"
-            if key == BEST
-            else f"{names[key]} · {shares[key]}"
-        ),
+        words=names.__getitem__,
     )
 
 
 def _select_layer(ref: ModelRef, settings: Settings) -> str:
+    """Choose a layer of a model; "" is the last one before pooling."""
     names = [info.layer.name for info in list_layers(ref, settings) if info.layer.spatial]
-    layer = st.selectbox(
+    return st.selectbox(
         "Layer of your head's backbone" if ref.run else f"Layer of {ref.backbone}",
-        [LAST, *reversed(names)],
+        ["", *reversed(names)],
+        format_func=lambda name: name or "the last one before pooling",
         key=f"gradcam-layer-{ref.run or ref.backbone}",
         help="Late layers show what a thing is, early ones where its edges are.",
     )
-    return "" if layer == LAST else layer
 
 
-def class_index(choice: str, prediction: Prediction) -> int:
-    """Return the class that a choice names; the most probable one where it names none."""
-    index = parse_whole_number(choice)
-    if index is not None and index < len(prediction.labels):
-        return index
-    return prediction.ranking(1)[0].index
-
-
-def _draw_map(sample: Sample, explanation: Explanation, settings: Settings) -> None:
-    """Draw one map over the image, and name the class that it explains."""
-    opacity = int(st.session_state.get(OPACITY, DEFAULT_OPACITY)) / 100
+def _draw_map(sample: Sample, explanation: Explanation, opacity: float, settings: Settings) -> None:
+    """Draw one map over the image; name the class that it explains, and where it comes from."""
     pixels = np.asarray(model_input(sample, SIDE * SHARPNESS, explanation.fit, settings))
+    heat = Image.fromarray(overlay_heat(pixels, explanation.heat, opacity))
     name = label(explanation.label)
-    st.image(
-        Image.fromarray(overlay_heat(pixels, explanation.heat, opacity)),
-        width=SIDE,
-        alt=f"What supports {name}",
-    )
+    st.image(heat, width=SIDE, alt=f"What supports {name}")
+    height, width = explanation.cam.shape
+    note = f" · {explanation.note}" if explanation.note else ""
+    source = f"Grad-CAM of {height} × {width} places in `{explanation.layer}`{note}"
+    if not explanation.cam.max() > 0:
+        source = f"nothing supports this class in `{explanation.layer}`"
     st.caption(
-        f"**{escape_md(name)}**, {probability(explanation.probability)} · {map_text(explanation)}",
+        f"**{escape_md(name)}**, {probability(explanation.probability)} · {source}",
         help=f"Computed in {duration(explanation.seconds)}.",
     )
-
-
-def map_text(explanation: Explanation) -> str:
-    """Return where a map comes from."""
-    height, width = explanation.cam.shape
-    if not explanation.cam.max() > 0:
-        return f"nothing supports this class in `{explanation.layer}`"
-    note = f" · {explanation.note}" if explanation.note else ""
-    return f"Grad-CAM of {height} × {width} places in `{explanation.layer}`{note}"

@@ -16,7 +16,7 @@ from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
 from tlcore.ui.components.image_grid import thumbnail_url
 from tlcore.ui.format import duration
-from tlcore.ui.inference_requests import shape_path
+from tlcore.ui.inference_requests import ask
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.widgets import segments
 
@@ -51,18 +51,14 @@ def shapes_expander(
         classes = len(load_run(run.id, settings).classes)
     with box:
         with st.container(horizontal=True, gap="medium"):
-            path = shape_path(_select_model(ref, run), max(2, classes), settings)
+            model = _select_model(ref, run)
+            path = ask("compute_shape_path", model, max(2, classes), settings=settings)
             head = _select_pooling(path)
-        st.html(path_html(path, head, thumbnail_url(sample, settings, "shapes")))
+        st.html(_path_html(path, head, thumbnail_url(sample, settings, "shapes")))
         st.caption(
             f"One image takes {duration(path.body_seconds)} through the backbone and "
-            f"{_short_duration(path.head_seconds)} through the head, on this machine now."
+            f"{path.head_seconds * 1000:.1f} ms through the head, on this machine now."
         )
-
-
-def _short_duration(seconds: float) -> str:
-    """Return a time that may be below a millisecond: "0.3 ms"."""
-    return duration(seconds) if seconds >= 0.0095 else f"{seconds * 1000:.1f} ms"
 
 
 def _select_model(ref: ModelRef, run: RunInfo | None) -> ModelRef:
@@ -85,43 +81,34 @@ def _select_pooling(path: ShapePath) -> Head:
     heads = {head.pooling: head for head in path.heads}
     if chosen(Choice.POOLING) not in heads:
         choose(Choice.POOLING, path.pooling or "avg")
-    pooling = segments(
-        "Pooling",
-        list(POOLINGS),
-        Choice.POOLING,
-        words=lambda key: f"{POOLING_TEXTS[key][0]} · {parameters_text(heads[key].parameters)}",
-    )
-    return heads[pooling]
+    titles = {
+        key: f"{POOLING_TEXTS[key][0]} · {_parameters(heads[key].parameters)}" for key in POOLINGS
+    }
+    return heads[segments("Pooling", list(titles), Choice.POOLING, words=titles.__getitem__)]
 
 
-def parameters_text(number: int) -> str:
+def _parameters(number: int) -> str:
     """Return a count of parameters as "5,124", "250,884" or "2.26 million"."""
     return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:.2f} million"
 
 
-def shape_text(shape: tuple[int | None, ...]) -> str:
-    """Return a shape as "7 × 7 × 1280"."""
-    return " × ".join(str(side) for side in shape)
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return " × ".join(map(str, shape))
 
 
-def path_html(path: ShapePath, head: Head, thumbnail: str) -> str:
+def _path_html(path: ShapePath, head: Head, thumbnail: str) -> str:
     """Return the path: a trunk of boxes, then ImageNet's top and the head side by side."""
     image = f'<span class="thumbnail" style="background-image:url({thumbnail})"></span>'
-    shape, parameters = shape_text(path.input), parameters_text(path.body_parameters)
+    body, features = f"{_parameters(path.body_parameters)} parameters", _shape(path.bottleneck)
     trunk = [
-        _box("image", "Image", shape, "RGB, 0 to 255", image),
-        _box("", "Preprocess", shape, MODES[path.mode]),
-        _box("body", path.backbone, f"{parameters} parameters", _frozen_text(path)),
-        _box(
-            "",
-            "Bottleneck features",
-            shape_text(path.bottleneck),
-            f"output of {path.bottleneck_layer}",
-        ),
+        _box("image", "Image", _shape(path.input), "RGB, 0 to 255", image),
+        _box("", "Preprocess", _shape(path.input), MODES[path.mode]),
+        _box("body", path.backbone, body, _frozen_text(path)),
+        _box("", "Bottleneck features", features, f"output of {path.bottleneck_layer}"),
+        f'<div class="fork">{_top_box(path)}{_head_box(path, head)}</div>',
     ]
     arrow = '<span class="arrow">→</span>'
-    fork = f'<div class="fork">{_top_box(path)}{_head_box(path, head)}</div>'
-    return f'<div class="path">{arrow.join([*trunk, fork])}</div>'
+    return f'<div class="path">{arrow.join(trunk)}</div>'
 
 
 def _box(kind: str, name: str, shape: str, detail: str, image: str = "") -> str:
@@ -132,37 +119,34 @@ def _box(kind: str, name: str, shape: str, detail: str, image: str = "") -> str:
 
 
 def _frozen_text(path: ShapePath) -> str:
-    layers = f"{path.body_layers} layers"
     if not path.learned_parameters:
-        return f"{layers}, all frozen"
+        return f"{path.body_layers} layers, all frozen"
     return (
-        f"{layers}; {parameters_text(path.learned_parameters)} parameters trained with the head, "
-        f"from {path.learned_from} on; the rest frozen"
+        f"{path.body_layers} layers; {_parameters(path.learned_parameters)} parameters trained "
+        f"with the head, from {path.learned_from} on; the rest frozen"
     )
 
 
 def _top_box(path: ShapePath) -> str:
     """Return what include_top=True adds."""
+    name = "include_top=True"
     if not path.top:
-        return _box("pretrained", "include_top=True", "not at this size", "its top has one size")
+        return _box("pretrained", name, "not at this size", "its top has one size")
     shapes = [
-        shape_text(layer.output_shape)
+        _shape(layer.output_shape)
         for layer in path.top
         if layer.parameters or layer.type.startswith("Global") or layer.type == "Flatten"
     ]
-    parameters = parameters_text(path.top_parameters)
-    detail = f"ImageNet's 1000 classes, {parameters} parameters"
-    return _box("pretrained", "include_top=True", " → ".join(shapes), detail)
+    detail = f"ImageNet's 1000 classes, {_parameters(path.top_parameters)} parameters"
+    return _box("pretrained", name, " → ".join(shapes), detail)
 
 
 def _head_box(path: ShapePath, head: Head) -> str:
     output = "one sigmoid unit for two classes" if head.units == 1 else f"{head.units} classes"
-    pooling = POOLING_TEXTS[head.pooling][1]
     used = " as in your run;" if path.pooling == head.pooling else ""
-    return _box(
-        "head",
-        "include_top=False, your head",
-        f"{shape_text(head.pooled)} → {head.units}",
-        f"pooling{used} takes {pooling}; dense: {output}, {parameters_text(head.parameters)} "
-        "parameters",
+    detail = (
+        f"pooling{used} takes {POOLING_TEXTS[head.pooling][1]}; dense: {output}, "
+        f"{_parameters(head.parameters)} parameters"
     )
+    shape = f"{_shape(head.pooled)} → {head.units}"
+    return _box("head", "include_top=False, your head", shape, detail)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -17,48 +16,40 @@ from tlcore.settings import Settings
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.compare.answers import TOP_CLASSES
-from tlcore.ui.components.damaged import show_damaged_head
 from tlcore.ui.components.framing import fit_help, fit_title
 from tlcore.ui.components.model_picker import find_pretrained, select_backbone, select_size
-from tlcore.ui.components.run_picker import select_head, trained_heads
+from tlcore.ui.components.run_picker import select_head, show_damaged_head, trained_heads
 from tlcore.ui.components.weights import offer_weights
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.widgets import current, segments, select, slide, unique_labels
 
-NONE = "none"
 MOST_HEADS = 3  # beside the first
 MOST_CLASSES = 1000  # bars
 
 
-@dataclass(frozen=True)
-class ComparedModels:
-    """The models that are compared."""
-
-    size: int  # of the first backbone's input, pixels
-    networks: tuple[ModelRef, ...]  # none where weights are missing, which is shown
-    runs: tuple[RunInfo, ...]  # the chosen one first
-
-
 def choose_models(
     left: DeltaGenerator, right: DeltaGenerator, settings: Settings, *, one_image: bool = True
-) -> ComparedModels:
+) -> tuple[list[ModelRef], list[RunInfo]]:
     """Choose the models in two columns; an error in one leaves the other.
 
     Where one image is shown, the geometry is chosen below it; otherwise among the options, and a
     second backbone and the number of bars have no use.
+
+    Returns:
+        The pretrained networks, none where weights are missing, which is shown; and the runs whose
+        heads predict, the chosen one first.
     """
     networks: list[ModelRef] = []
     runs: list[RunInfo] = []
-    size = 0
     with left, boundary():
-        size, networks = choose_networks(settings, one_image)
+        networks = _choose_networks(settings, one_image)
     with right, boundary():
-        runs = choose_heads(settings)
-    return ComparedModels(size, tuple(networks), tuple(runs))
+        runs = _choose_heads(settings)
+    return networks, runs
 
 
-def choose_networks(settings: Settings, one_image: bool) -> tuple[int, list[ModelRef]]:
+def _choose_networks(settings: Settings, one_image: bool) -> list[ModelRef]:
     """Choose the backbone; its size, a second one and the number of bars are folded."""
     second = None
     with _row("side-left"):
@@ -73,16 +64,13 @@ def choose_networks(settings: Settings, one_image: bool) -> tuple[int, list[Mode
             else:
                 st.caption("How each image becomes a square", help=fit_help())
                 fit = segments("Geometry", list(FITS), Choice.FIT, words=fit_title)
-    networks = []
-    first = _with_top(row, size, fit, settings)
-    if first is not None:
-        networks.append(first)
+    networks = [_with_top(row, size, fit, settings)]
     if second is not None:
         networks.append(pin_weights(ModelRef(second.name, second.size, fit), settings))
-    return size, networks
+    return [ref for ref in networks if ref is not None]
 
 
-def choose_heads(settings: Settings) -> list[RunInfo]:
+def _choose_heads(settings: Settings) -> list[RunInfo]:
     """Choose the head; further ones are folded."""
     row = _row("side-right")
     with row:
@@ -123,19 +111,11 @@ def _with_top(row: Backbone, size: int, fit: str, settings: Settings) -> ModelRe
 def _second_backbone(first: Backbone, settings: Settings) -> Backbone | None:
     """Choose a second backbone among those whose weights are here."""
     names = [row.backbone.name for row in list_weights(settings) if row.top]
-    names = [name for name in names if name != first.name]
-    if not names:
-        return None
-    if chosen(Choice.SECOND_BACKBONE) not in names:
-        choose(Choice.SECOND_BACKBONE, NONE)
-    name = select(
-        "Second backbone",
-        [NONE, *names],
-        Choice.SECOND_BACKBONE,
-        words=lambda name: "none" if name == NONE else name,
-        help="Its prediction stands below the first one's, at its own default size.",
-    )
-    return BACKBONES[name] if name != NONE else None
+    names = ["none", *(name for name in names if name != first.name)]
+    if chosen(Choice.SECOND_BACKBONE) not in names:  # it may have become the first
+        choose(Choice.SECOND_BACKBONE, "none")
+    help = "Its prediction stands below the first one's, at its own default size."
+    return BACKBONES.get(select("Second backbone", names, Choice.SECOND_BACKBONE, help=help))
 
 
 def _further_heads(others: Mapping[str, RunInfo], settings: Settings) -> list[RunInfo]:

@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Sample
 from tlcore.datasets.geometry import FITS
-from tlcore.errors import TLCoreError
+from tlcore.datasets.sample_dataset import dataset_title
 from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo, label_runs
-from tlcore.training.store import list_runs
+from tlcore.training.store import list_runs, load_run, load_run_info
 from tlcore.ui.compare.answers import (
     calibration_expander,
     class_table,
-    head_answer,
-    pretrained_answer,
+    draw_answer,
     threshold_expander,
 )
 from tlcore.ui.compare.gradcam import draw_maps
-from tlcore.ui.compare.quick_train import quick_train
 from tlcore.ui.compare.shapes import shapes_expander
-from tlcore.ui.compare.sides import ComparedModels, choose_models
+from tlcore.ui.compare.sides import choose_models
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import draw_crop, fit_help
 from tlcore.ui.components.image_picker import image_picker
-from tlcore.ui.components.run_picker import describe_classes, has_unknown_label, training_images
-from tlcore.ui.format import escape_md, label
+from tlcore.ui.components.live import live
+from tlcore.ui.components.run_picker import (
+    describe_classes,
+    has_unknown_label,
+    propose_head,
+    training_images,
+)
+from tlcore.ui.components.run_progress import describe_progress
+from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import predict
-from tlcore.ui.shell import boundary, show_error
-from tlcore.ui.state import Choice, chosen
+from tlcore.ui.services import start_run_once
+from tlcore.ui.shell import FINE_TUNE, UPLOAD, boundary
+from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.theme import colours
 from tlcore.ui.widgets import segments
 
 SIDE = 330  # px of the longer side of the image on the page
 FIT_NAMES = {"crop": "Crop", "squash": "Squash", "pad": "Pad"}
-Predictions = Mapping[ModelRef, Prediction | TLCoreError]
+NAMED = 5  # classes
 
 
 def one_image(place: DeltaGenerator, settings: Settings) -> None:
@@ -50,24 +57,45 @@ def one_image(place: DeltaGenerator, settings: Settings) -> None:
     with st.container(key="one-image"):
         image, left, right = st.columns(3, gap="medium")
     answers = left.container(key="answer-left"), right.container(key="answer-right")
-    sides = choose_models(*answers, settings)
+    networks, runs = choose_models(*answers, settings)
     with image, boundary():
-        _framed_image(sample, sides, settings)
-    refs = [*sides.networks, *(info.ref for info in sides.runs)]
+        _framed_image(sample, networks, runs, settings)
+    refs = [*networks, *(info.ref for info in runs)]
     with answers[0]:
         predictions = dict(zip(refs, predict(sample, refs, settings), strict=True))
-        for ref in sides.networks[:1]:
-            _draw_network("network-0", ref, predictions)
-    with answers[1], boundary():
-        for info in sides.runs[:1]:
-            _draw_head("head-0", info, sample, predictions, settings)
-        if not sides.runs:
-            quick_train(dataset, sides.networks[0] if sides.networks else None, settings)
-    _draw_maps((image, left, right), sample, sides, predictions, settings)
-    _draw_details(sample, dataset, sides, predictions, settings)
+    titles = label_runs(list_runs(settings))
+    places = {}  # of the maps
+    for number, ref in enumerate(networks):
+        with left if number else answers[0]:
+            if number:
+                st.markdown(f"**{ref.backbone}**")
+            draw_answer(f"network-{number}", predictions[ref], None, sample, settings)
+        places[ref] = left.container()
+    for number, info in enumerate(runs):
+        with right if number else answers[1], boundary():
+            if number:
+                _further_head(info, titles[info.id], sample)
+            draw_answer(f"head-{number}", predictions[info.ref], info, sample, settings)
+        places[info.ref] = right.container()
+    if not runs:
+        with answers[1], boundary():
+            _quick_train(dataset, networks[0] if networks else None, settings)
+    predicted = {ref: one for ref, one in predictions.items() if isinstance(one, Prediction)}
+    if predicted:
+        draw_maps(sample, predicted, image, places, settings)
+    for info in runs:
+        name = f" of {escape_md(titles[info.id])}" if len(runs) > 1 else ""
+        _draw_head_details(sample, info, predicted.get(info.ref), name, settings)
+    for ref in networks[:1]:
+        with boundary():
+            shapes_expander(sample, ref, next(iter(runs), None), len(dataset.classes), settings)
+        if ref in predicted:
+            class_table(predicted[ref])
 
 
-def _framed_image(sample: Sample, sides: ComparedModels, settings: Settings) -> None:
+def _framed_image(
+    sample: Sample, networks: Sequence[ModelRef], runs: Sequence[RunInfo], settings: Settings
+) -> None:
     """Draw the image with what the backbone sees of it, its label, and the geometry."""
     place = st.container()
     fit = segments("Geometry", list(FITS), Choice.FIT, words=FIT_NAMES.__getitem__)
@@ -78,89 +106,88 @@ def _framed_image(sample: Sample, sides: ComparedModels, settings: Settings) -> 
         width=round(SIDE * shown[0] / max(shown)),
         alt=f"{sample.file}, labelled {sample.label}",
     )
-    seen_as = f"{width} × {height} pixels; the network gets {sides.size} × {sides.size}.\n\n"
-    place.caption(_label_text(sample, sides.runs), help=seen_as + fit_help())
+    seen_as = f"{width} × {height} pixels"
+    if networks:
+        seen_as += f"; the network gets {networks[0].size} × {networks[0].size}"
+    text = "no label"
+    if sample.label != UNLABELLED:
+        text = f"label **{escape_md(label(sample.label))}**"
+    if runs:
+        trained = any(sample.sha256 == other.sha256 for other in list_samples(runs[0], "train"))
+        text += f" · {'seen in training' if trained else 'not seen in training'}"
+    place.caption(text, help=f"{seen_as}.\n\n{fit_help()}")
 
 
-def _label_text(sample: Sample, runs: Sequence[RunInfo]) -> str:
-    """Return "label ants · not seen in training"."""
-    named = sample.label != UNLABELLED
-    text = f"label **{escape_md(label(sample.label))}**" if named else "no label"
-    if not runs:
-        return text
-    trained = any(sample.sha256 == other.sha256 for other in list_samples(runs[0], "train"))
-    return f"{text} · {'seen in training' if trained else 'not seen in training'}"
+def _further_head(info: RunInfo, title: str, sample: Sample) -> None:
+    st.markdown(f"**{escape_md(title)}**")
+    if has_unknown_label(info, sample):
+        st.caption(f":material/info: {describe_classes(info)}")
 
 
-def _draw_network(key: str, ref: ModelRef, predictions: Predictions) -> None:
-    prediction = predictions[ref]
-    if isinstance(prediction, TLCoreError):
-        show_error(prediction)
-    else:
-        pretrained_answer(key, prediction)
-
-
-def _draw_head(
-    key: str, info: RunInfo, sample: Sample, predictions: Predictions, settings: Settings
+def _draw_head_details(
+    sample: Sample, info: RunInfo, prediction: Prediction | None, name: str, settings: Settings
 ) -> None:
-    prediction = predictions[info.ref]
-    if isinstance(prediction, TLCoreError):
-        show_error(prediction)
-    else:
-        head_answer(key, prediction, info, sample, settings)
+    """Draw what is folded of a head that predicts: threshold and calibration."""
+    if prediction is None:
+        return
+    if len(prediction.labels) == 2 and not has_unknown_label(info, sample):
+        threshold_expander(prediction, info, name)
+    with boundary():
+        calibration_expander(info, settings, name)
 
 
-def _draw_maps(
-    columns: tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator],
-    sample: Sample,
-    sides: ComparedModels,
-    predictions: Predictions,
-    settings: Settings,
-) -> None:
-    """Draw a Grad-CAM map for each model; further models below, with their answers."""
-    legend, left, right = columns
-    places = {}
-    for number, ref in enumerate(sides.networks):
-        with left:
-            if number:
-                st.markdown(f"**{ref.backbone}**")
-                _draw_network(f"network-{number}", ref, predictions)
-            places[ref] = st.container()
-    titles = label_runs(list_runs(settings))
-    for number, info in enumerate(sides.runs):
-        with right:
-            if number:
-                st.markdown(f"**{escape_md(titles[info.id])}**")
-                if has_unknown_label(info, sample):
-                    st.caption(f":material/info: {describe_classes(info)}")
-                _draw_head(f"head-{number}", info, sample, predictions, settings)
-            places[info.ref] = st.container()
-    predicted = {ref: one for ref, one in predictions.items() if isinstance(one, Prediction)}
-    if predicted:
-        draw_maps(sample, predicted, legend, places, settings)
+def _quick_train(dataset: Dataset, ref: ModelRef | None, settings: Settings) -> None:
+    """No head yet: offer to train one on this dataset with one click, or show how far it is."""
+    _check_end(settings)
+    run = chosen(Choice.QUICK_RUN)
+    if run:
+        live(lambda: load_run_info(run, settings).active, lambda: _draw_progress(run, settings))
+        return
+    with st.container(border=True):
+        st.markdown(f"**No head yet for “{escape_md(dataset_title(dataset.name))}”.**")
+        if len(dataset.classes) < 2:
+            st.markdown("Training needs two classes: label images, or add some of another class.")
+        elif ref is None:
+            st.markdown("Its answer appears here, on the same scale, once one has been trained.")
+        else:
+            _offer_training(dataset, ref, settings)
+        st.page_link(FINE_TUNE.file, label="Choose the training options", icon=FINE_TUNE.icon)
+        st.page_link(UPLOAD.file, label="Upload your own images first", icon=UPLOAD.icon)
 
 
-def _draw_details(
-    sample: Sample,
-    dataset: Dataset,
-    sides: ComparedModels,
-    predictions: Predictions,
-    settings: Settings,
-) -> None:
-    """Draw what is folded: threshold, calibration, path of shapes, all classes."""
-    titles = label_runs(list_runs(settings))
-    for info in sides.runs:
-        head = f" of {escape_md(titles[info.id])}" if len(sides.runs) > 1 else ""
-        prediction = predictions[info.ref]
-        if isinstance(prediction, Prediction):
-            if len(prediction.labels) == 2 and not has_unknown_label(info, sample):
-                threshold_expander(prediction, info, head)
-            with boundary():
-                calibration_expander(info, settings, head)
-    for ref in sides.networks[:1]:
-        run = sides.runs[0] if sides.runs else None
-        with boundary():
-            shapes_expander(sample, ref, run, len(dataset.classes), settings)
-        prediction = predictions[ref]
-        if isinstance(prediction, Prediction):
-            class_table(prediction)
+def _offer_training(dataset: Dataset, ref: ModelRef, settings: Settings) -> None:
+    names = ", ".join(label(name) for name in dataset.classes[:NAMED])
+    more = " …" if len(dataset.classes) > NAMED else ""
+    st.markdown(
+        f"It has {plural(len(dataset.samples), 'image')} of {escape_md(names)}{more}. The backbone "
+        "stays frozen and only a small head is trained: about half a minute."
+    )
+    words = f"Train on these {len(dataset.classes)} classes"
+    if st.button(words, type="primary", icon=":material/school:", key="quick-train"):
+        config = RunConfig(
+            dataset=dataset.name, backbone=ref.backbone, size=ref.size, random_weights=ref.random
+        )
+        choose(Choice.QUICK_RUN, start_run_once(config, settings))
+        st.rerun()
+
+
+def _check_end(settings: Settings) -> None:
+    """Once the run has ended, propose its head; one that failed may be tried again."""
+    run = chosen(Choice.QUICK_RUN)
+    info = next((info for info in list_runs(settings) if info.id == run), None)
+    if info is not None and info.active:
+        return
+    choose(Choice.QUICK_RUN, "")
+    if info is not None and info.model:
+        propose_head(run)
+        st.rerun()
+    if info is not None and info.error:
+        st.warning(escape_md(info.error), icon=":material/error:")
+
+
+def _draw_progress(run: str, settings: Settings) -> None:
+    share, words = describe_progress(load_run(run, settings))
+    st.progress(share, text=words)
+    st.page_link(
+        FINE_TUNE.file, label="Watch its curves", icon=FINE_TUNE.icon, query_params={"run": run}
+    )

@@ -1,26 +1,34 @@
-"""Charts of an answer: its bars. Figures only; nothing is drawn on a page here."""
+"""Charts: how each is drawn on a page, and the bars of an answer."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
+import streamlit as st
 
+from tlcore.evaluation.intervals import Proportion
 from tlcore.models.predictions import Ranked
 from tlcore.percentages import probability
 from tlcore.ui.format import label
-from tlcore.ui.theme import Colours
+from tlcore.ui.theme import colours, template
 
-PLAIN_CHART = {"displayModeBar": False, "scrollZoom": False}  # for st.plotly_chart
 ROW = 46  # px of a bar with its name above
 THIN = 20  # px of a bar among very many
 # Okabe and Ito's colours, distinct with any kind of colour vision.
 MANY = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999999", "#B8A500")
 
 
-def probability_bars(
-    ranking: Sequence[Ranked], colour: str, tone: Colours, template: go.layout.Template
-) -> go.Figure:
+def draw_chart(figure: go.Figure, key: str, alt: str, **options: Any) -> Any:
+    """Draw a figure with our own template and without Plotly's tools; return its selection."""
+    figure.update_layout(template=template())
+    plain = {"displayModeBar": False, "scrollZoom": False}
+    return st.plotly_chart(figure, theme=None, key=key, config=plain, alt=alt, **options)
+
+
+def probability_bars(ranking: Sequence[Ranked], colour: str) -> go.Figure:
     """Horizontal bars, most probable on top, all on one scale from 0 to 100%.
 
     The name stands above its bar, so that no width is too narrow for it.
@@ -30,9 +38,9 @@ def probability_bars(
     hover = [
         f"{label(row.label)}<br>{row.probability:.6g}<br>logit {row.logit:.4g}" for row in ranking
     ]
-    figure = go.Figure(layout={"template": template, "barmode": "overlay"})
+    figure = go.Figure(layout={"barmode": "overlay"})
     wide = {"y": places, "orientation": "h", "width": 0.26, "hoverinfo": "skip"}
-    figure.add_bar(x=[1.0] * len(places), marker_color=tone.line, **wide)
+    figure.add_bar(x=[1.0] * len(places), marker_color=colours().line, **wide)
     wide |= {"hovertext": hover, "hoverinfo": "text"}
     figure.add_bar(x=shares, marker_color=colour, name="probability", **wide)
     texts = {"mode": "text", "hoverinfo": "skip", "cliponaxis": False}
@@ -54,12 +62,10 @@ def probability_bars(
     return figure
 
 
-def thin_bars(
-    ranking: Sequence[Ranked], colour: str, tone: Colours, template: go.layout.Template
-) -> go.Figure:
+def thin_bars(ranking: Sequence[Ranked], colour: str) -> go.Figure:
     """Up to a thousand bars as thin rows, on the scale of ``probability_bars``."""
     places = [row.rank for row in ranking]
-    figure = go.Figure(layout={"template": template})
+    figure = go.Figure()
     figure.add_bar(
         x=[row.probability for row in ranking],
         y=places,
@@ -77,4 +83,33 @@ def thin_bars(
     )
     height = THIN * len(places) + 30
     figure.update_layout(height=height, margin={"l": 150, "r": 12, "t": 26, "b": 4})
+    return figure
+
+
+def accuracy_bars(rows: Sequence[tuple[str, Proportion, str]]) -> go.Figure:
+    """Build bars on one scale from 0 to 100% with 95% intervals, the name above each.
+
+    Args:
+        rows: name, accuracy and colour of each.
+    """
+    tone = colours()
+    figure = go.Figure(layout={"barmode": "overlay"})
+    for place, (name, share, colour) in enumerate(rows):
+        figure.add_bar(
+            x=[share.value], y=[place], orientation="h", width=0.3, marker_color=colour,
+            error_x={"type": "data", "symmetric": False, "array": [share.high - share.value],
+                     "arrayminus": [share.value - share.low], "color": tone.text,
+                     "thickness": 1.5, "width": 5},
+            hovertext=f"{html.escape(name)}<br>{share.value:.4%}", hoverinfo="text",
+            cliponaxis=False,
+        )  # fmt: skip
+        texts = ((0, html.escape(name), "right"), (1, f"<b>{share.text}</b>", "left"))
+        for x, text, side in texts:
+            figure.add_scatter(
+                x=[x], y=[place - 0.36], mode="text", text=[text], hoverinfo="skip",
+                textposition=f"middle {side}", cliponaxis=False,
+            )  # fmt: skip
+    figure.update_xaxes(range=[0, 1], tickformat=".0%", dtick=0.25)
+    figure.update_yaxes(range=[len(rows) - 0.6, -0.7], visible=False)
+    figure.update_layout(height=ROW * len(rows) + 34, margin={"l": 8, "r": 8, "t": 2, "b": 26})
     return figure

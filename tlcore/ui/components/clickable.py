@@ -73,12 +73,10 @@ def clickable(html: str, *, key: str, on_pick: Callable[[str], None]) -> None:
         if name:
             on_pick(str(name))
 
-    _component()(key=key, data={"html": html}, on_picked_change=picked)
+    load_component("clickable", _JS)(key=key, data={"html": html}, on_picked_change=picked)
 
 
 @st.cache_resource(show_spinner=False)
-def _component() -> Callable[..., object]:
-    mount: Callable[..., object] = st.components.v2.component(
-        "tlcore_clickable", js=_JS, isolate_styles=False
-    )
-    return mount
+def load_component(name: str, script: str) -> Callable[..., object]:
+    """Return what mounts a component of ours, whose script is an ES module, on a page."""
+    return st.components.v2.component(f"tlcore_{name}", js=script, isolate_styles=False)

@@ -26,16 +26,10 @@ def list_dataset_names(settings: Settings) -> list[str]:
 
 def select_dataset(settings: Settings, *, also: Callable[[], None] | None = None) -> str:
     """Choose a dataset and return its name; ``also`` runs when the person changes it."""
-    damaged = {one.name for one in scan_datasets(settings)[1]}
-    return select(
-        "Dataset",
-        list_dataset_names(settings),
-        Choice.DATASET,
-        words=lambda name: (
-            f"{dataset_title(name)} (damaged)" if name in damaged else dataset_title(name)
-        ),
-        also=also,
-    )
+    names = list_dataset_names(settings)
+    titles = {name: dataset_title(name) for name in names}
+    titles |= {one.name: f"{titles[one.name]} (damaged)" for one in scan_datasets(settings)[1]}
+    return select("Dataset", names, Choice.DATASET, words=titles.__getitem__, also=also)
 
 
 def open_dataset(name: str, settings: Settings) -> Dataset:

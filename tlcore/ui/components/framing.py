@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 
 import streamlit as st
@@ -19,71 +20,57 @@ LINE = 4  # px of the frame
 DIM = 0.55  # opacity of the white over what the crop cuts off
 FIT_WORDS = {"crop": "Crop the middle", "squash": "Squash the whole", "pad": "Pad the whole"}
 
+_cache = st.cache_data(
+    show_spinner=False,
+    max_entries=100,
+    hash_funcs={Sample: attrgetter("sha256"), Settings: repr},
+)
 
+
+@_cache
 def draw_crop(sample: Sample, how: str, settings: Settings, colour: str) -> tuple[bytes, int, int]:
     """Return an image as JPEG bytes with the model's crop marked, and its width and height.
 
     The crop is a frame with the rest dimmed; squash and pad show the square itself.
     """
-    return _draw_crop(sample.sha256, how, colour, sample, settings)
-
-
-@st.cache_data(show_spinner=False, max_entries=100)
-def _draw_crop(
-    sha: str, how: str, colour: str, _sample: Sample, _settings: Settings
-) -> tuple[bytes, int, int]:
-    image = _decoded(_sample, _settings)
+    image = _decode(sample.path, sample.file, settings.limits)
     if how != "crop":
-        return _jpeg(Image.fromarray(fit(image, LONG_SIDE // 2, how))), image.width, image.height
+        shown = Image.fromarray(fit(image, LONG_SIDE // 2, how))
+    else:
+        shown = _frame_crop(image, colour)
+    buffer = io.BytesIO()
+    shown.save(buffer, "JPEG", quality=88)
+    return buffer.getvalue(), image.width, image.height
+
+
+def _frame_crop(image: Image.Image, colour: str) -> Image.Image:
     scale = min(1.0, LONG_SIDE / max(image.size))
     shown = image.resize([max(1, round(side * scale)) for side in image.size])
     left, top, right, bottom = (round(side) for side in crop_box(*shown.size))
     dimmed = Image.blend(shown, Image.new("RGB", shown.size, "white"), DIM)
     dimmed.paste(shown.crop((left, top, right, bottom)), (left, top))
-    frame = (left, top, right, bottom)
     pen = ImageDraw.Draw(dimmed)
     for line, width in (("white", LINE + 2), (colour, LINE)):  # seen on any ground
-        pen.rectangle(frame, outline=line, width=width)
-    return _jpeg(dimmed), image.width, image.height
+        pen.rectangle((left, top, right, bottom), outline=line, width=width)
+    return dimmed
 
 
+@_cache
 def model_input_png(sample: Sample, size: int, how: str, settings: Settings) -> bytes:
     """Return the very pixels that a model gets, as PNG bytes."""
-    return _model_input_png(sample.sha256, size, how, sample, settings)
-
-
-@st.cache_data(show_spinner=False, max_entries=100)
-def _model_input_png(sha: str, size: int, how: str, _sample: Sample, _settings: Settings) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(fit(_decoded(_sample, _settings), size, how)).save(buffer, "PNG")
+    model_input(sample, size, how, settings).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def model_input(sample: Sample, side: int, how: str, settings: Settings) -> Image.Image:
-    """Return what a model gets, larger than it gets it, to lay something over."""
-    return _model_input(sample.sha256, side, how, sample, settings)
-
-
-@st.cache_data(show_spinner=False, max_entries=32)
-def _model_input(
-    sha: str, side: int, how: str, _sample: Sample, _settings: Settings
-) -> Image.Image:
-    return Image.fromarray(fit(_decoded(_sample, _settings), side, how))
-
-
-def _decoded(sample: Sample, settings: Settings) -> Image.Image:
-    return _decode(sample.path, sample.file, settings.limits)
+    """Return what a model gets, at any size, to lay something over."""
+    return Image.fromarray(fit(_decode(sample.path, sample.file, settings.limits), side, how))
 
 
 @lru_cache(maxsize=4)  # one page draws the same file in several ways
 def _decode(path: Path, file: str, limits: Limits) -> Image.Image:
     return decode_image(read_bytes(path, file, limits), file, limits)
-
-
-def _jpeg(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=88)
-    return buffer.getvalue()
 
 
 def fit_title(how: str) -> str:

@@ -13,6 +13,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.datasets.thumbnails import load_thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
+from tlcore.ui.components.clickable import load_component
 
 SENT = 160  # px of a thumbnail as it is sent: sharp at 80 px on a screen of double density
 PAGE = 40  # thumbnails of a page of ``select_images``
@@ -34,13 +35,13 @@ export default function (component) {
     grid.setAttribute('role', data.selectable ? 'listbox' : 'list');
     grid.setAttribute('aria-label', 'Images');
     grid.setAttribute('aria-multiselectable', data.multiple);
-      grid.replaceChildren(...data.images.map((image) => cell(image, data)));
+    grid.replaceChildren(...data.images.map((image) => cell(image, data)));
     grid.images = images;
     grid.sent = 0;
     if (hadFocus) cells()[0]?.focus();
   }
   // An answer to an older click must not undo a click that is on its way.
-  if (Date.now() - (grid.sent || 0) > 2000 || same(grid.selected, data.selected)) {
+  if (Date.now() - (grid.sent || 0) > 2000 || `${grid.selected}` === `${data.selected}`) {
     grid.sent = 0;
     show(grid, data.selected);
   }
@@ -72,62 +73,47 @@ export default function (component) {
     const to = { ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - row, ArrowDown: at + row,
                  Home: 0, End: all.length - 1 }[event.key];
     if (event.key === 'Enter' || event.key === ' ') all[at].click();
-    else if (all[to]) move(all, all[to]);
-    else return;
+    else if (all[to]) {
+      all.forEach((each) => { each.tabIndex = each === all[to] ? 0 : -1; });
+      all[to].focus();
+    } else return;
     event.preventDefault();
     event.stopPropagation();
   };
 }
 
 function cell(image, data) {
+  const add = (parent, tag, values) =>
+    parent.appendChild(Object.assign(document.createElement(tag), values));
   const box = document.createElement('div');
   box.dataset.id = image.id;
   box.className = image.faded ? 'faded' : '';
   box.title = image.title;
   box.setAttribute('aria-label', image.title || image.caption);
   box.setAttribute('role', data.selectable ? 'option' : 'listitem');
-  const frame = box.appendChild(document.createElement('span'));
-  if (image.url) {
-    const pixels = new Image();
-    pixels.loading = 'lazy';
-    pixels.alt = '';
-    pixels.src = image.url;
-    frame.appendChild(pixels);
-  }
-  if (image.badge) frame.appendChild(document.createElement('b')).textContent = image.badge;
-  if (image.caption) box.appendChild(document.createElement('small')).textContent = image.caption;
+  const frame = add(box, 'span');
+  if (image.url) add(frame, 'img', { loading: 'lazy', alt: '', src: image.url });
+  if (image.caption) add(box, 'small', { textContent: image.caption });
   return box;
-}
-
-function same(one, other) {
-  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function show(grid, selected) {
   grid.selected = selected;
-  const all = [...grid.children];
-  for (const each of all) {
+  const first = [...grid.children].find((each) => selected.includes(each.dataset.id))
+    || grid.children[0];
+  for (const each of grid.children) {
     const is = selected.includes(each.dataset.id);
     each.classList.toggle('selected', is);
-    if (each.getAttribute('role') === 'option') {
-      each.setAttribute('aria-selected', is);
-      each.tabIndex = -1;
-    }
+    if (each.getAttribute('role') !== 'option') continue;
+    each.setAttribute('aria-selected', is);
+    each.tabIndex = each === first ? 0 : -1;
   }
-  const first = grid.querySelector('.selected') || all[0];
-  if (first && first.getAttribute('role') === 'option') first.tabIndex = 0;
   if (first && grid.classList.contains('one-row')) {
     const inside = first.offsetLeft - grid.offsetLeft;
     const visible = inside >= grid.scrollLeft
       && inside + first.offsetWidth <= grid.scrollLeft + grid.clientWidth;
     if (!visible) grid.scrollLeft = inside - (grid.clientWidth - first.offsetWidth) / 2;
   }
-}
-
-function move(all, to) {
-  for (const each of all) each.tabIndex = -1;
-  to.tabIndex = 0;
-  to.focus();
 }
 """
 
@@ -140,7 +126,6 @@ class GridImage:
     sample: Sample
     title: str = ""  # on hover, and for a screen reader
     caption: str = ""  # below the thumbnail
-    badge: str = ""  # over a corner, one or two signs
     faded: bool = False
 
 
@@ -175,15 +160,25 @@ def image_grid(
         if value and on_select:
             on_select([str(one) for one in value["ids"]])
 
+    shown = [
+        {
+            "id": image.id,
+            "url": thumbnail_url(image.sample, settings, f"{key}-{place}"),
+            "title": image.title,
+            "caption": image.caption,
+            "faded": image.faded,
+        }
+        for place, image in enumerate(images)
+    ]
     data = {
-        "images": [_sent(image, f"{key}-{place}", settings) for place, image in enumerate(images)],
+        "images": shown,
         "selected": list(selected),
         "selectable": on_select is not None,
         "multiple": multiple,
         "size": size,
         "one_row": one_row,
     }
-    _component()(key=key, data=data, on_selected_change=selected_now)
+    load_component("image_grid", _JS)(key=key, data=data, on_selected_change=selected_now)
 
 
 def select_images(
@@ -192,8 +187,6 @@ def select_images(
     settings: Settings,
     *,
     key: str = "",
-    size: int = 96,
-    page_size: int = PAGE,
     one_row: bool = False,
 ) -> list[str]:
     """Show pages of thumbnails of which several can be selected.
@@ -203,18 +196,16 @@ def select_images(
         images: all of them.
         settings: where thumbnails are stored.
         key: of this grid on the page; by default the name.
-        size: px of a thumbnail's side.
-        page_size: thumbnails of a page.
         one_row: scroll sideways in one row instead of wrapping.
 
     Returns:
         The ids of this grid's selected images on all pages, the last click last.
     """
     key = key or name
-    pages = max(1, -(-len(images) // page_size))
+    pages = max(1, -(-len(images) // PAGE))
     box = st.container()
     page = st.pagination(pages, key=f"page-{key}-{pages}") if pages > 1 else 1
-    shown = images[(page - 1) * page_size : page * page_size]
+    shown = images[(page - 1) * PAGE : page * PAGE]
     here = {image.id for image in shown}
     selected = selected_images(name)
 
@@ -230,7 +221,7 @@ def select_images(
             selected=[one for one in selected if one in here],
             on_select=update,
             multiple=True,
-            size=size,
+            size=92,
             one_row=one_row,
         )
     existing = {image.id for image in images}
@@ -254,17 +245,6 @@ def set_selected_images(name: str, ids: Sequence[str] = ()) -> None:
     st.session_state[f"_selected-{name}"] = list(ids)
 
 
-def _sent(image: GridImage, place: str, settings: Settings) -> dict[str, object]:
-    return {
-        "id": image.id,
-        "url": thumbnail_url(image.sample, settings, place),
-        "title": image.title,
-        "caption": image.caption,
-        "badge": image.badge,
-        "faded": image.faded,
-    }
-
-
 def thumbnail_url(sample: Sample, settings: Settings, place: str) -> str:
     """Return the address of a thumbnail on this server, as st.image makes it; "" if it is gone.
 
@@ -277,11 +257,3 @@ def thumbnail_url(sample: Sample, settings: Settings, place: str) -> str:
         small = load_thumbnail(sample, settings, SENT)
         return runtime.get_instance().media_file_mgr.add(small, "image/jpeg", place)
     return ""
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Callable[..., object]:
-    mount: Callable[..., object] = st.components.v2.component(
-        "tlcore_image_grid", js=_JS, isolate_styles=False
-    )
-    return mount

@@ -145,7 +145,10 @@ def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:
     page = min(chosen_number(Choice.STRIP_PAGE, place // STRIP), pages - 1)
     shown = samples[page * STRIP : (page + 1) * STRIP]
     image_grid(
-        [GridImage(sample.sha256, sample, title=_title(sample)) for sample in shown],
+        [
+            GridImage(each.sha256, each, f"{label(each.label)}: {each.file.rsplit('/', 1)[-1]}")
+            for each in shown
+        ],
         settings,
         key="strip",
         selected=[ids[place]],
@@ -153,58 +156,43 @@ def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:
         size=72,
         one_row=True,
     )
-    _steps(samples, place, page, pages, settings)
+    _draw_steps(samples, place, page, pages, settings)
     return samples[place]
 
 
-def _title(sample: Sample) -> str:
-    return f"{label(sample.label)}: {sample.file.rsplit('/', 1)[-1]}"
-
-
-def _steps(
+def _draw_steps(
     samples: Sequence[Sample], place: int, page: int, pages: int, settings: Settings
 ) -> None:
     """Which image it is, the one before and the one after, and the pages of the strip."""
     sample = samples[place]
-    name = sample.file.rsplit("/", 1)[-1]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="steps"):
         st.caption(
-            f"**{escape_md(label(sample.label))}** · {escape_md(name)} · "
+            f"**{escape_md(label(sample.label))}** · {escape_md(sample.file.rsplit('/', 1)[-1])} · "
             f"{place + 1:,} of {len(samples):,}"
         )
         add_own_images(settings)
-        _step("Previous", ":material/chevron_left:", samples, place - 1)
-        _step("Next", ":material/chevron_right:", samples, place + 1)
-        if pages > 1:
-            _turn("Earlier images", ":material/first_page:", page - 1, pages)
-            _turn("Further images", ":material/last_page:", page + 1, pages)
+        for key, icon, to in (("previous", "left", place - 1), ("next", "right", place + 1)):
+            possible = 0 <= to < len(samples)
+            image = (samples[to].sha256, to // STRIP) if possible else ()
+            _step(f"{key} image", key, f"chevron_{icon}", possible, _choose, *image)
+        if pages > 1:  # turned without choosing another image
+            for key, icon, to in (("earlier", "first", page - 1), ("further", "last", page + 1)):
+                turn = (0 <= to < pages, choose, Choice.STRIP_PAGE, to)
+                _step(f"{key} images", f"strip-{key}", f"{icon}_page", *turn)
 
 
-def _step(words: str, icon: str, samples: Sequence[Sample], to: int) -> None:
-    possible = 0 <= to < len(samples)
+def _step(
+    words: str, key: str, icon: str, possible: bool, do: Callable[..., None], *args: object
+) -> None:
     st.button(
-        words,
-        icon=icon,
-        key=words.lower(),
-        help=f"{words} image",
+        words.capitalize(),
+        icon=f":material/{icon}:",
+        key=key,
+        help=words.capitalize(),
         type="tertiary",
         disabled=not possible,
-        on_click=_choose,
-        args=(samples[to].sha256, to // STRIP) if possible else ("", 0),
-    )
-
-
-def _turn(words: str, icon: str, to: int, pages: int) -> None:
-    """Turn the strip without choosing another image."""
-    st.button(
-        words,
-        icon=icon,
-        key=f"strip-{words.split()[0].lower()}",
-        help=words,
-        type="tertiary",
-        disabled=not 0 <= to < pages,
-        on_click=choose,
-        args=(Choice.STRIP_PAGE, to),
+        on_click=do,
+        args=args,
     )
 
 

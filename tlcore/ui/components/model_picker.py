@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
 
 from tlcore.datasets.geometry import FITS
@@ -62,15 +64,18 @@ def find_pretrained(row: Backbone, size: int, how: str, settings: Settings) -> M
 
     The files with the top are preferred, so that all pages use the same loaded model.
     """
-    try:
-        top = _find_top(row, size, settings)
-    except WeightsMissing as missing:
-        if not flag(f"random {row.name}"):
-            offer_weights(row, missing, settings)
-            return None
+    has_top = row.any_size_with_top or size == row.size
+    for top in (True, False) if has_top else (False,):
+        try:
+            find_weights(row, size, settings, top=top)
+            return pin_weights(ModelRef(row.name, size, how, top=top), settings)
+        except WeightsMissing as error:
+            missing = error
+    if flag(f"random {row.name}"):
         random_badge(row, "Random weights: predictions mean nothing")
-        return ModelRef(row.name, size, how, random=True, top=_has_top(row, size))
-    return pin_weights(ModelRef(row.name, size, how, top=top), settings)
+        return ModelRef(row.name, size, how, random=True, top=has_top)
+    offer_weights(row, missing, settings)
+    return None
 
 
 def input_geometry(ref: ModelRef, settings: Settings) -> tuple[int, str]:
@@ -85,24 +90,6 @@ def list_sizes(row: Backbone, *, top: bool) -> list[int]:
     """Return the offered sizes that the backbone can be built for, the default among them."""
     possible = []
     for size in sorted({*SIZES, row.size}):
-        try:
+        with suppress(BadConfig):
             possible.append(row.check_size(size, top=top))
-        except BadConfig:
-            continue
     return possible
-
-
-def _find_top(row: Backbone, size: int, settings: Settings) -> bool:
-    """Whether the top's weights are here as well; raises WeightsMissing where none are."""
-    if _has_top(row, size):
-        try:
-            find_weights(row, size, settings, top=True)
-            return True
-        except WeightsMissing:
-            pass
-    find_weights(row, size, settings, top=False)
-    return False
-
-
-def _has_top(row: Backbone, size: int) -> bool:
-    return row.any_size_with_top or size == row.size

@@ -1,9 +1,10 @@
-"""Choosing the run whose head predicts, and the classes that head can predict."""
+"""Choosing the run whose head predicts, the classes it can predict, and what is damaged in it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import streamlit as st
@@ -14,7 +15,8 @@ from tlcore.errors import DamagedFile
 from tlcore.settings import Settings
 from tlcore.training.provenance import read_splits
 from tlcore.training.run import RunInfo, label_runs
-from tlcore.training.store import list_runs
+from tlcore.training.status import MODEL, SPLIT, Damage, DamagedRun
+from tlcore.training.store import list_runs, scan_runs
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.format import escape_md, label
 from tlcore.ui.shell import FINE_TUNE
@@ -28,8 +30,7 @@ _PROPOSED = "_head-proposed"  # the run that is chosen because nobody has chosen
 
 def trained_heads(settings: Settings) -> dict[str, RunInfo]:
     """Return the runs that have ended with a model by their ids, newest first."""
-    runs = list_runs(settings)
-    return {info.id: info for info in runs if info.model and not info.active}
+    return {info.id: info for info in list_runs(settings) if info.model and not info.active}
 
 
 def select_head(settings: Settings) -> RunInfo | None:
@@ -48,26 +49,46 @@ def select_head(settings: Settings) -> RunInfo | None:
     if not infos:
         return None
     dataset = open_dataset(chosen(Choice.DATASET), settings)
-    own = _best(infos.values(), dataset)
-    _propose(own, dataset, infos)
+    best = _propose(dataset, infos)
     before = chosen(Choice.HEAD)
-    labels = label_runs(runs)
-    options = _own_first(own, dataset, infos.values())
-    no_run = f"None was trained on “{dataset_title(dataset.name)}”"
+    own_first = sorted(infos, key=lambda run: infos[run].config.dataset != dataset.name)
+    labels = {NO_RUN: f"None was trained on “{dataset_title(dataset.name)}”"} | label_runs(runs)
     run = select(
         "Run",
-        options,
+        list(dict.fromkeys([best, *own_first])),
         Choice.HEAD,
-        words=lambda run: labels[run] if run else no_run,
+        words=labels.__getitem__,
         also=lambda: st.session_state.pop(_PROPOSED, None),
     )
     if before not in infos:  # it has been deleted
         propose_head(run)
     if run == NO_RUN:
         return None
-    if has_unknown_classes(infos[run], dataset):
+    if not _knows(infos[run], dataset):
         st.caption(f":material/info: {describe_classes(infos[run])}")
     return infos[run]
+
+
+def _propose(dataset: Dataset, infos: dict[str, RunInfo]) -> str:
+    """Choose a head while nobody has chosen one; of images without labels the one before.
+
+    Returns:
+        The newest run on the dataset, else the newest that can predict all its classes, or NO_RUN.
+    """
+    same = (run for run, info in infos.items() if info.config.dataset == dataset.name)
+    able = (run for run, info in infos.items() if _knows(info, dataset))
+    best = next(chain(same, able), NO_RUN)
+    now = chosen(Choice.HEAD)
+    if now in ("", st.session_state.get(_PROPOSED)):
+        stays = now in infos and dataset.name == infos[now].config.dataset
+        propose_head(now if stays or (now in infos and not dataset.classes) else best)
+    return best
+
+
+def propose_head(run: str) -> None:
+    """Choose a run's head until a person chooses another or opens another dataset."""
+    st.session_state[_PROPOSED] = run
+    choose(Choice.HEAD, run)
 
 
 def show_no_run(then: str) -> None:
@@ -77,15 +98,37 @@ def show_no_run(then: str) -> None:
         st.page_link(FINE_TUNE.file, label="Fine-tune a head", icon=FINE_TUNE.icon)
 
 
-def propose_head(run: str) -> None:
-    """Choose a run's head until a person chooses another or opens another dataset."""
-    st.session_state[_PROPOSED] = run
-    choose(Choice.HEAD, run)
+def show_damage(damage: Iterable[Damage]) -> None:
+    """Say which files of a run cannot be read, what is damage and what can be done."""
+    for each in damage:
+        st.caption(f":material/warning: {escape_md(each.description)}")
+
+
+def show_damaged_head(settings: Settings) -> bool:
+    """Whether the chosen run cannot predict because it is damaged; that is shown then.
+
+    No other run takes its place until the person chooses one.
+    """
+    run = chosen(Choice.HEAD)
+    words = _describe_damage(run, settings) if run else ""
+    if words:
+        st.error(f"Run {escape_md(run)}: {escape_md(words)}", icon=":material/error:")
+        st.button("Choose another run", key="another-run", on_click=choose, args=(Choice.HEAD, ""))
+    return bool(words)
+
+
+def _describe_damage(run: str, settings: Settings) -> str:
+    info = next((info for info in scan_runs(settings) if info.id == run), None)
+    if info is None:
+        return ""
+    if isinstance(info, DamagedRun):
+        return info.damage.description
+    return " ".join(each.description for each in info.damage if each.file in (MODEL, SPLIT))
 
 
 def describe_classes(info: RunInfo) -> str:
     """Return "This head predicts only cats and dogs.", for Markdown."""
-    names = [escape_md(label(name)) for name in learned_classes(info)]
+    names = [escape_md(label(name)) for name in _learned_classes(info)]
     if not names:
         return "The classes of this head cannot be read."
     if len(names) > NAMED + 1:
@@ -95,58 +138,23 @@ def describe_classes(info: RunInfo) -> str:
 
 def has_unknown_label(info: RunInfo, sample: Sample) -> bool:
     """Whether an image has a label that a head cannot predict; one without a label has not."""
-    return sample.label != UNLABELLED and sample.label not in learned_classes(info)
-
-
-def has_unknown_classes(info: RunInfo, dataset: Dataset) -> bool:
-    """Whether a dataset has labels that a head cannot predict."""
-    return not set(dataset.classes) <= set(learned_classes(info))
-
-
-def current_head(settings: Settings) -> RunInfo | None:
-    """Return the run whose head is chosen, without drawing; None where none is."""
-    infos = trained_heads(settings)
-    dataset = open_dataset(chosen(Choice.DATASET), settings)
-    _propose(_best(infos.values(), dataset), dataset, infos)
-    return infos.get(chosen(Choice.HEAD))
+    return sample.label != UNLABELLED and sample.label not in _learned_classes(info)
 
 
 def training_images(settings: Settings) -> frozenset[str]:
     """Return the sha256 of the images that the chosen head was trained on."""
-    info = current_head(settings)
+    infos = trained_heads(settings)
+    _propose(open_dataset(chosen(Choice.DATASET), settings), infos)
+    info = infos.get(chosen(Choice.HEAD))
     return _read_training_images(info.folder) if info else frozenset()
 
 
-def _propose(own: RunInfo | None, dataset: Dataset, infos: dict[str, RunInfo]) -> None:
-    """Choose a head while nobody has chosen one."""
-    if chosen(Choice.HEAD) in ("", st.session_state.get(_PROPOSED)):
-        propose_head(_proposed(own, dataset, infos))
+def _knows(info: RunInfo, dataset: Dataset) -> bool:
+    """Whether a head can predict all labels of a dataset."""
+    return set(dataset.classes) <= set(_learned_classes(info))
 
 
-def _proposed(own: RunInfo | None, dataset: Dataset, infos: dict[str, RunInfo]) -> str:
-    """Return the run that is chosen by itself: for images without labels the one before."""
-    now = infos.get(chosen(Choice.HEAD))
-    if now and (now.config.dataset == dataset.name or not dataset.classes):
-        return now.id
-    return own.id if own else NO_RUN
-
-
-def _best(infos: Iterable[RunInfo], dataset: Dataset) -> RunInfo | None:
-    """Return the newest run on a dataset, else the newest that can predict all its classes."""
-    runs = list(infos)
-    same = (info for info in runs if info.config.dataset == dataset.name)
-    able = (info for info in runs if not has_unknown_classes(info, dataset))
-    return next(same, None) or next(able, None)
-
-
-def _own_first(own: RunInfo | None, dataset: Dataset, infos: Iterable[RunInfo]) -> list[str]:
-    """Return ids: the one chosen by itself, which may be none, then the runs on this dataset."""
-    first = own.id if own else NO_RUN
-    order = sorted(infos, key=lambda info: info.config.dataset != dataset.name)
-    return list(dict.fromkeys([first, *(info.id for info in order)]))
-
-
-def learned_classes(info: RunInfo) -> Sequence[str]:
+def _learned_classes(info: RunInfo) -> Sequence[str]:
     """Return the classes of a run that has ended; none where its files are damaged."""
     try:
         return _read_classes(info.folder)

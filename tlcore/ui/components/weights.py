@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from tlcore.errors import WeightsDamaged, WeightsMissing
-from tlcore.jobs import Job
+from tlcore.jobs import FAILED, Job, cancel_job, read_job, start_job
 from tlcore.models.catalog import Backbone
 from tlcore.models.weights import BackboneWeights, list_weights
 from tlcore.settings import Settings
 from tlcore.text import file_size
-from tlcore.ui.components.job_view import JobButton, is_running, job_view
+from tlcore.ui.components.live import live
 from tlcore.ui.format import escape_md, plural
 from tlcore.ui.state import set_flag
 from tlcore.ui.widgets import unique_labels
@@ -28,7 +27,12 @@ def weights_overview(settings: Settings) -> None:
     others = [row for row in rows if row not in complete]
     for row in rows:
         if row.damage:
-            _damaged(row.backbone, row.damage, settings)
+            files = "  \n".join(f":small[{escape_md(words)}]" for words in row.damage)
+            st.warning(
+                f"**The weights of {row.backbone.name} are damaged.**  \n{files}",
+                icon=":material/error:",
+            )
+            _download(row.backbone, settings, key="damaged", label=AGAIN)
     with st.container(horizontal=True, gap="xsmall"):
         for row in complete:
             note = next((file.note for file in (row.top, row.no_top) if file and file.note), None)
@@ -73,25 +77,25 @@ def random_badge(row: Backbone, words: str) -> None:
         )
 
 
-def _damaged(row: Backbone, damage: Sequence[str], settings: Settings) -> None:
-    """Name the damaged files of a backbone, and offer to download them again."""
-    files = "  \n".join(f":small[{escape_md(words)}]" for words in damage)
-    st.warning(f"**The weights of {row.name} are damaged.**  \n{files}", icon=":material/error:")
-    _download(row, settings, key="damaged", label=AGAIN)
-
-
 def _choose_download(others: list[BackboneWeights], settings: Settings) -> None:
     """Let the person choose one to download; those under way are shown as well."""
+
+    def title(name: str) -> str:
+        row = rows[name]
+        state = ", half of it is here" if row.top or row.no_top else ""
+        state = ", damaged" if row.damage else state
+        return f"{name} · {row.backbone.million:.1f} million parameters{state}"
+
     rows = {row.backbone.name: row for row in others}
     name = st.selectbox(
         "Backbone",
         list(rows),
-        format_func=unique_labels(rows, lambda name: _title(rows[name])),
+        format_func=unique_labels(rows, title),
         key="to-download",
         label_visibility="collapsed",
     )
     for row in others:
-        if row.backbone.name == name or is_running(_job_folder(row.backbone, settings)):
+        if row.backbone.name == name or _running_job(row.backbone, settings):
             _download(row.backbone, settings, key="list")
     st.caption(
         f"Into {escape_md(str(settings.weights))}; in a terminal: "
@@ -99,28 +103,31 @@ def _choose_download(others: list[BackboneWeights], settings: Settings) -> None:
     )
 
 
-def _title(row: BackboneWeights) -> str:
-    state = ", half of it is here" if row.top or row.no_top else ""
-    state = ", damaged" if row.damage else state
-    return f"{row.backbone.name} · {row.backbone.million:.1f} million parameters{state}"
-
-
 def _download(row: Backbone, settings: Settings, *, key: str, label: str = "Download") -> None:
-    button = JobButton(
-        _job_folder(row, settings),
-        ["weights", "fetch", row.name],
-        label,
-        f"{key}-{row.name}",
-        icon=":material/download:",
-        describe=lambda job: f"{row.name}: {_describe(job)}",
-    )
-    job_view(button, settings)
+    """The button that starts a download, how far it is, and why it failed; live while it runs."""
+    folder = _job_folder(row, settings)
+
+    def draw() -> None:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if job := _running_job(row, settings):
+                far = file_size(job.done) if job.done else "connecting …"
+                far += f" of {file_size(job.total)}" if job.done and job.total else ""
+                st.progress(job.fraction, text=f"{row.name}: {far}", width=320)
+                st.button("Cancel", key=f"cancel-{button}", on_click=cancel_job, args=(folder,))
+            elif st.button(label, key=button, icon=":material/download:"):
+                start_job(folder, ["weights", "fetch", row.name], settings)
+                st.rerun()
+        last = read_job(folder)
+        if last is not None and last.status == FAILED:
+            st.error(escape_md(last.message), icon=":material/error:")
+
+    button = f"{key}-{row.name}"
+    live(lambda: _running_job(row, settings) is not None, draw)
 
 
-def _describe(job: Job) -> str:
-    if not job.done:
-        return "connecting …"
-    return file_size(job.done) + (f" of {file_size(job.total)}" if job.total else "")
+def _running_job(row: Backbone, settings: Settings) -> Job | None:
+    job = read_job(_job_folder(row, settings))
+    return job if job is not None and job.is_running else None
 
 
 def _job_folder(row: Backbone, settings: Settings) -> Path:

@@ -14,10 +14,9 @@ from tlcore.percentages import signed, signed_points
 from tlcore.settings import Settings
 from tlcore.training.run import Run, RunInfo, label_runs
 from tlcore.training.store import list_runs
+from tlcore.ui.components.charts import accuracy_bars, draw_chart
 from tlcore.ui.components.image_grid import GridImage, image_grid
 from tlcore.ui.components.run_picker import trained_heads
-from tlcore.ui.evaluation.metrics import draw_chart
-from tlcore.ui.evaluation.summary import NamedAccuracy, accuracy_bars
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import predict_run_split
 from tlcore.ui.theme import colours
@@ -57,18 +56,15 @@ def _draw_comparison(info: RunInfo, other: RunInfo, settings: Settings) -> None:
     first, second = sorted((info, other), key=lambda each: each.id)
     split = common_split([first.id, second.id], settings)
     labels = current_labels(second, settings)
-    comparison = compare_runs(
-        predict_run_split(first.id, split, settings),
-        predict_run_split(second.id, split, settings),
-        labels,
-    )
+    before, after = (predict_run_split(each.id, split, settings) for each in (first, second))
+    comparison = compare_runs(before, after, labels)
     difference, tone = comparison.difference, colours()
     st.markdown(escape_md(comparison.sentence))
     left, right = st.columns([8, 4], gap="large", vertical_alignment="center")
     with left:
         rows = [
-            NamedAccuracy("Earlier run", difference.first, tone.frozen),
-            NamedAccuracy("Later run", difference.second, tone.head),
+            ("Earlier run", difference.first, tone.frozen),
+            ("Later run", difference.second, tone.head),
         ]
         draw_chart(accuracy_bars(rows), "comparison", "Accuracy of both runs")
     with right:
@@ -90,14 +86,12 @@ def _draw_comparison(info: RunInfo, other: RunInfo, settings: Settings) -> None:
 
 
 def _exceptions(comparison: RunComparison) -> str:
-    words = ""
+    words, gone = "", comparison.left_out
     if comparison.relabelled:
-        words += f"; {plural(comparison.relabelled, 'image')} of them had another label before"
-    if comparison.left_out:
-        words += (
-            f". {plural(comparison.left_out, 'image')} left out: in the split of one run only, or "
-            "excluded since"
-        )
+        words = f"; {plural(comparison.relabelled, 'image')} of them had another label before"
+    if gone:
+        why = "in the split of one run only, or excluded since"
+        words += f". {plural(gone, 'image')} left out: {why}"
     return words
 
 
@@ -107,13 +101,8 @@ def _draw_changed(
     if not changed:
         return
     st.markdown(f"**{title}: {plural(len(changed), 'image')}**")
-    images = [
-        GridImage(
-            each.sample.key,
-            each.sample,
-            title=each.sample.file,
-            caption=f"{label(each.before)} → {label(each.after)}",
-        )
-        for each in changed[:SHOWN]
-    ]
+    images = []
+    for each in changed[:SHOWN]:
+        caption = f"{label(each.before)} → {label(each.after)}"
+        images.append(GridImage(each.sample.key, each.sample, each.sample.file, caption))
     image_grid(images, settings, key=f"changed-{key}", size=88)

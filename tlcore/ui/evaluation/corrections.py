@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -25,7 +27,7 @@ from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.image_grid import set_selected_images
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.services import start_run_once
-from tlcore.ui.shell import UPLOAD, boundary
+from tlcore.ui.shell import UPLOAD, act_button
 from tlcore.ui.state import Choice, choose
 from tlcore.ui.widgets import unique_labels
 
@@ -42,9 +44,9 @@ def corrections_line(info: RunInfo, split: str, settings: Settings) -> None:
 
 def change_since_run(sample: Sample, state: DatasetState | None) -> str:
     """Return how an image was changed since the run: "now labelled bees"; "" for no change."""
-    item = state.by_key.get(sample.key) if state is not None else None
     if state is None:
         return ""
+    item = state.by_key.get(sample.key)
     if item is None:
         return "no longer in the dataset"
     if item.excluded:
@@ -65,7 +67,7 @@ def correction_bar(run: Run, selected: Sequence[Sample], grid: str, settings: Se
     """
     state = load_run_dataset(run.info, settings)
     if state is None:
-        _explain_missing_dataset(run, settings)
+        _explain_missing_dataset(run.info.config.dataset, settings)
         return
     keys = [sample.key for sample in selected if sample.key in state.by_key]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="correct"):
@@ -73,19 +75,18 @@ def correction_bar(run: Run, selected: Sequence[Sample], grid: str, settings: Se
             _draw_actions(keys, state, grid, settings)
         else:
             st.caption("Click images to select them: see them large, confirm or change the label.")
-    _draw_corrected(run, state, grid, settings)
+    _draw_corrected(run.info, state, grid, settings)
 
 
 def _draw_actions(keys: list[str], state: DatasetState, grid: str, settings: Settings) -> None:
     """Draw what a person can decide; no label is filled in, as the model may be wrong."""
-    many = len(keys) > 1
-    st.button(
-        f"The {len(keys):,} labels are correct" if many else "The label is correct",
+    _edit_button(
+        f"The {len(keys):,} labels are correct" if len(keys) > 1 else "The label is correct",
+        "confirm",
+        grid,
+        partial(confirm_labels, state.name, keys, settings),
         type="primary",
-        key="correct-confirm",
         help="The model is wrong. The image is no label issue any more; Undo reverts this.",
-        on_click=_edit,
-        args=(grid, confirm_labels, state.name, keys, settings),
     )
     names = list(state.counts)
     new = st.selectbox(
@@ -97,58 +98,46 @@ def _draw_actions(keys: list[str], state: DatasetState, grid: str, settings: Set
         placeholder="Another class",
         width=220,
     )
-    st.button(
-        "Relabel",
-        key="correct-relabel",
-        disabled=not new,
-        on_click=_edit,
-        args=(grid, relabel, state.name, keys, str(new), settings),
-    )
-    st.button(
-        "Exclude",
-        key="correct-exclude",
-        on_click=_edit,
-        args=(grid, exclude, state.name, keys, settings),
-    )
-    st.button(
-        "Clear selection",
-        key="correct-clear",
-        type="tertiary",
-        on_click=set_selected_images,
-        args=(grid,),
-    )
+    to_new = partial(relabel, state.name, keys, str(new), settings)
+    _edit_button("Relabel", "relabel", grid, to_new, disabled=not new)
+    _edit_button("Exclude", "exclude", grid, partial(exclude, state.name, keys, settings))
+    _edit_button("Clear selection", "clear", grid, lambda: None, type="tertiary")
 
 
-def _edit(grid: str, edit: Callable[..., object], *args: object) -> None:
-    """Edit the dataset before the page is drawn again, and clear the selection."""
-    with boundary():
-        edit(*args)
+def _edit_button(
+    words: str, key: str, grid: str, edit: Callable[[], object], **options: Any
+) -> None:
+    """Draw a button that edits the dataset and clears the selection in a grid."""
+
+    def act() -> None:
+        edit()
         set_selected_images(grid)
 
+    act_button(words, act, key=f"correct-{key}", **options)
 
-def _draw_corrected(run: Run, state: DatasetState, grid: str, settings: Settings) -> None:
+
+def _draw_corrected(info: RunInfo, state: DatasetState, grid: str, settings: Settings) -> None:
     """Say how the dataset differs from what the run was trained on, with *Undo* and *Run again*."""
-    changed, excluded = count_changes(run.info, state)
-    numbers = {
-        "relabelled": sum(changed.values()),
-        "excluded": excluded,
-        "confirmed": _count_confirmed(run, state),
-    }
-    words = [f"{number:,} {what}" for what, number in numbers.items() if number]
+    changed, excluded = count_changes(info, state)
+    relabelled = sum(changed.values())
+    keys = {sample.key for split in SPLITS for sample in list_samples(info, split)}
+    confirmed = sum(item.key in keys and item.is_confirmed for item in state.included)
+    numbers = ((relabelled, "relabelled"), (excluded, "excluded"), (confirmed, "confirmed"))
+    words = [f"{number:,} {what}" for number, what in numbers if number]
     if not words:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="corrected"):
         st.markdown(f"**Since this run: {', '.join(words)}.**", width="stretch")
         if state.edits:
-            st.button(
+            _edit_button(
                 "Undo",
+                "undo",
+                grid,
+                partial(undo_edit, state.name, settings),
                 icon=":material/undo:",
-                key="correct-undo",
                 help=f"Reverts: {escape_md(state.edits[-1].description)}.",
-                on_click=_edit,
-                args=(grid, undo_edit, state.name, settings),
             )
-        if (numbers["relabelled"] or excluded) and st.button(
+        if (relabelled or excluded) and st.button(
             "Run again on the corrected dataset",
             type="primary",
             icon=":material/replay:",
@@ -156,27 +145,17 @@ def _draw_corrected(run: Run, state: DatasetState, grid: str, settings: Settings
             help="The same options. Every image stays in its split, so that both runs are "
             "evaluated on the same images; the dataset keeps the splits.",
         ):
-            _run_again(run, state, settings)
+            keep_splits(info, state, settings)
+            later = start_run_once(info.config, settings)
+            write_parent_run(load_run_info(later, settings).folder, info.id)
+            choose(Choice.RUN, later)
+            choose(Choice.RUN_VIEW, "")
+            st.rerun()
 
 
-def _count_confirmed(run: Run, state: DatasetState) -> int:
-    keys = {sample.key for split in SPLITS for sample in list_samples(run.info, split)}
-    return sum(item.key in keys and item.is_confirmed for item in state.included)
-
-
-def _run_again(run: Run, state: DatasetState, settings: Settings) -> None:
-    """Start the same recipe once, also for a double click, and open the run."""
-    keep_splits(run.info, state, settings)
-    later = start_run_once(run.info.config, settings)
-    write_parent_run(load_run_info(later, settings).folder, run.info.id)
-    choose(Choice.RUN, later)
-    choose(Choice.RUN_VIEW, "")
-    st.rerun()
-
-
-def _explain_missing_dataset(run: Run, settings: Settings) -> None:
-    name = run.info.config.dataset
+def _explain_missing_dataset(name: str, settings: Settings) -> None:
     dataset = f"The dataset “{escape_md(dataset_title(name))}”"
+    words = f"{dataset} is no longer here, so labels cannot be corrected."
     if name.startswith("/"):
         words = (
             "This run was trained on a folder that is read in place, so its labels cannot be "
@@ -184,7 +163,5 @@ def _explain_missing_dataset(run: Run, settings: Settings) -> None:
         )
     elif name in list_dataset_names(settings):
         words = f"{dataset} is damaged, so labels cannot be corrected. The Upload page says more."
-    else:
-        words = f"{dataset} is no longer here, so labels cannot be corrected."
     st.info(words, icon=":material/edit_off:")
     st.page_link(UPLOAD.file, label="Open the Upload page", icon=UPLOAD.icon)

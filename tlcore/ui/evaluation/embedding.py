@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -15,12 +14,11 @@ from tlcore.evaluation.split_predictions import evaluated_split
 from tlcore.percentages import percent, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
-from tlcore.ui.components.charts import MANY, PLAIN_CHART
+from tlcore.ui.components.charts import MANY, draw_chart
 from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.format import label, plural
-from tlcore.ui.inference_requests import predict_run_split
-from tlcore.ui.services import inference
-from tlcore.ui.theme import colours, template
+from tlcore.ui.inference_requests import ask, predict_run_split
+from tlcore.ui.theme import colours
 
 HEIGHT = 520  # px
 TASK = "tlcore.evaluation.embedding:compute_embedding"
@@ -31,9 +29,8 @@ Predictions = Mapping[str, tuple[str, float]]  # key of an image → predicted c
 
 def embedding_view(run: Run, settings: Settings) -> None:
     """Draw the points; an image that is clicked, or several in a lasso, are shown below."""
-    with st.spinner("Computing the embedding …"):
-        embedding = _embedding(run.info.id, run.info.data_hash, settings)
-    predictions = _predictions(run, settings)
+    embedding = ask(TASK, run.info.id, settings=settings, words="Computing the embedding …")
+    predictions = _predictions(run.info.id, settings)
     colour_by = st.segmented_control(
         "Colour by",
         [BY_CLASS, BY_RESULT, BY_CONFIDENCE],
@@ -41,14 +38,12 @@ def embedding_view(run: Run, settings: Settings) -> None:
         required=True,
         key="embedding-colour",
     )
-    event = st.plotly_chart(
+    event = draw_chart(
         embedding_figure(embedding, predictions, str(colour_by)),
-        theme=None,
-        key=f"embedding-{run.info.id}-{colour_by}",
-        config=PLAIN_CHART,
+        f"embedding-{run.info.id}-{colour_by}",
+        "Embedding of the images",
         on_select="rerun",
         selection_mode=("points", "lasso", "box"),
-        alt="Embedding of the images",
     )
     st.caption(_explanation(embedding))
     selected = sorted({int(point["customdata"][0]) for point in event.selection.points})
@@ -56,36 +51,20 @@ def embedding_view(run: Run, settings: Settings) -> None:
         st.caption("Click a point to see its image, or draw a line around several.")
         return
     samples = [embedding.samples[place] for place in selected]
-    selectable_images(
-        run,
-        f"embedding-{run.info.id}-{'-'.join(map(str, selected[:50]))}",
-        samples,
-        lambda sample: _describe(sample, predictions),
-        settings,
-        selected=samples if len(samples) == 1 else (),
-    )
+    titles = {sample.key: _describe(sample, predictions) for sample in samples}
+    name = f"embedding-{run.info.id}-{'-'.join(map(str, selected[:50]))}"
+    single = samples if len(samples) == 1 else ()
+    selectable_images(run, name, samples, titles, settings, selected=single)
 
 
-@st.cache_data(show_spinner=False, max_entries=8)
-def _embedding(run: str, data_hash: str, _settings: Settings) -> Embedding:
-    embedding: Embedding = inference(_settings).ask(TASK, run)
-    return embedding
-
-
-def _predictions(run: Run, settings: Settings) -> Predictions:
-    splits = ["train", "val"]
-    if evaluated_split(run.info.id, settings) == "test":
-        splits.append("test")
+def _predictions(run: str, settings: Settings) -> Predictions:
+    splits = ["train", "val", *(["test"] if evaluated_split(run, settings) == "test" else [])]
     by_key: dict[str, tuple[str, float]] = {}
     for split in splits:
-        predictions = predict_run_split(run.info.id, split, settings)
-        rows = zip(
-            predictions.samples,
-            predictions.predicted.tolist(),
-            predictions.confidence.tolist(),
-            strict=True,
-        )
-        by_key |= {sample.key: (predictions.classes[at], sure) for sample, at, sure in rows}
+        each = predict_run_split(run, split, settings)
+        labels = [each.classes[place] for place in each.predicted.tolist()]
+        rows = zip(each.samples, labels, each.confidence.tolist(), strict=True)
+        by_key |= {sample.key: (predicted, sure) for sample, predicted, sure in rows}
     return by_key
 
 
@@ -98,9 +77,11 @@ def embedding_figure(embedding: Embedding, predictions: Predictions, colour_by: 
         colour_by: BY_CLASS, BY_RESULT or BY_CONFIDENCE.
     """
     tone = colours()
-    figure = go.Figure(layout={"template": template()})
-    groups = _groups(embedding, predictions, colour_by)
-    for number, (name, places) in enumerate(groups.items()):
+    figure = go.Figure()
+    groups: dict[str, list[int]] = {}
+    for place, sample in enumerate(embedding.samples):
+        groups.setdefault(_group(sample, predictions, colour_by), []).append(place)
+    for number, (name, places) in enumerate(sorted(groups.items())):
         samples = [embedding.samples[place] for place in places]
         confidences = [predictions[s.key][1] for s in samples if s.key in predictions]
         marker = {"size": 9, "line": {"width": 1, "color": tone.ground}, "opacity": 0.85}
@@ -129,13 +110,6 @@ def embedding_figure(embedding: Embedding, predictions: Predictions, colour_by: 
     return figure
 
 
-def _groups(embedding: Embedding, predictions: Predictions, colour_by: str) -> dict[str, list[int]]:
-    groups: dict[str, list[int]] = {}
-    for place, sample in enumerate(embedding.samples):
-        groups.setdefault(_group(sample, predictions, colour_by), []).append(place)
-    return dict(sorted(groups.items()))
-
-
 def _group(sample: Sample, predictions: Predictions, colour_by: str) -> str:
     if colour_by == BY_CLASS:
         return label(sample.label)
@@ -157,7 +131,7 @@ def _marker(colour_by: str, name: str, number: int, confidences: list[float]) ->
         return {
             "color": confidences,
             "colorscale": [[0, tone.wrong], [1, tone.line]],
-            "cmin": float(np.min(confidences, initial=1.0)),
+            "cmin": min(confidences, default=1.0),
             "cmax": 1.0,
             "colorbar": {"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
         }

@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from tlcore.exports import EXPORT_FORMATS, ExportFormat
 from tlcore.exports.bundle_check import FORMATS, FormatCheck, read_checks
-from tlcore.exports.formats import EXPORT_FORMATS, ExportFormat
 from tlcore.exports.script import pack_scripts
-from tlcore.jobs import FAILED, Job, cancel_job, read_job, start_job
+from tlcore.jobs import FAILED, cancel_job, read_job, start_job
 from tlcore.percentages import points
 from tlcore.settings import Settings
 from tlcore.text import file_size
@@ -31,11 +31,24 @@ def export_view(run: Run, settings: Settings) -> None:
         with st.container(border=True):
             st.markdown(f"**{export.title}**")
             st.caption(export.purpose)
-            draw_export(export, run.info, settings, with_formats=suffix == ".zip")
+            target = _draw_export(export, run.info, settings)
+            if suffix == ".zip" and _is_current(target, run.info):
+                _draw_formats(_checks(str(target), target.stat().st_mtime_ns))
     with st.container(border=True):
         st.markdown("**Script and notebook**")
         st.caption("The run in plain Keras: the same recipe on the same splits.")
-        _draw_scripts(run.info, settings)
+        if run.info.val_accuracy is None:
+            st.caption("The run was stopped before its first epoch ended: nothing can be repeated.")
+            return
+        st.download_button(
+            "Download script and notebook",
+            partial(pack_scripts, run.info.id, settings),  # made when it is clicked
+            f"{run.info.id}-script.zip",
+            "application/zip",
+            key="download-script",
+            icon=":material/download:",
+            on_click="ignore",
+        )
 
 
 def summary_actions(info: RunInfo, settings: Settings) -> None:
@@ -45,7 +58,7 @@ def summary_actions(info: RunInfo, settings: Settings) -> None:
         if st.button("See it in Compare", type="primary", icon=COMPARE.icon, key="open-compare"):
             st.switch_page(COMPARE.file, query_params=address)
         for suffix in (".keras", ".html"):
-            draw_export(EXPORT_FORMATS[suffix], info, settings)
+            _draw_export(EXPORT_FORMATS[suffix], info, settings)
         st.page_link(
             FEATURE_MAPS.file,
             label=FEATURE_MAPS.name,
@@ -54,73 +67,50 @@ def summary_actions(info: RunInfo, settings: Settings) -> None:
         )
 
 
-def draw_export(
-    export: ExportFormat, info: RunInfo, settings: Settings, *, with_formats: bool = False
-) -> None:
+def _draw_export(export: ExportFormat, info: RunInfo, settings: Settings) -> Path:
     """Draw the button that makes a file, its progress and its download; live while it is made.
 
-    Args:
-        export: the format.
-        info: the run.
-        settings: the workspace.
-        with_formats: whether the formats inside a bundle are listed below it.
+    Returns:
+        The path of the file.
     """
-    folder = settings.jobs / f"{info.id}-{export.suffix[1:]}"
-    target = info.folder / FILES[export.suffix]
+    suffix, target = export.suffix, info.folder / FILES[export.suffix]
+    folder = settings.jobs / f"{info.id}-{suffix[1:]}"
+    name = "model" if suffix == ".keras" else export.title.lower()
 
     def is_running() -> bool:
         job = read_job(folder)
         return job is not None and job.is_running
 
     def draw() -> None:
-        job = read_job(folder)
-        if job is not None and job.is_running:
-            _draw_progress(export, job, folder)
-            return
-        is_current = _is_current(target, info)
+        job, is_current = read_job(folder), _is_current(target, info)
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            if job is not None and job.is_running:
+                st.progress(job.fraction, text=f"{job.message} …", width=260)
+                st.button("Cancel", key=f"cancel{suffix}", on_click=cancel_job, args=(folder,))
+                return
             if is_current:
-                _draw_download(export, target, info)
-            if _make_button(export, is_current=is_current):
+                st.download_button(
+                    f"Download {name} ({file_size(target.stat().st_size)})",
+                    target.read_bytes,  # read when it is clicked, not each time it is drawn
+                    f"{info.id}-{target.name}",
+                    export.mime,
+                    key=f"download{suffix}",
+                    icon=":material/download:",
+                    on_click="ignore",
+                )
+            if st.button(
+                f"{'Update' if is_current else 'Create'} {name}",
+                key=f"make{suffix}",
+                type="tertiary" if is_current else "secondary",
+                help=f"{export.purpose} Takes {export.duration}; you can go on meanwhile.",
+            ):
                 start_job(folder, ["runs", "export", info.id, str(target)], settings)
                 st.rerun()
         if job is not None and job.status == FAILED:
             st.error(escape_md(job.message), icon=":material/error:")
-        if is_current and with_formats:
-            _draw_formats(target)
 
     live(is_running, draw)
-
-
-def _make_button(export: ExportFormat, *, is_current: bool) -> bool:
-    return st.button(
-        f"{'Update' if is_current else 'Create'} {_name(export)}",
-        key=f"make{export.suffix}",
-        type="tertiary" if is_current else "secondary",
-        help=f"{export.purpose} Takes {export.duration}; you can go on meanwhile.",
-    )
-
-
-def _name(export: ExportFormat) -> str:
-    return "model" if export.suffix == ".keras" else export.title.lower()
-
-
-def _draw_progress(export: ExportFormat, job: Job, folder: Path) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", width="content"):
-        st.progress(job.fraction, text=f"{job.message} …", width=260)
-        st.button("Cancel", key=f"cancel{export.suffix}", on_click=cancel_job, args=(folder,))
-
-
-def _draw_download(export: ExportFormat, target: Path, info: RunInfo) -> None:
-    st.download_button(
-        f"Download {_name(export)} ({file_size(target.stat().st_size)})",
-        target.read_bytes,  # read when it is clicked, not each time the page is drawn
-        f"{info.id}-{target.name}",
-        export.mime,
-        key=f"download{export.suffix}",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    return target
 
 
 def _is_current(target: Path, info: RunInfo) -> bool:
@@ -132,21 +122,21 @@ def _is_current(target: Path, info: RunInfo) -> bool:
     )
 
 
-def _draw_formats(bundle: Path) -> None:
-    checks = _checks(str(bundle), bundle.stat().st_mtime_ns)
-    rows = [
-        {
-            "Format": FORMATS[check.format].title,
-            "Size": file_size(check.bytes) if check.bytes else "",
-            "Largest difference": ""
-            if check.max_difference is None
-            else points(check.max_difference),
-            "Same class": f"{check.same_class} of {check.images}" if check.images else "",
-            "For": FORMATS[check.format].use,
-        }
-        for check in checks
-    ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, key="bundle-formats")
+@st.cache_data(show_spinner=False, max_entries=50)
+def _checks(bundle: str, changed: int) -> list[FormatCheck]:
+    return read_checks(Path(bundle))
+
+
+def _draw_formats(checks: list[FormatCheck]) -> None:
+    """Say how each format inside a bundle differs from this page's predictions."""
+    rows = []
+    for check in checks:
+        largest = "" if check.max_difference is None else points(check.max_difference)
+        same = f"{check.same_class} of {check.images}" if check.images else ""
+        size, row = file_size(check.bytes) if check.bytes else "", FORMATS[check.format]
+        rows.append((row.title, size, largest, same, row.use))
+    columns = ["Format", "Size", "Largest difference", "Same class", "For"]
+    st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, key="bundle-formats")
     st.caption(
         "The largest difference of a probability from this page's own, and for how many images "
         "both predict the same class."
@@ -154,28 +144,7 @@ def _draw_formats(bundle: Path) -> None:
     for check in checks:
         title = FORMATS[check.format].title
         if not check.included:
-            st.warning(
-                f"{title} is not included. {escape_md(check.error)}", icon=":material/warning:"
-            )
+            words = f"{title} is not included. {escape_md(check.error)}"
+            st.warning(words, icon=":material/warning:")
         elif check.differs:
             st.warning(f"{title}: {check.text}", icon=":material/difference:")
-
-
-@st.cache_data(show_spinner=False, max_entries=50)
-def _checks(bundle: str, changed: int) -> list[FormatCheck]:
-    return read_checks(Path(bundle))
-
-
-def _draw_scripts(info: RunInfo, settings: Settings) -> None:
-    if info.val_accuracy is None:
-        st.caption("The run was stopped before its first epoch ended: there is nothing to repeat.")
-        return
-    st.download_button(
-        "Download script and notebook",
-        partial(pack_scripts, info.id, settings),  # made when it is clicked
-        f"{info.id}-script.zip",
-        "application/zip",
-        key="download-script",
-        icon=":material/download:",
-        on_click="ignore",
-    )

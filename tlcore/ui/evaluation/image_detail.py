@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -27,7 +27,7 @@ def selectable_images(
     run: Run,
     name: str,
     samples: Sequence[Sample],
-    describe: Callable[[Sample], str],
+    titles: Mapping[str, str],
     settings: Settings,
     *,
     selected: Sequence[Sample] = (),
@@ -39,28 +39,26 @@ def selectable_images(
         run: the run that classified the images.
         name: of the list of images; the selection is kept under it.
         samples: the images, in the order in which they are drawn.
-        describe: returns one sentence on an image.
+        titles: one sentence on each image by its key.
         settings: the workspace.
         selected: the selection until an image is clicked.
         below: container of the large image; None for the place under the grid.
     """
     state = load_run_dataset(run.info, settings)
     by_key = {sample.key: sample for sample in samples}
-    changes = {key: change_since_run(sample, state) for key, sample in by_key.items()}
-    titles = {key: describe(sample) for key, sample in by_key.items()}
-    titles |= {key: f"{titles[key]} ({change})" for key, change in changes.items() if change}
-    images = [
-        GridImage(key, sample, title=titles[key], faded=bool(changes[key]))
-        for key, sample in by_key.items()
-    ]
+    images, words = [], {}
+    for key, sample in by_key.items():
+        change = change_since_run(sample, state)
+        words[key] = f"{titles[key]} ({change})" if change else titles[key]
+        images.append(GridImage(key, sample, title=words[key], faded=bool(change)))
     keys = select_images(name, images, settings) or [sample.key for sample in selected]
     correction_bar(run, [by_key[key] for key in keys], name, settings)
     if keys:
         with below or st.container():
-            show_large(run, by_key[keys[-1]], titles[keys[-1]], settings)
+            _draw_large(run, by_key[keys[-1]], words[keys[-1]], settings)
 
 
-def show_large(run: Run, sample: Sample, caption: str, settings: Settings) -> None:
+def _draw_large(run: Run, sample: Sample, caption: str, settings: Settings) -> None:
     """Draw an image large and, behind a switch, Grad-CAM of the pretrained network and the head."""
     try:
         image = model_input(sample, SIDE, run.info.config.fit, settings)
@@ -86,13 +84,9 @@ def _draw_gradcam(run: Run, sample: Sample, settings: Settings) -> None:
     legend, left, right = st.columns([3, 4, 4], gap="medium")
     left.html('<p class="side pretrained">ImageNet</p>')
     right.html('<p class="side head">This run</p>')
-    refs = {run.info.ref: right} | ({pretrained: left} if pretrained else {})
+    places = {run.info.ref: right} | ({pretrained: left} if pretrained else {})
     if pretrained is None:
         left.caption("ImageNet's weights with the 1000 classes are not on this machine.")
-    predictions = predict(sample, list(refs), settings)
-    usable = {
-        ref: each
-        for ref, each in zip(refs, predictions, strict=True)
-        if not isinstance(each, TLCoreError)
-    }
-    draw_maps(sample, usable, legend, refs, settings)
+    predictions = zip(places, predict(sample, list(places), settings), strict=True)
+    usable = {ref: each for ref, each in predictions if not isinstance(each, TLCoreError)}
+    draw_maps(sample, usable, legend, places, settings)

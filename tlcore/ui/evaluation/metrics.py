@@ -1,56 +1,171 @@
-"""All metrics of a run on one split, with the diagrams that belong to them."""
+"""The summary of a finished run: is it good? The answer on the first screen, all metrics below."""
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import SPLIT_NAMES
-from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.intervals import Proportion
-from tlcore.evaluation.metrics import (
-    Calibration,
-    ThresholdCurves,
-    ThresholdMetrics,
-    compute_threshold_metrics,
-)
+from tlcore.evaluation.comparison import Verdict, compare_stages
+from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
+from tlcore.evaluation.intervals import Proportion, proportion_of
+from tlcore.evaluation.metrics import Calibration, compute_threshold_metrics, list_mistakes
 from tlcore.evaluation.split_predictions import SplitPredictions, evaluated_split
-from tlcore.percentages import percent, points, probability
+from tlcore.percentages import bounds, percent, points, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
-from tlcore.ui.components.charts import PLAIN_CHART
+from tlcore.ui.components.charts import accuracy_bars, draw_chart
+from tlcore.ui.components.image_grid import GridImage, image_grid
+from tlcore.ui.evaluation.corrections import corrections_line
+from tlcore.ui.evaluation.export import summary_actions
 from tlcore.ui.format import escape_md, label, plural
-from tlcore.ui.inference_requests import compute_run_curves
-from tlcore.ui.theme import colours, template
+from tlcore.ui.inference_requests import compute_run_curves, evaluate_run
+from tlcore.ui.theme import colours
 from tlcore.ui.widgets import unique_labels
 
 SQUARE = 300  # px of a diagram
+SUREST, THUMBNAIL = 6, 116  # mistakes of the summary, and px of each
+
+
+def summary_view(run: Run, settings: Settings) -> None:
+    """Draw the accuracy, what it is compared with and the surest mistakes; all metrics below."""
+    split = choose_split(run, settings)
+    left, right = st.columns([6, 5], gap="large")
+    with left:
+        headline, stored, images = st.empty(), run.info.val_accuracy, run.info.images.get("val", 0)
+        if split == "val" and stored is not None and images:  # shown before it is computed
+            _draw_headline(headline, proportion_of(round(stored * images), images), split)
+        evaluation, predictions = evaluate_run(run.info.id, split, settings)
+        _draw_headline(headline, evaluation.accuracy, split)
+        notes = _draw_baselines(evaluation)
+        summary_actions(run.info, settings)
+    with right:
+        _draw_surest_mistakes(predictions, settings)
+    corrections_line(run.info, split, settings)
+    draw_fine_tuning_effect(run)
+    for words in evaluation.warnings:
+        st.warning(escape_md(words), icon=":material/warning:")
+    st.subheader("All metrics", anchor=False)
+    for note in notes:
+        st.caption(escape_md(note))
+    _draw_totals(evaluation)
+    _draw_classes(evaluation)
+    _draw_calibration(evaluation)
+    if evaluation.binary is not None:
+        _draw_threshold(predictions, settings)
 
 
 def choose_split(run: Run, settings: Settings) -> str:
     """Let the person choose between the test and the validation split where there are both."""
     if evaluated_split(run.info.id, settings) == "val":
         return "val"
-    splits = ["test", "val"]
+    help_ = "No run has ever used the test split. The validation split was used in training."
+    return select_split(("test", "val"), f"split-{run.info.id}", help_)
+
+
+def select_split(splits: Sequence[str], key: str, help_: str | None = None) -> str:
+    """Let the person choose one of these splits, at first the first one."""
     split = st.segmented_control(
         "Split",
         splits,
-        default="test",
+        default=splits[0],
         required=True,
         format_func=unique_labels(splits, lambda split: f"{SPLIT_NAMES[split].capitalize()} split"),
-        key=f"split-{run.info.id}",
+        key=key,
         label_visibility="collapsed",
-        help="No run has ever used the test split. The validation split was used in training.",
+        help=help_,
     )
     return str(split)
 
 
-def draw_metrics(evaluation: Evaluation, predictions: SplitPredictions, settings: Settings) -> None:
-    """Draw every metric of a split: over all, by class, calibration, decision threshold."""
+def _draw_headline(place: DeltaGenerator, accuracy: Proportion, split: str) -> None:
+    images = plural(accuracy.images, f"{SPLIT_NAMES[split]} image")
+    shown = html.escape(percent(accuracy.value))
+    place.html(
+        f'<div class="headline"><b title="{accuracy.value:.4%}">{shown}</b>'
+        f"<span>accuracy on {images}<br>95% interval: "
+        f"{bounds(accuracy.low, accuracy.high)}%</span></div>"
+    )
+
+
+def _draw_baselines(evaluation: Evaluation) -> list[str]:
+    """Draw the accuracy above that of the two baselines, with a sentence on the stronger one.
+
+    Returns:
+        What else there is to say of the baselines, for further down.
+    """
+    tone, majority, note = colours(), evaluation.majority_baseline, evaluation.imagenet_note
+    always = f"“{label(majority.label)}”"
+    rows = [("This run", evaluation.accuracy, tone.head)]
+    sentences = [majority.difference.sentence(f"always predicting {always}")]
+    notes = [f"ImageNet alone: {note[0].lower()}{note[1:]}"]
+    if evaluation.imagenet_accuracy is not None and evaluation.imagenet_difference is not None:
+        rows.append(("ImageNet alone", evaluation.imagenet_accuracy, tone.pretrained))
+        sentences.insert(0, evaluation.imagenet_difference.sentence("ImageNet alone"))
+        unlabelled = evaluation.imagenet_unlabelled
+        notes = [f"ImageNet alone: {unlabelled_note(unlabelled)}."] if unlabelled else []
+    rows.append((f"Always {always}", majority.accuracy, tone.frozen))
+    st.markdown(
+        escape_md(sentences[0]),
+        help=f"{note} The last bar always predicts the most frequent class of the training split.",
+    )
+    draw_chart(accuracy_bars(rows), "baselines", f"Accuracy {evaluation.accuracy.text}")
+    return [*sentences[1:], *notes]
+
+
+def _draw_surest_mistakes(predictions: SplitPredictions, settings: Settings) -> None:
+    """Draw the images that were misclassified with the highest confidence, with captions."""
+    places = list_mistakes(predictions)[:SUREST].tolist()
+    if not places:
+        st.markdown("**No mistakes**")
+        st.caption(f"All {plural(len(predictions), 'image')} are classified correctly.")
+        return
+    st.markdown("**The surest mistakes**", help="Wrong with the highest confidence.")
+    images = []
+    for place in places:
+        sample, predicted = predictions.samples[place], predictions.predicted[place]
+        sure = probability(float(predictions.confidence[place]))
+        caption = f"{sample.label}, predicted {predictions.classes[int(predicted)]}"
+        image = GridImage(sample.key, sample, sample.file, f"{label(caption)} {sure}")
+        images.append(image)
+    image_grid(images, settings, key="surest-mistakes", size=THUMBNAIL)
+
+
+def draw_fine_tuning_effect(run: Run) -> None:
+    """Say what fine-tuning changed beside the head alone, on the same validation images."""
+    difference, kept = compare_stages(run.info), run.model_epoch
+    if difference is None:
+        return
+    if kept and kept.stage == "head":
+        st.caption(
+            "Fine-tuning did not lower the validation loss: the head alone, as it was after epoch "
+            f"{kept.epoch}, is kept."
+        )
+        return
+    numbers = (
+        f"of the same {plural(difference.second.images, 'validation image')} the head alone "
+        f"classified {difference.first.count:,} correctly, with fine-tuning it is "
+        f"{difference.second.count:,} ({difference.text}; {difference.p_text})."
+    )
+    if difference.verdict is Verdict.WORSE:
+        st.warning(
+            f"Fine-tuning made it worse: {numbers} *Run again* with a lower fine-tuning learning "
+            "rate, or without fine-tuning.",
+            icon=":material/trending_down:",
+        )
+    else:
+        is_better = difference.verdict is Verdict.BETTER
+        effect = "Fine-tuning made it better" if is_better else "No clear change from fine-tuning"
+        st.caption(f"{effect}: {numbers}")
+
+
+def _draw_totals(evaluation: Evaluation) -> None:
     first, second, third, fourth = st.columns(4)
     first.metric(
         "Balanced accuracy",
@@ -63,12 +178,12 @@ def draw_metrics(evaluation: Evaluation, predictions: SplitPredictions, settings
         f"{evaluation.macro_f1:.2f}",
         help="The mean over the classes of 2·correct ÷ (images + predictions); 1 is perfect.",
     )
+    classes = len(evaluation.classes)
     third.metric(
         "Log loss",
         f"{evaluation.log_loss:.2f}",
         help="Mean of −ln of the true class's probability: 0 is perfect, and "
-        f"{math.log(len(evaluation.classes)):.2f} is guessing among "
-        f"{len(evaluation.classes)} classes.",
+        f"{math.log(classes):.2f} is guessing among {classes} classes.",
     )
     fourth.metric(
         "Expected calibration error",
@@ -76,32 +191,22 @@ def draw_metrics(evaluation: Evaluation, predictions: SplitPredictions, settings
         help="Mean distance of the reliability diagram from its diagonal, weighted by the number "
         "of predictions (Naeini et al., 2015).",
     )
-    _draw_classes(evaluation)
-    _draw_calibration(evaluation)
-    if evaluation.binary is not None:
-        _draw_threshold(predictions, settings)
 
 
 def _draw_classes(evaluation: Evaluation) -> None:
     st.markdown("**Metrics of each class**")
     rows = [
-        {
-            "Class": label(each.label),
-            "Images": each.images,
-            "Recall": _short(each.recall),
-            "Precision": _short(each.precision),
-            "F1": each.f1,
-        }
+        (label(each.label), each.images, _short(each.recall), _short(each.precision), each.f1)
         for each in evaluation.per_class
     ]
+    text, number = st.column_config.TextColumn, st.column_config.NumberColumn
     config = {
-        "Recall": st.column_config.TextColumn(help="Share of its images that are recognised."),
-        "Precision": st.column_config.TextColumn(help="Share of its predictions that are correct."),
-        "F1": st.column_config.NumberColumn(
-            format="%.2f", help="Harmonic mean of recall and precision."
-        ),
+        "Recall": text(help="Share of its images that are recognised."),
+        "Precision": text(help="Share of its predictions that are correct."),
+        "F1": number(format="%.2f", help="Harmonic mean of recall and precision."),
     }
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=config, key="class-metrics")
+    frame = pd.DataFrame(rows, columns=["Class", "Images", *config])
+    st.dataframe(frame, hide_index=True, column_config=config, key="class-metrics")
 
 
 def _short(share: Proportion | None) -> str:
@@ -110,19 +215,18 @@ def _short(share: Proportion | None) -> str:
 
 def _draw_calibration(evaluation: Evaluation) -> None:
     left, right = st.columns(2, gap="large", vertical_alignment="center")
+    calibration = evaluation.calibration
     with left:
         st.markdown(
             "**Calibration: can the percentages be trusted?**",
             help="Reliability diagram: the predictions in ten bins of confidence; a larger dot "
             "stands for more predictions. On the dotted line confidence equals accuracy.",
         )
-        draw_chart(reliability_diagram(evaluation.calibration), "reliability", "Reliability")
-    with right:
-        calibration = evaluation.calibration
-        st.write(
-            f"The mean confidence is {probability(calibration.confidence)} and the accuracy "
-            f"{evaluation.accuracy.text}: {calibration.advice}."
-        )
+        draw_chart(reliability_diagram(calibration), "reliability", "Reliability")
+    right.write(
+        f"The mean confidence is {probability(calibration.confidence)} and the accuracy "
+        f"{evaluation.accuracy.text}: {calibration.advice}."
+    )
 
 
 def _draw_threshold(predictions: SplitPredictions, settings: Settings) -> None:
@@ -141,39 +245,45 @@ def _draw_threshold(predictions: SplitPredictions, settings: Settings) -> None:
     at = compute_threshold_metrics(predictions, value / 100)
     both = compute_run_curves(predictions, settings)
     first, second, third = st.columns(3)
-    first.metric(
-        f"Recall of {positive}", _short(at.recall), help=f"Missed: {at.false_negatives:,}."
-    )
+    missed = f"Missed: {at.false_negatives:,}."
+    first.metric(f"Recall of {positive}", _short(at.recall), help=missed)
     second.metric(f"Precision of {positive}", _short(at.precision))
     third.metric("False positives", f"{at.false_positives:,}", help="Images of the other class.")
     left, right = st.columns(2, gap="large")
+    recall = at.recall.value if at.recall else None
     with left:
         st.caption(f"ROC curve, area under it {both.roc_auc:.3f}")
-        draw_chart(roc_curve(both, at), "roc", "ROC curve")
+        figure = _square("false positive rate", "true positive rate (recall)")
+        _add_curve(figure, [0, *both.false_positive_rate], [0, *both.recall])
+        _add_point(figure, 1 - at.specificity.value if at.specificity else None, recall)
+        draw_chart(figure, "roc", "ROC curve")
     with right:
         st.caption(f"Precision-recall curve, average precision {both.average_precision:.3f}")
-        draw_chart(precision_recall_curve(both, at), "pr", "Precision over recall")
+        figure = _square("recall", "precision")
+        _add_curve(figure, [0, *both.recall], [both.precision[0], *both.precision])
+        _add_point(figure, recall, at.precision.value if at.precision else None)
+        draw_chart(figure, "pr", "Precision over recall")
 
 
 def reliability_diagram(calibration: Calibration) -> go.Figure:
     """Build accuracy over confidence; a calibrated model lies on the diagonal."""
-    tone = colours()
+    tone, bins = colours(), calibration.bins
     figure = _square("confidence", "accuracy")
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip",
         line={"color": tone.frozen, "dash": "dot", "width": 1.5},
     )  # fmt: skip
-    most = max(each.images for each in calibration.bins)
+    most = max(each.images for each in bins)
     figure.add_scatter(
-        x=[each.confidence for each in calibration.bins],
-        y=[each.accuracy for each in calibration.bins],
+        x=[each.confidence for each in bins],
+        y=[each.accuracy for each in bins],
         mode="lines+markers",
         line={"color": tone.head, "width": 2},
-        marker={"size": [7 + 15 * (each.images / most) ** 0.5 for each in calibration.bins]},
+        marker={"size": [7 + 15 * (each.images / most) ** 0.5 for each in bins]},
         hovertext=[
             f"{plural(each.images, 'prediction')}<br>confidence {probability(each.confidence)}, "
             f"accuracy {percent(each.accuracy)}"
-            for each in calibration.bins
+            for each in bins
         ],
         hoverinfo="text",
         cliponaxis=False,
@@ -181,47 +291,25 @@ def reliability_diagram(calibration: Calibration) -> go.Figure:
     return figure
 
 
-def roc_curve(both: ThresholdCurves, at: ThresholdMetrics) -> go.Figure:
-    """Build the ROC curve with the chosen threshold marked."""
-    figure = _square("false positive rate", "true positive rate (recall)")
-    _add_line(figure, [0, *both.false_positive_rate], [0, *both.recall])
-    if at.recall and at.specificity:
-        _add_point(figure, 1 - at.specificity.value, at.recall.value)
-    return figure
-
-
-def precision_recall_curve(both: ThresholdCurves, at: ThresholdMetrics) -> go.Figure:
-    """Build precision over recall with the chosen threshold marked."""
-    figure = _square("recall", "precision")
-    _add_line(figure, [0, *both.recall], [both.precision[0], *both.precision])
-    if at.recall and at.precision:
-        _add_point(figure, at.recall.value, at.precision.value)
-    return figure
-
-
 def _square(x_title: str, y_title: str) -> go.Figure:
-    figure = go.Figure(layout={"template": template()})
+    figure = go.Figure()
     figure.update_xaxes(range=[0, 1.01], tickformat=".0%", title=x_title)
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%", title=y_title)
     figure.update_layout(height=SQUARE, margin={"l": 60, "r": 12, "t": 10, "b": 44})
     return figure
 
 
-def _add_line(figure: go.Figure, x: Sequence[float], y: Sequence[float]) -> None:
+def _add_curve(figure: go.Figure, x: Sequence[float], y: Sequence[float]) -> None:
+    hover = "%{x:.1%}, %{y:.1%}<extra></extra>"
     line = {"color": colours().head, "width": 2.5}
-    figure.add_scatter(
-        x=x, y=y, mode="lines", line=line, hovertemplate="%{x:.1%}, %{y:.1%}<extra></extra>"
-    )
+    figure.add_scatter(x=x, y=y, mode="lines", line=line, hovertemplate=hover)
 
 
-def _add_point(figure: go.Figure, x: float, y: float) -> None:
-    tone = colours()
-    marker = {"size": 14, "color": tone.ground, "line": {"color": tone.head, "width": 3}}
-    figure.add_scatter(
-        x=[x], y=[y], mode="markers", hoverinfo="skip", cliponaxis=False, marker=marker
-    )
-
-
-def draw_chart(figure: go.Figure, key: str, alt: str) -> None:
-    """Draw a figure of an evaluation."""
-    st.plotly_chart(figure, theme=None, key=f"evaluation-{key}", config=PLAIN_CHART, alt=alt)
+def _add_point(figure: go.Figure, x: float | None, y: float | None) -> None:
+    """Mark the chosen threshold, unless one of its values is of no image."""
+    if x is not None and y is not None:
+        line = {"color": colours().head, "width": 3}
+        marker = {"size": 14, "color": colours().ground, "line": line}
+        figure.add_scatter(
+            x=[x], y=[y], mode="markers", hoverinfo="skip", cliponaxis=False, marker=marker
+        )

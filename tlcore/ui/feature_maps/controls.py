@@ -1,19 +1,28 @@
-"""How a page of maps is displayed, and its downloads. Folded: the defaults are good."""
+"""What is shown and how: display options, paging, and the bar of depth from layer to layer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import html
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 
 import streamlit as st
 
-from tlcore.activations.values import ActivationRequest, DisplayOptions, Layout
+from tlcore.activations.layers import LayerInfo
+from tlcore.activations.values import ActivationRequest, ChannelDetail, DisplayOptions, Layout
+from tlcore.datasets.dataset import Sample
+from tlcore.models.catalog import Backbone
+from tlcore.models.summary import Layer
 from tlcore.settings import Settings
-from tlcore.ui.inference_requests import map_image, map_values
+from tlcore.ui.components.clickable import clickable
+from tlcore.ui.format import escape_md
 from tlcore.ui.state import Choice, choose, chosen_number
 from tlcore.ui.widgets import current, segments, select
 
-ORDERS: Mapping[str, str] = MappingProxyType(
+ORDERS = MappingProxyType(
     {
         "mean": "Strongest first: highest mean",
         "max": "Highest peak first",
@@ -26,13 +35,31 @@ SCALES = MappingProxyType({"channel": "Each map by itself", "layer": "One for th
 PALETTES = MappingProxyType({"grey": "Grey", "blue": "Blue", "fire": "Fire"})
 ROWS = ("4", "2", "6", "8")  # the default first
 COLUMNS = ("8", "4", "6", "12", "16")
+TALL = 64  # px of the bar of the largest resolution
+LOW = 7  # px of that of a map of one pixel
+STOPS = ("edges", "textures", "parts")  # what early, middle and late layers respond to
+HELP = (
+    "Each bar is a layer: its height is the resolution of its maps, which falls; the darker, the "
+    "more channels, which grow. Click one to go there."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What the page shows: one layer of one model for one image."""
+
+    sample: Sample
+    request: ActivationRequest
+    layer: Layer
+    detail: ChannelDetail  # of the selected channel
+    options: DisplayOptions
+    settings: Settings
 
 
 def display_options() -> DisplayOptions:
     """Return how maps are displayed, as the person chose it under ``display_popover``."""
-    rows, columns = current(Choice.ROWS, ROWS), current(Choice.COLUMNS, COLUMNS)
     return DisplayOptions(
-        Layout(int(rows), int(columns)),
+        Layout(int(current(Choice.ROWS, ROWS)), int(current(Choice.COLUMNS, COLUMNS))),
         current(Choice.ORDER, list(ORDERS)),
         current(Choice.SCALE, list(SCALES)),
         current(Choice.PALETTE, list(PALETTES)),
@@ -70,37 +97,74 @@ def paging(page: int, pages: int) -> None:
     st.pagination(pages, key=key, on_change=lambda: choose(Choice.PAGE, st.session_state[key]))
 
 
-def download_popover(
-    request: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
-) -> None:
-    """Offer the page as an image and the values as a file; computed when they are clicked."""
-    name = layer.replace("/", "-")
-    popover = st.popover(
-        "Download", icon=":material/download:", type="tertiary", key="download", on_change="rerun"
-    )
-    if not popover.open:
-        return
-    with popover:
-        st.download_button(
-            "This page as PNG",
-            data=lambda: map_image(request, layer, view, settings),
-            file_name=f"{name}.png",
-            mime="image/png",
-            on_click="ignore",
-            width="stretch",
-        )
-        st.download_button(
-            "All values as NPZ",
-            data=lambda: map_values(request, layer, settings),
-            file_name=f"{name}.npz",
-            mime="application/octet-stream",
-            on_click="ignore",
-            width="stretch",
-            help="`maps`, float32 (height, width, channels), for `numpy.load`.",
-        )
-        st.caption("The address of this page opens the same image, network, layer and display.")
+def go_to(layer: str) -> None:
+    """Show another layer, from its first page and its strongest channel on."""
+    choose(Choice.LAYER, layer)
+    _first_page()
 
 
 def _first_page() -> None:
     choose(Choice.PAGE, "")
     choose(Choice.CHANNEL, "")
+
+
+def depth_bar(layers: Sequence[LayerInfo], layer: str, row: Backbone, kind: str) -> None:
+    """Draw one bar for each layer that has maps, the present one marked; a click goes there.
+
+    ``kind`` is "pretrained" or "head": in whose colour.
+    """
+    spatial = [info for info in layers if info.layer.spatial]
+    names = [info.layer.name for info in spatial]
+    place = names.index(layer)
+    st.html(f"<style>.depth i:nth-of-type({place + 1}){{--bar:var(--text);opacity:1}}</style>")
+    clickable(_bars(spatial, kind) + _stops(names, row), key="depth", on_pick=go_to)
+    info = spatial[place]
+    height, width, channels = info.layer.output_shape
+    st.caption(
+        f"Layer **{place + 1} of {len(spatial)}** with maps · {escape_md(info.block)} · "
+        f"{height} × {width} pixels, {channels} channels · each value sees "
+        f"{receptive_field_text(info)}",
+        help=HELP,
+    )
+
+
+def receptive_field_text(info: LayerInfo) -> str:
+    """Return how much of the image one value of a layer depends on: "7 × 7 pixels"."""
+    height, width = info.receptive_field
+    if math.isinf(max(height, width)):
+        return "the whole image"
+    return f"{height:.0f} × {width:.0f} pixels"
+
+
+def stop_layers(names: Sequence[str], row: Backbone) -> Mapping[str, str]:
+    """Return an early, a middle and a late layer of a backbone, by what such layers respond to."""
+    ends = [name for end in row.layers for name in names if name.endswith(end)]
+    if len(ends) < len(STOPS):
+        return {}
+    return dict(zip(STOPS, (ends[0], ends[len(ends) // 2], ends[-1]), strict=True))
+
+
+def _bars(layers: Sequence[LayerInfo], kind: str) -> str:
+    largest = max(info.layer.output_shape[0] or 1 for info in layers)
+    most = max(info.layer.output_shape[2] or 1 for info in layers)
+    bars = []
+    for before, info in pairwise([layers[0], *layers]):
+        height, width, channels = (side or 1 for side in info.layer.output_shape)
+        tall = LOW + (TALL - LOW) * math.log1p(height) / math.log1p(largest)
+        dark = 0.18 + 0.82 * math.log1p(channels) / math.log1p(most)
+        name = html.escape(info.layer.name)
+        bars.append(
+            f'<i{" class=gap" if before.block != info.block else ""} data-pick="{name}" '
+            f'title="{name} · {info.layer.type} · {height} × {width} × {channels}" '
+            f'style="height:{tall:.0f}px;--dark:{dark:.2f}"></i>'
+        )
+    return f'<div class="depth {kind}" role="group" aria-label="Layers">{"".join(bars)}</div>'
+
+
+def _stops(names: Sequence[str], row: Backbone) -> str:
+    stops = "".join(
+        f'<span data-pick="{html.escape(name)}" title="Go to {html.escape(name)}" '
+        f'style="left:{(names.index(name) + 0.5) / len(names):.2%}">{word}</span>'
+        for word, name in stop_layers(names, row).items()
+    )
+    return f'<div class="stops">{stops}</div>'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-from dataclasses import dataclass
 
 from tlcore.activations.render import PALETTES
 from tlcore.activations.values import ChannelDetail, Tiles
@@ -15,7 +14,7 @@ COARSE = 80  # px of a map below which its pixels are shown as squares
 
 
 def tiles_html(tiles: Tiles, *, name: str, alt: str, selected: int | None = None) -> str:
-    """Return a page of tiles.
+    """Return a page of tiles, with a note on those whose pixels hide NaN or infinite values.
 
     Args:
         tiles: the page.
@@ -27,12 +26,18 @@ def tiles_html(tiles: Tiles, *, name: str, alt: str, selected: int | None = None
     rows, columns = tiles.layout.rows, tiles.layout.columns
     cells = "".join(_tile(tiles, place, selected) for place in range(len(tiles.channels)))
     coarse = " coarse" if width < COARSE else ""
+    count = sum(share > 0 for share in tiles.not_finite)
+    note = (
+        f"<p><b>{count} of {len(tiles.channels)} tiles hold NaN or infinite values</b>, drawn as "
+        "the lowest or the highest. The weights of this network have overflowed, or the values "
+        "that it was trained on had.</p>"
+    )
     return (
         f"<style>.maps-{name}{{--columns:{columns};--narrow:{min(columns, 4)}}}"
-        f".maps-{name} span{{background-image:url({data_uri(tiles.png)});"
+        f".maps-{name} span{{background-image:url({_data_uri(tiles.png)});"
         f"aspect-ratio:{width}/{height};background-size:{columns}00% {rows}00%}}</style>"
         f'<div class="maps maps-{name}{coarse}" role="img" '
-        f'aria-label="{html.escape(alt, quote=True)}">{cells}</div>{_non_finite_note(tiles)}'
+        f'aria-label="{html.escape(alt)}">{cells}</div>{note if count else ""}'
     )
 
 
@@ -54,51 +59,31 @@ def _position(place: int, count: int) -> str:
     return f"{place / (count - 1):.4%}" if count > 1 else "0"
 
 
-def _non_finite_note(tiles: Tiles) -> str:
-    """Name the tiles with NaN or infinite values: their pixels look like any other."""
-    count = sum(share > 0 for share in tiles.not_finite)
-    if not count:
-        return ""
-    return (
-        f"<p><b>{count} of {len(tiles.channels)} tiles hold NaN or infinite values</b>, drawn as "
-        "the lowest or the highest. The weights of this network have overflowed, or the values "
-        "that it was trained on had.</p>"
-    )
+def overlay_html(channel: ChannelDetail, image: bytes, size: int, opacity: float) -> str:
+    """Return one map over its image, framed where its highest value's receptive field lies.
 
+    Below it stands a legend with the values that the ends of the palette stand for.
 
-@dataclass(frozen=True)
-class OverlayView:
-    """How a map is laid over its image."""
-
-    image: bytes  # PNG of the network's input
-    size: int  # side of that input, pixels
-    opacity: float  # of the map, 0…1
-
-
-def overlay_html(channel: ChannelDetail, view: OverlayView) -> str:
-    """Return one map over its image, framed where its highest value's receptive field lies."""
+    Args:
+        channel: the map.
+        image: PNG of the network's input.
+        size: side of that input, pixels.
+        opacity: of the map, 0…1.
+    """
     left, top, right, bottom = channel.box
-    size = view.size
-    coarse = "coarse" if channel.field.step_across * COARSE > size else ""
+    coarse = "coarse" if channel.field.across.step * COARSE > size else ""
+    colours = ",".join(f"rgb{colour}" for colour in PALETTES["fire"])
     return (
-        f'<div class="over"><img src="{data_uri(view.image)}" alt="">'
-        f'<img class="{coarse}" src="{data_uri(channel.png)}" alt="Channel {channel.channel + 1}" '
-        f'style="opacity:{view.opacity:.2f}">'
+        f'<div class="over"><img src="{_data_uri(image)}" alt="">'
+        f'<img class="{coarse}" src="{_data_uri(channel.png)}" alt="Channel {channel.channel + 1}" '
+        f'style="opacity:{opacity:.2f}">'
         f'<div class="box" style="left:{left / size:.2%};top:{top / size:.2%};'
         f'width:{(right - left) / size:.2%};height:{(bottom - top) / size:.2%}"></div></div>'
-    )
-
-
-def legend_html(low: float, high: float, palette: str = "fire") -> str:
-    """Return a palette as a bar between the values that its ends stand for."""
-    colours = ",".join(f"rgb{colour}" for colour in PALETTES[palette])
-    return (
-        f'<div class="scale"><span>{signed(low)}</span>'
+        f'<div class="scale"><span>{signed(channel.low)}</span>'
         f'<i style="background:linear-gradient(to right,{colours})"></i>'
-        f"<span>{signed(high)}</span></div>"
+        f"<span>{signed(channel.high)}</span></div>"
     )
 
 
-def data_uri(png: bytes) -> str:
-    """Return a PNG as an address that needs no server."""
+def _data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"

@@ -6,12 +6,15 @@ only while they are open, and a tab computes only what it shows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
 
 import streamlit as st
 
 from tlcore.activations.layers import LayerInfo
-from tlcore.activations.values import ActivationRequest, ChannelDetail, MapPage
+from tlcore.activations.values import MapPage
 from tlcore.datasets.dataset import Sample
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.predictions import ModelRef
@@ -19,42 +22,30 @@ from tlcore.models.summary import Layer
 from tlcore.settings import Settings
 from tlcore.training.store import load_run_info
 from tlcore.ui.components.clickable import clickable
-from tlcore.ui.components.damaged import show_damaged_head
 from tlcore.ui.components.framing import model_input_png
 from tlcore.ui.components.image_picker import current_image, image_picker
-from tlcore.ui.components.model_picker import (
-    find_pretrained,
-    select_backbone,
-    select_size_and_fit,
-)
-from tlcore.ui.components.run_picker import select_head, show_no_run
-from tlcore.ui.feature_maps.channel import channel_panel, channel_tab
-from tlcore.ui.feature_maps.comparison import before_and_after, two_images
-from tlcore.ui.feature_maps.controls import (
-    display_options,
-    display_popover,
-    download_popover,
-    paging,
-)
-from tlcore.ui.feature_maps.depth import depth_bar, go_to, layer_table
-from tlcore.ui.feature_maps.filters import filters_tab
+from tlcore.ui.components.model_picker import find_pretrained, select_backbone, select_size_and_fit
+from tlcore.ui.components.run_picker import select_head, show_damaged_head, show_no_run
+from tlcore.ui.feature_maps import channel, comparison, controls, more
+from tlcore.ui.feature_maps.controls import Shown, go_to
 from tlcore.ui.feature_maps.layer_text import first_sentence, layer_text
-from tlcore.ui.feature_maps.statistics import statistics_tab
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import escape_md, plural, signed
-from tlcore.ui.inference_requests import activation_request, channel, layer_page, list_layers
+from tlcore.ui.inference_requests import activation_request, ask_activations, list_layers
 from tlcore.ui.shell import FEATURE_MAPS, boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, write_address
 from tlcore.ui.widgets import current, segments, select
 
 NETWORKS = {"pretrained": ":blue[●] ImageNet's", "head": ":orange[●] Yours"}
-TABS = {
-    "channel": "Channel",
-    "before": "Before / after",
-    "images": "Two images",
-    "statistics": "Statistics",
-    "filters": "Filters",
-}
+TABS: Mapping[str, tuple[str, Callable[[Shown], None]]] = MappingProxyType(
+    {
+        "channel": ("Channel", channel.channel_tab),
+        "before": ("Before / after", comparison.before_and_after),
+        "images": ("Two images", comparison.two_images),
+        "statistics": ("Statistics", more.statistics_tab),
+        "filters": ("Filters", more.filters_tab),
+    }
+)
 
 
 @st.fragment
@@ -70,10 +61,13 @@ def maps_view(settings: Settings) -> None:
         if ref is None:
             return
         layers = list_layers(ref, settings)
+        name = load_run_info(ref.run, settings).config.backbone if ref.run else ref.backbone
         with row:
-            layer, following = _layer_choice(layers, ref, settings)
+            layer, following = _layer_choice(layers, BACKBONES[name])
         write_address(FEATURE_MAPS.address)
-        _layer_view(activation_request(sample, ref), sample, layers, layer, following, settings)
+        controls.depth_bar(layers, layer.name, BACKBONES[name], "head" if ref.run else "pretrained")
+        _layer_view(sample, ref, layer, following, settings)
+        more.layer_table(layers, layer.name)
 
 
 def _image_choice(settings: Settings) -> Sample:
@@ -104,126 +98,87 @@ def _model_choice(settings: Settings) -> ModelRef | None:
     return find_pretrained(row, size, fit, settings)
 
 
-def _layer_choice(
-    layers: Sequence[LayerInfo], ref: ModelRef, settings: Settings
-) -> tuple[Layer, str]:
-    """Choose a layer by name or one step on; return it and the next one's name, "" for none."""
+def _layer_choice(layers: Sequence[LayerInfo], row: Backbone) -> tuple[Layer, str]:
+    """Choose a layer by name or one step on; return it and the next one's name, "" for none.
+
+    At first it is that of the second stage: edges and colours have just become textures.
+    """
     spatial = {info.layer.name: info.layer for info in layers if info.layer.spatial}
     names = list(spatial)
     if chosen(Choice.LAYER) not in spatial:
         if chosen(Choice.LAYER):  # of another network, or of an old link
             st.toast(f"This network has no layer “{escape_md(chosen(Choice.LAYER))}” with maps.")
-        go_to(_second_stage(names, _backbone(ref, settings)))
+        go_to(next((name for name in names if name.endswith(row.layers[1])), names[0]))
+    shapes = {name: " × ".join(map(str, spatial[name].output_shape)) for name in names}
     name = select(
         "Layer",
         names,
         Choice.LAYER,
-        words=lambda name: _layer_title(spatial[name]),
+        words=lambda name: f"{name} · {spatial[name].type} · {shapes[name]}",
         help="From the first, next to the pixels, to the last, next to the answer. Type to "
         "search. N and P on the keyboard go to the next and the previous one.",
         also=lambda: go_to(chosen(Choice.LAYER)),
     )
-    place = names.index(name)
-    _step_button("Previous layer", "chevron_left", "P", names, place - 1)
-    _step_button("Next layer", "chevron_right", "N", names, place + 1)
-    return spatial[name], names[place + 1] if place + 1 < len(names) else ""
-
-
-def _backbone(ref: ModelRef, settings: Settings) -> Backbone:
-    return BACKBONES[load_run_info(ref.run, settings).config.backbone if ref.run else ref.backbone]
-
-
-def _second_stage(names: Sequence[str], row: Backbone) -> str:
-    """Return the layer shown at first: edges and colours have just become textures."""
-    return next((name for name in names if name.endswith(row.layers[1])), names[0])
-
-
-def _layer_title(layer: Layer) -> str:
-    height, width, channels = layer.output_shape
-    return f"{layer.name} · {layer.type} · {height} × {width} × {channels}"
-
-
-def _step_button(name: str, icon: str, shortcut: str, names: Sequence[str], to: int) -> None:
-    possible = 0 <= to < len(names)
-    st.button(
-        name,
-        key=name.lower().replace(" ", "-"),
-        icon=f":material/{icon}:",
-        disabled=not possible,
-        shortcut=shortcut,
-        on_click=go_to,
-        args=(names[to] if possible else "",),
-    )
+    place, padded = names.index(name), ["", *names, ""]
+    before, after = padded[place], padded[place + 2]
+    for title, icon, key, to in (
+        ("Previous layer", "chevron_left", "P", before),
+        ("Next layer", "chevron_right", "N", after),
+    ):
+        st.button(
+            title,
+            key=title.lower().replace(" ", "-"),
+            icon=f":material/{icon}:",
+            disabled=not to,
+            shortcut=key,
+            on_click=go_to,
+            args=(to,),
+        )
+    return spatial[name], after
 
 
 def _layer_view(
-    request: ActivationRequest,
-    sample: Sample,
-    layers: Sequence[LayerInfo],
-    layer: Layer,
-    following: str,
-    settings: Settings,
+    sample: Sample, ref: ModelRef, layer: Layer, following: str, settings: Settings
 ) -> None:
-    """Draw the depth, the maps beside the selected channel, and the tabs."""
-    view = display_options()
-    page, detail = layer_page(request, layer.name, view, settings, following=following)
+    """Draw the maps beside the selected channel, and the tabs."""
+    options, request = controls.display_options(), activation_request(sample, ref)
+    ask = partial(ask_activations, settings=settings)
+    ahead = (request, following, replace(options, page=0)) if following else ()
+    page, detail = ask("draw_layer", request, layer.name, options, ahead=ahead)
     number = min(chosen_number(Choice.CHANNEL, 0), page.channels) - 1
     if number >= 0 and number != detail.channel:
-        detail = channel(request, layer.name, number, settings)
-    kind = "head" if request.ref.run else "pretrained"
-    depth_bar(layers, layer.name, _backbone(request.ref, settings), kind)
+        detail = ask("inspect_channel", request, layer.name, number)
+    shown = Shown(sample, request, layer, detail, options, settings)
     with st.container(key="maps-and-channel"):
         left, right = st.columns([8, 5], gap="medium")
     with left:
-        _grid(page, detail)
+        alt = f"Feature maps of {page.layer}"
+        html = tiles_html(page.tiles, name="main", alt=alt, selected=detail.channel)
+        clickable(html, key="grid", on_pick=_select_channel)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if page.pages > 1:
-                paging(page.page, page.pages)
-            display_popover()
-            download_popover(request, layer.name, view, settings)
-        _page_notes(page)
+                controls.paging(page.page, page.pages)
+            controls.display_popover()
+            more.download_popover(shown)
+        st.caption(page_text(page))
+        if page.source == "random":
+            st.caption(":material/casino: Random weights: nothing here has been learned.")
+        if page.note:
+            st.caption(f":material/info: {page.note[:1].upper()}{page.note[1:]}.")
         what = f"**{escape_md(layer.type)}** {first_sentence(layer.type)}"
         st.markdown(what, help=layer_text(layer.type))
     with right:
-        channel_panel(sample, request, layer, detail, settings)
-    tab = segments("Views of the layer", list(TABS), Choice.MAPS_VIEW, words=TABS.__getitem__)
-    if tab == "channel":
-        channel_tab(request, layer, detail, settings)
-    elif tab == "before":
-        before_and_after(sample, request, layer, view, settings)
-    elif tab == "images":
-        two_images(sample, request, layer, view, settings)
-    elif tab == "statistics":
-        statistics_tab(sample, request, layer, settings)
-    else:
-        filters_tab(request, layer, settings)
-    table = st.expander("All layers", icon=":material/list:", key="all-layers", on_change="rerun")
-    if table.open:
-        with table:
-            layer_table(layers, layer.name)
-
-
-def _grid(page: MapPage, detail: ChannelDetail) -> None:
-    html = tiles_html(
-        page.tiles, name="main", alt=f"Feature maps of {page.layer}", selected=detail.channel
-    )
-    clickable(html, key="grid", on_pick=_select_channel)
+        channel.channel_panel(shown)
+    words = lambda tab: TABS[tab][0]  # noqa: E731
+    _, draw = TABS[segments("Views of the layer", list(TABS), Choice.MAPS_VIEW, words=words)]
+    draw(shown)
 
 
 def _select_channel(number: str) -> None:
+    """Show a channel; among the filters the kernel that makes it."""
     choose(Choice.CHANNEL, number)
-    if (
-        current(Choice.MAPS_VIEW, list(TABS)) != "filters"
-    ):  # there it is the kernel that makes this map
+    if current(Choice.MAPS_VIEW, list(TABS)) != "filters":
         choose(Choice.MAPS_VIEW, "channel")
-
-
-def _page_notes(page: MapPage) -> None:
-    st.caption(page_text(page))
-    if page.source == "random":
-        st.caption(":material/casino: Random weights: nothing here has been learned.")
-    if page.note:
-        st.caption(f":material/info: {page.note[:1].upper()}{page.note[1:]}.")
 
 
 def page_text(page: MapPage) -> str:

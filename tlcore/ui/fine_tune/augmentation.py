@@ -27,7 +27,7 @@ def draw_augmented_copies(config: RunConfig, train: Sequence[Sample], settings: 
     numbers = list_copies(config)
     if not numbers or not train:
         return
-    samples = tuple(hash_samples(pick_evenly(train, IMAGES)))
+    samples = tuple(hash_samples(train[:: max(1, len(train) // IMAGES)][:IMAGES]))
     spec = InputSpec(
         config.backbone, config.size, config.fit, config.augmentations, config.seed, settings.limits
     )
@@ -43,12 +43,6 @@ def list_copies(config: RunConfig) -> tuple[int, ...]:
     if config.on_the_fly_augmentation:
         return tuple(range(FIRST_FRESH_COPY, FIRST_FRESH_COPY + COPIES))
     return tuple(range(min(config.augmented_copies, COPIES)))
-
-
-def pick_evenly(samples: Sequence[Sample], number: int) -> list[Sample]:
-    """Return so many samples, or all, at equal distances in the list."""
-    number = min(number, len(samples))
-    return [samples[place * len(samples) // number] for place in range(number)]
 
 
 @st.cache_data(show_spinner=False, max_entries=20)

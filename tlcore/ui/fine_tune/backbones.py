@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -21,7 +22,6 @@ from tlcore.ui.services import start_run_once
 
 MOST = 6  # other backbones
 TAG = "backbones"
-Runs = dict[str, tuple[RunConfig, RunInfo | None]]  # backbone → recipe, and its newest run
 
 
 def backbones_view(run: Run, settings: Settings) -> None:
@@ -29,49 +29,46 @@ def backbones_view(run: Run, settings: Settings) -> None:
     _offer_training(run, settings)
 
     def is_active() -> bool:
-        return any(info.active for _, info in _list_recipes(run, settings).values() if info)
+        return any(info.active for info in _list_heads(run, settings).values() if info)
 
     live(is_active, lambda: _draw_table(run, settings), every=2.0)
 
 
 def _offer_training(run: Run, settings: Settings) -> None:
-    recipes = _list_recipes(run, settings)
-    missing = {
-        name: config
-        for name, (config, info) in recipes.items()
-        if info is None or info.status in (FAILED, STOPPED)
-    }
-    if not recipes:
+    heads = _list_heads(run, settings)
+    if not heads:
         st.info("The weights of no other backbone are here. The Compare page downloads them.")
+    lost = (FAILED, STOPPED)
+    missing = [each for each, info in heads.items() if info is None or info.status in lost]
     if not missing:
         return
     images, seconds = sum(run.info.images.values()), run.info.seconds
     took = f"; this run took {duration(seconds)}" if seconds else ""
     st.caption(
-        f"The same head on {', '.join(missing)}: each computes features of "
-        f"{plural(images, 'image')}, unless they are cached{took}. The runs are queued in the list "
-        "below, where they can be cancelled."
+        f"The same head on {', '.join(each.backbone for each in missing)}: each computes features "
+        f"of {plural(images, 'image')}, unless they are cached{took}. The runs are queued in the "
+        "list below, where they can be cancelled."
     )
-    if st.button(
-        f"Train {plural(len(missing), 'head')}", icon=":material/play_arrow:", key="train-backbones"
-    ):
-        _start(missing, settings)
+    words = f"Train {plural(len(missing), 'head')}"
+    if st.button(words, icon=":material/play_arrow:", key="train-backbones"):
+        for config in missing:
+            new = load_run_info(start_run_once(config, settings), settings)
+            if not new.notes.tags:
+                write_notes(new.folder, new.notes.name, new.notes.note, [TAG])
+        st.toast(f"{plural(len(missing), 'run')} queued.")
         st.rerun()
 
 
-def _start(missing: dict[str, RunConfig], settings: Settings) -> None:
-    for config in missing.values():
-        new = load_run_info(start_run_once(config, settings), settings)
-        if not new.notes.tags:
-            write_notes(new.folder, new.notes.name, new.notes.note, [TAG])
-    st.toast(f"{plural(len(missing), 'run')} queued.")
-
-
 def _draw_table(run: Run, settings: Settings) -> None:
-    runs = [info for _, info in _list_recipes(run, settings).values() if info]
+    runs = [info for info in _list_heads(run, settings).values() if info]
     if not runs:
         return
-    verdicts = {info.id: _verdict(info, run.info) for info in runs}
+    verdicts = {}
+    for info in runs:
+        difference = None if info.active else compare_validation(run.info, info)
+        if difference:
+            change = signed_points(difference.value)
+            verdicts[info.id] = f"{difference.verdict} ({change})"
     ranked = sorted([run.info, *runs], key=lambda info: -(info.val_accuracy or 0.0))
     runs_table(ranked, settings, name=TAG, column=("Compared with this run", verdicts))
     st.caption(
@@ -81,39 +78,25 @@ def _draw_table(run: Run, settings: Settings) -> None:
     )
 
 
-def _verdict(info: RunInfo, this: RunInfo) -> str:
-    """Return "better (+3.3 points)", or "" where nothing can be compared."""
-    difference = None if info.active else compare_validation(this, info)
-    return f"{difference.verdict} ({signed_points(difference.value)})" if difference else ""
-
-
-def _list_recipes(run: Run, settings: Settings) -> Runs:
+def _list_heads(run: Run, settings: Settings) -> dict[RunConfig, RunInfo | None]:
     """Return the recipe for each backbone with its newest run on the same images.
 
     A fine-tuned run is compared with heads alone, its own backbone among them.
     """
     own = run.info.config
+    alone: dict[str, Any] = {
+        "unfreeze_from": "",
+        "fine_tune_epochs": 0,
+        "fine_tune_learning_rate": 0.0,
+        "epochs": own.epochs or RunConfig(dataset="").epochs,
+        "random_weights": False,
+    }
     available = [row.backbone.name for row in list_weights(settings) if row.no_top is not None]
     names = [name for name in available if name != own.backbone][:MOST]
-    recipes = {name: _head_recipe(name, own) for name in names}
+    recipes = [replace(own, backbone=name, size=0, **alone) for name in names]
     if own.fine_tune_epochs and own.backbone in available:
-        recipes[own.backbone] = _head_recipe(own.backbone, own)
+        recipes.append(replace(own, **alone))
     images = ("", run.info.data_hash)  # a queued run has none yet
     infos = [i for i in list_runs(settings) if i.data_hash in images and i.id != run.info.id]
-    return {
-        name: (config, next((info for info in infos if info.config == config), None))
-        for name, config in recipes.items()
-    }
-
-
-def _head_recipe(backbone: str, config: RunConfig) -> RunConfig:
-    return dataclasses.replace(
-        config,
-        backbone=backbone,
-        size=config.size if backbone == config.backbone else 0,
-        unfreeze_from="",
-        fine_tune_epochs=0,
-        fine_tune_learning_rate=0.0,
-        epochs=config.epochs or RunConfig(dataset="").epochs,
-        random_weights=False,
-    )
+    newest = {info.config: info for info in reversed(infos)}
+    return {recipe: newest.get(recipe) for recipe in recipes}

@@ -9,13 +9,13 @@ from html import escape
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.evaluation.comparison import Verdict, compare_stages
 from tlcore.settings import Settings
 from tlcore.training.history import Epoch, Progress, Stage
 from tlcore.training.run import Run, describe_overfitting
-from tlcore.ui.components.charts import MANY, PLAIN_CHART
+from tlcore.ui.components.charts import MANY, draw_chart
+from tlcore.ui.evaluation.metrics import draw_fine_tuning_effect
 from tlcore.ui.format import duration, plural
-from tlcore.ui.theme import colours, template
+from tlcore.ui.theme import colours
 
 HEIGHT = 430  # px of both panels
 LEGEND_ROW = 24  # px
@@ -39,12 +39,8 @@ def draw_curves(run: Run) -> None:
     if not history and not run.info.active:
         return
     st.html(LEGEND)
-    planned = _planned(run)
-    last = history[-1].time if history else 0.0
-    drawn = (run.info.id, len(history), last, tuple(planned.items()), str(colours()))
     words = f"Accuracy and loss over {plural(len(history), 'epoch')}"
-    figure = _cached_figure(drawn, planned, history)
-    st.plotly_chart(figure, theme=None, key="curves", config=PLAIN_CHART, alt=words)
+    draw_chart(build_curves(history, _planned(run)), "curves", words)
     if words := describe_overfitting(run):
         st.info(words, icon=":material/u_turn_right:")
     if stages := _stages(run):
@@ -55,46 +51,6 @@ def draw_curves(run: Run) -> None:
             "run has diverged. Run it again with a lower learning rate.",
             icon=":material/trending_up:",
         )
-
-
-def draw_fine_tuning_effect(run: Run) -> None:
-    """Say what fine-tuning changed beside the head alone, on the same validation images."""
-    difference, kept = compare_stages(run.info), run.model_epoch
-    if difference is None:
-        return
-    if kept and kept.stage == "head":
-        st.caption(
-            "Fine-tuning did not lower the validation loss: the head alone, as it was after epoch "
-            f"{kept.epoch}, is kept."
-        )
-        return
-    numbers = (
-        f"of the same {plural(difference.second.images, 'validation image')} the head alone "
-        f"classified {difference.first.count:,} correctly, with fine-tuning it is "
-        f"{difference.second.count:,} ({difference.text}; {difference.p_text})."
-    )
-    if difference.verdict is Verdict.WORSE:
-        st.warning(
-            f"Fine-tuning made it worse: {numbers} *Run again* with a lower fine-tuning learning "
-            "rate, or without fine-tuning.",
-            icon=":material/trending_down:",
-        )
-    elif difference.verdict is Verdict.BETTER:
-        st.caption(f"Fine-tuning made it better: {numbers}")
-    else:
-        st.caption(f"No clear change from fine-tuning: {numbers}")
-
-
-@st.cache_resource(show_spinner=False, max_entries=64)
-def _cached_figure(
-    drawn: tuple[object, ...], _planned: Mapping[str, int], _history: Sequence[Epoch]
-) -> go.Figure:
-    """Build the curves once for all sessions that show the run: each asks once a second.
-
-    Args:
-        drawn: what the figure depends on; the other arguments are what it is made of.
-    """
-    return build_curves(_history, _planned)
 
 
 def build_curves(history: Sequence[Epoch], planned: Mapping[str, int]) -> go.Figure:
@@ -111,7 +67,7 @@ def build_curves(history: Sequence[Epoch], planned: Mapping[str, int]) -> go.Fig
         for name, prefix, colour, width, dot in lines:
             figure.add_scatter(
                 x=[epoch.epoch for epoch in history],
-                y=[_finite(getattr(epoch, prefix + metric)) for epoch in history],
+                y=[finite(getattr(epoch, prefix + metric)) for epoch in history],
                 yaxis=axis,
                 name=f"{name} {metric}",
                 mode="lines+markers",
@@ -133,7 +89,7 @@ def overlay_curves(histories: Mapping[str, Sequence[Epoch]]) -> go.Figure:
             dash = DASHES[place // len(MANY) % len(DASHES)]
             figure.add_scatter(
                 x=[epoch.epoch for epoch in history],
-                y=[_finite(getattr(epoch, f"val_{metric}")) for epoch in history],
+                y=[finite(getattr(epoch, f"val_{metric}")) for epoch in history],
                 yaxis=axis,
                 name=escape(name),
                 legendgroup=name,
@@ -162,13 +118,14 @@ def count_diverged(history: Sequence[Epoch]) -> int:
     return sum(not all(map(math.isfinite, each)) for each in values)
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def finite(value: float | None) -> float | None:
+    """Return a number that can be shown; None for any other."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _panels(epochs: Sequence[Epoch], prefixes: Sequence[str], last: int) -> go.Figure:
     """Build two empty panels over the same epochs that hold the values drawn in them."""
-    figure = go.Figure(layout={"template": template()})
+    figure = go.Figure()
     for metric, (axis, domain) in PANELS.items():
         values = [getattr(epoch, prefix + metric) for epoch in epochs for prefix in prefixes]
         figure.update_layout({

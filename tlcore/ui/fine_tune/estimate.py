@@ -6,26 +6,24 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import streamlit as st
 
 from tlcore.datasets.dataset import Sample
-from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training.config import RunConfig, check_splits
 from tlcore.training.cost import Cost
 from tlcore.training.store import list_runs
 from tlcore.ui.components.live import live
-from tlcore.ui.fine_tune.progress import approximate
+from tlcore.ui.components.run_progress import approximate
 from tlcore.ui.format import plural
 from tlcore.ui.services import inference
-from tlcore.ui.shell import show_error
 
 TASK = "tlcore.training.cost:estimate_cost"
 MOST = 64  # estimates in memory
 SMALL = 1000  # rows of pooled features that fit into any memory
+_EXECUTOR = ThreadPoolExecutor(max_workers=1)
 _DRAWN = "_estimate-drawn"  # key of the plan that was drawn last
 # The options that change what a run costs.
 _OPTIONS = ("backbone", "size", "fit", "pooling", "hidden_units", "batch_size", "epochs",
@@ -68,17 +66,12 @@ def _estimates() -> dict[str, Future[Cost]]:
     return {}
 
 
-@st.cache_resource(show_spinner=False)
-def _executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1)
-
-
 def start_estimate(plan: Plan, settings: Settings) -> Future[Cost]:
     """Estimate in a thread, unless it has been done; what failed is tried again."""
     estimates, key, client = _estimates(), plan_key(plan, settings), inference(settings)
     future = estimates.get(key)
     if future is None or (future.done() and future.exception()):
-        future = _executor().submit(client.ask, TASK, plan.config, plan.train, plan.val)
+        future = _EXECUTOR.submit(client.ask, TASK, plan.config, plan.train, plan.val)
         estimates[key] = future
         while len(estimates) > MOST:
             estimates.pop(next(iter(estimates)))
@@ -111,28 +104,18 @@ def draw_estimate(plan: Plan, settings: Settings) -> None:
     def draw() -> None:
         has_settled = st.session_state.get(_DRAWN) == key  # for a tick: worth an estimate
         st.session_state[_DRAWN] = key
-        future = _estimates().get(key)
-        if future is None and has_settled:
-            future = start_estimate(plan, settings)
-        if future is None or not future.done():
+        if has_settled and key not in _estimates():
+            start_estimate(plan, settings)
+        if is_pending():
             st.caption(":material/timer: Estimating the time …")
-        else:
-            _draw_cost(future)
+            return
+        cost = _estimates()[key].result()
+        needs = f"{file_size(cost.disk)} of disk, " if cost.disk else ""
+        images = plural(cost.missing, "image")
+        source = f"computes features of {images}" if cost.missing else "features are in the cache"
+        st.caption(
+            f":material/timer: **About {approximate(cost.total_seconds)}**, {needs}"
+            f"{file_size(cost.memory)} of memory; {source}."
+        )
 
     live(is_pending, draw, every=0.5)
-
-
-def _draw_cost(future: Future[Any]) -> None:
-    try:
-        cost: Cost = future.result()
-    except TLCoreError as error:
-        show_error(error)
-        return
-    needs = [f"{file_size(cost.disk)} of disk"] if cost.disk else []
-    needs.append(f"{file_size(cost.memory)} of memory")
-    images = plural(cost.missing, "image")
-    source = f"computes features of {images}" if cost.missing else "features are in the cache"
-    st.caption(
-        f":material/timer: **About {approximate(cost.total_seconds)}**, {', '.join(needs)}; "
-        f"{source}."
-    )

@@ -1,8 +1,12 @@
-"""The form that starts a run: dataset and classes on the left, recipe and *Start* on the right."""
+"""The form that starts a run: dataset and classes on the left, recipe and *Start* on the right.
+
+Each training option has a widget, drawn from the table of options.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -11,40 +15,37 @@ from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import scan_datasets
-from tlcore.errors import TLCoreError, WeightsMissing
-from tlcore.models.catalog import Backbone
+from tlcore.errors import BadConfig, TLCoreError, WeightsMissing
+from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.weights import find_weights
 from tlcore.settings import Settings
-from tlcore.training.config import OPTIONS, RunConfig
-from tlcore.ui.components.dataset_picker import (
-    check_learnable,
-    list_dataset_names,
-    open_dataset,
-    select_dataset,
-)
+from tlcore.text import parse_whole_number, shorten
+from tlcore.training.config import OPTIONS, Option, RunConfig, default_fine_tune_rate
+from tlcore.ui.components import dataset_picker
 from tlcore.ui.components.image_grid import thumbnails
-from tlcore.ui.components.model_picker import select_backbone
+from tlcore.ui.components.model_picker import list_sizes, select_backbone
 from tlcore.ui.components.weights import offer_weights, random_badge
 from tlcore.ui.fine_tune.augmentation import draw_augmented_copies
 from tlcore.ui.fine_tune.estimate import Plan, check_cost, draw_estimate
-from tlcore.ui.fine_tune.options import (
-    Values,
-    draw_advanced,
-    draw_fine_tuning,
-    draw_option,
-    filled_recipe,
-    initial_recipe,
-    parse_units,
-)
 from tlcore.ui.fine_tune.studies import draw_rate_finder
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.services import start_run_once
 from tlcore.ui.shell import UPLOAD, show_error
-from tlcore.ui.state import Choice, choose, chosen, flag
-from tlcore.ui.widgets import show_html
+from tlcore.ui.state import Choice, choose, chosen, flag, reset_widget, widget_generation
+from tlcore.ui.widgets import show_html, unique_labels
 
 IN_A_ROW, ROWS = 3, 2  # mosaics of classes
 FEW_CLASSES = 2  # up to which a class has a row of its own
+FINE_TUNE_EPOCHS = 5  # proposed when fine-tuning is switched on
+STEPS = {"learning_rate": 1e-4, "fine_tune_learning_rate": 1e-5}  # of number fields; else 0.05
+_RECIPE, _FORM = "_form-recipe", "form"
+Values = dict[str, Any]  # of options by name
+
+
+def fill_form(config: RunConfig | None) -> None:
+    """Let the form start with the options of a run, or with None with the defaults."""
+    st.session_state[_RECIPE] = config
+    reset_widget(_FORM)
 
 
 def run_form(settings: Settings) -> None:
@@ -54,21 +55,31 @@ def run_form(settings: Settings) -> None:
         BadDataset: the chosen dataset cannot be trained on.
     """
     _propose_dataset(settings)
-    _warn_of_missing_dataset(settings)
+    recipe: RunConfig | None = st.session_state.get(_RECIPE)
+    if recipe and recipe.dataset not in dataset_picker.list_dataset_names(settings):
+        st.warning(
+            f"That run was trained on “{escape_md(recipe.dataset)}”, which is not a stored "
+            "dataset: a folder read in place, or deleted since. All other options are filled in. "
+            "Choose a dataset, or import the folder on the Upload page first.",
+            icon=":material/link_off:",
+        )
     left, right = st.columns(2, gap="large")
     with left:
-        name = select_dataset(settings)
-        dataset = open_dataset(name, settings)
-        check_learnable(dataset)
+        name = dataset_picker.select_dataset(settings)
+        dataset = dataset_picker.open_dataset(name, settings)
+        dataset_picker.check_learnable(dataset)
         numbers = st.empty()
         _draw_numbers(numbers, dataset, RunConfig(dataset.name))
         _draw_mosaics(dataset, settings)
         st.page_link(UPLOAD.file, label="Add images or another dataset", icon=UPLOAD.icon)
     with right:
         row = select_backbone(settings)
-        random_weights = _random_weights(row, settings)
+        if recipe is None or recipe.backbone != row.name:
+            recipe = RunConfig(dataset="", backbone=row.name)
+        random_weights = _random_weights(row, recipe, settings)
         if random_weights is not None:
-            _draw_recipe(dataset, row, numbers, settings, random_weights=random_weights)
+            recipe = replace(recipe, random_weights=random_weights)
+            _draw_recipe(dataset, recipe, numbers, settings)
 
 
 def _propose_dataset(settings: Settings) -> None:
@@ -76,21 +87,10 @@ def _propose_dataset(settings: Settings) -> None:
     if chosen(Choice.DATASET):
         return
     datasets, _ = scan_datasets(settings)
-    names = [info.name for info in datasets if len(info.classes) > 1]
+    names = [info.name for info in datasets if len(info.dataset.classes) > 1]
     names.sort(key=SAMPLE_NAME.__eq__)  # the sample last
     if names:
         choose(Choice.DATASET, names[0])
-
-
-def _warn_of_missing_dataset(settings: Settings) -> None:
-    recipe = filled_recipe()
-    if recipe and recipe.dataset not in list_dataset_names(settings):
-        st.warning(
-            f"That run was trained on “{escape_md(recipe.dataset)}”, which is not a stored "
-            "dataset: a folder read in place, or deleted since. All other options are filled in. "
-            "Choose a dataset, or import the folder on the Upload page first.",
-            icon=":material/link_off:",
-        )
 
 
 def _draw_numbers(place: DeltaGenerator, dataset: Dataset, config: RunConfig) -> Plan:
@@ -106,32 +106,25 @@ def _draw_numbers(place: DeltaGenerator, dataset: Dataset, config: RunConfig) ->
 def _draw_mosaics(dataset: Dataset, settings: Settings) -> None:
     """Draw images of each class: a row a class for few, else at most two rows of mosaics."""
     few = len(dataset.classes) <= FEW_CLASSES
+    in_a_row, images, size = (1, 14, 64) if few else (IN_A_ROW, 4, 56)
     shown = list(dataset.classes)[: IN_A_ROW * ROWS]
-    for start in range(0, len(shown), 1 if few else IN_A_ROW):
-        names = shown[start : start + (1 if few else IN_A_ROW)]
-        columns = st.columns(1 if few else IN_A_ROW)
-        for column, name in zip(columns, names, strict=False):
+    for place, name in enumerate(shown):
+        if place % in_a_row == 0:
+            columns = st.columns(in_a_row)
+        with columns[place % in_a_row]:
+            show_html(
+                '<div class="class-name">{name}<small>{images}</small></div>',
+                name=label(name),
+                images=plural(dataset.counts[name], "image"),
+            )
             samples = [sample for sample in dataset.samples if sample.label == name]
-            images = plural(dataset.counts[name], "image")
-            with column:
-                show_html(
-                    '<div class="class-name">{name}<small>{images}</small></div>',
-                    name=label(name),
-                    images=images,
-                )
-                thumbnails(
-                    samples[: 14 if few else 4],
-                    settings,
-                    key=f"class-{dataset.classes.index(name)}",
-                    size=64 if few else 56,
-                )
+            thumbnails(samples[:images], settings, key=f"class-{place}", size=size)
     if len(dataset.classes) > len(shown):
-        st.caption(
-            f"And {plural(len(dataset.classes) - len(shown), 'more class', 'more classes')}."
-        )
+        more = plural(len(dataset.classes) - len(shown), "more class", "more classes")
+        st.caption(f"And {more}.")
 
 
-def _random_weights(row: Backbone, settings: Settings) -> bool | None:
+def _random_weights(row: Backbone, recipe: RunConfig, settings: Settings) -> bool | None:
     """Return whether to train on random weights; None while the person has not decided."""
     try:
         find_weights(row, row.size, settings, top=False)
@@ -141,46 +134,44 @@ def _random_weights(row: Backbone, settings: Settings) -> bool | None:
             return True
         offer_weights(row, missing, settings)
         return None
-    option = OPTIONS["random_weights"]
-    return initial_recipe(row).random_weights and st.checkbox(
-        option.label, True, help="As in that run, although ImageNet's weights are here now."
-    )
+    help_ = "As in that run, although ImageNet's weights are here now."
+    return recipe.random_weights and st.checkbox(OPTIONS["random_weights"].label, True, help=help_)
 
 
 def _draw_recipe(
-    dataset: Dataset,
-    row: Backbone,
-    numbers: DeltaGenerator,
-    settings: Settings,
-    *,
-    random_weights: bool,
+    dataset: Dataset, recipe: RunConfig, numbers: DeltaGenerator, settings: Settings
 ) -> None:
-    recipe = replace(initial_recipe(row), random_weights=random_weights)
+    """Draw the options, *Start* and what the run will cost."""
     left, right = st.columns(2)
-    values: Values = {"random_weights": random_weights}
-    values["epochs"] = draw_option(left, OPTIONS["epochs"], recipe)
-    values["size"] = draw_option(right, OPTIONS["size"], recipe)
+    values: Values = {"random_weights": recipe.random_weights}
+    values["epochs"] = _draw_option(left, OPTIONS["epochs"], recipe)
+    values["size"] = _draw_option(right, OPTIONS["size"], recipe)
     with st.container():  # more fields in it do not fold what is below
-        values |= draw_fine_tuning(recipe)
+        values |= _draw_fine_tuning(recipe)
     error = st.container()
     is_started = st.button(
         "Start", type="primary", icon=":material/play_arrow:", width="stretch", key="start"
     )
     cost = st.container(key="run-cost")
     with st.expander("Advanced options", icon=":material/tune:"):
-        values = draw_advanced(recipe, values)
+        columns = st.columns(2)
+        options = [each for each in OPTIONS.values() if each.advanced and each.name not in values]
+        for place, option in enumerate(options):
+            values[option.name] = _draw_option(columns[place % 2], option, recipe, values)
         below = st.container()
     try:
-        values["hidden_units"] = parse_units(values["hidden_units"])
-        config = RunConfig(dataset=dataset.name, backbone=row.name, **values)
+        values["hidden_units"] = _parse_units(values["hidden_units"])
+        config = RunConfig(dataset=dataset.name, backbone=recipe.backbone, **values)
         plan = _draw_numbers(numbers, dataset, config)
         with below:
             draw_augmented_copies(config, plan.train, settings)
-            draw_rate_finder(plan, recipe, dataset.classes, settings)
+            rate = _key("learning_rate", recipe)
+            draw_rate_finder(plan, dataset.classes, rate, settings)
         if is_started:
             with error:
                 check_cost(plan, settings)
-            _start(config, settings)
+            choose(Choice.RUN, start_run_once(config, settings))  # one run for a double click
+            st.rerun()
         with cost:
             draw_estimate(plan, settings)
     except TLCoreError as problem:
@@ -188,7 +179,94 @@ def _draw_recipe(
             show_error(problem)
 
 
-def _start(config: RunConfig, settings: Settings) -> None:
-    """Start the run that the form describes, once also for a double click, and open it."""
-    choose(Choice.RUN, start_run_once(config, settings))
-    st.rerun()
+def _draw_fine_tuning(recipe: RunConfig) -> Values:
+    """Draw the switch for fine-tuning with its learning rate, and below it, if on, its fields."""
+    rate = default_fine_tune_rate(_current_value("learning_rate", recipe))
+    is_on = st.toggle(
+        f"Fine-tune the top blocks too, at a learning rate of {rate:g}",
+        value=bool(recipe.fine_tune_epochs),
+        key=_key("fine-tune", recipe),
+        help="After the head, the last blocks of the backbone are trained as well: more accurate "
+        "on images unlike ImageNet's, but slower. BatchNormalization stays frozen.",
+    )
+    if not is_on:
+        return {"fine_tune_epochs": 0, "fine_tune_learning_rate": 0.0}
+    recipe = replace(recipe, fine_tune_epochs=recipe.fine_tune_epochs or FINE_TUNE_EPOCHS)
+    left, right = st.columns(2)
+    epochs = _draw_option(left, OPTIONS["fine_tune_epochs"], recipe)
+    name, before = "fine_tune_learning_rate", recipe.fine_tune_learning_rate
+    own = right.number_input(
+        OPTIONS[name].label,
+        value=None if before == default_fine_tune_rate(recipe.learning_rate) else before,
+        step=STEPS[name],
+        format="%g",
+        placeholder=f"{rate:g}",
+        help="Empty: a twentieth of the head's, at most 1e-4. Never more than a tenth of the "
+        "head's: pretrained features would be lost.",
+        key=_key(name, recipe),
+    )
+    return {"fine_tune_epochs": epochs, name: own or 0.0}
+
+
+def _draw_option(
+    place: DeltaGenerator, option: Option, recipe: RunConfig, values: Values | None = None
+) -> Any:
+    """Draw the widget of an option and return its value.
+
+    Limits are not set on the widgets: a field with limits of its own would silently keep the
+    value before the one that was typed. ``RunConfig`` refuses it in words.
+
+    Args:
+        place: where it is drawn.
+        option: a row of the table.
+        recipe: the initial values.
+        values: of the options drawn so far; an option without effect beside them is disabled.
+    """
+    value, key = _current_value(option.name, recipe), _key(option.name, recipe)
+    idle = bool(option.needs and values and not any(values.get(name) for name in option.needs))
+    common: dict[str, Any] = {"help": option.explanation, "key": key, "disabled": idle}
+    row, text = BACKBONES[recipe.backbone], option.label
+    if option.name == "size":
+        sizes = sorted({*list_sizes(row, top=False), value})
+        return place.selectbox(
+            text,
+            sizes,
+            index=sizes.index(value),
+            format_func=unique_labels(sizes, lambda size: f"{size} × {size}"),
+            **common,
+        )
+    if option.name == "unfreeze_from":
+        layers = list(dict.fromkeys([value, row.unfreeze_from, *row.blocks]))
+        layer = place.selectbox(text, layers, accept_new_options=True, **common)
+        return (layer or row.unfreeze_from).strip()
+    if option.kind == "bool":
+        return place.checkbox(text, value, **common)
+    if option.kind == "choice":
+        names = list(option.choices)
+        return place.selectbox(text, names, index=names.index(value), **common)
+    if option.kind == "choices":
+        return tuple(place.multiselect(text, list(option.choices), list(value), **common))
+    if option.kind == "ints":
+        units = value if isinstance(value, str) else " ".join(map(str, value))
+        return place.text_input(text, units, placeholder="none", **common)
+    step, form = (1, "%d") if option.kind == "int" else (STEPS.get(option.name, 0.05), "%g")
+    return place.number_input(text, value=value, step=step, format=form, **common)
+
+
+def _current_value(name: str, recipe: RunConfig) -> Any:
+    """Return what the field of an option holds now: also before it is drawn."""
+    return st.session_state.get(_key(name, recipe), getattr(recipe, name))
+
+
+def _parse_units(text: str) -> tuple[int, ...]:
+    """Return the units of dense layers that a person has typed: "128 64"."""
+    numbers = [parse_whole_number(word) for word in text.replace(",", " ").split()]
+    if None in numbers:
+        received = shorten(repr(text))
+        raise BadConfig(f"Expected units of dense layers, such as 128 64. Received {received}.")
+    return tuple(number for number in numbers if number is not None)
+
+
+def _key(name: str, recipe: RunConfig) -> str:
+    """Return a widget's key; another backbone or *Run again* makes a fresh field of it."""
+    return f"option-{name}-{recipe.backbone}-{widget_generation(_FORM)}"

@@ -1,37 +1,60 @@
-"""One run: header and actions, its progress while it trains, its views once it has ended."""
+"""One run: header and actions, its progress while it trains, its views once it has ended.
+
+A further view of a finished run is a further line in VIEWS.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 import streamlit as st
 
+from tlcore.evaluation.corrections import corrected_run
 from tlcore.models.catalog import BACKBONES
 from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import delete_run, kill_run, stop_run
 from tlcore.training.run import MAX_NAME, MAX_NOTE, Run, RunInfo, label_runs, write_notes
 from tlcore.training.status import FAILED, STOPPED
 from tlcore.training.store import format_csv, list_runs, load_run, read_log_tail
-from tlcore.ui.components.damaged import show_damage
 from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.live import live
-from tlcore.ui.components.run_picker import propose_head
-from tlcore.ui.fine_tune.curves import draw_curves, draw_fine_tuning_effect
-from tlcore.ui.fine_tune.options import fill_form, reset_form
-from tlcore.ui.fine_tune.progress import describe_progress
+from tlcore.ui.components.run_picker import propose_head, show_damage
+from tlcore.ui.components.run_progress import describe_progress
+from tlcore.ui.evaluation.comparison import comparison_view
+from tlcore.ui.evaluation.embedding import embedding_view
+from tlcore.ui.evaluation.export import export_view
+from tlcore.ui.evaluation.label_issues import label_issues_view
+from tlcore.ui.evaluation.metrics import draw_fine_tuning_effect, summary_view
+from tlcore.ui.evaluation.mistakes import mistakes_view
+from tlcore.ui.fine_tune.curves import curves_view, draw_curves
+from tlcore.ui.fine_tune.form import fill_form
 from tlcore.ui.fine_tune.run_list import as_json, status_badge
-from tlcore.ui.fine_tune.views import evaluation_views
+from tlcore.ui.fine_tune.studies import studies_view
 from tlcore.ui.format import accuracy, duration, escape_md, plural
 from tlcore.ui.services import resume_run_once
-from tlcore.ui.shell import FINE_TUNE, boundary, show_question
-from tlcore.ui.state import Choice, choose
+from tlcore.ui.shell import FINE_TUNE, act_button, boundary, show_question
+from tlcore.ui.state import Choice, choose, chosen
+from tlcore.ui.widgets import segments
 
 PATIENCE = 20.0  # s after which a run that was asked to stop may be killed
 NAMED_FILES = 3  # of those left out
 _TRAINING = "_run-seen-training"  # id of the run that this session has seen at work
+# value of ``view`` in the address → title of the view, function that draws it
+VIEWS: Mapping[str, tuple[str, Callable[[Run, Settings], None]]] = {
+    "summary": ("Summary", summary_view),
+    "mistakes": ("Mistakes", mistakes_view),
+    "label-issues": ("Label issues", label_issues_view),
+    "curves": ("Curves", curves_view),
+    "embedding": ("Embedding", embedding_view),
+    "compare": ("Compare runs", comparison_view),
+    "improve": ("Improve", studies_view),
+    "export": ("Export", export_view),
+}
 
 
 def run_view(run: str, settings: Settings) -> None:
@@ -53,24 +76,38 @@ def run_view(run: str, settings: Settings) -> None:
         st.session_state[_TRAINING] = run
         live(lambda: load_run(run, settings).info.active, lambda: _draw_active(run, settings))
         return
-    if st.session_state.pop(_TRAINING, "") == run and loaded.info.model:
+    has_model = loaded.info.model is not None
+    if st.session_state.pop(_TRAINING, "") == run and has_model:
         propose_head(run)  # Compare shows it next
-    _set_tab_title("✓ " if loaded.info.model else "")
-    if loaded.info.model:
+    _set_tab_title("✓ " if has_model else "")
+    if has_model:
         show_question("Is it good?")
     with st.container(key="run"):
         _draw_outcome(loaded)
-        if loaded.info.model:
-            evaluation_views(loaded, settings)
+        if has_model:
+            _draw_views(loaded, settings)
         else:
             draw_curves(loaded)
 
 
-def open_form() -> None:
-    """Open the form with its defaults; the address forgets the run and its view."""
+def _draw_views(run: Run, settings: Settings) -> None:
+    """Let the person choose a view of a run that has a model, and draw it.
+
+    A run on corrected labels opens beside the run whose mistakes led to it.
+    """
+    if chosen(Choice.RUN_VIEW) not in VIEWS:
+        choose(Choice.RUN_VIEW, "compare" if corrected_run(run.info) else "summary")
+    with st.container(key="views"):
+        view = segments("View", list(VIEWS), Choice.RUN_VIEW, words=lambda name: VIEWS[name][0])
+    with st.container(key=f"view-{view}"), boundary():  # an error leaves what is below in place
+        VIEWS[view][1](run, settings)
+
+
+def open_form(config: RunConfig | None = None) -> None:
+    """Open the form with its defaults or the options of a run; the address forgets the run."""
     choose(Choice.RUN, "")
     choose(Choice.RUN_VIEW, "")
-    reset_form()
+    fill_form(config)
 
 
 def _set_tab_title(prefix: str) -> None:
@@ -88,9 +125,9 @@ def _draw_header(run: Run, settings: Settings) -> None:
     if config.size != BACKBONES[config.backbone].size:
         facts.append(f"{config.size} px")
     if run.classes:
-        images = [f"{run.images.get(split, 0):,}" for split in ("train", "val")]
-        facts.append(f"{plural(len(run.classes), 'class', 'classes')}")
-        facts.append(f"{' / '.join(images)} images")
+        train, val = (run.info.images.get(split, 0) for split in ("train", "val"))
+        facts.append(plural(len(run.classes), "class", "classes"))
+        facts.append(f"{train:,} / {val:,} images")
     if info.seconds:
         facts.append(f"took {duration(info.seconds)}")
     st.caption(" · ".join(facts), width="content")
@@ -127,7 +164,7 @@ def _edit_notes(info: RunInfo) -> None:
 
 def _draw_actions(run: Run, settings: Settings) -> None:
     """Draw what can be done with a run that has ended."""
-    help_ = "Run again, download, delete"
+    info, help_ = run.info, "Run again, download, delete"
     with st.popover("", icon=":material/more_horiz:", help=help_, key="run-actions"):
         st.button(
             "Run again",
@@ -135,46 +172,35 @@ def _draw_actions(run: Run, settings: Settings) -> None:
             help="Opens the form with the same options.",
             width="stretch",
             on_click=_run_again,
-            args=(run, settings),
+            args=(info.config, settings),
         )
-        _draw_downloads(run)
+        epochs = [msgspec.structs.asdict(epoch) for epoch in run.history]
+        st.download_button(
+            "Epochs, CSV", format_csv(epochs), f"{info.id}.csv", "text/csv", width="stretch"
+        )
+        record = {
+            "id": info.id,
+            "status": info.status,
+            "config": info.config.to_json(),
+            "data_hash": info.data_hash,
+            "notes": dataclasses.asdict(info.notes),
+            "history": epochs,
+        }
+        json, name = as_json(record), f"{info.id}.json"
+        st.download_button("Whole record, JSON", json, name, "application/json", width="stretch")
         with st.expander("Delete", icon=":material/delete:"):
             st.write("Its model, its curves and its notes are deleted for good.")
             if st.button("Delete this run", type="primary"):
-                delete_run(run.info.id, settings)
+                delete_run(info.id, settings)
                 open_form()
                 st.rerun()
 
 
-def _run_again(run: Run, settings: Settings) -> None:
-    config = run.info.config
-    open_form()
-    fill_form(config)
+def _run_again(config: RunConfig, settings: Settings) -> None:
+    open_form(config)
     if config.dataset in list_dataset_names(settings):  # if not, the form says so
         choose(Choice.DATASET, config.dataset)
     choose(Choice.BACKBONE, config.backbone)
-
-
-def _draw_downloads(run: Run) -> None:
-    info, epochs = run.info, [msgspec.structs.asdict(epoch) for epoch in run.history]
-    record = {
-        "id": info.id,
-        "status": info.status,
-        "config": info.config.to_json(),
-        "data_hash": info.data_hash,
-        "notes": dataclasses.asdict(info.notes),
-        "history": epochs,
-    }
-    st.download_button(
-        "Epochs, CSV", format_csv(epochs), f"{info.id}.csv", "text/csv", width="stretch"
-    )
-    st.download_button(
-        "Whole record, JSON",
-        as_json(record),
-        f"{info.id}.json",
-        "application/json",
-        width="stretch",
-    )
 
 
 def _draw_active(run: str, settings: Settings) -> None:
@@ -188,23 +214,15 @@ def _draw_active(run: str, settings: Settings) -> None:
         requested = loaded.info.folder / "stop"
         with stop:
             if not requested.exists():
-                _stop_button("Stop", ":material/stop:", stop_run, loaded, settings)
+                act = partial(stop_run, run, settings)
+                act_button("Stop", act, icon=":material/stop:", key="stop", width="stretch")
             elif time.time() - requested.stat().st_mtime < PATIENCE:
                 st.button("Stopping …", disabled=True, key="stopping", width="stretch")
             else:
-                _stop_button("End now", ":material/dangerous:", kill_run, loaded, settings)
+                act = partial(kill_run, run, settings)
+                act_button("End now", act, icon=":material/dangerous:", key="end", width="stretch")
         show_damage(loaded.damage)
         draw_curves(loaded)
-
-
-def _stop_button(
-    words: str, icon: str, stop: Callable[[str, Settings], None], run: Run, settings: Settings
-) -> None:
-    def act() -> None:  # before the page is drawn again
-        with boundary():
-            stop(run.info.id, settings)
-
-    st.button(words, icon=icon, key=words.split()[0].lower(), width="stretch", on_click=act)
 
 
 def _draw_outcome(run: Run) -> None:
@@ -219,7 +237,7 @@ def _draw_outcome(run: Run) -> None:
         st.info(escape_md(info.error) or f"Stopped. {model}", icon=":material/stop:")
     show_damage(run.damage)
     if info.val_accuracy is not None and info.model is None:
-        images = run.images.get("val", 0)
+        images = run.info.images.get("val", 0)
         st.metric("Validation accuracy", accuracy(info.val_accuracy, images))
         draw_fine_tuning_effect(run)
     if info.notes.note:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pandas as pd
 import streamlit as st
 
@@ -15,31 +14,22 @@ from tlcore.evaluation.intervals import wilson_interval
 from tlcore.percentages import bounds
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors
+from tlcore.training import store
 from tlcore.training.config import OPTIONS
 from tlcore.training.lifecycle import delete_run, stop_run
-from tlcore.training.run import RunInfo, label_runs
-from tlcore.training.run_files import DamagedRun
-from tlcore.training.status import DAMAGED, FAILED, FINISHED, QUEUED, RUNNING, STOPPED
-from tlcore.training.store import (
-    compare_configurations,
-    format_csv,
-    list_runs,
-    load_run,
-    scan_runs,
-    tabulate_runs,
-)
-from tlcore.ui.components.charts import PLAIN_CHART
-from tlcore.ui.components.damaged import show_damage
+from tlcore.training.run import Listed, RunInfo, label_runs
+from tlcore.training.status import DAMAGED, FAILED, FINISHED, QUEUED, RUNNING, STOPPED, DamagedRun
+from tlcore.ui.components.charts import draw_chart
 from tlcore.ui.components.live import live
-from tlcore.ui.fine_tune.curves import count_diverged, overlay_curves
+from tlcore.ui.components.run_picker import show_damage
+from tlcore.ui.fine_tune.curves import count_diverged, finite, overlay_curves
 from tlcore.ui.format import accuracy, duration, escape_md, label, plural, time_ago
-from tlcore.ui.shell import FINE_TUNE, boundary
+from tlcore.ui.shell import FINE_TUNE, act_button
 from tlcore.ui.state import Choice, choose, chosen, reset_widget, widget_generation
 
 RECENT = 4  # runs on Home
 MOST = 10  # runs on one chart
 TABLE = "runs"  # key of the table and of its generation
-Listed = RunInfo | DamagedRun
 # status → word, icon and colour of its badge
 STATUSES = {
     QUEUED: ("queued", ":material/hourglass_empty:", "gray"),
@@ -66,58 +56,52 @@ def status_badge(status: str) -> None:
 
 def recent_runs(settings: Settings) -> None:
     """Draw the newest runs, each a link, or how to make the first."""
-    infos = scan_runs(settings)
+    infos = store.scan_runs(settings)
     if not infos:
         st.caption("No runs yet. The first takes about half a minute on the sample.")
         st.page_link(FINE_TUNE.file, label="Train on your classes", icon=FINE_TUNE.icon)
         return
     labels = label_runs(infos)
     for info in infos[:RECENT]:
-        with st.container(border=True, gap="xsmall", key=f"run-{info.id}"):
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                _recent_title(info, labels[info.id])
-                status_badge(_status(info))
-                for tag in info.notes.tags if isinstance(info, RunInfo) else ():
-                    st.badge(escape_md(tag), color="gray")
-            if isinstance(info, RunInfo):
-                st.caption(_recent_line(info))
-            show_damage([info.damage] if isinstance(info, DamagedRun) else info.damage)
+        title, address = f"**{escape_md(labels[info.id])}**", {"run": info.id}
+        with st.container(border=True, gap="xsmall", key=f"card-{info.id}"):
+            line = st.container(horizontal=True, vertical_alignment="center", gap="small")
+            with line:
+                if isinstance(info, DamagedRun):
+                    st.markdown(title, width="content")
+                    status_badge(DAMAGED)
+                else:
+                    st.page_link(FINE_TUNE.file, label=title, query_params=address)
+                    status_badge(info.status)
+                    for tag in info.notes.tags:
+                        st.badge(escape_md(tag), color="gray")
+            if isinstance(info, DamagedRun):
+                show_damage([info.damage])
+                continue
+            facts = [f"took {duration(info.seconds)}"] if info.seconds else []
+            if info.val_accuracy is not None:
+                facts.insert(0, accuracy(info.val_accuracy, info.images.get("val", 0)))
+            st.caption(" · ".join([*facts, time_ago(info.created)]))
+            show_damage(info.damage)
     if len(infos) > RECENT:
         st.page_link(FINE_TUNE.file, label=f"All {len(infos)} runs", icon=FINE_TUNE.icon)
 
 
-def _recent_title(info: Listed, title: str) -> None:
-    if isinstance(info, DamagedRun):
-        st.markdown(f"**{escape_md(title)}**", width="content")
-    else:
-        st.page_link(FINE_TUNE.file, label=f"**{escape_md(title)}**", query_params={"run": info.id})
-
-
-def _recent_line(info: RunInfo) -> str:
-    facts = []
-    if info.val_accuracy is not None:
-        facts.append(accuracy(info.val_accuracy, info.images.get("val", 0)))
-    if info.seconds:
-        facts.append(f"took {duration(info.seconds)}")
-    return " · ".join([*facts, time_ago(info.created)])
-
-
 def run_list(settings: Settings) -> None:
     """Draw all runs, folded, those of the chosen dataset first; live while one is active."""
-    infos = scan_runs(settings)
-    if not infos:
+    runs = len(store.scan_runs(settings))
+    if not runs:
         return
-    with st.expander(f"All runs ({len(infos)})", icon=":material/table_rows:", key="all-runs"):
-        live(lambda: _any_active(settings), lambda: _draw_list(settings), every=2.0)
 
+    def is_active() -> bool:
+        return any(info.active for info in store.list_runs(settings))
 
-def _any_active(settings: Settings) -> bool:
-    return any(info.active for info in list_runs(settings))
+    with st.expander(f"All runs ({runs})", icon=":material/table_rows:", key="all-runs"):
+        live(is_active, lambda: _draw_list(settings), every=2.0)
 
 
 def _draw_list(settings: Settings) -> None:
-    infos = scan_runs(settings)
-    dataset = chosen(Choice.DATASET)
+    infos, dataset = store.scan_runs(settings), chosen(Choice.DATASET)
     infos.sort(key=lambda info: isinstance(info, DamagedRun) or info.config.dataset != dataset)
     words = st.text_input(
         "Filter",
@@ -131,28 +115,22 @@ def _draw_list(settings: Settings) -> None:
         return
     ticked = runs_table(shown, settings, name=TABLE)
     _draw_actions([info for info in shown if info.id in ticked], settings)
-    runs = [info for info in infos if isinstance(info, RunInfo)]
-    with st.container(horizontal=True):  # written when they are downloaded
-        st.download_button(
-            "All runs, CSV", lambda: format_csv(tabulate_runs(runs)), "runs.csv", "text/csv"
-        )
-        st.download_button(
-            "All runs, JSON", lambda: as_json(tabulate_runs(runs)), "runs.json", "application/json"
-        )
+
+    def rows() -> list[dict[str, Any]]:  # made when they are downloaded
+        return store.tabulate_runs(info for info in infos if isinstance(info, RunInfo))
+
+    csv, json = (lambda: store.format_csv(rows())), (lambda: as_json(rows()))
+    with st.container(horizontal=True):
+        st.download_button("All runs, CSV", csv, "runs.csv", "text/csv")
+        st.download_button("All runs, JSON", json, "runs.json", "application/json")
 
 
 def _matches(info: Listed, words: str) -> bool:
     """Whether each word is in the name, notes, status, dataset or backbone of a run."""
     texts = [info.id, STATUSES[_status(info)][0]]
     if isinstance(info, RunInfo):
-        notes, config = info.notes, info.config
-        texts += [
-            notes.name,
-            *notes.tags,
-            notes.note,
-            dataset_title(config.dataset),
-            config.backbone,
-        ]
+        texts += [info.notes.name, info.notes.note, *info.notes.tags]
+        texts += [dataset_title(info.config.dataset), info.config.backbone]
     text = " ".join(texts).lower()
     return all(word in text for word in words.lower().split())
 
@@ -175,13 +153,10 @@ def runs_table(
     Returns:
         The ids of the runs whose rows are ticked.
     """
-    labels = label_runs(scan_runs(settings), accuracy=False)
-    rows = [_row(info, labels[info.id]) for info in infos]
+    labels = label_runs(store.scan_runs(settings), accuracy=False)
     title, values = column
-    if title:
-        rows = [
-            row | {title: values.get(info.id, "")} for row, info in zip(rows, infos, strict=True)
-        ]
+    more = [{title: values.get(info.id, "")} if title else {} for info in infos]
+    rows = [_row(info, labels[info.id]) | cell for info, cell in zip(infos, more, strict=True)]
     ids = [info.id for info in infos]
     event = st.dataframe(
         pd.DataFrame(rows),
@@ -210,14 +185,13 @@ def _row(info: Listed, title: str) -> dict[str, Any]:
     started = pd.Timestamp(info.created, unit="s", tz="UTC")
     if isinstance(info, DamagedRun):
         return row | {"Started": started, "Note": info.damage.description}
-    images = info.images.get("val", 0)
-    interval = ""
+    images, interval = info.images.get("val", 0), ""
     if info.val_accuracy is not None and images:
         interval = f"{bounds(*wilson_interval(info.val_accuracy, images))}%"
     return row | {
         "Accuracy": info.val_accuracy,
         "95% interval": interval,
-        "Loss": _finite(info.val_loss),
+        "Loss": finite(info.val_loss),
         "Epochs": info.epochs or None,
         "Took": info.seconds,
         "Started": started,
@@ -232,53 +206,43 @@ def _draw_actions(ticked: Sequence[Listed], settings: Settings) -> None:
     if not ticked:
         st.caption("Click a run to open it. Tick runs to compare, cancel or delete them.")
         return
-    queued = [info for info in ticked if _status(info) == QUEUED]
-    ended = [info for info in ticked if not (isinstance(info, RunInfo) and info.active)]
+    queued = [info.id for info in ticked if _status(info) == QUEUED]
+    runs = [info for info in ticked if isinstance(info, RunInfo)]
+    active = [info.id for info in runs if info.active]
+    ended = [info.id for info in ticked if info.id not in active]
     with st.container(horizontal=True):
         if queued:
-            _action_button(
-                f"Cancel {plural(len(queued), 'run')}", "cancel", stop_run, queued, settings
-            )
+            words = f"Cancel {plural(len(queued), 'run')}"
+            _action_button(words, "cancel", stop_run, queued, settings)
         if ended:
-            words = plural(len(ended), "run")
-            with st.popover(f"Delete {words}", icon=":material/delete:"):
+            words = f"Delete {plural(len(ended), 'run')}"
+            with st.popover(words, icon=":material/delete:"):
                 st.write("Models, curves and notes are deleted for good.")
-                _action_button(f"Delete {words} now", "delete", delete_run, ended, settings)
-    runs = [info for info in ticked if isinstance(info, RunInfo)]
+                _action_button(f"{words} now", "delete", delete_run, ended, settings)
     if len(runs) > 1:
         _compare_curves(runs[:MOST], settings)
 
 
 def _action_button(
-    words: str,
-    key: str,
-    act: Callable[[str, Settings], None],
-    infos: Sequence[Listed],
-    settings: Settings,
+    words: str, key: str, act: Callable[[str, Settings], None], ids: list[str], settings: Settings
 ) -> None:
-    def act_on_all() -> None:  # before the list is drawn again
+    def act_on_all() -> None:
         reset_widget(TABLE)
-        with boundary(), explained_os_errors("That could not be done"):
-            for info in infos:
-                act(info.id, settings)
+        with explained_os_errors("That could not be done"):
+            for run in ids:
+                act(run, settings)
 
-    st.button(words, key=f"runs-{key}", type="primary", on_click=act_on_all)
+    act_button(words, act_on_all, key=f"runs-{key}", type="primary")
 
 
 def _compare_curves(infos: Sequence[RunInfo], settings: Settings) -> None:
     """Draw the validation curves of runs over each other, and in what the runs differ."""
-    runs = [load_run(info.id, settings) for info in infos]
-    labels = label_runs(list_runs(settings))
-    names = [labels[info.id] for info in infos]
-    histories = {name: run.history for name, run in zip(names, runs, strict=True)}
+    runs = [store.load_run(info.id, settings) for info in infos]
+    labels = label_runs(store.list_runs(settings))
+    histories = {labels[run.info.id]: run.history for run in runs}
     st.caption("Each run on its validation split.")
-    st.plotly_chart(
-        overlay_curves(histories),
-        theme=None,
-        key="overlay",
-        config=PLAIN_CHART,
-        alt=f"Validation accuracy and loss of {plural(len(runs), 'run')}",
-    )
+    alt = f"Validation accuracy and loss of {plural(len(runs), 'run')}"
+    draw_chart(overlay_curves(histories), "overlay", alt)
     if diverged := [name for name, history in histories.items() if count_diverged(history)]:
         st.caption(
             f":material/warning: Not all of it is drawn: {escape_md('; '.join(diverged))}. The "
@@ -286,31 +250,18 @@ def _compare_curves(infos: Sequence[RunInfo], settings: Settings) -> None:
         )
     if bare := [name for name, history in histories.items() if not history]:
         st.caption(f"No epoch has ended, so there is no curve: {escape_md('; '.join(bare))}.")
-    rows = {
-        OPTIONS[field].label if field in OPTIONS else label(field).capitalize(): [
-            _cell(value) for value in values
-        ]
-        for field, values in compare_configurations(runs).items()
-    }
-    st.dataframe(pd.DataFrame.from_dict(rows, orient="index", columns=names), key="differences")
+    rows = {}
+    for name, values in store.compare_configurations(runs).items():
+        title = OPTIONS[name].label if name in OPTIONS else label(name).capitalize()
+        rows[title] = [_cell(value) for value in values]
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=list(histories))
+    st.dataframe(frame, key="differences")
 
 
 def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def as_json(value: Any) -> str:
+def as_json(value: Any) -> bytes:
     """Return JSON that every reader accepts: numbers that are not finite become null."""
-    return json.dumps(_without_nan(value), indent=1, allow_nan=False)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nan(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
-    return _finite(value) if isinstance(value, float) else value
+    return msgspec.json.format(msgspec.json.encode(value), indent=1)

@@ -9,7 +9,7 @@ import streamlit as st
 from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.edits import is_label
 from tlcore.datasets.importing import ImportReport, add_to_dataset, import_dataset
-from tlcore.datasets.store import dataset_names, list_datasets
+from tlcore.datasets.store import dataset_names, scan_datasets
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
 from tlcore.text import file_size
@@ -83,7 +83,7 @@ def _describe_report(report: ImportReport) -> str:
 def _choose_target(offer: Offer, settings: Settings) -> tuple[str, str, str]:
     """Return the dataset that takes the files (or NEW), its name, and the class of loose images."""
     number = widget_generation("upload")
-    datasets = [info.name for info in list_datasets(settings)]
+    datasets = [info.name for info in scan_datasets(settings)[0]]
     left, middle, right = st.columns(3)
     target = left.selectbox(
         "Add to",

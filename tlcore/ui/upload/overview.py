@@ -1,26 +1,33 @@
-"""A dataset in numbers: images of each class and split, sizes, average images, its hash."""
+"""A dataset in numbers, and its splits: sizes, average images, its hash; splitting it."""
 
 from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 import streamlit as st
+from markupsafe import Markup
 from PIL import Image
 
-from tlcore.datasets.dataset import SPLIT_NAMES, Sample
+from tlcore.datasets.dataset import SPLIT_NAMES, UNLABELLED, Sample
+from tlcore.datasets.quality import ENOUGH
+from tlcore.datasets.quality_scan import load_quality, scan_quality
+from tlcore.datasets.splits import SplitPlan, remove_splits, split_dataset
 from tlcore.datasets.store import DatasetState
 from tlcore.datasets.thumbnails import load_thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
-from tlcore.ui.components.charts import PLAIN_CHART
+from tlcore.ui.components.charts import draw_chart
 from tlcore.ui.format import label, plural
-from tlcore.ui.theme import Colours, colours, template
+from tlcore.ui.theme import Colours, colours
 
-ROW = 34  # px of a class
 HEIGHT = 260  # px of the sizes
 SPLIT_TITLES: dict[str | None, str] = {None: "in no split"}
 SPLIT_TITLES.update(SPLIT_NAMES)
@@ -28,44 +35,109 @@ AVERAGED = 200  # images of a class, evenly picked, that its average is made of
 AVERAGES = 12  # classes with an average
 
 
-def class_counts(
-    counts: Mapping[str | None, Mapping[str, int]], tone: Colours, template: go.layout.Template
-) -> go.Figure:
-    """Draw the images of each class as bars, a piece for each split."""
-    tones = {"train": tone.frozen, "val": tone.frozen, "test": tone.text, None: tone.line}
-    figure = go.Figure(layout={"template": template, "barmode": "stack"})
-    names: list[str] = []
-    for split, by_class in counts.items():
-        names = [label(name) for name in by_class]
-        figure.add_bar(
-            y=names,
-            x=list(by_class.values()),
-            name=SPLIT_TITLES[split],
-            orientation="h",
-            width=0.6,
-            marker={
-                "color": tones[split],
-                "pattern": {"shape": "/" if split == "val" else "", "size": 6, "solidity": 0.5},
-            },
-            hovertemplate="%{y}: %{x} %{fullData.name}<extra></extra>",
-        )
-    figure.update_xaxes(rangemode="tozero", tickformat="d", nticks=6)
-    figure.update_yaxes(autorange="reversed", automargin=True, gridcolor="rgba(0,0,0,0)")
-    figure.update_layout(
-        height=max(180, ROW * len(names) + 76),
-        showlegend=len(counts) > 1,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
-        margin={"l": 8, "r": 8, "t": 30, "b": 30},
+def edit_button(
+    words: str, edit: Callable[..., object], *arguments: object, key: str, **options: Any
+) -> None:
+    """Show a button; a click calls the edit with its arguments and draws the page anew."""
+    if st.button(words, key=key, **options):
+        edit(*arguments)
+        st.rerun()
+
+
+def splits_view(state: DatasetState, settings: Settings) -> None:
+    """Show how a dataset is split, and let it be split."""
+    st.markdown(_describe_splits(state))
+    with st.container(border=True):
+        _split_form(state, settings)
+    if state.counts:
+        st.html("".join(class_bar(name, state, splits=True) for name in state.counts))
+
+
+def class_bar(name: str, state: DatasetState, *, splits: bool = False) -> Markup:
+    """Return a class as HTML: its name, a bar with a piece for each split, the number of images.
+
+    Args:
+        name: of the class.
+        state: the dataset.
+        splits: whether the number of images in each split is said as well.
+    """
+    counts = {
+        split: some[name] for split, some in state.dataset.counts_by_split.items() if some.get(name)
+    }
+    pieces = Markup("").join(
+        Markup('<i class="{}" style="flex:{}"></i>').format(split or "none", number)
+        for split, number in counts.items()
     )
-    return figure
+    images = state.counts[name]
+    words = plural(images, "image")
+    if splits:
+        words += ": " + ", ".join(f"{n:,} {SPLIT_TITLES[split]}" for split, n in counts.items())
+    elif name == UNLABELLED:
+        words += " · no class: nothing is trained on these"
+    elif images < ENOUGH:
+        words += f" · few: {ENOUGH} or more train better"
+    return Markup(
+        '<div class="class-bar"><b>{}</b><span style="--share:{:.4f}">{}</span><small>{}</small>'
+        "</div>"
+    ).format(label(name), images / max(state.counts.values()), pieces, words)
 
 
-def size_chart(
-    pixels: Sequence[tuple[int, int]], tone: Colours, template: go.layout.Template
-) -> go.Figure:
+def _describe_splits(state: DatasetState) -> str:
+    counts = {split: sum(some.values()) for split, some in state.dataset.counts_by_split.items()}
+    if set(counts) <= {None}:
+        return (
+            "This dataset is **not split**: each run draws its own validation split by its seed, "
+            "and nothing is kept for a test."
+        )
+    kept = "**Nothing is kept for a test**, so that a run's accuracy is that of validation."
+    if test := counts.get("test", 0):
+        kept = (
+            f"**{plural(test, 'image')}** are kept for the test: no run is trained on them or "
+            "chooses by them, they are only used to evaluate a run."
+        )
+    rest = f" {plural(counts[None], 'image')} are in no split yet." if counts.get(None) else ""
+    return kept + rest
+
+
+def _split_form(state: DatasetState, settings: Settings) -> None:
+    first, second, third = st.columns(3)
+    validation = first.slider("Validation, % of each class", 5, 50, 20, 5, key="split-validation")
+    test = second.slider("Test, % of each class", 0, 40, 10, 5, key="split-test")
+    seed = third.number_input("Seed", 0, 2**31 - 1, 0, key="split-seed")
+    is_split = any(sample.split for sample in state.included)
+    keep = is_split and st.checkbox(
+        "Keep the splits that images have already", value=True, key="split-keep"
+    )
+    groups = len(load_quality(state.name, settings).groups)
+    together = f" {plural(groups, 'group')} of copies stay together." if groups else ""
+    done = keep and all(sample.split for sample in state.included)
+    note = "Every image is in a split already. " if done else ""
+    st.caption(f"{note}The same share of every class; copies stay in one split.{together}")
+    with st.container(horizontal=True, gap="small"):
+        plan = SplitPlan(validation / 100, test / 100, int(seed), keep=bool(keep))
+        arguments, disabled = (state, plan, settings), done or not state.included
+        edit_button("Split", _split, *arguments, key="split", type="primary", disabled=disabled)
+        if is_split:
+            edit_button(
+                "Remove the splits", remove_splits, state.name, settings, key="split-remove"
+            )
+
+
+def _split(state: DatasetState, plan: SplitPlan, settings: Settings) -> None:
+    """Split a dataset; near copies are detected first, so that they stay in one split."""
+    bar = st.progress(0.0, text="Comparing the images …")
+
+    def progress(done: int, total: int | None) -> None:
+        bar.progress(done / max(total or 1, 1), text="Comparing the images …")
+
+    scan_quality(state.name, settings, progress=progress)
+    split_dataset(state.name, plan, settings)
+
+
+def _draw_sizes(samples: Sequence[Sample], tone: Colours) -> go.Figure:
     """Draw the width and height of images, equal ones as one larger dot; lines of equal aspect."""
-    sizes = Counter(pixels)
-    figure = go.Figure(layout={"template": template})
+    sizes = Counter((sample.width, sample.height) for sample in samples)
+    figure = go.Figure()
     top = max((max(size) for size in sizes), default=1) * 1.08
     for ratio, name in ((1.0, "1:1"), (4 / 3, "4:3"), (3 / 4, "3:4")):
         end = min(top, top / ratio)
@@ -79,16 +151,13 @@ def size_chart(
             line={"color": tone.line, "width": 1.5},
             hoverinfo="skip",
         )
+    dots = [min(28.0, 5 + 2 * number**0.5) for number in sizes.values()]
     figure.add_scatter(
         x=[width for width, _ in sizes],
         y=[height for _, height in sizes],
         customdata=list(sizes.values()),
         mode="markers",
-        marker={
-            "color": tone.faint,
-            "opacity": 0.6,
-            "size": [min(28.0, 5 + 2 * number**0.5) for number in sizes.values()],
-        },
+        marker={"color": tone.faint, "opacity": 0.6, "size": dots},
         hovertemplate="%{x} × %{y} pixels: %{customdata} images<extra></extra>",
     )
     figure.update_xaxes(range=[0, top], title="width, pixels")
@@ -110,41 +179,31 @@ def about_dataset(state: DatasetState, settings: Settings) -> None:
             help="Of images and labels: the same images with the same labels have the same hash.",
         )
         st.markdown("**Sizes**")
-        st.plotly_chart(
-            size_chart([(each.width, each.height) for each in state.included],
-                       colours(), template()),
-            config=PLAIN_CHART,
-            key="sizes",
-        )  # fmt: skip
-        _averages(state, settings)
+        draw_chart(_draw_sizes(state.included, colours()), "sizes", "Sizes of the images")
+        st.markdown("**The average image of each class**")
+        st.caption(
+            "If two averages differ at a glance, so do the classes by their background alone: a "
+            "head may learn that instead of the object."
+        )
+        with st.container(horizontal=True, gap="small"):
+            for name, number in list(state.counts.items())[:AVERAGES]:
+                samples = [sample for sample in state.included if sample.label == name]
+                picked = samples[:: max(1, len(samples) // AVERAGED)][:AVERAGED]
+                words = f"{label(name)} ({plural(number, 'image')})"
+                st.image(_average(picked, settings), words, width=160)
 
 
-def _averages(state: DatasetState, settings: Settings) -> None:
-    st.markdown("**The average image of each class**")
-    st.caption(
-        "If two averages differ at a glance, so do the classes by their background alone: a head "
-        "may learn that instead of the object."
-    )
-    with st.container(horizontal=True, gap="small"):
-        for name, number in list(state.counts.items())[:AVERAGES]:
-            samples = [sample for sample in state.included if sample.label == name]
-            picked = samples[:: max(1, len(samples) // AVERAGED)][:AVERAGED]
-            average = _average(tuple(sample.sha256 for sample in picked), picked, settings)
-            st.image(average, f"{label(name)} ({plural(number, 'image')})", width=160)
-
-
-@st.cache_data(show_spinner="Averaging …", max_entries=200)
-def _average(shas: tuple[str, ...], _samples: list[Sample], _settings: Settings) -> bytes:
-    total = np.zeros((160, 160, 3))
-    images = 0
-    for sample in _samples:
-        try:
-            small = Image.open(io.BytesIO(load_thumbnail(sample, _settings)))
-        except BadImage:
-            continue
-        total += np.asarray(small.convert("RGB"))
-        images += 1
-    buffer = io.BytesIO()
-    mean = Image.fromarray((total / max(images, 1)).round().astype(np.uint8))
-    mean.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
+@st.cache_data(
+    show_spinner="Averaging …",
+    max_entries=200,
+    hash_funcs={Sample: attrgetter("sha256"), Settings: repr},
+)
+def _average(samples: list[Sample], settings: Settings) -> npt.NDArray[np.uint8]:
+    """Return the mean of the thumbnails that can be read: (160, 160, 3)."""
+    total, images = np.zeros((160, 160, 3)), 0
+    for sample in samples:
+        with suppress(BadImage):
+            small = Image.open(io.BytesIO(load_thumbnail(sample, settings)))
+            total += np.asarray(small.convert("RGB"))
+            images += 1
+    return (total / max(images, 1)).round().astype(np.uint8)

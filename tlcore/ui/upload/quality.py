@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 import streamlit as st
 
-from tlcore.datasets.edits import dismiss, exclude, relabel, restore
+from tlcore.datasets import edits
 from tlcore.datasets.quality import (
     DECIDE,
     HANDLED,
@@ -16,7 +15,6 @@ from tlcore.datasets.quality import (
     Finding,
     FindingKind,
     QualityReport,
-    SmallClass,
 )
 from tlcore.datasets.quality_scan import load_quality, scan_quality
 from tlcore.datasets.store import DatasetState
@@ -24,6 +22,7 @@ from tlcore.settings import Settings
 from tlcore.ui.components.image_grid import thumbnails
 from tlcore.ui.components.live import live
 from tlcore.ui.format import escape_md, label, plural
+from tlcore.ui.upload.overview import edit_button
 from tlcore.ui.widgets import unique_labels
 
 PROBLEMS = "problems"  # name of the view
@@ -56,12 +55,18 @@ def problems_view(state: DatasetState, settings: Settings) -> None:
             f"{plural(report.images, 'image')} were decoded and checked.",
             icon=":material/task_alt:",
         )
-    _small_classes(report.small_classes)
+    if report.small_classes:
+        number = plural(len(report.small_classes), "class", "classes")
+        rows = [
+            f"- **{escape_md(label(c.label))}**: {c.message}" for c in report.small_classes[:12]
+        ]
+        with st.container(border=True, key="small-classes"):
+            st.markdown("\n".join([f"**Too few images** · {number}\n", *rows]))
     for kind, findings in problems.items():
         _card(KINDS[kind], findings, state, settings)
-    _expander("left out on import", "file", _of_level(report, LEFT_OUT), state, settings)
-    _expander("corrected on reading", "image", _of_level(report, HANDLED), state, settings)
-    _dismissed(report, state, settings)
+    _list_findings("left out on import", "file", LEFT_OUT, report, state, settings)
+    _list_findings("corrected on reading", "image", HANDLED, report, state, settings)
+    _list_dismissed(report, state, settings)
 
 
 def _of_level(report: QualityReport, level: str) -> dict[str, tuple[Finding, ...]]:
@@ -81,41 +86,35 @@ def _scan(name: str, settings: Settings) -> None:
     )
 
 
-def _small_classes(classes: Sequence[SmallClass]) -> None:
-    if not classes:
-        return
-    with st.container(border=True, key="small-classes"):
-        st.markdown(f"**Too few images** · {plural(len(classes), 'class', 'classes')}")
-        st.markdown(
-            "\n".join(
-                f"- **{escape_md(label(each.label))}**: {each.message}" for each in classes[:12]
-            )
-        )
-
-
 def _card(
     kind: FindingKind, findings: Sequence[Finding], state: DatasetState, settings: Settings
 ) -> None:
+    """Findings of one kind with their consequence: what can be done with all, and with each."""
     with st.container(border=True, key=f"kind-{kind.name}"):
         words, images = st.columns([6, 5], vertical_alignment="center", gap="medium")
-        keys = [key for finding in findings for key in finding.keys]
         with images:
-            samples = [state.by_key[key] for key in keys[:THUMBNAILS]]
-            thumbnails(samples, settings, key=f"card-{kind.name}", size=96)
+            _thumbnails(findings, state, settings, key=f"card-{kind.name}", size=96)
         with words:
             st.markdown(f"**{kind.title}** · {len(findings):,}  \n:gray[{kind.consequence}]")
-            st.caption(_first_names(findings))
+            names = [escape_md(" = ".join(finding.files[:3])) for finding in findings[:LISTED]]
+            more = f" and {len(findings) - LISTED:,} more" if len(findings) > LISTED else ""
+            st.caption(", ".join(names) + more)
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 _actions(kind, findings, state, settings)
                 singly = st.toggle("One by one", key=f"single-{kind.name}")
         if singly:
-            _one_by_one(kind, findings, state, settings)
+            pages = -(-len(findings) // PAGE)
+            page = st.pagination(pages, key=f"single-page-{kind.name}") if pages > 1 else 1
+            for place, finding in enumerate(findings[(page - 1) * PAGE : page * PAGE]):
+                _row(f"{kind.name}-{place}", kind, finding, state, settings)
 
 
-def _first_names(findings: Sequence[Finding]) -> str:
-    names = [escape_md(" = ".join(finding.files[:3])) for finding in findings[:LISTED]]
-    more = f" and {len(findings) - LISTED:,} more" if len(findings) > LISTED else ""
-    return ", ".join(names) + more
+def _thumbnails(
+    findings: Sequence[Finding], state: DatasetState, settings: Settings, *, key: str, size: int
+) -> None:
+    keys = [key for finding in findings for key in finding.keys][:THUMBNAILS]
+    if keys:
+        thumbnails([state.by_key[key] for key in keys], settings, key=key, size=size)
 
 
 def _actions(
@@ -123,43 +122,32 @@ def _actions(
 ) -> None:
     keys = [key for finding in findings for key in finding.keys]
     excludes = [key for finding in findings for key in finding.excludes]
-    main: Literal["primary", "secondary"] = "primary" if kind.level == DECIDE else "secondary"
-    if excludes and st.button(
-        f"{kind.fix or 'Exclude them'} ({len(excludes):,})", type=main, key=f"fix-{kind.name}"
-    ):
-        exclude(state.name, excludes, settings)
-        st.rerun()
-    if keys and st.button("Keep all", key=f"keep-{kind.name}"):
-        dismiss(state.name, keys, kind.name, settings)
-        st.rerun()
-
-
-def _one_by_one(
-    kind: FindingKind, findings: Sequence[Finding], state: DatasetState, settings: Settings
-) -> None:
-    """A row for each finding, a page of them at a time."""
-    pages = -(-len(findings) // PAGE)
-    page = st.pagination(pages, key=f"single-page-{kind.name}") if pages > 1 else 1
-    for place, finding in enumerate(findings[(page - 1) * PAGE : page * PAGE]):
-        _row(f"{kind.name}-{place}", kind, finding, state, settings)
+    if excludes:
+        words = f"{kind.fix or 'Exclude them'} ({len(excludes):,})"
+        type_ = "primary" if kind.level == DECIDE else "secondary"
+        exclude = (edits.exclude, state.name, excludes, settings)
+        edit_button(words, *exclude, type=type_, key=f"fix-{kind.name}")
+    if keys:
+        keep = (edits.dismiss, state.name, keys, kind.name, settings)
+        edit_button("Keep all", *keep, key=f"keep-{kind.name}")
 
 
 def _row(
     place: str, kind: FindingKind, finding: Finding, state: DatasetState, settings: Settings
 ) -> None:
+    """One finding by itself."""
     images, words, buttons = st.columns([3, 5, 4], vertical_alignment="center")
     samples = [state.by_key[key] for key in finding.keys[:TOGETHER]]
     with images:
         thumbnails(samples, settings, key=f"one-{place}", size=72)
     names = [f"{escape_md(each.file)} :gray[{escape_md(label(each.label))}]" for each in samples]
     words.markdown("  \n".join([*names, f":gray[{escape_md(finding.details)}]"]))
+    name, keys = state.name, finding.keys
     with buttons, st.container(horizontal=True, gap="small"):
-        if st.button("Exclude", key=f"one-exclude-{place}"):
-            exclude(state.name, finding.excludes, settings)
-            st.rerun()
-        if st.button("Keep", key=f"one-keep-{place}"):
-            dismiss(state.name, finding.keys, kind.name, settings)
-            st.rerun()
+        exclude = (edits.exclude, name, finding.excludes, settings)
+        edit_button("Exclude", *exclude, key=f"one-exclude-{place}")
+        keep = (edits.dismiss, name, keys, kind.name, settings)
+        edit_button("Keep", *keep, key=f"one-keep-{place}")
         with st.popover("Relabel"):
             new = st.selectbox(
                 "Class",
@@ -168,59 +156,48 @@ def _row(
                 format_func=unique_labels(state.counts, label),
                 accept_new_options=True,
             )
-            if st.button("Relabel", key=f"one-relabel-{place}") and new:
-                relabel(state.name, finding.keys, new.strip(), settings)
-                st.rerun()
+            relabel = (edits.relabel, name, keys, str(new).strip(), settings)
+            edit_button("Relabel", *relabel, key=f"one-relabel-{place}", disabled=not new)
 
 
-def _expander(
-    what: str,
-    noun: str,
-    kinds: Mapping[str, Sequence[Finding]],
-    state: DatasetState,
-    settings: Settings,
+def _list_findings(
+    what: str, noun: str, level: str, report: QualityReport, state: DatasetState, settings: Settings
 ) -> None:
     """Findings that need no decision, folded away."""
+    kinds = _of_level(report, level)
     if not kinds:
         return
-    number = sum(map(len, kinds.values()))
-    with st.expander(f"{plural(number, noun)} {what}", icon=":material/info:"):
-        for kind, findings in kinds.items():
-            _named(KINDS[kind], findings, state, settings)
+    title = f"{plural(sum(map(len, kinds.values())), noun)} {what}"
+    with st.expander(title, icon=":material/info:"):
+        for name, findings in kinds.items():
+            kind = KINDS[name]
+            st.markdown(f"**{kind.title}** · {len(findings):,}  \n:gray[{kind.consequence}]")
+            _thumbnails(findings, state, settings, key=f"card-{name}", size=64)
+            rows = [
+                f"- {escape_md(finding.files[0])}  \n  :gray[{escape_md(finding.details)}]"
+                for finding in findings[:NAMED]
+            ]
+            st.markdown("\n".join(rows))
+            with st.container(horizontal=True, gap="small"):
+                _actions(kind, findings, state, settings)
 
 
-def _named(
-    kind: FindingKind, findings: Sequence[Finding], state: DatasetState, settings: Settings
-) -> None:
-    st.markdown(f"**{kind.title}** · {len(findings):,}  \n:gray[{kind.consequence}]")
-    keys = [key for finding in findings for key in finding.keys]
-    if samples := [state.by_key[key] for key in keys[:THUMBNAILS]]:
-        thumbnails(samples, settings, key=f"card-{kind.name}", size=64)
-    st.markdown(
-        "\n".join(
-            f"- {escape_md(finding.files[0])}  \n  :gray[{escape_md(finding.details)}]"
-            for finding in findings[:NAMED]
-        )
-    )
-    if keys:
-        with st.container(horizontal=True, gap="small"):
-            _actions(kind, findings, state, settings)
-
-
-def _dismissed(report: QualityReport, state: DatasetState, settings: Settings) -> None:
+def _list_dismissed(report: QualityReport, state: DatasetState, settings: Settings) -> None:
+    """Findings that the person has kept, folded away; they can be shown again."""
     kinds = {
         kind: [finding for finding in findings if finding.dismissed]
         for kind, findings in report.by_kind.items()
     }
-    kinds = {kind: findings for kind, findings in kinds.items() if findings}
-    if not kinds:
-        return
     number = sum(map(len, kinds.values()))
+    if not number:
+        return
     with st.expander(f"{plural(number, 'finding')} kept by you", icon=":material/task_alt:"):
         for kind, findings in kinds.items():
+            if not findings:
+                continue
             words, button = st.columns([5, 2], vertical_alignment="center")
             words.markdown(f"{KINDS[kind].title} · {len(findings):,}")
-            if button.button("Show again", key=f"restore-{kind}"):
-                keys = [key for finding in findings for key in finding.keys]
-                restore(state.name, keys, kind, settings)
-                st.rerun()
+            keys = [key for finding in findings for key in finding.keys]
+            with button:
+                show = (edits.restore, state.name, keys, kind, settings)
+                edit_button("Show again", *show, key=f"restore-{kind}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 import streamlit as st
 from markupsafe import Markup
@@ -32,26 +31,21 @@ from tlcore.ui.upload.import_form import (
     show_limits,
 )
 from tlcore.ui.upload.labels import images_view
-from tlcore.ui.upload.overview import SPLIT_TITLES, about_dataset
+from tlcore.ui.upload.overview import SPLIT_TITLES, about_dataset, edit_button, splits_view
 from tlcore.ui.upload.quality import PROBLEMS, count_problems, problems_view
-from tlcore.ui.upload.splits import splits_view
 from tlcore.ui.widgets import segments, show_html
 
 View = Callable[[DatasetState, Settings], None]
-VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType(
-    {
-        "images": ("Images", images_view),
-        PROBLEMS: ("Problems", problems_view),
-        "splits": ("Splits", splits_view),
-    }
-)
+VIEWS: dict[str, View] = {"images": images_view, PROBLEMS: problems_view, "splits": splits_view}
 NAMED = 6  # classes whose counts stand in the row
 
 
 def upload_view(settings: Settings) -> None:
     """The drop zone while there is no dataset; afterwards the datasets, and the form on demand."""
     datasets, damaged = scan_datasets(settings)
-    if not datasets and not damaged:
+    if datasets or damaged:
+        _draw_dataset(settings)
+    else:
         with st.container(key="drop-zone"), boundary():
             import_form(settings)
         if st.button("Try the sample", icon=":material/play_arrow:", key="sample"):
@@ -59,11 +53,9 @@ def upload_view(settings: Settings) -> None:
             choose(Choice.DATASET, SAMPLE_NAME)
             st.rerun()
         show_limits(settings)
-        return
-    dataset_view(settings)
 
 
-def dataset_view(settings: Settings) -> None:
+def _draw_dataset(settings: Settings) -> None:
     """Choose a dataset and show it; of one that cannot be read, say what can be done."""
     which, facts, buttons = st.columns([3, 4, 7], vertical_alignment="bottom", gap="small")
     with which:
@@ -74,41 +66,51 @@ def dataset_view(settings: Settings) -> None:
         state = load_state(name, settings)
     except BadDataset as error:
         show_error(error)
-        with row:
-            _discard_edits(name, settings)
-            _add_images()
-            _more(name, settings)
-        _import_form(settings)
-        return
+        state = None
     with facts:
-        _facts(state)
+        if state:
+            _facts(state)
     with row:
-        _undo(state, settings)
-        _add_images()
-        _more(name, settings)
-        _train(state)
-    _import_form(settings)
-    problems = count_problems(name, settings)
-    view = segments(
-        "View",
-        list(VIEWS),
-        Choice.DATASET_VIEW,
-        words=lambda view: (
-            f"{VIEWS[view][0]} ({problems})" if view == PROBLEMS and problems else VIEWS[view][0]
-        ),
-    )
-    with boundary():
-        VIEWS[view][1](state, settings)
-    about_dataset(state, settings)
-    next_steps(COMPARE, FINE_TUNE)
-
-
-def _import_form(settings: Settings) -> None:
+        _draw_actions(name, state, settings)
     show_import_report()
     if flag(ADDING):
         with st.container(border=True, key="import-form"), boundary():
             import_form(settings)
             show_limits(settings)
+    if state:
+        _draw_views(state, settings)
+
+
+def _draw_actions(name: str, state: DatasetState | None, settings: Settings) -> None:
+    """What can be done with a dataset; its state is None where it cannot be read."""
+    if state is None and has_damaged_edits(name, settings):
+        _discard_edits(name, settings)
+    if state and state.edits:
+        _undo(state, settings)
+    is_open = flag(ADDING)
+    st.button(
+        "Close" if is_open else "Add images",
+        icon=":material/close:" if is_open else ":material/add_photo_alternate:",
+        key="add-images",
+        on_click=set_flag,
+        args=(ADDING, not is_open),
+    )
+    with st.popover("Rename or delete", icon=":material/more_horiz:", key="dataset-more"):
+        _rename_or_delete(name, settings)
+    if state:
+        _train(state)
+
+
+def _draw_views(state: DatasetState, settings: Settings) -> None:
+    problems = count_problems(state.name, settings)
+    titles = {name: name.capitalize() for name in VIEWS}
+    if problems:
+        titles[PROBLEMS] += f" ({problems})"
+    view = segments("View", list(VIEWS), Choice.DATASET_VIEW, words=titles.__getitem__)
+    with boundary():
+        VIEWS[view](state, settings)
+    about_dataset(state, settings)
+    next_steps(COMPARE, FINE_TUNE)
 
 
 def _facts(state: DatasetState) -> None:
@@ -133,77 +135,53 @@ def _facts(state: DatasetState) -> None:
     )
 
 
-def _add_images() -> None:
-    is_open = flag(ADDING)
-    st.button(
-        "Close" if is_open else "Add images",
-        icon=":material/close:" if is_open else ":material/add_photo_alternate:",
-        key="add-images",
-        on_click=set_flag,
-        args=(ADDING, not is_open),
-    )
-
-
 def _train(state: DatasetState) -> None:
     """The step that comes next."""
     classes = len(state.dataset.classes)
-    words, help_ = f"Train on these {classes} classes", None
-    if classes < 2:
-        words = "Train"
-        help_ = "Training needs two classes: label images, or add images of another class."
+    needs = "Training needs two classes: label images, or add images of another class."
     if st.button(
-        words,
+        f"Train on these {classes} classes" if classes > 1 else "Train",
         type="primary",
         icon=FINE_TUNE.icon,
         key="train",
         disabled=classes < 2,
-        help=help_,
+        help=needs if classes < 2 else None,
     ):
         choose(Choice.RUN, "")
         st.switch_page(FINE_TUNE.file)
 
 
 def _undo(state: DatasetState, settings: Settings) -> None:
-    if not state.edits:
-        return
-    edit = state.edits[-1].description
-    help_ = (
-        f"Undo: {escape_md(edit)}. Every edit of this dataset can be undone, the last one first."
-    )
+    edit = escape_md(state.edits[-1].description)
+    help_ = f"Undo: {edit}. Every edit of this dataset can be undone, the last one first."
     if st.button("Undo", icon=":material/undo:", key="undo", help=help_):
         undo_edit(state.name, settings)
-        st.toast(f"Undone: {escape_md(edit)}", icon=":material/undo:")
+        st.toast(f"Undone: {edit}", icon=":material/undo:")
         st.rerun()
 
 
 def _discard_edits(name: str, settings: Settings) -> None:
     """Offer the way out where the edits cannot be read."""
-    if not has_damaged_edits(name, settings):
-        return
     help_ = "Its images and their first labels are whole. The damaged file stays beside them."
-    words = "Return to the labels they came with"
-    if st.button(words, icon=":material/restart_alt:", key="discard-edits", help=help_):
-        discard_edits(name, settings)
-        st.rerun()
+    words, icon = "Return to the labels they came with", ":material/restart_alt:"
+    edit_button(words, discard_edits, name, settings, icon=icon, key="discard-edits", help=help_)
 
 
-def _more(name: str, settings: Settings) -> None:
-    """Rename or delete a dataset."""
-    with st.popover("Rename or delete", icon=":material/more_horiz:", key="dataset-more"):
-        new = st.text_input("New name", name, max_chars=60, key=f"rename-{name}").strip()
-        st.caption("Runs that were trained on it remember the old name.")
-        if st.button("Rename", key="rename") and new != name:
-            with boundary():
-                rename_dataset(name, new, settings)
-                choose(Choice.DATASET, new)
-                clear_import_report()
-                st.rerun()
-        st.divider()
-        st.markdown(f"Delete **{escape_md(dataset_title(name))}** and its images for good?")
-        st.caption("Heads that were trained on it stay.")
-        if st.button("Delete dataset", icon=":material/delete:", key="delete"):
-            delete_dataset(name, settings)
-            choose(Choice.DATASET, "")
-            choose(Choice.DATASET_VIEW, "")
+def _rename_or_delete(name: str, settings: Settings) -> None:
+    new = st.text_input("New name", name, max_chars=60, key=f"rename-{name}").strip()
+    st.caption("Runs that were trained on it remember the old name.")
+    if st.button("Rename", key="rename") and new != name:
+        with boundary():
+            rename_dataset(name, new, settings)
+            choose(Choice.DATASET, new)
             clear_import_report()
             st.rerun()
+    st.divider()
+    st.markdown(f"Delete **{escape_md(dataset_title(name))}** and its images for good?")
+    st.caption("Heads that were trained on it stay.")
+    if st.button("Delete dataset", icon=":material/delete:", key="delete"):
+        delete_dataset(name, settings)
+        choose(Choice.DATASET, "")
+        choose(Choice.DATASET_VIEW, "")
+        clear_import_report()
+        st.rerun()

@@ -19,9 +19,8 @@ def describe_progress(run: Run) -> tuple[float, str]:
     """Return how much of a whole run is done, 0…1, and in words: stage, epoch and time left."""
     stage, progress = run.stage, run.progress
     if run.info.status == QUEUED:
-        if time.time() - run.info.created < JUST_STARTED:
-            return 0.0, "Starting …"
-        return 0.0, "Queued: other runs are training …"
+        has_to_wait = time.time() - run.info.created >= JUST_STARTED
+        return 0.0, "Queued: other runs are training …" if has_to_wait else "Starting …"
     if stage is None:
         return 0.0, "Starting: reading the images …"
     steps_done = 0
@@ -29,12 +28,11 @@ def describe_progress(run: Run) -> tuple[float, str]:
         steps_done = min(progress.done, stage.steps)
     work, done = _work(run), _done(run, stage, steps_done)
     fraction = sum(work[name] * done[name] for name in work) / (sum(work.values()) or 1.0)
-    facts = [STAGES[stage.stage], *_position(run, stage, steps_done)]
+    words = [STAGES[stage.stage], *_position(run, stage, steps_done), f"{fraction:.0%}"]
     left = _seconds_left(run, stage, steps_done, work)
-    facts.append(f"{fraction:.0%}")
     if left is not None:
-        facts.append(f"about {approximate(left)} left")
-    return fraction, " · ".join(facts) + ("" if steps_done else " …")
+        words.append(f"about {approximate(left)} left")
+    return fraction, " · ".join(words) + ("" if steps_done else " …")
 
 
 def approximate(seconds: float) -> str:
@@ -44,27 +42,29 @@ def approximate(seconds: float) -> str:
 
 def _work(run: Run) -> dict[str, float]:
     """Return the work of each stage of a run, in passes of an image through the backbone."""
-    config, images = run.info.config, run.images.get("train", 0)
+    config, images = run.info.config, run.info.images.get("train", 0)
     in_pass = float(config.on_the_fly_augmentation)
-    features = [e for e in run.events if isinstance(e, Stage) and e.stage == "features"]
+    features = _features(run)
     return {
-        "features": float(features[0].steps if features else 0),
+        "features": float(features.steps if features else 0),
         "head": config.epochs * images * (RELATIVE_WORK["head"] + in_pass),
         "fine-tune": config.fine_tune_epochs * images * (RELATIVE_WORK["fine-tune"] + in_pass),
     }
 
 
+def _features(run: Run) -> Stage | None:
+    """Return the first stage of features: that of a resumed run finds them in the cache."""
+    return next((e for e in run.events if isinstance(e, Stage) and e.stage == "features"), None)
+
+
 def _done(run: Run, stage: Stage, steps_done: int) -> dict[str, float]:
     """Return how much of each stage is done, 0…1; a resumed run keeps its epochs."""
     config, order = run.info.config, list(RELATIVE_WORK)
-    planned = {"features": 0, "head": config.epochs, "fine-tune": config.fine_tune_epochs}
-    done = {
-        name: sum(epoch.stage == name for epoch in run.history) / (planned[name] or 1)
-        for name in order
-    }
-    for name in order[: order.index(stage.stage)]:
-        done[name] = 1.0
-    done[stage.stage] = max(done[stage.stage], steps_done / stage.steps if stage.steps else 0.0)
+    done = {"features": 0.0}
+    for name, planned in (("head", config.epochs), ("fine-tune", config.fine_tune_epochs)):
+        done[name] = sum(epoch.stage == name for epoch in run.history) / (planned or 1)
+    done |= dict.fromkeys(order[: order.index(stage.stage)], 1.0)
+    done[stage.stage] = max(done[stage.stage], steps_done / (stage.steps or 1))
     return done
 
 
@@ -84,19 +84,14 @@ def _position(run: Run, stage: Stage, steps_done: int) -> list[str]:
 
 def _seconds_left(run: Run, stage: Stage, steps_done: int, work: dict[str, float]) -> float | None:
     """Estimate the rest of the run; None while nothing is measured that tells it."""
-    pace, order = _pace(run, stage), list(work)
+    pace, order, features = _pace(run, stage), list(work), _features(run)
     if pace is None or steps_done >= stage.steps:
         return None
     later = sum(work[name] for name in order[order.index(stage.stage) + 1 :])
-    passes = pace if stage.stage == "features" else _features_pace(run)
+    passes = _pace(run, features) if features else None
     if later and passes is None:
         return None
     return (stage.steps - steps_done) / pace + (later / passes if passes else 0.0)
-
-
-def _features_pace(run: Run) -> float | None:
-    stages = [e for e in run.events if isinstance(e, Stage) and e.stage == "features" and e.steps]
-    return _pace(run, stages[0]) if stages else None
 
 
 def _pace(run: Run, stage: Stage) -> float | None:
@@ -104,14 +99,8 @@ def _pace(run: Run, stage: Stage) -> float | None:
 
     It counts from the first sign of progress: before it the backbone is loaded and traced.
     """
-    signs = [
-        event
-        for event in run.events
-        if isinstance(event, Progress)
-        and event.stage == stage.stage
-        and event.time >= stage.time
-        and event.done
-    ]
+    steps = (e for e in run.events if isinstance(e, Progress) and e.stage == stage.stage)
+    signs = [event for event in steps if event.time >= stage.time and event.done]
     if not signs or signs[-1].time - signs[0].time < PACE_FROM:
         return None
     return (signs[-1].done - signs[0].done) / (signs[-1].time - signs[0].time)
