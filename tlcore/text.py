@@ -10,6 +10,7 @@ from typing import Any
 
 DIGITS = 18  # of a whole number that is read: it fits into 64 bits, as NumPy wants it
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_DIGITS = re.compile(r"([0-9]+)")
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _CONTROL = ("\t", "\r", "\n")
 
@@ -32,6 +33,15 @@ def plural(number: int, noun: str, nouns: str = "") -> str:
 def images_are(number: int, kind: str = "") -> str:
     """Return a number of images with its verb: "1 test image is", "12 images are"."""
     return f"{plural(number, f'{kind} image'.strip())} {'is' if number == 1 else 'are'}"
+
+
+def natural_key(text: str) -> tuple[list[str | tuple[int, str]], str]:
+    """Return a key that sorts as people count: "2" before "10", "a" beside "A"."""
+    parts: list[str | tuple[int, str]] = [*_DIGITS.split(text.casefold())]
+    for at in range(1, len(parts), 2):
+        number = str(parts[at]).lstrip("0")
+        parts[at] = (len(number), number)
+    return parts, text
 
 
 def shorten(text: str, most: int = 80) -> str:

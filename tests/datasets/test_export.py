@@ -12,6 +12,7 @@ from tlcore.datasets import edits as editing
 from tlcore.datasets.archive import incoming_from_archive
 from tlcore.datasets.export import export_dataset
 from tlcore.datasets.importing import import_dataset
+from tlcore.datasets.layout import LayoutChoices
 from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.splits import SplitPlan, split_dataset
 from tlcore.datasets.store import load_dataset, load_state
@@ -86,6 +87,8 @@ def test_a_class_name_that_would_come_back_as_another_is_refused(
     settings: Settings, tmp_path: Path
 ) -> None:
     files = [("x.jpg", jpeg(1)), ("y.jpg", jpeg(2))]
-    import_dataset("mine", incoming_from_uploads(files), settings, default_label="test")
+    import_dataset(
+        "mine", incoming_from_uploads(files), settings, choices=LayoutChoices(loose_label="test")
+    )
     with pytest.raises(BadDataset, match="Received 'test'"):
         export_dataset("mine", tmp_path / "out.zip", settings)

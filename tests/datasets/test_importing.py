@@ -17,6 +17,7 @@ from tlcore.datasets.archive import incoming_from_archive
 from tlcore.datasets.dataset import Incoming
 from tlcore.datasets.image_io import content_id
 from tlcore.datasets.importing import add_to_dataset, import_dataset
+from tlcore.datasets.layout import LayoutChoices
 from tlcore.datasets.sources import incoming_from_folder, incoming_from_uploads
 from tlcore.datasets.store import load_dataset, scan_datasets
 from tlcore.errors import BadDataset, StorageError
@@ -30,7 +31,7 @@ def some(count: int, label: str = "ants", first: int = 0) -> list[tuple[str, byt
 def test_bytes_are_kept_as_they_came_under_their_hash(settings: Settings) -> None:
     data = {f"ants/{name}": image for name, image in every_format().items()}
     report = import_dataset("mine", incoming_from_uploads(data.items()), settings)
-    assert (report.refused, report.added) == ((), 6)
+    assert (report.refused, report.added) == ((), len(data))
     for sample in report.dataset.samples:
         assert sample.path.read_bytes() == data[sample.file]
         assert sample.sha256 == content_id(data[sample.file])
@@ -56,7 +57,7 @@ def test_files_without_folder_get_the_given_label(settings: Settings) -> None:
     incoming = incoming_from_uploads([("a.jpg", jpeg()), ("ants/b.jpg", jpeg(1))])
     one = import_dataset("one", incoming, settings).dataset
     assert (one.classes, one.counts) == (("ants",), {"ants": 1, "unlabelled": 1})
-    report = import_dataset("two", incoming, settings, default_label="bees")
+    report = import_dataset("two", incoming, settings, choices=LayoutChoices(loose_label="bees"))
     assert report.dataset.classes == ("ants", "bees")
 
 
@@ -80,10 +81,16 @@ def test_the_manifest_holds_the_upright_size(settings: Settings) -> None:
 
 
 def test_bad_files_are_named_with_their_reason_and_the_rest_arrives(settings: Settings) -> None:
-    bad = [("notes.txt", b"hello"), ("ants/cut.jpg", jpeg()[:300]), ("ants/empty.png", b"")]
+    bad = [
+        ("notes", b"hello"),
+        ("notes.txt", b"hello"),
+        ("ants/cut.jpg", jpeg()[:300]),
+        ("ants/empty.png", b""),
+    ]
     report = import_dataset("mine", incoming_from_uploads(some(3) + bad), settings)
     assert len(report.dataset.samples) == report.added == 3
-    assert [no.file for no in report.refused] == ["notes.txt", "ants/cut.jpg", "ants/empty.png"]
+    assert [no.file for no in report.refused] == ["notes", "ants/cut.jpg", "ants/empty.png"]
+    assert report.layout.describe_left_out() == "1 file is left out: 1 other than images (*.txt)."
     assert all(no.reason.startswith("Expected") and no.file not in no.reason
                for no in report.refused)  # fmt: skip
 
@@ -147,7 +154,7 @@ def test_adding_keeps_what_is_there_and_duplicates_nothing(settings: Settings) -
 
 def test_progress_counts_every_file(settings: Settings) -> None:
     seen: list[tuple[int, int | None]] = []
-    files = [*some(4), ("bad.txt", b"x")]
+    files = [*some(4), ("bad.jpg", b"x")]
     import_dataset(
         "mine", incoming_from_uploads(files), settings, progress=lambda *at: seen.append(at)
     )

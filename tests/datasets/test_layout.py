@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import pytest
 
 from tlcore.datasets.dataset import UNLABELLED
-from tlcore.datasets.layout import is_split_name, is_system_file, read_layout
+from tlcore.datasets.folder_names import is_split_name, is_system_file
+from tlcore.datasets.layout import LayoutChoices, ListedFile, read_layout
 
 # Names of files → "class/split" of each, "-" for none. "?" is an image that has no label.
 LAYOUTS = {
@@ -20,7 +22,7 @@ LAYOUTS = {
     "outer folders, one class": {"a/b/c/1.jpg": "b/-"},
     "an outer folder with a cover": {
         "set/ants/1.jpg": "ants/-", "set/bees/1.jpg": "bees/-", "set/cover.jpg": "-/-",
-        "1.jpg": "-/-", "notes/a.txt": "-/-",
+        "1.jpg": "-/-", "notes/a.txt": "out",
     },
     "folders in a class": {"ants/1.jpg": "ants/-", "ants/close/2.jpg": "ants/-"},
     "two tops": {"a/ants/1.jpg": "a/-", "b/bees/1.jpg": "b/-"},
@@ -67,7 +69,7 @@ LAYOUTS = {
     "a plain folder in a split": {"train/images/a/1.jpg": "a/train", "val/images/a/1.jpg": "a/val"},
     "loose images beside splits": {
         "train/a/1.jpg": "a/train", "train/b/1.jpg": "b/train", "train/c.jpg": "?/train",
-        "test1/2.jpg": "?/test", "to guess/3.jpg": "?/-", "test1/deep/4.txt": "?/test",
+        "test1/2.jpg": "?/test", "to guess/3.jpg": "?/-", "test1/deep/4.txt": "out",
     },
     "loose images beside classes": {
         "cats/1.jpg": "cats/-", "dogs/1.jpg": "dogs/-", "test1/1.jpg": "?/test",
@@ -100,24 +102,27 @@ LAYOUTS = {
     },
     "a class called train": {"train/1.jpg": "train/-", "car/1.jpg": "car/-", "bus/1.jpg": "bus/-"},
     "tables and no image's ending": {
-        "train/ants/IMG_1": "ants/train", "train/labels.csv": "?/train",
+        "train/ants/IMG_1": "ants/train", "train/labels.csv": "out",
         "val/ants/IMG_2": "ants/val",
     },
 }  # fmt: skip
 
 
+def read(files: Iterable[str]) -> dict[str, str]:
+    """The placement of each file as LAYOUTS writes it."""
+    layout = read_layout(map(ListedFile, files), LayoutChoices(loose_label="-"))
+    return {
+        file.name: "out" if place.left_out
+        else f"{'?' if place.label == UNLABELLED else place.label}/{place.split or '-'}"
+        for file, place in zip(layout.files, layout.placements, strict=True)
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_layout_is_read_as_people_mean_it(name: str) -> None:
     wanted = LAYOUTS[name]
-    places = read_layout(wanted)
-    signs = {None: "-", UNLABELLED: "?"}
-    read = {
-        file: f"{signs.get(place.label, place.label)}/{place.split or '-'}"
-        for file, place in places.items()
-    }
-    assert read == wanted
-    shuffled = random.Random(3).sample(list(wanted), len(wanted))
-    assert read_layout(shuffled) == places
+    assert read(wanted) == wanted
+    assert read(random.Random(3).sample(list(wanted), len(wanted))) == wanted
 
 
 def test_any_tree_of_names_gives_every_file_one_place() -> None:
@@ -128,17 +133,17 @@ def test_any_tree_of_names_gives_every_file_one_place() -> None:
             "/".join([*draw.choices(words, k=draw.randrange(5)), f"{at}.{ending}"])
             for at, ending in enumerate(draw.choices(["jpg", "txt"], k=draw.randrange(40)))
         ]
-        places = read_layout(files)
-        assert list(places) == files
-        assert {place.split for place in places.values()} <= {"train", "val", "test", None}
-        assert all(place.label is None or place.label for place in places.values())
+        layout = read_layout(map(ListedFile, files))
+        assert [file.name for file in layout.files] == files
+        assert {place.split for place in layout.placements} <= {"train", "val", "test", None}
+        assert all(place.label for place in layout.placements)
 
 
 def test_names_of_any_depth_and_number_are_read() -> None:
     deep = "a/" * 30_000 + "1.jpg"
-    assert read_layout([deep])[deep].label == "a"
+    assert read([deep])[deep] == "a/-"
     many = [f"set/test {n}/{kind}/{n}.jpg" for n in range(20_000) for kind in "abcde"]
-    assert len(read_layout(many)) == 100_000
+    assert len(read(many)) == 100_000
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Limits
 
 
-def test_a_folder_gives_all_its_files_but_litter(tmp_path: Path) -> None:
-    files = {"bees/2.JPG": jpeg(2), "ants/1.jpg": jpeg(1), "notes.txt": b"hello"}
-    write_folder(tmp_path, {**files, ".DS_Store": b"x", "ants/.a.jpg": b"x", "Thumbs.db": b"x"})
+def test_a_folder_gives_all_its_files(tmp_path: Path) -> None:
+    files = {".DS_Store": b"x", "ants/1.jpg": jpeg(1), "bees/2.JPG": jpeg(2), "notes.txt": b"hello"}
+    write_folder(tmp_path, dict(reversed(files.items())))
     arriving = incoming_from_folder(tmp_path)
-    assert [item.file for item in arriving] == ["ants/1.jpg", "bees/2.JPG", "notes.txt"]
-    assert [item.read() for item in arriving] == [jpeg(1), jpeg(2), b"hello"]
-    assert arriving[2].size == 5
+    assert {item.file: item.read() for item in arriving} == files
+    assert [item.file for item in arriving] == list(files)
+    assert arriving[3].size == 5
 
 
 def test_links_in_circles_end_and_links_to_nowhere_are_refused(tmp_path: Path) -> None:
@@ -60,9 +60,10 @@ def test_what_is_no_folder(tmp_path: Path, name: str) -> None:
 
 def test_uploads_keep_their_folders() -> None:
     arriving = incoming_from_uploads(
-        [("a.jpg", b"1"), ("set\\ants\\b.jpg", b"22"), (".DS_Store", b"x")]
+        [("a.jpg", b"1"), ("set\\ants\\b.jpg", b"22"), ("cafe\u0301/c.jpg", b"3")]
     )
     assert [(item.file, item.size, item.read()) for item in arriving] == [
         ("a.jpg", 1, b"1"),
         ("set/ants/b.jpg", 2, b"22"),
+        ("caf\u00e9/c.jpg", 1, b"3"),
     ]

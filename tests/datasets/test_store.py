@@ -109,10 +109,10 @@ def test_a_folder_is_read_in_place_without_decoding(tmp_path: Path) -> None:
     extra = {"README.txt": b"", "loose.jpg": b"", "ants/notes.csv": b"", ".hidden/4.jpg": b""}
     dataset = read_folder(write_folder(tmp_path / "insects", {**files, **extra}))
     assert dataset.name == "insects"
-    assert dataset.counts == {"ants": 2, "bees": 1}
+    assert dataset.counts == {"ants": 2, "bees": 1, "unlabelled": 1}
     first = dataset.samples[0]
     assert first == Sample("ants/1.JPG", tmp_path / "insects/ants/1.JPG", "", "ants", None)
-    assert unused_files(tmp_path / "insects") == ["README.txt", "ants/notes.csv", "loose.jpg"]
+    assert unused_files(tmp_path / "insects") == ["README.txt", "ants/notes.csv"]
 
 
 def test_a_folder_with_splits(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tlcore.datasets.dataset import UNLABELLED, Incoming
 from tlcore.datasets.edits import undo_edit
 from tlcore.datasets.export import export_dataset
 from tlcore.datasets.importing import add_to_dataset, import_dataset
+from tlcore.datasets.layout import LayoutChoices
 from tlcore.datasets.quality import KINDS, Finding, QualityReport
 from tlcore.datasets.quality_scan import scan_folder, scan_quality
 from tlcore.datasets.sources import incoming_from_folder
@@ -72,7 +73,13 @@ def import_(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Import files; those that cannot be used are named on standard error."""
     import_files = add_to_dataset if args.add else import_dataset
     files = _list_files(args.source, settings)
-    report = import_files(args.name, files, settings, default_label=args.label, progress=_progress)
+    report = import_files(
+        args.name,
+        files,
+        settings,
+        choices=LayoutChoices(loose_label=args.label),
+        progress=_progress,
+    )
     for refusal in report.refused:
         sys.stderr.write(f"{refusal.file}: {refusal.reason}\n")
     row = _row(load_state(args.name, settings)) | {

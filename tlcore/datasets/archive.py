@@ -24,6 +24,7 @@ from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from tlcore.datasets.dataset import Incoming
+from tlcore.datasets.folder_names import is_system_file, may_be_image
 from tlcore.datasets.parquet import read_parquet
 from tlcore.datasets.spool import open_file, temporary_file
 from tlcore.datasets.video import VIDEO_ENDINGS, read_video
@@ -111,7 +112,8 @@ def incoming_from_archive(
             f"file that is none or is damaged ({error}). Make it again, or upload the images "
             "themselves."
         ) from error
-    in_folders = any("/" in item.file for item in incoming)
+    images = (i.file for i in incoming if may_be_image(i.file) and not is_system_file(i.file))
+    in_folders = any("/" in file for file in images)
     return incoming if in_folders else put_in_folder(incoming, archive_title(name))
 
 

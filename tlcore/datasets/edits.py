@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from tlcore.datasets import manifest as files
 from tlcore.datasets import store
 from tlcore.datasets.dataset import confirmed_label
-from tlcore.datasets.layout import is_split_name, is_system_file
+from tlcore.datasets.folder_names import is_split_name, is_system_file
 from tlcore.datasets.manifest import Change, Edit
 from tlcore.datasets.store import DatasetState
 from tlcore.errors import BadDataset

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Container
-from dataclasses import replace
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from tlcore.datasets.dataset import UNLABELLED, Sample
-from tlcore.datasets.layout import ClassAndSplit, read_layout
+from tlcore.datasets.dataset import Sample
+from tlcore.datasets.layout import ListedFile, Placement, normal_name, read_layout
 from tlcore.datasets.store import DatasetState, load_state
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
@@ -73,11 +72,9 @@ def _names(state: DatasetState) -> dict[str, Sample]:
         names[_free_name(f"{folders}/{sample.file.rpartition('/')[2]}", names)] = sample
     if not names:
         raise BadDataset(f"Expected images in {state.name!r}. Received none that are used.")
-    places = read_layout(names)
-    for file, sample in names.items():
-        # Where all are unlabelled, the import may name a label: by default this one.
-        place = replace(places[file], label=places[file].label or UNLABELLED)
-        if place != ClassAndSplit(sample.label, sample.split):
+    layout = read_layout(map(ListedFile, names))
+    for place, sample in zip(layout.placements, names.values(), strict=True):
+        if place != Placement(normal_name(sample.label), sample.split):
             raise BadDataset(
                 f"Expected class names that folders can have. Received {sample.label!r}. Rename "
                 "the class first."

@@ -6,18 +6,26 @@ A dataset appears whole or not at all: it is put together in a hidden work folde
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tlcore.datasets.dataset import UNLABELLED, Dataset, Incoming, Refusal
+from tlcore.datasets.dataset import Dataset, Incoming, Refusal
 from tlcore.datasets.decoding import decode_in_order
 from tlcore.datasets.image_facts import ImageFacts, append_facts, measure_image
 from tlcore.datasets.image_io import FORMATS, check_size, content_id, decode_image_with_header
-from tlcore.datasets.layout import EXPECTED_LAYOUT, ClassAndSplit, read_layout
+from tlcore.datasets.layout import (
+    EXPECTED_LAYOUT,
+    Layout,
+    LayoutChoices,
+    Placement,
+    normal_name,
+    read_layout,
+)
 from tlcore.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
+from tlcore.datasets.sources import list_incoming
 from tlcore.datasets.store import (
     check_free_name,
     dataset_folder,
@@ -43,6 +51,7 @@ class ImportReport:
     refused: tuple[Refusal, ...]  # in the order in which they came
     seconds: float
     added: int  # images that were not in the dataset before
+    layout: Layout  # of the files that were offered: what was left out, and what it was taken for
 
 
 @explained_os_errors("The images could not be stored; nothing of them was kept")
@@ -51,17 +60,17 @@ def import_dataset(
     incoming: Iterable[Incoming],
     settings: Settings,
     *,
-    default_label: str = UNLABELLED,
+    choices: LayoutChoices | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Make a new dataset of files.
 
     Args:
         name: letters, digits, spaces, hyphens, underscores and dots, up to 60.
-        incoming: the files; their folders name class and split.
+        incoming: the files; ``read_layout`` says which become images, of which class and split.
         settings: the folder of the datasets, and the limits.
-        default_label: the class of files whose folders name none.
-        progress: called in this thread after each file.
+        choices: how a person wants the files to be read; None leaves all to the rules.
+        progress: called in this thread after each file that is not left out.
 
     Raises:
         BadDataset: the name is taken or not allowed, or not one file is a usable image.
@@ -72,12 +81,14 @@ def import_dataset(
     remove_leftovers(settings.datasets)
     folder = settings.datasets / name
     with work_folder(settings.datasets) as work:
-        entries, refusals = _store_all(name, incoming, work, settings, default_label, progress)
+        offered = list(incoming)  # names only, no image is read yet
+        layout = read_layout(list_incoming(offered), choices)
+        entries, refusals = _store_all(name, offered, layout, work, settings, progress)
         manifest = Manifest.of(entries, refused=refusals)
         write_manifest(work, manifest)
         if not publish_folder(work, folder):  # another import was first
             raise name_taken_error(name)
-    return _report(folder, refusals, started, len(manifest.entries))
+    return _report(folder, refusals, started, len(manifest.entries), layout)
 
 
 @explained_os_errors("The images could not be added; the dataset is as it was")
@@ -86,7 +97,7 @@ def add_to_dataset(
     incoming: Iterable[Incoming],
     settings: Settings,
     *,
-    default_label: str = UNLABELLED,
+    choices: LayoutChoices | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Add files to a dataset; a file that it has already, name and content, changes nothing.
@@ -101,39 +112,41 @@ def add_to_dataset(
     folder = dataset_folder(name, settings)
     with lock_dataset(folder):
         old = read_manifest(folder)
-        entries, refusals = _store_all(name, incoming, folder, settings, default_label, progress)
+        offered = list(incoming)
+        layout = read_layout(list_incoming(offered), choices)
+        entries, refusals = _store_all(name, offered, layout, folder, settings, progress)
         new = Manifest.of((*old.entries, *entries), old.created, (*old.refused, *refusals))
         write_manifest(folder, new)
-    return _report(folder, refusals, started, len(new.entries) - len(old.entries))
+    return _report(folder, refusals, started, len(new.entries) - len(old.entries), layout)
 
 
-def _report(folder: Path, refusals: list[Refusal], started: float, added: int) -> ImportReport:
+def _report(
+    folder: Path, refusals: list[Refusal], started: float, added: int, layout: Layout
+) -> ImportReport:
     seconds = time.monotonic() - started
-    return ImportReport(read_state(folder).dataset, tuple(refusals), seconds, added)
+    return ImportReport(read_state(folder).dataset, tuple(refusals), seconds, added, layout)
 
 
 def _store_all(
     name: str,
-    incoming: Iterable[Incoming],
+    offered: Sequence[Incoming],
+    layout: Layout,
     folder: Path,
     settings: Settings,
-    default_label: str,
     progress: Progress | None,
 ) -> tuple[list[Entry], list[Refusal]]:
     """Store the files that are usable images; BadDataset where none is."""
-    offered = list(incoming)  # names only, nothing is read yet
     (folder / "images").mkdir(exist_ok=True)
-    store = partial(
-        _store,
-        folder=folder,
-        settings=settings,
-        places=read_layout(item.file for item in offered),
-        default_label=default_label,
-    )
+    images = [
+        (item, place)
+        for item, place in zip(offered, layout.placements, strict=True)
+        if not place.left_out
+    ]
+    store = partial(_store, folder=folder, settings=settings)
     entries: list[Entry] = []
     facts: dict[str, ImageFacts] = {}
     refusals: list[Refusal] = []
-    with closing(decode_in_order(store, offered)) as results:
+    with closing(decode_in_order(store, images)) as results:
         for done, result in enumerate(results, start=1):
             if isinstance(result, Refusal):
                 refusals.append(result)
@@ -141,7 +154,7 @@ def _store_all(
                 entries.append(result[0])
                 facts[result[0].sha256] = result[1]
             if progress is not None:
-                progress(done, len(offered))
+                progress(done, len(images))
     append_facts(folder, facts.values())
     sync_files(folder / "images", {entry.path(folder).name for entry in entries})
     if not entries:
@@ -150,24 +163,19 @@ def _store_all(
 
 
 def _store(
-    item: Incoming,
-    *,
-    folder: Path,
-    settings: Settings,
-    places: Mapping[str, ClassAndSplit],
-    default_label: str,
+    image_and_place: tuple[Incoming, Placement], *, folder: Path, settings: Settings
 ) -> tuple[Entry, ImageFacts] | Refusal:
     """Read, check, measure and store one file, decoding it once."""
+    item, place = image_and_place
+    file = normal_name(item.file)
     try:
         check_size(item.size, item.file, settings.limits)
         data = item.read()
         image, header = decode_image_with_header(data, item.file, settings.limits)
     except (BadImage, OSError) as error:
-        return Refusal.of(item.file, error)
+        return replace(Refusal.of(item.file, error), file=file)
     sha256, ending = content_id(data), FORMATS[header.format].ending
-    place = places[item.file]
-    label = place.label or default_label
-    entry = Entry(item.file, sha256, ending, label, place.split, *image.size)
+    entry = Entry(file, sha256, ending, place.label, place.split, *image.size)
     stored = entry.path(folder)
     if not stored.exists():
         write_file(stored, data)

@@ -1,7 +1,7 @@
 """Where files come from: a folder, uploads, a folder on the server. A zip is in ``archive``.
 
-Each source gives a list of ``Incoming``. Litter of the operating system is left out without a
-word; everything else is handed on, so that the import refuses by name what is no image.
+Each source gives a list of ``Incoming``, of every file that is there: ``layout`` counts what is
+left out. Names are composed (NFC), whatever the system that wrote them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,18 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from tlcore.datasets.dataset import Dataset, Incoming, Sample
+from tlcore.datasets.dataset import UNLABELLED, Dataset, Incoming, Sample
 from tlcore.datasets.image_io import has_image_ending, read_bytes
-from tlcore.datasets.layout import EXPECTED_LAYOUT, is_system_file, read_layout
-from tlcore.errors import BadDataset
+from tlcore.datasets.layout import (
+    EXPECTED_LAYOUT,
+    SYSTEM,
+    Layout,
+    ListedFile,
+    normal_name,
+    read_layout,
+)
+from tlcore.datasets.layout_tables import TABLE_BYTES, has_table_ending
+from tlcore.errors import BadDataset, BadImage
 from tlcore.settings import Limits, Settings
 
 
@@ -28,23 +36,57 @@ def read_folder(path: Path) -> Dataset:
         A dataset named like the folder; its samples have no sha256 yet.
 
     Raises:
-        BadDataset: no folder, or no class folder with a file that has an image's ending.
+        BadDataset: no folder, or no image with an image's ending in it has a label.
     """
     path = path.expanduser().resolve()
+    layout = read_folder_layout(path)
     samples = tuple(
-        Sample(file, path / file, "", place.label, place.split)
-        for file, place in read_layout(list_files(path)).items()
-        if place.label is not None and has_image_ending(file)
+        Sample(normal_name(file.name), path / file.name, "", place.label, place.split)
+        for file, place in zip(layout.files, layout.placements, strict=True)
+        if not place.left_out and has_image_ending(file.name)
     )
-    if not samples:
+    if all(sample.label == UNLABELLED for sample in samples):
         raise BadDataset(f"Expected {EXPECTED_LAYOUT}. Received {str(path)!r} without any.")
     return Dataset(path.name, samples, str(path))
 
 
+def read_folder_layout(path: Path) -> Layout:
+    """Read the layout of a folder in place, as ``read_folder`` uses it.
+
+    Raises:
+        BadDataset: ``path`` is no folder that can be read.
+    """
+    limits = Limits()
+    return read_layout(
+        ListedFile(file, _table_content(_from_file(path / file, file, limits)))
+        if has_table_ending(file)
+        else ListedFile(file)
+        for file in list_files(path)
+    )
+
+
 def unused_files(path: Path) -> list[str]:
-    """List the files that ``read_folder`` leaves out: other endings, or in no class folder."""
-    places = read_layout(list_files(path.expanduser().resolve()))
-    return [f for f, place in places.items() if place.label is None or not has_image_ending(f)]
+    """List the files that ``read_folder`` leaves out, without what systems leave behind."""
+    layout = read_folder_layout(path.expanduser().resolve())
+    return [
+        normal_name(file.name)
+        for file, place in zip(layout.files, layout.placements, strict=True)
+        if place.left_out not in ("", SYSTEM) or not (place.left_out or has_image_ending(file.name))
+    ]
+
+
+def list_incoming(incoming: Iterable[Incoming]) -> list[ListedFile]:
+    """List incoming files for ``read_layout``; of them only small tables are read."""
+    return [ListedFile(item.file, _table_content(item)) for item in incoming]
+
+
+def _table_content(item: Incoming) -> bytes | None:
+    if not has_table_ending(item.file) or item.size > TABLE_BYTES:
+        return None
+    try:
+        return item.read()
+    except (BadImage, OSError):
+        return None  # it is left out as any other file
 
 
 def incoming_from_folder(path: Path, limits: Limits | None = None) -> list[Incoming]:
@@ -59,11 +101,7 @@ def incoming_from_folder(path: Path, limits: Limits | None = None) -> list[Incom
 
 def incoming_from_uploads(uploads: Iterable[tuple[str, bytes]]) -> list[Incoming]:
     """Return files that a person has sent: (name, bytes); an upload of a folder names folders."""
-    return [
-        Incoming(name.replace("\\", "/"), partial(bytes, data), len(data))
-        for name, data in uploads
-        if not is_system_file(name)
-    ]
+    return [Incoming(normal_name(name), partial(bytes, data), len(data)) for name, data in uploads]
 
 
 def incoming_from_server_folder(text: str, settings: Settings) -> list[Incoming]:
@@ -98,7 +136,7 @@ def incoming_from_server_folder(text: str, settings: Settings) -> list[Incoming]
 
 
 def list_files(path: Path) -> list[str]:
-    """List the names of all files below a folder, without litter, relative to it, sorted.
+    """List the names of all files below a folder, relative to it, sorted.
 
     Links to folders are followed, but no folder is entered twice.
 
@@ -112,7 +150,7 @@ def list_files(path: Path) -> list[str]:
             f"Expected a folder of images at {str(path)!r}. Received: {error.strerror}. "
             "Check the path and that this program may read it."
         ) from error
-    return sorted(file for file in _files_below(path) if not is_system_file(file))
+    return sorted(_files_below(path))
 
 
 def _files_below(path: Path) -> Iterator[str]:
@@ -127,7 +165,8 @@ def _files_below(path: Path) -> Iterator[str]:
 
 
 def _from_file(path: Path, file: str, limits: Limits) -> Incoming:
-    name = os.fsencode(file).decode("utf-8", "replace")  # a name may hold bytes that are no text
+    text = os.fsencode(file).decode("utf-8", "replace")  # a name may hold bytes that are no text
+    name = normal_name(text)
     try:
         size = path.stat().st_size
     except OSError:

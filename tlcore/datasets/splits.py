@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tlcore.datasets.dataset import SPLITS, UNLABELLED, Dataset, Sample, hash_file
 from tlcore.datasets.edits import assign_splits
-from tlcore.datasets.layout import is_split_name
+from tlcore.datasets.folder_names import is_split_name
 from tlcore.datasets.store import DatasetState, load_dataset, load_state
 from tlcore.errors import BadConfig, BadDataset
 from tlcore.settings import Settings

@@ -9,6 +9,7 @@ import streamlit as st
 from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.edits import is_label
 from tlcore.datasets.importing import ImportReport, add_to_dataset, import_dataset
+from tlcore.datasets.layout import LayoutChoices
 from tlcore.datasets.store import dataset_names, scan_datasets
 from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
@@ -121,8 +122,9 @@ def _import(offer: Offer, target: str, name: str, loose_label: str, settings: Se
             bar.progress(done / total, text=f"{done:,} of {total:,} files read and checked")
 
     store = import_dataset if target == NEW else add_to_dataset
+    choices = LayoutChoices(loose_label=loose_label)
     try:
-        report = store(name, offer.read(), settings, default_label=loose_label, progress=progress)
+        report = store(name, offer.read(), settings, choices=choices, progress=progress)
     finally:
         bar.empty()
     st.session_state[_REPORT] = report

@@ -1,0 +1,380 @@
+"""What each folder of a listing means, by structure first and by words second.
+
+Outer and doubled folders are seen through. A folder with a split's word in its name is a split
+only if it holds class folders or stands beside classes as a heap of images; `test_tube` beside
+other class folders is a class. Folders beside each other that hold mostly the same folders
+(`2019/`, `2020/`) are no classes: those in them are. Images beside class folders or splits, in
+`single_prediction`, `pred` or `test1`, have no label; `masks` beside `images` is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from tlcore.datasets import folder_names as names
+from tlcore.datasets.dataset import SPLITS, UNLABELLED
+
+OUTER, CLASS, INSIDE, NO_LABEL, OUT = "outer", "class", "inside", "unlabelled", "out"
+# What a person may take a folder for: a split, or a folder around classes in no split, …
+MEANINGS = (*SPLITS, OUTER, CLASS, NO_LABEL, OUT)
+_SHARED = 0.5  # of the folders within folders beside each other, where these are no classes
+
+
+@dataclass(frozen=True)
+class FolderMeaning:
+    """What one folder that is no class, and in no class, was taken for."""
+
+    path: str  # "dataset/training_set"
+    level: int  # 1 for the outermost
+    meaning: str  # one of MEANINGS
+    images: int  # at any depth
+
+
+@dataclass(eq=False)
+class Folder:
+    """A folder of a listing, and what it means."""
+
+    name: str = ""
+    around: Folder | None = None
+    level: int = 0  # 1 for the outermost
+    images: list[int] = field(default_factory=list)  # directly in it: positions in the listing
+    total: int = 0  # images at any depth
+    folders: dict[str, Folder] = field(default_factory=dict)
+    meaning: str = INSIDE  # OUTER, CLASS, INSIDE (of what is around it), NO_LABEL or OUT
+    split: str | None = None  # of the images in it, None: as around it
+
+    @property
+    def path(self) -> str:
+        parts: list[str] = []
+        folder: Folder | None = self
+        while folder is not None and folder.name:
+            parts.append(folder.name)
+            folder = folder.around
+        return "/".join(reversed(parts))
+
+    @cached_property
+    def inner(self) -> list[Folder]:
+        """The folders in it that hold an image at some depth and are not left out."""
+        some = (folder for folder in self.folders.values() if folder.total)
+        return [folder for folder in some if folder.meaning != OUT]
+
+    def class_level(self) -> int:
+        """Return the level of the classes, 0 if there are none or they are on several levels."""
+        levels = {folder.level for folder in self.walk() if folder.meaning == CLASS}
+        return levels.pop() if len(levels) == 1 else 0
+
+    def count_level(self, level: int) -> Mapping[str, int]:
+        """Return the images below the folders of one level: name → number."""
+        counts: Counter[str] = Counter()
+        for folder in self.walk():
+            if folder.level == level and folder.total and folder.meaning != OUT:
+                counts[folder.name] += folder.total
+        return counts
+
+    def siblings(self) -> list[Folder]:
+        """Return the first folders beside each other that hold the same classes and no split."""
+        for folder in self.walk():
+            some = find_siblings(folder) if folder.meaning == OUTER else []
+            if some and all(one.meaning == OUTER and not one.split for one in some):
+                return some
+        return []
+
+    def meanings(self) -> tuple[FolderMeaning, ...]:
+        """Return what the folders mean that are neither classes nor in one, outermost first."""
+        some = [
+            FolderMeaning(one.path, one.level, one.split or one.meaning, one.total)
+            for one in self.walk()
+            if one.name and one.total and (one.split or one.meaning not in (CLASS, INSIDE))
+        ]
+        return tuple(sorted(some, key=lambda one: (one.level, one.path)))
+
+    def walk(self) -> Iterator[Folder]:
+        """Yield this folder and all within; without recursion, names have thousands of folders."""
+        folders = [self]
+        while folders:
+            folder = folders.pop()
+            yield folder
+            folders += folder.folders.values()
+
+
+@dataclass(frozen=True)
+class FolderPlace:
+    """What the folders say of one image."""
+
+    label: str | None  # its class; UNLABELLED where it surely has none, None where none is named
+    split: str | None
+    is_out: bool = False
+
+
+def read_folders(
+    files: Mapping[int, str], level: int, chosen: Iterable[tuple[str, str]]
+) -> tuple[Folder, dict[int, FolderPlace]]:
+    """Read what the folders of images mean.
+
+    Args:
+        files: position in the listing → name with "/" between folders.
+        level: of the folders that are classes, 1 for the outermost; 0 leaves it to the rules.
+        chosen: (path or name of a folder, one of MEANINGS), which come before all rules.
+
+    Returns:
+        The root with all folders, and each image's place by its position.
+    """
+    root = _build(files)
+    for folder in root.walk():
+        _leave_out_annotations(folder)
+    if level:
+        _mark_level(root, level)
+    else:
+        base = _enter(root)
+        _mark(base)
+    for name, meaning in chosen:
+        for folder in _find(root, name):
+            _mark_as_chosen(folder, meaning)
+    return root, _places(root)
+
+
+def _build(files: Mapping[int, str]) -> Folder:
+    root = Folder(meaning=OUTER)
+    by_path = {"": root}
+    for position, file in files.items():
+        path = file.rpartition("/")[0]
+        folder = by_path.get(path)
+        if folder is None:
+            folder = by_path[path] = _make(root, path)
+        folder.images.append(position)
+    for folder in reversed(list(root.walk())):
+        folder.total = len(folder.images) + sum(one.total for one in folder.folders.values())
+    return root
+
+
+def _make(root: Folder, path: str) -> Folder:
+    folder = root
+    for part in path.split("/"):
+        if part in ("", ".", ".."):
+            continue
+        if part not in folder.folders:
+            folder.folders[part] = Folder(part, folder, folder.level + 1)
+        folder = folder.folders[part]
+    return folder
+
+
+def _leave_out_annotations(folder: Folder) -> None:
+    """Leave out drawings over images (`masks`) where all beside them says nothing (`images`)."""
+    inside = [one for one in folder.folders.values() if one.total]
+    drawn = [one for one in inside if names.means_annotations(one.name)]
+    rest = [one for one in inside if one not in drawn]
+    if drawn and rest and all(names.says_nothing(one.name) or _is_split(one) for one in rest):
+        for one in drawn:
+            one.meaning = OUT
+
+
+def _is_split(folder: Folder) -> bool:
+    return names.is_split_name(folder.name)
+
+
+def _mark_level(root: Folder, level: int) -> None:
+    """Mark the folders of one level as classes, those above by their names."""
+    for folder in root.walk():
+        if folder.meaning == OUT or not folder.name:
+            continue
+        if folder.level <= level:
+            folder.meaning = CLASS if folder.level == level else OUTER
+        if names.means_unlabelled(folder.name):
+            folder.meaning = NO_LABEL
+        elif folder.level != level and _is_split(folder):
+            folder.split = names.split_of(folder.name)
+
+
+def _enter(root: Folder) -> Folder:
+    """Return the folder in which classes or splits begin; those around it are outer folders."""
+    folder = root
+    outer: list[Folder] = []
+    while len(folder.inner) == 1 and not _find_splits(folder):
+        inside = folder.inner[0]
+        if len(inside.inner) < (2 if inside.images else 1):
+            break
+        folder = inside
+        outer.append(folder)
+    if outer and len(folder.inner) == 1 and not _find_splits(folder):
+        folder = outer[0]  # one folder within another to the end: the second is the class
+    around: Folder | None = folder
+    while around is not None:
+        around.meaning = OUTER
+        around = around.around
+    return folder
+
+
+def _mark(base: Folder) -> None:
+    """Mark the folders in a folder around splits or classes."""
+    splits = _find_splits(base)
+    labels = {one.name for name in splits for one in _unwrap(base.folders[name]).inner}
+    unlabelled = _find_unlabelled(base, splits, labels)
+    siblings = {id(one) for one in find_siblings(base)}
+    plain = all(names.says_nothing(one.name) for one in base.inner)
+    for folder in base.inner:
+        inside = _unwrap(folder)
+        if folder.name in splits:
+            _mark_around_classes(folder, splits[folder.name])
+        elif folder.name in unlabelled:
+            folder.meaning, folder.split = NO_LABEL, names.split_of(folder.name)
+        elif (splits and inside.inner) or id(folder) in siblings:
+            _mark_around_classes(folder, None)
+        elif any(one.inner for one in inside.inner) and _find_splits(inside):
+            _mark_outer(folder, inside)
+            _mark(inside)
+        elif plain and not inside.inner:
+            _mark_outer(folder, inside)
+        else:
+            _mark_class(folder)
+
+
+def _find_splits(base: Folder) -> dict[str, str]:
+    """Return the folders in a folder that are splits with class folders: name → split.
+
+    A name that means nothing but a split is one. Others need company: another split whose name is
+    the same otherwise ("my_train", "my_test"), or a class of the same name in another split where
+    nothing but such folders is there.
+    """
+    named = {one.name: split for one in base.inner if (split := names.split_of(one.name))}
+    labels = {name: _unwrap(base.folders[name]).inner for name in named}
+    holding = {name: split for name, split in named.items() if labels[name]}
+    if not any(map(names.is_split_name, holding)):
+        by_rest, by_label = defaultdict(set), defaultdict(set)
+        for name, split in named.items():
+            by_rest[names.further_words(name)].add(split)
+            for label in labels[name]:
+                by_label[label.name].add(split)
+        alike = any(len(by_rest[names.further_words(name)]) > 1 for name in holding)
+        alone = all(one.name in named or names.means_unlabelled(one.name) for one in base.inner)
+        if not alike and not (alone and any(len(splits) > 1 for splits in by_label.values())):
+            return {}
+    return holding
+
+
+def _find_unlabelled(base: Folder, splits: Mapping[str, str], labels: set[str]) -> set[str]:
+    """Name the folders of images that stand beside classes or splits and are no class."""
+    plain = [folder.name for folder in base.inner if not _unwrap(folder).inner]
+    marked = {name for name in plain if names.is_split_name(name) or names.means_unlabelled(name)}
+    if splits:
+        return marked if labels & set(plain) else set(plain)
+    if len(base.inner) > 1 and [names.split_of(name) for name in marked] == ["train"]:
+        return set()  # loose images to train on beside classes make no sense: train, car, bus
+    return marked
+
+
+def find_siblings(base: Folder) -> list[Folder]:
+    """Return the folders in a folder that mostly hold folders of the same names.
+
+    At least two names are shared. Folders that are merely numbered (`rec0`, `rec1`) in folders
+    that are not (`left`, `right`) lie within classes.
+    """
+    inside = {id(one): {label.name for label in _unwrap(one).inner} for one in base.inner}
+    holders = [one for one in base.inner if inside[id(one)]]
+    counts = Counter(name for labels in inside.values() for name in labels)
+    shared = {name for name, number in counts.items() if number > 1}
+    if len(shared) < 2 or len(shared) < _SHARED * len(counts):
+        return []
+    if _are_numbered(counts) and not _are_numbered(one.name for one in holders):
+        return []
+    if all(_is_split_word(name) for name in counts):
+        return []  # `ants/train`, `bees/train`: splits within classes
+    return [one for one in holders if inside[id(one)] & shared]
+
+
+def _is_split_word(name: str) -> bool:
+    return names.is_split_name(name) or names.says_nothing(name)
+
+
+def _are_numbered(some: Iterable[str]) -> bool:
+    return len({re.sub(r"\d+", "#", name) for name in some}) == 1
+
+
+def _unwrap(folder: Folder) -> Folder:
+    """Return the folder inside a doubled one or one of a plain name (`train/images/…`)."""
+    while not folder.images and len(folder.inner) == 1:
+        inside = folder.inner[0]
+        same = inside.name.casefold() == folder.name.casefold()
+        is_split = _is_split(inside) and names.split_of(folder.name)
+        if not (
+            same
+            or (not names.further_words(inside.name) and not names.split_of(inside.name))
+            or is_split
+        ):
+            break
+        folder = inside
+    return folder
+
+
+def _mark_outer(folder: Folder, inside: Folder) -> None:
+    """Mark a folder and those it is seen through as outer ones."""
+    at: Folder | None = inside
+    while at is not None and at is not folder:
+        at.meaning = OUTER
+        at = at.around
+    folder.meaning = OUTER
+
+
+def _mark_around_classes(folder: Folder, split: str | None) -> None:
+    """Mark a folder around class folders, which is a split or just an outer folder."""
+    inside = _unwrap(folder)
+    _mark_outer(folder, inside)
+    folder.split = split
+    for one in inside.inner:
+        no_class = names.means_unlabelled(one.name) and len(inside.inner) > 1
+        one.meaning = NO_LABEL if no_class else CLASS
+
+
+def _mark_class(folder: Folder) -> None:
+    """Mark a class, which may have its splits inside (`ants/train/`)."""
+    folder.meaning = CLASS
+    for inside in folder.inner:
+        inside.split = names.split_of(inside.name) if _is_split(inside) else None
+
+
+def _find(root: Folder, name: str) -> list[Folder]:
+    """Return the folder of a path, or all folders of a name."""
+    parts = name.strip("/").split("/")
+    alike = [one for one in root.walk() if one.name == parts[-1] and one.name]
+    return [one for one in alike if one.level == len(parts) and one.path == "/".join(parts)] or (
+        alike if len(parts) == 1 else []
+    )
+
+
+def _mark_as_chosen(folder: Folder, meaning: str) -> None:
+    """Give a folder the meaning that a person chose."""
+    if meaning in (CLASS, NO_LABEL, OUT):
+        folder.meaning, folder.split = meaning, None if meaning == CLASS else folder.split
+        around = folder.around
+        while meaning == CLASS and around is not None:
+            around.meaning = OUTER if around.meaning == CLASS else around.meaning
+            around = around.around
+    elif folder.meaning == OUTER:
+        folder.split = meaning if meaning in SPLITS else None
+    else:
+        _mark_around_classes(folder, meaning if meaning in SPLITS else None)
+
+
+def _places(root: Folder) -> dict[int, FolderPlace]:
+    """Return each image's place; of folders within each other the outermost class counts."""
+    places: dict[int, FolderPlace] = {}
+    has_classes = any(folder.meaning == CLASS for folder in root.walk())
+    folders: list[tuple[Folder, FolderPlace]] = [(root, FolderPlace(None, None))]
+    while folders:
+        folder, place = folders.pop()
+        label, is_out = place.label, place.is_out or folder.meaning == OUT
+        split = folder.split or place.split
+        if folder.meaning == CLASS and label is None:
+            label = folder.name
+        elif has_classes and folder.meaning == NO_LABEL:
+            label = UNLABELLED
+        place = FolderPlace(label, split, is_out)
+        loose = place
+        if has_classes and label is None and split:
+            loose = FolderPlace(UNLABELLED, split, is_out)  # beside the classes of a split
+        places.update(dict.fromkeys(folder.images, loose))
+        folders += ((inside, place) for inside in folder.folders.values())
+    return places
