@@ -112,7 +112,7 @@ def test_photographs_to_answers_and_maps(
     tab.page.locator("input[type=file]").set_input_files([*map(str, photos[:6]), str(bad)])
     tab.page.get_by_role("textbox", name="Name", exact=True).fill("Six images")
     tab.page.get_by_role("textbox", name="Name", exact=True).blur()
-    tab.press("Create dataset")
+    tab.press("Import")
     tab.page.get_by_text("1 file could not be used").wait_for()
     assert tab.page.get_by_text("holiday.jpg").count()
     assert len(load_dataset("Six images", real).samples) == 6

@@ -44,7 +44,7 @@ def test_the_story_of_a_dataset(width: int, tab: Tab, archive: Path, real: Setti
     tab.open("/Upload")
     open_import_form(tab)
     tab.page.locator("input[type=file]").set_input_files(str(archive))
-    tab.press("Create dataset")
+    tab.press("Import")
     name = archive.stem
     tab.page.get_by_text("Exact duplicates").first.wait_for()  # what is wrong comes first
 

@@ -78,7 +78,7 @@ def test_good_files_become_a_dataset_bad_ones_are_named_and_more_are_added(
     assert not at.error
     assert [s.label for s in load_dataset("garden", workspace).samples] == ["daisies"] * 2
     shown = texts(at)
-    for words in ("notes.txt", "cut \\*off\\*.jpg", "truncated or damaged"):
+    for words in ("1 file is left out", "cut \\*off\\*.jpg", "truncated or damaged"):
         assert words in shown
     assert "2 images" in at.success[0].value
     at.segmented_control(key="select-dataset_view").set_value("images").run()
@@ -100,8 +100,15 @@ def test_a_zip_as_downloaded_is_two_classes_with_their_splits(
     opened: Opened, workspace: Settings
 ) -> None:
     source = ("cats and dogs.zip", zip_files(cats_and_dogs()).getvalue(), "application/zip")
-    at = bring(adding(opened), source)
-    assert not at.exception
+    at = adding(opened)
+    at.file_uploader(key="upload-0").set_value([source]).run()
+    shown = texts(at).replace("\\", "")
+    assert "2 classes: cats 8 + 4, dogs 8 + 4. " in shown and "1 image has no label." in shown
+    [table] = [frame.value for frame in at.dataframe]
+    assert table["Class"].tolist() == ["cats", "dogs", "unlabelled"]
+    assert table["Training"].tolist() == [8, 8, 0]
+    assert table["0"].str.startswith("data:image/jpeg;base64,").all()
+    press(at, "import")
     assert "has 25 images in 2 classes, 1 of them without label." in at.success[0].value
     shown = html_of(at.run())
     for words in ("16 training", "8 test", "2 classes", "1 without label"):
@@ -110,6 +117,35 @@ def test_a_zip_as_downloaded_is_two_classes_with_their_splits(
     assert (newest.name, newest.dataset.classes) == ("cats and dogs", ("cats", "dogs"))
     form = opened("Fine-tune", dataset=newest.name)
     assert "2 classes, 12 training and 4 validation images" in texts(form)
+
+
+def test_labels_in_file_names_are_offered_and_folders_can_be_read_otherwise(
+    opened: Opened, workspace: Settings
+) -> None:
+    files = {f"train/{label}.{n}.jpg": plain_jpeg(n + 20 * at)
+             for at, label in enumerate(("cat", "dog")) for n in range(3)}  # fmt: skip
+    at = adding(opened)
+    source = ("names.zip", zip_files(files | {"test1/1.jpg": plain_jpeg(50)}).getvalue(), "")
+    at.file_uploader(key="upload-0").set_value([source]).run()
+    offer = next(button for button in at.button if button.label.startswith("Take 2 labels"))
+    assert offer.label == "Take 2 labels from the file names? cat 3, dog 3"
+    offer.click().run()
+    assert "2 classes: cat 3, dog 3." in texts(at).replace("\\", "")
+    at.selectbox(key="folder-test1").set_value("out").run()
+    press(at, "import")
+    dataset = load_dataset("names", workspace)
+    assert dataset.counts == {"cat": 3, "dog": 3}
+    assert dataset.counts_by_split == {"train": {"cat": 3, "dog": 3}}
+
+
+def test_several_zips_are_a_class_each(opened: Opened, workspace: Settings) -> None:
+    zips = [
+        (f"{label}-samples.zip", zip_files({"1.jpg": plain_jpeg(at)}).getvalue(), "")
+        for at, label in enumerate(("Class 1", "Class 2"))
+    ]
+    at = bring(adding(opened), *zips, name="machine")
+    assert not at.exception
+    assert load_dataset("machine", workspace).counts == {"Class 1": 1, "Class 2": 1}
 
 
 def test_classes_named_like_splits_are_refused_before_training(
@@ -129,7 +165,8 @@ def test_what_is_refused_says_why_and_the_files_stay(opened: Opened, workspace: 
     assert all(words in texts(at) for words in ("50 MB", "500 MB", "20,000 files"))
     bring(at, ("a.txt", b"words", "text/plain"))
     assert "Expected at least one usable image" in at.error[0].value
-    bring(at, ("broken.zip", b"PK\3\4 and no more", "application/zip"))
+    broken = ("broken.zip", b"PK\3\4 and no more", "application/zip")
+    at.file_uploader(key="upload-0").set_value([broken]).run()
     assert "broken.zip" in at.error[0].value
     for name in ("../outside", "", "a/b", ".hidden"):
         bring(at, jpeg(1), name=name)
@@ -144,7 +181,7 @@ def test_a_folder_on_the_server_only_where_it_is_allowed(
 ) -> None:
     at = adding(opened)
     source = "select-import_source"
-    options = ["Files or a zip", "A folder", "The camera"]
+    options = ["Files or archives", "A folder", "The camera"]
     assert at.segmented_control(key=source).options == options
     for name in ("folder", "camera"):
         at.segmented_control(key=source).set_value(name).run()

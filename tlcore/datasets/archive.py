@@ -117,9 +117,37 @@ def incoming_from_archive(
     return incoming if in_folders else put_in_folder(incoming, archive_title(name))
 
 
+def incoming_from_one_of_several(
+    source: Path | IO[bytes], file: str, limits: Limits
+) -> list[Incoming]:
+    """Return the files of an archive that lies beside other files: in a folder called like it.
+
+    Takes what ``incoming_from_archive`` takes, ``file`` with its folders; raises alike.
+    """
+    with_folder = incoming_from_archive(source, limits, file.rpartition("/")[2])
+    title = f"{archive_title(file)}/"
+    bare = all(item.file.startswith(title) for item in with_folder)
+    incoming = [replace(item, file=item.file.removeprefix(title)) for item in with_folder]
+    return _put_beside(incoming if bare else with_folder, file)
+
+
+def _put_beside(incoming: list[Incoming], file: str) -> list[Incoming]:
+    """Put the files of an archive where it lies, in a folder called like it.
+
+    Those of a Parquet file are in folders of split and label already, and the frames of a video
+    belong to the folder that it is in.
+    """
+    parent, _, base = file.rpartition("/")
+    folders = [parent] if parent else []
+    lower = base.lower()
+    if not (lower.endswith(".parquet") or (parent and lower.endswith(VIDEO_ENDINGS))):
+        folders.append(archive_title(base))
+    return put_in_folder(incoming, "/".join(folders))
+
+
 def put_in_folder(incoming: Iterable[Incoming], folder: str) -> list[Incoming]:
-    """Return the same files inside a folder."""
-    return [replace(item, file=f"{folder}/{item.file}") for item in incoming]
+    """Return the same files inside a folder; "" changes nothing."""
+    return [replace(item, file=f"{folder}/{item.file}".lstrip("/")) for item in incoming]
 
 
 def _open_archive(file: IO[bytes], name: str, limits: Limits, depth: int) -> list[Incoming]:
@@ -190,12 +218,7 @@ def _open_inner(entry: _Entry, room: int, files: int, limits: Limits) -> list[In
     except Exception as error:  # as many kinds as in an outer archive
         reason = str(error).removeprefix(f"{entry.file}: ") or type(error).__name__
         return [Incoming.refused(entry.file, reason, entry.size)]
-    parent, _, base = entry.file.rpartition("/")
-    lower = base.lower()
-    if lower.endswith(".parquet") or (parent and lower.endswith(VIDEO_ENDINGS)):
-        return put_in_folder(incoming, parent) if parent else incoming
-    title = archive_title(base)
-    return put_in_folder(incoming, f"{parent}/{title}" if parent else title)
+    return _put_beside(incoming, entry.file)
 
 
 def _too_many(file: str, beyond: int, limits: Limits) -> Incoming:

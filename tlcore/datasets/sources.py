@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
+from tlcore.datasets.archive import incoming_from_one_of_several, is_archive
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Incoming, Sample
 from tlcore.datasets.image_io import has_image_ending, read_bytes
 from tlcore.datasets.layout import (
@@ -92,11 +93,24 @@ def _table_content(item: Incoming) -> bytes | None:
 def incoming_from_folder(path: Path, limits: Limits | None = None) -> list[Incoming]:
     """Return every file below a folder, named relative to it, sorted by name.
 
+    Archives in it are opened, as those in an archive are; one that cannot be read is refused.
+
     Raises:
         BadDataset: ``path`` is no folder that can be read.
     """
     limits = limits or Limits()
-    return [_from_file(path / file, file, limits) for file in list_files(path)]
+    return [item for file in list_files(path) for item in _open_file(path / file, file, limits)]
+
+
+def _open_file(path: Path, file: str, limits: Limits) -> list[Incoming]:
+    """Return a file of a folder, or those of an archive."""
+    if not is_archive(file):
+        return [_from_file(path, file, limits)]
+    try:
+        return incoming_from_one_of_several(path, normal_name(file), limits)
+    except BadDataset as error:
+        reason = str(error).removeprefix(f"{path.name}: ")
+        return [Incoming.refused(normal_name(file), reason, path.stat().st_size)]
 
 
 def incoming_from_uploads(uploads: Iterable[tuple[str, bytes]]) -> list[Incoming]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from functools import lru_cache
 
 from tlcore.evaluation.intervals import Proportion, wilson_interval
+from tlcore.models.imagenet import imagenet_classes
 from tlcore.percentages import percent
 from tlcore.text import plural as plural
 
@@ -54,8 +56,14 @@ def signed(number: float) -> str:
 
 
 def label(name: str) -> str:
-    """Return a class name as words: "great_grey_owl" is "great grey owl"."""
-    return name.replace("_", " ")
+    """Return a class name as words: "great grey owl", of an ImageNet id "tabby (n02123045)"."""
+    word = _imagenet_words().get(name, "") if name.startswith(("n0", "n1")) else ""
+    return f"{word} ({name})" if word else name.replace("_", " ")
+
+
+@lru_cache(maxsize=1)
+def _imagenet_words() -> dict[str, str]:
+    return dict(zip(*imagenet_classes(), strict=True))
 
 
 def escape_md(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Where images come from: files or a zip, a folder, the camera, a folder on the server."""
+"""Where images come from: files or archives, a folder, the camera, a folder on the server."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from tlcore.datasets.archive import incoming_from_archive
+from tlcore.datasets.archive import (
+    archive_title,
+    incoming_from_archive,
+    incoming_from_one_of_several,
+    is_archive,
+)
 from tlcore.datasets.dataset import Incoming
 from tlcore.datasets.sources import incoming_from_server_folder, incoming_from_uploads
-from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
 from tlcore.ui.state import Choice, widget_generation
 from tlcore.ui.widgets import segments
@@ -24,11 +28,11 @@ UNTITLED = "My images"  # proposed for a dataset of images that came without a f
 
 @dataclass(frozen=True)
 class Offer:
-    """Images that are ready to be read."""
+    """Files that a person has brought; none of them is read yet."""
 
-    read: Callable[[], list[Incoming]]  # raises BadDataset, as for a damaged zip
+    key: str  # of these files and no others
     title: str  # proposed as the dataset's name
-    has_loose: bool  # some are in no folder: the form asks for their class
+    read: Callable[[], list[Incoming]]  # raises BadDataset, as for a damaged zip
 
 
 Source = Callable[[Settings], Offer | None]
@@ -37,7 +41,7 @@ Source = Callable[[Settings], Offer | None]
 def choose_source(settings: Settings) -> Offer | None:
     """Let the person choose a source and bring images; None while there are none yet."""
     sources: dict[str, tuple[str, Source]] = {
-        "files": ("Files or a zip", _files),
+        "files": ("Files or archives", _files),
         "folder": ("A folder", _folder),
         "camera": ("The camera", _camera),
     }
@@ -56,24 +60,24 @@ def uploader_key(source: str = "upload") -> str:
 
 def _files(settings: Settings) -> Offer | None:
     files = st.file_uploader(
-        "Images, or a zip with a folder for each class",
+        "Images, a zip or tar of folders, Parquet, a short video",
         accept_multiple_files=True,
         key=uploader_key(),
         max_upload_size=settings.limits.archive_bytes // 2**20,
-        help="In a zip the folder's name is the class: cats/1.jpg, dogs/7.jpg. Folders named "
-        "train, val and test on top are kept as the splits.",
+        help="A folder for each class (cats/1.jpg, dogs/7.jpg), in train and val or not; labels "
+        "in the file names or in a table beside the images; a zip of each class. What was "
+        "recognised is shown before anything is imported.",
     )
     return _uploaded(files, settings.limits) if files else None
 
 
 def _folder(settings: Settings) -> Offer | None:
     files = st.file_uploader(
-        "A folder with a folder for each class inside",
+        "A folder, with whatever lies in it",
         accept_multiple_files="directory",
         key=uploader_key("folder"),
-        max_upload_size=settings.limits.file_bytes // 2**20,
-        help="The folders' names are the classes. Folders named train, val and test on top are "
-        "kept as the splits.",
+        max_upload_size=settings.limits.archive_bytes // 2**20,
+        help="What was recognised is shown before anything is imported.",
     )
     return _uploaded(files, settings.limits) if files else None
 
@@ -88,7 +92,7 @@ def _camera(settings: Settings) -> Offer | None:
         return None
     name = f"camera {widget_generation('upload') + 1}.jpg"
     return Offer(
-        lambda: incoming_from_uploads([(name, shot.getvalue())]), "My camera", has_loose=True
+        shot.file_id, "My camera", lambda: incoming_from_uploads([(name, shot.getvalue())])
     )
 
 
@@ -102,43 +106,29 @@ def _server(settings: Settings) -> Offer | None:
     ).strip()
     if not path:
         return None
-    images = incoming_from_server_folder(path, settings)
-    return Offer(
-        lambda: incoming_from_server_folder(path, settings),
-        path.rstrip("/").rpartition("/")[2] or UNTITLED,
-        has_loose=any("/" not in image.file for image in images),
-    )
+    title = path.rstrip("/").rpartition("/")[2] or UNTITLED
+    return Offer(path, title, lambda: incoming_from_server_folder(path, settings))
 
 
 def _uploaded(files: Sequence[UploadedFile], limits: Limits) -> Offer:
-    zips = [file for file in files if _is_zip(file)]
-    images = [file for file in files if not _is_zip(file)]
-    folders = {file.name.partition("/")[0] for file in images if "/" in file.name}
+    folders = {file.name.partition("/")[0] for file in files if "/" in file.name}
     title = UNTITLED
-    if zips:
-        title = zips[0].name[:-4]
-    elif len(folders) == 1:
+    if len(folders) == 1:
         title = folders.pop()
-    return Offer(
-        lambda: _read(zips, images, limits),
-        title,
-        has_loose=any("/" not in file.name for file in images),
-    )
+    elif len(files) == 1 and is_archive(files[0].name):
+        title = archive_title(files[0].name)
+    key = " ".join(file.file_id for file in files)
+    return Offer(key, title, lambda: _read(files, limits))
 
 
-def _read(
-    zips: Sequence[UploadedFile], images: Sequence[UploadedFile], limits: Limits
-) -> list[Incoming]:
-    zipped = [image for file in zips for image in _unzip(file, limits)]
-    return [*incoming_from_uploads((file.name, file.getvalue()) for file in images), *zipped]
-
-
-def _unzip(file: UploadedFile, limits: Limits) -> list[Incoming]:
-    try:
-        return incoming_from_archive(file, limits)
-    except BadDataset as error:
-        raise BadDataset(str(error).replace("The upload", file.name, 1)) from error
-
-
-def _is_zip(file: UploadedFile) -> bool:
-    return str(file.name).lower().endswith(".zip")
+def _read(files: Sequence[UploadedFile], limits: Limits) -> list[Incoming]:
+    """List the files, those in archives too; of several, each archive is a folder."""
+    if len(files) == 1 and is_archive(files[0].name):
+        return incoming_from_archive(files[0], limits, files[0].name)
+    incoming: list[Incoming] = []
+    for file in files:
+        if is_archive(file.name):
+            incoming += incoming_from_one_of_several(file, file.name, limits)
+        else:
+            incoming += incoming_from_uploads([(file.name, file.getvalue())])
+    return incoming

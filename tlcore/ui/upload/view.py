@@ -26,6 +26,7 @@ from tlcore.ui.state import Choice, choose, flag, set_flag
 from tlcore.ui.upload.import_form import (
     ADDING,
     clear_import_report,
+    has_files,
     import_form,
     show_import_report,
     show_limits,
@@ -48,7 +49,9 @@ def upload_view(settings: Settings) -> None:
     else:
         with st.container(key="drop-zone"), boundary():
             import_form(settings)
-        if st.button("Try the sample", icon=":material/play_arrow:", key="sample"):
+        if not has_files() and st.button(
+            "Try the sample", icon=":material/play_arrow:", key="sample"
+        ):
             open_dataset(SAMPLE_NAME, settings)
             choose(Choice.DATASET, SAMPLE_NAME)
             st.rerun()
