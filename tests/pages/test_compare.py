@@ -255,7 +255,8 @@ def column(at: AppTest, name: str) -> dict[str, object]:
 def accuracies(at: AppTest) -> list[str]:
     """The names in the chart of accuracies."""
     specs = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
-    return [trace["y"][0] for trace in specs[0]["data"] if trace["type"] == "scatter"]
+    texts = [trace for trace in specs[0]["data"] if trace["type"] == "scatter"]
+    return [trace["text"][0] for trace in texts if trace["textposition"] == "middle right"]
 
 
 def test_many_images_from_start_to_table(opened: Opened, run: str) -> None:

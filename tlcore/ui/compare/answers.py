@@ -13,7 +13,6 @@ from tlcore.percentages import points, probability
 from tlcore.settings import Settings
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
-from tlcore.training.store import load_run
 from tlcore.ui.components.charts import draw_chart, probability_bars, thin_bars
 from tlcore.ui.components.run_picker import has_unknown_label
 from tlcore.ui.format import accuracy, duration, escape_md, label, non_breaking, plural
@@ -99,7 +98,7 @@ def _source(prediction: Prediction, info: RunInfo | None, settings: Settings) ->
         f"backbone and head {duration(seconds.network)}."
     )
     if info and info.val_accuracy is not None:
-        images = load_run(info.id, settings).info.images.get("val", 0)
+        images = info.images.get("val", 0)
         before = f"validation accuracy {accuracy(info.val_accuracy, images)} · "
     if prediction.source == "imagenet" and len(prediction.labels) == CLASSES:
         groups = [
