@@ -24,7 +24,6 @@ from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.settings import PROJECT, Settings
 
 PATIENCE = 120.0  # s; far more than it needs, so that a busy machine does not fail a test
-MAPS = "tlcore.inference.activation_tasks"
 SMALL = ModelRef("MobileNet-0.25", 64, random=True)
 SLOW = ModelRef("DenseNet121", 224, random=True)  # takes seconds to build
 
@@ -55,7 +54,7 @@ def predict(inference: Inference, image: Path, ref: ModelRef = SMALL) -> Predict
 
 def draw(image: Path, layer: str, ref: ModelRef = SMALL, page: int = 0) -> tuple[object, ...]:
     request = ActivationRequest(image, "", ref)
-    return f"{MAPS}:draw_maps", request, layer, DisplayOptions(page=page)
+    return "draw_layer", request, layer, DisplayOptions(page=page)
 
 
 def kill(inference: Inference) -> int:
@@ -83,9 +82,9 @@ def test_a_prediction_from_the_process_is_the_cores(
 def test_one_process_does_all_tasks_and_ends_on_close(inference: Inference, photo: Path) -> None:
     process = inference.process_id
     first, last = (inference.ask(*draw(photo, "conv_pw_1_relu", page=number)) for number in (0, 99))
-    assert (first.channels, last.page) == (16, 0)  # past the end: the last page
+    assert (first[0].channels, last[0].page) == (16, 0)  # past the end: the last page
     assert inference.process_id == process
-    assert len(inference.ask(f"{MAPS}:list_layers", SMALL)) > 20
+    assert len(inference.ask("list_layers", SMALL)) > 20
     inference.close()
     assert not is_alive(process)
 
@@ -152,7 +151,7 @@ def test_after_a_kill_the_task_is_run_in_a_new_process(
         request = draw(photo, "conv2_block1_0_bn", SLOW)
         inference.prefetch(*request)
         kill(inference)
-        assert inference.ask(*request).channels == 64
+        assert inference.ask(*request)[0].channels == 64
     assert inference.process_id != process
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.images import write_patches
 from tests.training.test_train_run import SMALL, run
-from tlcore.inference.activation_tasks import list_layers
+from tlcore.inference.tasks import list_layers
 from tlcore.models.build import add_head, unfreeze_from
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings

@@ -18,7 +18,7 @@ from tlcore.ui.components.run_picker import select_head, show_damaged_head, show
 from tlcore.ui.feature_maps.controls import Shown
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import escape_md, label, signed
-from tlcore.ui.inference_requests import activation_request, ask_activations, list_layers
+from tlcore.ui.inference_requests import activation_request, ask, list_layers
 from tlcore.ui.state import Choice, chosen
 from tlcore.ui.widgets import select
 
@@ -47,7 +47,7 @@ def before_and_after(shown: Shown) -> None:
     left, right = (activation_request(shown.sample, ref) for ref in (before, info.ref))
     key = _paging_key(shown, "before")
     options = _half_page(shown.options, key)
-    pair = ask_activations("draw_comparison", left, right, layer, options, settings=settings)
+    pair = ask("draw_comparison", left, right, layer, options, settings=settings)
     _draw_change(pair)
     title = label_runs(list_runs(settings))[info.id]
     sides = (
@@ -103,7 +103,7 @@ def two_images(shown: Shown) -> None:
     options = _half_page(shown.options, key)
     second = activation_request(other, request.ref)
     both = (request, second, shown.layer.name, options)
-    pair = ask_activations("draw_comparison", *both, settings=settings)
+    pair = ask("draw_comparison", *both, settings=settings)
     size, fit = input_geometry(request.ref, settings)
     sides = ((sample, pair.left, "first"), (other, pair.right, "second"))
     for column, (each, tiles, name) in zip(st.columns(2, gap="medium"), sides, strict=True):

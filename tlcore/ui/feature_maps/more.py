@@ -21,8 +21,8 @@ from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import label, signed
 from tlcore.ui.inference_requests import (
     activation_request,
-    ask_activations,
-    ask_activations_once,
+    ask,
+    ask_once,
 )
 from tlcore.ui.state import Choice, choose, chosen_number
 from tlcore.ui.theme import colours
@@ -43,12 +43,12 @@ Line = tuple[str, Sequence[LayerStatistics], str]  # an image's name, its statis
 def statistics_tab(shown: Shown) -> None:
     """Draw the layer in numbers, and all layers over depth, beside another image."""
     sample, layer = shown.sample, shown.layer.name
-    ask = partial(ask_activations, "measure_layers", settings=shown.settings)
-    statistics: tuple[LayerStatistics, ...] = ask(shown.request)
+    measure = partial(ask, "measure_layers", settings=shown.settings)
+    statistics: tuple[LayerStatistics, ...] = measure(shown.request)
     lines: list[Line] = [(label(sample.label), statistics, colours().pretrained)]
     other = other_image(sample, shown.settings)
     if other is not None:
-        others = ask(activation_request(other, shown.request.ref))
+        others = measure(activation_request(other, shown.request.ref))
         lines.insert(0, (f"{label(other.label)} (other)", others, colours().frozen))  # drawn below
     row = next((row for row in statistics if row.name == layer), None)
     if row:
@@ -98,12 +98,12 @@ def filters_tab(shown: Shown) -> None:
     page = int(st.session_state.get(paging, 1)) - 1
     options = DisplayOptions(KERNELS, palette="grey", page=page)
     channel = max(0, chosen_number(Choice.CHANNEL, 1) - 1)
-    ask = partial(ask_activations, "draw_filters", ref, layer, options, settings=shown.settings)
-    kernels: Filters = ask(channel)
+    draw = partial(ask, "draw_filters", ref, layer, options, settings=shown.settings)
+    kernels: Filters = draw(channel)
     slices = kernels.output_channel is not None
     if slices and not kernels.matches_channels:  # the channel is not made by one of its kernels
         kernel = int(st.session_state.get(kernel_key, 1)) - 1
-        kernels = ask(kernel)
+        kernels = draw(kernel)
     if slices:
         _kernel_input(kernels, kernel_key)
     one_a_channel = kernels.matches_channels and not slices
@@ -198,7 +198,7 @@ def _table_row(info: LayerInfo, selected: str) -> dict[str, object]:
 def download_popover(shown: Shown) -> None:
     """Offer the page as an image and the values as a file; computed when they are clicked."""
     request, layer, settings = shown.request, shown.layer.name, shown.settings
-    name, ask = layer.replace("/", "-"), partial(ask_activations_once, settings=settings)
+    name, ask = layer.replace("/", "-"), partial(ask_once, settings=settings)
     popover = st.popover(
         "Download", icon=":material/download:", type="tertiary", key="download", on_change="rerun"
     )

@@ -31,7 +31,7 @@ from tlcore.ui.feature_maps.controls import Shown, go_to
 from tlcore.ui.feature_maps.layer_text import first_sentence, layer_text
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import escape_md, plural, signed
-from tlcore.ui.inference_requests import activation_request, ask_activations, list_layers
+from tlcore.ui.inference_requests import activation_request, ask, list_layers
 from tlcore.ui.shell import FEATURE_MAPS, boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, write_address
 from tlcore.ui.widgets import current, segments, select
@@ -142,12 +142,12 @@ def _layer_view(
 ) -> None:
     """Draw the maps beside the selected channel, and the tabs."""
     options, request = controls.display_options(), activation_request(sample, ref)
-    ask = partial(ask_activations, settings=settings)
+    ask_worker = partial(ask, settings=settings)
     ahead = (request, following, replace(options, page=0)) if following else ()
-    page, detail = ask("draw_layer", request, layer.name, options, ahead=ahead)
+    page, detail = ask_worker("draw_layer", request, layer.name, options, ahead=ahead)
     number = min(chosen_number(Choice.CHANNEL, 0), page.channels) - 1
     if number >= 0 and number != detail.channel:
-        detail = ask("inspect_channel", request, layer.name, number)
+        detail = ask_worker("inspect_channel", request, layer.name, number)
     shown = Shown(sample, request, layer, detail, options, settings)
     with st.container(key="maps-and-channel"):
         left, right = st.columns([8, 5], gap="medium")
