@@ -11,9 +11,9 @@ import pytest
 
 from tests.runs_on_disk import write_network
 from tlcore.errors import RunError, StorageError
-from tlcore.locks import is_locked
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
+from tlcore.storage import is_locked
 from tlcore.training.config import RunConfig
 from tlcore.training.history import EventLog, Stage
 from tlcore.training.lifecycle import create_run, delete_run, kill_run, prepare_resume, stop_run

@@ -38,12 +38,11 @@ from tlcore.exports.bundle_check import (
 )
 from tlcore.exports.recipe_text import describe_recipe, template_environment
 from tlcore.jobs import Progress
-from tlcore.locks import remove_leftovers, work_folder
 from tlcore.models.catalog import get_backbone
 from tlcore.models.predictions import Floats
 from tlcore.percentages import percent
 from tlcore.settings import Settings
-from tlcore.storage import check_output, explained_os_errors
+from tlcore.storage import check_output, explained_os_errors, remove_leftovers, work_folder
 from tlcore.text import plural
 from tlcore.training.provenance import list_samples, list_versions, read_provenance_or_default
 from tlcore.training.run import Run, RunInfo, title_run

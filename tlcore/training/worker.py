@@ -19,9 +19,8 @@ from typing import NoReturn
 from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import TLCoreError
-from tlcore.locks import acquire_lock, is_locked
 from tlcore.settings import Settings
-from tlcore.storage import explain_os_error, is_disk_error, sync_files
+from tlcore.storage import acquire_lock, explain_os_error, is_disk_error, is_locked, sync_files
 from tlcore.training import batches, history, loop
 from tlcore.training import status as files
 from tlcore.training.config import RunConfig, read_config

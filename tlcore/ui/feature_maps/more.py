@@ -43,12 +43,12 @@ Line = tuple[str, Sequence[LayerStatistics], str]  # an image's name, its statis
 def statistics_tab(shown: Shown) -> None:
     """Draw the layer in numbers, and all layers over depth, beside another image."""
     sample, layer = shown.sample, shown.layer.name
-    measure = partial(ask, "measure_layers", settings=shown.settings)
-    statistics: tuple[LayerStatistics, ...] = measure(shown.request)
+    of_image = partial(ask, "measure_layers", settings=shown.settings)
+    statistics: tuple[LayerStatistics, ...] = of_image(shown.request)
     lines: list[Line] = [(label(sample.label), statistics, colours().pretrained)]
     other = other_image(sample, shown.settings)
     if other is not None:
-        others = measure(activation_request(other, shown.request.ref))
+        others = of_image(activation_request(other, shown.request.ref))
         lines.insert(0, (f"{label(other.label)} (other)", others, colours().frozen))  # drawn below
     row = next((row for row in statistics if row.name == layer), None)
     if row:
