@@ -56,10 +56,7 @@ def press(at: AppTest, key: str) -> AppTest:
 
 
 def test_without_a_dataset_there_is_a_drop_zone_and_the_sample(
-    opened: Opened,
-    empty_workspace: Settings,
-    sample_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    opened: Opened, empty_workspace: Settings, sample_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def copy_sample(settings: Settings) -> Dataset:  # in place of drawing it once more
         shutil.copytree(sample_folder, settings.datasets / SAMPLE_NAME)

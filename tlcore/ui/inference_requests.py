@@ -126,7 +126,7 @@ def list_layers(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:
 
 
 def ask_once(task: str, *arguments: Any, settings: Settings) -> Any:
-    """Return the same for what is not wanted again, such as a download."""
+    """Return a task's result that is not wanted again, such as a download: it is not cached."""
     return inference(settings).ask(task, *arguments)
 
 
