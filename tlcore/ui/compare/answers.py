@@ -14,10 +14,10 @@ from tlcore.settings import Settings
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
 from tlcore.ui.components.charts import draw_chart, probability_bars, thin_bars
-from tlcore.ui.components.run_picker import has_unknown_label
+from tlcore.ui.components.run_picker import describe_classes, has_unknown_label
 from tlcore.ui.format import accuracy, duration, escape_md, label, non_breaking, plural
 from tlcore.ui.inference_requests import calibration_of
-from tlcore.ui.shell import show_error
+from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.state import Choice, chosen_number
 from tlcore.ui.theme import colours
 from tlcore.ui.widgets import show_html
@@ -40,17 +40,19 @@ TABLE = {
 
 
 def draw_answer(
-    key: str,
-    prediction: Prediction | TLCoreError,
-    info: RunInfo | None,
-    sample: Sample,
-    settings: Settings,
+    prediction: Prediction | TLCoreError, info: RunInfo | None, title: str, sample: Sample
 ) -> None:
     """Draw a model's prediction: class, certainty, bars, source; or why there is none.
 
     ``info`` is the run of a head, None for a pretrained network. An image of a class that a head
-    does not predict gets no mark and no sentence on certainty. ``key`` is unique on the page.
+    does not predict gets no mark and no sentence on certainty. ``title`` names a further model
+    below the first, for Markdown.
     """
+    foreign = info is not None and has_unknown_label(info, sample)
+    if title:
+        st.markdown(f"**{title}**")
+        if info and foreign:
+            st.caption(f":material/info: {describe_classes(info)}")
     if isinstance(prediction, TLCoreError):
         show_error(prediction)
         return
@@ -64,7 +66,7 @@ def draw_answer(
         share=probability(best.probability),
         verdict=verdict,
     )
-    if info is None or not has_unknown_label(info, sample):
+    if not foreign:
         sure = measure_certainty(prediction.probabilities)
         choice = f"as uncertain as a choice among {sure.perplexity:.3g} equally probable classes"
         st.markdown(
@@ -72,11 +74,11 @@ def draw_answer(
             "ahead of the next.]",
             help=f"Entropy {sure.entropy:.2f} bits: {choice}.",
         )
-    _bars(key, prediction, "the head" if info else "the pretrained network")
-    _source(prediction, info, settings)
+    _bars(prediction, title, "the head" if info else "the pretrained network")
+    _source(prediction, info)
 
 
-def _bars(key: str, prediction: Prediction, model: str) -> None:
+def _bars(prediction: Prediction, title: str, model: str) -> None:
     tone = colours()
     colour = {"random": tone.frozen, "imagenet": tone.pretrained}.get(prediction.source, tone.head)
     shown = min(max(chosen_number(Choice.TOP_CLASSES, TOP_CLASSES), 1), len(prediction.labels))
@@ -84,10 +86,10 @@ def _bars(key: str, prediction: Prediction, model: str) -> None:
     figure = (thin_bars if many else probability_bars)(ranking, colour)
     alt = f"Probabilities of {model}; most probable: {label(ranking[0].label)}"
     with st.container(height=BOX if many else "content", border=many):
-        draw_chart(figure, f"bars-{key}", alt)
+        draw_chart(figure, f"bars-{model}-{title}", alt)
 
 
-def _source(prediction: Prediction, info: RunInfo | None, settings: Settings) -> None:
+def _source(prediction: Prediction, info: RunInfo | None) -> None:
     """Name where an answer comes from, in one small line; groups and times on hover.
 
     Groups are dogs, birds, …: answers that miss by a breed agree in them.
@@ -112,13 +114,23 @@ def _source(prediction: Prediction, info: RunInfo | None, settings: Settings) ->
     st.caption(before + where + (f" · {note[:1].upper()}{note[1:]}" if note else ""), help=help)
 
 
-def threshold_expander(prediction: Prediction, info: RunInfo, head: str) -> None:
-    """Two classes share one sigmoid unit: from which probability on is the second predicted?
+def head_expanders(
+    prediction: Prediction, info: RunInfo, name: str, sample: Sample, settings: Settings
+) -> None:
+    """Draw what is folded of a head: its threshold between two classes, and its calibration.
 
-    ``head`` names the head where several are compared, " of …".
+    ``name`` names the head where several are compared, " of …".
     """
+    if len(prediction.labels) == 2 and not has_unknown_label(info, sample):
+        _threshold_expander(prediction, info, name)
+    with boundary():
+        _calibration_expander(info, settings, name)
+
+
+def _threshold_expander(prediction: Prediction, info: RunInfo, name: str) -> None:
+    """Two classes share one sigmoid unit: from which probability on is the second predicted?"""
     first, second = map(label, prediction.labels)
-    with st.expander(f"Decision threshold{head}", icon=":material/tune:"):
+    with st.expander(f"Decision threshold{name}", icon=":material/tune:"):
         words = f"Predict “{second}” from a probability of"
         limit = st.slider(words, 1, 99, 50, key=f"threshold-{info.id}", format="%d%%") / 100
         share = float(prediction.probabilities[1])
@@ -128,10 +140,10 @@ def threshold_expander(prediction: Prediction, info: RunInfo, head: str) -> None
         )
 
 
-def calibration_expander(info: RunInfo, settings: Settings, head: str) -> None:
+def _calibration_expander(info: RunInfo, settings: Settings, name: str) -> None:
     """Measure on validation images whether a head's percentages are right, once it is opened."""
     box = st.expander(
-        f"Calibration{head}: can its percentages be trusted?",
+        f"Calibration{name}: can its percentages be trusted?",
         icon=":material/query_stats:",
         key=f"calibration-{info.id}",
         on_change="rerun",

@@ -19,11 +19,7 @@ from tlcore.ui.feature_maps.comparison import other_image
 from tlcore.ui.feature_maps.controls import Shown, go_to, receptive_field_text
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import label, signed
-from tlcore.ui.inference_requests import (
-    activation_request,
-    ask,
-    ask_once,
-)
+from tlcore.ui.inference_requests import activation_request, ask, ask_once
 from tlcore.ui.state import Choice, choose, chosen_number
 from tlcore.ui.theme import colours
 

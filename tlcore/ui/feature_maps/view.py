@@ -6,10 +6,9 @@ only while they are open, and a tab computes only what it shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 
 import streamlit as st
 
@@ -37,15 +36,13 @@ from tlcore.ui.state import Choice, choose, chosen, chosen_number, write_address
 from tlcore.ui.widgets import current, segments, select
 
 NETWORKS = {"pretrained": ":blue[●] ImageNet's", "head": ":orange[●] Yours"}
-TABS: Mapping[str, tuple[str, Callable[[Shown], None]]] = MappingProxyType(
-    {
-        "channel": ("Channel", channel.channel_tab),
-        "before": ("Before / after", comparison.before_and_after),
-        "images": ("Two images", comparison.two_images),
-        "statistics": ("Statistics", more.statistics_tab),
-        "filters": ("Filters", more.filters_tab),
-    }
-)
+TABS: dict[str, tuple[str, Callable[[Shown], None]]] = {
+    "channel": ("Channel", channel.channel_tab),
+    "before": ("Before / after", comparison.before_and_after),
+    "images": ("Two images", comparison.two_images),
+    "statistics": ("Statistics", more.statistics_tab),
+    "filters": ("Filters", more.filters_tab),
+}
 
 
 @st.fragment
