@@ -101,9 +101,7 @@ _CLASS_WEIGHTS = {"weights": "balanced", "sampling": "oversampling"}
 _PROVENANCE = partial(convert_object, {"pictures": "images"}, {})
 _STATUS = partial(convert_object, {"state": "status", "kept_epoch": "best_epoch"}, {})
 RUN_FILES = (
-    FileChange(
-        "facts.json", "provenance.json", partial(convert_object, {"pictures": "images"}, {})
-    ),
+    FileChange("facts.json", "provenance.json", _PROVENANCE),
     FileChange("earlier.json", "previous_status.json", _STATUS),
     FileChange("after.json", "parent_run.json"),
     FileChange("waiting", "queued"),

@@ -44,8 +44,6 @@ from tlcore.settings import Limits, Settings
 from tlcore.storage import FileState, file_state
 from tlcore.training.transfer_model import load_model
 
-ExplanationRequest = tuple[ModelRef, int, str]  # model, class index, layer ("" for the last one)
-
 
 def start_worker(parent: int, settings: Settings) -> int:
     """Return this process's id, once TensorFlow is loaded; from now on it ends with ``parent``.
@@ -87,11 +85,12 @@ def predict(
 
 
 def explain(
-    image: Path, requests: Sequence[ExplanationRequest], settings: Settings
+    image: Path, requests: Sequence[tuple[ModelRef, int, str]], settings: Settings
 ) -> tuple[Explanation | TLCoreError, ...]:
     """Return a Grad-CAM map for each request about one image file, which is decoded once.
 
-    Raises as ``predict``; other errors stand in the place of the map.
+    A request is a model, the index of a class, and a layer, "" for the last one. Raises as
+    ``predict``; other errors stand in the place of the map.
     """
     pixels = _decode(image, file_state(image), settings.limits)
     explanations: list[Explanation | TLCoreError] = []
