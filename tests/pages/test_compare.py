@@ -105,29 +105,24 @@ def test_the_network_recognises_the_sample_though_its_worker_is_killed(
     assert not at.error
 
 
-def test_a_better_weight_file_is_used_as_soon_as_it_is_here(
+def test_weights_are_random_on_request_and_better_ones_are_used_as_soon_as_they_are_here(
     opened: Opened, workspace: Settings, shared: Path
 ) -> None:
-    """In one session, without a restart: the answer of the file of another size is not kept."""
-    name = "mobilenet_2_5_{}_tf.h5"
-    file = shared / "keras/models" / name.format(128)
-    workspace.weights.mkdir(parents=True)
-    shutil.copyfile(file, workspace.weights / name.format(128))
+    """In one session, without a restart: an answer of other weights is not kept."""
     at = opened("Compare", backbone="MobileNet-0.25", size="160")
-    assert "weights trained at 128 px, used at 160 px" in texts(at).lower()
-    shutil.copyfile(file, workspace.weights / name.format(160))
-    at.run()
-    assert not at.exception
-    assert "weights trained at" not in texts(at).lower()
-
-
-def test_random_weights_are_labelled(opened: Opened, workspace: Settings) -> None:
-    at = opened("Compare", backbone="MobileNet-0.25")
     assert not at.get("plotly_chart")
     at.button(key="random-MobileNet-0.25").click().run()
-    assert not at.exception
     assert len(charts(at)[0]) == 3
     assert "Random weights" in texts(at)
+    workspace.weights.mkdir(parents=True)
+    note = "weights trained at 128 px, used at 160 px"
+    for size, noted in ((128, True), (160, False)):
+        name = f"mobilenet_2_5_{size}_tf.h5"
+        shutil.copyfile(shared / "keras/models" / name, workspace.weights / name)
+        at.run()
+        assert not at.exception
+        assert "Random weights" not in texts(at)
+        assert (note in texts(at).lower()) == noted
 
 
 def test_both_answers_on_an_unseen_image_the_threshold_and_the_path(
@@ -233,19 +228,7 @@ def accuracies(at: AppTest) -> list[str]:
     return [trace["text"][0] for trace in texts if trace["textposition"] == "middle right"]
 
 
-def test_many_images_from_start_to_table(opened: Opened, run: str) -> None:
-    at = predicted(opened("Compare", dataset=DATASET, run=run, **MANY))
-    table = at.dataframe[0].value
-    assert len(table) == 16
-    assert {"imagenet", "head", "agree", "disagreement", "group"} <= set(table.columns)
-    assert sorted(set(table["split"])) == ["train", "val"]
-    assert accuracies(at) == ["ImageNet alone, no head", "Your head"]
-    assert len(at.get("download_button")) == 2
-    at.button_group(key="select-fit").set_value("pad").run()  # other pixels: predicted again
-    assert at.button(key="many-start").label == "Predict 16 images"
-
-
-def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
+def test_many_images_relabelled_exchanged_or_with_a_resumed_run_are_shown_as_they_stand(
     opened: Opened,
     stopped_run: str,
     real_workspace: Settings,
@@ -255,6 +238,12 @@ def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
     """One session: each change needs just what is new; no old label, no old model is shown."""
     requests = counted(monkeypatch, "predict_batch")
     at = predicted(opened("Compare", dataset=DATASET, run=stopped_run, **MANY))
+    table = at.dataframe[0].value
+    assert len(table) == 16
+    assert {"imagenet", "head", "agree", "disagreement", "group"} <= set(table.columns)
+    assert sorted(set(table["split"])) == ["train", "val"]
+    assert accuracies(at) == ["ImageNet alone, no head", "Your head"]
+    assert len(at.get("download_button")) == 2
     before = column(at, "head_probability")
     first = min(load_dataset(DATASET, real_workspace).samples, key=lambda sample: sample.file)
     assert column(at, "label")[first.file] == "blue"
@@ -283,6 +272,8 @@ def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
     assert sizes == [(16, 2), (1, 2), (16, 1)]  # at last ImageNet's network has not changed
     after = column(at, "head_probability")
     assert all(after[file] != before[file] for file in before.keys() & after.keys())
+    at.button_group(key="select-fit").set_value("pad").run()  # other pixels: predicted again
+    assert at.button(key="many-start").label == "Predict 16 images"
 
 
 def test_images_without_label_or_of_the_training_split_are_not_judged(

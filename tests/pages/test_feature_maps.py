@@ -76,6 +76,14 @@ def test_the_second_stage_comes_first_and_the_strongest_channel_is_large(
     for tab, words in tabs.items():
         choose(at, maps_view=tab)
         assert words in text_of(at), tab
+    set_state(at, "all-layers", True)
+    assert list(at.dataframe[0].value["layer"][:2]) == ["input_layer", "Conv1"]
+    at.text_input(key="layer-search").set_value("depthwise")
+    found = sound(at.run()).dataframe[0].value
+    assert len(found) == 17
+    assert set(found["type"]) == {"DepthwiseConv2D"}
+    at.text_input(key="layer-search").set_value("BLOCK_13")  # a block's name, in any case
+    assert set(sound(at.run()).dataframe[0].value["block"]) == {"block_13"}
 
 
 def test_the_image_is_changed_in_a_popover(opened: Opened, workspace: Settings) -> None:
@@ -113,7 +121,9 @@ def test_a_link_restores_the_display_or_finds_another_layer(
     assert "channels, each" in texts(at)
 
 
-def test_before_and_after_a_run(opened: Opened, lasting_workspace: Settings, run: str) -> None:
+def test_before_and_after_a_run_that_is_not_damaged(
+    opened: Opened, lasting_workspace: Settings, run: str
+) -> None:
     link = {"order": "index", **SMALL}
     at = sound(opened("Feature maps", run=run, layer="conv_pw_6_relu", more="before", **link))
     assert "**Frozen.**" in text_of(at)
@@ -137,19 +147,14 @@ def test_before_and_after_a_run(opened: Opened, lasting_workspace: Settings, run
     assert not rows["conv_pw_13_bn"]
     assert not rows["conv_pw_6"]
 
-
-def test_a_damaged_run_is_not_exchanged_for_another_before_and_after(
-    opened: Opened, lasting_workspace: Settings, run: str
-) -> None:
-    """Beside ImageNet's maps, an address that names a run whose model cannot be read."""
-    copy = lasting_workspace.runs / "20200101-000000-000000"
+    copy = lasting_workspace.runs / "20200101-000000-000000"  # a run whose model cannot be read
     shutil.copytree(lasting_workspace.runs / run, copy)
-    (copy / "model.keras").write_bytes(b"")
     try:
+        (copy / "model.keras").write_bytes(b"")
         at = opened("Feature maps", run=copy.name, layer="conv_pw_6_relu", more="before", **SMALL)
         assert not at.exception
         assert "model.keras is damaged" in "".join(each.value for each in at.error)
-        assert copy.name in at.query_params["run"]
+        assert copy.name in at.query_params["run"]  # not exchanged for another
         assert "Frozen" not in text_of(at)
         at.button(key="another-run").click().run()
         assert not at.error
@@ -198,19 +203,6 @@ def test_kernels_are_paged_and_stay(opened: Opened, lasting_workspace: Settings)
     assert 'data-pick="128"' in kernels
     choose(at, layer="conv_pw_2")  # other numbers, and the page begins anew
     assert "Kernel 9 of 32" in texts(at)
-
-
-def test_the_list_is_searched(opened: Opened, lasting_workspace: Settings) -> None:
-    at = set_state(opened("Feature maps", layer="conv_pw_3", **SMALL), "all-layers", True)
-    whole = at.dataframe[0].value
-    assert list(whole["layer"][:2]) == ["input_layer", "conv1"]
-    assert "▸ conv_pw_3" in set(whole["layer"])
-    at.text_input(key="layer-search").set_value("depthwise")
-    found = sound(at.run()).dataframe[0].value
-    assert len(found) == 13
-    assert set(found["type"]) == {"DepthwiseConv2D"}
-    at.text_input(key="layer-search").set_value("CONV_13")  # a block's name, in any case
-    assert set(sound(at.run()).dataframe[0].value["block"]) == {"conv_13"}
 
 
 def test_a_row_of_the_list_goes_to_its_layer_if_that_has_maps(

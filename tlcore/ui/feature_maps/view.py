@@ -24,7 +24,7 @@ from tlcore.ui.components.clickable import clickable
 from tlcore.ui.components.framing import model_input_png
 from tlcore.ui.components.image_picker import current_image, image_picker
 from tlcore.ui.components.model_picker import find_pretrained, select_backbone, select_size_and_fit
-from tlcore.ui.components.run_picker import select_head, show_damaged_head, show_no_run
+from tlcore.ui.components.run_picker import choose_head
 from tlcore.ui.feature_maps import channel, comparison, controls, more
 from tlcore.ui.feature_maps.controls import Shown, go_to
 from tlcore.ui.feature_maps.layer_text import first_sentence, layer_text
@@ -83,13 +83,8 @@ def _image_choice(settings: Settings) -> Sample:
 def _model_choice(settings: Settings) -> ModelRef | None:
     """Choose whose maps to see; None where a message says what is missing."""
     if segments("Network", list(NETWORKS), Choice.NETWORK, words=NETWORKS.__getitem__) == "head":
-        if show_damaged_head(settings):
-            return None
-        info = select_head(settings)
-        if info is None:
-            show_no_run("its layers are shown here")
-            return None
-        return info.ref
+        info = choose_head(settings, "its layers are shown here")
+        return info.ref if info else None
     row = select_backbone(settings)
     size, fit = select_size_and_fit(row, top=False)
     return find_pretrained(row, size, fit, settings)
