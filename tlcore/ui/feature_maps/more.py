@@ -193,29 +193,17 @@ def _table_row(info: LayerInfo, selected: str) -> dict[str, object]:
 
 def download_popover(shown: Shown) -> None:
     """Offer the page as an image and the values as a file; computed when they are clicked."""
-    request, layer, settings = shown.request, shown.layer.name, shown.settings
-    name, ask = layer.replace("/", "-"), partial(ask_once, settings=settings)
+    request, layer, name = shown.request, shown.layer.name, shown.layer.name.replace("/", "-")
     popover = st.popover(
         "Download", icon=":material/download:", type="tertiary", key="download", on_change="rerun"
     )
     if not popover.open:
         return
+    draw = partial(ask_once, "render_png", request, layer, shown.options, settings=shown.settings)
+    values = partial(ask_once, "export_maps", request, layer, settings=shown.settings)
+    about = "`maps`, float32 (height, width, channels), for `numpy.load`."
     with popover:
-        st.download_button(
-            "This page as PNG",
-            data=lambda: ask("render_png", request, layer, shown.options),
-            file_name=f"{name}.png",
-            mime="image/png",
-            on_click="ignore",
-            width="stretch",
-        )
-        st.download_button(
-            "All values as NPZ",
-            data=lambda: ask("export_maps", request, layer),
-            file_name=f"{name}.npz",
-            mime="application/octet-stream",
-            on_click="ignore",
-            width="stretch",
-            help="`maps`, float32 (height, width, channels), for `numpy.load`.",
-        )
+        button = partial(st.download_button, on_click="ignore", width="stretch")
+        button("This page as PNG", draw, f"{name}.png", "image/png")
+        button("All values as NPZ", values, f"{name}.npz", "application/octet-stream", help=about)
         st.caption("The address of this page opens the same image, network, layer and display.")
