@@ -87,7 +87,7 @@ def _model_choice(settings: Settings) -> ModelRef | None:
         return info.ref if info else None
     row = select_backbone(settings)
     size, fit = select_size_and_fit(row, top=False)
-    return find_pretrained(row, size, fit, settings)
+    return find_pretrained(row, size, fit, settings, top=False)
 
 
 def _layer_choice(layers: Sequence[LayerInfo], row: Backbone) -> tuple[Layer, str]:
