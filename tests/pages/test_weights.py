@@ -64,7 +64,6 @@ def test_a_failed_download_says_why_and_can_be_tried_again(
     ("name", "top", "also"),
     [
         ("Home", True, True),
-        ("Home", False, True),
         ("Compare", True, True),
         ("Feature maps", False, False),
         ("Fine-tune", False, True),
