@@ -200,11 +200,6 @@ def list_mistakes(predictions: SplitPredictions) -> Indices:
     return _worst_first(predictions, np.flatnonzero(~predictions.correct))
 
 
-def list_correct(predictions: SplitPredictions) -> Indices:
-    """Return the indices of all correct predictions, the most confident first."""
-    return _worst_first(predictions, np.flatnonzero(predictions.correct))[::-1]
-
-
 def _worst_first(predictions: SplitPredictions, places: Indices) -> Indices:
     """Sort by the probability of the label, lowest first; ties by file."""
     probability = predictions.probabilities[places, predictions.labels[places]]
