@@ -153,7 +153,7 @@ def test_script_and_notebook_hold_only_what_the_run_used(real: Settings, tmp_pat
     assert names == {"script.py", "script.ipynb", "split.json"}
     split = json.loads(render_split(run, real))
     assert {row["split"] for row in split["images"]} == {"train", "val"}
-    assert len(split["images"]) == sum(load_run(run, real).images.values())
+    assert len(split["images"]) == sum(load_run(run, real).info.images.values())
     next((data / "blue").iterdir()).unlink()
     write_script(run, tmp_path / "script.py", real, ignore)
     with pytest.raises(AssertionError, match=r"1 of \d+ images are missing, e\.g\. blue/"):
