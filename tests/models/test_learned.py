@@ -59,6 +59,7 @@ def test_a_run_stopped_before_fine_tuning_has_learned_its_head_alone(
     assert learned(folder.name, settings) == {"logits"}
 
 
+@pytest.mark.full  # the normal run builds a nested one in test_backbones
 def test_a_nested_backbone_that_was_saved_is_loaded_flat(settings: Settings) -> None:
     """ConvNeXt as it was saved before, from its last downsampling block on, a nested model."""
     block = "convnext_tiny_downsampling_block_2"
