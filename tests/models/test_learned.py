@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 from tests.images import write_patches
 from tests.training.test_train_run import SMALL, run
