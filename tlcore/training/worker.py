@@ -13,10 +13,10 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
@@ -101,11 +101,8 @@ def train_run(
     began, stopping = time.perf_counter(), (folder / files.STOP).exists
     at = loop.load_checkpoint(folder / files.CHECKPOINT) or loop.initial_checkpoint(config)
     status, error = STOPPED, ""
-
-    def dataset() -> Dataset:
-        return open_dataset(config.dataset, settings)
-
     try:
+        dataset = partial(open_dataset, config.dataset, settings)
         splits = read_or_write_split(folder, config, dataset, stopping)
         source = FeatureSource(config, len(splits.classes), settings)
         at, error = _run_stages(RunContext(config, folder, splits, source, emit, stopping), at)
