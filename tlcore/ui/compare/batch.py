@@ -83,8 +83,12 @@ def many_images(place: DeltaGenerator, settings: Settings) -> None:
     images = list({each.sha256: each for each in reversed(dataset.samples)}.values())[::-1]
     parts = {each.sha256: f"/{splits.get(each.sha256)}" for each in images}
     options = [*(SUBSETS if splits else ["/all"]), *dataset.classes]
-    words = unique_labels(options, lambda name: SUBSETS.get(name) or label(name))
-    part = second.selectbox("Images", options, format_func=words, key=f"many-what-{dataset.name}")
+    part = second.selectbox(
+        "Images",
+        options,
+        format_func=unique_labels(options, lambda name: SUBSETS.get(name) or label(name)),
+        key=f"many-what-{dataset.name}",
+    )
     samples = [each for each in images if part in ("/all", each.label, parts[each.sha256])]
     refs = [networks[0], *(info.ref for info in runs)]
     results: Results = st.session_state.setdefault("_batch", {})
@@ -247,11 +251,12 @@ def _draw_pairs(table: pd.DataFrame) -> None:
     against = "head" if "head" in table else "label"
     whose = "your head's answer" if against == "head" else "the label"
     st.caption(f"How often ImageNet's answer (a row) goes with {whose} (a column).")
+    names = {"imagenet": "Classes", "group": "Groups"}
     column = st.segmented_control(
         "Rows",
-        ["imagenet", "group"],
+        list(names),
         default="imagenet",
-        format_func={"imagenet": "Classes", "group": "Groups"}.__getitem__,
+        format_func=unique_labels(names, names.__getitem__),
         label_visibility="collapsed",
         required=True,
         key="many-rows",
