@@ -78,7 +78,7 @@ def test_the_second_stage_comes_first_and_the_strongest_channel_is_large(
         assert words in text_of(at), tab
     set_state(at, "all-layers", True)
     assert list(at.dataframe[0].value["layer"][:2]) == ["input_layer", "Conv1"]
-    at.text_input(key="layer-search").set_value("depthwise")
+    at.text_input(key="layer-search").set_value("depthwiseconv")
     found = sound(at.run()).dataframe[0].value
     assert len(found) == 17
     assert set(found["type"]) == {"DepthwiseConv2D"}
