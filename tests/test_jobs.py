@@ -16,7 +16,16 @@ import pytest
 
 from tlcore import jobs
 from tlcore.errors import BadDataset
-from tlcore.jobs import CANCELLED, FAILED, FINISHED, Job, JobReport, cancel_job, read_job, start_job
+from tlcore.jobs import (
+    CANCELLED,
+    FAILED,
+    FINISHED,
+    Job,
+    cancel_job,
+    read_job,
+    report_job,
+    start_job,
+)
 from tlcore.settings import PROJECT, Settings
 
 WAIT = 20.0  # s
@@ -31,7 +40,7 @@ def run_command() -> None:
     args = parser.parse_args()
     if args.mode == "stubborn":
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    with JobReport(args.progress_file) as report, tempfile.TemporaryDirectory(dir=args.folder):
+    with report_job(args.progress_file) as report, tempfile.TemporaryDirectory(dir=args.folder):
         with (args.folder / "pids").open("a") as file:
             file.write(f"{os.getpid()}\n")
         report(1, 4, "Waiting")

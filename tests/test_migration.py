@@ -14,9 +14,9 @@ import pytest
 
 from tests.old_workspace import FINISHED, STOPPED, unpack
 from tlcore.errors import StorageError
-from tlcore.locks import lock_file
 from tlcore.migration import VERSION, migrate
 from tlcore.settings import Settings
+from tlcore.storage import lock_file
 from tlcore.training.run import RunInfo
 from tlcore.training.status import DamagedRun
 from tlcore.training.store import list_runs, scan_runs

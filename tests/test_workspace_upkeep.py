@@ -101,9 +101,9 @@ def test_what_excites_channels_fills_no_more_than_its_limit(workspace: Settings)
     dataset = load_dataset(DATASET, workspace)
     computed: list[int] = []
 
-    def ask(paths: object) -> tuple[Floats, tuple[str, ...]]:
+    def measure(paths: object) -> Floats:
         computed.append(1)
-        return np.zeros((16, 1000), np.float32), ()
+        return np.zeros((2, 8, 1000), np.float32)
 
     settings = replace(workspace, top_images_bytes=2 * 3 * 16 * 1000 * 4 + 1000)
 
@@ -114,7 +114,7 @@ def test_what_excites_channels_fills_no_more_than_its_limit(workspace: Settings)
             dataset, ModelRef("MobileNet-0.25", 64, random=True), layer, settings
         )
         while not found.complete:
-            found.compute_next(ask)
+            found.compute_next(measure)
         return len(computed) - before
 
     assert [look(layer) for layer in ("first", "second", "third")] == [3, 3, 3]

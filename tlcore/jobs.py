@@ -6,9 +6,9 @@ A job is ``python -m tlcore ARGUMENTS`` with a folder of its own below ``Setting
     job = read_job(folder)        # None before the first start; its status, progress and message
     cancel_job(folder)
 
-The command gets the option ``--progress-file FOLDER/job.json`` and reports through ``JobReport``:
+The command gets the option ``--progress-file FOLDER/job.json`` and reports through ``report_job``:
 
-    with JobReport(args.progress_file) as report:
+    with report_job(args.progress_file) as report:
         report(3, 10, "Writing SavedModel")
 
 The process inherits the lock of ``job.lock`` and holds it until it ends, however it ends: a job
@@ -22,19 +22,27 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 from tlcore.errors import DamagedFile, TLCoreError
-from tlcore.locks import acquire_lock, is_locked, lock_file
 from tlcore.settings import PROJECT, Settings
-from tlcore.storage import explain_os_error, explained_os_errors, read_json_or, write_json
+from tlcore.storage import (
+    acquire_lock,
+    explain_os_error,
+    explained_os_errors,
+    is_locked,
+    lock_file,
+    read_json_or,
+    write_json,
+)
 from tlcore.text import parse_whole_number
 
+# Steps or bytes done, how many in all where that is known, what is being done now.
+Progress = Callable[[int, int | None, str], None]
 RUNNING, FINISHED, FAILED, CANCELLED = "running", "finished", "failed", "cancelled"
 GRACE = 5.0  # s that a cancelled process has to remove its temporary files
 _FILE, _LOCK, _LOG = "job.json", "job.lock", "job.log"
@@ -43,9 +51,6 @@ _LOST = (
     "The process ended before it was finished: it was killed, or memory or the disk was full. "
     "Nothing else is affected. Start it again."
 )
-
-
-Progress = Callable[[int, int, str], None]  # steps done, steps in all, what is being done now
 
 
 @dataclass(frozen=True)
@@ -91,19 +96,15 @@ def start_job(
         except BlockingIOError:
             return read_job(folder) or Job(RUNNING)
         try:
-            return _start(folder, [module, *arguments], settings, lock)
+            job, progress = Job(RUNNING, message="Starting"), folder / _FILE
+            os.ftruncate(lock, 0)
+            write_json(progress, asdict(job), durable=False)
+            command = [sys.executable, "-m", module, *arguments, "--progress-file", str(progress)]
+            with (folder / _LOG).open("wb") as log:
+                process = start_process(command, log, lock, settings)
+            os.pwrite(lock, str(process.pid).encode(), 0)
         finally:
             os.close(lock)
-
-
-def _start(folder: Path, arguments: Sequence[str], settings: Settings, lock: int) -> Job:
-    job = Job(RUNNING, message="Starting")
-    os.ftruncate(lock, 0)
-    write_json(folder / _FILE, asdict(job), durable=False)
-    command = [sys.executable, "-m", *arguments, "--progress-file", str(folder / _FILE)]
-    with (folder / _LOG).open("wb") as log:
-        process = start_process(command, log, lock, settings)
-    os.pwrite(lock, str(process.pid).encode(), 0)
     threading.Thread(target=process.wait, daemon=True).start()  # leaves no zombie behind
     return job
 
@@ -159,55 +160,48 @@ def cancel_job(folder: Path) -> None:
                 os.killpg(process, number)
         with lock_file(folder / _LOCK, timeout=GRACE) as has_ended:
             if has_ended:
-                _note_cancelled(folder)
+                job = read_json_or(folder / _FILE, Job, None)
+                if job is not None and job.is_running:
+                    cancelled = Job(CANCELLED, job.done, job.total)
+                    write_json(folder / _FILE, asdict(cancelled), durable=False)
                 return
 
 
-def _note_cancelled(folder: Path) -> None:
-    job = read_json_or(folder / _FILE, Job, None)
-    if job is not None and job.is_running:
-        write_json(folder / _FILE, asdict(Job(CANCELLED, job.done, job.total)), durable=False)
-
-
-class JobReport:
-    """Writes a command's progress and its end for ``read_job``; without a file it does nothing.
+@contextmanager
+def report_job(path: Path | None) -> Iterator[Progress]:
+    """Write a command's progress and its end for ``read_job``; without a file nothing is written.
 
     On SIGTERM the block is left by SystemExit, so that temporary files are removed.
+
+    Yields:
+        A function that reports the steps or bytes done, of how many, and what is being done now.
     """
+    job = Job(RUNNING, message="Starting")
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._job = Job(RUNNING, message="Starting")
-        self._handler: Any = None
-
-    def __enter__(self) -> Self:
-        if self._path and threading.current_thread() is threading.main_thread():
-            self._handler = signal.signal(signal.SIGTERM, _exit)
-        self._write(self._job)
-        return self
-
-    def __call__(self, done: int, total: int | None, message: str) -> None:
-        """Report the steps or bytes done, of how many, and what is being done now."""
-        self._write(Job(RUNNING, done, total, message))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        if self._handler is not None:
-            signal.signal(signal.SIGTERM, self._handler)
-        if error is None:
-            end, message = FINISHED, ""
-        elif isinstance(error, Exception):
-            end, message = FAILED, _describe(error)
-        else:
-            end, message = CANCELLED, ""
-        self._write(Job(end, self._job.done, self._job.total, message))
-
-    def _write(self, job: Job) -> None:
-        self._job = job
-        if self._path:
+    def write(change: Job) -> None:
+        nonlocal job
+        job = change
+        if path:
             with suppress(OSError):  # on a full disk the result matters, not the progress
-                write_json(self._path, asdict(job), durable=False)
+                write_json(path, asdict(job), durable=False)
+
+    handler: Any = None
+    if path and threading.current_thread() is threading.main_thread():
+        handler = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    write(job)
+    try:
+        yield lambda done, total, message: write(Job(RUNNING, done, total, message))
+    except Exception as error:
+        write(Job(FAILED, job.done, job.total, _describe(error)))
+        raise
+    except BaseException:
+        write(Job(CANCELLED, job.done, job.total))
+        raise
+    else:
+        write(Job(FINISHED, job.done, job.total))
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _describe(error: Exception) -> str:
@@ -219,7 +213,3 @@ def _describe(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "Memory ran out. Close other programs and start it again."
     return f"{type(error).__name__}: {error}. Start it again; {_LOG} has the details."
-
-
-def _exit(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)

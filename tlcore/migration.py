@@ -14,14 +14,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tlcore.errors import StorageError
-from tlcore.locks import lock_file
 from tlcore.settings import Settings
-from tlcore.storage import explained_os_errors, read_json, sync_file, sync_folder, write_json
+from tlcore.storage import explained_os_errors, lock_file, read_json, sync_file, write_json
 
 VERSION = 2
 WORKSPACE = "workspace.json"
@@ -29,13 +28,25 @@ WORKSPACE = "workspace.json"
 
 @dataclass(frozen=True)
 class FileChange:
-    """How version 2 names a file of a run or dataset, and the keys of its JSON object."""
+    """How version 2 names a file of a run or dataset, and what it holds."""
 
     old: str
     new: str
-    keys: Mapping[str, str] = field(default_factory=dict)  # old key → new key
-    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by new key
-    convert: Callable[[bytes], bytes] | None = None  # for files that are no flat JSON object
+    convert: Callable[[bytes], bytes] | None = None  # returns what it cannot convert as it is
+
+
+def convert_object(keys: Mapping[str, str], values: Mapping[str, str], data: bytes) -> bytes:
+    """Return a JSON object under its new keys; a value that has a new name gets it as well."""
+    try:
+        old = json.loads(data)
+        if keys.keys().isdisjoint(old):
+            return data
+        new = {keys.get(key, key): value for key, value in old.items()}
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return data
+    if "class_weights" in new:
+        new["class_weights"] = values.get(new["class_weights"], new["class_weights"])
+    return json.dumps(new, indent=1).encode("ascii")
 
 
 def convert_edits(data: bytes) -> bytes:
@@ -86,11 +97,12 @@ OPTIONS = {
     "views": "augmented_copies",
     "free_augmentation": "on_the_fly_augmentation",
 }
-_OPTION_VALUES = {"class_weights": {"weights": "balanced", "sampling": "oversampling"}}
-_STATUS_KEYS = {"state": "status", "kept_epoch": "best_epoch"}
+_CLASS_WEIGHTS = {"weights": "balanced", "sampling": "oversampling"}
+_PROVENANCE = partial(convert_object, {"pictures": "images"}, {})
+_STATUS = partial(convert_object, {"state": "status", "kept_epoch": "best_epoch"}, {})
 RUN_FILES = (
-    FileChange("facts.json", "provenance.json", {"pictures": "images"}),
-    FileChange("earlier.json", "previous_status.json", _STATUS_KEYS),
+    FileChange("facts.json", "provenance.json", _PROVENANCE),
+    FileChange("earlier.json", "previous_status.json", _STATUS),
     FileChange("after.json", "parent_run.json"),
     FileChange("waiting", "queued"),
     FileChange("validation-head.npz", "stage_predictions-head.npz"),
@@ -98,12 +110,12 @@ RUN_FILES = (
     FileChange("answers-train.npz", "predictions-train.npz"),
     FileChange("answers-val.npz", "predictions-val.npz"),
     FileChange("answers-test.npz", "predictions-test.npz"),
-    FileChange("outcome.json", "status.json", _STATUS_KEYS),
-    FileChange("config.json", "config.json", OPTIONS, _OPTION_VALUES),
+    FileChange("outcome.json", "status.json", _STATUS),
+    FileChange("config.json", "config.json", partial(convert_object, OPTIONS, _CLASS_WEIGHTS)),
 )
 DATASET_FILES = (
-    FileChange("facts.jsonl", "image_facts.jsonl", convert=convert_image_facts),
-    FileChange("edits.json", "edits.json", convert=convert_edits),
+    FileChange("facts.jsonl", "image_facts.jsonl", convert_image_facts),
+    FileChange("edits.json", "edits.json", convert_edits),
     FileChange("set.json", "dataset.json"),
 )
 FOLDERS = {"activations": "top_images", "making": "work"}  # of the workspace itself
@@ -114,47 +126,44 @@ QUEUES = (".turns", ".queue")  # in the folder of the runs, old and new
 def migrate(settings: Settings) -> None:
     """Convert the workspace to this version where it is older; takes no time where it is not.
 
-    Call it before anything of the workspace is read or written.
+    Call it before anything of the workspace is read or written. One that may not be written is
+    left as it is: its runs of an earlier version are listed as such.
 
     Raises:
-        StorageError: a newer version of the program wrote the workspace, or the disk is full,
-            read-only or failing. What is converted stays readable by the next call.
+        StorageError: a newer version of the program wrote the workspace, or the disk is full or
+            failing. What is converted stays readable by the next call.
     """
     home = settings.home
-    version = _read_version(home)
+    try:
+        version = read_json(home / WORKSPACE, dict[str, int]).get("version", 1)
+    except FileNotFoundError:
+        version = 1
     if version > VERSION:
         raise StorageError(
             f"The workspace {str(home)!r} has version {version}, and this program reads up to "
             f"version {VERSION}. Update the program, or choose another folder with TLCORE_HOME."
         )
-    if version == VERSION or not home.is_dir():
-        return
-    if not _has_old_names(settings):  # new, or empty
-        with suppress(OSError):  # a read-only workspace can be read all the same
-            write_json(home / WORKSPACE, {"version": VERSION})
+    if version == VERSION or not os.access(home, os.W_OK):
         return
     with (
         explained_os_errors("The workspace of an earlier version could not be converted"),
         lock_file(home / ".workspace.lock"),
     ):
         if _convert(settings):
-            write_json(home / WORKSPACE, {"version": VERSION})
-
-
-def _read_version(home: Path) -> int:
-    try:
-        return read_json(home / WORKSPACE, dict[str, int])["version"]
-    except (FileNotFoundError, KeyError):
-        return 1
+            with suppress(OSError):  # a later call writes it
+                write_json(home / WORKSPACE, {"version": VERSION})
 
 
 def _convert(settings: Settings) -> bool:
     """Convert all folders; return whether none of them had to be left for later."""
-    runs = [_convert_folder(each, "run.lock", RUN_FILES) for each in _list_folders(settings.runs)]
-    datasets = [
-        _convert_folder(each, "lock", DATASET_FILES) for each in _list_folders(settings.datasets)
+    kinds = ((settings.runs, "run.lock", RUN_FILES), (settings.datasets, "lock", DATASET_FILES))
+    converted = [
+        _convert_folder(folder, lock, changes)
+        for parent, lock, changes in kinds
+        for folder in sorted(parent.glob("[!.]*"))
+        if os.access(folder, os.X_OK | os.R_OK)
     ]
-    if not all(runs + datasets):
+    if not all(converted):
         return False
     _rename(settings.runs, *QUEUES)
     for old, new in FOLDERS.items():
@@ -165,7 +174,11 @@ def _convert(settings: Settings) -> bool:
 
 def _convert_folder(folder: Path, lock: str, changes: Iterable[FileChange]) -> bool:
     """Convert a run or a dataset; return False where a process holds its lock."""
-    wanted = [change for change in changes if _is_old(folder, change)]
+    wanted = []
+    for change in changes:
+        old = folder / change.old
+        if old.is_file() and (change.old != change.new or _converted(old, change)):
+            wanted.append(change)
     if not wanted:
         return True
     with lock_file(folder / lock, timeout=0) as is_free:
@@ -173,84 +186,39 @@ def _convert_folder(folder: Path, lock: str, changes: Iterable[FileChange]) -> b
             return False
         for change in wanted:
             _convert_file(folder / change.old, folder / change.new, change)
-        sync_folder(folder)
+        sync_file(folder)
     return True
+
+
+def _converted(path: Path, change: FileChange) -> bytes:
+    """Return the new content of a file; b"" where it stays."""
+    if change.convert is None:
+        return b""
+    try:
+        data = path.read_bytes()
+    except PermissionError:  # its run or dataset is listed as damaged
+        return b""
+    converted = change.convert(data)
+    return b"" if converted == data else converted
 
 
 def _convert_file(old: Path, new: Path, change: FileChange) -> None:
     if old != new and new.exists():  # killed between the two steps below
         old.unlink()
-        return
-    if change.convert:
-        converted = change.convert(old.read_bytes())
-    else:
-        converted = _convert_json(old, change) if change.keys else b""
-    if not converted:
+    elif not (converted := _converted(old, change)):
         old.replace(new)
-        return
-    status, temporary = old.stat(), new.with_name(f".{new.name}.converted")
-    temporary.write_bytes(converted)
-    os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
-    sync_file(temporary)
-    temporary.replace(new)
-    if old != new:
-        old.unlink()
-
-
-def _convert_json(path: Path, change: FileChange) -> bytes:
-    """Return the object of a file under its new keys; b"" where it is damaged."""
-    value = _read_object(path)
-    if value is None:
-        return b""
-    converted = {change.keys.get(key, key): each for key, each in value.items()}
-    for key, values in change.values.items():
-        if isinstance(converted.get(key), str):
-            converted[key] = values.get(converted[key], converted[key])
-    return json.dumps(converted, indent=1).encode("ascii")
-
-
-def _read_object(path: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _is_old(folder: Path, change: FileChange) -> bool:
-    """Whether a file has its old name, or JSON keys of the version before."""
-    if not (folder / change.old).is_file():
-        return False
-    if change.old != change.new:
-        return True
-    if change.convert:
-        data = (folder / change.old).read_bytes()
-        return change.convert(data) != data
-    return not change.keys.keys().isdisjoint(_read_object(folder / change.old) or {})
-
-
-def _has_old_names(settings: Settings) -> bool:
-    kinds = ((settings.runs, RUN_FILES), (settings.datasets, DATASET_FILES))
-    return (
-        any((settings.home / old).exists() for old in (*FOLDERS, OLD_CACHE))
-        or (settings.runs / QUEUES[0]).exists()
-        or any(
-            _is_old(folder, change)
-            for parent, changes in kinds
-            for folder in _list_folders(parent)
-            for change in changes
-        )
-    )
-
-
-def _list_folders(parent: Path) -> list[Path]:
-    if not parent.is_dir():
-        return []
-    return sorted(each for each in parent.glob("[!.]*") if os.access(each, os.X_OK | os.R_OK))
+    else:
+        status, temporary = old.stat(), new.with_name(f".{new.name}.converted")
+        temporary.write_bytes(converted)
+        os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
+        sync_file(temporary)
+        temporary.replace(new)
+        if old != new:
+            old.unlink()
 
 
 def _rename(parent: Path, old: str, new: str) -> None:
     """Rename a folder; one that is there under both names keeps both."""
     if (parent / old).is_dir() and not (parent / new).exists():
         (parent / old).rename(parent / new)
-        sync_folder(parent)
+        sync_file(parent)

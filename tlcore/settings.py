@@ -1,20 +1,4 @@
-"""Settings read from the environment, and the paths of the workspace.
-
-=======================  ==========================================  ========================
-variable                 meaning                                     default
-=======================  ==========================================  ========================
-TLCORE_HOME              the folder under which everything is kept   workspace/ beside app.py
-KERAS_HOME               Keras' own folder; weights lie in models/   ~/.keras
-TLCORE_WEIGHTS_URL       where weights are downloaded from           Keras' own address
-TLCORE_MODELS_KEPT       networks the inference worker keeps loaded  3
-TLCORE_ACTIVATION_BYTES  maps the inference worker keeps computed    268435456 (256 MiB)
-TLCORE_CACHE_BYTES       what the feature cache may fill; the        10737418240 (10 GiB)
-                         oldest entries go first
-TLCORE_RUNS_AT_ONCE      training runs that work at the same time    1
-TLCORE_SERVER_FOLDERS    folders on this machine that the Upload     none
-                         page may read by path, separated by ":"
-=======================  ==========================================  ========================
-"""
+"""Settings read from the environment, and the paths of the workspace; see ``.docs/settings.md``."""
 
 from __future__ import annotations
 
@@ -46,20 +30,20 @@ class Limits:
 class Settings:
     """Folders, limits and sizes of caches; created once and passed to functions."""
 
-    home: Path
-    keras_home: Path
-    weights_url: str = KERAS_WEIGHTS_URL
-    models_kept: int = 3
-    activation_bytes: int = 256 * 2**20
-    runs_at_once: int = 1
-    server_folders: tuple[Path, ...] = ()
-    cache_bytes: int = 10 * 2**30
-    top_images_bytes: int = 512 * 2**20  # of `activations`; the longest unused goes first
+    home: Path  # TLCORE_HOME: everything is kept under it
+    keras_home: Path  # KERAS_HOME: Keras' own folder; weights lie in models/
+    weights_url: str = KERAS_WEIGHTS_URL  # where weights are downloaded from
+    models_kept: int = 3  # networks that the inference worker keeps loaded
+    activation_bytes: int = 256 * 2**20  # maps that the inference worker keeps computed
+    runs_at_once: int = 1  # training runs that work at the same time
+    server_folders: tuple[Path, ...] = ()  # that the Upload page may read by path
+    cache_bytes: int = 10 * 2**30  # of the feature cache; the oldest entries go first
+    top_images_bytes: int = 512 * 2**20  # of ``top_images``; the longest unused goes first
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read the variables above.
+        """Read TLCORE_HOME, KERAS_HOME and the others below; what is not set has its default.
 
         Raises:
             BadConfig: a number is no whole number of at least 1.
@@ -71,7 +55,11 @@ class Settings:
             models_kept=_count(environ, "TLCORE_MODELS_KEPT", cls.models_kept),
             activation_bytes=_count(environ, "TLCORE_ACTIVATION_BYTES", cls.activation_bytes),
             runs_at_once=_count(environ, "TLCORE_RUNS_AT_ONCE", cls.runs_at_once),
-            server_folders=_folders(environ.get("TLCORE_SERVER_FOLDERS") or ""),
+            server_folders=tuple(
+                Path(part).expanduser().resolve()
+                for part in (environ.get("TLCORE_SERVER_FOLDERS") or "").split(os.pathsep)
+                if part
+            ),
             cache_bytes=_count(environ, "TLCORE_CACHE_BYTES", cls.cache_bytes),
         )
 
@@ -130,7 +118,3 @@ def _count(environ: Mapping[str, str], name: str, default: int) -> int:
     if not number:
         raise BadConfig(f"Expected {name} to be a whole number of at least 1. Received {text!r}.")
     return number
-
-
-def _folders(text: str) -> tuple[Path, ...]:
-    return tuple(Path(part).expanduser().resolve() for part in text.split(os.pathsep) if part)

@@ -1,4 +1,4 @@
-"""Files on disk: atomic and durable writes, typed JSON, safe paths, and what a full disk means.
+"""Files on disk: atomic writes, typed JSON, safe paths, locks, work folders, errors of the disk.
 
 Every JSON file of a workspace is read by ``read_json``, which checks it against a dataclass. A file
 that is damaged, unreadable or written by a newer version raises ``DamagedFile``, which names the
@@ -8,12 +8,15 @@ file and what is wrong with it; callers decide what still works without it.
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import secrets
+import shutil
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +26,9 @@ from tlcore.errors import DamagedFile, StorageError, UnsafePath
 from tlcore.text import shorten
 
 _SYNCED_AT_ONCE = 16  # files
+_POLL = 0.02  # s between two attempts to lock a file
+_LOCK, _LOCKED = "lock", ".lock"  # the lock files of a work folder or a dataset, and of its parent
+_WORK, _TRASH = ".import-", ".trash-"
 T = TypeVar("T")
 D = TypeVar("D")
 
@@ -63,7 +69,7 @@ def write_file(path: Path, data: bytes, *, durable: bool = False) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     if durable:
-        sync_folder(Path(folder))
+        sync_file(Path(folder))
 
 
 def write_output(path: Path, data: bytes) -> None:
@@ -105,11 +111,6 @@ def check_output(path: Path) -> None:
             raise OSError(code, os.strerror(code), str(path.parent))
 
 
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder (files created, renamed, removed) survive a power cut."""
-    sync_file(folder)
-
-
 def sync_files(folder: Path, names: Iterable[str]) -> None:
     """Make files of a folder, and their names, survive a power cut.
 
@@ -117,11 +118,11 @@ def sync_files(folder: Path, names: Iterable[str]) -> None:
     """
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
         list(pool.map(sync_file, (folder / name for name in names)))
-    sync_folder(folder)
+    sync_file(folder)
 
 
 def sync_file(path: Path) -> None:
-    """Make the content of a file survive a power cut."""
+    """Make the content of a file, or the names in a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -149,7 +150,13 @@ def read_json(path: Path, kind: type[T], *, newest: int | None = None) -> T:
         FileNotFoundError: there is no such file.
         DamagedFile: it cannot be read, is no JSON, has other fields, or is of a newer version.
     """
-    return decode_json(_read_bytes(path), kind, path, newest=newest)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedFile(path, error.strerror or str(error)) from error
+    return decode_json(data, kind, path, newest=newest)
 
 
 def read_json_or(path: Path, kind: type[T], default: D, *, newest: int | None = None) -> T | D:
@@ -160,12 +167,19 @@ def read_json_or(path: Path, kind: type[T], default: D, *, newest: int | None = 
         return default
 
 
+class _Versioned(msgspec.Struct):
+    version: int = 1
+
+
 def decode_json(data: bytes, kind: type[T], path: Path, *, newest: int | None = None) -> T:
     """Decode JSON that was read from a file. See ``read_json``."""
     try:
         data.decode()  # msgspec does not look at the names of keys that it ignores
         if newest is not None and b'"version"' in data:  # most files have none: parsed once
-            _check_version(data, newest, path)
+            version = _decode(data, _Versioned).version
+            if version > newest:
+                known = f"it has version {version}, and this program reads up to version {newest}"
+                raise DamagedFile(path, f"{known}. Update the program")
         return _decode(data, kind)
     except RecursionError as error:
         raise DamagedFile(path, "it is nested too deeply") from error
@@ -189,29 +203,6 @@ def _decode(data: bytes, kind: type[T]) -> T:
         except ValueError:
             raise error from None
         return msgspec.convert(value, kind)
-
-
-class _Versioned(msgspec.Struct):
-    version: int = 1
-
-
-def _check_version(data: bytes, newest: int, path: Path) -> None:
-    version = _decode(data, _Versioned).version
-    if version > newest:
-        raise DamagedFile(
-            path,
-            f"it has version {version}, and this program reads up to version {newest}. Update "
-            "the program",
-        )
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise DamagedFile(path, error.strerror or str(error)) from error
 
 
 FileState = tuple[int, ...]
@@ -280,3 +271,126 @@ def explained_os_errors(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(f"{what}. {explain_os_error(error)}") from error
+
+
+def acquire_lock(path: Path, *, timeout: float | None = 0.0) -> int:
+    """Lock a file for this process.
+
+    The kernel frees the lock (``flock``) when the last process that has the file open ends, however
+    it ends, and a child process can inherit it: no process id has to be trusted.
+
+    Args:
+        path: created where it is missing; its folder is not.
+        timeout: seconds to wait for another process to release it; None waits without limit.
+
+    Returns:
+        The file descriptor that holds the lock until it is closed, here and in every process that
+        has inherited it.
+
+    Raises:
+        BlockingIOError: another process still holds the lock.
+        OSError: the file cannot be created, for example FileNotFoundError without its folder.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    end = time.monotonic() + (timeout or 0)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if timeout is None else fcntl.LOCK_NB))
+                return descriptor
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise
+            time.sleep(_POLL)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+@contextmanager
+def lock_file(path: Path, *, timeout: float | None = None) -> Iterator[bool]:
+    """Lock a file while the block runs, as ``acquire_lock`` does.
+
+    Yields:
+        Whether this process holds the lock: always True without a timeout.
+    """
+    try:
+        descriptor = acquire_lock(path, timeout=timeout)
+    except BlockingIOError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock of a file; False where it cannot be opened."""
+    with suppress(OSError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@contextmanager
+def work_folder(parent: Path) -> Iterator[Path]:
+    """Create a hidden, locked folder in ``parent`` and remove it after the block.
+
+    A folder whose lock is free was left behind by a process that is gone. So that no other process
+    sees a work folder before it is locked, folders are created, renamed and swept under one lock
+    of their parent folder. A folder that is renamed within the block (``publish_folder``) stays
+    under its new name.
+
+    Raises:
+        StorageError: nothing can be written there.
+    """
+    folder = parent / f"{_WORK}{secrets.token_hex(8)}"
+    with ExitStack() as stack:
+        with explained_os_errors(f"Nothing can be written below {str(parent)!r}"):
+            parent.mkdir(parents=True, exist_ok=True)
+            with lock_file(parent / _LOCKED):
+                folder.mkdir()
+                stack.enter_context(lock_file(folder / _LOCK))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish_folder(folder: Path, new: Path) -> bool:
+    """Rename a folder to a sibling name that is free; the rename survives a power cut.
+
+    Returns:
+        False, and nothing is changed, where something has that name already.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    with lock_file(new.parent / _LOCKED):
+        if new.exists():
+            return False
+        folder.rename(new)
+    sync_file(new.parent)
+    return True
+
+
+def discard_folder(folder: Path) -> None:
+    """Remove a folder: it disappears at once; its files now, or with ``remove_leftovers``."""
+    trash = folder.with_name(f"{_TRASH}{secrets.token_hex(8)}")
+    folder.rename(trash)
+    sync_file(folder.parent)
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def remove_leftovers(parent: Path) -> None:
+    """Remove the work folders that ended processes left in ``parent``."""
+    if not parent.is_dir():
+        return
+    with lock_file(parent / _LOCKED):
+        for folder in [p for p in parent.iterdir() if p.name.startswith((_WORK, _TRASH))]:
+            with suppress(OSError), lock_file(folder / _LOCK, timeout=0) as is_abandoned:
+                if is_abandoned:
+                    shutil.rmtree(folder, ignore_errors=True)

@@ -55,13 +55,6 @@ def test_other_kernels_are_grey_slices_of_one_output_on_one_scale() -> None:
     assert pixels(nothing.tiles)[0].tolist() == [GREY, GREY]
 
 
-def test_a_depthwise_kernel_shows_one_slice_a_channel() -> None:
-    kernel = np.array([1, -1, 0], np.float32).reshape(1, 1, 3, 1)[:, :, :2]
-    found = draw(kernel, 5)
-    assert found.output_channel is None
-    assert pixels(found.tiles)[0].tolist() == [255, 0]
-
-
 def test_the_find_convolution_a_layer_is_on_its_own_path() -> None:
     image = keras.Input((8, 8, 3), name="image")
     left = keras.layers.Conv2D(2, 3, padding="same", name="left")(image)
@@ -94,14 +87,12 @@ def test_all_kernels_can_be_paged_to() -> None:
     assert draw(kernel, view=DisplayOptions(Layout(1, 2), page=9)).page == 2
 
 
-def test_a_kernel_that_is_not_square_keeps_its_shape() -> None:
-    found = draw(np.ones((1, 7, 2, 2), np.float32))
-    assert found.tiles.shape == (1, 7)
-    found = draw(np.ones((5, 2, 3, 2), np.float32))
-    assert found.tiles.shape == (5, 2)
-
-
-def test_kernels_that_are_no_numbers_are_drawn_and_said() -> None:
+def test_other_kernels() -> None:
+    depthwise = draw(np.array([1, -1], np.float32).reshape(1, 1, 2, 1), 5)  # a slice a channel
+    assert depthwise.output_channel is None
+    assert pixels(depthwise.tiles)[0].tolist() == [255, 0]
+    assert draw(np.ones((1, 7, 2, 2), np.float32)).tiles.shape == (1, 7)
+    assert draw(np.ones((5, 2, 3, 2), np.float32)).tiles.shape == (5, 2)
     kernel = np.array([np.nan, 1, -2, np.inf], np.float32).reshape(1, 2, 2, 1)
     found = draw(kernel)
     assert found.tiles.not_finite == (0.5, 0.5)

@@ -29,7 +29,6 @@ from tlcore.activations import render as drawing
 from tlcore.activations.values import ActivationRequest, DisplayOptions
 from tlcore.datasets.image_io import content_id, read_image
 from tlcore.errors import WeightsMissing
-from tlcore.inference import activation_tasks as activations
 from tlcore.inference import tasks
 from tlcore.inference.client import Inference
 from tlcore.models.predictions import ModelRef
@@ -38,7 +37,7 @@ from tlcore.settings import Settings
 ROUNDS = 9
 LAYERS = 12  # looked at for each backbone, evenly over its depth
 LOOKED = 0.2  # s that a person looks at a layer before going on: a quick one
-PAGE = "tlcore.inference.activation_tasks:draw_maps"
+PAGE = "draw_layer"
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024
 
 
@@ -128,10 +127,10 @@ def one_layer(
         draw, _ = timed(
             lambda maps=maps: drawing.render_tiles(maps, drawing.select_channels(maps, view), view)
         )
-        activations._cache.cache_clear()
+        tasks.activation_cache.cache_clear()
         look = ActivationRequest(path, sha, ref)
-        first, _ = timed(lambda look=look: activations.draw_maps(look, layer, view, settings))
-        after, _ = timed(lambda look=look: activations.draw_maps(look, following, view, settings))
+        first, _ = timed(lambda look=look: tasks.draw_layer(look, layer, view, settings))
+        after, _ = timed(lambda look=look: tasks.draw_layer(look, following, view, settings))
         if number:  # the first round compiles
             rounds.append([bare, draw, first, after])
     return tuple(min(column) for column in zip(*rounds, strict=True))
@@ -169,7 +168,7 @@ def timed(do: Callable[[], object]) -> tuple[float, object]:
 
 
 def memory(refs: list[ModelRef], photos: list[Path], settings: Settings, switches: int) -> None:
-    activations._cache.cache_clear()
+    tasks.activation_cache.cache_clear()
     generator = np.random.default_rng(0)
     looks = [
         ActivationRequest(path, content_id(path.read_bytes()), ref)
@@ -181,11 +180,11 @@ def memory(refs: list[ModelRef], photos: list[Path], settings: Settings, switche
         look = looks[generator.integers(len(looks))]
         spatial = tasks.load_model(look.ref, settings).spatial_layers
         layer = spatial[generator.integers(len(spatial))]
-        activations.draw_maps(look, layer, DisplayOptions(), settings)
+        tasks.draw_layer(look, layer, DisplayOptions(), settings)
         sizes.append(resident())
         if number == 0 or (number + 1) % (switches // 2) == 0:
-            kept, bound = activations.cache_usage(settings)
-            held = f"{kept / 2**20:.0f} of {bound / 2**20:.0f} MB of maps kept"
+            kept = tasks.activation_cache(settings.activation_bytes)
+            held = f"{kept.bytes / 2**20:.0f} of {kept.bound / 2**20:.0f} MB of maps kept"
             say(f"{number + 1:5} switches: {sizes[-1]:6.0f} MB resident, {held}")
     plateau = statistics.median(sizes[switches : 2 * switches])
     last = sizes[2 * switches :]

@@ -20,7 +20,7 @@ from tlcore.training.lifecycle import delete_run
 from tlcore.training.run import RunInfo
 from tlcore.training.status import FINISHED
 from tlcore.training.store import list_runs, load_run, load_run_info
-from tlcore.ui.fine_tune.backbones import TAG
+from tlcore.ui.fine_tune.studies import BACKBONES
 
 RECIPE = RunConfig(
     "patches", backbone="MobileNet-0.25", size=64, epochs=3, learning_rate=0.01, seed=7,
@@ -52,7 +52,7 @@ def test_the_same_head_on_every_backbone(tab: Tab, real: Settings, first: str) -
     others = {row.backbone.name for row in list_weights(real) if row.no_top} - {RECIPE.backbone}
 
     def heads() -> list[RunInfo]:
-        return [info for info in list_runs(real) if info.notes.tags == (TAG,)]
+        return [info for info in list_runs(real) if info.notes.tags == (BACKBONES,)]
 
     tab.open(f"/Fine_tune?run={first}&view=improve")
     tab.page.get_by_role("radio", name="Backbones").click()

@@ -11,8 +11,8 @@ from tests.datasets.files import jpeg
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.store import load_dataset, scan_datasets
-from tlcore.locks import remove_leftovers
 from tlcore.settings import PROJECT, Settings
+from tlcore.storage import remove_leftovers
 
 COUNT = 40
 

@@ -16,7 +16,6 @@ from tlcore.evaluation.metrics import (
     compute_curves,
     compute_threshold_metrics,
     list_cell,
-    list_correct,
     list_mistakes,
 )
 
@@ -124,11 +123,7 @@ def test_the_images_behind_a_cell_are_as_many_as_it_says_worst_first() -> None:
             assert len(places) == number
             own = predictions.probabilities[places, true]
             assert (np.diff(own) >= 0).all()
-    assert len(list_mistakes(predictions)) + len(list_correct(predictions)) == len(predictions)
-    assert (
-        predictions.confidence[list_correct(predictions)[0]]
-        == predictions.confidence[predictions.correct].max()
-    )
+    assert sorted(list_mistakes(predictions)) == np.flatnonzero(~predictions.correct).tolist()
 
 
 def test_nothing_to_judge_is_refused() -> None:

@@ -31,7 +31,7 @@ SIDE = 64  # px, the network's own input: nothing is resized
 # kind → (images to learn from, images to judge by) of each class
 KINDS = {
     "balanced": [(10, 30)] * 3,
-    "300 against 15": [(40, 300), (8, 15)],
+    "120 against 15": [(20, 120), (8, 15)],
     "a class absent from validation": [(10, 24), (10, 12), (10, 0)],
     "120 classes": [(2, 3)] * 120,
 }
@@ -103,7 +103,7 @@ def recomputed(
     config = RunConfig(str(folder), epochs=8, learning_rate=0.01, fit="squash", **REAL)
     run = train_run(settings, config)
     figures = json.loads(json.dumps(dataclasses.asdict(evaluate_run(run.id, "", settings))))
-    if request.param == "300 against 15":
+    if request.param == "120 against 15":
         printed = answer(settings, "runs", "evaluate", run.id)  # and the labels corrected since
         assert {name: printed[name] for name in figures} == figures
     return Recomputed(figures, *logits_of(run))

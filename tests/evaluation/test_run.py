@@ -26,11 +26,7 @@ from tlcore.evaluation.corrections import (
 from tlcore.evaluation.embedding import compute_embedding
 from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.evaluation.label_issues import find_label_issues
-from tlcore.evaluation.split_predictions import (
-    SplitPredictions,
-    evaluated_split,
-    predict_split,
-)
+from tlcore.evaluation.split_predictions import SplitPredictions, evaluated_split, predict_split
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import evict

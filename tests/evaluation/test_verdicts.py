@@ -26,16 +26,9 @@ EVEN: Counts = {
 FEW: Counts = {
     "train": {label: {colour: 8} for label, colour in
               (("ants", "red"), ("bees", "blue"), ("flies", "green"), ("moths", "white"))},
-    "val": {
-        "ants": {"red": 30},
-        "bees": {"blue": 5, "red": 15},
-        "flies": {"green": 1},
-    },
+    "val": {"ants": {"red": 30}, "bees": {"blue": 5, "red": 15}, "flies": {"green": 1}},
 }  # fmt: skip
-VAL = {
-    "cats": {"red": 46, "white": 12, "green": 2},
-    "dogs": {"blue": 60},
-}
+VAL = {"cats": {"red": 46, "white": 12, "green": 2}, "dogs": {"blue": 60}}
 BEFORE: Counts = {
     "train": {"cats": {"red": 8, "green": 8}, "dogs": {"blue": 8, "white": 8}},
     "val": VAL,

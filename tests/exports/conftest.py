@@ -24,26 +24,6 @@ def trained(config: RunConfig, settings: Settings) -> str:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A run that has finished."""
-
-    settings: Settings
-    run: str
-    data: Path  # the folder of its images
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Finished:
-    """Of two classes with one sigmoid unit, fine-tuned, on real weights."""
-    place = tmp_path_factory.mktemp("finished")
-    settings = Settings(home=place / "home", keras_home=shared / "keras")
-    data = write_patches(place / "set", classes=2)
-    options = {"backbone": "MobileNet-0.25", "size": 96, "batch_size": 4, "learning_rate": 0.01}
-    config = RunConfig(str(data), epochs=2, fine_tune_epochs=1, **options)
-    return Finished(settings, trained(config, settings), data)
-
-
-@dataclass(frozen=True)
 class Bundle:
     """A bundle that was made, and unpacked."""
 
@@ -56,13 +36,17 @@ class Bundle:
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory, finished: Finished) -> Bundle:
+def bundle(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Bundle:
+    """Of a run of two classes with one sigmoid unit, fine-tuned, on real weights."""
     from tlcore.exports.bundle import write_bundle
 
     place = tmp_path_factory.mktemp("bundle")
+    settings = Settings(home=place / "home", keras_home=shared / "keras")
+    options = {"backbone": "MobileNet-0.25", "size": 96, "batch_size": 4, "learning_rate": 0.01}
+    data = write_patches(place / "set", classes=2)
+    run = trained(RunConfig(str(data), epochs=2, fine_tune_epochs=1, **options), settings)
     told: list[tuple[int, int, str]] = []
     target = place / "bundle.zip"
-    settings, run = finished.settings, finished.run
     checks = write_bundle(run, target, settings, lambda *step: told.append(step))
     with zipfile.ZipFile(target) as archive:
         archive.extractall(place)

@@ -22,9 +22,9 @@ from tlcore.datasets.image_io import read_image
 from tlcore.errors import RunError, StorageError
 from tlcore.exports.bundle import IMAGES, LITERT, NEEDED, write_bundle
 from tlcore.exports.bundle_check import FORMATS, check_format, read_checks
-from tlcore.locks import remove_leftovers
 from tlcore.percentages import percent
 from tlcore.settings import PROJECT
+from tlcore.storage import remove_leftovers
 from tlcore.training.provenance import list_versions
 from tlcore.training.store import load_run
 from tlcore.training.transfer_model import load_run_model

@@ -10,16 +10,16 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from tlcore.activations.top_images import find_top_images
 
 from tests.images import write_patches
 from tests.training.test_train_run import REAL, run
+from tlcore.activations.channel import find_top_images
 from tlcore.activations.render import TILE
 from tlcore.activations.values import ActivationRequest, DisplayOptions, Layout, MapPair, Tiles
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.image_io import content_id
 from tlcore.errors import BadImage, UnknownName
-from tlcore.inference import activation_tasks as tasks
+from tlcore.inference import tasks
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
@@ -91,7 +91,7 @@ def test_maps_of_a_photograph_are_those_of_plain_keras(
         for name in list(expected)[1::every]:
             maps = tasks.compute_maps(this, name, settings)
             np.testing.assert_allclose(maps, expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
-    assert tasks.cache_usage(settings)[0] > 0
+    assert tasks.activation_cache(settings.activation_bytes).bytes > 0
 
 
 def test_frozen_layers_differ_by_exactly_nothing_and_learned_ones_do(
@@ -169,9 +169,8 @@ def test_top_images_of_a_channel_have_its_highest_values(home: Home) -> None:
             assert each.mean == pytest.approx(float(rows[each.sample.sha256].mean()), abs=1e-4)
         assert ranking.tied == sum(row.max() == wanted[0][0] for row in rows.values())
     (folder / "broken.png").write_text("no image")
-    values, bad = tasks.measure_images([folder / "broken.png"], BEFORE, layer, settings)
+    values = tasks.measure_images([folder / "broken.png"], BEFORE, layer, settings)
     assert np.isnan(values).all()
-    assert bad == ("broken.png",)
     with pytest.raises(UnknownName, match="Received 'conv99'"):
         tasks.measure_images([photo], BEFORE, "conv99", settings)
 
@@ -211,7 +210,7 @@ def test_maps_that_overflow_are_drawn_counted_and_compared(home: Home) -> None:
     layer.set_weights([gamma, *others])
     this = request(photo, wild)
     for scale in ("channel", "layer"):
-        page = tasks.draw_maps(this, name, DisplayOptions(PAGE.layout, scale=scale), settings)
+        page, _ = tasks.draw_layer(this, name, DisplayOptions(PAGE.layout, scale=scale), settings)
         assert page.tiles.not_finite[0] == 1
         assert page.tiles.not_finite[4:] == (0,) * 4
         assert np.isfinite((page.tiles.lows, page.tiles.highs)).all()

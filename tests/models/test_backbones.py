@@ -115,7 +115,7 @@ def test_every_layer_is_keras_own(row: Backbone, monkeypatch: pytest.MonkeyPatch
     assert model.name == expected.name
 
 
-@pytest.mark.parametrize("top", [True, False], ids=["with top", "without top"])
+@pytest.mark.parametrize("top", [pytest.param(True, marks=pytest.mark.full), False])
 def test_the_same_weight_file_gives_keras_own_values(
     top: bool, settings: Settings, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

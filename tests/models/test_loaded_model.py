@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import keras
@@ -62,6 +61,7 @@ def check_thousand(row: Backbone, plain: keras.Model, answer: Prediction, image:
     assert answer.probabilities.sum(dtype=np.float64) == pytest.approx(1, abs=1e-5)
     ranked = [ranked.index for ranked in answer.ranking()]
     assert sorted(ranked) == list(range(1000))
+    assert ranked[0] == answer.best
     # random weights tell some classes apart by less than a float holds: those may change places
     assert np.diff(expected[ranked]).max() < (1e-7 if answer.source == "random" else 1e-6)
 
@@ -79,8 +79,8 @@ def test_all_probabilities_on_random_weights(
     ("name", "size", "file"),
     [
         ("MobileNetV2", 224, "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"),
-        ("MobileNet-0.75", 192, "mobilenet_7_5_192_tf.h5"),
-        ("MobileNet-0.5", 160, "mobilenet_5_0_160_tf.h5"),
+        pytest.param("MobileNet-0.75", 192, "mobilenet_7_5_192_tf.h5", marks=pytest.mark.full),
+        pytest.param("MobileNet-0.5", 160, "mobilenet_5_0_160_tf.h5", marks=pytest.mark.full),
         ("MobileNet-0.25", 128, "mobilenet_2_5_128_tf.h5"),
     ],
 )
@@ -106,30 +106,15 @@ def test_photographs_are_recognised(loaded: Loaded, photos: list[Path]) -> None:
     assert np.mean(np.array(ranks) < 5) >= 0.95
 
 
-def test_random_weights_are_said_and_are_the_same_in_every_build(
-    settings: Settings, photos: list[Path]
-) -> None:
-    first, second = (load_pretrained(RANDOM, settings).predict(photos[0]) for _ in range(2))
-    assert first.source == "random"
-    assert "random" in first.note
-    np.testing.assert_array_equal(first.logits, second.logits)
-
-
-def test_ranking_of_a_prediction(loaded: Loaded, photos: list[Path]) -> None:
-    answer = loaded(ModelRef("MobileNetV2", 224)).predict(photos[0])
-    rows = answer.ranking()
-    assert [row.rank for row in rows] == list(range(1, 1001))
-    assert sorted(row.index for row in rows) == list(range(1000))
-    assert all(a.probability >= b.probability for a, b in pairwise(rows))
-    assert answer.best == rows[0].index
-
-
 def test_a_path_an_image_and_pixels_are_the_same_image(
     settings: Settings, photos: list[Path], tmp_path: Path
 ) -> None:
-    model = load_pretrained(RANDOM, settings)
+    model, other = (load_pretrained(RANDOM, settings) for _ in range(2))  # the same in every build
     image = read_image(photos[0], settings.limits)
-    answers = [model.predict(each) for each in (photos[0], str(photos[0]), image, np.array(image))]
+    answers = [model.predict(each) for each in (photos[0], str(photos[0]), np.array(image))]
+    answers.append(other.predict(image))
+    assert answers[0].source == "random"
+    assert "random" in answers[0].note
     for answer in answers[1:]:
         np.testing.assert_array_equal(answer.logits, answers[0].logits)
     turned = Image.new("RGB", (20, 10))
@@ -142,7 +127,7 @@ def test_a_path_an_image_and_pixels_are_the_same_image(
         model.predict(np.zeros((4, 4)))
 
 
-@pytest.mark.parametrize("count", [0, 1, 8, MANY])
+@pytest.mark.parametrize("count", [0, 1, MANY])
 def test_many_files_give_what_each_gives_alone(
     count: int, loaded: Loaded, photos: list[Path]
 ) -> None:
@@ -173,14 +158,12 @@ def test_what_cannot_be_read_keeps_its_place(
 def test_activations_of_a_photograph_equal_plain_keras_at_every_layer(
     real: Settings, photos: list[Path]
 ) -> None:
-    model = load_pretrained(ModelRef("MobileNetV2", 224, top=False), real)
-    plain = keras.applications.MobileNetV2(
-        include_top=False, weights=None, input_shape=(224, 224, 3)
-    )
+    model = load_pretrained(ModelRef("MobileNetV2", 96, top=False), real)
+    plain = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(96, 96, 3))
     plain.load_weights(
         real.weights / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
     )
-    pixels = fit(read_image(photos[0], real.limits), 224).astype(np.float32)
+    pixels = fit(read_image(photos[0], real.limits), 96).astype(np.float32)
     inputs = keras.applications.mobilenet_v2.preprocess_input(pixels)[None]
     names = [layer.name for layer in plain.layers if len(layer.output.shape) == 4][1:]
     assert names == list(model.spatial_layers)[1:]

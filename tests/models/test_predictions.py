@@ -76,10 +76,7 @@ def test_certainty_by_hand() -> None:
         ([0.95, 0.05], "confident"),
         ([0.91, 0.09], "confident"),
         ([0.71, 0.29], "fairly confident"),
-        (
-            [0.82, 0.02, *[0.016] * 10],
-            "fairly confident",
-        ),  # 80 points ahead, and wrong one time in 6
+        ([0.82, 0.02, *[0.016] * 10], "fairly confident"),  # and wrong one time in 6
         ([0.42, 0.02, *[0.014] * 40], "leaning to one class"),  # 40 points ahead, rather wrong
         ([0.66, 0.34], "leaning to one class"),  # 32 points ahead
         ([0.55, 0.45], "undecided between two classes"),
@@ -92,27 +89,3 @@ def test_certainty_by_hand() -> None:
 )
 def test_certainty_in_words(probabilities: list[float], words: str) -> None:
     assert measure_certainty(np.array(probabilities, np.float32)).description == words
-
-
-@pytest.mark.parametrize("classes", [2, 3, 5, 30, 1000])
-def test_words_of_certainty_contradict_neither_the_probability_nor_the_lead(classes: int) -> None:
-    """Over drawn answers from flat to peaked, and over two leaders with an even rest."""
-    draw = np.random.default_rng(0)
-    powers = draw.uniform(-2.5, 2, 300)
-    answers = [draw.dirichlet(np.full(classes, 10.0**power)) for power in powers]
-    for best in np.linspace(1 / classes, 1, 40):
-        for second in np.linspace(0, min(best, 1 - best), 20):
-            rest = np.full(classes - 2, (1 - best - second) / max(1, classes - 2))
-            if classes > 2 or best + second > 1 - 1e-9:
-                answers.append(np.array([best, second, *rest]))
-    limits = {
-        "confident": lambda sure: sure.best >= 0.9,
-        "fairly confident": lambda sure: 0.7 <= sure.best < 0.9,
-        "leaning to one class": lambda sure: sure.margin >= 0.2 and sure.best < 0.7,
-        "undecided between two classes": lambda sure: sure.margin < 0.2 and sure.second > 0.25,
-        "undecided between a few classes": lambda sure: sure.margin < 0.2 and sure.best <= 0.6,
-        "no clear answer": lambda sure: sure.margin < 0.2 and sure.best <= 0.6,
-    }
-    found = [measure_certainty(probabilities.astype(np.float32)) for probabilities in answers]
-    assert all(limits[sure.description](sure) for sure in found)
-    assert len({sure.description for sure in found}) >= 4

@@ -31,13 +31,6 @@ V2 = get_backbone("MobileNetV2")
 RESNET = get_backbone("ResNet50")
 
 
-def put(settings: Settings, name: str, content: bytes) -> Path:
-    settings.weights.mkdir(parents=True, exist_ok=True)
-    path = settings.weights / name
-    path.write_bytes(content)
-    return path
-
-
 @pytest.mark.parametrize(
     ("size", "here", "taken"),
     [
@@ -58,12 +51,6 @@ def test_the_nearest_resolution_is_taken(
     assert found.path.name == weights_file_name(V2, taken, top=False)
 
 
-def test_another_resolution_is_noted(settings: Settings) -> None:
-    write_stand_in(settings, V2, 224, top=False)
-    notes = [find_weights(V2, size, settings, top=False).note for size in (224, 160)]
-    assert notes == ["", "weights trained at 224 px, used at 160 px"]
-
-
 def test_a_missing_file_is_named_with_its_place_and_its_command(settings: Settings) -> None:
     with pytest.raises(WeightsMissing) as error:
         find_weights(V2, 160, settings, top=True)
@@ -79,10 +66,6 @@ DAMAGES = {
     "zeros": (lambda whole: bytes(len(whole)), "it is no HDF5 file"),
     "cut in its head": (lambda whole: whole[:30], "it is no HDF5 file"),
     "cut short": (lambda whole: whole[:-1], f"it was cut short, {9_331_999:,} of {9_332_000:,}"),
-    "of another network": (
-        lambda whole: small_hdf5(),
-        "it has 2,000,000 bytes, where 9,032,000 to",
-    ),
 }
 
 
@@ -125,16 +108,6 @@ def test_every_real_file_that_is_here_is_whole(real: Settings) -> None:
     here = [row for row in list_weights(real) if row.top or row.no_top]
     assert len(here) >= 4
     assert [row.damage for row in here if row.damage] == []
-
-
-def test_ready_lists_every_backbone_whatever_lies_there(settings: Settings) -> None:
-    write_stand_in(settings, V2, 224, top=False)
-    put(settings, weights_file_name(RESNET, 224, top=True), b"damaged")
-    rows = {row.backbone.name: row for row in list_weights(settings)}
-    assert rows["MobileNetV2"].no_top is not None
-    assert rows["MobileNetV2"].top is None
-    assert rows["ResNet50"].top is None
-    assert "it is no HDF5 file" in rows["ResNet50"].damage[0]
 
 
 def test_real_weights_load_at_another_size(real: Settings) -> None:

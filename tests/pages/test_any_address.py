@@ -19,7 +19,8 @@ from tlcore.ui.shell import PAGES
 
 SET = "patches"
 ADDRESSES = {page.name: page.address for page in PAGES if page.address}
-NASTY = ("9" * 5000, "x" * 1000, "²", "..", "\0")
+NASTY = ("9" * 5000, "..", "\0")
+ALSO = ("x" * 1000, "²")  # with --all
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,11 @@ def run(place: tuple[Settings, str], monkeypatch: pytest.MonkeyPatch) -> str:
     return place[1]
 
 
-@pytest.mark.parametrize("value", NASTY, ids=[value[:9] for value in NASTY])
+@pytest.mark.parametrize(
+    "value",
+    [*NASTY, *(pytest.param(value, marks=pytest.mark.full) for value in ALSO)],
+    ids=lambda value: repr(value)[:9],
+)
 @pytest.mark.parametrize("name", list(ADDRESSES))
 def test_a_page_opens_whatever_its_address_says(
     name: str, value: str, opened: Opened, run: str

@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -26,7 +27,7 @@ from tlcore.training.lifecycle import create_run, prepare_resume
 from tlcore.training.provenance import list_samples
 from tlcore.training.store import load_run_info
 from tlcore.training.worker import execute_run
-from tlcore.ui import services
+from tlcore.ui import inference_requests, services
 
 DATASET = "Patches"
 SMALL = {"backbone": "MobileNet-0.25", "size": "128"}
@@ -56,6 +57,20 @@ def run(trained: str, lasting_workspace: Settings) -> str:
     return trained
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, *tasks: str) -> list[tuple[Any, ...]]:
+    """The arguments of each request for one of these tasks, from now on."""
+    made: list[tuple[Any, ...]] = []
+
+    class Counting(services.Inference):
+        def ask(self, task, *arguments):
+            if task in tasks:
+                made.append(arguments)
+            return super().ask(task, *arguments)
+
+    monkeypatch.setattr(services, "Inference", Counting)
+    return made
+
+
 def charts(at: AppTest) -> list[list[str]]:
     """The names of the bars of each chart."""
     specs = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
@@ -65,15 +80,9 @@ def charts(at: AppTest) -> list[list[str]]:
     ]
 
 
-def open_part(at: AppTest, key: str) -> AppTest:
-    """Unfold a part of the page that computes once it is open."""
-    at.session_state[key] = True
-    at.run()
-    assert not at.exception
-    return at
-
-
-def test_the_network_recognises_the_sample(opened: Opened, lasting_workspace: Settings) -> None:
+def test_the_network_recognises_the_sample_though_its_worker_is_killed(
+    opened: Opened, lasting_workspace: Settings
+) -> None:
     at = opened("Compare")
     assert not at.exception
     spec = json.loads(at.get("plotly_chart")[0].proto.spec)
@@ -84,17 +93,14 @@ def test_the_network_recognises_the_sample(opened: Opened, lasting_workspace: Se
     assert len(at.dataframe[0].value) == 1000
     assert "No head yet for" in texts(at)
     assert "<b>balloon</b>" in html_of(at)
-    at.slider(key="select-top_classes").set_value(12).run()
+    at.slider(key="select-top_classes").set_value(12)
     at.selectbox(key="select-size").set_value("160").run()
     assert len(charts(at)[0]) == 12
     assert "160 px, crop" in texts(at).replace("\u00a0", " ")
     assert "weights trained at 224 px" in texts(at).lower()
 
-
-def test_a_worker_that_is_killed_costs_nothing(opened: Opened, lasting_workspace: Settings) -> None:
-    at = opened("Compare", **SMALL)
     os.kill(services.inference(lasting_workspace).process_id, signal.SIGKILL)
-    at.button(key="next").click().run()
+    at.button(key="next").click().run()  # a worker that is killed costs nothing
     assert not at.exception
     assert not at.error
 
@@ -137,14 +143,12 @@ def test_both_answers_on_an_unseen_image_the_threshold_and_the_path(
     assert "".join(at.query_params["image"]) not in trained_on  # the page opens on an unseen one
     assert "· not seen in training" in texts(at)
     assert texts(at).count("Grad-CAM of") == 2
-    at.slider(key=f"threshold-{run}").set_value(99).run()
-    assert "the prediction is **blue**" in texts(at)
 
+    at.session_state["shapes"] = True  # unfolded
+    at.slider(key=f"threshold-{run}").set_value(99)
     at.toggle(key="unseen-only").set_value(True).run()
+    assert "the prediction is **blue**" in texts(at)
     assert f"of {16 - len(trained_on)}" in texts(at)
-    at.toggle(key="unseen-only").set_value(False).run()
-
-    open_part(at, "shapes")
     assert "4 × 4 × 256" in html_of(at)  # read from the network on the left
     assert "257 parameters" in html_of(at)  # 256 weights and a bias of one sigmoid unit
     at.button_group(key="select-pooling").set_value("flatten").run()
@@ -153,61 +157,46 @@ def test_both_answers_on_an_unseen_image_the_threshold_and_the_path(
     assert "1 × 1 × 256" in html_of(at)  # the run's own network at 32 pixels
 
 
-def test_all_models_of_an_image_are_one_request(
+def test_a_link_restores_the_models_and_classes_by_one_request(
     opened: Opened, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requests: list[tuple[str, int]] = []
-
-    class Counting(services.Inference):
-        def ask(self, task, *arguments):
-            if task in ("predict", "explain"):
-                requests.append((task, len(arguments[1])))
-            return super().ask(task, *arguments)
-
-    monkeypatch.setattr(services, "Inference", Counting)
-    at = opened("Compare", dataset=DATASET, run=run, second="MobileNet-0.5", **SMALL)
+    requests = counted(monkeypatch, "predict", "explain")
+    address = {"dataset": DATASET, "run": run, "backbone": "MobileNet-0.5", "size": "160"}
+    chosen = {"second": "MobileNet-0.25", "class": "207", "head_class": "0"}
+    at = opened("Compare", **address, **chosen)
     assert not at.exception
     assert len(charts(at)) == 3
-    assert requests == [("predict", 3), ("explain", 3)]
-    at.run()
-    assert len(requests) == 2
-
-
-def test_a_link_restores_the_class_that_is_explained(opened: Opened, run: str) -> None:
-    address = {"dataset": DATASET, "run": run, "backbone": "MobileNet-0.5", "size": "160"}
-    at = opened("Compare", **address, **{"class": "207", "head_class": "0"})
-    assert not at.exception
-    assert at.selectbox(key="select-backbone").value == "MobileNet-0.5"
-    assert at.selectbox(key="select-class").value == "207"
-    assert at.selectbox(key="select-head_class").value == "0"
+    assert [len(models) for _, models in requests] == [3, 3]
+    values = [
+        at.selectbox(key=f"select-{key}").value for key in ("backbone", "class", "head_class")
+    ]
+    assert values == ["MobileNet-0.5", "207", "0"]
     assert "**golden retriever**" in texts(at)
     assert "5 × 5 places" in texts(at)
     at.selectbox(key="gradcam-layer-MobileNet-0.5").set_value("conv_pw_5_relu").run()
     assert not at.exception
     assert "20 × 20 places" in texts(at)
+    assert [len(models) for _, models in requests] == [3, 3, 3]  # predictions are not asked again
 
 
 def test_its_percentages_are_measured_on_a_stratified_draw(
-    opened: Opened, lasting_workspace: Settings, tmp_path: Path
+    opened: Opened, lasting_workspace: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """1,200 validation images of three classes in order: 500 of them, each class by its share."""
+    """120 validation images of three classes in order: 50 of them, each class by its share."""
+    monkeypatch.setattr(inference_requests, "CALIBRATION_IMAGES", 50)
     write_patches(tmp_path / "many" / "train", each=4, side=16)
-    write_patches(tmp_path / "many" / "val", each=400, side=8)
-    config = RunConfig(str(tmp_path / "many"), backbone="MobileNet-0.25", size=32, epochs=2)
+    write_patches(tmp_path / "many" / "val", each=40, side=8)
+    config = RunConfig(str(tmp_path / "many"), backbone="MobileNet-0.25", size=32, epochs=1)
     run = train(config, lasting_workspace)
-    at = open_part(opened("Compare", run=run, **SMALL), f"calibration-{run}")
-    assert "On 500 of 1,200 validation images" in texts(at)
+    at = opened("Compare", run=run, **SMALL)
+    at.session_state[f"calibration-{run}"] = True  # unfolded
+    at.run()
+    assert not at.exception
+    assert "On 50 of 120 validation images" in texts(at)
     samples = list_samples(load_run_info(run, lasting_workspace), "val")
-    counts = Counter(sample.label for sample in draw_stratified(samples, 500, 0))
-    assert set(counts) == {"blue", "green", "red"}
-    assert all(count in (166, 167) for count in counts.values())
-
-
-@pytest.mark.parametrize("query", ["view", "top", "class", "second", "heads", "size", "fit"])
-def test_a_link_to_what_is_not_offered_opens(
-    query: str, opened: Opened, workspace: Settings
-) -> None:
-    assert not opened("Compare", **{query: "gone"}).exception
+    counts = Counter(sample.label for sample in draw_stratified(samples, 50, 0))
+    assert sorted(counts) == ["blue", "green", "red"]
+    assert sorted(counts.values()) == [16, 17, 17]
 
 
 # Many images
@@ -226,21 +215,6 @@ def stopped_run(real_workspace: Settings, tmp_path: Path) -> str:
     return folder.name
 
 
-@pytest.fixture
-def requests(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Each request about many images: how many images, how many models."""
-    made: list[tuple[int, int]] = []
-
-    class Counting(services.Inference):
-        def ask(self, task, *arguments):
-            if task == "predict_batch":
-                made.append(tuple(map(len, arguments)))
-            return super().ask(task, *arguments)
-
-    monkeypatch.setattr(services, "Inference", Counting)
-    return made
-
-
 def predicted(at: AppTest) -> AppTest:
     at.button(key="many-start").click().run()
     assert not at.exception
@@ -255,31 +229,26 @@ def column(at: AppTest, name: str) -> dict[str, object]:
 def accuracies(at: AppTest) -> list[str]:
     """The names in the chart of accuracies."""
     specs = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
-    return [trace["y"][0] for trace in specs[0]["data"] if trace["type"] == "scatter"]
+    texts = [trace for trace in specs[0]["data"] if trace["type"] == "scatter"]
+    return [trace["text"][0] for trace in texts if trace["textposition"] == "middle right"]
 
 
-def test_many_images_from_start_to_table(opened: Opened, run: str) -> None:
-    at = predicted(opened("Compare", dataset=DATASET, run=run, **MANY))
+def test_many_images_relabelled_exchanged_or_with_a_resumed_run_are_shown_as_they_stand(
+    opened: Opened,
+    stopped_run: str,
+    real_workspace: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """One session: each change needs just what is new; no old label, no old model is shown."""
+    requests = counted(monkeypatch, "predict_batch")
+    at = predicted(opened("Compare", dataset=DATASET, run=stopped_run, **MANY))
     table = at.dataframe[0].value
     assert len(table) == 16
     assert {"imagenet", "head", "agree", "disagreement", "group"} <= set(table.columns)
     assert sorted(set(table["split"])) == ["train", "val"]
     assert accuracies(at) == ["ImageNet alone, no head", "Your head"]
     assert len(at.get("download_button")) == 2
-    at.button_group(key="select-fit").set_value("pad").run()  # other pixels: predicted again
-    assert at.button(key="many-start").label == "Predict 16 images"
-
-
-def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
-    opened: Opened,
-    stopped_run: str,
-    real_workspace: Settings,
-    requests: list[tuple[int, int]],
-    tmp_path: Path,
-) -> None:
-    """One session: each change needs just what is new; no old label, no old model is shown."""
-    at = predicted(opened("Compare", dataset=DATASET, run=stopped_run, **MANY))
-    assert requests == [(16, 2)]
     before = column(at, "head_probability")
     first = min(load_dataset(DATASET, real_workspace).samples, key=lambda sample: sample.file)
     assert column(at, "label")[first.file] == "blue"
@@ -287,7 +256,6 @@ def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
     at.run()
     assert not at.exception
     assert column(at, "label")[first.file] == "green"
-    assert requests == [(16, 2)]
 
     exclude(DATASET, [first.key], real_workspace)
     write_patches(tmp_path / "more", classes=1, each=1, side=40)
@@ -299,17 +267,18 @@ def test_relabelled_exchanged_and_resumed_images_are_shown_as_they_stand(
     assert at.button(key="many-start").label == "Predict the other 1 of 16 images"
     predicted(at)
     assert "blue/new.png" in column(at, "label")
-    assert requests == [(16, 2), (1, 2)]
-
     folder, lock = prepare_resume(stopped_run, real_workspace)
     assert execute_run(folder, real_workspace).status == "finished"
     os.close(lock)
     at.run()
     assert at.button(key="many-start").label == "Predict 16 images"  # not the old model's answers
     predicted(at)
-    assert requests == [(16, 2), (1, 2), (16, 1)]  # ImageNet's network has not changed
+    sizes = [(len(files), len(models)) for files, models in requests]
+    assert sizes == [(16, 2), (1, 2), (16, 1)]  # at last ImageNet's network has not changed
     after = column(at, "head_probability")
     assert all(after[file] != before[file] for file in before.keys() & after.keys())
+    at.button_group(key="select-fit").set_value("pad").run()  # other pixels: predicted again
+    assert at.button(key="many-start").label == "Predict 16 images"
 
 
 def test_images_without_label_or_of_the_training_split_are_not_judged(

@@ -14,8 +14,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -37,12 +36,10 @@ JSON_OF_RUN = ("config.json", "split.json", "provenance.json", "notes.json", "st
                "parent_run.json", "process.json")  # fmt: skip
 RUN_FILES = (*JSON_OF_RUN, "events.jsonl", "checkpoint.npz", "model.keras", "predictions-val.npz",
              "worker.log")  # fmt: skip
-# What the head's answers do not depend on: one copy of the run has all of these damaged.
-BESIDE = ("parent_run.json", "process.json", "checkpoint.npz", "predictions-val.npz", "worker.log")
-SEVERAL = "several"
 # Computed again, not needed any more, or said image by image.
-UNNAMED = (SEVERAL, "predictions-val.npz", "checkpoint.npz", "worker.log", "image_facts.jsonl",
-           "image")  # fmt: skip
+UNNAMED = ("predictions-val.npz", "checkpoint.npz", "worker.log", "image_facts.jsonl", "image")
+IN_REPORT = ("split.json", "provenance.json", "status.json", "events.jsonl", "predictions-val.npz")
+SAID_WHEN_OPENED = ("events.jsonl", "parent_run.json", "process.json")  # lists do not read them
 SET_FILES = ("dataset.json", "edits.json", "image_facts.jsonl", "image")
 REVIEW = ("summary", "mistakes", "label-issues", "curves", "embedding", "compare", "improve",
           "export")  # fmt: skip
@@ -54,32 +51,27 @@ PAGES: dict[str, dict[str, str]] = {
     "Fine-tune": {},
     **{f"Fine-tune {view}": {"view": view} for view in REVIEW},
 }
-ASKING = ("Compare one", "Feature maps")  # views that load the network
-RUN_VIEWS = [*ASKING, *(name for name in PAGES if name.startswith("Fine-tune ")), "Compare many"]
+RUN_VIEWS = [name for name in PAGES if name.startswith(("Compare", "Feature", "Fine-tune "))]
 SET_VIEWS = [name for name in PAGES if name != "Home" and not name.startswith("Fine-tune ")]
 WHOLE = ("Home", "Upload images", "Compare one", "Feature maps", "Fine-tune summary")
-
-
-def matrix(files: tuple[str, ...], views: list[str], each: int) -> list[Any]:
-    """Every file in every view; in a normal run each file in some views, in rotation."""
-    rows = []
-    for row, file in enumerate(files):
-        usual = {views[(each * row + step) % len(views)] for step in range(each)}
-        for view in views:
-            if view not in ASKING or file not in BESIDE:
-                marks = () if view in usual else pytest.mark.full
-                rows.append(pytest.param(file, view, marks=marks))
-    return rows
-
-
-RUNS_IN_VIEWS = [
-    *matrix(RUN_FILES, RUN_VIEWS, 3), *(pytest.param(SEVERAL, view) for view in ASKING),
-]  # fmt: skip
 
 
 def kinds_of(file: str) -> tuple[str, ...]:
     binary = file == "image" or file.endswith((".npz", ".keras"))
     return KINDS if binary else (*KINDS, *TEXT_KINDS)
+
+
+def matrix(files: tuple[str, ...], views: list[str], each: int) -> list[Any]:
+    """Every file in every view, damaged in one way; normally each file in some views alone."""
+    rows = []
+    for row, file in enumerate(files):
+        usual = {views[(each * row + step) % len(views)] for step in range(each)}
+        for view in views:
+            marks = () if view in usual else pytest.mark.full
+            kinds = kinds_of(file)
+            kind = kinds[(views.index(view) + row) % len(kinds)]
+            rows.append(pytest.param(file, view, kind, marks=marks))
+    return rows
 
 
 def is_named(file: str, kind: str) -> bool:
@@ -123,25 +115,8 @@ CHANGED: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@dataclass(frozen=True)
-class Broken:
-    """A damaged copy."""
-
-    file: str
-    kind: str
-    name: str  # id of a run, or name of a dataset
-
-
-@dataclass(frozen=True)
-class Damaged:
-    """The workspace."""
-
-    settings: Settings
-    runs: tuple[Broken, ...]
-    sets: tuple[Broken, ...]
-
-    def find(self, file: str, kind: str) -> Broken:
-        return next(b for b in (*self.runs, *self.sets) if (b.file, b.kind) == (file, kind))
+Broken = dict[tuple[str, str], str]  # file, kind of damage → id of a run, or name of a dataset
+Damaged = tuple[Settings, Broken, Broken]  # the workspace, its damaged runs and datasets
 
 
 @pytest.fixture(scope="module")
@@ -153,32 +128,22 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Damaged:
     (run / "parent_run.json").write_text('{"run": ""}', encoding="utf-8")
     (run / "process.json").write_text('{"group": 4194303}', encoding="utf-8")
     (run / "worker.log").write_text("It began.\n", encoding="utf-8")
-    return Damaged(settings, tuple(_runs(run)), tuple(_sets(dataset)))
-
-
-def _runs(whole: Path) -> Iterator[Broken]:
-    numbers = count()
+    runs, sets, numbers = {}, {}, count()
     for file in RUN_FILES:
         for kind in kinds_of(file):
-            copy = whole.with_name(f"20260101-{next(numbers):06}-000000")
-            shutil.copytree(whole, copy, copy_function=os.link)
-            damage(copy / file, kind)
-            yield Broken(file, kind, copy.name)
-    copy = whole.with_name(f"20260101-{next(numbers):06}-000000")
-    shutil.copytree(whole, copy, copy_function=os.link)
-    for file in BESIDE:
-        damage(copy / file, "garbage")
-    yield Broken(SEVERAL, "garbage", copy.name)
-
-
-def _sets(whole: Path) -> Iterator[Broken]:
+            runs[file, kind] = f"20260101-{next(numbers):06}-000000"
+            break_copy(run, runs[file, kind], file, kind)
     for file in SET_FILES:
         for kind in kinds_of(file):
-            copy = whole.with_name(f"{file} {kind}")
-            shutil.copytree(whole, copy, copy_function=os.link)
-            image = min((copy / "images").iterdir())
-            damage(image if file == "image" else copy / file, kind)
-            yield Broken(file, kind, copy.name)
+            sets[file, kind] = f"{file} {kind}"
+            image = min((dataset / "images").iterdir()).relative_to(dataset)
+            break_copy(dataset, sets[file, kind], str(image) if file == "image" else file, kind)
+    return settings, runs, sets
+
+
+def break_copy(whole: Path, name: str, file: str, kind: str) -> None:
+    shutil.copytree(whole, whole.with_name(name), copy_function=os.link)
+    damage(whole.with_name(name) / file, kind)
 
 
 def call(settings: Settings, *words: str | Path) -> str:
@@ -200,124 +165,123 @@ def said(settings: Settings, *words: str | Path) -> str:
         return str(error)
 
 
-def test_everything_damaged_is_listed_with_its_file(damaged: Damaged) -> None:
-    rows = json.loads(call(damaged.settings, "runs", "--json"))
+def test_everything_damaged_is_listed_with_its_file(
+    damaged: Damaged,
+) -> None:
+    settings, runs, sets = damaged
+    rows = json.loads(call(settings, "runs", "--json"))
     listed = {row["id"]: " ".join(row["damage"]) for row in rows}
-    assert {broken.name for broken in damaged.runs} < listed.keys()
-    for broken in damaged.runs:
-        if is_named(broken.file, broken.kind) and broken.file not in SAID_WHEN_OPENED:
-            assert broken.file in listed[broken.name], broken
+    for (file, kind), run in runs.items():
+        if is_named(file, kind) and file not in SAID_WHEN_OPENED:
+            assert file in listed[run], kind
+    assert listed.keys() > set(runs.values())
     assert listed[FINISHED] == ""
-    rows = json.loads(call(damaged.settings, "dataset", "list", "--json"))
-    sets = {row["name"]: row.get("damage", "") for row in rows}
-    assert {broken.name for broken in damaged.sets} < sets.keys()
-    for broken in damaged.sets:
-        assert (broken.file in sets[broken.name]) == is_named(broken.file, broken.kind), broken
-    assert sets[DATASET] == ""
-
-
-SAID_WHEN_OPENED = ("events.jsonl", "parent_run.json", "process.json")  # lists do not read them
+    rows = json.loads(call(settings, "dataset", "list", "--json"))
+    listed = {row["name"]: row.get("damage", "") for row in rows}
+    for (file, kind), name in sets.items():
+        assert (file in listed[name]) == is_named(file, kind), name
+    assert listed[DATASET] == ""
 
 
 @pytest.mark.parametrize("file", RUN_FILES)
 def test_every_command_on_a_damaged_run_ends_in_words(
     file: str, damaged: Damaged, tmp_path: Path
 ) -> None:
-    for broken in damaged.runs:
-        if broken.file != file:
-            continue
-        ask = partial(said, damaged.settings)
-        assert (file in ask("runs", "show", broken.name, "--json")) == is_named(file, broken.kind)
-        assert ask("runs", "show", broken.name)
-        assert ask("runs", "compare", FINISHED, broken.name, "--json")
-        assert ask("runs", "evaluate", broken.name, "--split", "val", "--json")
-        ask("runs", "script", broken.name, tmp_path / "script.py")
-        if broken.kind == "garbage" and file not in BESIDE:  # seconds each
-            ask("runs", "report", broken.name, tmp_path / "report.html")
-        ask("runs", "stop", broken.name)
+    settings, runs, _ = damaged
+    ask = partial(said, settings)
+    for kind in kinds_of(file):
+        run = runs[file, kind]
+        assert (file in ask("runs", "show", run, "--json")) == is_named(file, kind)
+        assert ask("runs", "show", run)
+        assert ask("runs", "compare", FINISHED, run, "--json")
+        assert ask("runs", "evaluate", run, "--split", "val", "--json")
+        ask("runs", "script", run, tmp_path / "script.py")
+        if kind == "garbage" and file in IN_REPORT:  # seconds each
+            ask("runs", "report", run, tmp_path / "report.html")
+        ask("runs", "stop", run)
 
 
 @pytest.mark.parametrize("file", SET_FILES)
 def test_every_command_on_a_damaged_dataset_ends_in_words(
     file: str, damaged: Damaged, tmp_path: Path
 ) -> None:
-    for broken in damaged.sets:
-        if broken.file != file:
-            continue
-        copy = damaged.settings.datasets / f"copy of {broken.name}"
-        shutil.copytree(copy.with_name(broken.name), copy, copy_function=os.link)
+    settings, _, sets = damaged
+    for kind in kinds_of(file):
+        copy = settings.datasets / f"copy of {file} {kind}"
+        shutil.copytree(copy.with_name(sets[file, kind]), copy, copy_function=os.link)
         for words in (("show",), ("doctor",), ("export", tmp_path / "out.zip"), ("split",)):
-            told = said(damaged.settings, "dataset", words[0], copy.name, *words[1:])
+            told = said(settings, "dataset", words[0], copy.name, *words[1:])
             assert told
-            assert not is_named(file, broken.kind) or file in told
-        told = said(damaged.settings, "dataset", "undo", copy.name)
+            assert not is_named(file, kind) or file in told
+        said(settings, "dataset", "undo", copy.name)
         shutil.rmtree(copy)
 
 
 @pytest.mark.parametrize("view", WHOLE)
 def test_every_view_of_what_is_whole_works_beside_the_damage(
-    view: str, damaged: Damaged, opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at = look(view, damaged.settings, opened, monkeypatch, FINISHED, DATASET)
+    view: str, damaged: Damaged, opened: Opened,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    use(damaged[0], monkeypatch)
+    at = look(view, opened, FINISHED, DATASET)
     assert all("weights" in error.value for error in at.error), at.error[0].value
 
 
-@pytest.mark.parametrize(("file", "view"), RUNS_IN_VIEWS)
+@pytest.mark.parametrize(("file", "view", "kind"), matrix(RUN_FILES, RUN_VIEWS, 3))
 def test_every_view_of_a_damaged_run_says_what_is_wrong(
-    file: str, view: str, damaged: Damaged, opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = RUN_VIEWS.index(view) + RUN_FILES.index(file) if file != SEVERAL else 0
-    broken = damaged.find(file, rotated(file, place))
-    at = look(view, damaged.settings, opened, monkeypatch, broken.name, DATASET)
+    file: str, view: str, kind: str, damaged: Damaged, opened: Opened,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    settings, runs, _ = damaged
+    use(settings, monkeypatch)
+    run = runs[file, kind]
+    at = look(view, opened, run, DATASET)
     silent = file in ("config.json", "split.json", "model.keras")
-    if is_named(file, broken.kind) and (silent or view.startswith("Fine-tune")):
+    if is_named(file, kind) and (silent or view.startswith("Fine-tune")):
         assert file in texts(at).replace("\\", "")
-        assert broken.name in at.query_params["run"]  # nothing else in its place
+        assert run in at.query_params["run"]  # nothing else in its place
 
 
-@pytest.mark.parametrize(("file", "view"), matrix(SET_FILES, SET_VIEWS, 3))
+@pytest.mark.parametrize(("file", "view", "kind"), matrix(SET_FILES, SET_VIEWS, 3))
 def test_every_view_of_a_damaged_dataset_says_what_is_wrong_and_stays_with_it(
-    file: str, view: str, damaged: Damaged, opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broken = damaged.find(file, rotated(file, SET_FILES.index(file) + SET_VIEWS.index(view)))
-    at = look(view, damaged.settings, opened, monkeypatch, FINISHED, broken.name)
+    file: str, view: str, kind: str, damaged: Damaged, opened: Opened,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    settings, _, sets = damaged
+    use(settings, monkeypatch)
+    name = sets[file, kind]
+    at = look(view, opened, FINISHED, name)
     if view == "Fine-tune":  # its address does not name the dataset
-        at.selectbox(key="select-dataset").set_value(broken.name).run()
+        at.selectbox(key="select-dataset").set_value(name).run()
         assert not at.exception
     if view != "Feature maps":  # where the picker is in a popover that is closed
-        assert at.selectbox(key="select-dataset").value == broken.name
-    if is_named(file, broken.kind):
+        assert at.selectbox(key="select-dataset").value == name
+    if is_named(file, kind):
         assert file in texts(at).replace("\\", "")
-        assert view == "Fine-tune" or broken.name in at.query_params["dataset"]
+        assert view == "Fine-tune" or name in at.query_params["dataset"]
 
 
-def rotated(file: str, place: int) -> str:
-    kinds = kinds_of(file) if file != SEVERAL else ("garbage",)
-    return kinds[place % len(kinds)]
-
-
-def look(
-    view: str, settings: Settings, opened: Opened, monkeypatch: pytest.MonkeyPatch, run: str,
-    dataset: str,
-) -> AppTest:  # fmt: skip
+def look(view: str, opened: Opened, run: str, dataset: str) -> AppTest:
     """Open a view of a run and a dataset; no traceback may be on it."""
-    use(settings, monkeypatch)
     page = view if view in ("Home", "Feature maps", "Fine-tune") else view.rpartition(" ")[0]
-    query = {**PAGES[view], "dataset": dataset}
-    if view in RUN_VIEWS:
-        query["run"] = run
+    query = {**PAGES[view], "dataset": dataset} | ({"run": run} if view in RUN_VIEWS else {})
     at = opened(page, **query)
     assert not at.exception, at.exception
     assert "Traceback" not in texts(at) + html_of(at)
     return at
 
 
+@pytest.fixture
+def unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A workspace of its own for a test that writes."""
+    return use(Settings(home=unpack(tmp_path / "home"), keras_home=tmp_path), monkeypatch)
+
+
 def test_a_large_split_that_is_damaged_within_silences_its_own_run_alone(
-    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, unpacked: Settings
 ) -> None:
     """Lists do not read a large file to its end, so that only whoever opens the run finds out."""
-    settings = use(Settings(home=unpack(tmp_path / "home"), keras_home=tmp_path), monkeypatch)
-    split = settings.runs / STOPPED / "split.json"
+    split = unpacked.runs / STOPPED / "split.json"
     rows = json.loads(split.read_text(encoding="utf-8"))
     rows["train"] = rows["train"] * 100 + [{"file": "without a label"}]
     split.write_text(json.dumps(rows), encoding="utf-8")
@@ -331,34 +295,30 @@ def test_a_large_split_that_is_damaged_within_silences_its_own_run_alone(
     assert not at.error
 
 
-def test_a_dataset_goes_back_to_the_labels_it_came_with(
-    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = use(Settings(home=unpack(tmp_path / "home"), keras_home=tmp_path), monkeypatch)
-    edits = settings.datasets / DATASET / "edits.json"
+def test_a_dataset_goes_back_to_the_labels_it_came_with(opened: Opened, unpacked: Settings) -> None:
+    edits = unpacked.datasets / DATASET / "edits.json"
     edits.write_bytes(b"")
     at = opened("Upload", dataset=DATASET)
     assert "damaged" in at.selectbox(key="select-dataset").options[-1]
     at.button(key="discard-edits").click().run()
     assert not at.exception
     assert not at.error
-    labels = json.loads(call(settings, "dataset", "show", DATASET, "--json"))["classes"]
+    labels = json.loads(call(unpacked, "dataset", "show", DATASET, "--json"))["classes"]
     assert labels == {"blue": 13, "green": 12, "red": 12}
     assert len(list(edits.parent.glob("damaged-*-edits.json"))) == 1
 
 
 def test_a_damaged_run_and_a_damaged_dataset_can_be_deleted(
-    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, unpacked: Settings
 ) -> None:
-    settings = use(Settings(home=unpack(tmp_path / "home"), keras_home=tmp_path), monkeypatch)
-    (settings.runs / FINISHED / "config.json").write_bytes(b"{")
-    (settings.datasets / DATASET / "dataset.json").write_bytes(b"{")
+    (unpacked.runs / FINISHED / "config.json").write_bytes(b"{")
+    (unpacked.datasets / DATASET / "dataset.json").write_bytes(b"{")
     at = opened("Fine-tune")
     rows = at.dataframe[0].value["Run"].tolist()
     tick_runs(at, next(place for place, row in enumerate(rows) if FINISHED in row))
     at.button(key="runs-delete").click().run()
-    assert not (settings.runs / FINISHED).exists()
+    assert not (unpacked.runs / FINISHED).exists()
     at = opened("Upload", dataset=DATASET)
     at.button(key="delete").click().run()
     assert not at.exception
-    assert not (settings.datasets / DATASET).exists()
+    assert not (unpacked.datasets / DATASET).exists()

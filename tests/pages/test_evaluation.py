@@ -179,22 +179,21 @@ def test_a_confirmed_label_is_no_label_issue_any_more(
     assert grid_of(at, grid(at))["images"][0]["id"] != file
 
 
-SINCE = "corrected since this run"
-AFTER = "changed after an earlier run had been evaluated"
-
-
-def test_a_corrected_test_label_is_said_beside_the_figures(
+def test_corrected_labels_are_said_beside_the_figures(
     opened: Opened, run: RunInfo, empty_workspace: Settings, tmp_path: Path
 ) -> None:
-    """One of 14 test labels: of the run that it was corrected after, and of the next one."""
+    """One of 14 test and 3 of 18 validation labels: of the run that they were corrected after, and
+    of the next one."""
     at = opened("Fine-tune", run=run.id, view="mistakes")
-    assert SINCE not in texts(at)
+    assert "corrected since this run" not in texts(at)
     file = chosen_mistake(at, run, evaluate_run(run.id, "", empty_workspace))
-    other = "ants" if label_of(file, empty_workspace) == "bees" else "bees"
-    new_label(at).set_value(other).run()
+    new_label(at).set_value("ants" if label_of(file, empty_workspace) == "bees" else "bees").run()
     at.button(key="correct-relabel").click().run()
-    words = "1 label corrected since this run (1 test)"
-    assert words in texts(at)
+    assert "1 label corrected since this run (1 test)" in texts(at)
+    state = load_state("insects", empty_workspace)
+    ants = [item.key for item in state.included if (item.split, item.label) == ("val", "ants")]
+    relabel("insects", ants[:3], "bees", empty_workspace)
+    words = "4 labels corrected since this run (3 validation, 1 test)"
     assert words in texts(opened("Fine-tune", run=run.id, view="summary"))
     corrections = answer(empty_workspace, "runs", "evaluate", run.id)["corrections"]
     assert (corrections["changed_before"], corrections["images"]) == (0, 14)
@@ -208,34 +207,16 @@ def test_a_corrected_test_label_is_said_beside_the_figures(
     assert words in html.unescape(report.read_text("utf-8"))
     told = tlcore(empty_workspace, "runs", "evaluate", later.id).stdout
     assert words in told
-    assert SINCE not in told
-    assert (
-        AFTER not in tlcore(empty_workspace, "runs", "evaluate", later.id, "--split", "val").stdout
-    )
-    shown = texts(opened("Fine-tune", run=later.id, view="summary"))
-    assert words in shown
+    assert "corrected since this run" not in told
+    at = opened("Fine-tune", run=later.id, view="summary")
+    assert words in texts(at)
+    at.segmented_control(key=f"split-{later.id}").set_value("val").run()
+    assert "3 of 18 labels of the validation split were changed after an earlier run" in texts(at)
     rename_class("insects", "ants", "Ants", empty_workspace)  # corrects nothing
     renamed = train_run(empty_workspace, run.config)
     assert "1 of 14 labels of the test split was changed" in texts(
         opened("Fine-tune", run=renamed.id, view="summary")
     )
-
-
-def test_a_corrected_validation_label_stands_beside_the_accuracy(
-    opened: Opened, run: RunInfo, empty_workspace: Settings
-) -> None:
-    state = load_state("insects", empty_workspace)
-    mended = [item.key for item in state.included if item.split == "val"][:3]
-    ants = [key for key in mended if state.by_key[key].label == "ants"]
-    assert len(ants) == 3
-    relabel("insects", ants, "bees", empty_workspace)
-    assert "3 labels corrected since this run (3 validation)" in texts(
-        opened("Fine-tune", run=run.id)
-    )
-    later = train_run(empty_workspace, run.config)
-    at = opened("Fine-tune", run=later.id)
-    at.segmented_control(key=f"split-{later.id}").set_value("val").run()
-    assert "3 of 18 labels of the validation split were changed after an earlier run" in texts(at)
 
 
 def test_a_damaged_split_costs_no_more_than_what_it_says(opened: Opened, run: RunInfo) -> None:

@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 from tests.job_files import write_job
 from tests.pages.conftest import Opened
 from tests.runs_on_disk import write_network
-from tlcore.locks import lock_file
 from tlcore.settings import Settings
+from tlcore.storage import lock_file
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
 from tlcore.training.status import FinalStatus, write_final_status

@@ -13,21 +13,17 @@ from tests.cli.running import answer
 from tests.images import write_patches
 from tests.pages.conftest import Opened, html_of, maps_of, texts
 from tests.pages.test_upload import jpeg
+from tlcore.activations.layers import LayerInfo
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import incoming_from_folder
 from tlcore.models.catalog import BACKBONES
+from tlcore.models.summary import Layer
 from tlcore.settings import Settings
 from tlcore.ui.components.image_picker import MY_IMAGES
+from tlcore.ui.feature_maps import more
 
 BASE = ("--backbone", "MobileNet-0.25", "--size", "128")
 SMALL = {"backbone": "MobileNet-0.25", "size": "128"}
-TABS = {
-    "channel": "Find the images",
-    "statistics": "dead channels",
-    "filters": "block_2_project",
-    "before": "No run of your own yet",
-    "images": "one scale for both images",
-}
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +72,18 @@ def test_the_second_stage_comes_first_and_the_strongest_channel_is_large(
     assert at.selectbox(key="select-layer").value == "block_3_expand"
     assert maps_of(at).count('title="Channel ') == 32
     assert "1–32 of 144 channels" in texts(at)
-    for tab, words in TABS.items():
-        choose(at, maps_view=tab, layer="block_2_add")
+    tabs = {"statistics": "dead channels", "before": "No run of your own yet"}
+    for tab, words in tabs.items():
+        choose(at, maps_view=tab)
         assert words in text_of(at), tab
+    set_state(at, "all-layers", True)
+    assert list(at.dataframe[0].value["layer"][:2]) == ["input_layer", "Conv1"]
+    at.text_input(key="layer-search").set_value("depthwiseconv")
+    found = sound(at.run()).dataframe[0].value
+    assert len(found) == 17
+    assert set(found["type"]) == {"DepthwiseConv2D"}
+    at.text_input(key="layer-search").set_value("BLOCK_13")  # a block's name, in any case
+    assert set(sound(at.run()).dataframe[0].value["block"]) == {"block_13"}
 
 
 def test_the_image_is_changed_in_a_popover(opened: Opened, workspace: Settings) -> None:
@@ -103,22 +108,22 @@ def test_images_with_the_highest_activation_are_found_and_stay(
     assert all(button.key != "top-images" for button in sound(at.run()).button)
 
 
-def test_a_link_restores_the_display_and_nonsense_does_no_harm(
+def test_a_link_restores_the_display_or_finds_another_layer(
     opened: Opened, lasting_workspace: Settings
 ) -> None:
     link = {"rows": "2", "columns": "4", "scale": "layer", "order": "max", "channel": "3"}
-    at = sound(opened("Feature maps", layer="block_5_add", **link))
+    at = sound(opened("Feature maps", layer="conv_pw_3", **link, **SMALL))
     assert maps_of(at).count('title="Channel ') == 8
     assert "all tiles run from" in texts(at)
     assert at.number_input(key="channel-number").value == 3
-    for choice, nonsense in (("rows", "99"), ("order", "beauty"), ("channel", "99999")):
-        choose(at, **{choice: nonsense})
-    at = sound(opened("Feature maps", layer="block5_conv3", **SMALL))  # another network's layer
+    choose(at, layer="block5_conv3")  # another network's layer
     assert at.session_state["_chosen_layer"] != "block5_conv3"
     assert "channels, each" in texts(at)
 
 
-def test_before_and_after_a_run(opened: Opened, lasting_workspace: Settings, run: str) -> None:
+def test_before_and_after_a_run_that_is_not_damaged(
+    opened: Opened, lasting_workspace: Settings, run: str
+) -> None:
     link = {"order": "index", **SMALL}
     at = sound(opened("Feature maps", run=run, layer="conv_pw_6_relu", more="before", **link))
     assert "**Frozen.**" in text_of(at)
@@ -142,19 +147,14 @@ def test_before_and_after_a_run(opened: Opened, lasting_workspace: Settings, run
     assert not rows["conv_pw_13_bn"]
     assert not rows["conv_pw_6"]
 
-
-def test_a_damaged_run_is_not_exchanged_for_another_before_and_after(
-    opened: Opened, lasting_workspace: Settings, run: str
-) -> None:
-    """Beside ImageNet's maps, an address that names a run whose model cannot be read."""
-    copy = lasting_workspace.runs / "20200101-000000-000000"
+    copy = lasting_workspace.runs / "20200101-000000-000000"  # a run whose model cannot be read
     shutil.copytree(lasting_workspace.runs / run, copy)
-    (copy / "model.keras").write_bytes(b"")
     try:
+        (copy / "model.keras").write_bytes(b"")
         at = opened("Feature maps", run=copy.name, layer="conv_pw_6_relu", more="before", **SMALL)
         assert not at.exception
         assert "model.keras is damaged" in "".join(each.value for each in at.error)
-        assert copy.name in at.query_params["run"]
+        assert copy.name in at.query_params["run"]  # not exchanged for another
         assert "Frozen" not in text_of(at)
         at.button(key="another-run").click().run()
         assert not at.error
@@ -162,10 +162,20 @@ def test_a_damaged_run_is_not_exchanged_for_another_before_and_after(
         shutil.rmtree(copy)
 
 
-def test_two_images_can_be_paged(opened: Opened, lasting_workspace: Settings) -> None:
-    link = {"order": "index", **SMALL}
-    at = sound(opened("Feature maps", layer="conv_pw_3", more="images", **link))
+def test_two_images_can_be_paged_and_a_name_is_never_html(
+    opened: Opened, lasting_workspace: Settings, tmp_path: Path
+) -> None:
+    name = 'a" onmouseover="alert(1).jpg'  # read to those who cannot see it
+    (tmp_path / "odd" / "a").mkdir(parents=True)
+    for number, file in enumerate((name, "b.jpg")):
+        (tmp_path / "odd" / "a" / file).write_bytes(jpeg(number)[1])
+    import_dataset("odd", incoming_from_folder(tmp_path / "odd"), lasting_workspace)
+    link = {"dataset": "odd", "order": "index", "layer": "conv_pw_3", "more": "images"}
+    at = sound(opened("Feature maps", **link, **SMALL))
     assert "1–16 of 32 channels. Each channel has one scale" in texts(at)
+    assert "maps-first" in html_of(at)
+    assert "maps-second" in html_of(at)
+    assert '" onmouseover="' not in html_of(at)
     sha = at.session_state["_chosen_image"][:8]
     set_state(at, f"pair-images-{sha}-conv_pw_3-32-0-32", 2)
     assert "17–32 of 32 channels." in texts(at)
@@ -195,56 +205,16 @@ def test_kernels_are_paged_and_stay(opened: Opened, lasting_workspace: Settings)
     assert "Kernel 9 of 32" in texts(at)
 
 
-def test_the_list_is_searched(opened: Opened, lasting_workspace: Settings) -> None:
-    at = set_state(opened("Feature maps", layer="conv_pw_3", **SMALL), "all-layers", True)
-    whole = at.dataframe[0].value
-    assert list(whole["layer"][:2]) == ["input_layer", "conv1"]
-    assert "▸ conv_pw_3" in set(whole["layer"])
-    at.text_input(key="layer-search").set_value("depthwise")
-    found = sound(at.run()).dataframe[0].value
-    assert len(found) == 13
-    assert set(found["type"]) == {"DepthwiseConv2D"}
-    at.text_input(key="layer-search").set_value("CONV_13")  # a block's name, in any case
-    assert set(sound(at.run()).dataframe[0].value["block"]) == {"conv_13"}
-
-
-def test_a_row_of_the_list_goes_to_its_layer_if_that_has_maps() -> None:
-    def script() -> None:
-        import streamlit as st
-
-        from tlcore.activations.layers import LayerInfo
-        from tlcore.models.summary import Layer
-        from tlcore.ui.feature_maps.more import go_to_row
-        from tlcore.ui.state import Choice, chosen
-
-        shapes = {"maps": (4, 4, 8), "vector": (8,)}
-        rows = [
-            LayerInfo(Layer(name, "Dense", shape, 0, (), False), "", (0, 0))
-            for name, shape in shapes.items()
-        ]
-        go_to_row(rows, st.session_state["rows"])
-        st.write(f"at {chosen(Choice.LAYER)}.")
-
-    at = AppTest.from_function(script)
-    for rows, layer in (([], ""), ([0], "maps"), ([1], "maps")):
-        at.session_state["rows"] = rows
-        at.run()
-        assert at.markdown[0].value == f"at {layer}."
-
-
-def test_an_image_with_a_name_like_html(
-    opened: Opened, lasting_workspace: Settings, tmp_path: Path
+def test_a_row_of_the_list_goes_to_its_layer_if_that_has_maps(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its name is read to those who cannot see it, never as HTML."""
-    from tests.datasets.findings import image
-
-    name = 'a" onmouseover="alert(1).jpg'
-    (tmp_path / "odd" / "a").mkdir(parents=True)
-    for number, file in enumerate((name, "b.jpg")):
-        (tmp_path / "odd" / "a" / file).write_bytes(image(number))
-    import_dataset("odd", incoming_from_folder(tmp_path / "odd"), lasting_workspace)
-    at = sound(opened("Feature maps", dataset="odd", layer="conv_pw_3", more="images", **SMALL))
-    shown = html_of(at)
-    assert "maps-first" in shown
-    assert "maps-second" in shown
-    assert '" onmouseover="' not in shown
+    gone: list[str] = []
+    monkeypatch.setattr(more, "go_to", gone.append)
+    shapes = {"maps": (4, 4, 8), "vector": (8,)}
+    rows = [
+        LayerInfo(Layer(name, "Dense", shape, 0, (), False), "", (0, 0))
+        for name, shape in shapes.items()
+    ]
+    for selected in ([], [0], [1]):
+        more.go_to_row(rows, selected)
+    assert gone == ["maps"]

@@ -7,9 +7,9 @@ import pytest
 from tests.job_files import write_job
 from tests.pages.conftest import Opened, texts
 from tests.weight_files import write_stand_in
-from tlcore.locks import lock_file
 from tlcore.models.catalog import BACKBONES
 from tlcore.settings import Settings
+from tlcore.storage import lock_file
 from tlcore.ui.components import weights
 
 
@@ -64,7 +64,6 @@ def test_a_failed_download_says_why_and_can_be_tried_again(
     ("name", "top", "also"),
     [
         ("Home", True, True),
-        ("Home", False, True),
         ("Compare", True, True),
         ("Feature maps", False, False),
         ("Fine-tune", False, True),

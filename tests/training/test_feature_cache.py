@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import shutil
@@ -19,6 +18,7 @@ import pytest
 
 from tests.images import write_patches
 from tests.training.test_train_run import SMALL, run
+from tlcore.datasets.dataset import Sample
 from tlcore.datasets.decoding import hash_samples
 from tlcore.datasets.sources import read_folder
 from tlcore.settings import PROJECT, Settings
@@ -69,20 +69,14 @@ def test_values_come_back_bit_for_bit_in_the_order_asked(tmp_path: Path) -> None
             store.take(rows)
 
 
-@pytest.mark.parametrize("field", ["backbone", "weights", "layer", "size", "fit"])
-def test_whatever_differs_has_a_folder_of_its_own(field: str, tmp_path: Path) -> None:
-    other = dataclasses.replace(KEY, **{field: 64 if field == "size" else "other"})
-    FeatureStore(tmp_path, KEY).append(ids(1), values(1))
-    assert stored(FeatureStore(tmp_path, other), 1) == [-1]
-
-
-def test_every_augmented_copy_has_an_id_of_its_own(settings: Settings, tmp_path: Path) -> None:
-    [sample] = hash_samples(read_folder(write_patches(tmp_path / "set", each=1)).samples[:1])
-    flip, rotate = (
-        InputSpec("net", 32, "crop", (kind,), 0, settings.limits) for kind in ("flip", "rotate")
-    )
-    copies = [(ImageCopy(sample), flip), (ImageCopy(sample, 0), flip), (ImageCopy(sample, 1), flip)]
-    copies += [(ImageCopy(sample, 0), rotate), (ImageCopy(sample, 0), replace(flip, seed=1))]
+def test_whatever_differs_has_a_folder_and_an_id_of_its_own(settings: Settings) -> None:
+    others = {"backbone": "other", "weights": "other", "layer": "other", "size": 64, "fit": "pad"}
+    assert len({KEY.name, *(replace(KEY, **{k: v}).name for k, v in others.items())}) == 6
+    sample = Sample("a.png", Path("a.png"), ids(1)[0], "a")
+    flip = InputSpec("net", 32, "crop", ("flip",), 0, settings.limits)
+    copies = [(ImageCopy(sample, number), flip) for number in (-1, 0, 1)]
+    for spec in (replace(flip, augmentations=("rotate",)), replace(flip, seed=1)):
+        copies.append((ImageCopy(sample, 0), spec))
     assert len({copy.id(spec) for copy, spec in copies}) == len(copies)
 
 
@@ -167,7 +161,7 @@ def test_segments_are_written_read_and_evicted_at_once(tmp_path: Path) -> None:
     for other in others:
         assert other.stdout is not None
         other.stdout.readline()
-    for number in range(200):
+    for number in range(80):
         store = FeatureStore(root, KEY)
         store.append(ids(number), values(number))
         assert stored(store, number) == [number]
@@ -176,9 +170,6 @@ def test_segments_are_written_read_and_evicted_at_once(tmp_path: Path) -> None:
     for other in others:
         other.communicate()
         assert other.returncode == 0
-
-
-# What runs leave in the cache.
 
 
 def test_the_cache_stays_within_its_bound_and_the_oldest_go_first(

@@ -87,7 +87,7 @@ def test_after_stop(whole: tuple[Settings, Path, Path], epoch: int) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from tlcore.locks import acquire_lock
+from tlcore.storage import acquire_lock
 from tlcore.settings import Settings
 from tlcore.training import features, loop
 from tlcore.training.worker import execute_run

@@ -10,25 +10,13 @@ import numpy as np
 import pytest
 
 from tests.images import write_patches
-from tests.training.test_resume import (
-    check_close,
-    check_normalisation,
-    figures,
-    kill_and_resume,
-    resume,
-    train,
-    weights_hash,
-)
+from tests.training import test_resume as whole_runs
+from tests.training.test_resume import figures, resume, train, weights_hash
 from tests.training.test_train_run import SMALL as TINY
 from tlcore.models.build import build_architecture
 from tlcore.models.catalog import get_backbone
 from tlcore.settings import Settings
-from tlcore.training.batches import (
-    CachedFeatures,
-    compute_class_weights,
-    draw_order,
-    random_numbers,
-)
+from tlcore.training import batches
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, Event, Progress, Stage
 from tlcore.training.lifecycle import prepare_resume
@@ -94,7 +82,7 @@ def test_stopped_in_each_stage_and_resumed(name: str, home: tuple[Settings, Path
     one, other = load_run(whole.name, settings).info, load_run(folder.name, cold).info
     assert (one.val_accuracy, one.epochs) == (other.val_accuracy, other.epochs)
     base = build_architecture(get_backbone(SMALL["backbone"]), SMALL["size"], top=False)
-    check_normalisation(folder, base)
+    whole_runs.check_normalisation(folder, base)
 
 
 def test_killed_while_features_are_computed_and_resumed(home: tuple[Settings, Path]) -> None:
@@ -102,7 +90,8 @@ def test_killed_while_features_are_computed_and_resumed(home: tuple[Settings, Pa
     config = RunConfig(str(data), **SMALL)
     whole = train(settings, config)
     cold = Settings(home=settings.home / "killed", keras_home=settings.keras_home)
-    check_close(kill_and_resume(config, cold, "done", 1), figures(whole, settings))
+    resumed = whole_runs.kill_and_resume(config, cold, "done", 1)
+    whole_runs.check_close(resumed, figures(whole, settings))
 
 
 def test_stop_in_free_augmentation_comes_between_two_passes(home: tuple[Settings, Path]) -> None:
@@ -162,7 +151,10 @@ def _there_if_stop(exists: Callable[[Path], bool]) -> Callable[..., bool]:
 @pytest.mark.parametrize("counts", [(30, 6, 3), (5, 5), (1, 17)])
 def test_an_even_order_shows_every_class_as_often(counts: tuple[int, ...]) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)
-    order = draw_order(labels, random_numbers(0, "head", 3, 0), even=True)
+    order, again, other, plain = (
+        batches.draw_order(labels, batches.random_numbers(0, "head", epoch, 0), even=even)
+        for epoch, even in ((3, True), (3, True), (4, True), (3, False))
+    )
     assert len(order) == len(labels)
     shown = np.bincount(labels[order], minlength=len(counts))
     assert shown.max() - shown.min() <= len(counts)
@@ -172,16 +164,14 @@ def test_an_even_order_shows_every_class_as_often(counts: tuple[int, ...]) -> No
             assert times.max() <= 1
         else:
             assert times.max() - times.min() <= 2
-    again = draw_order(labels, random_numbers(0, "head", 3, 0), even=True)
     assert (order == again).all()
-    assert (order != draw_order(labels, random_numbers(0, "head", 4, 0), even=True)).any()
-    plain = draw_order(labels, random_numbers(0, "head", 3, 0), even=False)
+    assert (order != other).any()
     assert sorted(plain.tolist()) == list(range(len(labels)))
 
 
 def test_views_of_an_epoch_are_drawn_from_all() -> None:
     rows = np.arange(150).reshape(3, 50)
-    cached = CachedFeatures(lambda wanted: wanted, rows, 4, 0, "head")
+    cached = batches.CachedFeatures(lambda wanted: wanted, rows, 4, 0, "head")
     epochs = [np.concatenate(list(cached.batches(np.arange(50), 16, e))) for e in range(40)]
     shown = np.stack(epochs) // 50
     assert (np.stack(epochs) % 50 == np.arange(50)).all()
@@ -190,6 +180,6 @@ def test_views_of_an_epoch_are_drawn_from_all() -> None:
 
 def test_class_weights_make_every_class_weigh_the_same() -> None:
     labels = np.repeat([0, 1, 3], [6, 3, 1])  # none of the class 2
-    weights = compute_class_weights(labels, 4)
+    weights = batches.compute_class_weights(labels, 4)
     sums = [weights[labels[labels == label]].sum() for label in (0, 1, 3)]
     assert sums == pytest.approx([10 / 3] * 3)

@@ -11,22 +11,14 @@ import pytest
 
 from tests.runs_on_disk import write_network
 from tlcore.errors import RunError, StorageError
-from tlcore.locks import is_locked
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
+from tlcore.storage import is_locked
+from tlcore.training import status as states
 from tlcore.training.config import RunConfig
 from tlcore.training.history import EventLog, Stage
 from tlcore.training.lifecycle import create_run, delete_run, kill_run, prepare_resume, stop_run
 from tlcore.training.run import write_notes
-from tlcore.training.status import (
-    FAILED,
-    FINISHED,
-    QUEUED,
-    RUNNING,
-    STOPPED,
-    FinalStatus,
-    write_final_status,
-)
 from tlcore.training.store import list_runs, load_run, load_run_info
 from tlcore.training.worker import execute_run
 
@@ -39,17 +31,17 @@ def made(settings: Settings) -> tuple[Path, int]:
 def test_states_in_the_order_of_a_life(made: tuple[Path, int], settings: Settings) -> None:
     folder, lock = made
     assert is_locked(folder / "run.lock")
-    assert load_run_info(folder.name, settings).status == QUEUED
+    assert load_run_info(folder.name, settings).status == states.QUEUED
     log = EventLog(folder / "events.jsonl")
     log.write(Stage("features", 10))
     log.close()
-    assert load_run_info(folder.name, settings).status == RUNNING
+    assert load_run_info(folder.name, settings).status == states.RUNNING
     with pytest.raises(RunError, match="Stop it first"):
         delete_run(folder.name, settings)
-    write_final_status(folder, FinalStatus(FINISHED, 1.0, 0.9))
+    states.write_final_status(folder, states.FinalStatus(states.FINISHED, 1.0, 0.9))
     os.close(lock)
     info = load_run_info(folder.name, settings)
-    assert (info.status, info.val_accuracy, info.error) == (FINISHED, 0.9, "")
+    assert (info.status, info.val_accuracy, info.error) == (states.FINISHED, 0.9, "")
     delete_run(folder.name, settings)
     assert list(settings.runs.glob("[!.]*")) == []
 
@@ -63,7 +55,7 @@ def test_a_process_that_ended_without_a_status_was_killed(
         stop_run(folder.name, settings)
     os.close(lock)
     before = load_run_info(folder.name, settings)
-    assert before.status == (STOPPED if stop else FAILED)
+    assert before.status == (states.STOPPED if stop else states.FAILED)
     assert "was killed" in before.error
     write_notes(folder, "name", "", [])
     for path in (folder / "notes.json", folder / "run.lock"):
@@ -120,7 +112,7 @@ def test_a_resumed_run_that_gets_nowhere_keeps_its_figures(
     stop: bool, made: tuple[Path, int], settings: Settings
 ) -> None:
     folder, lock = made
-    write_final_status(folder, FinalStatus(STOPPED, 50.0, 0.8, "", 0.4, 3))
+    states.write_final_status(folder, states.FinalStatus(states.STOPPED, 50.0, 0.8, "", 0.4, 3))
     (folder / "model.keras").touch()
     os.close(lock)
     for times in (1, 2):  # resumed twice
@@ -130,7 +122,7 @@ def test_a_resumed_run_that_gets_nowhere_keeps_its_figures(
         execute_run(folder, settings)  # there is no such dataset
         os.close(lock)
         info = load_run_info(folder.name, settings)
-        assert info.status == (STOPPED if stop else FAILED)
+        assert info.status == (states.STOPPED if stop else states.FAILED)
         assert (info.val_accuracy, info.val_loss, info.epochs) == (0.8, 0.4, 3)
         assert info.seconds is not None
         assert 50 <= info.seconds < 50 + 5 * times

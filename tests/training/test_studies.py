@@ -64,7 +64,7 @@ def test_the_questions(real: Settings, tmp_path: Path) -> None:
         compute_learning_curve(folder.name, real)
 
 
-@pytest.mark.parametrize(("each", "parts"), [(2, 2), (3, 3), (7, 5)])
+@pytest.mark.parametrize(("each", "parts"), [(2, 2), (7, 5)])
 def test_small_sets_are_divided_into_fewer_parts(
     each: int, parts: int, settings: Settings, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from tlcore.datasets.sources import read_folder
 from tlcore.settings import Settings
 from tlcore.training.augmentation import ImageCopy, InputSpec, load_pixels
 from tlcore.training.config import RunConfig
-from tlcore.ui.fine_tune.augmentation import GAP, SIDE, list_copies, render_sheet
+from tlcore.ui.fine_tune.form import GAP, SIDE, list_copies, render_sheet
 
 
 @pytest.mark.parametrize(

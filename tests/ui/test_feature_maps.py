@@ -58,17 +58,11 @@ def test_a_histogram_says_what_it_leaves_out() -> None:
     assert str(title(np.full((1, 1, 1), np.nan, np.float32), 0)).startswith("100%")
 
 
-@pytest.mark.parametrize(
-    ("size", "said"),
-    [
-        ((7.0, 7.0), "7 × 7 pixels"),
-        ((1.0, 13.0), "1 × 13 pixels"),
-        ((math.inf, math.inf), "the whole image"),
-    ],
-)
-def test_what_a_value_sees(size: tuple[float, float], said: str) -> None:
+def test_what_a_value_sees() -> None:
     layer = Layer("conv", "Conv2D", (4, 4, 8), 0, (), False)
-    assert receptive_field_text(LayerInfo(layer, "block", size)) == said
+    sizes = {(1.0, 13.0): "1 × 13 pixels", (math.inf, math.inf): "the whole image"}
+    for size, words in sizes.items():
+        assert receptive_field_text(LayerInfo(layer, "block", size)) == words
 
 
 def test_a_pair_begins_where_the_page_stands_and_says_which_channels() -> None:
@@ -76,15 +70,11 @@ def test_a_pair_begins_where_the_page_stands_and_says_which_channels() -> None:
     assert first_half_page(third) == 5
     maps = np.zeros((1, 1, 72), np.float32)
     view = replace(third, layout=HALF, page=4)
-    channels = drawing.select_channels(maps, view)
-    page, pages = view.page_number(maps.shape[2]), view.layout.pages(maps.shape[2])
-    tiles = drawing.render_tiles(maps, channels, view)
-    pair = MapPair("layer", tiles, tiles, tiles, 0.0, 0.0, True, 72, pages, page)
-    assert (page, pages) == (4, 5)
+    tiles = drawing.render_tiles(maps, drawing.select_channels(maps, view), view)
+    pair = MapPair("layer", tiles, tiles, tiles, 0.0, 0.0, True, 72, view.layout.pages(72), 4)
     assert channels_text(pair, third) == "65–72 of 72 channels."
-    assert channels_text(pair, replace(third, order="max")).endswith(
-        "in the order chosen under Display."
-    )
+    in_order = channels_text(pair, replace(third, order="max"))
+    assert in_order.endswith("in the order chosen under Display.")
 
 
 def test_kernels_say_which_they_are() -> None:
@@ -112,33 +102,24 @@ def test_every_kind_of_layer_is_explained_in_a_sentence() -> None:
     assert layer_text("LayerScale") != UNKNOWN
 
 
-def best_of(values: list[tuple[float, float]], readable: int) -> Ranking:
-    sample = Sample("a.png", Path("a.png"), "0" * 64, "a", None)
-    images = tuple(TopImage(sample, *each) for each in values)
-    tied = sum(highest == values[0][0] for highest, _ in values)
-    return Ranking(images, tied, readable)
+MANY = "2 of 720 images reach the highest value 6; ranked by mean activation (3.2, 2.4)."
 
 
 @pytest.mark.parametrize(
-    ("best", "words"),
+    ("values", "images", "words"),
     [
-        (best_of([(5.5, 1.0), (5.25, 2.0)], 40), "Highest values 5.5, 5.25."),
-        (
-            best_of([(6.0, 3.2), (6.0, 2.4)], 720),
-            "2 of 720 images reach the highest value 6; ranked by mean activation (3.2, 2.4).",
-        ),
-        (
-            best_of([(6.0, 3.2), (6.0, 2.4), (5.0, 4.0)], 720),
-            "2 of 720 images reach the highest value 6; ranked by mean activation (3.2, 2.4). "
-            "Then 5.",
-        ),
-        (
-            best_of([(0.0, 0.0), (0.0, 0.0)], 2),
-            "No image activates it: its map is 0 all over in 2 images.",
-        ),
+        ([(5.5, 1.0), (5.25, 2.0)], 40, "Highest values 5.5, 5.25."),
+        ([(6.0, 3.2), (6.0, 2.4)], 720, MANY),
+        ([(6.0, 3.2), (6.0, 2.4), (5.0, 4.0)], 720, f"{MANY} Then 5."),
+        ([(0, 0), (0, 0)], 2, "No image activates it: its map is 0 all over in 2 images."),
     ],
 )
-def test_top_images_name_how_many_share_the_highest_value(best: Ranking, words: str) -> None:
+def test_top_images_name_how_many_share_the_highest_value(
+    values: list[tuple[float, float]], images: int, words: str
+) -> None:
+    sample = Sample("a.png", Path("a.png"), "0" * 64, "a", None)
+    tied = sum(highest == values[0][0] for highest, _ in values)
+    best = Ranking(tuple(TopImage(sample, *each) for each in values), tied, images)
     assert top_images_text(best) == words
 
 

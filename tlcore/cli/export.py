@@ -17,7 +17,7 @@ from tlcore.evaluation.intervals import Proportion
 from tlcore.exports import EXPORT_FORMATS
 from tlcore.exports import export as export_run
 from tlcore.exports.bundle_check import read_checks
-from tlcore.jobs import JobReport, Progress
+from tlcore.jobs import Progress, report_job
 from tlcore.percentages import points
 from tlcore.settings import Settings
 from tlcore.training.store import load_run_info
@@ -81,9 +81,9 @@ def export(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
 
 def _report_progress(args: argparse.Namespace, write: Callable[[Progress], Any]) -> Any:
     """Write a file and report the progress on standard error and in the progress file."""
-    with JobReport(args.progress_file) as job:
+    with report_job(args.progress_file) as job:
 
-        def progress(done: int, steps: int, message: str) -> None:
+        def progress(done: int, steps: int | None, message: str) -> None:
             sys.stderr.write(f"{done}/{steps} {message} …\n")
             job(done, steps, message)
 

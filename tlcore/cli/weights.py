@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TextIO
 
 from tlcore.cli.options import Subparsers, add_options, chosen_size, write_json
-from tlcore.jobs import JobReport
+from tlcore.jobs import Progress, report_job
 from tlcore.models.catalog import get_backbone
 from tlcore.models.weights import (
     BackboneWeights,
@@ -68,7 +68,7 @@ def _json_row(row: BackboneWeights) -> dict[str, Any]:
 def fetch_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Download the weights of backbones, with and without top."""
     paths = []
-    with JobReport(args.progress_file) as report:
+    with report_job(args.progress_file) as report:
         for name in args.names:
             row = get_backbone(name)
             size = row.check_size(chosen_size(args, name), top=False)
@@ -79,7 +79,7 @@ def fetch_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> 
     return 0
 
 
-def _report_bytes(report: JobReport, file: str, done: int, total: int | None) -> None:
+def _report_bytes(report: Progress, file: str, done: int, total: int | None) -> None:
     of = f" of {total / 1e6:.1f}" if total else ""
     sys.stderr.write(f"{file}: {done / 1e6:.1f}{of} MB\n")
     report(done, total, file)

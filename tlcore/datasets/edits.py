@@ -17,7 +17,7 @@ from tlcore.datasets.manifest import Change, Edit
 from tlcore.datasets.store import DatasetState
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
-from tlcore.storage import explained_os_errors, sync_folder
+from tlcore.storage import explained_os_errors, sync_file
 from tlcore.text import plural
 
 _LONGEST = 60  # characters of a label
@@ -127,7 +127,7 @@ def discard_edits(name: str, settings: Settings) -> DatasetState:
         if (folder / files.EDITS).exists():
             aside = f"damaged-{datetime.now(UTC):%Y%m%d-%H%M%S}-{files.EDITS}"
             (folder / files.EDITS).replace(folder / aside)
-            sync_folder(folder)
+            sync_file(folder)
         return store.read_state(folder)
 
 

@@ -34,9 +34,15 @@ from tlcore.datasets.store import (
     read_state,
 )
 from tlcore.errors import BadDataset, BadImage
-from tlcore.locks import publish_folder, remove_leftovers, work_folder
 from tlcore.settings import Settings
-from tlcore.storage import explained_os_errors, sync_files, write_file
+from tlcore.storage import (
+    explained_os_errors,
+    publish_folder,
+    remove_leftovers,
+    sync_files,
+    work_folder,
+    write_file,
+)
 
 Progress = Callable[[int, int | None], None]  # files done, files in all if that is known
 

@@ -17,9 +17,8 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 from tlcore.datasets.dataset import Dataset, Incoming
 from tlcore.datasets.importing import Progress, import_dataset
 from tlcore.datasets.store import read_state
-from tlcore.locks import lock_file
 from tlcore.settings import Settings
-from tlcore.storage import explained_os_errors
+from tlcore.storage import explained_os_errors, lock_file
 
 SAMPLE_NAME = "Sample - drawn images"
 SAMPLE_TITLE = "Drawn sample"

@@ -21,8 +21,8 @@ from tlcore.datasets.image_facts import facts_state, read_facts
 from tlcore.datasets.sources import read_folder
 from tlcore.datasets.thumbnails import delete_thumbnails
 from tlcore.errors import BadDataset, StorageError
-from tlcore.locks import acquire_lock, discard_folder, publish_folder
 from tlcore.settings import Settings
+from tlcore.storage import acquire_lock, discard_folder, publish_folder
 from tlcore.text import shorten
 
 _LONGEST = 60  # characters of a name; at most 240 bytes, which every file system takes

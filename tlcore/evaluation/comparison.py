@@ -29,11 +29,7 @@ from tlcore.evaluation.split_predictions import SplitPredictions
 from tlcore.percentages import signed, signed_points
 from tlcore.text import plural
 from tlcore.training.run import RunInfo
-from tlcore.training.store import (
-    Predictions,
-    load_model_predictions,
-    load_stage_predictions,
-)
+from tlcore.training.store import Predictions, load_model_predictions, load_stage_predictions
 
 CHANCE = 0.05  # p below which a difference is called more than chance
 

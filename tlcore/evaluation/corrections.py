@@ -84,10 +84,7 @@ def keep_splits(info: RunInfo, state: DatasetState, settings: Settings) -> int:
     """Assign a run's splits to its dataset, so that the next run is evaluated on the same images.
 
     A division by seed goes class by class: a single new label would draw another one. A dataset
-    that has a validation split is left as it is. One edit, undone like any other.
-
-    Returns:
-        The number of images that have been assigned.
+    that has a validation split is left as it is. Returns the number of images in the edit.
     """
     if any(item.split == "val" for item in state.included):
         return 0

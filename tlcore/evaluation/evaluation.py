@@ -11,21 +11,11 @@ import numpy as np
 
 from tlcore.datasets.dataset import SPLIT_NAMES, dataset_hash
 from tlcore.errors import RunError
+from tlcore.evaluation import metrics
 from tlcore.evaluation.comparison import Difference, judge_difference
 from tlcore.evaluation.intervals import Proportion, mean_of
-from tlcore.evaluation.metrics import (
-    Calibration,
-    ClassMetrics,
-    compute_calibration,
-    compute_class_metrics,
-    compute_confusion_matrix,
-    compute_curves,
-)
-from tlcore.evaluation.split_predictions import (
-    SplitPredictions,
-    evaluated_split,
-    predict_split,
-)
+from tlcore.evaluation.metrics import Calibration, ClassMetrics
+from tlcore.evaluation.split_predictions import SplitPredictions, evaluated_split, predict_split
 from tlcore.models.imagenet import imagenet_groups
 from tlcore.models.predictions import log_softmax
 from tlcore.settings import Settings
@@ -120,8 +110,8 @@ def compute_evaluation(
             f"split of run {predictions.run}. Received {len(train)} and {len(predictions)}: their "
             "files are gone or damaged. Put them back, or start a new run."
         )
-    matrix = compute_confusion_matrix(predictions)
-    per_class = compute_class_metrics(matrix, predictions.classes)
+    matrix = metrics.compute_confusion_matrix(predictions)
+    per_class = metrics.compute_class_metrics(matrix, predictions.classes)
     f1_scores = [each.f1 for each in per_class if each.f1 is not None]
     log_losses = -log_softmax(predictions.logits)[np.arange(len(predictions)), predictions.labels]
     most = int(np.bincount(train.labels).argmax())  # ties go to the class first in order
@@ -142,7 +132,7 @@ def compute_evaluation(
         balanced_accuracy=mean_of([each.recall for each in per_class if each.recall is not None]),
         macro_f1=math.fsum(f1_scores) / len(f1_scores),
         log_loss=float(log_losses.mean()),
-        calibration=compute_calibration(predictions.confidence, predictions.correct),
+        calibration=metrics.compute_calibration(predictions.confidence, predictions.correct),
         per_class=per_class,
         confusion_matrix=tuple(tuple(row) for row in matrix.tolist()),
         majority_baseline=MajorityBaseline(predictions.classes[most], majority.first, majority),
@@ -223,7 +213,7 @@ def _binary_metrics(
 ) -> BinaryMetrics | None:
     if len(per_class) != 2 or not all(each.images for each in per_class):
         return None
-    curves = compute_curves(predictions)
+    curves = metrics.compute_curves(predictions)
     return BinaryMetrics(predictions.classes[1], curves.roc_auc, curves.average_precision)
 
 

@@ -42,6 +42,8 @@ class ClassMetrics:
 class CalibrationBin:
     """Predictions of about the same confidence: one point of the reliability diagram."""
 
+    low: float  # of the confidences, inclusive
+    high: float
     confidence: float  # mean, 0…1
     accuracy: float  # 0…1
     images: int  # at least one
@@ -135,9 +137,10 @@ def compute_calibration(confidence: npt.ArrayLike, correct: npt.ArrayLike) -> Ca
     probability, hits = np.asarray(confidence, np.float64), np.asarray(correct, np.float64)
     places = np.minimum((probability * BINS).astype(int), BINS - 1)
     bins = []
-    for inside in (places == place for place in np.unique(places)):
+    for place in np.unique(places).tolist():
+        inside, ends = places == place, (place / BINS, (place + 1) / BINS)
         means = float(probability[inside].mean()), float(hits[inside].mean())
-        bins.append(CalibrationBin(*means, int(inside.sum())))
+        bins.append(CalibrationBin(*ends, *means, int(inside.sum())))
     error = sum(each.images * abs(each.confidence - each.accuracy) for each in bins) / len(hits)
     return Calibration(error, float(probability.mean()), float(hits.mean()), len(hits), tuple(bins))
 
@@ -198,11 +201,6 @@ def list_cell(predictions: SplitPredictions, label: int, predicted: int) -> Indi
 def list_mistakes(predictions: SplitPredictions) -> Indices:
     """Return the indices of all wrong predictions, the most confident first."""
     return _worst_first(predictions, np.flatnonzero(~predictions.correct))
-
-
-def list_correct(predictions: SplitPredictions) -> Indices:
-    """Return the indices of all correct predictions, the most confident first."""
-    return _worst_first(predictions, np.flatnonzero(predictions.correct))[::-1]
 
 
 def _worst_first(predictions: SplitPredictions, places: Indices) -> Indices:

@@ -86,18 +86,6 @@ class SplitPredictions:
         return bool(len(self.imagenet)) and bool((self.imagenet != NOT_PREDICTED).all())
 
 
-@dataclass(frozen=True, eq=False)
-class _StoredSplit:
-    """The images of a split, and the predictions that are stored for them."""
-
-    info: RunInfo
-    split: str
-    samples: list[Sample]
-    duplicates: int  # test images left out
-    key: str  # of the model
-    rows: dict[str, Row]  # by the SHA-256 of the image, hexadecimal
-
-
 def predict_files(run: str, paths: Sequence[Path], settings: Settings) -> list[Row]:
     """Return what a run's model and ImageNet's, loaded in this process, predict for image files.
 
@@ -143,11 +131,13 @@ def predict_split(
         StorageError: the file of the model cannot be read.
         UnknownName: no such split.
     """
-    stored = _load(run, split, settings)
-    contents = {sample.sha256: sample for sample in reversed(stored.samples)}
-    missing = [sample for sha256, sample in contents.items() if sha256 not in stored.rows]
-    done = len(contents) - len(missing)
-    rows: dict[str, Row] = {}
+    info, samples, duplicates = _list_split(run, split, settings)
+    classes, key = read_splits(info.folder).classes, _model_key(info, settings)
+    path = info.folder / FILE.format(split)
+    stored = _load_rows(path, key, len(classes))
+    contents = {sample.sha256: sample for sample in reversed(samples)}
+    missing = [sample for sha256, sample in contents.items() if sha256 not in stored]
+    done, rows = len(contents) - len(missing), dict[str, Row]()
     try:
         for start in range(0, len(missing), CHUNK):
             chunk = {s.sha256: s.path for s in missing[start : start + CHUNK] if is_unchanged(s)}
@@ -155,9 +145,11 @@ def predict_split(
                 on_progress(done + start, len(contents))
                 rows |= zip(chunk, predict(run, list(chunk.values()), settings), strict=True)
     finally:
-        if rows:
-            _save_rows(stored, rows, settings)
-    return _build_predictions(stored, stored.rows | rows)
+        with suppress(OSError, StorageError):  # no room: they are computed again the next time
+            if rows and _model_key(info, settings) == key:  # else the run was resumed meanwhile
+                # read again: another session may have added some
+                _save_rows(path, key, _load_rows(path, key, len(classes)) | rows)
+    return _build_predictions(info.id, split, classes, samples, duplicates, stored | rows)
 
 
 def evaluated_split(run: str, settings: Settings) -> str:
@@ -198,8 +190,8 @@ def _test_samples(info: RunInfo) -> tuple[list[Sample], int]:
     return unused, len(samples) - len(unused)
 
 
-def _load(run: str, split: str, settings: Settings) -> _StoredSplit:
-    """Load the images of a split and what is stored for them. Raises as ``predict_split``."""
+def _list_split(run: str, split: str, settings: Settings) -> tuple[RunInfo, list[Sample], int]:
+    """Return a run, the images of a split and how many were left out. Raises as above."""
     info = load_run_info(run, settings)
     if info.model is None or info.active:
         raise RunError(
@@ -216,25 +208,30 @@ def _load(run: str, split: str, settings: Settings) -> _StoredSplit:
             f"Expected images in the {split} split of run {run}. Received none. Evaluate "
             "another split (val), or assign splits on the Upload page and train again."
         )
-    key = _model_key(info, settings)
-    return _StoredSplit(info, split, samples, duplicates, key, _load_rows(info, split, key))
+    return info, samples, duplicates
 
 
-def _build_predictions(stored: _StoredSplit, rows: dict[str, Row]) -> SplitPredictions:
-    classes = read_splits(stored.info.folder).classes
+def _build_predictions(
+    run: str,
+    split: str,
+    classes: tuple[str, ...],
+    samples: Sequence[Sample],
+    duplicates: int,
+    rows: dict[str, Row],
+) -> SplitPredictions:
     readable = {sha256 for sha256, (logits, _) in rows.items() if not np.isnan(logits).any()}
-    samples = tuple(sample for sample in stored.samples if sample.sha256 in readable)
-    logits = [rows[sample.sha256][0] for sample in samples]
+    chosen = tuple(sample for sample in samples if sample.sha256 in readable)
+    logits = [rows[sample.sha256][0] for sample in chosen]
     return SplitPredictions(
-        run=stored.info.id,
-        split=stored.split,
+        run=run,
+        split=split,
         classes=classes,
-        samples=samples,
-        labels=np.array([classes.index(sample.label) for sample in samples], np.int64),
+        samples=chosen,
+        labels=np.array([classes.index(sample.label) for sample in chosen], np.int64),
         logits=np.array(logits, np.float32).reshape(-1, len(classes)),
-        imagenet=np.array([rows[sample.sha256][1] for sample in samples], np.int64),
-        unreadable=tuple(each.file for each in stored.samples if each.sha256 not in readable),
-        duplicates=stored.duplicates,
+        imagenet=np.array([rows[sample.sha256][1] for sample in chosen], np.int64),
+        unreadable=tuple(each.file for each in samples if each.sha256 not in readable),
+        duplicates=duplicates,
     )
 
 
@@ -253,15 +250,13 @@ def _model_key(info: RunInfo, settings: Settings) -> str:
     return f"{key}\n{imagenet.backbone} {imagenet.size} {imagenet.fit} {network}"
 
 
-def _load_rows(info: RunInfo, split: str, key: str) -> dict[str, Row]:
+def _load_rows(path: Path, key: str, classes: int) -> dict[str, Row]:
     """Return the rows of a file; none of a missing, damaged or other model's file."""
     try:
-        path = info.folder / FILE.format(split)
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if str(file["key"]) != key:
                 return {}
             ids, logits, imagenet = file["sha256"], file["logits"], file["imagenet"]
-        classes = len(read_splits(info.folder).classes)
         if ids.shape != (len(logits), _SHA256) or logits.shape[1] != classes:
             return {}
         rows = zip(logits.astype(np.float32), imagenet.tolist(), strict=True)
@@ -270,19 +265,13 @@ def _load_rows(info: RunInfo, split: str, key: str) -> dict[str, Row]:
         return {}
 
 
-def _save_rows(stored: _StoredSplit, rows: dict[str, Row], settings: Settings) -> None:
-    """Add rows to the file; on a full or read-only disk they are computed again the next time."""
-    with suppress(OSError, StorageError):
-        if _model_key(stored.info, settings) != stored.key:  # the run was resumed meanwhile
-            return
-        # read again: another session may have added some
-        rows = _load_rows(stored.info, stored.split, stored.key) | rows
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            key=stored.key,
-            sha256=np.frombuffer(bytes.fromhex("".join(rows)), np.uint8).reshape(-1, _SHA256),
-            logits=np.array([logits for logits, _ in rows.values()], np.float32),
-            imagenet=np.array([imagenet for _, imagenet in rows.values()], np.int64),
-        )
-        write_file(stored.info.folder / FILE.format(stored.split), buffer.getvalue())
+def _save_rows(path: Path, key: str, rows: dict[str, Row]) -> None:
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        key=key,
+        sha256=np.frombuffer(bytes.fromhex("".join(rows)), np.uint8).reshape(-1, _SHA256),
+        logits=np.array([logits for logits, _ in rows.values()], np.float32),
+        imagenet=np.array([imagenet for _, imagenet in rows.values()], np.int64),
+    )
+    write_file(path, buffer.getvalue())

@@ -27,23 +27,15 @@ from tlcore.datasets.sample_dataset import PAINTERS, draw_sample
 from tlcore.errors import BadImage, RunError
 from tlcore.evaluation.intervals import proportion_of
 from tlcore.evaluation.split_predictions import evaluated_split, predict_split
-from tlcore.exports import bundle_predict
-from tlcore.exports.bundle_check import (
-    CHECKS,
-    FORMATS,
-    MAX_ERROR,
-    FormatCheck,
-    ModelFormat,
-    check_format,
-)
+from tlcore.exports import bundle_check, bundle_predict
+from tlcore.exports.bundle_check import FORMATS, FormatCheck, ModelFormat
 from tlcore.exports.recipe_text import describe_recipe, template_environment
 from tlcore.jobs import Progress
-from tlcore.locks import remove_leftovers, work_folder
 from tlcore.models.catalog import get_backbone
 from tlcore.models.predictions import Floats
 from tlcore.percentages import percent
 from tlcore.settings import Settings
-from tlcore.storage import check_output, explained_os_errors
+from tlcore.storage import check_output, explained_os_errors, remove_leftovers, work_folder
 from tlcore.text import plural
 from tlcore.training.provenance import list_samples, list_versions, read_provenance_or_default
 from tlcore.training.run import Run, RunInfo, title_run
@@ -89,7 +81,7 @@ def write_bundle(run: str, path: Path, settings: Settings, progress: Progress) -
         def check(form: ModelFormat) -> FormatCheck:
             if errors[form.name]:
                 return FormatCheck(form.name, error=errors[form.name])
-            return check_format(form, folder, images, expected)
+            return bundle_check.check_format(form, folder, images, expected)
 
         with ThreadPoolExecutor(COMPARED) as pool:
             checks = list(pool.map(check, FORMATS.values()))
@@ -227,7 +219,7 @@ def _write_formats(model: keras.Model, folder: Path, progress: Progress) -> dict
         except OSError:
             raise
         except Exception as error:  # converters raise whatever they like
-            errors[form.name] = f"It could not be written: {str(error)[:MAX_ERROR]}"
+            errors[form.name] = f"It could not be written: {str(error)[: bundle_check.MAX_ERROR]}"
     return errors
 
 
@@ -250,7 +242,7 @@ def _write_texts(run: Run, folder: Path, checks: Sequence[FormatCheck], settings
     rows = [asdict(check) | {"included": check.included} for check in checks]
     exact = [f"{name}=={versions[name]}\n" for name in NEEDED]
     texts = {
-        CHECKS: json.dumps(rows, indent=1),
+        bundle_check.CHECKS: json.dumps(rows, indent=1),
         "MODEL_CARD.md": _render_model_card(run, checks, versions, settings),
         "requirements.txt": "".join(exact),
         "requirements-tflite.txt": f"{exact[0]}{exact[1]}ai-edge-litert=={LITERT}\n",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
 from PIL import Image
@@ -25,7 +26,7 @@ from tlcore.evaluation.corrections import count_corrections, drop_confirmed, loa
 from tlcore.evaluation.evaluation import FEW, Evaluation, evaluate, quote_labels
 from tlcore.evaluation.intervals import Proportion, independent_difference, proportion_of
 from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
-from tlcore.evaluation.metrics import ClassMetrics, list_correct, list_mistakes
+from tlcore.evaluation.metrics import ClassMetrics, list_mistakes
 from tlcore.evaluation.split_predictions import SplitPredictions, predict_split
 from tlcore.exports import report_charts as charts
 from tlcore.exports.recipe_text import describe_recipe, template_environment
@@ -220,8 +221,9 @@ def _alternate_classes(predictions: SplitPredictions) -> list[int]:
     """Return the correct predictions, the most confident of each class in turn, so that one easy
     class does not come first throughout."""
     turns, seen = [], Counter[int]()
-    for place in list_correct(predictions).tolist():
+    for place in np.argsort(-predictions.confidence, kind="stable").tolist():
         label = int(predictions.labels[place])
-        turns.append((seen[label], label, place))
-        seen[label] += 1
+        if predictions.correct[place]:
+            turns.append((seen[label], label, place))
+            seen[label] += 1
     return [place for *_, place in sorted(turns)]

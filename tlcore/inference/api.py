@@ -95,7 +95,10 @@ def train(
     settings = _open_workspace(settings)
     if not isinstance(dataset, Dataset):
         dataset = load_dataset(dataset, settings=settings)
-    config = _config(dataset.reference, options)
+    names = [field.name for field in dataclasses.fields(RunConfig) if field.name != "dataset"]
+    if unknown := sorted(set(options) - set(names)):
+        raise BadConfig(f"Expected options among {', '.join(names)}. Received {unknown[0]!r}.")
+    config = RunConfig(dataset.reference, **options)
     check_recipe(config, dataset)
     folder, lock = create_run(config, settings)
     try:
@@ -105,13 +108,6 @@ def train(
     if result.status != FINISHED:
         raise RunError(f"Run {folder.name} {result.status}. {result.error}".rstrip())
     return store.load_run(folder.name, settings)
-
-
-def _config(dataset: str, options: dict[str, Any]) -> RunConfig:
-    names = [field.name for field in dataclasses.fields(RunConfig) if field.name != "dataset"]
-    if unknown := sorted(set(options) - set(names)):
-        raise BadConfig(f"Expected options among {', '.join(names)}. Received {unknown[0]!r}.")
-    return RunConfig(dataset, **options)
 
 
 def list_runs(*, settings: Settings | None = None) -> list[RunInfo]:
@@ -165,18 +161,16 @@ def load_model(
     from tlcore.training import transfer_model
 
     settings = _open_workspace(settings)
-    ref = _model_ref(name, size, fit, random_weights, settings)
+    name = _run_id(name)
+    if (settings.runs / name).is_dir():
+        ref = store.load_run_info(name, settings).ref
+    else:
+        ref = ModelRef(name, size or get_backbone(name).size, fit, random_weights)
     return transfer_model.load_model(ref, settings)
 
 
-def _model_ref(
-    name: str | Run, size: int | None, fit: str, random_weights: bool, settings: Settings
-) -> ModelRef:
-    run = name.info.id if isinstance(name, Run) else name
-    if (settings.runs / run).is_dir():
-        return store.load_run_info(run, settings).ref
-    row = get_backbone(run)
-    return ModelRef(row.name, size or row.size, fit, random_weights)
+def _run_id(run: Run | str) -> str:
+    return run.info.id if isinstance(run, Run) else run
 
 
 def predict(image: ImageSource, models: Sequence[LoadedModel] | LoadedModel) -> list[Prediction]:
@@ -217,7 +211,7 @@ def evaluate(
     from tlcore.evaluation.evaluation import evaluate as evaluate_run
 
     settings = _open_workspace(settings)
-    return evaluate_run(run.info.id if isinstance(run, Run) else run, split, settings)
+    return evaluate_run(_run_id(run), split, settings)
 
 
 def export(run: Run | str, path: str | Path, *, settings: Settings | None = None) -> Path:
@@ -238,4 +232,4 @@ def export(run: Run | str, path: str | Path, *, settings: Settings | None = None
     from tlcore.exports import export as export_run
 
     settings = _open_workspace(settings)
-    return export_run(run.info.id if isinstance(run, Run) else run, Path(path), settings)
+    return export_run(_run_id(run), Path(path), settings)

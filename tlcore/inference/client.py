@@ -101,7 +101,6 @@ class Inference:
         return result
 
     def _take_prefetched(self, request: Request) -> Future[Any] | None:
-        """Return the result that ``prefetch`` has started for this request, if any."""
         with self._lock:
             for waiting in self._ahead:
                 if waiting[0] == request:

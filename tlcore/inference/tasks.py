@@ -1,42 +1,48 @@
-"""What the inference worker does for a page: predictions, explanations, whole splits.
+"""What the inference worker does for a page: predictions, explanations, splits, feature maps.
 
 A page sends the name of a function of this module, or "module:function" of another one, with its
-arguments; see ``client``. Loaded models stay in this process.
+arguments; see ``client``. Loaded models stay in this process, and activations up to
+``settings.activation_bytes``; of feature maps only small pixels are sent.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import TypeVar
 
+import numpy as np
 from PIL.Image import Image
 
-from tlcore.datasets.image_io import read_image
+from tlcore.activations import channel, filters, layers, render
+from tlcore.activations.extract import ActivationCache, get_layer_outputs, to_array
+from tlcore.activations.layers import LayerInfo, LayerStatistics, ReceptiveField
+from tlcore.activations.values import (
+    ActivationRequest,
+    ChannelDetail,
+    DisplayOptions,
+    Filters,
+    MapPage,
+    MapPair,
+)
+from tlcore.datasets.image_io import content_id, decode_image, read_bytes, read_image
 from tlcore.errors import BadImage, TLCoreError
 from tlcore.evaluation.metrics import ThresholdCurves, compute_curves
 from tlcore.evaluation.split_predictions import predict_split
 from tlcore.models import loaded_model
+from tlcore.models.catalog import get_backbone
 from tlcore.models.gradcam import Explanation
-from tlcore.models.loaded_model import LoadedModel, compute_logits
-from tlcore.models.predictions import (
-    BriefPrediction,
-    Floats,
-    ModelRef,
-    Prediction,
-    softmax,
-)
+from tlcore.models.predictions import BriefPrediction, Floats, ModelRef, Prediction, softmax
 from tlcore.models.summary import ShapePath
 from tlcore.settings import Limits, Settings
+from tlcore.storage import FileState, file_state
 from tlcore.training.transfer_model import load_model
-
-Result = TypeVar("Result")
-ExplanationRequest = tuple[ModelRef, int, str]  # model, class index, layer ("" for the last one)
 
 
 def start_worker(parent: int, settings: Settings) -> int:
@@ -44,14 +50,14 @@ def start_worker(parent: int, settings: Settings) -> int:
 
     A server that is killed cannot end its worker, which would wait for ever.
     """
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+    def end_with_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(0)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
     return os.getpid()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(0)
 
 
 def predict(
@@ -65,54 +71,40 @@ def predict(
         BadImage: the file cannot be read.
     """
     start = time.perf_counter()
-    pixels = _read_image(image, settings)
+    pixels = _decode(image, file_state(image), settings.limits)
     decode = time.perf_counter() - start
-
-    def predict_one(model: LoadedModel) -> Prediction:
-        prediction = model.predict(pixels)
-        return replace(prediction, seconds=replace(prediction.seconds, decode=decode))
-
-    return tuple(_or_error(ref, predict_one, settings) for ref in refs)
+    predictions: list[Prediction | TLCoreError] = []
+    for ref in refs:
+        try:
+            prediction = load_model(ref, settings).predict(pixels)
+            seconds = replace(prediction.seconds, decode=decode)
+            predictions.append(replace(prediction, seconds=seconds))
+        except TLCoreError as error:
+            predictions.append(error)
+    return tuple(predictions)
 
 
 def explain(
-    image: Path, requests: Sequence[ExplanationRequest], settings: Settings
+    image: Path, requests: Sequence[tuple[ModelRef, int, str]], settings: Settings
 ) -> tuple[Explanation | TLCoreError, ...]:
     """Return a Grad-CAM map for each request about one image file, which is decoded once.
 
-    Raises as ``predict``; other errors stand in the place of the map.
+    A request is a model, the index of a class, and a layer, "" for the last one. Raises as
+    ``predict``; other errors stand in the place of the map.
     """
-    pixels = _read_image(image, settings)
-
-    def explain_one(index: int, layer: str, model: LoadedModel) -> Explanation:
-        return model.explain(pixels, index, layer)
-
-    return tuple(
-        _or_error(ref, partial(explain_one, index, layer), settings)
-        for ref, index, layer in requests
-    )
-
-
-def _or_error(
-    ref: ModelRef, use: Callable[[LoadedModel], Result], settings: Settings
-) -> Result | TLCoreError:
-    try:
-        return use(load_model(ref, settings))
-    except TLCoreError as error:
-        return error
-
-
-def _read_image(path: Path, settings: Settings) -> Image:
-    """Decode an image file, or return the one decoded last: a page has several requests for it."""
-    try:
-        state = path.stat()
-    except OSError:
-        return read_image(path, settings.limits)  # says what is wrong
-    return _decoded(path, state.st_mtime_ns, state.st_size, settings.limits)
+    pixels = _decode(image, file_state(image), settings.limits)
+    explanations: list[Explanation | TLCoreError] = []
+    for ref, index, layer in requests:
+        try:
+            explanations.append(load_model(ref, settings).explain(pixels, index, layer))
+        except TLCoreError as error:
+            explanations.append(error)
+    return tuple(explanations)
 
 
 @lru_cache(maxsize=1)
-def _decoded(path: Path, changed: int, size: int, limits: Limits) -> Image:
+def _decode(path: Path, state: FileState, limits: Limits) -> Image:
+    """Decode an image file, or return the one decoded last: a page has several requests for it."""
     return read_image(path, limits)
 
 
@@ -126,7 +118,7 @@ def predict_batch(
     models = [load_model(ref, settings) for ref in refs]
     return [
         str(row) if isinstance(row, BadImage) else tuple(map(_to_brief, row))
-        for row in compute_logits(models, images, settings.limits)
+        for row in loaded_model.compute_logits(models, images, settings.limits)
     ]
 
 
@@ -143,3 +135,158 @@ def compute_shape_path(ref: ModelRef, classes: int, settings: Settings) -> Shape
 def compute_run_curves(run: str, split: str, settings: Settings) -> ThresholdCurves:
     """Return the ROC and precision-recall curve of a two-class run."""
     return compute_curves(predict_split(run, split, settings))
+
+
+def list_layers(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:
+    """Return every layer of a model."""
+    return layers.list_layers(get_layer_outputs(load_model(ref, settings)).graph)
+
+
+def draw_layer(
+    request: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
+) -> tuple[MapPage, ChannelDetail]:
+    """Draw one page of a layer's maps, and the first channel of that page large."""
+    maps = compute_maps(request, layer, settings)
+    loaded, channels = load_model(request.ref, settings), maps.shape[2]
+    page = MapPage(
+        layer=layer,
+        tiles=render.render_tiles(maps, render.select_channels(maps, view), view),
+        channels=channels,
+        pages=view.layout.pages(channels),
+        page=view.page_number(channels),
+        source=loaded.source,
+        note=loaded.note,
+    )
+    return page, inspect_channel(request, layer, page.tiles.channels[0], settings)
+
+
+def draw_comparison(
+    left: ActivationRequest,
+    right: ActivationRequest,
+    layer: str,
+    view: DisplayOptions,
+    settings: Settings,
+) -> MapPair:
+    """Draw the same channels of two requests on one scale, and their difference.
+
+    The channels come in the order of the left one where these are two images, as on the large
+    page, and in that of the right one where these are two models: what has learned comes first.
+    """
+    first, second = (compute_maps(each, layer, settings) for each in (left, right))
+    with np.errstate(over="ignore", invalid="ignore"):  # counted in ``not_finite``
+        difference = second - first
+    shown = render.select_channels(first if left.ref == right.ref else second, view)
+    signed = DisplayOptions(view.layout, scale="zero", palette="signed")
+    channels = second.shape[2]
+    return MapPair(
+        layer=layer,
+        left=render.render_tiles(first, shown, view, second),
+        right=render.render_tiles(second, shown, view, first),
+        difference=render.render_tiles(difference, shown, signed),
+        largest=float(np.abs(render.extremes(difference)).max()),
+        not_finite=float(render.share_not_finite(difference).mean()),
+        frozen=left.ref != right.ref and _is_frozen(left.ref, right.ref, layer, settings),
+        channels=channels,
+        pages=view.layout.pages(channels),
+        page=view.page_number(channels),
+    )
+
+
+@lru_cache(maxsize=256)
+def _is_frozen(left: ModelRef, right: ModelRef, layer: str, settings: Settings) -> bool:
+    graphs = [get_layer_outputs(load_model(ref, settings)).graph for ref in (left, right)]
+    return layers.have_same_weights(graphs[0], graphs[1], layer)
+
+
+def inspect_channel(
+    request: ActivationRequest, layer: str, number: int, settings: Settings
+) -> ChannelDetail:
+    """Return one channel, large, with its histogram and its strongest place."""
+    maps, size = compute_maps(request, layer, settings), load_model(request.ref, settings).size
+    field = _receptive_fields(request.ref, settings)[layer]
+    return channel.inspect_channel(maps, layer, number, field, size)
+
+
+@lru_cache(maxsize=8)
+def _receptive_fields(ref: ModelRef, settings: Settings) -> dict[str, ReceptiveField]:
+    return layers.compute_receptive_fields(get_layer_outputs(load_model(ref, settings)).graph)
+
+
+def measure_layers(request: ActivationRequest, settings: Settings) -> tuple[LayerStatistics, ...]:
+    """Return the statistics of every spatial layer."""
+    names = load_model(request.ref, settings).spatial_layers
+    return tuple(
+        layers.measure_layer(each, compute_maps(request, each, settings)) for each in names
+    )
+
+
+def draw_filters(
+    ref: ModelRef, layer: str, view: DisplayOptions, output_channel: int, settings: Settings
+) -> Filters:
+    """Draw the kernels of the convolution at or before a layer."""
+    loaded = load_model(ref, settings)
+    graph, bgr = get_layer_outputs(loaded).graph, get_backbone(loaded.backbone).mode == "caffe"
+    return filters.render_filters_at(graph, layer, view, output_channel, bgr=bgr)
+
+
+def render_png(
+    request: ActivationRequest, layer: str, view: DisplayOptions, settings: Settings
+) -> bytes:
+    """Return one page as a PNG file."""
+    return render.render_page(compute_maps(request, layer, settings), view)
+
+
+def export_maps(request: ActivationRequest, layer: str, settings: Settings) -> bytes:
+    """Return the maps as an NPZ file's bytes: ``maps``, float32 (height, width, channels)."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, maps=compute_maps(request, layer, settings))
+    return buffer.getvalue()
+
+
+def measure_images(paths: Sequence[Path], ref: ModelRef, layer: str, settings: Settings) -> Floats:
+    """Return each channel's highest and mean value in each image, float32 (2, n, channels).
+
+    An image that cannot be read has NaN.
+    """
+    loaded = load_model(ref, settings)
+    values = np.full((2, len(paths), loaded.output(layer).shape[-1]), np.nan, np.float32)
+    images = {}
+    for place, path in enumerate(paths):
+        with suppress(BadImage):
+            images[place] = read_image(path, settings.limits)
+    if images:
+        outputs, batch = get_layer_outputs(loaded), loaded.prepare([*images.values()])
+        maps = to_array(outputs.compute_batch(layer, batch))
+        values[0, [*images]] = maps.max(axis=(1, 2))
+        values[1, [*images]] = maps.mean(axis=(1, 2), dtype=np.float64)
+    return values
+
+
+def compute_maps(request: ActivationRequest, layer: str, settings: Settings) -> Floats:
+    """Return a layer's maps for an image, (height, width, channels). Not to be written to.
+
+    Raises:
+        UnknownName: no such layer, or its output is no stack of maps.
+        BadImage: the file cannot be read, or has other bytes than requested.
+    """
+    loaded = load_model(request.ref, settings)
+    loaded.output(layer)  # it exists
+
+    def batch() -> Floats:
+        data = read_bytes(request.path, request.path.name, settings.limits)
+        if request.sha256 and content_id(data) != request.sha256:
+            raise BadImage(
+                f"{request.path.name} is no longer the image that was added to its dataset: "
+                "another one has its name. Add it again on the Upload page."
+            )
+        return loaded.prepare([decode_image(data, request.path.name, settings.limits)])
+
+    kept = activation_cache(settings.activation_bytes) if request.sha256 else ActivationCache(0)
+    image = (request.ref, request.sha256)
+    return to_array(get_layer_outputs(loaded).compute(layer, batch, image, kept))[0]
+
+
+@cache
+def activation_cache(bound: int) -> ActivationCache:
+    """Return this process's cache of activations, which holds up to so many bytes."""
+    return ActivationCache(bound)

@@ -21,12 +21,8 @@ from tlcore.settings import Settings
 from tlcore.text import shorten
 
 RESCALING = "rescaling_1"  # Keras' name of the layer that has a backbone's imagenet_scale
+FOLDED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")  # into which a normalisation goes
 RANDOM_SEED = 0  # random weights are the same in every process
-CONVOLUTIONS = (
-    keras.layers.Conv2D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv2D,
-)
 POOLINGS: Mapping[str, type[keras.layers.Layer]] = MappingProxyType(
     {
         "avg": keras.layers.GlobalAveragePooling2D,
@@ -315,7 +311,7 @@ def _pairs(
         for tensor in keras.tree.flatten(operation.input):
             users.setdefault(id(tensor), []).append(operation)
     for layer in model.layers:
-        if isinstance(layer, CONVOLUTIONS) and layer.activation is keras.activations.linear:
+        if type(layer).__name__ in FOLDED and layer.activation is keras.activations.linear:
             following = users[id(layer.output)]
             if len(following) == 1 and isinstance(following[0], keras.layers.BatchNormalization):
                 yield layer, following[0]

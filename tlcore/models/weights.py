@@ -28,10 +28,6 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FALLBACK_ROWS = 224  # the resolution Keras takes for a size that has no file of its own
 SILENCE = 30.0  # s without a byte after which a download fails
 _SUPERBLOCK = 64  # bytes at the start of a file that are checked
-# Bytes beside the values in the files without a hash, MobileNet's and MobileNetV2's: names and
-# places of up to 262 arrays (210 to 390 kB), and 1000 classes over 256 to 1,792 features.
-_OVERHEAD = 700_000
-_SMALLEST_TOP, _LARGEST_TOP = 4 * 1000 * 257, 4 * 1000 * 1793
 
 
 @dataclass(frozen=True)
@@ -148,8 +144,8 @@ def damaged_weights(path: Path, backbone: Backbone, size: int, fault: str) -> We
 def check_weights(path: Path, backbone: Backbone, *, top: bool) -> str:
     """Return what is wrong with a weight file, "" where nothing is.
 
-    Where Keras knows a hash of the file, that is compared; else its size, with the one that
-    the file itself notes and with the parameters of the backbone.
+    Where Keras knows a hash of the file, that is compared; else its size with the one that the
+    file itself notes. Whether the values fit the backbone is seen when they are loaded.
     """
     try:
         state = path.stat()
@@ -171,7 +167,7 @@ def _fault(path: Path, backbone: Backbone, top: bool, changed: int, size: int) -
         if size < noted:
             return f"it was cut short, {size:,} of {noted:,} bytes"
         if not expected:
-            return _fault_of_size(size, backbone, top=top)
+            return ""
         file.seek(0)
         kind = "md5" if len(expected) == 32 else "sha256"
         received = hashlib.file_digest(file, kind).hexdigest()
@@ -191,17 +187,6 @@ def _noted_size(head: bytes) -> int | None:
     if start is None or head[13 if head[8] < 2 else 9] != 8:  # bytes of an address
         return None
     return int.from_bytes(head[start + 16 : start + 24], "little")
-
-
-def _fault_of_size(size: int, backbone: Backbone, *, top: bool) -> str:
-    """Return what a file's size says of it, float32 values and some bytes about each array."""
-    low = int(backbone.million * 1e6) * 4
-    high = low + low // 10 + _OVERHEAD
-    if top:
-        low, high = low + _SMALLEST_TOP, high + _LARGEST_TOP
-    if low <= size <= high:
-        return ""
-    return f"it has {size:,} bytes, where {low:,} to {high:,} are to be expected"
 
 
 def download_weights(

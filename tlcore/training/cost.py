@@ -24,15 +24,11 @@ from tlcore.errors import BadConfig
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training import batches
+from tlcore.training import features as feature_pass
 from tlcore.training.augmentation import FORWARD, ImageCopy
 from tlcore.training.config import RunConfig, check_splits
 from tlcore.training.feature_cache import bytes_of
-from tlcore.training.features import (
-    FeatureSource,
-    check_cache_size,
-    decode_batches,
-    select_readable,
-)
+from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
 from tlcore.training.loop import Learner, limit_blas_threads
 
@@ -82,7 +78,8 @@ def estimate_cost(
     row_bytes = sum(bytes_of(source.shape(layer), 1) for layer in layers)
     stored = len(copies) * row_bytes
     memory = estimate_memory(config, source.transfer_model, source.head_inputs, stored)
-    check_cache_size(len(copies), stored, settings)  # before anything is tried that cannot fit
+    # Before anything is tried that cannot fit.
+    feature_pass.check_cache_size(len(copies), stored, settings)
     _check_room(missing * row_bytes, memory, settings)
 
     image = 0.0
@@ -144,8 +141,8 @@ def _time_image(source: FeatureSource, layers: Sequence[str], copies: Sequence[I
     """Return the seconds of one image: decoding and pass added, as both use all processors."""
     tried = copies[:TRIED]
     began = time.perf_counter()
-    decoded = list(decode_batches(tried, source.spec))
-    read = [select_readable(batch, lambda *_: None)[1] for batch in decoded]
+    decoded = list(feature_pass.decode_batches(tried, source.spec))
+    read = [feature_pass.select_readable(batch, lambda *_: None)[1] for batch in decoded]
     decoding = time.perf_counter() - began
     passes = [pixels for pixels in read if len(pixels)]
     for pixels in passes[:1]:  # the first pass pays for the tracing

@@ -25,16 +25,9 @@ from tlcore.models.predictions import Floats
 from tlcore.models.weights import find_weights
 from tlcore.settings import Settings
 from tlcore.text import file_size
+from tlcore.training import feature_cache as cache
 from tlcore.training.augmentation import FORWARD, ImageCopy, InputSpec, Pixels, load_pixels
 from tlcore.training.config import RunConfig
-from tlcore.training.feature_cache import (
-    MISSING,
-    FeatureKey,
-    FeatureStore,
-    bytes_of,
-    evict,
-    hash_network,
-)
 
 if TYPE_CHECKING:
     from tlcore.training.transfer_model import TransferModel
@@ -54,7 +47,7 @@ class FeatureSource:
         self.config, self.classes, self.settings = config, classes, settings
         kinds, limits = config.augmentations, settings.limits
         self.spec = InputSpec(config.backbone, config.size, config.fit, kinds, config.seed, limits)
-        self._stores: dict[str, FeatureStore] = {}
+        self._stores: dict[str, cache.FeatureStore] = {}
         self._wanted: set[str] = set()  # ids of all features that the run reads
 
     @cached_property
@@ -87,10 +80,10 @@ class FeatureSource:
         """Return the shape of a layer's features of one image."""
         return self.store(layer).shape or self.transfer_model.shape(layer)
 
-    def store(self, layer: str) -> FeatureStore:
+    def store(self, layer: str) -> cache.FeatureStore:
         """Return the cached features of a layer."""
         if layer not in self._stores:
-            self._stores[layer] = FeatureStore(self.settings.features, self._key(layer))
+            self._stores[layer] = cache.FeatureStore(self.settings.features, self._key(layer))
         return self._stores[layer]
 
     def prepare(self, waiting: Callable[[], None], layers: Sequence[str] = ()) -> None:
@@ -122,7 +115,7 @@ class FeatureSource:
         self._wanted.update(each for each in ids if each)
         absent = np.zeros(len(copies), bool)
         for layer in layers:
-            absent |= self.store(layer).find(ids) == MISSING
+            absent |= self.store(layer).find(ids) == cache.MISSING
         places = np.flatnonzero(absent).tolist()
         return list({ids[place] or copies[place]: copies[place] for place in places}.values())
 
@@ -151,7 +144,7 @@ class FeatureSource:
         with closing(decode_batches(copies, self.spec)) as batches:
             first = next(batches)  # the others are decoded while the network is built
             self.prepare(lambda: done(0), layers)
-            row_bytes = sum(bytes_of(self.shape(layer), 1) for layer in layers)
+            row_bytes = sum(cache.bytes_of(self.shape(layer), 1) for layer in layers)
             wanted = len(self._wanted)
             check_cache_size(wanted, wanted * row_bytes, self.settings)
             unwritten: list[tuple[str, list[Floats]]] = []  # id and features in each layer
@@ -176,7 +169,7 @@ class FeatureSource:
         features, float32 (n, features)."""
         store = self.store(self.pooling_layer)
         rows = store.find([ImageCopy(sample).id(self.spec) for sample in samples])
-        here = np.flatnonzero(rows != MISSING)
+        here = np.flatnonzero(rows != cache.MISSING)
         values = store.take(rows[here]).reshape(len(here), math.prod(store.shape or (0,)))
         return [samples[place] for place in here.tolist()], values
 
@@ -196,19 +189,19 @@ class FeatureSource:
             return
         ids, values = zip(*unwritten, strict=True)
         in_use = set().union(*(store.segments_in_use for store in self._stores.values()))
-        size = sum(bytes_of(self.shape(layer), len(ids)) for layer in layers)
-        evict(self.settings.features, self.settings.cache_bytes - size, in_use)
+        size = sum(cache.bytes_of(self.shape(layer), len(ids)) for layer in layers)
+        cache.evict(self.settings.features, self.settings.cache_bytes - size, in_use)
         for layer, rows in zip(layers, zip(*values, strict=True), strict=True):
             self.store(layer).append(ids, np.stack(rows))
         unwritten.clear()
 
-    def _key(self, layer: str) -> FeatureKey:
+    def _key(self, layer: str) -> cache.FeatureKey:
         config, weights = self.config, "random"
         if not config.random_weights:
             row = get_backbone(config.backbone)
             path = find_weights(row, config.size, self.settings, top=False).path
-            weights = hash_network(row, path)
-        return FeatureKey(config.backbone, weights, layer, config.size, config.fit)
+            weights = cache.hash_network(row, path)
+        return cache.FeatureKey(config.backbone, weights, layer, config.size, config.fit)
 
 
 Decoded = list[tuple[ImageCopy, Pixels | BadImage]]

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from tlcore import locks
+from tlcore import storage
 from tlcore.errors import RunError
 from tlcore.jobs import start_process
 from tlcore.models.catalog import get_backbone
@@ -40,13 +40,13 @@ def create_run(config: RunConfig, settings: Settings) -> tuple[Path, int]:
     """
     folder = settings.runs / f"{datetime.now():%Y%m%d-%H%M%S-%f}"  # the queue goes by this order
     with explained_os_errors("The run could not be started"):
-        locks.remove_leftovers(settings.runs)
-        with locks.work_folder(settings.runs) as work:
-            lock = locks.acquire_lock(work / files.LOCK)
+        storage.remove_leftovers(settings.runs)
+        with storage.work_folder(settings.runs) as work:
+            lock = storage.acquire_lock(work / files.LOCK)
             with _release_on_error(lock):
                 write_json(work / files.CONFIG, config.to_json())
                 files.reserve_disk_space(work)
-                locks.publish_folder(work, folder)
+                storage.publish_folder(work, folder)
     return folder, lock
 
 
@@ -101,7 +101,7 @@ def _check_architecture(info: RunInfo, checkpoint: Checkpoint | None) -> None:
 def _lock_ended_run(folder: Path, settings: Settings) -> int:
     """Lock a run. Raises RunError where it is active, or has been deleted in this moment."""
     try:
-        return locks.acquire_lock(folder / files.LOCK, timeout=LOCK_TIMEOUT)
+        return storage.acquire_lock(folder / files.LOCK, timeout=LOCK_TIMEOUT)
     except BlockingIOError as error:
         raise RunError(
             f"Expected a run that has ended. Received {folder.name}, which is running. Stop it "
@@ -133,7 +133,7 @@ def kill_run(run: str, settings: Settings) -> None:
         RunError: no such run, or it is active without a process of its own.
     """
     folder = find_run_folder(run, settings)
-    if not locks.is_locked(folder / files.LOCK):
+    if not storage.is_locked(folder / files.LOCK):
         return
     group = files.read_process_group(folder)
     if group is None:
@@ -154,10 +154,10 @@ def delete_run(run: str, settings: Settings) -> None:
     folder = find_run_folder(run, settings)
     lock = _lock_ended_run(folder, settings)  # nobody resumes it meanwhile
     try:
-        locks.discard_folder(folder)
+        storage.discard_folder(folder)
     finally:
         os.close(lock)
-    locks.remove_leftovers(settings.runs)
+    storage.remove_leftovers(settings.runs)
 
 
 def start_run(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Popen[bytes]]:
@@ -176,7 +176,7 @@ def start_run(config: RunConfig, settings: Settings) -> tuple[str, subprocess.Po
     try:
         return folder.name, _start_worker(folder, lock, settings)
     except BaseException:
-        locks.discard_folder(folder)
+        storage.discard_folder(folder)
         raise
 
 

@@ -20,19 +20,11 @@ from threadpoolctl import threadpool_limits
 from tlcore.errors import DamagedFile, RunError
 from tlcore.models.predictions import Floats
 from tlcore.text import shorten
+from tlcore.training import history
 from tlcore.training.batches import SplitData, training_batches
 from tlcore.training.config import RunConfig
 from tlcore.training.head import BatchMetrics, State, learning_rate_at
-from tlcore.training.history import (
-    PROGRESS_INTERVAL,
-    STOP_INTERVAL,
-    Epoch,
-    Event,
-    Progress,
-    StageName,
-    StopRequested,
-    Throttle,
-)
+from tlcore.training.history import Epoch, Event, Progress, StageName, StopRequested, Throttle
 
 CHECKPOINT = 2.0  # s at least between two checkpoints on disk
 EVALUATED = 256  # images at most in a batch of the evaluation,
@@ -271,7 +263,8 @@ def _train_epoch(
     config, steps = options.config, _steps(train, options)
     step, last = at.epoch * steps, options.epochs * steps
     loss = correct = 0.0
-    stop_check, progress = Throttle(STOP_INTERVAL), Throttle(PROGRESS_INTERVAL, at_once=False)
+    progress = Throttle(history.PROGRESS_INTERVAL, at_once=False)
+    stop_check = Throttle(history.STOP_INTERVAL)
     learner.begin_epoch(at.epoch)
     for inputs, targets, weights in training_batches(train, config, learner.stage, at.epoch):
         rate = learning_rate_at(step, last, options.rate, config.learning_rate_schedule)
@@ -295,7 +288,7 @@ def evaluate(
     learner: Learner, data: SplitData, stopping: Callable[[], bool] = lambda: False
 ) -> BatchMetrics:
     """Return the sums over a split. Raises StopRequested where the run is to stop."""
-    loss, correct, stop_check = 0.0, 0.0, Throttle(STOP_INTERVAL)
+    loss, correct, stop_check = 0.0, 0.0, Throttle(history.STOP_INTERVAL)
     size = evaluation_batch_size(data.source.image_bytes)
     order = np.arange(len(data))
     for number, inputs in enumerate(data.source.batches(order, size, 0)):

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tlcore.errors import DamagedFile
-from tlcore.locks import is_locked
-from tlcore.storage import is_full, read_json_or, write_file, write_json
+from tlcore.storage import is_full, is_locked, read_json_or, write_file, write_json
 
 T = TypeVar("T")
 D = TypeVar("D")

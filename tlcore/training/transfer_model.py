@@ -16,16 +16,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tlcore.errors import RunError
-from tlcore.models.build import (
-    RESCALING,
-    add_head,
-    build_backbone,
-    find_cut_below,
-    flatten,
-    fold_batch_normalization,
-    freeze_base,
-    unfreeze_from,
-)
+from tlcore.models import build
 from tlcore.models.catalog import get_backbone
 from tlcore.models.loaded_model import LoadedModel, load_pretrained, preprocess
 from tlcore.models.predictions import Floats, ModelRef
@@ -66,10 +57,10 @@ def load_run_model(run: str, settings: Settings) -> LoadedModel:
     info = stored.info
     saved = load_saved_model(info)
     model = keras.Model(saved.input, saved.get_layer("logits").output)
-    freeze_base(model)  # it was saved so, but Keras does not restore it in a nested model
+    build.freeze_base(model)  # it was saved so, but Keras does not restore it in a nested model
     # For the list of layers; before flattening, as an earlier run may name a nested block.
-    unfreeze_from(model, stored.unfrozen_from or "pooling")
-    model = flatten(model)
+    build.unfreeze_from(model, stored.unfrozen_from or "pooling")
+    model = build.flatten(model)
     config, note = info.config, _note(info.config, model)
     return LoadedModel(
         model, config.backbone, config.size, config.fit, stored.classes, (), "run", note
@@ -115,7 +106,7 @@ def _note(config: RunConfig, model: keras.Model) -> str:
     if config.random_weights:
         return "trained on a backbone with random weights"
     names = {layer.name for layer in model.layers}
-    if get_backbone(config.backbone).imagenet_scale and RESCALING not in names:
+    if get_backbone(config.backbone).imagenet_scale and build.RESCALING not in names:
         return (
             f"trained before {config.backbone} had Keras' own scaling of its input, so that "
             "ImageNet's weights were of little use to it: run it again"
@@ -130,8 +121,8 @@ class TransferModel:
         """Build it. Raises as ``build_backbone`` does."""
         self.config = config
         ref = ModelRef(config.backbone, config.size, random=config.random_weights, top=False)
-        self.base, _ = build_backbone(ref, settings)
-        self.model = add_head(
+        self.base, _ = build.build_backbone(ref, settings)
+        self.model = build.add_head(
             self.base,
             classes,
             pooling=config.pooling,
@@ -140,13 +131,13 @@ class TransferModel:
             output=config.classifier_activation,
             seed=config.seed,
         )
-        freeze_base(self.base)
+        build.freeze_base(self.base)
         self._passes: dict[tuple[str, ...], Any] = {}  # compiled, by layers
 
     @cached_property
     def cut(self) -> str:
         """The layer up to which everything stays frozen."""
-        return find_cut_below(self.base, self.config.unfreeze_from)
+        return build.find_cut_below(self.base, self.config.unfreeze_from)
 
     def output(self, layer: str) -> Any:
         """Return the symbolic output of a layer; "pooling-…" is the pooled features."""
@@ -173,7 +164,7 @@ class TransferModel:
         """Compile the pass of ``forward`` to these layers, once."""
         if tuple(layers) not in self._passes:
             network = keras.Model(self.model.input, [self.output(layer) for layer in layers])
-            folded = fold_batch_normalization(network)
+            folded = build.fold_batch_normalization(network)
             compiled = tf.function(folded, autograph=False)  # plain TensorFlow already
             signature = tf.TensorSpec((FORWARD, *self.model.input_shape[1:]), tf.float32)
             self._passes[tuple(layers)] = compiled.get_concrete_function(signature)
@@ -186,7 +177,7 @@ class TransferModel:
 
     def top(self) -> keras.Model:
         """Return the layers above the cut, activations → logits, unfrozen."""
-        unfreeze_from(self.base, self.config.unfreeze_from)
+        build.unfreeze_from(self.base, self.config.unfreeze_from)
         return keras.Model(self.output(self.cut), self.model.get_layer("logits").output)
 
     def save(self, folder: Path) -> None:

@@ -13,15 +13,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.store import open_dataset
 from tlcore.errors import TLCoreError
-from tlcore.locks import acquire_lock, is_locked
 from tlcore.settings import Settings
-from tlcore.storage import explain_os_error, is_disk_error, sync_files
+from tlcore.storage import acquire_lock, explain_os_error, is_disk_error, is_locked, sync_files
 from tlcore.training import batches, history, loop
 from tlcore.training import status as files
 from tlcore.training.config import RunConfig, read_config
@@ -102,11 +101,8 @@ def train_run(
     began, stopping = time.perf_counter(), (folder / files.STOP).exists
     at = loop.load_checkpoint(folder / files.CHECKPOINT) or loop.initial_checkpoint(config)
     status, error = STOPPED, ""
-
-    def dataset() -> Dataset:
-        return open_dataset(config.dataset, settings)
-
     try:
+        dataset = partial(open_dataset, config.dataset, settings)
         splits = read_or_write_split(folder, config, dataset, stopping)
         source = FeatureSource(config, len(splits.classes), settings)
         at, error = _run_stages(RunContext(config, folder, splits, source, emit, stopping), at)

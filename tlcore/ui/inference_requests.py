@@ -26,7 +26,6 @@ from tlcore.training.store import load_run, load_run_info
 from tlcore.ui.format import duration, plural
 from tlcore.ui.services import inference
 
-ACTIVATIONS = "tlcore.inference.activation_tasks"
 CACHED = 100  # results; a page of maps has up to half a megabyte
 CALIBRATION_IMAGES = 500  # validation images that are predicted for it, drawn class by class
 
@@ -123,22 +122,12 @@ def activation_request(sample: Sample, ref: ModelRef) -> ActivationRequest:
 
 def list_layers(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:
     """Return every layer of a model."""
-    return ask_activations("list_layers", ref, settings=settings)
+    return ask("list_layers", ref, settings=settings)
 
 
-def ask_activations(
-    task: str, *arguments: Any, settings: Settings, ahead: tuple[Any, ...] = ()
-) -> Any:
-    """Return what a task of ``inference.activation_tasks`` computes of its arguments, cached.
-
-    The arguments ``ahead``, likely to be asked for next, are computed while the person looks at it.
-    """
-    return ask(f"{ACTIVATIONS}:{task}", *arguments, settings=settings, ahead=ahead)
-
-
-def ask_activations_once(task: str, *arguments: Any, settings: Settings) -> Any:
-    """Return the same for what is not wanted again, such as a download."""
-    return inference(settings).ask(f"{ACTIVATIONS}:{task}", *arguments)
+def ask_once(task: str, *arguments: Any, settings: Settings) -> Any:
+    """Return a task's result that is not wanted again, such as a download: it is not cached."""
+    return inference(settings).ask(task, *arguments)
 
 
 # Evaluation of a run

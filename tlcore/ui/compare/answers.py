@@ -13,12 +13,11 @@ from tlcore.percentages import points, probability
 from tlcore.settings import Settings
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
-from tlcore.training.store import load_run
 from tlcore.ui.components.charts import draw_chart, probability_bars, thin_bars
-from tlcore.ui.components.run_picker import has_unknown_label
+from tlcore.ui.components.run_picker import describe_classes, has_unknown_label
 from tlcore.ui.format import accuracy, duration, escape_md, label, non_breaking, plural
 from tlcore.ui.inference_requests import calibration_of
-from tlcore.ui.shell import show_error
+from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.state import Choice, chosen_number
 from tlcore.ui.theme import colours
 from tlcore.ui.widgets import show_html
@@ -41,28 +40,23 @@ TABLE = {
 
 
 def draw_answer(
-    key: str,
-    prediction: Prediction | TLCoreError,
-    info: RunInfo | None,
-    sample: Sample,
-    settings: Settings,
+    prediction: Prediction | TLCoreError, info: RunInfo | None, title: str, sample: Sample
 ) -> None:
     """Draw a model's prediction: class, certainty, bars, source; or why there is none.
 
-    Args:
-        key: of the chart, unique on the page.
-        prediction: what the model predicts, or the error that kept it from that.
-        info: the run of the head; None for a pretrained network. An image of a class that the head
-            does not predict gets no mark and no sentence on certainty.
-        sample: the image.
-        settings: where runs are.
+    ``info`` is the run of a head, None for a pretrained network. An image of a class that a head
+    does not predict gets no mark and no sentence on certainty. ``title`` names a further model
+    below the first, for Markdown.
     """
+    foreign = info is not None and has_unknown_label(info, sample)
+    if title:
+        st.markdown(f"**{title}**")
+        if info and foreign:
+            st.caption(f":material/info: {describe_classes(info)}")
     if isinstance(prediction, TLCoreError):
         show_error(prediction)
         return
-    best = prediction.ranking(1)[0]
-    foreign = info is not None and has_unknown_label(info, sample)
-    verdict = ""
+    best, verdict = prediction.ranking(1)[0], ""
     if info is not None and sample.label in prediction.labels:
         verdict = "✓" if best.label == sample.label else "✗"
     show_html(
@@ -73,75 +67,70 @@ def draw_answer(
         verdict=verdict,
     )
     if not foreign:
-        _certainty_sentence(prediction)
-    _bars(key, prediction, "the head" if info else "the pretrained network")
-    _source(prediction, _training_text(info, settings) if info else "")
+        sure = measure_certainty(prediction.probabilities)
+        choice = f"as uncertain as a choice among {sure.perplexity:.3g} equally probable classes"
+        st.markdown(
+            f":small[{sure.description[:1].upper()}{sure.description[1:]}, {points(sure.margin)} "
+            "ahead of the next.]",
+            help=f"Entropy {sure.entropy:.2f} bits: {choice}.",
+        )
+    _bars(prediction, title, "the head" if info else "the pretrained network")
+    _source(prediction, info)
 
 
-def _certainty_sentence(prediction: Prediction) -> None:
-    sure = measure_certainty(prediction.probabilities)
-    words = f"{sure.description[:1].upper()}{sure.description[1:]}"
-    choice = f"as uncertain as a choice among {sure.perplexity:.3g} equally probable classes"
-    st.markdown(
-        f":small[{words}, {points(sure.margin)} ahead of the next.]",
-        help=f"Entropy {sure.entropy:.2f} bits: {choice}.",
-    )
-
-
-def _bars(key: str, prediction: Prediction, model: str) -> None:
+def _bars(prediction: Prediction, title: str, model: str) -> None:
     tone = colours()
-    by_source = {"random": tone.frozen, "imagenet": tone.pretrained}
+    colour = {"random": tone.frozen, "imagenet": tone.pretrained}.get(prediction.source, tone.head)
     shown = min(max(chosen_number(Choice.TOP_CLASSES, TOP_CLASSES), 1), len(prediction.labels))
     ranking, many = prediction.ranking(shown), shown > COMFORTABLE
-    draw = thin_bars if many else probability_bars
-    figure = draw(ranking, by_source.get(prediction.source, tone.head))
+    figure = (thin_bars if many else probability_bars)(ranking, colour)
     alt = f"Probabilities of {model}; most probable: {label(ranking[0].label)}"
     with st.container(height=BOX if many else "content", border=many):
-        draw_chart(figure, f"bars-{key}", alt)
+        draw_chart(figure, f"bars-{model}-{title}", alt)
 
 
-def _groups(prediction: Prediction) -> list[str]:
-    """Return the probable groups (dogs, birds, …): answers that miss by a breed agree in them."""
-    if prediction.source != "imagenet" or len(prediction.labels) != CLASSES:
-        return []
-    return [
-        f"{each.group} {probability(each.probability)}"
-        for each in group_probabilities(prediction.probabilities)[:GROUPS]
-        if each.probability >= LEAST_GROUP
-    ]
+def _source(prediction: Prediction, info: RunInfo | None) -> None:
+    """Name where an answer comes from, in one small line; groups and times on hover.
 
-
-def _training_text(info: RunInfo, settings: Settings) -> str:
-    if info.val_accuracy is None:
-        return ""
-    images = load_run(info.id, settings).info.images.get("val", 0)
-    return f"validation accuracy {accuracy(info.val_accuracy, images)} · "
-
-
-def _source(prediction: Prediction, before: str) -> None:
-    """Name where an answer comes from, in one small line; the times on hover."""
-    seconds, note, groups = prediction.seconds, prediction.note, _groups(prediction)
-    times = (
+    Groups are dogs, birds, …: answers that miss by a breed agree in them.
+    """
+    seconds, note, before = prediction.seconds, prediction.note, ""
+    help = (
         f"Decoded in {duration(seconds.decode)}, prepared in {duration(seconds.prepare)}, "
         f"backbone and head {duration(seconds.network)}."
     )
-    if groups:
-        before = f"{groups[0]} · "
-        times = f"Summed over groups of classes, after WordNet: {', '.join(groups)}.\n\n{times}"
-    st.caption(
-        f"{before}{non_breaking(f'{prediction.size} px')}, {prediction.fit}"
-        + (f" · {note[:1].upper()}{note[1:]}" if note else ""),
-        help=times,
-    )
+    if info and info.val_accuracy is not None:
+        images = info.images.get("val", 0)
+        before = f"validation accuracy {accuracy(info.val_accuracy, images)} · "
+    if prediction.source == "imagenet" and len(prediction.labels) == CLASSES:
+        groups = [
+            f"{each.group} {probability(each.probability)}"
+            for each in group_probabilities(prediction.probabilities)[:GROUPS]
+            if each.probability >= LEAST_GROUP
+        ]
+        before = "".join(f"{group} · " for group in groups[:1])
+        help = f"Summed over groups of classes, after WordNet: {', '.join(groups)}.\n\n{help}"
+    where = f"{non_breaking(f'{prediction.size} px')}, {prediction.fit}"
+    st.caption(before + where + (f" · {note[:1].upper()}{note[1:]}" if note else ""), help=help)
 
 
-def threshold_expander(prediction: Prediction, info: RunInfo, head: str) -> None:
-    """Two classes share one sigmoid unit: from which probability on is the second predicted?
+def head_expanders(
+    prediction: Prediction, info: RunInfo, name: str, sample: Sample, settings: Settings
+) -> None:
+    """Draw what is folded of a head: its threshold between two classes, and its calibration.
 
-    ``head`` names the head where several are compared, " of …".
+    ``name`` names the head where several are compared, " of …".
     """
+    if len(prediction.labels) == 2 and not has_unknown_label(info, sample):
+        _threshold_expander(prediction, info, name)
+    with boundary():
+        _calibration_expander(info, settings, name)
+
+
+def _threshold_expander(prediction: Prediction, info: RunInfo, name: str) -> None:
+    """Two classes share one sigmoid unit: from which probability on is the second predicted?"""
     first, second = map(label, prediction.labels)
-    with st.expander(f"Decision threshold{head}", icon=":material/tune:"):
+    with st.expander(f"Decision threshold{name}", icon=":material/tune:"):
         words = f"Predict “{second}” from a probability of"
         limit = st.slider(words, 1, 99, 50, key=f"threshold-{info.id}", format="%d%%") / 100
         share = float(prediction.probabilities[1])
@@ -151,10 +140,10 @@ def threshold_expander(prediction: Prediction, info: RunInfo, head: str) -> None
         )
 
 
-def calibration_expander(info: RunInfo, settings: Settings, head: str) -> None:
+def _calibration_expander(info: RunInfo, settings: Settings, name: str) -> None:
     """Measure on validation images whether a head's percentages are right, once it is opened."""
     box = st.expander(
-        f"Calibration{head}: can its percentages be trusted?",
+        f"Calibration{name}: can its percentages be trusted?",
         icon=":material/query_stats:",
         key=f"calibration-{info.id}",
         on_change="rerun",

@@ -83,8 +83,12 @@ def many_images(place: DeltaGenerator, settings: Settings) -> None:
     images = list({each.sha256: each for each in reversed(dataset.samples)}.values())[::-1]
     parts = {each.sha256: f"/{splits.get(each.sha256)}" for each in images}
     options = [*(SUBSETS if splits else ["/all"]), *dataset.classes]
-    words = unique_labels(options, lambda name: SUBSETS.get(name) or label(name))
-    part = second.selectbox("Images", options, format_func=words, key=f"many-what-{dataset.name}")
+    part = second.selectbox(
+        "Images",
+        options,
+        format_func=unique_labels(options, lambda name: SUBSETS.get(name) or label(name)),
+        key=f"many-what-{dataset.name}",
+    )
     samples = [each for each in images if part in ("/all", each.label, parts[each.sha256])]
     refs = [networks[0], *(info.ref for info in runs)]
     results: Results = st.session_state.setdefault("_batch", {})
@@ -101,7 +105,15 @@ def many_images(place: DeltaGenerator, settings: Settings) -> None:
             known = _predictions(results, train, refs[:1])
             baseline = tables.fit_batch_baseline(known, splits)
         table = tables.build_batch_table(predictions, heads, baseline, splits)
-        _draw_results(table, heads, [sample for sample, _ in predictions], settings)
+        shown = [sample for sample, _ in predictions]  # the table's index counts them
+        _draw_accuracies(table, heads)
+        disagreements, pairs, rows = st.tabs(["Disagreements", "Class by class", "Every image"])
+        with disagreements:
+            _draw_disagreements(table, shown, settings)
+        with pairs:
+            _draw_pairs(table)
+        with rows:
+            _draw_table(table, shown)
 
 
 def _missing(results: Results, samples: Sequence[Sample], refs: Sequence[ModelRef]) -> list[Sample]:
@@ -163,23 +175,6 @@ def _predict_next(
             results[sample.sha256, ref] = row if isinstance(row, str) else row[number]
 
 
-def _draw_results(
-    table: pd.DataFrame,
-    heads: Sequence[tables.BatchHead],
-    samples: Sequence[Sample],
-    settings: Settings,
-) -> None:
-    """Draw what came of many predictions; the table's index counts the samples."""
-    _draw_accuracies(table, heads)
-    disagreements, pairs, rows = st.tabs(["Disagreements", "Class by class", "Every image"])
-    with disagreements:
-        _draw_disagreements(table, samples, settings)
-    with pairs:
-        _draw_pairs(table)
-    with rows:
-        _draw_table(table, samples)
-
-
 def _batch_head(info: RunInfo, settings: Settings) -> tables.BatchHead:
     learned = frozenset(sample.sha256 for sample in list_samples(info, "train"))
     title = label_runs(list_runs(settings))[info.id]
@@ -201,31 +196,28 @@ def _draw_accuracies(table: pd.DataFrame, heads: Sequence[tables.BatchHead]) -> 
         st.markdown("**Accuracy on the validation split**", help=BASELINE_HELP)
         alt = "; ".join(f"{name}: {share.text}" for name, share, _ in rows)
         draw_chart(accuracy_bars(rows), "many-accuracy", alt)
-    for note in _accuracy_notes(table, base):
-        st.caption(note)
+    _draw_notes(table, base)
 
 
-def _accuracy_notes(table: pd.DataFrame, base: Proportion | None) -> list[str]:
-    """Return what is not judged and why, and how often ImageNet and the head agree."""
-    notes = []
+def _draw_notes(table: pd.DataFrame, base: Proportion | None) -> None:
+    """Say what is not judged and why, and how often ImageNet and the head agree."""
     if table["label"].isna().all():
-        notes.append("These images have no label, so no accuracy can be computed.")
+        st.caption("These images have no label, so no accuracy can be computed.")
     elif not table["imagenet_as_label"].notna().any():
-        notes.append("Predict all images to see how accurate ImageNet's classes alone are.")
+        st.caption("Predict all images to see how accurate ImageNet's classes alone are.")
     elif unlabelled := tables.count_unlabelled(table):
-        notes.append(f"{unlabelled_note(unlabelled)}.")
+        st.caption(f"{unlabelled_note(unlabelled)}.")
     if "head" in table and base and not tables.compute_head_score(table):
-        notes.append(
+        st.caption(
             "Your head is not evaluated here: it was trained on these images, or has not learned "
             "their classes."
         )
     both = tables.compute_agreement(table)
     if both:
-        notes.append(
+        st.caption(
             f"Both agree on {both.short_text} of {plural(both.images, 'image')}: those "
             "for which ImageNet's class stands for one of the head's classes."
         )
-    return notes
 
 
 def _draw_disagreements(table: pd.DataFrame, samples: Sequence[Sample], settings: Settings) -> None:
@@ -259,11 +251,12 @@ def _draw_pairs(table: pd.DataFrame) -> None:
     against = "head" if "head" in table else "label"
     whose = "your head's answer" if against == "head" else "the label"
     st.caption(f"How often ImageNet's answer (a row) goes with {whose} (a column).")
+    names = {"imagenet": "Classes", "group": "Groups"}
     column = st.segmented_control(
         "Rows",
-        ["imagenet", "group"],
+        list(names),
         default="imagenet",
-        format_func={"imagenet": "Classes", "group": "Groups"}.__getitem__,
+        format_func=unique_labels(names, names.__getitem__),
         label_visibility="collapsed",
         required=True,
         key="many-rows",

@@ -21,7 +21,7 @@ from tlcore.ui.format import duration, escape_md, label
 from tlcore.ui.inference_requests import explain, list_layers
 from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.state import Choice
-from tlcore.ui.widgets import select
+from tlcore.ui.widgets import select, unique_labels
 
 SIDE = 260  # px of a map on the page
 SHARPNESS = 2  # pixels drawn for each of them
@@ -100,11 +100,12 @@ def _select_class(is_head: bool, prediction: Prediction) -> str:
 
 def _select_layer(ref: ModelRef, settings: Settings) -> str:
     """Choose a layer of a model; "" is the last one before pooling."""
-    names = [info.layer.name for info in list_layers(ref, settings) if info.layer.spatial]
+    spatial = [info.layer.name for info in list_layers(ref, settings) if info.layer.spatial]
+    names = ["", *reversed(spatial)]
     return st.selectbox(
         "Layer of your head's backbone" if ref.run else f"Layer of {ref.backbone}",
-        ["", *reversed(names)],
-        format_func=lambda name: name or "the last one before pooling",
+        names,
+        format_func=unique_labels(names, lambda name: name or "the last one before pooling"),
         key=f"gradcam-layer-{ref.run or ref.backbone}",
         help="Late layers show what a thing is, early ones where its edges are.",
     )

@@ -100,10 +100,16 @@ def _path_html(path: ShapePath, head: Head, thumbnail: str) -> str:
     """Return the path: a trunk of boxes, then ImageNet's top and the head side by side."""
     image = f'<span class="thumbnail" style="background-image:url({thumbnail})"></span>'
     body, features = f"{_parameters(path.body_parameters)} parameters", _shape(path.bottleneck)
+    frozen = f"{path.body_layers} layers, all frozen"
+    if path.learned_parameters:
+        frozen = (
+            f"{path.body_layers} layers; {_parameters(path.learned_parameters)} parameters trained "
+            f"with the head, from {path.learned_from} on; the rest frozen"
+        )
     trunk = [
         _box("image", "Image", _shape(path.input), "RGB, 0 to 255", image),
         _box("", "Preprocess", _shape(path.input), MODES[path.mode]),
-        _box("body", path.backbone, body, _frozen_text(path)),
+        _box("body", path.backbone, body, frozen),
         _box("", "Bottleneck features", features, f"output of {path.bottleneck_layer}"),
         f'<div class="fork">{_top_box(path)}{_head_box(path, head)}</div>',
     ]
@@ -115,15 +121,6 @@ def _box(kind: str, name: str, shape: str, detail: str, image: str = "") -> str:
     return (
         f'<div class="box {kind}">{image}<div><i>{html.escape(name)}</i><b>{html.escape(shape)}</b>'
         f"<small>{html.escape(detail)}</small></div></div>"
-    )
-
-
-def _frozen_text(path: ShapePath) -> str:
-    if not path.learned_parameters:
-        return f"{path.body_layers} layers, all frozen"
-    return (
-        f"{path.body_layers} layers; {_parameters(path.learned_parameters)} parameters trained "
-        f"with the head, from {path.learned_from} on; the rest frozen"
     )
 
 

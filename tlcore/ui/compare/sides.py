@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.geometry import FITS
-from tlcore.errors import WeightsMissing
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.predictions import ModelRef
-from tlcore.models.weights import find_weights, list_weights, pin_weights
+from tlcore.models.weights import list_weights, pin_weights
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
@@ -19,7 +16,6 @@ from tlcore.ui.compare.answers import TOP_CLASSES
 from tlcore.ui.components.framing import fit_help, fit_title
 from tlcore.ui.components.model_picker import find_pretrained, select_backbone, select_size
 from tlcore.ui.components.run_picker import select_head, show_damaged_head, trained_heads
-from tlcore.ui.components.weights import offer_weights
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.widgets import current, segments, select, slide, unique_labels
@@ -64,7 +60,7 @@ def _choose_networks(settings: Settings, one_image: bool) -> list[ModelRef]:
             else:
                 st.caption("How each image becomes a square", help=fit_help())
                 fit = segments("Geometry", list(FITS), Choice.FIT, words=fit_title)
-    networks = [_with_top(row, size, fit, settings)]
+    networks = [find_pretrained(row, size, fit, settings, top=True)]
     if second is not None:
         networks.append(pin_weights(ModelRef(second.name, second.size, fit), settings))
     return [ref for ref in networks if ref is not None]
@@ -82,8 +78,21 @@ def _choose_heads(settings: Settings) -> list[RunInfo]:
     del others[first.id]
     if not others:
         return [first]
+    labels = label_runs(list_runs(settings))
+    runs = [run for run in chosen(Choice.MORE_HEADS).split(",") if run in others][:MOST_HEADS]
+    choose(Choice.MORE_HEADS, ",".join(runs))  # the ids, for the address
+    key = f"select-{Choice.MORE_HEADS}"
+    st.session_state[key] = runs
     with row, _options("right-options"):
-        return [first, *_further_heads(others, settings)]
+        st.multiselect(
+            "Further heads",
+            list(others),
+            key=key,
+            format_func=unique_labels(others, labels.__getitem__),
+            max_selections=MOST_HEADS,
+            on_change=lambda: choose(Choice.MORE_HEADS, ",".join(st.session_state[key])),
+        )
+    return [first, *(others[run] for run in runs)]
 
 
 def _row(key: str) -> DeltaGenerator:
@@ -96,18 +105,6 @@ def _options(key: str) -> DeltaGenerator:
     return st.popover("Options", icon=":material/tune:", type="tertiary", key=key)
 
 
-def _with_top(row: Backbone, size: int, fit: str, settings: Settings) -> ModelRef | None:
-    """Return the model with ImageNet's classes; None where a message says what is missing."""
-    ref = find_pretrained(row, size, fit, settings)
-    if ref is None or ref.top:
-        return ref
-    try:  # the backbone is here, its 1000 classes are not
-        find_weights(row, size, settings, top=True)
-    except WeightsMissing as missing:
-        offer_weights(row, missing, settings)
-    return None
-
-
 def _second_backbone(first: Backbone, settings: Settings) -> Backbone | None:
     """Choose a second backbone among those whose weights are here."""
     names = [row.backbone.name for row in list_weights(settings) if row.top]
@@ -116,21 +113,3 @@ def _second_backbone(first: Backbone, settings: Settings) -> Backbone | None:
         choose(Choice.SECOND_BACKBONE, "none")
     help = "Its prediction stands below the first one's, at its own default size."
     return BACKBONES.get(select("Second backbone", names, Choice.SECOND_BACKBONE, help=help))
-
-
-def _further_heads(others: Mapping[str, RunInfo], settings: Settings) -> list[RunInfo]:
-    """Choose further heads; the address holds their ids with commas between them."""
-    labels = label_runs(list_runs(settings))
-    runs = [run for run in chosen(Choice.MORE_HEADS).split(",") if run in others][:MOST_HEADS]
-    key = f"select-{Choice.MORE_HEADS}"
-    st.session_state[key] = runs
-    st.multiselect(
-        "Further heads",
-        list(others),
-        key=key,
-        format_func=unique_labels(others, labels.__getitem__),
-        max_selections=MOST_HEADS,
-        on_change=lambda: choose(Choice.MORE_HEADS, ",".join(st.session_state[key])),
-    )
-    choose(Choice.MORE_HEADS, ",".join(runs))
-    return [others[run] for run in runs]

@@ -16,25 +16,15 @@ from tlcore.training.config import RunConfig
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs, load_run, load_run_info
-from tlcore.ui.compare.answers import (
-    calibration_expander,
-    class_table,
-    draw_answer,
-    threshold_expander,
-)
+from tlcore.ui.compare import answers
 from tlcore.ui.compare.gradcam import draw_maps
 from tlcore.ui.compare.shapes import shapes_expander
 from tlcore.ui.compare.sides import choose_models
+from tlcore.ui.components import run_picker
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import draw_crop, fit_help
 from tlcore.ui.components.image_picker import image_picker
 from tlcore.ui.components.live import live
-from tlcore.ui.components.run_picker import (
-    describe_classes,
-    has_unknown_label,
-    propose_head,
-    training_images,
-)
 from tlcore.ui.components.run_progress import describe_progress
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import predict
@@ -52,45 +42,44 @@ NAMED = 5  # classes
 def one_image(place: DeltaGenerator, settings: Settings) -> None:
     """Choose an image in ``place`` and draw all about it, by one request for all predictions."""
     with place:
-        sample = image_picker(settings, training_images)
+        sample = image_picker(settings, run_picker.training_images)
     dataset = open_dataset(chosen(Choice.DATASET), settings)
     with st.container(key="one-image"):
         image, left, right = st.columns(3, gap="medium")
-    answers = left.container(key="answer-left"), right.container(key="answer-right")
-    networks, runs = choose_models(*answers, settings)
+    tops = left.container(key="answer-left"), right.container(key="answer-right")
+    networks, runs = choose_models(*tops, settings)
     with image, boundary():
         _framed_image(sample, networks, runs, settings)
     refs = [*networks, *(info.ref for info in runs)]
-    with answers[0]:
+    with tops[0]:
         predictions = dict(zip(refs, predict(sample, refs, settings), strict=True))
-    titles = label_runs(list_runs(settings))
+    labels = label_runs(list_runs(settings))
+    titles = {info.ref: escape_md(labels[info.id]) for info in runs}
+    sides = (
+        (left, tops[0], [(ref, None, ref.backbone) for ref in networks]),
+        (right, tops[1], [(info.ref, info, titles[info.ref]) for info in runs]),
+    )
     places = {}  # of the maps
-    for number, ref in enumerate(networks):
-        with left if number else answers[0]:
-            if number:
-                st.markdown(f"**{ref.backbone}**")
-            draw_answer(f"network-{number}", predictions[ref], None, sample, settings)
-        places[ref] = left.container()
-    for number, info in enumerate(runs):
-        with right if number else answers[1], boundary():
-            if number:
-                _further_head(info, titles[info.id], sample)
-            draw_answer(f"head-{number}", predictions[info.ref], info, sample, settings)
-        places[info.ref] = right.container()
+    for column, top, models in sides:
+        for number, (ref, info, title) in enumerate(models):
+            with column if number else top, boundary():
+                answers.draw_answer(predictions[ref], info, title if number else "", sample)
+            places[ref] = column.container()
     if not runs:
-        with answers[1], boundary():
+        with tops[1], boundary():
             _quick_train(dataset, networks[0] if networks else None, settings)
     predicted = {ref: one for ref, one in predictions.items() if isinstance(one, Prediction)}
     if predicted:
         draw_maps(sample, predicted, image, places, settings)
     for info in runs:
-        name = f" of {escape_md(titles[info.id])}" if len(runs) > 1 else ""
-        _draw_head_details(sample, info, predicted.get(info.ref), name, settings)
+        name = f" of {titles[info.ref]}" if len(runs) > 1 else ""
+        if info.ref in predicted:
+            answers.head_expanders(predicted[info.ref], info, name, sample, settings)
     for ref in networks[:1]:
         with boundary():
             shapes_expander(sample, ref, next(iter(runs), None), len(dataset.classes), settings)
         if ref in predicted:
-            class_table(predicted[ref])
+            answers.class_table(predicted[ref])
 
 
 def _framed_image(
@@ -116,24 +105,6 @@ def _framed_image(
         trained = any(sample.sha256 == other.sha256 for other in list_samples(runs[0], "train"))
         text += f" · {'seen in training' if trained else 'not seen in training'}"
     place.caption(text, help=f"{seen_as}.\n\n{fit_help()}")
-
-
-def _further_head(info: RunInfo, title: str, sample: Sample) -> None:
-    st.markdown(f"**{escape_md(title)}**")
-    if has_unknown_label(info, sample):
-        st.caption(f":material/info: {describe_classes(info)}")
-
-
-def _draw_head_details(
-    sample: Sample, info: RunInfo, prediction: Prediction | None, name: str, settings: Settings
-) -> None:
-    """Draw what is folded of a head that predicts: threshold and calibration."""
-    if prediction is None:
-        return
-    if len(prediction.labels) == 2 and not has_unknown_label(info, sample):
-        threshold_expander(prediction, info, name)
-    with boundary():
-        calibration_expander(info, settings, name)
 
 
 def _quick_train(dataset: Dataset, ref: ModelRef | None, settings: Settings) -> None:
@@ -179,7 +150,7 @@ def _check_end(settings: Settings) -> None:
         return
     choose(Choice.QUICK_RUN, "")
     if info is not None and info.model:
-        propose_head(run)
+        run_picker.propose_head(run)
         st.rerun()
     if info is not None and info.error:
         st.warning(escape_md(info.error), icon=":material/error:")

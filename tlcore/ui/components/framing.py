@@ -21,9 +21,7 @@ DIM = 0.55  # opacity of the white over what the crop cuts off
 FIT_WORDS = {"crop": "Crop the middle", "squash": "Squash the whole", "pad": "Pad the whole"}
 
 _cache = st.cache_data(
-    show_spinner=False,
-    max_entries=100,
-    hash_funcs={Sample: attrgetter("sha256"), Settings: repr},
+    show_spinner=False, max_entries=100, hash_funcs={Sample: attrgetter("sha256"), Settings: repr}
 )
 
 

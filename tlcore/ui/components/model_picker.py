@@ -59,16 +59,19 @@ def select_size_and_fit(row: Backbone, *, top: bool) -> tuple[int, str]:
         return size, segments("Fit", list(FITS), Choice.FIT, words=fit_title)
 
 
-def find_pretrained(row: Backbone, size: int, how: str, settings: Settings) -> ModelRef | None:
+def find_pretrained(
+    row: Backbone, size: int, how: str, settings: Settings, *, top: bool
+) -> ModelRef | None:
     """Return the model, or None where its weights are missing and that has been shown.
 
-    The files with the top are preferred, so that all pages use the same loaded model.
+    ``top``: whether it needs its 1000 classes. The files with them are preferred in any case, so
+    that all pages use the same loaded model.
     """
     has_top = row.any_size_with_top or size == row.size
-    for top in (True, False) if has_top else (False,):
+    for with_top in (True,) if top else (True, False) if has_top else (False,):
         try:
-            find_weights(row, size, settings, top=top)
-            return pin_weights(ModelRef(row.name, size, how, top=top), settings)
+            find_weights(row, size, settings, top=with_top)
+            return pin_weights(ModelRef(row.name, size, how, top=with_top), settings)
         except WeightsMissing as error:
             missing = error
     if flag(f"random {row.name}"):

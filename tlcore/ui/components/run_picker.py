@@ -91,11 +91,20 @@ def propose_head(run: str) -> None:
     choose(Choice.HEAD, run)
 
 
-def show_no_run(then: str) -> None:
-    """Say that no head was trained on this dataset, and what there will be after one was."""
-    with st.container(border=True):
-        st.markdown(f"**No run of your own yet on this dataset.** After one, {then}.")
-        st.page_link(FINE_TUNE.file, label="Fine-tune a head", icon=FINE_TUNE.icon)
+def choose_head(settings: Settings, then: str) -> RunInfo | None:
+    """Choose a head; say that it is damaged, or that there is none and what there will be then.
+
+    Returns:
+        The run; None where a message says why there is none.
+    """
+    if show_damaged_head(settings):
+        return None
+    info = select_head(settings)
+    if info is None:
+        with st.container(border=True):
+            st.markdown(f"**No run of your own yet on this dataset.** After one, {then}.")
+            st.page_link(FINE_TUNE.file, label="Fine-tune a head", icon=FINE_TUNE.icon)
+    return info
 
 
 def show_damage(damage: Iterable[Damage]) -> None:

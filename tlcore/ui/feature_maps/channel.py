@@ -21,7 +21,7 @@ from tlcore.ui.components.model_picker import input_geometry
 from tlcore.ui.feature_maps.controls import Shown
 from tlcore.ui.feature_maps.tiles import overlay_html
 from tlcore.ui.format import escape_md, plural, signed
-from tlcore.ui.inference_requests import ask_activations_once
+from tlcore.ui.inference_requests import ask_once
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.theme import colours
 
@@ -108,7 +108,7 @@ def _top_images(shown: Shown) -> None:
 
     def draw() -> None:
         if is_running():
-            ask = partial(ask_activations_once, "measure_images", settings=settings)
+            ask = partial(ask_once, "measure_images", settings=settings)
             top.compute_next(lambda paths: ask(list(paths), ref, layer))
         best = top.rank(shown.detail.channel)
         if best.images:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from tlcore.activations.values import DisplayOptions, Layout, MapPair
@@ -9,16 +11,16 @@ from tlcore.datasets.dataset import Sample
 from tlcore.models.predictions import ModelRef
 from tlcore.percentages import percent
 from tlcore.settings import Settings
-from tlcore.training.run import RunInfo, label_runs
+from tlcore.training.run import label_runs
 from tlcore.training.store import list_runs, load_run_info
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import model_input_png
 from tlcore.ui.components.model_picker import input_geometry
-from tlcore.ui.components.run_picker import select_head, show_damaged_head, show_no_run
+from tlcore.ui.components.run_picker import choose_head
 from tlcore.ui.feature_maps.controls import Shown
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import escape_md, label, signed
-from tlcore.ui.inference_requests import activation_request, ask_activations, list_layers
+from tlcore.ui.inference_requests import activation_request, ask, list_layers
 from tlcore.ui.state import Choice, chosen
 from tlcore.ui.widgets import select
 
@@ -27,12 +29,14 @@ HALF = Layout(4, 4)  # of the large page, so that two or three stand side by sid
 
 def before_and_after(shown: Shown) -> None:
     """Draw the layer of the pretrained backbone and of a run, and their difference."""
-    info = _run(shown)
+    run, layer, settings = shown.request.ref.run, shown.layer.name, shown.settings
+    then = "what it has changed is shown here"
+    info = load_run_info(run, settings) if run else choose_head(settings, then)
     if info is None:
         return
-    config, layer, settings = info.config, shown.layer.name, shown.settings
+    config = info.config
     reason = ""
-    if not shown.request.ref.run and shown.request.ref.backbone != config.backbone:
+    if not run and shown.request.ref.backbone != config.backbone:
         name = config.backbone
         reason = f"This run is built on {name}. Choose {name} above to compare its layers."
     elif layer not in {place.layer.name for place in list_layers(info.ref, settings)}:
@@ -45,9 +49,8 @@ def before_and_after(shown: Shown) -> None:
         return
     before = ModelRef(config.backbone, config.size, config.fit, config.random_weights, top=False)
     left, right = (activation_request(shown.sample, ref) for ref in (before, info.ref))
-    key = _paging_key(shown, "before")
-    options = _half_page(shown.options, key)
-    pair = ask_activations("draw_comparison", left, right, layer, options, settings=settings)
+    options, key = _half_page(shown, "before")
+    pair = ask("draw_comparison", left, right, layer, options, settings=settings)
     _draw_change(pair)
     title = label_runs(list_runs(settings))[info.id]
     sides = (
@@ -59,18 +62,6 @@ def before_and_after(shown: Shown) -> None:
         column.html(f'<p class="side {kind}">{name}</p>')
         column.html(tiles_html(tiles, name=name.lower(), alt=alt))
     _paging(pair, shown.options, key, "Blue is less after the run, orange more.")
-
-
-def _run(shown: Shown) -> RunInfo | None:
-    """Return the run to compare; None where a message says why there is none."""
-    if shown.request.ref.run:
-        return load_run_info(shown.request.ref.run, shown.settings)
-    if show_damaged_head(shown.settings):
-        return None
-    info = select_head(shown.settings)
-    if info is None:
-        show_no_run("what it has changed is shown here")
-    return info
 
 
 def _draw_change(pair: MapPair) -> None:
@@ -99,11 +90,10 @@ def two_images(shown: Shown) -> None:
     if other is None:
         st.caption("There is only one image in this dataset. Add another one above.")
         return
-    key = _paging_key(shown, f"images-{sample.sha256[:8]}")
-    options = _half_page(shown.options, key)
+    options, key = _half_page(shown, f"images-{sample.sha256[:8]}")
     second = activation_request(other, request.ref)
     both = (request, second, shown.layer.name, options)
-    pair = ask_activations("draw_comparison", *both, settings=settings)
+    pair = ask("draw_comparison", *both, settings=settings)
     size, fit = input_geometry(request.ref, settings)
     sides = ((sample, pair.left, "first"), (other, pair.right, "second"))
     for column, (each, tiles, name) in zip(st.columns(2, gap="medium"), sides, strict=True):
@@ -131,16 +121,12 @@ def other_image(sample: Sample, settings: Settings) -> Sample | None:
     return others[sha]
 
 
-def _paging_key(shown: Shown, kind: str) -> str:
-    """Return the paging's key: another layer or another large page begins where that one stands."""
-    channels, view = shown.layer.output_shape[-1], shown.options
-    return f"pair-{kind}-{shown.layer.name}-{channels}-{view.page}-{view.layout.tiles}"
-
-
-def _half_page(view: DisplayOptions, key: str) -> DisplayOptions:
-    """Return a page of half as many tiles; its first channels are those of the large page."""
+def _half_page(shown: Shown, kind: str) -> tuple[DisplayOptions, str]:
+    """Return a page of half as many tiles, first where the large page begins, and its key."""
+    view, channels = shown.options, shown.layer.output_shape[-1]
+    key = f"pair-{kind}-{shown.layer.name}-{channels}-{view.page}-{view.layout.tiles}"
     page = int(st.session_state.get(key, first_half_page(view))) - 1
-    return DisplayOptions(HALF, view.order, view.scale, view.palette, page)
+    return replace(view, layout=HALF, page=page), key
 
 
 def first_half_page(view: DisplayOptions) -> int:

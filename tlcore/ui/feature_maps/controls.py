@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import MappingProxyType
 
 import streamlit as st
 
@@ -22,17 +21,15 @@ from tlcore.ui.format import escape_md
 from tlcore.ui.state import Choice, choose, chosen_number
 from tlcore.ui.widgets import current, segments, select
 
-ORDERS = MappingProxyType(
-    {
-        "mean": "Strongest first: highest mean",
-        "max": "Highest peak first",
-        "variance": "Highest variance first",
-        "dead": "Most zeros first",
-        "index": "By channel number",
-    }
-)
-SCALES = MappingProxyType({"channel": "Each map by itself", "layer": "One for the layer"})
-PALETTES = MappingProxyType({"grey": "Grey", "blue": "Blue", "fire": "Fire"})
+ORDERS = {
+    "mean": "Strongest first: highest mean",
+    "max": "Highest peak first",
+    "variance": "Highest variance first",
+    "dead": "Most zeros first",
+    "index": "By channel number",
+}
+SCALES = {"channel": "Each map by itself", "layer": "One for the layer"}
+PALETTES = {"grey": "Grey", "blue": "Blue", "fire": "Fire"}
 ROWS = ("4", "2", "6", "8")  # the default first
 COLUMNS = ("8", "4", "6", "12", "16")
 TALL = 64  # px of the bar of the largest resolution

@@ -19,11 +19,7 @@ from tlcore.ui.feature_maps.comparison import other_image
 from tlcore.ui.feature_maps.controls import Shown, go_to, receptive_field_text
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import label, signed
-from tlcore.ui.inference_requests import (
-    activation_request,
-    ask_activations,
-    ask_activations_once,
-)
+from tlcore.ui.inference_requests import activation_request, ask, ask_once
 from tlcore.ui.state import Choice, choose, chosen_number
 from tlcore.ui.theme import colours
 
@@ -43,12 +39,12 @@ Line = tuple[str, Sequence[LayerStatistics], str]  # an image's name, its statis
 def statistics_tab(shown: Shown) -> None:
     """Draw the layer in numbers, and all layers over depth, beside another image."""
     sample, layer = shown.sample, shown.layer.name
-    ask = partial(ask_activations, "measure_layers", settings=shown.settings)
-    statistics: tuple[LayerStatistics, ...] = ask(shown.request)
+    of_image = partial(ask, "measure_layers", settings=shown.settings)
+    statistics: tuple[LayerStatistics, ...] = of_image(shown.request)
     lines: list[Line] = [(label(sample.label), statistics, colours().pretrained)]
     other = other_image(sample, shown.settings)
     if other is not None:
-        others = ask(activation_request(other, shown.request.ref))
+        others = of_image(activation_request(other, shown.request.ref))
         lines.insert(0, (f"{label(other.label)} (other)", others, colours().frozen))  # drawn below
     row = next((row for row in statistics if row.name == layer), None)
     if row:
@@ -98,12 +94,12 @@ def filters_tab(shown: Shown) -> None:
     page = int(st.session_state.get(paging, 1)) - 1
     options = DisplayOptions(KERNELS, palette="grey", page=page)
     channel = max(0, chosen_number(Choice.CHANNEL, 1) - 1)
-    ask = partial(ask_activations, "draw_filters", ref, layer, options, settings=shown.settings)
-    kernels: Filters = ask(channel)
+    draw = partial(ask, "draw_filters", ref, layer, options, settings=shown.settings)
+    kernels: Filters = draw(channel)
     slices = kernels.output_channel is not None
     if slices and not kernels.matches_channels:  # the channel is not made by one of its kernels
         kernel = int(st.session_state.get(kernel_key, 1)) - 1
-        kernels = ask(kernel)
+        kernels = draw(kernel)
     if slices:
         _kernel_input(kernels, kernel_key)
     one_a_channel = kernels.matches_channels and not slices
@@ -197,29 +193,17 @@ def _table_row(info: LayerInfo, selected: str) -> dict[str, object]:
 
 def download_popover(shown: Shown) -> None:
     """Offer the page as an image and the values as a file; computed when they are clicked."""
-    request, layer, settings = shown.request, shown.layer.name, shown.settings
-    name, ask = layer.replace("/", "-"), partial(ask_activations_once, settings=settings)
+    request, layer, name = shown.request, shown.layer.name, shown.layer.name.replace("/", "-")
     popover = st.popover(
         "Download", icon=":material/download:", type="tertiary", key="download", on_change="rerun"
     )
     if not popover.open:
         return
+    draw = partial(ask_once, "render_png", request, layer, shown.options, settings=shown.settings)
+    values = partial(ask_once, "export_maps", request, layer, settings=shown.settings)
+    about = "`maps`, float32 (height, width, channels), for `numpy.load`."
     with popover:
-        st.download_button(
-            "This page as PNG",
-            data=lambda: ask("render_png", request, layer, shown.options),
-            file_name=f"{name}.png",
-            mime="image/png",
-            on_click="ignore",
-            width="stretch",
-        )
-        st.download_button(
-            "All values as NPZ",
-            data=lambda: ask("export_maps", request, layer),
-            file_name=f"{name}.npz",
-            mime="application/octet-stream",
-            on_click="ignore",
-            width="stretch",
-            help="`maps`, float32 (height, width, channels), for `numpy.load`.",
-        )
+        button = partial(st.download_button, on_click="ignore", width="stretch")
+        button("This page as PNG", draw, f"{name}.png", "image/png")
+        button("All values as NPZ", values, f"{name}.npz", "application/octet-stream", help=about)
         st.caption("The address of this page opens the same image, network, layer and display.")

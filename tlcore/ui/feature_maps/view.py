@@ -6,10 +6,9 @@ only while they are open, and a tab computes only what it shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 
 import streamlit as st
 
@@ -25,27 +24,25 @@ from tlcore.ui.components.clickable import clickable
 from tlcore.ui.components.framing import model_input_png
 from tlcore.ui.components.image_picker import current_image, image_picker
 from tlcore.ui.components.model_picker import find_pretrained, select_backbone, select_size_and_fit
-from tlcore.ui.components.run_picker import select_head, show_damaged_head, show_no_run
+from tlcore.ui.components.run_picker import choose_head
 from tlcore.ui.feature_maps import channel, comparison, controls, more
 from tlcore.ui.feature_maps.controls import Shown, go_to
 from tlcore.ui.feature_maps.layer_text import first_sentence, layer_text
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import escape_md, plural, signed
-from tlcore.ui.inference_requests import activation_request, ask_activations, list_layers
+from tlcore.ui.inference_requests import activation_request, ask, list_layers
 from tlcore.ui.shell import FEATURE_MAPS, boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, write_address
 from tlcore.ui.widgets import current, segments, select
 
 NETWORKS = {"pretrained": ":blue[●] ImageNet's", "head": ":orange[●] Yours"}
-TABS: Mapping[str, tuple[str, Callable[[Shown], None]]] = MappingProxyType(
-    {
-        "channel": ("Channel", channel.channel_tab),
-        "before": ("Before / after", comparison.before_and_after),
-        "images": ("Two images", comparison.two_images),
-        "statistics": ("Statistics", more.statistics_tab),
-        "filters": ("Filters", more.filters_tab),
-    }
-)
+TABS: dict[str, tuple[str, Callable[[Shown], None]]] = {
+    "channel": ("Channel", channel.channel_tab),
+    "before": ("Before / after", comparison.before_and_after),
+    "images": ("Two images", comparison.two_images),
+    "statistics": ("Statistics", more.statistics_tab),
+    "filters": ("Filters", more.filters_tab),
+}
 
 
 @st.fragment
@@ -86,16 +83,11 @@ def _image_choice(settings: Settings) -> Sample:
 def _model_choice(settings: Settings) -> ModelRef | None:
     """Choose whose maps to see; None where a message says what is missing."""
     if segments("Network", list(NETWORKS), Choice.NETWORK, words=NETWORKS.__getitem__) == "head":
-        if show_damaged_head(settings):
-            return None
-        info = select_head(settings)
-        if info is None:
-            show_no_run("its layers are shown here")
-            return None
-        return info.ref
+        info = choose_head(settings, "its layers are shown here")
+        return info.ref if info else None
     row = select_backbone(settings)
     size, fit = select_size_and_fit(row, top=False)
-    return find_pretrained(row, size, fit, settings)
+    return find_pretrained(row, size, fit, settings, top=False)
 
 
 def _layer_choice(layers: Sequence[LayerInfo], row: Backbone) -> tuple[Layer, str]:
@@ -142,12 +134,12 @@ def _layer_view(
 ) -> None:
     """Draw the maps beside the selected channel, and the tabs."""
     options, request = controls.display_options(), activation_request(sample, ref)
-    ask = partial(ask_activations, settings=settings)
+    ask_worker = partial(ask, settings=settings)
     ahead = (request, following, replace(options, page=0)) if following else ()
-    page, detail = ask("draw_layer", request, layer.name, options, ahead=ahead)
+    page, detail = ask_worker("draw_layer", request, layer.name, options, ahead=ahead)
     number = min(chosen_number(Choice.CHANNEL, 0), page.channels) - 1
     if number >= 0 and number != detail.channel:
-        detail = ask("inspect_channel", request, layer.name, number)
+        detail = ask_worker("inspect_channel", request, layer.name, number)
     shown = Shown(sample, request, layer, detail, options, settings)
     with st.container(key="maps-and-channel"):
         left, right = st.columns([8, 5], gap="medium")

@@ -5,27 +5,33 @@ Each training option has a widget, drawn from the table of options.
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import streamlit as st
+from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.dataset import Dataset, Sample
+from tlcore.datasets.decoding import hash_samples
 from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import scan_datasets
-from tlcore.errors import BadConfig, TLCoreError, WeightsMissing
+from tlcore.errors import BadConfig, BadImage, TLCoreError, WeightsMissing
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.weights import find_weights
 from tlcore.settings import Settings
 from tlcore.text import parse_whole_number, shorten
+from tlcore.training.augmentation import ORIGINAL, ImageCopy, InputSpec, load_pixels
+from tlcore.training.batches import FIRST_FRESH_COPY
 from tlcore.training.config import OPTIONS, Option, RunConfig, default_fine_tune_rate
 from tlcore.ui.components import dataset_picker
 from tlcore.ui.components.image_grid import thumbnails
 from tlcore.ui.components.model_picker import list_sizes, select_backbone
 from tlcore.ui.components.weights import offer_weights, random_badge
-from tlcore.ui.fine_tune.augmentation import draw_augmented_copies
 from tlcore.ui.fine_tune.estimate import Plan, check_cost, draw_estimate
 from tlcore.ui.fine_tune.studies import draw_rate_finder
 from tlcore.ui.format import escape_md, label, plural
@@ -40,6 +46,8 @@ FINE_TUNE_EPOCHS = 5  # proposed when fine-tuning is switched on
 STEPS = {"learning_rate": 1e-4, "fine_tune_learning_rate": 1e-5}  # of number fields; else 0.05
 _RECIPE, _FORM = "_form-recipe", "form"
 Values = dict[str, Any]  # of options by name
+AUGMENTED, COPIES = 3, 4  # images drawn with augmented copies, and copies of each, at most
+SIDE, GAP = 128, 6  # px of a tile and between tiles
 
 
 def fill_form(config: RunConfig | None) -> None:
@@ -164,7 +172,7 @@ def _draw_recipe(
         config = RunConfig(dataset=dataset.name, backbone=recipe.backbone, **values)
         plan = _draw_numbers(numbers, dataset, config)
         with below:
-            draw_augmented_copies(config, plan.train, settings)
+            _draw_augmented_copies(config, plan.train, settings)
             rate = _key("learning_rate", recipe)
             draw_rate_finder(plan, dataset.classes, rate, settings)
         if is_started:
@@ -270,3 +278,44 @@ def _parse_units(text: str) -> tuple[int, ...]:
 def _key(name: str, recipe: RunConfig) -> str:
     """Return a widget's key; another backbone or *Run again* makes a fresh field of it."""
     return f"option-{name}-{recipe.backbone}-{widget_generation(_FORM)}"
+
+
+def _draw_augmented_copies(config: RunConfig, train: Sequence[Sample], settings: Settings) -> None:
+    """Draw some training images with the copies that the run will be trained on."""
+    numbers = list_copies(config)
+    if not numbers or not train:
+        return
+    samples = tuple(hash_samples(train[:: max(1, len(train) // AUGMENTED)][:AUGMENTED]))
+    spec = InputSpec(
+        config.backbone, config.size, config.fit, config.augmentations, config.seed, settings.limits
+    )
+    st.image(render_sheet(tuple(sample.sha256 for sample in samples), spec, numbers, samples))
+    words = plural(len(numbers), "of its augmented copies", "of its augmented copies")
+    if config.on_the_fly_augmentation:
+        words = f"as it is in the first {plural(len(numbers), 'epoch')}"
+    st.caption(f"In each row an image, then {words}.")
+
+
+def list_copies(config: RunConfig) -> tuple[int, ...]:
+    """Return the numbers of the copies that are drawn: the first that the run will use."""
+    if config.on_the_fly_augmentation:
+        return tuple(range(FIRST_FRESH_COPY, FIRST_FRESH_COPY + COPIES))
+    return tuple(range(min(config.augmented_copies, COPIES)))
+
+
+@st.cache_data(show_spinner=False, max_entries=20)
+def render_sheet(
+    hashes: tuple[str, ...], spec: InputSpec, numbers: tuple[int, ...], _samples: Sequence[Sample]
+) -> bytes:
+    """Render a row for each image, itself and its copies, as one WebP."""
+    step = SIDE + GAP
+    sheet = Image.new("RGBA", ((1 + len(numbers)) * step - GAP, len(hashes) * step - GAP))
+    for row, sample in enumerate(_samples):
+        for column, number in enumerate((ORIGINAL, *numbers)):
+            pixels = load_pixels(ImageCopy(sample, number), spec)
+            if not isinstance(pixels, BadImage):
+                tile = Image.fromarray(np.asarray(pixels)).resize((SIDE, SIDE))
+                sheet.paste(tile, (column * step, row * step))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "WEBP", quality=85)
+    return buffer.getvalue()

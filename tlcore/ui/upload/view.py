@@ -7,30 +7,18 @@ from collections.abc import Callable
 import streamlit as st
 from markupsafe import Markup
 
+from tlcore.datasets import store
 from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.edits import discard_edits, has_damaged_edits, undo_edit
 from tlcore.datasets.sample_dataset import SAMPLE_NAME, dataset_title
-from tlcore.datasets.store import (
-    DatasetState,
-    delete_dataset,
-    load_state,
-    rename_dataset,
-    scan_datasets,
-)
+from tlcore.datasets.store import DatasetState
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import open_dataset, select_dataset
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.shell import COMPARE, FINE_TUNE, boundary, next_steps, show_error
 from tlcore.ui.state import Choice, choose, flag, set_flag
-from tlcore.ui.upload.import_form import (
-    ADDING,
-    clear_import_report,
-    has_files,
-    import_form,
-    show_import_report,
-    show_limits,
-)
+from tlcore.ui.upload import import_form as form
 from tlcore.ui.upload.labels import images_view
 from tlcore.ui.upload.overview import SPLIT_TITLES, about_dataset, edit_button, splits_view
 from tlcore.ui.upload.quality import PROBLEMS, count_problems, problems_view
@@ -43,19 +31,18 @@ NAMED = 6  # classes whose counts stand in the row
 
 def upload_view(settings: Settings) -> None:
     """The drop zone while there is no dataset; afterwards the datasets, and the form on demand."""
-    datasets, damaged = scan_datasets(settings)
+    datasets, damaged = store.scan_datasets(settings)
     if datasets or damaged:
         _draw_dataset(settings)
     else:
         with st.container(key="drop-zone"), boundary():
-            import_form(settings)
-        if not has_files() and st.button(
-            "Try the sample", icon=":material/play_arrow:", key="sample"
-        ):
+            form.import_form(settings)
+        icon = ":material/play_arrow:"
+        if not form.has_files() and st.button("Try the sample", icon=icon, key="sample"):
             open_dataset(SAMPLE_NAME, settings)
             choose(Choice.DATASET, SAMPLE_NAME)
             st.rerun()
-        show_limits(settings)
+        form.show_limits(settings)
 
 
 def _draw_dataset(settings: Settings) -> None:
@@ -66,7 +53,7 @@ def _draw_dataset(settings: Settings) -> None:
     row = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")
     try:
         open_dataset(name, settings)  # draws the sample if need be
-        state = load_state(name, settings)
+        state = store.load_state(name, settings)
     except BadDataset as error:
         show_error(error)
         state = None
@@ -75,11 +62,11 @@ def _draw_dataset(settings: Settings) -> None:
             _facts(state)
     with row:
         _draw_actions(name, state, settings)
-    show_import_report()
-    if flag(ADDING):
+    form.show_import_report()
+    if flag(form.ADDING):
         with st.container(border=True, key="import-form"), boundary():
-            import_form(settings)
-            show_limits(settings)
+            form.import_form(settings)
+            form.show_limits(settings)
     if state:
         _draw_views(state, settings)
 
@@ -90,13 +77,13 @@ def _draw_actions(name: str, state: DatasetState | None, settings: Settings) -> 
         _discard_edits(name, settings)
     if state and state.edits:
         _undo(state, settings)
-    is_open = flag(ADDING)
+    is_open = flag(form.ADDING)
     st.button(
         "Close" if is_open else "Add images",
         icon=":material/close:" if is_open else ":material/add_photo_alternate:",
         key="add-images",
         on_click=set_flag,
-        args=(ADDING, not is_open),
+        args=(form.ADDING, not is_open),
     )
     with st.popover("Rename or delete", icon=":material/more_horiz:", key="dataset-more"):
         _rename_or_delete(name, settings)
@@ -175,16 +162,16 @@ def _rename_or_delete(name: str, settings: Settings) -> None:
     st.caption("Runs that were trained on it remember the old name.")
     if st.button("Rename", key="rename") and new != name:
         with boundary():
-            rename_dataset(name, new, settings)
+            store.rename_dataset(name, new, settings)
             choose(Choice.DATASET, new)
-            clear_import_report()
+            form.clear_import_report()
             st.rerun()
     st.divider()
     st.markdown(f"Delete **{escape_md(dataset_title(name))}** and its images for good?")
     st.caption("Heads that were trained on it stay.")
     if st.button("Delete dataset", icon=":material/delete:", key="delete"):
-        delete_dataset(name, settings)
+        store.delete_dataset(name, settings)
         choose(Choice.DATASET, "")
         choose(Choice.DATASET_VIEW, "")
-        clear_import_report()
+        form.clear_import_report()
         st.rerun()
