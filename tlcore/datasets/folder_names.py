@@ -14,11 +14,11 @@ _SPLIT_WORDS: Mapping[str, str] = {
     **dict.fromkeys(("test", "testing", "holdout", "eval", "evaluation"), "test"),
 }
 # Words that say nothing: "training_set" is "training", "training_shoes" is more than that.
-_PLAIN = """all archive batch data dataset datasets download file files folder image images img imgs
-    jpeg jpegs jpg part parts photo photos pic pics picture pictures png sample samples seg set
-    sets split"""
+_PLAIN = """all archive batch csv data dataset datasets download file files folder image images img
+    imgs jpeg jpegs jpg label labels part parts photo photos pic pics picture pictures png sample
+    samples seg set sets split"""
 _UNLABELLED = "inference pred preds predict prediction predictions unlabelled unlabeled unsorted"
-_ANNOTATION = "annotation annotations groundtruth masks trimaps xmls bboxes contours"
+_ANNOTATION = "annotation annotations groundtruth masks segmentations trimaps xmls bboxes contours"
 _PLAIN_WORDS = frozenset(_PLAIN.split())
 _UNLABELLED_WORDS = frozenset(_UNLABELLED.split())
 _ANNOTATION_WORDS = frozenset(_ANNOTATION.split())
@@ -27,8 +27,8 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _JOINED = re.compile(f"({'|'.join(_SPLIT_WORDS)})({'|'.join(_PLAIN_WORDS)})")  # "trainset"
 _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 # What may be an image, though none that is known by its ending: reading it gives the reason.
-_MEDIA = """heic heif avif jp2 j2k jxl jfif ico svg psd dng cr2 nef arw raw tga ppm pgm mp4 mov webm
-    avi mkv m4v pdf zip tar gz tgz bz2 xz 7z rar parquet"""
+_MEDIA = """heic heif avif jp2 j2k jxl jfif dng cr2 nef arw raw tga ppm pgm mp4 mov webm
+    avi mkv m4v zip tar gz tgz bz2 xz 7z rar parquet"""
 _MEDIA_ENDINGS = frozenset(_MEDIA.split())
 _ENDING = re.compile(r"[A-Za-z][A-Za-z0-9]{0,9}")
 _TEXTS = frozenset({"readme", "license", "licence", "makefile", "dockerfile", "notice"})
@@ -36,10 +36,17 @@ _TEXTS = frozenset({"readme", "license", "licence", "makefile", "dockerfile", "n
 
 def is_system_file(file: str) -> bool:
     """True for what systems leave behind: hidden files and folders, __MACOSX, Thumbs.db."""
-    if "." not in file and "_" not in file:  # most names, quickly
-        return False
-    parts = (part for part in file.replace("\\", "/").split("/") if part not in (".", ".."))
-    return any(part.startswith(".") or part.lower() in _LITTER for part in parts)
+    folder, _, name = file.replace("\\", "/").rpartition("/")
+    return _is_litter(name) or (bool(folder) and _is_in_litter(folder))
+
+
+def _is_litter(name: str) -> bool:
+    return (name[:1] == "." and name not in (".", "..")) or name.lower() in _LITTER
+
+
+@lru_cache(maxsize=4096)
+def _is_in_litter(folder: str) -> bool:
+    return any(map(_is_litter, folder.split("/")))
 
 
 def may_be_image(file: str) -> bool:

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from tlcore.datasets import layout_folders as folders
 from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, UNLABELLED
@@ -36,10 +37,9 @@ EXPECTED_LAYOUT = (
 FOLDERS, NAMES, TABLE = "folders", "names", "table"
 LABEL_SOURCES = (FOLDERS, NAMES, TABLE)
 SYSTEM, NO_IMAGE = "hidden or of the system", "other than images"
-UNUSED_FOLDER = "in folders that are not used"
+UNUSED_FOLDER, IN_USE = "in folders that are not used", "read as a table"
 _SHOWN = 6  # names in a sentence
 _LAST_NUMBER = re.compile(r"[0-9]+(?=[^0-9]*$)")
-_DEEPEST = 8  # folder level that is offered as classes
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,13 @@ class Layout:
 
     files: tuple[ListedFile, ...]  # as they were listed
     placements: tuple[Placement, ...]  # of each file, in this order
-    # The person's choices, filled up with what the rules decided: where labels come from ("" where
-    # there are none), the level of the classes (0 where they are on several), table and columns.
-    choices: LayoutChoices
+    choices: LayoutChoices  # by which it was read
+    labels_from: str  # one of LABEL_SOURCES, "" where no image has a label
+    level: int  # of the class folders, 1 for the outermost; 0 for none or several levels
     folders: tuple[FolderMeaning, ...]  # that are neither classes nor in one, outermost first
     tables: tuple[TableReading, ...]  # that name images, likeliest first
+    table: TableReading | None  # the one in use, for labels or splits
+    filled: int  # images whose label is from the table while those of others are from folders
     alternatives: tuple[Alternative, ...]  # likeliest first
 
     @cached_property
@@ -132,17 +134,12 @@ class Layout:
         """How many of ``images`` have no label."""
         return self.images - sum(sum(by_split.values()) for by_split in self.counts.values())
 
-    @property
-    def table(self) -> TableReading | None:
-        """The table in use, or None."""
-        return next((t for t in self.tables if t.name == self.choices.table), None)
-
     @cached_property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """Files that are left out, by reason."""
+        """Files that are left out, by reason; a table in use is none of them."""
         files: dict[str, list[str]] = {}
         for file, place in zip(self.files, self.placements, strict=True):
-            files.setdefault(place.left_out, []).append(file.name)
+            files.setdefault(place.left_out, []).append(normal_name(file.name))
         reasons = (UNUSED_FOLDER, NO_IMAGE, SYSTEM)
         return tuple(_left_out(reason, files[reason]) for reason in reasons if reason in files)
 
@@ -160,7 +157,72 @@ class Layout:
             return ""
         number = sum(some.files for some in self.left_out)
         reasons = (f"{s.files:,} {s.reason} ({', '.join(s.examples)})" for s in self.left_out)
-        return f"{number:,} {_are(number, 'file')} left out: {'; '.join(reasons)}."
+        are = "file is" if number == 1 else "files are"
+        return f"{number:,} {are} left out: {'; '.join(reasons)}."
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What was read of a listing, before it is put together."""
+
+    choices: LayoutChoices
+    images: Mapping[int, str]  # position in the listing → name, of images that are not left out
+    root: Folder
+    places: Mapping[int, FolderPlace]
+    tables: list[Table]
+
+    @cached_property
+    def by_folder(self) -> Mapping[int, str]:
+        """The class of each image whose folders name one."""
+        labels = ((at, self.places[at].label) for at in self.images)
+        return {at: label for at, label in labels if label and label != UNLABELLED}
+
+    @cached_property
+    def agrees(self) -> bool:
+        """Whether the first table contradicts no folder."""
+        labels = self.tables[0].labels if self.tables else {}
+        return all(self.by_folder.get(at, label) == label for at, label in labels.items())
+
+    @cached_property
+    def labels_from(self) -> str:
+        if self.choices.labels:
+            return self.choices.labels
+        has_classes = len(set(self.by_folder.values())) > 1
+        table = self.tables[0] if self.tables and self.tables[0].labels else None
+        prefers = self.choices.table or (table and table.is_sure and not self.agrees)
+        if table and (prefers or not has_classes):
+            return TABLE
+        return FOLDERS if self.by_folder else ""
+
+    @cached_property
+    def table(self) -> Table | None:
+        """The table in use: one that agrees with the folders may say what they do not."""
+        if self.choices.table or self.labels_from == TABLE:
+            return self.tables[0] if self.tables else None
+        if self.choices.labels or not self.tables or not self.agrees:
+            return None
+        table = self.tables[0]
+        adds = any(at not in self.by_folder for at in table.labels) or any(
+            self.places[at].split != split for at, split in table.splits.items()
+        )
+        return table if adds else None
+
+    @property
+    def filled(self) -> int:
+        labels = self.table.labels if self.table and self.labels_from == FOLDERS else {}
+        return sum(at not in self.by_folder for at in labels)
+
+    def place(self, at: int) -> Placement:
+        """Return where an image goes that is not left out."""
+        by_table = self.table.labels.get(at, "") if self.table else ""
+        split = self.table.splits.get(at) if self.table else None
+        split = split or self.places[at].split
+        if self.labels_from == TABLE:
+            return Placement(by_table or UNLABELLED, split)
+        if self.labels_from == NAMES:
+            return Placement(label_from_name(self.images[at]) or UNLABELLED, split)
+        loose = self.places[at].label or self.choices.loose_label
+        return Placement(self.by_folder.get(at) or by_table or loose, split)
 
 
 def read_layout(files: Iterable[ListedFile], choices: LayoutChoices | None = None) -> Layout:
@@ -179,27 +241,34 @@ def read_layout(files: Iterable[ListedFile], choices: LayoutChoices | None = Non
     reasons = _left_out_reasons(names)
     images = {at: name for at, name in enumerate(names) if not reasons[at]}
     root, places = folders.read_folders(images, choices.level, choices.folders)
-    used = {at: name for at, name in images.items() if not places[at].is_out}
-    tables = read_tables(
-        {normal_name(file.name): file.content for file in listed if file.content is not None},
-        used,
-        {at: places[at].split for at in used},
-        (choices.table, choices.file_column, choices.label_column, choices.split_column),
-    )
-    labels, table = _choose_source(choices, places, tables)
-    made = {at: _place(places[at], at, name, labels, table, choices.loose_label)
-            for at, name in used.items()}  # fmt: skip
+    for at in images:
+        if places[at].is_out:
+            reasons[at] = UNUSED_FOLDER
+    used = {at: name for at, name in images.items() if not reasons[at]}
+    contents = {
+        name: file.content for name, file in zip(names, listed, strict=True) if file.content
+    }
+    chosen = (choices.table, choices.file_column, choices.label_column, choices.split_column)
+    splits = {at: places[at].split for at in used}
+    read = _Reading(choices, used, root, places, read_tables(contents, used, splits, chosen))
+    table = read.table.reading if read.table else None
+    in_use = set(table.name.split(", ")) if table else set()
     placements = tuple(
-        made.get(at) or Placement(left_out=reasons[at] or UNUSED_FOLDER) for at in range(len(names))
+        Placement(left_out=IN_USE if name in in_use else reason) if reason else read.place(at)
+        for at, (name, reason) in enumerate(zip(names, reasons, strict=True))
     )
-    alternatives = _alternatives(choices, labels, root, places, used, tables)
+    labelled = sum(place.label != UNLABELLED for place in placements)
     return Layout(
         listed,
         placements,
-        _fill_up(choices, labels, table, root),
+        choices,
+        read.labels_from,
+        root.class_level(),
         root.meanings(),
-        tuple(one.reading for one in tables),
-        tuple(alternatives),
+        tuple(one.reading for one in read.tables),
+        table,
+        read.filled,
+        tuple(_alternatives(read, 2 * labelled < len(used))),
     )
 
 
@@ -231,97 +300,49 @@ def _left_out_reasons(names: list[str]) -> list[str]:
     ]
 
 
-def _choose_source(
-    choices: LayoutChoices, places: Mapping[int, FolderPlace], tables: list[Table]
-) -> tuple[str, Table | None]:
-    """Return where the labels come from, "" for nowhere, and the table in use."""
-    best = tables[0] if tables else None
-    classes = {place.label for place in places.values()} - {None, UNLABELLED}
-    labels = choices.labels
-    if not labels and best and best.labels and (choices.table or best.is_sure or len(classes) < 2):
-        labels = TABLE
-    labels = labels or (FOLDERS if classes else "")
-    splits_only = bool(best and not best.labels and not choices.labels)
-    return labels, best if labels == TABLE or splits_only or choices.table else None
+def _alternatives(read: _Reading, few_labelled: bool) -> Iterator[Alternative]:
+    """Yield the readings that are possible instead."""
 
-
-def _place(
-    place: FolderPlace, at: int, file: str, labels: str, table: Table | None, loose_label: str
-) -> Placement:
-    """Return where an image goes that is not left out."""
-    label = place.label or loose_label
-    if labels == TABLE:
-        label = (table and table.labels.get(at)) or UNLABELLED
-    elif labels == NAMES:
-        label = label_from_name(file) or UNLABELLED
-    split = (table and table.splits.get(at)) or place.split
-    return Placement(label, split)
-
-
-def _fill_up(
-    choices: LayoutChoices, labels: str, table: Table | None, root: Folder
-) -> LayoutChoices:
-    """Fill what the rules decided into a person's choices."""
-    choices = replace(choices, labels=labels, level=choices.level or root.class_level())
-    if table is None:
-        return choices
-    read = table.reading
-    return replace(
-        choices,
-        table=read.name,
-        file_column=read.file_column,
-        label_column=read.label_columns[0] if len(read.label_columns) == 1 else "",
-        split_column=read.split_column,
-    )
-
-
-def _alternatives(
-    choices: LayoutChoices,
-    labels: str,
-    root: Folder,
-    places: Mapping[int, FolderPlace],
-    used: Mapping[int, str],
-    tables: list[Table],
-) -> Iterator[Alternative]:
-    """Yield the readings that are possible instead of the one that takes ``labels``."""
-
-    def offer(source: str, where: str, counts: Mapping[str, int], **more: object) -> Alternative:
+    def offer(where: str, counts: Mapping[str, int], **choices: Any) -> Alternative:
         title = f"Take {plural(len(counts), 'label')} from {where}? {_in_words(counts)}"
-        return Alternative(title, replace(choices, labels=source, **more))  # type: ignore[arg-type]
+        return Alternative(title, replace(read.choices, **choices))
 
-    by_folder = Counter(place.label for at, place in places.items() if at in used and place.label)
-    del by_folder[UNLABELLED]
-    few = labels != NAMES and (len(by_folder) < 2 or 2 * by_folder.total() < len(used))
-    if few and (counts := _name_groups(used.values())):
-        yield offer(NAMES, "the file names", counts)
-    for table in tables:
-        if table.labels and not (labels == TABLE and table is tables[0]):
-            read = table.reading
-            yield offer(TABLE, f"`{read.name}`", Counter(table.labels.values()), table=read.name)
-    if labels != FOLDERS and len(by_folder) > 1:
-        yield offer(FOLDERS, "the folders", by_folder)
-    yield from _offer_siblings(choices, root.siblings())
-    for level in range(1, _DEEPEST + 1):
-        counts = root.count_level(level)
-        usual = labels == FOLDERS and level == (choices.level or root.class_level())
-        if not usual and len(counts) > 1 and not all(map(is_split_name, counts)):
-            yield offer(FOLDERS, f"folder level {level}", counts, level=level)
+    by_folder = Counter(read.by_folder.values())
+    is_poor = read.labels_from == FOLDERS and (few_labelled or len(by_folder) < 2)
+    if (is_poor or not read.labels_from) and (counts := _name_groups(read.images.values())):
+        yield offer("the file names", counts, labels=NAMES)
+    for table in read.tables:
+        counts, name = Counter(table.labels.values()), table.reading.name
+        if table is not read.table and counts and counts != by_folder:
+            yield offer(f"`{name}`", counts, labels=TABLE, table=name)
+    if read.labels_from != FOLDERS and len(by_folder) > 1:
+        yield offer("the folders", by_folder, labels=FOLDERS, table="")
+    yield from _offer_siblings(read.choices, read.root.siblings())
+    for level, counts in read.root.count_levels().items():
+        is_most = 2 * sum(counts.values()) > len(read.images)
+        if (
+            len(counts) > 1
+            and is_most
+            and counts != by_folder
+            and not all(map(is_split_name, counts))
+        ):
+            yield offer(f"folder level {level}", counts, labels=FOLDERS, level=level)
 
 
 def _offer_siblings(choices: LayoutChoices, siblings: list[Folder]) -> Iterator[Alternative]:
     """Offer folders beside each other that hold the same classes as splits, or one alone."""
-    if 1 < len(siblings) <= len(SPLITS):
-        ordered = sorted(siblings, key=lambda one: -one.total)
-        pairs = list(zip(ordered, SPLITS, strict=False))
-        said = ", ".join(f"`{one.name}` {SPLIT_NAMES[split]}" for one, split in pairs)
-        made = tuple((one.path, split) for one, split in pairs)
-        yield Alternative(f"Take the folders for splits? {said}",
-                          replace(choices, folders=(*choices.folders, *made)))  # fmt: skip
-    if 1 < len(siblings) <= len(SPLITS) + 1:
-        for one in siblings:
-            out = tuple((other.path, folders.OUT) for other in siblings if other is not one)
-            title = f"Take only the {plural(one.total, 'image')} of `{one.name}`?"
-            yield Alternative(title, replace(choices, folders=(*choices.folders, *out)))
+    if not 1 < len(siblings) <= len(SPLITS):
+        return
+    ordered = sorted(siblings, key=lambda one: -one.total)
+    pairs = list(zip(ordered, SPLITS, strict=False))
+    said = ", ".join(f"`{one.name}` {SPLIT_NAMES[split]}" for one, split in pairs)
+    made = tuple((one.path, split) for one, split in pairs)
+    yield Alternative(f"Take the folders as splits? {said}",
+                      replace(choices, folders=(*choices.folders, *made)))  # fmt: skip
+    for one in siblings:
+        out = tuple((other.path, folders.OUT) for other in siblings if other is not one)
+        title = f"Take only the {plural(one.total, 'image')} of `{one.name}`?"
+        yield Alternative(title, replace(choices, folders=(*choices.folders, *out)))
 
 
 def _name_groups(files: Iterable[str]) -> Mapping[str, int]:
@@ -332,44 +353,39 @@ def _name_groups(files: Iterable[str]) -> Mapping[str, int]:
     return groups if len(groups) > 1 and is_most else {}
 
 
-def _in_words(counts: Mapping[str, int], show: Callable[[str], str] = str) -> str:
+def _in_words(counts: Mapping[str, int]) -> str:
     """Return "cat 20, dog 20", the first few of many."""
-    ordered = sorted(counts, key=natural_key)
-    said = ", ".join(f"{show(name)} {counts[name]:,}" for name in ordered[:_SHOWN])
-    more = len(ordered) - _SHOWN
-    return f"{said} and {more:,} more" if more > 0 else said
+    return _join([f"{name} {counts[name]:,}" for name in sorted(counts, key=natural_key)])
 
 
 def _sentences(layout: Layout, show: Callable[[str], str]) -> Iterator[str]:
-    counts, table = layout.counts, layout.table
     said = [f"{show(label)} {' + '.join(f'{n:,}' for n in by_split.values())}"
-            for label, by_split in counts.items()]  # fmt: skip
-    more = f" and {len(said) - _SHOWN:,} more" if len(said) > _SHOWN else ""
-    yield (
-        f"{plural(len(said), 'class', 'classes')}: {', '.join(said[:_SHOWN])}{more}."
-        if said
-        else ("No classes.")
-    )
-    if layout.choices.labels == NAMES:
+            for label, by_split in layout.counts.items()]  # fmt: skip
+    yield f"{plural(len(said), 'class', 'classes')}: {_join(said)}." if said else "No classes."
+    table = layout.table
+    if layout.labels_from == NAMES:
         yield "The labels are from the file names."
-    elif table and layout.choices.labels == TABLE:
-        yield f"The labels are from `{table.name}`, {_columns(table)}."
-    named: dict[str, str] = {}
-    for folder in layout.folders:
-        if folder.meaning in SPLITS:
-            named.setdefault(folder.path.rpartition("/")[2], folder.meaning)
-    splits = [f"`{name}` is {SPLIT_NAMES[split]}" for name, split in named.items()]
-    if table and table.split_column:
-        splits.append(f"`{table.split_column}` in `{table.name}` names the splits")
+    elif table and (layout.filled or layout.labels_from == TABLE):
+        of = f" of {plural(layout.filled, 'image')}" if layout.filled else ""
+        yield f"The labels{of} are from `{table.name}`, {_columns(table)}."
+    named = {folder.path.rpartition("/")[2]: folder.meaning for folder in layout.folders}
+    splits = [f"`{name}` is {SPLIT_NAMES[m]}" for name, m in named.items() if m in SPLITS]
+    if table and (table.split_column or (table.splits and not splits)):
+        splits.append(f"`{table.split_column or table.name}` says the splits")
     if splits:
-        yield f"{', '.join(splits[:_SHOWN])}."
+        yield f"{_join(splits)}."
     if layout.unlabelled:
         verb = "has" if layout.unlabelled == 1 else "have"
         yield f"{plural(layout.unlabelled, 'image')} {verb} no label."
     if table and table.rows_without_image:
         yield f"{plural(len(table.rows_without_image), 'row')} of `{table.name}` without image."
-    for label in filter(is_split_name, counts):
+    for label in filter(is_split_name, layout.classes):
         yield f"{show(label)} is a class here, though it has the name of a split."
+
+
+def _join(said: list[str]) -> str:
+    more = len(said) - _SHOWN
+    return ", ".join(said[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _columns(table: TableReading) -> str:
@@ -388,12 +404,9 @@ def _kind(file: str, reason: str) -> str:
     """Return what represents a file that is left out: a hidden folder, "*.csv", "README"."""
     parts = file.split("/")
     if reason == SYSTEM:
-        return next((part for part in parts if is_system_file(part)), file)
+        hidden = next((part for part in parts if is_system_file(part)), file)
+        return "._*" if hidden.startswith("._") else hidden
     if reason == UNUSED_FOLDER:
         return "/".join(parts[:-1])
     stem, dot, ending = parts[-1].rpartition(".")
     return f"*.{ending.lower()}" if stem and dot else parts[-1]
-
-
-def _are(number: int, noun: str) -> str:
-    return f"{noun} is" if number == 1 else f"{noun}s are"

@@ -21,6 +21,7 @@ from tlcore.datasets.dataset import SPLITS, UNLABELLED
 OUTER, CLASS, INSIDE, NO_LABEL, OUT = "outer", "class", "inside", "unlabelled", "out"
 # What a person may take a folder for: a split, or a folder around classes in no split, …
 MEANINGS = (*SPLITS, OUTER, CLASS, NO_LABEL, OUT)
+_DEEPEST = 9  # level of a folder that is told of or offered
 _SHARED = 0.5  # of the folders within folders beside each other, where these are no classes
 
 
@@ -67,13 +68,16 @@ class Folder:
         levels = {folder.level for folder in self.walk() if folder.meaning == CLASS}
         return levels.pop() if len(levels) == 1 else 0
 
-    def count_level(self, level: int) -> Mapping[str, int]:
-        """Return the images below the folders of one level: name → number."""
-        counts: Counter[str] = Counter()
+    def count_levels(self) -> Mapping[int, Counter[str]]:
+        """Return the images below the folders of each level that has no split: level → name → n."""
+        levels: dict[int, Counter[str]] = defaultdict(Counter)
+        splits = set()
         for folder in self.walk():
-            if folder.level == level and folder.total and folder.meaning != OUT:
-                counts[folder.name] += folder.total
-        return counts
+            if folder.split:
+                splits.add(folder.level)
+            elif folder.total and folder.meaning != OUT and 0 < folder.level <= _DEEPEST:
+                levels[folder.level][folder.name] += folder.total
+        return {level: levels[level] for level in sorted(levels) if level not in splits}
 
     def siblings(self) -> list[Folder]:
         """Return the first folders beside each other that hold the same classes and no split."""
@@ -88,7 +92,11 @@ class Folder:
         some = [
             FolderMeaning(one.path, one.level, one.split or one.meaning, one.total)
             for one in self.walk()
-            if one.name and one.total and (one.split or one.meaning not in (CLASS, INSIDE))
+            if one.around
+            and one.level <= _DEEPEST
+            and one.total
+            and (one.split or one.meaning not in (CLASS, INSIDE))
+            and not (one.split and one.split == one.around.split)
         ]
         return tuple(sorted(some, key=lambda one: (one.level, one.path)))
 
@@ -124,13 +132,10 @@ def read_folders(
         The root with all folders, and each image's place by its position.
     """
     root = _build(files)
-    for folder in root.walk():
-        _leave_out_annotations(folder)
     if level:
         _mark_level(root, level)
     else:
-        base = _enter(root)
-        _mark(base)
+        _mark(_enter(root))
     for name, meaning in chosen:
         for folder in _find(root, name):
             _mark_as_chosen(folder, meaning)
@@ -147,7 +152,8 @@ def _build(files: Mapping[int, str]) -> Folder:
             folder = by_path[path] = _make(root, path)
         folder.images.append(position)
     for folder in reversed(list(root.walk())):
-        folder.total = len(folder.images) + sum(one.total for one in folder.folders.values())
+        _leave_out_annotations(folder)
+        folder.total = len(folder.images) + sum(one.total for one in folder.inner)
     return root
 
 
@@ -213,7 +219,7 @@ def _mark(base: Folder) -> None:
     splits = _find_splits(base)
     labels = {one.name for name in splits for one in _unwrap(base.folders[name]).inner}
     unlabelled = _find_unlabelled(base, splits, labels)
-    siblings = {id(one) for one in find_siblings(base)}
+    siblings = {one.name for one in find_siblings(base)}
     plain = all(names.says_nothing(one.name) for one in base.inner)
     for folder in base.inner:
         inside = _unwrap(folder)
@@ -221,11 +227,12 @@ def _mark(base: Folder) -> None:
             _mark_around_classes(folder, splits[folder.name])
         elif folder.name in unlabelled:
             folder.meaning, folder.split = NO_LABEL, names.split_of(folder.name)
-        elif (splits and inside.inner) or id(folder) in siblings:
-            _mark_around_classes(folder, None)
-        elif any(one.inner for one in inside.inner) and _find_splits(inside):
+            inside.split = folder.split
+        elif _find_splits(inside):
             _mark_outer(folder, inside)
             _mark(inside)
+        elif (splits and inside.inner) or folder.name in siblings:
+            _mark_around_classes(folder, None)
         elif plain and not inside.inner:
             _mark_outer(folder, inside)
         else:
@@ -269,12 +276,14 @@ def _find_unlabelled(base: Folder, splits: Mapping[str, str], labels: set[str]) 
 def find_siblings(base: Folder) -> list[Folder]:
     """Return the folders in a folder that mostly hold folders of the same names.
 
-    At least two names are shared. Folders that are merely numbered (`rec0`, `rec1`) in folders
-    that are not (`left`, `right`) lie within classes.
+    At least two names are shared, with each other or with the folders themselves (classes, and
+    beside them a folder with the same classes again). Folders that are merely numbered (`rec0`,
+    `rec1`) in folders that are not (`left`, `right`) lie within classes.
     """
-    inside = {id(one): {label.name for label in _unwrap(one).inner} for one in base.inner}
-    holders = [one for one in base.inner if inside[id(one)]]
+    inside = {one.name: {label.name for label in _unwrap(one).inner} for one in base.inner}
+    holders = [one for one in base.inner if inside[one.name]]
     counts = Counter(name for labels in inside.values() for name in labels)
+    counts.update(counts.keys() & inside.keys())
     shared = {name for name, number in counts.items() if number > 1}
     if len(shared) < 2 or len(shared) < _SHARED * len(counts):
         return []
@@ -282,7 +291,7 @@ def find_siblings(base: Folder) -> list[Folder]:
         return []
     if all(_is_split_word(name) for name in counts):
         return []  # `ants/train`, `bees/train`: splits within classes
-    return [one for one in holders if inside[id(one)] & shared]
+    return [one for one in holders if inside[one.name] & shared]
 
 
 def _is_split_word(name: str) -> bool:
@@ -322,7 +331,7 @@ def _mark_around_classes(folder: Folder, split: str | None) -> None:
     """Mark a folder around class folders, which is a split or just an outer folder."""
     inside = _unwrap(folder)
     _mark_outer(folder, inside)
-    folder.split = split
+    folder.split = inside.split = split
     for one in inside.inner:
         no_class = names.means_unlabelled(one.name) and len(inside.inner) > 1
         one.meaning = NO_LABEL if no_class else CLASS
