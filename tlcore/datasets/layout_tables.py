@@ -258,7 +258,8 @@ def _choose_columns(
     one_hot = sum(sum(bool(_BINARY[row[c].lower()]) for c in binary) == 1 for row in rows)
     if len(binary) > 1 and 2 * one_hot > len(rows):
         return _Columns(file, tuple(binary), split, True)
-    fitting = [c for c, values in several.items() if len(values) <= max(2, len(rows) / 2)]
+    fitting = [c for c, values in several.items() if len(values) <= max(2, len(rows) / 2)
+               and len(values) < len(rows)]  # fmt: skip
     if len(rest) > 1:
         fitting = [column for column in fitting if not _is_numeric(rest[column])]
     return _Columns(file, tuple(fitting[:1]), split, len(rest) == 1)
