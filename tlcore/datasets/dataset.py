@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tlcore.errors import BadImage
+from tlcore.text import natural_key
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}  # for people
 SPLITS = tuple(SPLIT_NAMES)
@@ -75,8 +76,9 @@ class Dataset:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """The labels, sorted; a label's position is the index of its output unit."""
-        return tuple(sorted({sample.label for sample in self.samples} - {UNLABELLED}))
+        """The labels, sorted as people count; a label is the output unit at its position."""
+        labels = {sample.label for sample in self.samples} - {UNLABELLED}
+        return tuple(sorted(labels, key=natural_key))
 
     @cached_property
     def counts(self) -> dict[str, int]:

@@ -86,7 +86,7 @@ def import_dataset(
         StorageError: the disk is full or may not be written.
     """
     started = time.monotonic()
-    check_free_name(name, settings)
+    name = check_free_name(name, settings)
     remove_leftovers(settings.datasets)
     folder = settings.datasets / name
     with work_folder(settings.datasets) as work:

@@ -23,7 +23,7 @@ from tlcore.datasets.thumbnails import delete_thumbnails
 from tlcore.errors import BadDataset, StorageError
 from tlcore.settings import Settings
 from tlcore.storage import acquire_lock, discard_folder, publish_folder
-from tlcore.text import shorten
+from tlcore.text import composed, shorten
 
 _LONGEST = 60  # characters of a name; at most 240 bytes, which every file system takes
 _MARKS = " -_."
@@ -158,7 +158,7 @@ def _sample(folder: Path, entry: files.Entry, given: Mapping[str, Mapping[str, A
         entry.file,
         entry.path(folder),
         entry.sha256,
-        values.get(files.LABEL, entry.label),
+        composed(values.get(files.LABEL, entry.label)),
         values.get(files.SPLIT, entry.split),
         width=entry.width,
         height=entry.height,
@@ -187,7 +187,7 @@ def rename_dataset(name: str, new_name: str, settings: Settings) -> None:
             being added to it.
     """
     folder = dataset_folder(name, settings)
-    check_name(new_name)
+    new_name = check_name(new_name)
     with lock_dataset(folder, wait=False):
         if not publish_folder(folder, folder.with_name(new_name)):
             raise name_taken_error(new_name)
@@ -207,7 +207,7 @@ def dataset_folder(name: str, settings: Settings) -> Path:
     Raises:
         BadDataset: no dataset has this name; the message lists those that are there.
     """
-    names = dataset_names(settings)
+    names, name = dataset_names(settings), composed(name)
     if name not in names:
         listed = ", ".join(names) or "none yet: upload images, or use the sample"
         raise BadDataset(
@@ -216,28 +216,31 @@ def dataset_folder(name: str, settings: Settings) -> Path:
     return settings.datasets / name
 
 
-def check_name(name: str) -> None:
-    """Refuse a name that is no safe name of a folder everywhere.
+def check_name(name: str) -> str:
+    """Return a name composed; refuse one that is no safe name of a folder everywhere.
 
     Raises:
         BadDataset: a sign that is not allowed, too long or empty, or a dot or space at an end.
     """
+    name = composed(name)
     is_allowed = all(sign.isalnum() or sign in _MARKS for sign in name)
     if not (is_allowed and 1 <= len(name) <= _LONGEST and name == name.strip(" .")):
         raise BadDataset(
             "Expected a name of letters, digits, spaces, hyphens, underscores and dots, at most "
             f"{_LONGEST}, with no space or dot at either end. Received {shorten(repr(name))}."
         )
+    return name
 
 
-def check_free_name(name: str, settings: Settings) -> None:
-    """Refuse a name that is not allowed or that a dataset has already; BadDataset.
+def check_free_name(name: str, settings: Settings) -> str:
+    """Return a name composed; BadDataset where it is not allowed or a dataset has it already.
 
     Only for an early answer: ``publish_folder`` decides.
     """
-    check_name(name)
+    name = check_name(name)
     if (settings.datasets / name).exists():
         raise name_taken_error(name)
+    return name
 
 
 def name_taken_error(name: str) -> BadDataset:
