@@ -27,7 +27,7 @@ class Sample:
     sha256: str  # of its bytes, hexadecimal; "" in a folder read in place, until hashed
     label: str  # its class, or UNLABELLED
     split: str | None  # one of SPLITS, or None: every run divides by its seed
-    # sha256 of the first of its near duplicates, which stay in one split; "" where none are known
+    # sha256 of the first image of its group, which stays in one split; "" where none is known
     group: str = field(default="", compare=False)
     width: int = field(default=0, compare=False)  # pixels, upright; 0 in a folder read in place
     height: int = field(default=0, compare=False)

@@ -86,6 +86,16 @@ def rename_class(name: str, label: str, new: str, settings: Settings) -> Dataset
     )
 
 
+def merge_classes(name: str, labels: Collection[str], new: str, settings: Settings) -> DatasetState:
+    """Give the images of several classes one label."""
+    new = _check_label(new)
+
+    def values(state: DatasetState) -> Values:
+        return {k: new for label in labels for k in _keys_of_class(state, label)}
+
+    return _edit(name, settings, f"merge {', '.join(labels)} into {new}", files.LABEL, values)
+
+
 def delete_class(name: str, label: str, settings: Settings) -> DatasetState:
     """Exclude every image of a class."""
 

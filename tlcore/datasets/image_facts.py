@@ -10,7 +10,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,8 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter, ImageStat
 
-from tlcore.datasets.dataset import Sample
 from tlcore.datasets.image_io import Header
 from tlcore.datasets.near_duplicates import (
     COPY_SIDE,
@@ -32,10 +31,13 @@ from tlcore.errors import DamagedFile
 from tlcore.storage import FileState, decode_json, file_state
 
 FILE = "image_facts.jsonl"
-VERSION = 2  # of the measuring: facts of another version are measured again
+VERSION = 3  # of the measuring: facts of another version are measured again
 COUNTED = 0.7  # share of one colour from which colours are counted: counting takes long
+GREY_SIDE = 32  # pixels of the grey copy in which crops are recognised
+JUDGED = 160  # pixels of the short side from which on sharpness is measured
 _REDUCED = 64  # pixels a side of the whole image, averaged
 _SAMPLED = 32  # pixels a side that are picked, not averaged, to count colours
+_LAPLACE = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
 _TOLERANCE = 8  # grey levels a channel within which two pixels have the same colour
 
 
@@ -52,15 +54,24 @@ class ImageFacts:
     colours: int  # distinct among 32 × 32 pixels; counted on a flat ground only, else 1024
     hash: int  # perceptual, 64 bits
     copy: str  # the small copy, RGB, 16 × 16, base64
+    grey: str  # the grey copy, 32 × 32, base64
+    sharpness: float  # deviation of the Laplacian by that of grey levels; 1 where not measured
+    brightness: tuple[float, float, float]  # grey levels: 5th percentile, mean, 99th
 
     def __post_init__(self) -> None:
-        if len(base64.b64decode(self.copy)) != COPY_SIDE * COPY_SIDE * 3:
-            raise ValueError("the small copy has another size")
+        sizes = len(base64.b64decode(self.copy)), len(base64.b64decode(self.grey))
+        if sizes != (COPY_SIDE * COPY_SIDE * 3, GREY_SIDE * GREY_SIDE):
+            raise ValueError("a small copy has another size")
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
         """The small copy: uint8 (16, 16, 3)."""
         return np.frombuffer(base64.b64decode(self.copy), np.uint8).reshape(COPY_SIDE, COPY_SIDE, 3)
+
+    @property
+    def greys(self) -> NDArray[np.uint8]:
+        """The grey copy: uint8 (32, 32)."""
+        return np.frombuffer(base64.b64decode(self.grey), np.uint8).reshape(GREY_SIDE, GREY_SIDE)
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,8 @@ def measure_image(image: Image.Image, header: Header, sha256: str) -> ImageFacts
     small = quick.resize((_REDUCED, _REDUCED), Image.Resampling.BOX, box=box)
     grey = np.asarray(small.convert("L"), np.float32)
     flat, colours = _measure_ground(grey, image)
-    blocks = grey.reshape(HASHED_SIDE, _REDUCED // HASHED_SIDE, HASHED_SIDE, -1)
+    blocks = grey.reshape(HASHED_SIDE, _REDUCED // HASHED_SIDE, HASHED_SIDE, -1).mean(axis=(1, 3))
+    dark, bright = np.percentile(grey, (5, 99))
     copy = small.resize((COPY_SIDE, COPY_SIDE), Image.Resampling.BOX).tobytes()
     return ImageFacts(
         sha256,
@@ -93,9 +105,22 @@ def measure_image(image: Image.Image, header: Header, sha256: str) -> ImageFacts
         round(float(grey.std()), 2),
         round(float(flat), 4),
         colours,
-        perceptual_hash(blocks.mean(axis=(1, 3))),
+        perceptual_hash(blocks),
         base64.b64encode(copy).decode("ascii"),
+        base64.b64encode(blocks.astype(np.uint8).tobytes()).decode("ascii"),
+        _measure_sharpness(image),
+        (round(float(dark), 1), round(float(grey.mean()), 1), round(float(bright), 1)),
     )
+
+
+def _measure_sharpness(image: Image.Image) -> float:
+    """Return the deviation of the Laplacian at 160 to 319 pixels by that of the grey levels."""
+    if min(image.size) < JUDGED:
+        return 1.0
+    grey = image.convert("L").reduce(min(image.size) // JUDGED)
+    edges = grey.filter(_LAPLACE).crop((1, 1, grey.width - 1, grey.height - 1))
+    deviation = ImageStat.Stat(edges).stddev[0]
+    return round(deviation / max(ImageStat.Stat(grey).stddev[0], 1.0), 3)
 
 
 def _measure_ground(grey: NDArray[np.floating[Any]], image: Image.Image) -> tuple[float, int]:
@@ -129,13 +154,6 @@ class FactsTable:
         aspects = [facts.width / facts.height for facts in whole]
         groups = group_near_duplicates([facts.hash for facts in whole], copies, aspects)
         return {whole[at].sha256: whole[group[0]].sha256 for group in groups for at in group}
-
-    def add_groups(self, samples: Iterable[Sample]) -> tuple[Sample, ...]:
-        """Return samples that name the group of their near duplicates."""
-        return tuple(
-            replace(sample, group=group) if (group := self.groups.get(sample.sha256)) else sample
-            for sample in samples
-        )
 
 
 def read_facts(folder: Path) -> FactsTable:

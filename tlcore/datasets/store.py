@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from tlcore import storage
 from tlcore.datasets import manifest as files
 from tlcore.datasets.dataset import Dataset, Refusal, Sample, sample_key
 from tlcore.datasets.image_facts import facts_state, read_facts
+from tlcore.datasets.recordings import find_groups
 from tlcore.datasets.sources import read_folder
 from tlcore.datasets.thumbnails import delete_thumbnails
 from tlcore.errors import BadDataset, StorageError
@@ -101,7 +102,7 @@ def open_dataset(reference: str, settings: Settings) -> Dataset:
 def load_dataset(name: str, settings: Settings) -> Dataset:
     """Load a stored dataset with all edits applied, without the excluded images.
 
-    Its samples name the group of their near duplicates, as far as the images were scanned.
+    Its samples name their group (near duplicates, one recording), as far as they were scanned.
 
     Raises:
         BadDataset: there is no such dataset, or it is damaged.
@@ -112,7 +113,24 @@ def load_dataset(name: str, settings: Settings) -> Dataset:
 
 @lru_cache(maxsize=8)  # values are frozen, and the states are part of the key
 def _load(folder: Path, state: storage.FileState, facts: storage.FileState) -> Dataset:
-    return Dataset(folder.name, read_facts(folder).add_groups(read_state(folder).included))
+    groups = read_groups(folder)
+    samples = (
+        replace(sample, group=groups[sample.sha256]) if sample.sha256 in groups else sample
+        for sample in read_state(folder).included
+    )
+    return Dataset(folder.name, tuple(samples))
+
+
+def read_groups(folder: Path) -> Mapping[str, str]:
+    """Return the groups of a stored dataset's images, see ``recordings.find_groups``."""
+    return _read_groups(folder, storage.file_state(folder / files.MANIFEST), facts_state(folder))
+
+
+@lru_cache(maxsize=8)  # takes long; edits do not change it
+def _read_groups(
+    folder: Path, state: storage.FileState, facts: storage.FileState
+) -> Mapping[str, str]:
+    return find_groups(read_state(folder).samples, read_facts(folder))
 
 
 def load_state(name: str, settings: Settings) -> DatasetState:
