@@ -38,8 +38,15 @@ from tlcore.datasets.layout_folders import MEANINGS
 from tlcore.datasets.quality import KINDS, Finding, QualityReport
 from tlcore.datasets.quality_scan import scan_folder, scan_quality
 from tlcore.datasets.sources import incoming_from_folder, list_incoming
+from tlcore.datasets.split_notes import describe_groups
 from tlcore.datasets.splits import SplitPlan, split_dataset
-from tlcore.datasets.store import DatasetState, dataset_names, load_state, scan_datasets
+from tlcore.datasets.store import (
+    DatasetState,
+    dataset_names,
+    load_dataset,
+    load_state,
+    scan_datasets,
+)
 from tlcore.errors import BadDataset
 from tlcore.models.imagenet import imagenet_word
 from tlcore.settings import Settings
@@ -203,6 +210,7 @@ def doctor(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             "image_count": report.images,
             "findings": [_finding_row(finding) for finding in report.findings],
             "small_classes": report.small_classes,
+            "warnings": report.warnings,
         }
         write_json(out, row)
     else:
@@ -246,7 +254,12 @@ def split(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Split a dataset after looking for copies, which stay on one side."""
     plan = SplitPlan(args.val, args.test, args.seed, keep=not args.redo)
     scan_quality(args.name, settings, progress=_progress)
+    is_new = args.redo or all(s.split is None for s in load_dataset(args.name, settings).samples)
     _write(_row(split_dataset(args.name, plan, settings)), args, out, ("name", "splits"))
+    samples = load_dataset(args.name, settings).samples
+    train, val = ([s for s in samples if s.split == split] for split in ("train", "val"))
+    if groups := describe_groups(train, val, plan.val if is_new else None):
+        sys.stderr.write(f"{groups}\n")
     return 0
 
 
@@ -316,7 +329,9 @@ def _write_report(report: QualityReport, out: TextIO) -> None:
         out.write(f"{kind.title} ({len(findings)}; {kind.level}). {kind.consequence}\n")
         out.writelines(f"  {' = '.join(each.files)}  ({each.details})\n" for each in findings)
     out.writelines(f"Too few of {each.label}: {each.message}\n" for each in report.small_classes)
-    result = "" if report.findings or report.small_classes else " No problems."
+    out.writelines(f"{warning.message}\n" for warning in report.warnings)
+    is_clean = not (report.findings or report.small_classes or report.warnings)
+    result = " No problems." if is_clean else ""
     out.write(f"{report.images:,} images checked.{result}\n")
 
 

@@ -33,7 +33,8 @@ OVEREXPOSED = 180.0  # grey level; 95% of the pixels are brighter (photographs: 
 _DEVIATION = 5.0  # grey levels; less is one colour, with the noise of a camera or a JPEG
 _FLAT = 0.9  # share of one colour that only placeholders have ...
 _FLAT_AND_FEW, _FEW = 0.8, 32  # ... or less of it, with as few colours as only drawings have
-NAMES, MISSING, SHORTCUT = "names", "missing", "shortcut"
+NAMES, MISSING, SHORTCUT = "names", "missing", "shortcut"  # kinds of warning
+RECORDING = "recording"  # a kind of finding that splitting again mends
 _SHORTCUTS = 3  # that are named
 LEFT_OUT, DECIDE, HANDLED = "left out", "decide", "handled"
 
@@ -115,7 +116,7 @@ _TO_DECIDE = {
         "Learned in one split, it makes the accuracy in the other look better than it is.",
         "Exclude the copies in training",
     ),
-    "recording": (
+    RECORDING: (
         "One recording or photograph in two splits",
         "Its frames or crops look alike: validation asks what training has shown.",
         "Split again, groups whole",
@@ -267,7 +268,7 @@ def check_quality(
     for group in related.values():
         splits = [sample.split for sample in group if sample.split]
         if len({facts.groups.get(s.sha256, s.sha256) for s in group}) > 1 < len(set(splits)):
-            findings.append(_finding("recording", group, [], _count(splits)))
+            findings.append(_finding(RECORDING, group, [], _count(splits)))
     order = {kind: place for place, kind in enumerate(KINDS)}
     findings.sort(key=lambda finding: (order[finding.kind], finding.files))
     return QualityReport(

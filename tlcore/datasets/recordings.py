@@ -86,13 +86,22 @@ def find_groups(samples: Sequence[Sample], table: FactsTable) -> Mapping[str, st
         for sha256, group in table.groups.items()
         if sha256 in first and group in first
     ]
-    pairs += _find_related([file for file, _ in known], [facts for _, facts in known])
+    copies = [table.groups.get(sha256, sha256) for sha256 in hashes]
+    pairs += _find_related([file for file, _ in known], [facts for _, facts in known], copies)
     joined = join_pairs(len(known), pairs)
     return {hashes[at]: hashes[group[0]] for group in joined for at in group}
 
 
-def _find_related(files: Sequence[str], facts: Sequence[ImageFacts]) -> Iterator[Pair]:
-    """Yield pairs of images, sorted by name, that belong together."""
+def _find_related(
+    files: Sequence[str], facts: Sequence[ImageFacts], copies: Sequence[str]
+) -> Iterator[Pair]:
+    """Yield pairs of images that belong together.
+
+    Args:
+        files: sorted by name.
+        facts: of each.
+        copies: of each; equal ones are near duplicates.
+    """
     videos = [recording_of(file) for file in files]
     yield from ((i, i + 1) for i in range(len(files) - 1) if videos[i] == videos[i + 1] != "")
     names = [_Name.of(file) for file in files]
@@ -101,11 +110,15 @@ def _find_related(files: Sequence[str], facts: Sequence[ImageFacts]) -> Iterator
     candidates = [*near, *far, *_taken_together(facts)]
     if not candidates:
         return
+    related = set(candidates)
     looks = _Looks(facts)
     unrelated = [
         (int(i), int(j))
         for i, j in np.random.default_rng(0).integers(0, len(names), (_DRAWN, 2))
         if names[i].sequence != names[j].sequence
+        and not (names[i].leads_to(names[j]) or names[j].leads_to(names[i]))
+        and {(i, j), (j, i)}.isdisjoint(related)
+        and copies[i] != copies[j]
     ]
     usual = float(np.quantile(looks.in_place(unrelated), 0.999)) if unrelated else IN_A_ROW
     alike = looks.in_place(candidates)
