@@ -274,14 +274,16 @@ def check_quality(
     return QualityReport(
         tuple(findings),
         find_small_classes({label: state.counts[label] for label in state.dataset.classes}),
-        tuple(_find_warnings(state, facts)),
+        tuple(_find_warnings(state, facts, groups)),
         len(state.included),
         sum(sample.sha256 not in facts.by_sha256 for sample in state.included),
         tuple(tuple(s.key for s in group) for group in related.values() if len(group) > 1),
     )
 
 
-def _find_warnings(state: DatasetState, facts: FactsTable) -> Iterator[DatasetWarning]:
+def _find_warnings(
+    state: DatasetState, facts: FactsTable, groups: Mapping[str, str]
+) -> Iterator[DatasetWarning]:
     alike: dict[str, list[str]] = {}
     for label in sorted(state.dataset.classes, key=lambda label: -state.counts[label]):
         alike.setdefault(" ".join(label.casefold().split()), []).append(label)
@@ -293,7 +295,7 @@ def _find_warnings(state: DatasetState, facts: FactsTable) -> Iterator[DatasetWa
     for split in ("val", "test"):
         if message := describe_stored(state.included, split):
             yield DatasetWarning(MISSING, message)
-    for shortcut in find_shortcuts(state.included, facts.by_sha256)[:_SHORTCUTS]:
+    for shortcut in find_shortcuts(state.included, facts.by_sha256, groups)[:_SHORTCUTS]:
         yield DatasetWarning(SHORTCUT, shortcut.message)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tlcore.datasets.dataset import UNLABELLED, Sample
 from tlcore.datasets.image_facts import AnyFacts, ImageFacts
+from tlcore.datasets.splits import assign_folds
 from tlcore.percentages import percent
 
 FOLDS = 5
@@ -54,41 +55,40 @@ class Shortcut:
         )
 
 
-def find_shortcuts(samples: Sequence[Sample], facts: Mapping[str, AnyFacts]) -> list[Shortcut]:
+def find_shortcuts(
+    samples: Sequence[Sample], facts: Mapping[str, AnyFacts], groups: Mapping[str, str]
+) -> list[Shortcut]:
     """Return what tells the classes apart by itself, the most telling first.
 
     That is a value whose accuracy lies, less two standard errors, at least halfway between
-    guessing and always being right.
+    guessing and always being right. A group (sha256 → group) is in one fold of the images.
     """
     known = [
-        (sample.label, each)
+        (sample.label, each, groups.get(sample.sha256, sample.sha256))
         for sample in samples
         if sample.label != UNLABELLED and isinstance(each := facts.get(sample.sha256), ImageFacts)
     ]
-    counts = Counter(label for label, _ in known)
+    counts = Counter(label for label, _, _ in known)
     known = [one for one in known if counts[one[0]] >= FEWEST]
     known = known[:: -(-len(known) // MOST) or 1]
-    names, labels = np.unique([label for label, _ in known], return_inverse=True)
+    names, labels = np.unique([label for label, _, _ in known], return_inverse=True)
     if len(names) < 2:
         return []
+    fold = np.array(assign_folds(labels.tolist(), [group for _, _, group in known], FOLDS, 0))
     found = []
     for name, value in _VALUES.items():
-        _, values = np.unique([value(each) for _, each in known], return_inverse=True)
-        accuracy = _cross_validate(values.astype(np.float64), labels)
+        _, values = np.unique([value(each) for _, each, _ in known], return_inverse=True)
+        accuracy = _cross_validate(values.astype(np.float64), labels, fold)
         error = np.sqrt(accuracy * (1 - accuracy) / len(labels))
         if accuracy - 2 * error >= (1 + 1 / len(names)) / 2:
             found.append(Shortcut(name, accuracy, 1 / len(names)))
     return sorted(found, key=lambda shortcut: -shortcut.accuracy)
 
 
-def _cross_validate(values: Floats, labels: NDArray[np.intp]) -> float:
+def _cross_validate(values: Floats, labels: NDArray[np.intp], fold: NDArray[np.intp]) -> float:
     """Return the mean accuracy over the classes (0…n − 1) of trees on one value (n,)."""
     classes = np.eye(labels.max() + 1)[labels]
     weights = classes / classes.sum(axis=0)  # a class counts as much as any other
-    fold = np.empty(len(labels), int)
-    order = np.random.default_rng(0).permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]  # class by class
-    fold[order] = np.arange(len(labels)) % FOLDS
     right = 0.0
     for held_out in range(FOLDS):
         seen, unseen = fold != held_out, fold == held_out
