@@ -154,7 +154,7 @@ READINGS: dict[str, tuple[list[ListedFile], str, list[str]]] = {
         listing("2020/{cats,dogs}/#3.jpg", "2019/{cats,dogs}/#6.jpg"),
         "2 classes: cats 9, dogs 9.",
         ["Take the folders as splits? `2019` training, `2020` validation",
-         "Take only the 6 images of `2020`?", "Take only the 12 images of `2019`?",
+         "Take only the 12 images of `2019`?", "Take only the 6 images of `2020`?",
          "Take 2 labels from folder level 1? 2019 12, 2020 6"],
     ),
     "recordings": (
@@ -218,7 +218,7 @@ def test_the_sentence_says_what_was_understood(name: str) -> None:
 
 def test_what_is_offered_is_read_so() -> None:
     years = READINGS["years"][0]
-    splits, only, _, level = read_layout(years).alternatives
+    splits, _, only, level = read_layout(years).alternatives
     assert read_layout(years, splits.choices).describe() == (
         "2 classes: cats 6 + 3, dogs 6 + 3. `2019` is training, `2020` is validation."
     )

@@ -174,6 +174,12 @@ def _list_files(sources: list[Path], settings: Settings) -> list[Incoming]:
     return incoming
 
 
+def _table_row(layout: Layout) -> dict[str, Any] | None:
+    fields = ("name", "columns", "file_column", "label_columns", "split_column", "rows",
+              "rows_without_image", "images_without_row")  # fmt: skip
+    return {name: getattr(layout.table, name) for name in fields} if layout.table else None
+
+
 def _write_layout(
     layout: Layout, addition: Addition | None, args: argparse.Namespace, out: TextIO
 ) -> None:
@@ -181,11 +187,11 @@ def _write_layout(
     others = [{"title": other.title, "options": _write_choices(other.choices)}
               for other in layout.alternatives]  # fmt: skip
     if args.json:
-        fields = ("images", "unlabelled", "labels_from", "level", "folders", "table", "left_out")
+        fields = ("images", "unlabelled", "labels_from", "level", "folders", "left_out")
         counts = {label: {split or "none": n for split, n in by_split.items()}
                   for label, by_split in layout.counts.items()}  # fmt: skip
         row = {"sentence": layout.describe(), "classes": counts, "alternatives": others,
-               "addition": addition}  # fmt: skip
+               "addition": addition, "table": _table_row(layout)}  # fmt: skip
         write_json(out, row | {name: getattr(layout, name) for name in fields})
         return
     out.write(f"{layout.describe(imagenet_word)}\n")

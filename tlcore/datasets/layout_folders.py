@@ -17,6 +17,7 @@ from functools import cached_property
 
 from tlcore.datasets import folder_names as names
 from tlcore.datasets.dataset import SPLITS, UNLABELLED
+from tlcore.text import natural_key
 
 OUTER, CLASS, INSIDE, NO_LABEL, OUT = "outer", "class", "inside", "unlabelled", "out"
 # What a person may take a folder for: a split, or a folder around classes in no split, …
@@ -47,15 +48,18 @@ class Folder:
     folders: dict[str, Folder] = field(default_factory=dict)
     meaning: str = INSIDE  # OUTER, CLASS, INSIDE (of what is around it), NO_LABEL or OUT
     split: str | None = None  # of the images in it, None: as around it
+    is_sibling: bool = False  # holds the same folders as another one beside it
+
+    def upwards(self) -> Iterator[Folder]:
+        """Yield this folder and all around it."""
+        folder: Folder | None = self
+        while folder is not None:
+            yield folder
+            folder = folder.around
 
     @property
     def path(self) -> str:
-        parts: list[str] = []
-        folder: Folder | None = self
-        while folder is not None and folder.name:
-            parts.append(folder.name)
-            folder = folder.around
-        return "/".join(reversed(parts))
+        return "/".join(reversed([folder.name for folder in self.upwards() if folder.around]))
 
     @cached_property
     def inner(self) -> list[Folder]:
@@ -80,12 +84,10 @@ class Folder:
         return {level: levels[level] for level in sorted(levels) if level not in splits}
 
     def siblings(self) -> list[Folder]:
-        """Return the first folders beside each other that hold the same classes and no split."""
-        for folder in self.walk():
-            some = find_siblings(folder) if folder.meaning == OUTER else []
-            if some and all(one.meaning == OUTER and not one.split for one in some):
-                return some
-        return []
+        """Return folders beside each other that hold the same classes and are no splits."""
+        some = [one for one in self.walk() if one.is_sibling and one.meaning == OUTER]
+        beside = [one for one in some if one.around is some[0].around and not one.split]
+        return sorted(beside, key=lambda one: natural_key(one.name))
 
     def meanings(self) -> tuple[FolderMeaning, ...]:
         """Return what the folders mean that are neither classes nor in one, outermost first."""
@@ -207,10 +209,8 @@ def _enter(root: Folder) -> Folder:
         outer.append(folder)
     if outer and len(folder.inner) == 1 and not _find_splits(folder):
         folder = outer[0]  # one folder within another to the end: the second is the class
-    around: Folder | None = folder
-    while around is not None:
+    for around in folder.upwards():
         around.meaning = OUTER
-        around = around.around
     return folder
 
 
@@ -219,7 +219,8 @@ def _mark(base: Folder) -> None:
     splits = _find_splits(base)
     labels = {one.name for name in splits for one in _unwrap(base.folders[name]).inner}
     unlabelled = _find_unlabelled(base, splits, labels)
-    siblings = {one.name for one in find_siblings(base)}
+    for one in _find_siblings(base):
+        one.is_sibling = True
     plain = all(names.says_nothing(one.name) for one in base.inner)
     for folder in base.inner:
         inside = _unwrap(folder)
@@ -231,7 +232,7 @@ def _mark(base: Folder) -> None:
         elif _find_splits(inside):
             _mark_outer(folder, inside)
             _mark(inside)
-        elif (splits and inside.inner) or folder.name in siblings:
+        elif (splits and inside.inner) or folder.is_sibling:
             _mark_around_classes(folder, None)
         elif plain and not inside.inner:
             _mark_outer(folder, inside)
@@ -273,7 +274,7 @@ def _find_unlabelled(base: Folder, splits: Mapping[str, str], labels: set[str]) 
     return marked
 
 
-def find_siblings(base: Folder) -> list[Folder]:
+def _find_siblings(base: Folder) -> list[Folder]:
     """Return the folders in a folder that mostly hold folders of the same names.
 
     At least two names are shared, with each other or with the folders themselves (classes, and
@@ -289,13 +290,9 @@ def find_siblings(base: Folder) -> list[Folder]:
         return []
     if _are_numbered(counts) and not _are_numbered(one.name for one in holders):
         return []
-    if all(_is_split_word(name) for name in counts):
+    if all(names.is_split_name(name) or names.says_nothing(name) for name in counts):
         return []  # `ants/train`, `bees/train`: splits within classes
     return [one for one in holders if inside[one.name] & shared]
-
-
-def _is_split_word(name: str) -> bool:
-    return names.is_split_name(name) or names.says_nothing(name)
 
 
 def _are_numbered(some: Iterable[str]) -> bool:
@@ -308,11 +305,7 @@ def _unwrap(folder: Folder) -> Folder:
         inside = folder.inner[0]
         same = inside.name.casefold() == folder.name.casefold()
         is_split = _is_split(inside) and names.split_of(folder.name)
-        if not (
-            same
-            or (not names.further_words(inside.name) and not names.split_of(inside.name))
-            or is_split
-        ):
+        if not (same or names.says_nothing(inside.name) or is_split):
             break
         folder = inside
     return folder
@@ -320,11 +313,10 @@ def _unwrap(folder: Folder) -> Folder:
 
 def _mark_outer(folder: Folder, inside: Folder) -> None:
     """Mark a folder and those it is seen through as outer ones."""
-    at: Folder | None = inside
-    while at is not None and at is not folder:
-        at.meaning = OUTER
-        at = at.around
-    folder.meaning = OUTER
+    for around in inside.upwards():
+        around.meaning = OUTER
+        if around is folder:
+            break
 
 
 def _mark_around_classes(folder: Folder, split: str | None) -> None:
@@ -346,21 +338,18 @@ def _mark_class(folder: Folder) -> None:
 
 def _find(root: Folder, name: str) -> list[Folder]:
     """Return the folder of a path, or all folders of a name."""
-    parts = name.strip("/").split("/")
-    alike = [one for one in root.walk() if one.name == parts[-1] and one.name]
-    return [one for one in alike if one.level == len(parts) and one.path == "/".join(parts)] or (
-        alike if len(parts) == 1 else []
-    )
+    some = [one for one in root.walk() if one.around and one.level <= _DEEPEST]
+    alike = [one for one in some if one.name == name.rpartition("/")[2]]
+    return [one for one in alike if one.path == name] or (alike if "/" not in name else [])
 
 
 def _mark_as_chosen(folder: Folder, meaning: str) -> None:
     """Give a folder the meaning that a person chose."""
     if meaning in (CLASS, NO_LABEL, OUT):
+        for around in folder.upwards():
+            if meaning == CLASS == around.meaning:
+                around.meaning = OUTER
         folder.meaning, folder.split = meaning, None if meaning == CLASS else folder.split
-        around = folder.around
-        while meaning == CLASS and around is not None:
-            around.meaning = OUTER if around.meaning == CLASS else around.meaning
-            around = around.around
     elif folder.meaning == OUTER:
         folder.split = meaning if meaning in SPLITS else None
     else:
