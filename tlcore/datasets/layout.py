@@ -14,7 +14,6 @@ without label, or left out.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -33,7 +32,7 @@ from tlcore.datasets.folder_names import (
 from tlcore.datasets.image_io import has_image_ending
 from tlcore.datasets.layout_folders import Folder, FolderMeaning, FolderPlace
 from tlcore.datasets.layout_tables import TableReading, read_tables
-from tlcore.text import natural_key, plural
+from tlcore.text import composed, natural_key, plural
 
 EXPECTED_LAYOUT = (
     "a folder for each class with its images inside (ants/1.jpg, bees/2.jpg), "
@@ -277,8 +276,7 @@ def read_layout(files: Iterable[ListedFile], choices: LayoutChoices | None = Non
 
 def normal_name(file: str) -> str:
     """Return a file's name with "/" between folders, composed (NFC): macOS decomposes names."""
-    name = file.replace("\\", "/")
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
+    return composed(file.replace("\\", "/"))
 
 
 def _left_out_reasons(names: list[str]) -> list[str]:

@@ -15,11 +15,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from unicodedata import normalize
 
 from tlcore.datasets.folder_names import split_of
 from tlcore.datasets.image_io import has_image_ending
-from tlcore.text import natural_key
+from tlcore.text import composed, natural_key
 
 TABLE_BYTES = 32 * 2**20  # a larger file is no table of labels
 _ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson")
@@ -139,7 +138,7 @@ def _stem(file: str) -> str:
 
 
 def _folded(text: str) -> str:
-    return (text if text.isascii() else normalize("NFC", text)).casefold()
+    return composed(text).casefold()
 
 
 def _parse(name: str, content: bytes) -> Rows:
@@ -275,5 +274,4 @@ def _label(row: list[str], titles: tuple[str, ...], columns: list[int]) -> str:
     if len(columns) > 1:
         hot = [column for column in columns if _is_set(row[column])]
         text = titles[hot[0]] if len(hot) == 1 else ""
-    text = text if text.isascii() else normalize("NFC", text)
-    return " ".join(_UNSAFE.sub("-", text).split()).strip(". ")
+    return " ".join(_UNSAFE.sub("-", composed(text)).split()).strip(". ")
