@@ -13,7 +13,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import NamedTuple
 
 from tlcore.datasets import folder_names as names
 from tlcore.datasets.dataset import SPLITS, UNLABELLED
@@ -36,7 +36,7 @@ class FolderMeaning:
     images: int  # at any depth
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Folder:
     """A folder of a listing, and what it means."""
 
@@ -46,6 +46,7 @@ class Folder:
     images: list[int] = field(default_factory=list)  # directly in it: positions in the listing
     total: int = 0  # images at any depth
     folders: dict[str, Folder] = field(default_factory=dict)
+    inner: list[Folder] = field(default_factory=list)  # with images, and not left out at first
     meaning: str = INSIDE  # OUTER, CLASS, INSIDE (of what is around it), NO_LABEL or OUT
     split: str | None = None  # of the images in it, None: as around it
     is_sibling: bool = False  # holds the same folders as another one beside it
@@ -60,12 +61,6 @@ class Folder:
     @property
     def path(self) -> str:
         return "/".join(reversed([folder.name for folder in self.upwards() if folder.around]))
-
-    @cached_property
-    def inner(self) -> list[Folder]:
-        """The folders in it that hold an image at some depth and are not left out."""
-        some = (folder for folder in self.folders.values() if folder.total)
-        return [folder for folder in some if folder.meaning != OUT]
 
     def class_level(self) -> int:
         """Return the level of the classes, 0 if there are none or they are on several levels."""
@@ -111,8 +106,7 @@ class Folder:
             folders += folder.folders.values()
 
 
-@dataclass(frozen=True)
-class FolderPlace:
+class FolderPlace(NamedTuple):
     """What the folders say of one image."""
 
     label: str | None  # its class; UNLABELLED where it surely has none, None where none is named
@@ -154,7 +148,7 @@ def _build(files: Mapping[int, str]) -> Folder:
             folder = by_path[path] = _make(root, path)
         folder.images.append(position)
     for folder in reversed(list(root.walk())):
-        _leave_out_annotations(folder)
+        _find_inner(folder)
         folder.total = len(folder.images) + sum(one.total for one in folder.inner)
     return root
 
@@ -170,12 +164,13 @@ def _make(root: Folder, path: str) -> Folder:
     return folder
 
 
-def _leave_out_annotations(folder: Folder) -> None:
+def _find_inner(folder: Folder) -> None:
     """Leave out drawings over images (`masks`) where all beside them says nothing (`images`)."""
-    inside = [one for one in folder.folders.values() if one.total]
+    folder.inner = inside = [one for one in folder.folders.values() if one.total]
     drawn = [one for one in inside if names.means_annotations(one.name)]
-    rest = [one for one in inside if one not in drawn]
-    if drawn and rest and all(names.says_nothing(one.name) or _is_split(one) for one in rest):
+    rest = [one for one in inside if one not in drawn] if drawn else []
+    if rest and all(names.says_nothing(one.name) or _is_split(one) for one in rest):
+        folder.inner = rest
         for one in drawn:
             one.meaning = OUT
 
@@ -370,9 +365,9 @@ def _places(root: Folder) -> dict[int, FolderPlace]:
         elif has_classes and folder.meaning == NO_LABEL:
             label = UNLABELLED
         place = FolderPlace(label, split, is_out)
-        loose = place
+        folders += [(inside, place) for inside in folder.folders.values()]
         if has_classes and label is None and split:
-            loose = FolderPlace(UNLABELLED, split, is_out)  # beside the classes of a split
-        places.update(dict.fromkeys(folder.images, loose))
-        folders += ((inside, place) for inside in folder.folders.values())
+            place = FolderPlace(UNLABELLED, split, is_out)  # beside the classes of a split
+        for at in folder.images:
+            places[at] = place
     return places

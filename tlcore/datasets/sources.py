@@ -51,7 +51,10 @@ def read_folder(path: Path) -> Dataset:
         if not place.left_out and has_image_ending(file.name)
     )
     if all(sample.label == UNLABELLED for sample in samples):
-        raise BadDataset(f"Expected {EXPECTED_LAYOUT}. Received {str(path)!r} without any.")
+        others = [f" Imported as a dataset: {other.title}" for other in layout.alternatives[:1]]
+        raise BadDataset(
+            f"Expected {EXPECTED_LAYOUT}. Received {str(path)!r} without any.{''.join(others)}"
+        )
     return Dataset(path.name, samples, str(path))
 
 
