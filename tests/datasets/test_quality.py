@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -15,6 +17,7 @@ from tlcore.datasets.edits import exclude, merge_classes, undo_edit
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality import (
     DECIDE,
+    DEPTH,
     KINDS,
     NAMES,
     SHORTCUT,
@@ -200,3 +203,19 @@ def test_a_small_class(counts: dict[str, int], label: str, recommended: int) -> 
     assert str(recommended) in small.message
     assert find_small_classes(counts | {label: recommended}) == ()
     assert [small.label for small in find_small_classes({"a": 9, "b": 2, "c": 50})] == ["b", "a"]
+
+
+def test_depths_are_named_and_several_are_a_warning(settings: Settings) -> None:
+    random = np.random.default_rng(0)
+    files = {
+        f"{'ab'[n % 2]}/{n}.png": encoded(
+            Image.fromarray(random.integers(0, 4096 if n < 8 else 65536, (70, 80), np.uint16))
+        )
+        for n in range(10)
+    }
+    import_dataset("deep", incoming_from_uploads(files.items()), settings)
+    report = load_quality("deep", settings)
+    details = Counter(each.details for each in report.by_kind["deep"])
+    assert details == {"12 bits, PNG": 8, "16 bits, PNG": 2}
+    [warning] = [each for each in report.warnings if each.kind == DEPTH]
+    assert "(12 bits 8, 16 bits 2)" in warning.message

@@ -33,7 +33,7 @@ OVEREXPOSED = 180.0  # grey level; 95% of the pixels are brighter (photographs: 
 _DEVIATION = 5.0  # grey levels; less is one colour, with the noise of a camera or a JPEG
 _FLAT = 0.9  # share of one colour that only placeholders have ...
 _FLAT_AND_FEW, _FEW = 0.8, 32  # ... or less of it, with as few colours as only drawings have
-NAMES, MISSING, SHORTCUT = "names", "missing", "shortcut"  # kinds of warning
+NAMES, MISSING, DEPTH, SHORTCUT = "names", "missing", "depth", "shortcut"  # kinds of warning
 RECORDING = "recording"  # a kind of finding that splitting again mends
 _SHORTCUTS = 3  # that are named
 LEFT_OUT, DECIDE, HANDLED = "left out", "decide", "handled"
@@ -94,7 +94,9 @@ _TESTS: Mapping[str, Test] = {  # of the kinds that an image shows by itself
     "rotated": lambda file, facts: f"{_size(facts)} upright" if facts.header.rotated else "",
     "alpha": lambda file, facts: f"mode {facts.header.mode}" if facts.header.transparent else "",
     "cmyk": lambda file, facts: "mode CMYK" if facts.header.mode == "CMYK" else "",
-    "deep": lambda file, facts: f"a {facts.header.format}" if facts.header.deep else "",
+    "deep": lambda file, facts: (
+        f"{facts.header.depth} bits, {facts.header.format}" if facts.header.deep else ""
+    ),
 }
 
 
@@ -180,7 +182,7 @@ _HANDLED = {
     ),
     "deep": (
         "More than 8 bits a channel",
-        "It is scaled to 8 bits by the full range: an image that uses little of it looks dark.",
+        "It is scaled to 8 bits by the depth that its file names, else that its values use.",
     ),
 }
 
@@ -217,7 +219,7 @@ class SmallClass:
 class DatasetWarning:
     """Something about the classes that a person should know or decide about."""
 
-    kind: str  # NAMES, MISSING or SHORTCUT
+    kind: str  # NAMES, MISSING, DEPTH or SHORTCUT
     message: str
     labels: tuple[str, ...] = ()  # of NAMES: classes to merge, into the first
 
@@ -295,6 +297,13 @@ def _find_warnings(
     for split in ("val", "test"):
         if message := describe_stored(state.included, split):
             yield DatasetWarning(MISSING, message)
+    known = (facts.by_sha256.get(sample.sha256) for sample in state.included)
+    depths = Counter(each.header.depth for each in known if isinstance(each, ImageFacts))
+    deep = sorted((bits, number) for bits, number in depths.items() if bits > 8)
+    if len(deep) > 1:
+        counts = ", ".join(f"{bits} bits {number:,}" for bits, number in deep)
+        text = "Each image is scaled by its own: the same brightness may look different."
+        yield DatasetWarning(DEPTH, f"The images use different depths ({counts}). {text}")
     for shortcut in find_shortcuts(state.included, facts.by_sha256, groups)[:_SHORTCUTS]:
         yield DatasetWarning(SHORTCUT, shortcut.message)
 
