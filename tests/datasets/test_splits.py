@@ -257,5 +257,5 @@ def test_shares_out_of_range() -> None:
 
 def test_one_image_a_class_says_what_is_missing() -> None:
     train, val = split_samples(dataset(("a", 1, None), ("b", 1, None), ("10", 1, None)))
-    with pytest.raises(BadDataset, match="Received none to validate with: 10, a, b have one each"):
+    with pytest.raises(BadDataset, match="Received none: 10, a, b have one image each"):
         check_splits(train, val)

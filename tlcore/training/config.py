@@ -298,9 +298,9 @@ def check_splits(train: Sequence[Sample], val: Sequence[Sample]) -> None:
         labels = sorted({sample.label for sample in train}, key=natural_key)
         more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
         raise BadDataset(
-            "Expected two images or more of at least one class, one to train on and one for "
-            f"validation. Received none to validate with: {', '.join(labels[:_NAMED])}{more} have "
-            "one each, or only copies and frames that stay together. Add images to each class."
+            f"Expected images for validation. Received none: {', '.join(labels[:_NAMED])}{more} "
+            "have one image each, or only copies and frames that stay together. Add images: each "
+            "class needs at least two, one for training and one for validation."
         )
     if not train:
         raise empty_split_error("training")
