@@ -15,7 +15,7 @@ alike than photographs (X-rays, products on white), the limits rise with them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -31,6 +31,7 @@ from tlcore.datasets.near_duplicates import Floats, join_pairs
 from tlcore.datasets.video import recording_of
 from tlcore.text import natural_key
 
+GROUPING = 1  # version of what is found here
 IN_PLACE = 0.85  # correlation of two small copies that are one scene
 IN_A_ROW, ROW = 0.5, 3  # correlation that is enough where so many pairs in a row have it
 MOVED = 0.9  # correlation of the part that two images share
@@ -66,12 +67,7 @@ class _Name:
 
 
 def find_groups(samples: Sequence[Sample], table: FactsTable) -> Mapping[str, str]:
-    """Return the group of each content that has one: sha256 → sha256 of the first of its group.
-
-    Until every image was scanned these are near duplicates only: the rest takes a millisecond each.
-    """
-    if any(sample.sha256 not in table.by_sha256 for sample in samples):
-        return table.groups
+    """Return the group of each content that has one: sha256 → sha256 of the first of its group."""
     known = [
         (sample.file, facts)
         for sample in samples
@@ -90,6 +86,12 @@ def find_groups(samples: Sequence[Sample], table: FactsTable) -> Mapping[str, st
     pairs += _find_related([file for file, _ in known], [facts for _, facts in known], copies)
     joined = join_pairs(len(known), pairs)
     return {hashes[at]: hashes[group[0]] for group in joined for at in group}
+
+
+def has_sequences(files: Iterable[str]) -> bool:
+    """Whether file names suggest recordings, so that it is worth looking at the images."""
+    names = sorted((_Name.of(file) for file in files), key=lambda name: natural_key(name.path))
+    return any(name.leads_to(other) for name, other in pairwise(names))
 
 
 def _find_related(
