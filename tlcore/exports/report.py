@@ -42,6 +42,7 @@ STEPS = 4
 SIDE = 224  # px of an image; drawn at about half of it, so that it is sharp on screen and paper
 QUALITY = 82  # of the JPEG
 WEAKEST = 3  # classes named as recognised less often than the others
+MOST_CLASSES = 30  # rows of a table of classes
 
 
 def write_report(run: str, path: Path, settings: Settings, progress: Progress) -> None:
@@ -82,6 +83,7 @@ def render_report(
     info, config = run.info, run.info.config
     samples = {split: list_samples(info, split) for split in SPLITS}
     samples[evaluation.split] = list(predictions.samples)
+    counts = {split: Counter(each.label for each in images) for split, images in samples.items()}
     quality = _check_dataset(config.dataset, settings)
     stages = [epoch.stage for epoch in run.history]
     boundary = stages.count("head") if len(set(stages)) > 1 else None
@@ -101,13 +103,11 @@ def render_report(
         colours={"head": charts.HEAD, "pretrained": charts.PRETRAINED, "grey": charts.GREY},
         draw_curve=lambda metric: charts.draw_curve(run.history, metric, boundary),
         reliability=charts.draw_reliability(evaluation.calibration),
-        confused_pairs=list_confused_pairs(evaluation),
+        confused_pairs=evaluation.confused_pairs,
+        most=MOST_CLASSES,
+        smallest=sorted(run.classes, key=counts["train"].__getitem__)[:MOST_CLASSES],
         train=samples["train"],
-        image_counts={
-            split: Counter(sample.label for sample in images)
-            for split, images in samples.items()
-            if images
-        },
+        image_counts={split: counts[split] for split, images in samples.items() if images},
         quality=quality,
         doubts=[
             (KINDS[kind].title, len(findings), KINDS[kind].consequence)
@@ -184,28 +184,17 @@ def describe_weakest(per_class: Sequence[ClassMetrics]) -> str:
             "recognises best or worst."
         )
     weak = []
+    hits = sum(each.count for each in recalls.values())
+    images = sum(each.images for each in recalls.values())
     for label, recall in sorted(enough.items(), key=lambda row: row[1].value):
-        others = [recalls[other] for other in recalls if other != label]
-        hits, images = sum(each.count for each in others), sum(each.images for each in others)
-        if independent_difference(recall, proportion_of(hits, images), len(enough))[0] > 0:
+        others = proportion_of(hits - recall.count, images - recall.images)
+        if independent_difference(recall, others, len(enough))[0] > 0:
             weak.append(f"“{label}” ({recall.count:,} of {recall.images:,} images)")
     if not weak:
         which = "" if len(enough) == len(recalls) else f" with at least {FEW} images"
         return f"No class{which} is recognised clearly less often than the others."
     more = f" and {len(weak) - WEAKEST} more" if len(weak) > WEAKEST else ""
     return f"It recognises {', '.join(weak[:WEAKEST])}{more} clearly less often than the others."
-
-
-def list_confused_pairs(evaluation: Evaluation) -> list[tuple[str, str, int]]:
-    """Return (label, prediction, images) of all mistakes, the most frequent pair first."""
-    classes = evaluation.classes
-    pairs = [
-        (classes[label], classes[predicted], number)
-        for label, row in enumerate(evaluation.confusion_matrix)
-        for predicted, number in enumerate(row)
-        if number and label != predicted
-    ]
-    return sorted(pairs, key=lambda pair: -pair[2])
 
 
 def _check_dataset(dataset: str, settings: Settings) -> QualityReport | None:

@@ -119,7 +119,18 @@ def _draw_mosaics(dataset: Dataset, settings: Settings) -> None:
     """Draw images of each class: a row a class for few, else at most two rows of mosaics."""
     few = len(dataset.classes) <= FEW_CLASSES
     in_a_row, images, size = (1, 14, 64) if few else (IN_A_ROW, 4, 56)
-    shown = list(dataset.classes)[: IN_A_ROW * ROWS]
+    shown, rest = list(dataset.classes[: IN_A_ROW * ROWS]), dataset.classes[IN_A_ROW * ROWS :]
+    if rest:
+        wanted = st.selectbox(
+            f"See a class of {len(dataset.classes):,}",
+            dataset.classes,
+            index=None,
+            format_func=unique_labels(dataset.classes, label),
+            placeholder="Type to find a class",
+            key=f"see-class-{dataset.name}",
+        )
+        if wanted:
+            shown = list(dict.fromkeys([wanted, *shown]))[: len(shown)]
     for place, name in enumerate(shown):
         if place % in_a_row == 0:
             columns = st.columns(in_a_row)
@@ -131,9 +142,8 @@ def _draw_mosaics(dataset: Dataset, settings: Settings) -> None:
             )
             samples = [sample for sample in dataset.samples if sample.label == name]
             thumbnails(samples[:images], settings, key=f"class-{place}", size=size)
-    if len(dataset.classes) > len(shown):
-        more = plural(len(dataset.classes) - len(shown), "more class", "more classes")
-        st.caption(f"And {more}.")
+    if rest:
+        st.caption(f"And {plural(len(rest), 'more class', 'more classes')}.")
 
 
 def _random_weights(row: Backbone, recipe: RunConfig, settings: Settings) -> bool | None:
