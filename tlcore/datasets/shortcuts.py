@@ -21,7 +21,7 @@ from tlcore.percentages import percent
 
 FOLDS = 5
 FEWEST = 10  # images of a class that is judged
-MOST = 2_000  # images that are judged
+CLASSES, MOST = 20, 2_000  # that are judged at most: the largest classes, and images of them
 DEPTH = 3  # levels of a tree
 _LEAF = 3  # images in a leaf, at least
 
@@ -69,7 +69,8 @@ def find_shortcuts(
         if sample.label != UNLABELLED and isinstance(each := facts.get(sample.sha256), ImageFacts)
     ]
     counts = Counter(label for label, _, _ in known)
-    known = [one for one in known if counts[one[0]] >= FEWEST]
+    judged = {label for label, images in counts.most_common(CLASSES) if images >= FEWEST}
+    known = [one for one in known if one[0] in judged]
     known = known[:: -(-len(known) // MOST) or 1]
     names, labels = np.unique([label for label, _, _ in known], return_inverse=True)
     if len(names) < 2:
