@@ -305,7 +305,7 @@ def _find_warnings(
         text = "Each image is scaled by its own: the same brightness may look different."
         yield DatasetWarning(DEPTH, f"The images use different depths ({counts}). {text}")
     for shortcut in find_shortcuts(state.included, facts.by_sha256, groups)[:_SHORTCUTS]:
-        yield DatasetWarning(SHORTCUT, shortcut.message)
+        yield DatasetWarning(SHORTCUT, shortcut)
 
 
 def _find_single(sample: Sample, facts: AnyFacts | None) -> Iterator[Finding]:
