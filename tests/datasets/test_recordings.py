@@ -145,6 +145,8 @@ def recording_of(sample: Sample) -> tuple[str, str]:
 
 def test_a_recording_stays_on_one_side_everywhere(settings: Settings) -> None:
     bring(recordings(8), settings)
+    found = load_quality("mine", settings).by_kind["grouped"]
+    assert [(len(finding.keys), finding.details) for finding in found] == [(8, "8 × undivided")] * 4
     dataset = load_dataset("mine", settings)
     train, val = split_samples(dataset)
     assert not {*map(recording_of, train)} & {*map(recording_of, val)}

@@ -22,6 +22,7 @@ from tlcore.percentages import percent
 FOLDS = 5
 FEWEST = 10  # images of a class that is judged
 CLASSES, MOST = 20, 2_000  # that are judged at most: the largest classes, and images of them
+NAMED = 3  # values, at most
 DEPTH = 3  # levels of a tree
 _LEAF = 3  # images in a leaf, at least
 
@@ -76,7 +77,7 @@ def find_shortcuts(
                 "show. Bring images of every class from the same sources."
             )
             found.append((-accuracy, sentence))
-    return [sentence for _, sentence in sorted(found, key=itemgetter(0))]
+    return [sentence for _, sentence in sorted(found, key=itemgetter(0))[:NAMED]]
 
 
 def _cross_validate(values: Floats, labels: NDArray[np.intp], fold: NDArray[np.intp]) -> float:

@@ -105,11 +105,12 @@ def _propose_dataset(settings: Settings) -> None:
 def _draw_numbers(place: DeltaGenerator, dataset: Dataset, config: RunConfig) -> Plan:
     """Say how many images a configuration trains on, and return its plan."""
     train, val = split_samples(dataset, config.validation_split, config.seed)
+    is_given = any(sample.split == "val" for sample in val)
     lines = [
         f"{plural(len(dataset.classes), 'class', 'classes')}, {len(train):,} training and "
         f"{len(val):,} validation images",
         describe_missing((sample.label for sample in train), (sample.label for sample in val)),
-        describe_groups(train, val),
+        describe_groups(train, val, None if is_given else config.validation_split),
     ]
     place.caption("  \n".join(escape_md(line) for line in lines if line))
     return Plan(config, train, val)
