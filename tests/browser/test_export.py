@@ -37,7 +37,7 @@ def test_report_bundle_script_and_notebook(
         with zipfile.ZipFile(_taken(tab, "Download bundle", tmp_path)) as bundle:
             assert bundle.testzip() is None
             assert any(name.endswith("predict.py") for name in bundle.namelist())
-    tab.page.locator("[data-testid=stDataFrame]").first.wait_for()
+        tab.page.locator("[data-testid=stDataFrame]").first.wait_for()
     with zipfile.ZipFile(_taken(tab, "Download script", tmp_path)) as scripts:
         texts = {Path(name).suffix: scripts.read(name) for name in scripts.namelist()}
     ast.parse(texts[".py"].decode())
