@@ -261,5 +261,8 @@ def test_a_stopped_run_can_go_on_be_named_and_be_deleted(
     at.button(key="random-MobileNetV2").click().run()
     assert not at.exception
     assert (field(at, "Epochs").value, field(at, "Fine-tuning epochs").value) == (3, 2)
-    press(opened("Fine-tune", run=folder.name), "Delete this run")
+    at = opened("Fine-tune", run=folder.name)
+    button = at.button(key="run-delete")  # names what it deletes, in red by its key
+    assert "first try" in button.label
+    button.click().run()
     assert list_runs(workspace) == []

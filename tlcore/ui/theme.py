@@ -22,6 +22,7 @@ class Colours:
     head: str  # a head of one's own
     frozen: str  # frozen layers
     wrong: str  # mistakes
+    danger: str  # buttons that delete for good
     text: str
     faint: str  # of secondary text
     line: str  # of grids and tracks
@@ -30,10 +31,12 @@ class Colours:
 
 # Okabe and Ito's blue and orange, which colour-blind people tell apart
 LIGHT = Colours(
-    "#0072B2", "#D55E00", "#8A95A3", "#B4457F", "#1B2733", "#5F6B7A", "#E4E9EE", "#FFFFFF"
+    *("#0072B2", "#D55E00", "#8A95A3", "#B4457F", "#B3261E"),
+    *("#1B2733", "#5F6B7A", "#E4E9EE", "#FFFFFF"),
 )
 DARK = Colours(
-    "#56B4E9", "#E69F00", "#7C8896", "#E48DB8", "#E6EBF0", "#93A1B0", "#26313C", "#10161D"
+    *("#56B4E9", "#E69F00", "#7C8896", "#E48DB8", "#FF8A80"),
+    *("#E6EBF0", "#93A1B0", "#26313C", "#10161D"),
 )
 
 

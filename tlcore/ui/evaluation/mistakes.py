@@ -138,7 +138,7 @@ def confusion_matrix(evaluation: Evaluation, selected: tuple[int, int]) -> go.Fi
     figure.update_xaxes(**axis, side="top", automargin=True)
     figure.update_yaxes(**axis, autorange="reversed", automargin=True)
     height = (WIDE if len(shown) <= 3 else NARROW) * len(shown) + 60
-    figure.update_layout(height=height, hoverdistance=60, clickmode="event+select")
+    figure.update_layout(height=height, hoverdistance=60)
     return figure
 
 

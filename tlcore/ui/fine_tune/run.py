@@ -18,7 +18,16 @@ from tlcore.models.catalog import BACKBONES
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import delete_run, kill_run, stop_run
-from tlcore.training.run import MAX_NAME, MAX_NOTE, Run, RunInfo, label_runs, write_notes
+from tlcore.training.run import (
+    MAX_NAME,
+    MAX_NOTE,
+    Run,
+    RunInfo,
+    label_runs,
+    name_file,
+    title_run,
+    write_notes,
+)
 from tlcore.training.status import FAILED, STOPPED
 from tlcore.training.store import format_csv, list_runs, load_run, read_log_tail
 from tlcore.ui.components.dataset_picker import list_dataset_names
@@ -27,7 +36,7 @@ from tlcore.ui.components.run_picker import propose_head, show_damage
 from tlcore.ui.components.run_progress import describe_progress
 from tlcore.ui.evaluation.comparison import comparison_view
 from tlcore.ui.evaluation.embedding import embedding_view
-from tlcore.ui.evaluation.export import export_view
+from tlcore.ui.evaluation.export import export_view, model_button
 from tlcore.ui.evaluation.label_issues import label_issues_view
 from tlcore.ui.evaluation.metrics import draw_fine_tuning_effect, summary_view
 from tlcore.ui.evaluation.mistakes import mistakes_view
@@ -174,9 +183,11 @@ def _draw_actions(run: Run, settings: Settings) -> None:
             on_click=_run_again,
             args=(info.config, settings),
         )
+        if info.model:
+            model_button(info, settings, key="run-model", width="stretch")
         epochs = [msgspec.structs.asdict(epoch) for epoch in run.history]
         st.download_button(
-            "Epochs, CSV", format_csv(epochs), f"{info.id}.csv", "text/csv", width="stretch"
+            "Epochs, CSV", format_csv(epochs), name_file(info, "epochs.csv"), width="stretch"
         )
         record = {
             "id": info.id,
@@ -186,11 +197,11 @@ def _draw_actions(run: Run, settings: Settings) -> None:
             "notes": dataclasses.asdict(info.notes),
             "history": epochs,
         }
-        json, name = as_json(record), f"{info.id}.json"
+        json, name = as_json(record), name_file(info, "run.json")
         st.download_button("Whole record, JSON", json, name, "application/json", width="stretch")
         with st.expander("Delete", icon=":material/delete:"):
             st.write("Its model, its curves and its notes are deleted for good.")
-            if st.button("Delete this run", type="primary"):
+            if st.button(f"Delete {escape_md(title_run(info))}", key="run-delete"):
                 delete_run(info.id, settings)
                 open_form()
                 st.rerun()

@@ -260,7 +260,7 @@ def _edit_class(state: DatasetState, settings: Settings) -> None:
             disabled=disabled,
         )
         delete, icon = (edits.delete_class, state.name, old, settings), ":material/delete:"
-        edit_button("Delete", *delete, key="class-delete", icon=icon)
+        edit_button(f"Delete {escape_md(label(old))}", *delete, key="class-delete", icon=icon)
     if merges:
         st.caption(f"**{escape_md(label(new))}** exists already: the two become one class.")
     st.caption(

@@ -124,9 +124,7 @@ def _actions(
     excludes = [key for finding in findings for key in finding.excludes]
     if excludes:
         words = f"{kind.fix or 'Exclude them'} ({len(excludes):,})"
-        type_ = "primary" if kind.level == DECIDE else "secondary"
-        exclude = (edits.exclude, state.name, excludes, settings)
-        edit_button(words, *exclude, type=type_, key=f"fix-{kind.name}")
+        edit_button(words, edits.exclude, state.name, excludes, settings, key=f"fix-{kind.name}")
     if keys:
         keep = (edits.dismiss, state.name, keys, kind.name, settings)
         edit_button("Keep all", *keep, key=f"keep-{kind.name}")
