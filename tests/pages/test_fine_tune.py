@@ -97,7 +97,7 @@ def test_a_waiting_run_says_so(opened: Opened, working: Path) -> None:
     at = opened("Fine-tune", run=working.name)
     assert "Starting …" in progress(at)
     os.utime(working / "config.json", (1, 1))
-    assert "Queued: other runs are training" in progress(at.run())
+    assert "Queued: 1 run before this one" in progress(at.run())
     assert not at.exception
 
 

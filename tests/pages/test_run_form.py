@@ -93,7 +93,11 @@ def test_the_newest_dataset_that_can_be_trained_is_chosen(
     assert "4 classes, 160 training and 48 validation images" in texts(at)
     at.selectbox(key="select-dataset").set_value("lonely").run()
     assert not at.exception
-    assert "at least two classes" in at.error[0].value
+    assert "at least two classes" in at.info[0].value
+    assert any(link.proto.label == "Add or label images" for link in at.get("page_link"))
+    at = opened("Fine-tune", dataset="lonely")  # after one image of one's own on Compare
+    assert at.selectbox(key="select-dataset").value == SAMPLE_NAME
+    assert not at.error
 
 
 def test_start_asks_for_what_the_form_says_and_for_nothing_that_is_refused(
@@ -103,16 +107,17 @@ def test_start_asks_for_what_the_form_says_and_for_nothing_that_is_refused(
     at = form(opened)
     for name, (value, words) in REFUSED.items():
         before = field(at, name).value
-        field(at, name).set_value(value)
-        press(at, "Start")
-        assert words in at.error[0].value
+        field(at, name).set_value(value).run()
+        assert any(words in caption.value and ":red[" in caption.value for caption in at.caption)
+        assert at.button(key="start").disabled
+        assert words in at.error[0].value and words in at.button(key="start").help
         field(at, name).set_value(before)
     assert at.toggle[0].label == "Fine-tune the top blocks too, at a learning rate of 5e-05"
     field(at, "Learning rate").set_value(0.0002).run()
     assert at.toggle[0].label.endswith("1e-05")
     at.toggle[0].set_value(True).run()
-    field(at, "Fine-tuning learning rate").set_value(0.05)
-    press(at, "Start")
+    field(at, "Fine-tuning learning rate").set_value(0.05).run()
+    assert at.button(key="start").disabled
     assert "Fine-tuning learning rate" in at.error[0].value  # the features would be lost
     assert started == []
     field(at, "Fine-tuning learning rate").set_value(None)

@@ -14,7 +14,7 @@ from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.ui.components.live import live
 from tlcore.ui.format import escape_md, plural
-from tlcore.ui.state import set_flag
+from tlcore.ui.state import use_random
 from tlcore.ui.widgets import unique_labels
 
 AGAIN = "Download again"
@@ -58,8 +58,8 @@ def offer_weights(row: Backbone, missing: WeightsMissing, settings: Settings) ->
             "Go on with random weights",
             key=f"random-{row.name}",
             icon=":material/casino:",
-            on_click=set_flag,
-            args=(f"random {row.name}",),
+            on_click=use_random,
+            args=(row.name,),
         )
 
 
@@ -72,8 +72,8 @@ def random_badge(row: Backbone, words: str) -> None:
             icon=":material/download:",
             key=f"pretrained-{row.name}",
             type="tertiary",
-            on_click=set_flag,
-            args=(f"random {row.name}", False),
+            on_click=use_random,
+            args=(row.name, False),
         )
 
 

@@ -217,7 +217,8 @@ def _run_again(config: RunConfig, settings: Settings) -> None:
 def _draw_active(run: str, settings: Settings) -> None:
     """Draw one bar for the whole run, *Stop*, and the curves."""
     loaded = load_run(run, settings)
-    fraction, text = describe_progress(loaded)
+    others = [info for info in list_runs(settings) if info.active and info.id < run]
+    fraction, text = describe_progress(loaded, len(others))
     _set_tab_title(f"{fraction:.0%} · ")
     with st.container(key="run"):
         bar, stop = st.columns([5, 1], vertical_alignment="center")
@@ -233,6 +234,10 @@ def _draw_active(run: str, settings: Settings) -> None:
                 act = partial(kill_run, run, settings)
                 act_button("End now", act, icon=":material/dangerous:", key="end", width="stretch")
         show_damage(loaded.damage)
+        if not loaded.history and loaded.stage:
+            config = loaded.info.config
+            epochs = plural(config.epochs + config.fine_tune_epochs, "epoch")
+            st.caption(f"The curves begin with the end of the first of {epochs}.")
         draw_curves(loaded)
 
 
