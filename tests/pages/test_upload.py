@@ -287,6 +287,24 @@ def test_selected_images_are_labelled_and_excluded(
     press(at, "select-page")
     press(at, "selection-include")
     assert len(load_dataset(mine, workspace).samples) == 48
+    assert ":material/check: " in texts(at)  # where one looks, with Undo
+    press(at, "undo-last")
+    assert len(load_dataset(mine, workspace).samples) == 47
+
+
+def test_loose_images_are_to_be_labelled_and_what_is_left_is_said(
+    opened: Opened, workspace: Settings
+) -> None:
+    import_dataset("loose", incoming_from_uploads([jpeg(n)[:2] for n in (1, 2)]), workspace)
+    at = opened("Upload", dataset="loose")
+    assert "**Now label them**: 2 of 2 images" in at.info[0].value
+    at.segmented_control(key="show-as").set_value("All images").run()
+    select_in_grid(at, "grid-gallery", 0)
+    at.selectbox(key="selection-label").set_value("daisy").run()
+    press(at, "selection-relabel")
+    assert "labelled daisy · 1 left without label" in at.toast[0].value
+    captions = [image["caption"] for image in grid_of(at, "grid-gallery")["images"]]
+    assert sorted(captions) == ["daisy", "without label"]
 
 
 def test_the_images_are_counted_paged_and_filtered(
@@ -319,14 +337,15 @@ def test_a_class_is_renamed_merged_and_deleted(
     opened: Opened, workspace: Settings, mine: str
 ) -> None:
     at = view(opened, "images")
-    at.text_input(key="class-new").set_value("train").run()
+    at.selectbox(key="class-new-a").set_value("train").run()
     press(at, "class-rename")
     assert "Expected a class name" in at.error[0].value
-    at.text_input(key="class-new").set_value("apples").run()
+    at.selectbox(key="class-new-a").set_value("apples").run()
     press(at, "class-rename")
     assert set(load_dataset(mine, workspace).classes) == {"apples", "b"}
     at.selectbox(key="class-old").set_value("apples").run()
-    at.text_input(key="class-new").set_value("b").run()
+    assert at.selectbox(key="class-new-apples").options == ["b"]  # merging is a choice
+    at.selectbox(key="class-new-apples").set_value("b").run()
     assert "two become one" in texts(at)
     press(at, "class-rename")
     assert load_dataset(mine, workspace).counts == {"b": 48}
@@ -341,13 +360,19 @@ def test_splits_are_shown_stored_and_removed(
 ) -> None:
     at = view(opened, "splits")
     assert "not split" in texts(at)
-    at.slider(key="split-test").set_value(20)
+    key = f"mine-{len(load_state(mine, workspace).edits)}"
+    at.slider(key=f"split-test-{key}").set_value(20).run()
+    assert "It will be 29 training, 10 validation, 9 test." in texts(at)
     press(at, "split")
     splits = load_dataset(mine, workspace).counts_by_split
     assert set(splits) == {"train", "val", "test"}
     assert sum(splits["test"].values()) == 9
     assert "kept for the test" in texts(at)
     assert "5 test" in html_of(at)
+    key = f"mine-{len(load_state(mine, workspace).edits)}"  # the sliders show the state
+    assert at.slider(key=f"split-test-{key}").value == 19
+    assert at.slider(key=f"split-val-{key}").value == 21
+    assert at.button(key="split").label == "Re-split"
     press(at, "split-remove")
     assert set(load_dataset(mine, workspace).counts_by_split) == {None}
 
@@ -358,7 +383,7 @@ def test_a_dataset_is_renamed_and_deleted(opened: Opened, workspace: Settings, m
     press(at, "rename")
     assert "yours" in [info.name for info in scan_datasets(workspace)[0]]
     assert at.selectbox(key="select-dataset").value == "yours"
-    press(at, "delete")
+    press(at, "dataset-delete")
     assert [info.name for info in scan_datasets(workspace)[0]] == [SAMPLE_NAME]
 
 

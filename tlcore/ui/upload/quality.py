@@ -143,11 +143,10 @@ def _row(
     name, keys = state.name, finding.keys
     with buttons, st.container(horizontal=True, gap="small"):
         if kind.name == "two-labels":
-            for mine in dict.fromkeys(each.label for each in map(state.by_key.get, keys) if each):
-                others = [key for key in keys if state.by_key[key].label != mine]
-                keep_one = (edits.exclude, name, others, settings)
-                words = f"Keep {escape_md(label(mine))}"
-                edit_button(words, *keep_one, key=f"one-label-{place}-{mine}")
+            for kept in dict.fromkeys(state.by_key[key].label for key in keys):
+                others = [key for key in keys if state.by_key[key].label != kept]
+                keep_one, title = (edits.exclude, name, others, settings), escape_md(label(kept))
+                edit_button(f"Keep {title}", *keep_one, key=f"one-of-two-{place}-{kept}")
         exclude = (edits.exclude, name, finding.excludes, settings)
         edit_button("Exclude", *exclude, key=f"one-exclude-{place}")
         keep = (edits.dismiss, name, keys, kind.name, settings)
