@@ -5,17 +5,17 @@ import streamlit as st
 from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import open_dataset
+from tlcore.ui.components.recent_runs import recent_runs
 from tlcore.ui.components.weights import weights_overview
-from tlcore.ui.fine_tune.run_list import recent_runs
 from tlcore.ui.shell import COMPARE, FEATURE_MAPS, FINE_TUNE, HOME, UPLOAD, page
 from tlcore.ui.state import Choice, choose
 from tlcore.ui.widgets import show_html
 
 CARDS = (
     (UPLOAD, "Images or a zip of class folders become a dataset."),
+    (FINE_TUNE, "Train a head on your classes."),
     (COMPARE, "ImageNet's 1000 classes beside your own."),
     (FEATURE_MAPS, "What any layer responds to in an image."),
-    (FINE_TUNE, "Train a head on your classes in about half a minute."),
 )
 DIAGRAM = """
 <div class="diagram">
@@ -26,7 +26,7 @@ DIAGRAM = """
   <span class="arrow">→</span>
   <div>
     <div class="box pretrained">ImageNet's head<small>1000 classes</small></div>
-    <div class="box head">Your head<small>your classes, trained in seconds</small></div>
+    <div class="box head">Your head<small>your classes, trained here</small></div>
   </div>
 </div>
 """

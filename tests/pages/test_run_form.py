@@ -20,7 +20,7 @@ from tlcore.datasets.store import load_dataset
 from tlcore.errors import BadConfig
 from tlcore.inference.client import Inference
 from tlcore.settings import Settings
-from tlcore.training.config import RunConfig
+from tlcore.training.config import OPTIONS, RunConfig
 from tlcore.training.cost import Cost
 from tlcore.training.lifecycle import create_run, delete_run
 from tlcore.training.status import FinalStatus, write_final_status
@@ -130,6 +130,13 @@ def test_start_asks_for_what_the_form_says_and_for_nothing_that_is_refused(
         RunConfig(SAMPLE_NAME, epochs=4, fine_tune_epochs=2, pooling="max", random_weights=True)
     ]
     assert list_runs(workspace)[0].id in at.query_params["run"]
+
+
+def test_every_tooltip_says_what_a_setting_is_and_its_default() -> None:
+    for option in OPTIONS.values():
+        assert len(option.help.split()) > 3 or option.choices, option.name
+        if option.default and option.kind in ("int", "float", "choice"):
+            assert f"Default: {option.default}." in option.explanation
 
 
 def test_a_double_click_starts_one_run(workspace: Settings, started: list[RunConfig]) -> None:

@@ -82,7 +82,7 @@ FINE_TUNE = Page(
     "How do you teach it?",
     _same_named("run dataset backbone random") | {"view": Choice.RUN_VIEW},
 )
-PAGES = (HOME, UPLOAD, COMPARE, FEATURE_MAPS, FINE_TUNE)
+PAGES = (HOME, UPLOAD, FINE_TUNE, COMPARE, FEATURE_MAPS)  # in the order of the work
 
 
 @contextmanager

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import plotly.graph_objects as go
 import streamlit as st
 from PIL import Image, ImageDraw
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 STYLESHEET = Path(__file__).with_name("style.css")
 FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
@@ -52,6 +55,8 @@ def template() -> go.layout.Template:
 
 @cache
 def _template(tone: Colours) -> go.layout.Template:
+    import plotly.graph_objects as go  # 0.3 s, which a page without charts need not take
+
     axis = {
         "gridcolor": tone.line,
         "linecolor": tone.line,

@@ -33,28 +33,22 @@ from tlcore.ui.components.image_grid import thumbnails
 from tlcore.ui.components.model_picker import list_sizes, select_backbone
 from tlcore.ui.components.weights import offer_weights, random_badge
 from tlcore.ui.fine_tune.estimate import Plan, check_cost, draw_estimate
+from tlcore.ui.fine_tune.recipe import FORM, RECIPE
 from tlcore.ui.fine_tune.studies import draw_rate_finder
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.services import start_run_once
 from tlcore.ui.shell import UPLOAD, open_at_top, show_error
-from tlcore.ui.state import Choice, choose, chosen, reset_widget, uses_random, widget_generation
+from tlcore.ui.state import Choice, choose, chosen, uses_random, widget_generation
 from tlcore.ui.widgets import show_html, unique_labels
 
 IN_A_ROW, ROWS = 3, 2  # mosaics of classes
 FEW_CLASSES = 2  # up to which a class has a row of its own
 FINE_TUNE_EPOCHS = 5  # proposed when fine-tuning is switched on
 STEPS = {"learning_rate": 1e-4, "fine_tune_learning_rate": 1e-5}  # of number fields; else 0.05
-_RECIPE, _FORM = "_form-recipe", "form"
 _KEPT = "_form-dataset"  # the dataset that the person chose here
 Values = dict[str, Any]  # of options by name
 AUGMENTED, COPIES = 3, 4  # images drawn with augmented copies, and copies of each, at most
 SIDE, GAP = 128, 6  # px of a tile and between tiles
-
-
-def fill_form(config: RunConfig | None) -> None:
-    """Let the form start with the options of a run, or with None with the defaults."""
-    st.session_state[_RECIPE] = config
-    reset_widget(_FORM)
 
 
 def run_form(settings: Settings) -> None:
@@ -64,7 +58,7 @@ def run_form(settings: Settings) -> None:
         BadDataset: the chosen dataset cannot be trained on.
     """
     _propose_dataset(settings)
-    recipe: RunConfig | None = st.session_state.get(_RECIPE)
+    recipe: RunConfig | None = st.session_state.get(RECIPE)
     if recipe and recipe.dataset not in dataset_picker.list_dataset_names(settings):
         st.warning(
             f"That run was trained on “{escape_md(recipe.dataset)}”, which is not a stored "
@@ -329,7 +323,7 @@ def _parse_units(text: str) -> tuple[int, ...]:
 
 def _key(name: str, recipe: RunConfig) -> str:
     """Return a widget's key; another backbone or *Run again* makes a fresh field of it."""
-    return f"option-{name}-{recipe.backbone}-{widget_generation(_FORM)}"
+    return f"option-{name}-{recipe.backbone}-{widget_generation(FORM)}"
 
 
 def _draw_augmented_copies(config: RunConfig, train: Sequence[Sample], settings: Settings) -> None:

@@ -16,7 +16,6 @@ import streamlit as st
 from tlcore.evaluation.corrections import corrected_run
 from tlcore.models.catalog import BACKBONES
 from tlcore.settings import Settings
-from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import delete_run, kill_run, stop_run
 from tlcore.training.run import (
     MAX_NAME,
@@ -30,8 +29,8 @@ from tlcore.training.run import (
 )
 from tlcore.training.status import FAILED, STOPPED
 from tlcore.training.store import format_csv, list_runs, load_run, read_log_tail
-from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.live import live
+from tlcore.ui.components.recent_runs import status_badge
 from tlcore.ui.components.run_picker import propose_head, show_damage
 from tlcore.ui.components.run_progress import describe_progress
 from tlcore.ui.evaluation.comparison import comparison_view
@@ -41,8 +40,8 @@ from tlcore.ui.evaluation.label_issues import label_issues_view
 from tlcore.ui.evaluation.metrics import draw_fine_tuning_effect, summary_view
 from tlcore.ui.evaluation.mistakes import mistakes_view
 from tlcore.ui.fine_tune.curves import curves_view, draw_curves
-from tlcore.ui.fine_tune.form import fill_form
-from tlcore.ui.fine_tune.run_list import as_json, status_badge
+from tlcore.ui.fine_tune.recipe import open_form, run_again
+from tlcore.ui.fine_tune.run_list import as_json
 from tlcore.ui.fine_tune.studies import studies_view
 from tlcore.ui.format import accuracy, duration, escape_md, plural
 from tlcore.ui.services import resume_run_once
@@ -112,13 +111,6 @@ def _draw_views(run: Run, settings: Settings) -> None:
         VIEWS[view][1](run, settings)
 
 
-def open_form(config: RunConfig | None = None) -> None:
-    """Open the form with its defaults or the options of a run; the address forgets the run."""
-    choose(Choice.RUN, "")
-    choose(Choice.RUN_VIEW, "")
-    fill_form(config)
-
-
 def _set_tab_title(prefix: str) -> None:
     """Say in the browser's tab how the run stands."""
     st.set_page_config(page_title=f"{prefix}{FINE_TUNE.name}")
@@ -180,7 +172,7 @@ def _draw_actions(run: Run, settings: Settings) -> None:
             icon=":material/replay:",
             help="Opens the form with the same options.",
             width="stretch",
-            on_click=_run_again,
+            on_click=run_again,
             args=(info.config, settings),
         )
         if info.model:
@@ -205,13 +197,6 @@ def _draw_actions(run: Run, settings: Settings) -> None:
                 delete_run(info.id, settings)
                 open_form()
                 st.rerun()
-
-
-def _run_again(config: RunConfig, settings: Settings) -> None:
-    open_form(config)
-    if config.dataset in list_dataset_names(settings):  # if not, the form says so
-        choose(Choice.DATASET, config.dataset)
-    choose(Choice.BACKBONE, config.backbone)
 
 
 def _draw_active(run: str, settings: Settings) -> None:
