@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.comparison import Verdict, compare_stages
-from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
+from tlcore.evaluation.evaluation import Evaluation, list_verdicts, unlabelled_note
 from tlcore.evaluation.intervals import Proportion, proportion_of, wilson_interval
 from tlcore.evaluation.metrics import (
     Calibration,
@@ -109,11 +109,10 @@ def _draw_baselines(evaluation: Evaluation) -> list[str]:
     tone, majority, note = colours(), evaluation.majority_baseline, evaluation.imagenet_note
     always = f"“{label(majority.label)}”"
     rows = [("This run", evaluation.accuracy, tone.head)]
-    sentences = [majority.difference.sentence(f"always predicting {always}")]
+    sentences = list_verdicts(evaluation)
     notes = [f"ImageNet alone: {note[0].lower()}{note[1:]}"]
     if evaluation.imagenet_accuracy is not None and evaluation.imagenet_difference is not None:
         rows.append(("ImageNet alone", evaluation.imagenet_accuracy, tone.pretrained))
-        sentences.insert(0, evaluation.imagenet_difference.sentence("ImageNet alone"))
         unlabelled = evaluation.imagenet_unlabelled
         notes = [f"ImageNet alone: {unlabelled_note(unlabelled)}."] if unlabelled else []
     rows.append((f"Always {always}", majority.accuracy, tone.frozen))

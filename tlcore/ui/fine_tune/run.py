@@ -150,7 +150,7 @@ def _edit_notes(info: RunInfo) -> None:
     """Let the person name a run at any time."""
     notes, key = info.notes, info.id
     with (
-        st.popover("", icon=":material/edit:", help="Name and note", key="notes"),
+        st.popover("Name and note", icon=":material/edit:", help="Name and note", key="notes"),
         st.form(f"notes-{key}", border=False),
     ):
         name = st.text_input("Name", notes.name, max_chars=MAX_NAME)
@@ -166,7 +166,7 @@ def _edit_notes(info: RunInfo) -> None:
 def _draw_actions(run: Run, settings: Settings) -> None:
     """Draw what can be done with a run that has ended."""
     info, help_ = run.info, "Run again, download, delete"
-    with st.popover("", icon=":material/more_horiz:", help=help_, key="run-actions"):
+    with st.popover(help_, icon=":material/more_horiz:", help=help_, key="run-actions"):
         st.button(
             "Run again",
             icon=":material/replay:",
