@@ -1,7 +1,4 @@
-"""The web server, and its first page.
-
-Home: what transfer learning is, the four pages, the weights on this machine, recent runs.
-"""
+"""The web server, and Home: what transfer learning is, the four pages, weights, recent runs."""
 
 import streamlit as st
 from starlette.middleware import Middleware
