@@ -124,7 +124,7 @@ def test_start_asks_for_what_the_form_says_and_for_nothing_that_is_refused(
     field(at, "Learning rate").set_value(0.001)
     field(at, "Epochs").set_value(4)
     field(at, "Fine-tuning epochs").set_value(2)
-    field(at, "Pooling").set_value("max")
+    field(at, "Pooling").set_value("max").run()
     assert not press(at, "Start").exception
     assert started == [
         RunConfig(SAMPLE_NAME, epochs=4, fine_tune_epochs=2, pooling="max", random_weights=True)
