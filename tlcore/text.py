@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -33,6 +34,11 @@ def plural(number: int, noun: str, nouns: str = "") -> str:
 def images_are(number: int, kind: str = "") -> str:
     """Return a number of images with its verb: "1 test image is", "12 images are"."""
     return f"{plural(number, f'{kind} image'.strip())} {'is' if number == 1 else 'are'}"
+
+
+def composed(text: str) -> str:
+    """Return a text with letters and their accents composed (NFC): macOS writes them apart."""
+    return unicodedata.normalize("NFC", text)
 
 
 def natural_key(text: str) -> tuple[list[str | tuple[int, str]], str]:

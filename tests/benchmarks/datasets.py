@@ -1,6 +1,7 @@
 """Datasets at size: import, doctor and gallery. By hand: python -m tests.benchmarks.datasets
 
-Generates images of 500 × 375, and prints: Pillow's bare decoding on as many threads as the import
+First the layout of 100,000 names of four kinds, in seconds. Then, on images of 500 × 375 that it
+generates: Pillow's bare decoding on as many threads as the import
 has, import, the doctor's report, the ratio of the last two to the first; peak memory; and how long
 a page of the gallery takes at 50, 500 and 5,000 images, as the page's own script runs.
 """
@@ -25,6 +26,7 @@ from PIL import Image
 
 from tlcore.datasets.decoding import THREADS
 from tlcore.datasets.importing import import_dataset
+from tlcore.datasets.layout import ListedFile, read_layout
 from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.sources import incoming_from_folder
 from tlcore.settings import PROJECT, Settings
@@ -46,6 +48,26 @@ def generate(folder: Path, count: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         whole = Image.fromarray((soft + grain).clip(0, 255).astype(np.uint8))
         whole.save(path, "JPEG", quality=88)
+
+
+def layouts() -> None:
+    """Print the seconds in which 100,000 names are read, without images."""
+    number = range(100_000)
+    rows = "".join(f"{n:06},breed {n % 120}\n" for n in number).encode()
+    listings = {
+        "splits and 100 classes": [f"set/{'train' if n % 5 else 'val'}/class {n % 100}/{n}.jpg"
+                                   for n in number],
+        "1,000 classes": [f"class {n % 1000}/{n}.jpg" for n in number],
+        "labels in names": [f"train/{'cat' if n % 2 else 'dog'}.{n}.jpg" for n in number],
+        "a table of labels": [f"train/{n:06}.jpg" for n in number],
+    }  # fmt: skip
+    for kind, names in listings.items():
+        files = [ListedFile(name) for name in names]
+        if kind == "a table of labels":
+            files.append(ListedFile("labels.csv", b"id,breed\n" + rows))
+        started = time.perf_counter()
+        sentence = read_layout(files).describe()
+        print(f"layout, {kind}: {time.perf_counter() - started:.2f} s  {sentence[:50]} …")
 
 
 def decode_only(paths: list[Path]) -> float:
@@ -119,6 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--counts", type=int, nargs="*", default=[50, 500, 5000])
     args = parser.parse_args()
+    layouts()
     with tempfile.TemporaryDirectory() as place:
         settings = Settings(home=Path(place) / "home", keras_home=Path(place))
         largest = max(args.counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.datasets.files import jpeg, write_folder, zipped
 from tests.training.test_train_run import SMALL
 from tests.training.test_train_run import run as trained
 from tlcore.datasets.dataset import SPLITS
+from tlcore.datasets.importing import import_dataset
+from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 
@@ -140,3 +143,81 @@ def test_one_data_set_has_one_hash_everywhere(settings: Settings, tmp_path: Path
     del noted["dataset_hash"]
     facts.write_text(json.dumps(noted | {"data_hash": "0" * 64}))
     assert answer(settings, "runs", "show", run.name)["data_hash"] == made["hash"]
+
+
+def heap(settings: Settings, place: Path) -> Path:
+    """Images without folders, a table of their labels, and one file that is nothing."""
+    table = "id;breed\n" + "".join(f"{n};{'ab'[n % 2]}\n" for n in range(5))
+    files = {f"train/cat.{n}.jpg": jpeg(n) for n in range(2)}
+    files |= {f"train/dog.{n}.jpg": jpeg(n + 50) for n in range(2)}
+    return write_folder(place / "heap", files | {"more/labels.csv": table.encode()})
+
+
+def test_a_dry_run_says_what_was_recognised_and_stores_nothing(
+    settings: Settings, tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "set", cats_and_dogs() | {"dataset/README.md": b"hello"})
+    read = answer(settings, "dataset", "import", folder, "--dry-run")
+    assert read["sentence"] == (
+        "2 classes: cats 8 + 4, dogs 8 + 4. `test_set` is test, `training_set` is training. "
+        "1 image has no label."
+    )
+    assert read["classes"] == {label: {"train": 8, "test": 4} for label in ("cats", "dogs")}
+    assert [row["meaning"] for row in read["folders"]] == ["outer", "unlabelled", "test", "train"]
+    assert (read["images"], read["unlabelled"], read["left_out"][0]["files"]) == (25, 1, 1)
+    assert not settings.datasets.exists()
+    shown = tlcore(settings, "dataset", "import", folder, "--dry-run").stdout
+    assert "1 file is left out: 1 other than images (*.md)." in shown
+
+
+def test_options_choose_what_a_dry_run_offers(settings: Settings, tmp_path: Path) -> None:
+    folder = heap(settings, tmp_path)
+    (offered,) = answer(settings, "dataset", "import", folder, "--dry-run")["alternatives"]
+    assert offered["options"] == "--labels=names"
+    line = ("dataset", "import", folder, "--name", "mine", offered["options"])
+    assert answer(settings, *line)["classes"] == {"cat": 2, "dog": 2}
+    wrong = tlcore(settings, *line[:3], "--dry-run", "--folder", "train=trian")
+    assert (wrong.returncode, "Received 'trian'" in wrong.stderr) == (1, True)
+    nameless = tlcore(settings, "dataset", "import", folder)
+    assert (nameless.returncode, "Expected --name NAME" in nameless.stderr) == (1, True)
+    moved = answer(settings, *line[:3], "--dry-run", "--labels=names", "--folder=train=val")
+    assert moved["classes"] == {label: {"val": 2} for label in ("cat", "dog")}
+
+
+def test_adding_says_before_what_is_new(settings: Settings, tmp_path: Path) -> None:
+    first = write_folder(tmp_path / "one", {f"ants/{n}.jpg": jpeg(n) for n in range(3)})
+    answer(settings, "dataset", "import", first, "--name", "mine")
+    write_folder(first, {"ants/0.jpg": jpeg(9), "bees/7.jpg": jpeg(7)})
+    line = ("dataset", "import", first, "--name", "mine", "--add")
+    said = answer(settings, *line, "--dry-run")["addition"]
+    assert said == {"new": {"ants": 1, "bees": 1}, "present": 2, "new_classes": ["bees"]}
+    assert "2 images are new (ants 1, bees 1), 2 there already. New: bees." in (
+        tlcore(settings, *line, "--dry-run").stdout
+    )
+    assert answer(settings, *line)["added"] == 2
+
+
+@pytest.mark.parametrize("inside", ["", "ants/"], ids=["loose", "in folders"])
+def test_a_folder_is_the_same_dataset_however_it_comes(
+    inside: str, settings: Settings, tmp_path: Path
+) -> None:
+    files = {f"{inside}{n}.jpg": jpeg(n) for n in range(3)}
+    folder = write_folder(tmp_path / "ants", files)
+    (tmp_path / "ants.zip").write_bytes(zipped(files).getvalue())
+    with tarfile.open(tmp_path / "ants.tar.gz", "w:gz") as archive:
+        archive.add(folder, "ants")
+    sources = (folder, tmp_path / "ants.zip", tmp_path / "ants.tar.gz")
+    made = [answer(settings, "dataset", "import", source, "--name", f"n{at}")
+            for at, source in enumerate(sources)]  # fmt: skip
+    page = incoming_from_uploads((f"ants/{name}", data) for name, data in files.items())
+    assert {row["hash"] for row in made} == {import_dataset("page", page, settings).dataset.hash}
+    assert [row["classes"] for row in made] == [{"ants": 3}] * 3
+
+
+def test_an_archive_of_each_class(settings: Settings, tmp_path: Path) -> None:
+    for label in ("Class 1", "Class 2"):
+        images = {f"{n}.jpg": jpeg(n + 10 * (label == "Class 2")) for n in range(2)}
+        (tmp_path / f"{label}-samples.zip").write_bytes(zipped(images).getvalue())
+    sources = sorted(tmp_path.glob("*.zip"))
+    made = answer(settings, "dataset", "import", *sources, "--name", "mine")
+    assert made["classes"] == {"Class 1": 2, "Class 2": 2}

@@ -63,6 +63,9 @@ def faults() -> dict[str, tuple[str, dict[str, bytes]]]:
         "deep": ("deep", {"train/flies/deep.png": encoded(deep, "PNG")}),
         "tiny": ("tiny", {"train/flies/tiny.png": encoded(scene(1003, 40, 30), "PNG")}),
         "long": ("elongated", {"train/flies/long.jpg": encoded(scene(1008, 600, 90), "JPEG")}),
+        "blurred": ("blurred", {"train/ants/soft.jpg": encoded(scene(1009, 320, 240), "JPEG")}),
+        "dark": ("dark", {"train/bees/night.png": encoded(levels(1010, 0.2, 0), "PNG")}),
+        "white": ("overexposed", {"train/flies/snow.png": encoded(levels(1011, 0.2, 190), "PNG")}),
         "placeholder": ("uniform", {"train/flies/none.png": encoded(placeholder(), "PNG")}),
         "copy": ("duplicate", {"train/bees/copy.jpg": image(1, 1)}),
         "near copy": ("near-duplicate", {"train/ants/near.jpg": encoded(
@@ -70,6 +73,17 @@ def faults() -> dict[str, tuple[str, dict[str, bytes]]]:
         "two labels": ("two-labels", {"train/bees/ant.jpg": image(6, 0)}),
         "in two parts": ("leak", {"train/ants/leaked.jpg": encoded(half, "JPEG", quality=70)}),
     }  # fmt: skip
+
+
+def nearly_grey() -> Image.Image:
+    """Two greys: of neither there are nine tenths."""
+    image = Image.new("RGB", (100, 100), (100, 100, 100))
+    image.paste((111, 111, 111), (0, 0, 100, 20))
+    return image
+
+
+def levels(seed: int, factor: float, least: int) -> Image.Image:
+    return scene(seed, *SIZE).point(lambda level: least + level * factor)
 
 
 def placeholder() -> Image.Image:

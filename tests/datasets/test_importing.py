@@ -35,7 +35,8 @@ def test_bytes_are_kept_as_they_came_under_their_hash(settings: Settings) -> Non
     for sample in report.dataset.samples:
         assert sample.path.read_bytes() == data[sample.file]
         assert sample.sha256 == content_id(data[sample.file])
-        assert sample.path.name == f"{sample.sha256}.{sample.file.rpartition('.')[2]}"
+        ending = sample.file.rpartition(".")[2].replace("j2k", "jp2")  # one format, two endings
+        assert sample.path.name == f"{sample.sha256}.{ending}"
     assert load_dataset("mine", settings) == report.dataset
 
 

@@ -15,7 +15,7 @@ from tlcore.datasets.near_duplicates import find_near_pairs, group_near_duplicat
 from tlcore.datasets.sample_dataset import draw_sample
 from tlcore.settings import Limits
 
-HEADER = Header("JPEG", "RGB", False, False, False, False)
+HEADER = Header("JPEG", "RGB", False, 8, False, False)
 Change = Callable[[Image.Image], Image.Image]
 
 

@@ -22,6 +22,7 @@ from tlcore.datasets.splits import (
     split_samples,
 )
 from tlcore.errors import BadConfig, BadDataset
+from tlcore.training.config import check_splits
 
 
 def sample(label: str, number: int, split: str | None = None) -> Sample:
@@ -252,3 +253,9 @@ def test_shares_out_of_range() -> None:
     for fraction in (0.0, 1.0, -1.0):
         with pytest.raises(BadConfig, match="between 0 and 1"):
             split_samples(dataset(("a", 2, None), ("b", 2, None)), fraction)
+
+
+def test_one_image_a_class_says_what_is_missing() -> None:
+    train, val = split_samples(dataset(("a", 1, None), ("b", 1, None), ("10", 1, None)))
+    with pytest.raises(BadDataset, match="Received none: 10, a, b have one image each"):
+        check_splits(train, val)

@@ -12,10 +12,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from tests.cli.test_layouts import cats_and_dogs
+from tests.datasets.files import encoded, write_folder
 from tests.datasets.files import jpeg as plain_jpeg
-from tests.datasets.files import write_folder
 from tests.datasets.files import zipped as zip_files
 from tests.datasets.findings import faults, image
+from tests.datasets.test_recordings import recordings
 from tests.pages.conftest import Opened, grid_of, html_of, select_in_grid, texts
 from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.importing import import_dataset
@@ -258,6 +259,33 @@ def test_problems_are_named_with_their_consequence_and_fixed(
     at.toggle(key="single-duplicate").set_value(True).run()
     press(at, "one-exclude-duplicate-0")
     assert "duplicate" not in load_quality(mine, workspace).by_kind
+
+
+def test_like_names_missing_classes_and_split_recordings_are_mended_at_a_click(
+    opened: Opened, workspace: Settings
+) -> None:
+    splits = {
+        f"{'val' if at % 4 == 0 else 'train'}/{file}": encoded(image, "JPEG", quality=92)
+        for at, (file, image) in enumerate(recordings(6).items())
+    }
+    names = [("Left", 1), ("Left", 2), ("up", 3), ("up", 4), ("up", 5)]
+    splits |= {f"train/{label}/{seed}.jpg": plain_jpeg(seed) for label, seed in names}
+    import_dataset("mine", incoming_from_uploads(splits.items()), workspace)
+    form = opened("Fine-tune", dataset="mine")
+    assert "No validation image shows Left, up" in texts(form)
+    assert "stay together" in texts(form)
+    at = view(opened, "problems")
+    for words in ("'left' (12), 'Left' (2)", "No validation image shows Left, up",
+                  "One recording or photograph in two splits"):  # fmt: skip
+        assert words in texts(at)
+    press(at, "fix-warning-0")
+    assert load_dataset("mine", workspace).classes == ("left", "right", "up")
+    press(at, "fix-recording")
+    report = load_quality("mine", workspace)
+    assert "recording" not in report.by_kind
+    assert report.warnings == ()
+    assert "4 groups" not in texts(view(opened, "splits"))
+    assert "stay together" in texts(view(opened, "splits"))
 
 
 def test_a_dataset_that_was_not_scanned_is(opened: Opened, workspace: Settings, mine: str) -> None:

@@ -112,9 +112,7 @@ def incoming_from_archive(
             f"file that is none or is damaged ({error}). Make it again, or upload the images "
             "themselves."
         ) from error
-    images = (i.file for i in incoming if may_be_image(i.file) and not is_system_file(i.file))
-    in_folders = any("/" in file for file in images)
-    return incoming if in_folders else put_in_folder(incoming, archive_title(name))
+    return put_loose_in_folder(incoming, archive_title(name))
 
 
 def incoming_from_one_of_several(
@@ -143,6 +141,12 @@ def _put_beside(incoming: list[Incoming], file: str) -> list[Incoming]:
     if not (lower.endswith(".parquet") or (parent and lower.endswith(VIDEO_ENDINGS))):
         folders.append(archive_title(base))
     return put_in_folder(incoming, "/".join(folders))
+
+
+def put_loose_in_folder(incoming: list[Incoming], folder: str) -> list[Incoming]:
+    """Return files inside a folder if none of their images is in one; else as they are."""
+    images = (i.file for i in incoming if may_be_image(i.file) and not is_system_file(i.file))
+    return incoming if any("/" in file for file in images) else put_in_folder(incoming, folder)
 
 
 def put_in_folder(incoming: Iterable[Incoming], folder: str) -> list[Incoming]:

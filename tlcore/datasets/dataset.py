@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tlcore.errors import BadImage
+from tlcore.text import natural_key
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}  # for people
 SPLITS = tuple(SPLIT_NAMES)
@@ -26,7 +27,7 @@ class Sample:
     sha256: str  # of its bytes, hexadecimal; "" in a folder read in place, until hashed
     label: str  # its class, or UNLABELLED
     split: str | None  # one of SPLITS, or None: every run divides by its seed
-    # sha256 of the first of its near duplicates, which stay in one split; "" where none are known
+    # sha256 of the first image of its group, which stays in one split; "" where none is known
     group: str = field(default="", compare=False)
     width: int = field(default=0, compare=False)  # pixels, upright; 0 in a folder read in place
     height: int = field(default=0, compare=False)
@@ -75,8 +76,9 @@ class Dataset:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """The labels, sorted; a label's position is the index of its output unit."""
-        return tuple(sorted({sample.label for sample in self.samples} - {UNLABELLED}))
+        """The labels, sorted as people count; a label is the output unit at its position."""
+        labels = {sample.label for sample in self.samples} - {UNLABELLED}
+        return tuple(sorted(labels, key=natural_key))
 
     @cached_property
     def counts(self) -> dict[str, int]:

@@ -18,7 +18,7 @@ from tlcore.datasets.store import DatasetState
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, sync_file
-from tlcore.text import plural
+from tlcore.text import composed, plural
 
 _LONGEST = 60  # characters of a label
 _UNSAVED = "The change could not be saved; the dataset is as it was"
@@ -36,8 +36,7 @@ def relabel_each(
     name: str, labels: Mapping[str, str], settings: Settings, description: str = ""
 ) -> DatasetState:
     """Give each image its own class, in one edit: key → label."""
-    for label in set(labels.values()):
-        _check_label(label)
+    labels = {key: _check_label(label) for key, label in labels.items()}
     return _edit(name, settings, description or f"label {_images(labels)}", files.LABEL, labels)
 
 
@@ -77,7 +76,7 @@ def confirm_labels(name: str, keys: Collection[str], settings: Settings) -> Data
 
 def rename_class(name: str, label: str, new: str, settings: Settings) -> DatasetState:
     """Rename a class; a name that another class has already merges the two."""
-    _check_label(new)
+    new = _check_label(new)
     return _edit(
         name,
         settings,
@@ -85,6 +84,16 @@ def rename_class(name: str, label: str, new: str, settings: Settings) -> Dataset
         files.LABEL,
         lambda state: dict.fromkeys(_keys_of_class(state, label), new),
     )
+
+
+def merge_classes(name: str, labels: Collection[str], new: str, settings: Settings) -> DatasetState:
+    """Give the images of several classes one label."""
+    new = _check_label(new)
+
+    def values(state: DatasetState) -> Values:
+        return {k: new for label in labels for k in _keys_of_class(state, label)}
+
+    return _edit(name, settings, f"merge {', '.join(labels)} into {new}", files.LABEL, values)
 
 
 def delete_class(name: str, label: str, settings: Settings) -> DatasetState:
@@ -153,12 +162,14 @@ def is_label(label: str) -> bool:
     )
 
 
-def _check_label(label: str) -> None:
+def _check_label(label: str) -> str:
+    label = composed(label)
     if not is_label(label):
         raise BadDataset(
             f"Expected a class name of at most {_LONGEST} characters that a folder could have, "
             f"and not the name of a split like train or test. Received {label!r}."
         )
+    return label
 
 
 @explained_os_errors(_UNSAVED)
@@ -190,7 +201,7 @@ def _edit(
 
 def _keys_of_class(state: DatasetState, label: str) -> list[str]:
     """Return the keys of a class, excluded images too: they would keep their old label."""
-    keys = [sample.key for sample in state.samples if sample.label == label]
+    keys = [sample.key for sample in state.samples if sample.label == composed(label)]
     if not keys:
         labels = ", ".join(state.counts)
         raise BadDataset(f"Expected a class of {state.name!r} ({labels}). Received {label!r}.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from tlcore.datasets.image_io import has_image_ending
@@ -30,6 +31,7 @@ _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _MEDIA = """heic heif avif jp2 j2k jxl jfif dng cr2 nef arw raw tga ppm pgm mp4 mov webm
     avi mkv m4v zip tar gz tgz bz2 xz 7z rar parquet"""
 _MEDIA_ENDINGS = frozenset(_MEDIA.split())
+_LAST_NUMBER = re.compile(r"[0-9]+(?=[^0-9]*$)")
 _ENDING = re.compile(r"[A-Za-z][A-Za-z0-9]{0,9}")
 _TEXTS = frozenset({"readme", "license", "licence", "makefile", "dockerfile", "notice"})
 
@@ -58,6 +60,22 @@ def may_be_image(file: str) -> bool:
     if not (stem and dot and _ENDING.fullmatch(ending)):
         return name.lower() not in _TEXTS
     return ending.lower() in _MEDIA_ENDINGS
+
+
+def label_from_name(file: str) -> str:
+    """Return what a file's name says before its last number, "" if nothing: "cat.0.jpg" → "cat"."""
+    name = file.rpartition("/")[2]
+    stem = name.rpartition(".")[0] if has_image_ending(name) else name
+    number = _LAST_NUMBER.search(stem)
+    return stem[: number.start()].strip(" ._-+(#") if number else ""
+
+
+def group_by_name(files: Iterable[str]) -> Mapping[str, int]:
+    """Return label → images where names make at least two groups that hold most images, or {}."""
+    counts = Counter(map(label_from_name, files))
+    groups = {label: n for label, n in counts.items() if n > 1 and re.search(r"[^\W\d_]", label)}
+    is_most = 2 * sum(groups.values()) > counts.total() - counts[""]
+    return groups if len(groups) > 1 and is_most else {}
 
 
 def is_split_name(name: str) -> bool:

@@ -10,7 +10,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tlcore.datasets.dataset import Sample
 from tlcore.datasets.image_io import Header
 from tlcore.datasets.near_duplicates import (
     COPY_SIDE,
@@ -32,8 +31,10 @@ from tlcore.errors import DamagedFile
 from tlcore.storage import FileState, decode_json, file_state
 
 FILE = "image_facts.jsonl"
-VERSION = 2  # of the measuring: facts of another version are measured again
+VERSION = 3  # of the measuring: facts of another version are measured again
 COUNTED = 0.7  # share of one colour from which colours are counted: counting takes long
+GREY_SIDE = 32  # pixels of the grey copy in which crops are recognised
+JUDGED = 160  # pixels of the short side from which on sharpness is measured
 _REDUCED = 64  # pixels a side of the whole image, averaged
 _SAMPLED = 32  # pixels a side that are picked, not averaged, to count colours
 _TOLERANCE = 8  # grey levels a channel within which two pixels have the same colour
@@ -52,15 +53,24 @@ class ImageFacts:
     colours: int  # distinct among 32 × 32 pixels; counted on a flat ground only, else 1024
     hash: int  # perceptual, 64 bits
     copy: str  # the small copy, RGB, 16 × 16, base64
+    grey: str  # the grey copy, 32 × 32, base64
+    sharpness: float  # deviation of the Laplacian by that of grey levels; 1 where not measured
+    brightness: tuple[float, float, float]  # grey levels: 5th percentile, mean, 99th
 
     def __post_init__(self) -> None:
-        if len(base64.b64decode(self.copy)) != COPY_SIDE * COPY_SIDE * 3:
-            raise ValueError("the small copy has another size")
+        sizes = len(base64.b64decode(self.copy)), len(base64.b64decode(self.grey))
+        if sizes != (COPY_SIDE * COPY_SIDE * 3, GREY_SIDE * GREY_SIDE):
+            raise ValueError("a small copy has another size")
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
         """The small copy: uint8 (16, 16, 3)."""
         return np.frombuffer(base64.b64decode(self.copy), np.uint8).reshape(COPY_SIDE, COPY_SIDE, 3)
+
+    @property
+    def greys(self) -> NDArray[np.uint8]:
+        """The grey copy: uint8 (32, 32)."""
+        return np.frombuffer(base64.b64decode(self.grey), np.uint8).reshape(GREY_SIDE, GREY_SIDE)
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,9 @@ def measure_image(image: Image.Image, header: Header, sha256: str) -> ImageFacts
     small = quick.resize((_REDUCED, _REDUCED), Image.Resampling.BOX, box=box)
     grey = np.asarray(small.convert("L"), np.float32)
     flat, colours = _measure_ground(grey, image)
-    blocks = grey.reshape(HASHED_SIDE, _REDUCED // HASHED_SIDE, HASHED_SIDE, -1)
+    blocks = grey.reshape(HASHED_SIDE, _REDUCED // HASHED_SIDE, HASHED_SIDE, -1).mean(axis=(1, 3))
+    levels = np.sort(grey, axis=None)
+    low, high = levels[levels.size // 20], levels[levels.size * 99 // 100]
     copy = small.resize((COPY_SIDE, COPY_SIDE), Image.Resampling.BOX).tobytes()
     return ImageFacts(
         sha256,
@@ -93,9 +105,25 @@ def measure_image(image: Image.Image, header: Header, sha256: str) -> ImageFacts
         round(float(grey.std()), 2),
         round(float(flat), 4),
         colours,
-        perceptual_hash(blocks.mean(axis=(1, 3))),
+        perceptual_hash(blocks),
         base64.b64encode(copy).decode("ascii"),
+        base64.b64encode(blocks.astype(np.uint8).tobytes()).decode("ascii"),
+        _measure_sharpness(image),
+        (float(low), round(float(grey.mean()), 1), float(high)),
     )
+
+
+def _measure_sharpness(image: Image.Image) -> float:
+    """Return the deviation of the Laplacian by that of the grey levels, in the middle of an image
+    whose short side is reduced to 160 to 319 pixels."""
+    if min(image.size) < JUDGED:
+        return 1.0
+    left, top = image.width // 4, image.height // 4
+    middle = image.crop((left, top, image.width - left, image.height - top)).convert("L")
+    grey = np.asarray(middle.reduce(min(image.size) // JUDGED), np.float32)
+    aside = grey[1:-1, 2:] + grey[1:-1, :-2] + grey[2:, 1:-1] + grey[:-2, 1:-1]
+    edges = aside - 4 * grey[1:-1, 1:-1]
+    return round(float(edges.std()) / max(float(grey.std()), 1.0), 3)
 
 
 def _measure_ground(grey: NDArray[np.floating[Any]], image: Image.Image) -> tuple[float, int]:
@@ -129,13 +157,6 @@ class FactsTable:
         aspects = [facts.width / facts.height for facts in whole]
         groups = group_near_duplicates([facts.hash for facts in whole], copies, aspects)
         return {whole[at].sha256: whole[group[0]].sha256 for group in groups for at in group}
-
-    def add_groups(self, samples: Iterable[Sample]) -> tuple[Sample, ...]:
-        """Return samples that name the group of their near duplicates."""
-        return tuple(
-            replace(sample, group=group) if (group := self.groups.get(sample.sha256)) else sample
-            for sample in samples
-        )
 
 
 def read_facts(folder: Path) -> FactsTable:

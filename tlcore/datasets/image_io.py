@@ -12,7 +12,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -170,6 +170,8 @@ class Header:
     depth: int  # bits a channel that its values use: 8 to 16; 32 for integers and floats
     transparent: bool  # at least one pixel is not opaque
     animated: bool  # more than one image in the file
+    camera: str = ""  # its model, by EXIF
+    taken: str = ""  # when, by EXIF: "2024:05:06 10:11:12"
 
     @property
     def deep(self) -> bool:
@@ -208,7 +210,7 @@ def is_animated(data: bytes, form: Format) -> bool:
 
 
 _ORIENTATION_NOTES = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
-_ORIENTATION = 0x0112  # the EXIF tag: how the camera was held
+_ORIENTATION, _MODEL, _DETAILS, _TAKEN = 0x0112, 0x0110, 0x8769, 0x9003  # tags of EXIF
 _TRANSPOSES: Mapping[int, PillowImage.Transpose] = MappingProxyType(
     {
         2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
@@ -306,7 +308,7 @@ def _decode(
     if draft is not None:
         image.draft(None, (draft, draft))
     image.load()
-    orientation = _orientation(image)
+    orientation, camera, taken = _read_exif(image)
     values = _read_deep(image, data, form) if deep else None
     depth = 8 if not deep else 32 if image.mode in ("I", "F") else 16
     if values is not None:
@@ -321,6 +323,8 @@ def _decode(
         depth,
         is_transparent(image),
         is_animated(data, form),
+        camera,
+        taken,
     )
     for note in _ORIENTATION_NOTES:  # else whoever turns by them turns the image a second time
         upright.info.pop(note, None)
@@ -366,13 +370,14 @@ def _check_pixels(image: Image, name: str, limits: Limits) -> None:
         )
 
 
-def _orientation(image: Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 0 where metadata are missing or damaged."""
-    try:
-        turned = image.getexif().get(_ORIENTATION, 0)
-    except Exception:  # as many kinds as decoding raises
-        return 0
-    return turned if isinstance(turned, int) else 0
+def _read_exif(image: Image) -> tuple[int, str, str]:
+    """Return the orientation (1 to 8, 0 for none), the camera and when the image was taken."""
+    turned, camera, taken = 0, "", ""
+    with suppress(Exception):  # damaged metadata raise as many kinds as decoding
+        exif = image.getexif()
+        turned, camera = exif.get(_ORIENTATION, 0), str(exif.get(_MODEL, "")).strip(" \0")[:60]
+        taken = str(exif.get_ifd(_DETAILS).get(_TAKEN, ""))[:19]
+    return turned if isinstance(turned, int) else 0, camera, taken
 
 
 def _damaged(name: str, form: Format, error: Exception) -> str:

@@ -6,13 +6,14 @@ A dataset appears whole or not at all: it is put together in a hidden work folde
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tlcore.datasets.dataset import Dataset, Incoming, Refusal
+from tlcore.datasets.dataset import UNLABELLED, Dataset, Incoming, Refusal
 from tlcore.datasets.decoding import decode_in_order
 from tlcore.datasets.image_facts import ImageFacts, append_facts, measure_image
 from tlcore.datasets.image_io import FORMATS, check_size, content_id, decode_image_with_header
@@ -29,6 +30,7 @@ from tlcore.datasets.sources import list_incoming
 from tlcore.datasets.store import (
     check_free_name,
     dataset_folder,
+    load_state,
     lock_dataset,
     name_taken_error,
     read_state,
@@ -43,6 +45,7 @@ from tlcore.storage import (
     work_folder,
     write_file,
 )
+from tlcore.text import images_are, natural_key
 
 Progress = Callable[[int, int | None], None]  # files done, files in all if that is known
 
@@ -83,7 +86,7 @@ def import_dataset(
         StorageError: the disk is full or may not be written.
     """
     started = time.monotonic()
-    check_free_name(name, settings)
+    name = check_free_name(name, settings)
     remove_leftovers(settings.datasets)
     folder = settings.datasets / name
     with work_folder(settings.datasets) as work:
@@ -124,6 +127,61 @@ def add_to_dataset(
         new = Manifest.of((*old.entries, *entries), old.created, (*old.refused, *refusals))
         write_manifest(folder, new)
     return _report(folder, refusals, started, len(new.entries) - len(old.entries), layout)
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What adding files to a dataset would change; the files have not been decoded yet."""
+
+    new: Mapping[str, int]  # images by label that it does not have
+    present: int  # images that it has already, by name and content
+    new_classes: tuple[str, ...]
+
+    def describe(self) -> str:
+        """Return a sentence: "12 images are new (cats 8, dogs 4), 3 are there already."."""
+        counts = ", ".join(f"{label} {number:,}" for label, number in self.new.items())
+        classes = f" New: {', '.join(self.new_classes)}." if self.new_classes else ""
+        number = sum(self.new.values())
+        are = f"{images_are(number)} new" + (f" ({counts})" if counts else "")
+        return f"{are}, {self.present:,} there already.{classes}"
+
+
+def preview_addition(
+    name: str, incoming: Sequence[Incoming], layout: Layout, settings: Settings
+) -> Addition:
+    """Compare files with a dataset that they may be added to; only those of known names are read.
+
+    Args:
+        name: of the dataset.
+        incoming: the files that ``layout`` was read from.
+        layout: how they are read.
+        settings: the folder of the datasets.
+
+    Raises:
+        BadDataset: there is no such dataset, or it is damaged.
+    """
+    state = load_state(name, settings)
+    known: dict[str, set[str]] = {}
+    for sample in state.samples:
+        known.setdefault(sample.file, set()).add(sample.sha256)
+    new: Counter[str] = Counter()
+    present = 0
+    for item, place in zip(incoming, layout.placements, strict=True):
+        if not place.left_out:
+            if _is_present(item, known.get(normal_name(item.file), set())):
+                present += 1
+            else:
+                new[place.label] += 1
+    labels = sorted(new, key=natural_key)
+    added = tuple(x for x in labels if x not in state.dataset.counts and x != UNLABELLED)
+    return Addition({label: new[label] for label in labels}, present, added)
+
+
+def _is_present(item: Incoming, hashes: set[str]) -> bool:
+    try:
+        return bool(hashes) and content_id(item.read()) in hashes
+    except (BadImage, OSError):
+        return False
 
 
 def _report(

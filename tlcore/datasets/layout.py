@@ -14,8 +14,6 @@ without label, or left out.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,11 +22,17 @@ from typing import Any
 
 from tlcore.datasets import layout_folders as folders
 from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, UNLABELLED
-from tlcore.datasets.folder_names import is_split_name, is_system_file, may_be_image
+from tlcore.datasets.folder_names import (
+    group_by_name,
+    is_split_name,
+    is_system_file,
+    label_from_name,
+    may_be_image,
+)
 from tlcore.datasets.image_io import has_image_ending
 from tlcore.datasets.layout_folders import Folder, FolderMeaning, FolderPlace
-from tlcore.datasets.layout_tables import Table, TableReading, read_tables
-from tlcore.text import natural_key, plural
+from tlcore.datasets.layout_tables import TableReading, read_tables
+from tlcore.text import composed, natural_key, plural
 
 EXPECTED_LAYOUT = (
     "a folder for each class with its images inside (ants/1.jpg, bees/2.jpg), "
@@ -39,7 +43,6 @@ LABEL_SOURCES = (FOLDERS, NAMES, TABLE)
 SYSTEM, NO_IMAGE = "hidden or of the system", "other than images"
 UNUSED_FOLDER, IN_USE = "in folders that are not used", "read as a table"
 _SHOWN = 6  # names in a sentence
-_LAST_NUMBER = re.compile(r"[0-9]+(?=[^0-9]*$)")
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ class _Reading:
     images: Mapping[int, str]  # position in the listing → name, of images that are not left out
     root: Folder
     places: Mapping[int, FolderPlace]
-    tables: list[Table]
+    tables: list[TableReading]
 
     @cached_property
     def by_folder(self) -> Mapping[int, str]:
@@ -195,7 +198,7 @@ class _Reading:
         return FOLDERS if self.by_folder else ""
 
     @cached_property
-    def table(self) -> Table | None:
+    def table(self) -> TableReading | None:
         """The table in use: one that agrees with the folders may say what they do not."""
         if self.choices.table or self.labels_from == TABLE:
             return self.tables[0] if self.tables else None
@@ -251,8 +254,7 @@ def read_layout(files: Iterable[ListedFile], choices: LayoutChoices | None = Non
     chosen = (choices.table, choices.file_column, choices.label_column, choices.split_column)
     splits = {at: places[at].split for at in used}
     read = _Reading(choices, used, root, places, read_tables(contents, used, splits, chosen))
-    table = read.table.reading if read.table else None
-    in_use = set(table.name.split(", ")) if table else set()
+    in_use = set(read.table.name.split(", ")) if read.table else set()
     placements = tuple(
         Placement(left_out=IN_USE if name in in_use else reason) if reason else read.place(at)
         for at, (name, reason) in enumerate(zip(names, reasons, strict=True))
@@ -265,8 +267,8 @@ def read_layout(files: Iterable[ListedFile], choices: LayoutChoices | None = Non
         read.labels_from,
         root.class_level(),
         root.meanings(),
-        tuple(one.reading for one in read.tables),
-        table,
+        tuple(read.tables),
+        read.table,
         read.filled,
         tuple(_alternatives(read, 2 * labelled < len(used))),
     )
@@ -274,16 +276,7 @@ def read_layout(files: Iterable[ListedFile], choices: LayoutChoices | None = Non
 
 def normal_name(file: str) -> str:
     """Return a file's name with "/" between folders, composed (NFC): macOS decomposes names."""
-    name = file.replace("\\", "/")
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
-
-
-def label_from_name(file: str) -> str:
-    """Return what a file's name says before its last number, "" if nothing: "cat.0.jpg" → "cat"."""
-    name = file.rpartition("/")[2]
-    stem = name.rpartition(".")[0] if has_image_ending(name) else name
-    number = _LAST_NUMBER.search(stem)
-    return stem[: number.start()].strip(" ._-+(#") if number else ""
+    return composed(file.replace("\\", "/"))
 
 
 def _left_out_reasons(names: list[str]) -> list[str]:
@@ -309,23 +302,18 @@ def _alternatives(read: _Reading, few_labelled: bool) -> Iterator[Alternative]:
 
     by_folder = Counter(read.by_folder.values())
     is_poor = read.labels_from == FOLDERS and (few_labelled or len(by_folder) < 2)
-    if (is_poor or not read.labels_from) and (counts := _name_groups(read.images.values())):
+    if (is_poor or not read.labels_from) and (counts := group_by_name(read.images.values())):
         yield offer("the file names", counts, labels=NAMES)
     for table in read.tables:
-        counts, name = Counter(table.labels.values()), table.reading.name
+        counts, name = Counter(table.labels.values()), table.name
         if table is not read.table and counts and counts != by_folder:
             yield offer(f"`{name}`", counts, labels=TABLE, table=name)
     if read.labels_from != FOLDERS and len(by_folder) > 1:
         yield offer("the folders", by_folder, labels=FOLDERS, table="")
     yield from _offer_siblings(read.choices, read.root.siblings())
     for level, counts in read.root.count_levels().items():
-        is_most = 2 * sum(counts.values()) > len(read.images)
-        if (
-            len(counts) > 1
-            and is_most
-            and counts != by_folder
-            and not all(map(is_split_name, counts))
-        ):
+        are_classes = len(counts) > 1 and not all(map(is_split_name, counts))
+        if are_classes and 2 * counts.total() > len(read.images) and counts != by_folder:
             yield offer(f"folder level {level}", counts, labels=FOLDERS, level=level)
 
 
@@ -345,14 +333,6 @@ def _offer_siblings(choices: LayoutChoices, siblings: list[Folder]) -> Iterator[
         yield Alternative(title, replace(choices, folders=(*choices.folders, *out)))
 
 
-def _name_groups(files: Iterable[str]) -> Mapping[str, int]:
-    """Return label → images where the names make at least two groups that hold most images."""
-    counts = Counter(map(label_from_name, files))
-    groups = {label: n for label, n in counts.items() if n > 1 and re.search(r"[^\W\d_]", label)}
-    is_most = 2 * sum(groups.values()) > counts.total() - counts[""]
-    return groups if len(groups) > 1 and is_most else {}
-
-
 def _in_words(counts: Mapping[str, int]) -> str:
     """Return "cat 20, dog 20", the first few of many."""
     return _join([f"{name} {counts[name]:,}" for name in sorted(counts, key=natural_key)])
@@ -367,7 +347,9 @@ def _sentences(layout: Layout, show: Callable[[str], str]) -> Iterator[str]:
         yield "The labels are from the file names."
     elif table and (layout.filled or layout.labels_from == TABLE):
         of = f" of {plural(layout.filled, 'image')}" if layout.filled else ""
-        yield f"The labels{of} are from `{table.name}`, {_columns(table)}."
+        column, *more = table.label_columns or ("",)
+        said_in = f"{len(more) + 1:,} columns of 0 and 1" if more else f"column `{column}`"
+        yield f"The labels{of} are from `{table.name}`, {said_in}."
     named = {folder.path.rpartition("/")[2]: folder.meaning for folder in layout.folders}
     splits = [f"`{name}` is {SPLIT_NAMES[m]}" for name, m in named.items() if m in SPLITS]
     if table and (table.split_column or (table.splits and not splits)):
@@ -386,12 +368,6 @@ def _sentences(layout: Layout, show: Callable[[str], str]) -> Iterator[str]:
 def _join(said: list[str]) -> str:
     more = len(said) - _SHOWN
     return ", ".join(said[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _columns(table: TableReading) -> str:
-    if len(table.label_columns) == 1:
-        return f"column `{table.label_columns[0]}`"
-    return f"{len(table.label_columns):,} columns of 0 and 1"
 
 
 def _left_out(reason: str, files: list[str]) -> LeftOut:

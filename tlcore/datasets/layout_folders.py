@@ -13,10 +13,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import NamedTuple
 
 from tlcore.datasets import folder_names as names
 from tlcore.datasets.dataset import SPLITS, UNLABELLED
+from tlcore.text import natural_key
 
 OUTER, CLASS, INSIDE, NO_LABEL, OUT = "outer", "class", "inside", "unlabelled", "out"
 # What a person may take a folder for: a split, or a folder around classes in no split, …
@@ -35,7 +36,7 @@ class FolderMeaning:
     images: int  # at any depth
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Folder:
     """A folder of a listing, and what it means."""
 
@@ -45,23 +46,21 @@ class Folder:
     images: list[int] = field(default_factory=list)  # directly in it: positions in the listing
     total: int = 0  # images at any depth
     folders: dict[str, Folder] = field(default_factory=dict)
+    inner: list[Folder] = field(default_factory=list)  # with images, and not left out at first
     meaning: str = INSIDE  # OUTER, CLASS, INSIDE (of what is around it), NO_LABEL or OUT
     split: str | None = None  # of the images in it, None: as around it
+    is_sibling: bool = False  # holds the same folders as another one beside it
+
+    def upwards(self) -> Iterator[Folder]:
+        """Yield this folder and all around it."""
+        folder: Folder | None = self
+        while folder is not None:
+            yield folder
+            folder = folder.around
 
     @property
     def path(self) -> str:
-        parts: list[str] = []
-        folder: Folder | None = self
-        while folder is not None and folder.name:
-            parts.append(folder.name)
-            folder = folder.around
-        return "/".join(reversed(parts))
-
-    @cached_property
-    def inner(self) -> list[Folder]:
-        """The folders in it that hold an image at some depth and are not left out."""
-        some = (folder for folder in self.folders.values() if folder.total)
-        return [folder for folder in some if folder.meaning != OUT]
+        return "/".join(reversed([folder.name for folder in self.upwards() if folder.around]))
 
     def class_level(self) -> int:
         """Return the level of the classes, 0 if there are none or they are on several levels."""
@@ -80,12 +79,10 @@ class Folder:
         return {level: levels[level] for level in sorted(levels) if level not in splits}
 
     def siblings(self) -> list[Folder]:
-        """Return the first folders beside each other that hold the same classes and no split."""
-        for folder in self.walk():
-            some = find_siblings(folder) if folder.meaning == OUTER else []
-            if some and all(one.meaning == OUTER and not one.split for one in some):
-                return some
-        return []
+        """Return folders beside each other that hold the same classes and are no splits."""
+        some = [one for one in self.walk() if one.is_sibling and one.meaning == OUTER]
+        beside = [one for one in some if one.around is some[0].around and not one.split]
+        return sorted(beside, key=lambda one: natural_key(one.name))
 
     def meanings(self) -> tuple[FolderMeaning, ...]:
         """Return what the folders mean that are neither classes nor in one, outermost first."""
@@ -109,8 +106,7 @@ class Folder:
             folders += folder.folders.values()
 
 
-@dataclass(frozen=True)
-class FolderPlace:
+class FolderPlace(NamedTuple):
     """What the folders say of one image."""
 
     label: str | None  # its class; UNLABELLED where it surely has none, None where none is named
@@ -152,7 +148,7 @@ def _build(files: Mapping[int, str]) -> Folder:
             folder = by_path[path] = _make(root, path)
         folder.images.append(position)
     for folder in reversed(list(root.walk())):
-        _leave_out_annotations(folder)
+        _find_inner(folder)
         folder.total = len(folder.images) + sum(one.total for one in folder.inner)
     return root
 
@@ -168,12 +164,13 @@ def _make(root: Folder, path: str) -> Folder:
     return folder
 
 
-def _leave_out_annotations(folder: Folder) -> None:
+def _find_inner(folder: Folder) -> None:
     """Leave out drawings over images (`masks`) where all beside them says nothing (`images`)."""
-    inside = [one for one in folder.folders.values() if one.total]
+    folder.inner = inside = [one for one in folder.folders.values() if one.total]
     drawn = [one for one in inside if names.means_annotations(one.name)]
-    rest = [one for one in inside if one not in drawn]
-    if drawn and rest and all(names.says_nothing(one.name) or _is_split(one) for one in rest):
+    rest = [one for one in inside if one not in drawn] if drawn else []
+    if rest and all(names.says_nothing(one.name) or _is_split(one) for one in rest):
+        folder.inner = rest
         for one in drawn:
             one.meaning = OUT
 
@@ -207,10 +204,8 @@ def _enter(root: Folder) -> Folder:
         outer.append(folder)
     if outer and len(folder.inner) == 1 and not _find_splits(folder):
         folder = outer[0]  # one folder within another to the end: the second is the class
-    around: Folder | None = folder
-    while around is not None:
+    for around in folder.upwards():
         around.meaning = OUTER
-        around = around.around
     return folder
 
 
@@ -219,7 +214,8 @@ def _mark(base: Folder) -> None:
     splits = _find_splits(base)
     labels = {one.name for name in splits for one in _unwrap(base.folders[name]).inner}
     unlabelled = _find_unlabelled(base, splits, labels)
-    siblings = {one.name for one in find_siblings(base)}
+    for one in _find_siblings(base):
+        one.is_sibling = True
     plain = all(names.says_nothing(one.name) for one in base.inner)
     for folder in base.inner:
         inside = _unwrap(folder)
@@ -231,7 +227,7 @@ def _mark(base: Folder) -> None:
         elif _find_splits(inside):
             _mark_outer(folder, inside)
             _mark(inside)
-        elif (splits and inside.inner) or folder.name in siblings:
+        elif (splits and inside.inner) or folder.is_sibling:
             _mark_around_classes(folder, None)
         elif plain and not inside.inner:
             _mark_outer(folder, inside)
@@ -273,7 +269,7 @@ def _find_unlabelled(base: Folder, splits: Mapping[str, str], labels: set[str]) 
     return marked
 
 
-def find_siblings(base: Folder) -> list[Folder]:
+def _find_siblings(base: Folder) -> list[Folder]:
     """Return the folders in a folder that mostly hold folders of the same names.
 
     At least two names are shared, with each other or with the folders themselves (classes, and
@@ -289,13 +285,9 @@ def find_siblings(base: Folder) -> list[Folder]:
         return []
     if _are_numbered(counts) and not _are_numbered(one.name for one in holders):
         return []
-    if all(_is_split_word(name) for name in counts):
+    if all(names.is_split_name(name) or names.says_nothing(name) for name in counts):
         return []  # `ants/train`, `bees/train`: splits within classes
     return [one for one in holders if inside[one.name] & shared]
-
-
-def _is_split_word(name: str) -> bool:
-    return names.is_split_name(name) or names.says_nothing(name)
 
 
 def _are_numbered(some: Iterable[str]) -> bool:
@@ -308,11 +300,7 @@ def _unwrap(folder: Folder) -> Folder:
         inside = folder.inner[0]
         same = inside.name.casefold() == folder.name.casefold()
         is_split = _is_split(inside) and names.split_of(folder.name)
-        if not (
-            same
-            or (not names.further_words(inside.name) and not names.split_of(inside.name))
-            or is_split
-        ):
+        if not (same or names.says_nothing(inside.name) or is_split):
             break
         folder = inside
     return folder
@@ -320,11 +308,10 @@ def _unwrap(folder: Folder) -> Folder:
 
 def _mark_outer(folder: Folder, inside: Folder) -> None:
     """Mark a folder and those it is seen through as outer ones."""
-    at: Folder | None = inside
-    while at is not None and at is not folder:
-        at.meaning = OUTER
-        at = at.around
-    folder.meaning = OUTER
+    for around in inside.upwards():
+        around.meaning = OUTER
+        if around is folder:
+            break
 
 
 def _mark_around_classes(folder: Folder, split: str | None) -> None:
@@ -346,21 +333,18 @@ def _mark_class(folder: Folder) -> None:
 
 def _find(root: Folder, name: str) -> list[Folder]:
     """Return the folder of a path, or all folders of a name."""
-    parts = name.strip("/").split("/")
-    alike = [one for one in root.walk() if one.name == parts[-1] and one.name]
-    return [one for one in alike if one.level == len(parts) and one.path == "/".join(parts)] or (
-        alike if len(parts) == 1 else []
-    )
+    some = [one for one in root.walk() if one.around and one.level <= _DEEPEST]
+    alike = [one for one in some if one.name == name.rpartition("/")[2]]
+    return [one for one in alike if one.path == name] or (alike if "/" not in name else [])
 
 
 def _mark_as_chosen(folder: Folder, meaning: str) -> None:
     """Give a folder the meaning that a person chose."""
     if meaning in (CLASS, NO_LABEL, OUT):
+        for around in folder.upwards():
+            if meaning == CLASS == around.meaning:
+                around.meaning = OUTER
         folder.meaning, folder.split = meaning, None if meaning == CLASS else folder.split
-        around = folder.around
-        while meaning == CLASS and around is not None:
-            around.meaning = OUTER if around.meaning == CLASS else around.meaning
-            around = around.around
     elif folder.meaning == OUTER:
         folder.split = meaning if meaning in SPLITS else None
     else:
@@ -381,9 +365,9 @@ def _places(root: Folder) -> dict[int, FolderPlace]:
         elif has_classes and folder.meaning == NO_LABEL:
             label = UNLABELLED
         place = FolderPlace(label, split, is_out)
-        loose = place
+        folders += [(inside, place) for inside in folder.folders.values()]
         if has_classes and label is None and split:
-            loose = FolderPlace(UNLABELLED, split, is_out)  # beside the classes of a split
-        places.update(dict.fromkeys(folder.images, loose))
-        folders += ((inside, place) for inside in folder.folders.values())
+            place = FolderPlace(UNLABELLED, split, is_out)  # beside the classes of a split
+        for at in folder.images:
+            places[at] = place
     return places

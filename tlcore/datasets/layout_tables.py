@@ -9,18 +9,16 @@ the same columns are read as one.
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from unicodedata import normalize
 
 from tlcore.datasets.folder_names import split_of
 from tlcore.datasets.image_io import has_image_ending
-from tlcore.text import natural_key
+from tlcore.text import composed, natural_key
 
 TABLE_BYTES = 32 * 2**20  # a larger file is no table of labels
 _ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson")
@@ -29,46 +27,28 @@ _LABEL_HEADING = re.compile(
     r"(^|_)(labels?|class(es)?|category|categories|targets?|breeds?|species|variety|diagnosis"
     r"|disease|dx)_?(names?|text|ids?|index)?$"
 )
-_BINARY = {"0": "", "0.0": "", "": "", "false": "", "1": "1", "1.0": "1", "true": "1"}
-_MOST = 0.9  # of rows that fit where a few may not
+_BINARY = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 _TRIED = 2_000  # rows by which a column of file names is looked for
 
 Rows = list[list[str]]
+Parts = Sequence[tuple[str, Rows]]  # name of a table, its rows
 
 
 @dataclass(frozen=True)
 class TableReading:
-    """A table that names images, and what of it is used."""
+    """A table that names images, and what it says of each: position in the listing → value."""
 
     name: str  # of its file; of several that are read as one: "train.csv, test.csv"
     columns: tuple[str, ...]  # headings, or "column 1" … where it has none
     file_column: str
     label_columns: tuple[str, ...]  # one, or those of one-hot labels; none where it has no labels
     split_column: str  # "" for none
-    splits: int  # images of which it says the split, by that column or by its own name
+    is_sure: bool  # which column has the labels
+    labels: Mapping[int, str]
+    splits: Mapping[int, str]  # by that column or by its own name
     rows: int
     rows_without_image: tuple[str, ...]  # what they say in the file column
     images_without_row: int
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table that names images, with what it says of each: position in the listing → value."""
-
-    reading: TableReading
-    labels: Mapping[int, str]
-    splits: Mapping[int, str]
-    is_sure: bool  # which column has the labels
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """Which columns of a table are used, by position; -1 for none."""
-
-    file: int
-    labels: tuple[int, ...]
-    split: int
-    is_sure: bool
 
 
 def has_table_ending(file: str) -> bool:
@@ -81,7 +61,7 @@ def read_tables(
     images: Mapping[int, str],
     splits: Mapping[int, str | None],
     chosen: tuple[str, str, str, str],
-) -> list[Table]:
+) -> list[TableReading]:
     """Read the tables that name images, likeliest first; the chosen one before all.
 
     Args:
@@ -98,15 +78,16 @@ def read_tables(
             continue  # made-up labels of the images to be judged
         rows = _parse(name, contents[name])
         if rows and (column := _find_file_column(rows, index, name)) >= 0:
-            titles = _take_headings(rows, column, index, name)
-            alike[titles, column].append((name, rows))
-    tables = [
-        _read(titles, parts, index, _choose_columns(titles, parts, column, chosen[1:]))
-        for (titles, column), parts in alike.items()
-    ]
-    kept = [t for t in tables if t.labels or t.splits or t.reading.name == chosen[0]]
-    return sorted(kept, key=lambda t: (t.reading.name != chosen[0], not t.labels, not t.is_sure,
-                                       -len(t.labels)))  # fmt: skip
+            first = rows[0][column]
+            has_titles = not (has_image_ending(first) or index.find(first, name) is not None)
+            titles = rows.pop(0) if has_titles else [f"column {n + 1}" for n in range(len(rows[0]))]
+            alike[tuple(titles), column].append((name, rows))
+    tables = [_read(titles, parts, column, index, chosen[1:])
+              for (titles, column), parts in alike.items()]  # fmt: skip
+    kept = [t for t in tables if t.labels or t.splits or t.name == chosen[0]]
+    return sorted(
+        kept, key=lambda t: (t.name != chosen[0], not t.labels, not t.is_sure, -len(t.labels))
+    )
 
 
 class _Index:
@@ -116,7 +97,7 @@ class _Index:
         self.images, self._splits = images, splits
         self._by_stem: dict[str, list[int]] = defaultdict(list)
         for at, name in images.items():
-            self._by_stem[_stem(name.rpartition("/")[2])].append(at)
+            self._by_stem[_stem(name)].append(at)
 
     def find(self, cell: str, table: str) -> int | None:
         """Return the image that a cell names, None if there is none or it is not clear which.
@@ -124,194 +105,173 @@ class _Index:
         Of several images of that name it is the one whose folders agree best with the cell's,
         then with the table's, then the one in the split of the table's name.
         """
-        folder, _, name = cell.strip().replace("\\", "/").rpartition("/")
-        some = self._by_stem.get(_stem(name)) if name else None
-        if not some or (len(some) == 1 and not folder):
-            return some[0] if some else None
-        split = split_of(folder) if folder else None
-        fitting = [at for at in some if not split or self._splits[at] in (split, None)]
-        if len(fitting) < 2:
-            return fitting[0] if fitting else None
-        scores = {at: self._score(at, folder, table) for at in fitting}
-        best = max(scores.values())
-        first = [at for at in fitting if scores[at] == best]
-        return first[0] if len(first) == 1 else None
+        cell = cell.replace("\\", "/")
+        folder = cell.rpartition("/")[0].strip("/")
+        some = self._by_stem.get(_stem(cell), []) if cell else []
+        if folder and (split := split_of(folder)):
+            some = [at for at in some if self._splits[at] in (split, None)]
+        if len(some) > 1:
+            scores = {at: self._score(at, folder, table) for at in some}
+            best = max(scores.values())
+            some = [at for at in some if scores[at] == best]
+        return some[0] if len(some) == 1 else None
 
     def _score(self, at: int, folder: str, table: str) -> tuple[int, int, bool]:
         inside = _folded(self.images[at]).split("/")[:-1]
-        in_cell = _folded(folder).strip("/").split("/")
-        in_table = _folded(table).split("/")
-        alike = zip(reversed(inside), reversed(in_cell), strict=False)
-        near = zip(inside, in_table[:-1], strict=False)
-        return (
-            sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], alike)),
-            sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], near)),
-            self._splits[at] is not None and self._splits[at] == split_of(_base(table)),
-        )
+        alike = zip(reversed(inside), reversed(_folded(folder).split("/")), strict=False)
+        near = zip(inside, _folded(table).split("/")[:-1], strict=False)
+        in_split = self._splits[at] is not None and self._splits[at] == split_of(_base(table))
+        return _count_equal(alike), _count_equal(near), in_split
+
+
+def _count_equal(pairs: Iterable[tuple[str, str]]) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _base(table: str) -> str:
     return table.rpartition("/")[2].rpartition(".")[0]
 
 
-def _stem(name: str) -> str:
+def _stem(file: str) -> str:
+    name = file.rpartition("/")[2]
     return _folded(name.rpartition(".")[0] if has_image_ending(name) else name)
 
 
 def _folded(text: str) -> str:
-    return (text if text.isascii() else normalize("NFC", text)).casefold()
+    return composed(text).casefold()
 
 
 def _parse(name: str, content: bytes) -> Rows:
     """Return the rows of a table with its headings, all of one length; none if it is no table."""
-    text = _decode(content)
-    if name.lower().endswith(("jsonl", "ndjson")):
-        return _parse_json_lines(text)
-    lines = [line for line in text.splitlines() if line.strip()]
-    signs = "\t,;|" if not name.lower().endswith(".txt") else "\t,;| "
-    counts = {sign: min(line.count(sign) for line in lines[:20]) for sign in signs if lines}
-    sign = next((sign for sign, number in counts.items() if number), ",")
-    if sign == " ":  # a list of "name label", the label perhaps of several words
-        return _of_one_length([line.split(None, 1) for line in lines])
+    is_utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
-        return _of_one_length(list(csv.reader(io.StringIO("\n".join(lines).replace("\0", "")),
-                                              delimiter=sign, skipinitialspace=True)))  # fmt: skip
+        text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", "replace")  # as spreadsheets on Windows write
+    lines = [line for line in text.replace("\0", "").splitlines() if line.strip()]
+    if name.lower().endswith(("jsonl", "ndjson")):
+        return _parse_json(lines)
+    signs = "\t,;| " if name.lower().endswith(".txt") else "\t,;|"
+    in_all = (sign for sign in signs if all(sign in line for line in lines[:20]))
+    sign = next(in_all, ",")
+    try:  # a list of "name label" may have a label of several words
+        rows = [line.split(None, 1) for line in lines] if sign == " " else list(
+            csv.reader(lines, delimiter=sign, skipinitialspace=True))  # fmt: skip
     except csv.Error:
         return []
-
-
-def _decode(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", "replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", "replace")
-
-
-def _parse_json_lines(text: str) -> Rows:
-    rows = []
-    for line in text.splitlines():
-        try:
-            row = json.loads(line or "null")
-        except (ValueError, RecursionError):
-            return []
-        if isinstance(row, dict):
-            rows.append({str(key): v if isinstance(v, str) else json.dumps(v)
-                         for key, v in row.items() if v is not None})  # fmt: skip
-    titles = list(dict.fromkeys(key for row in rows for key in row))
-    return [titles, *([row.get(key, "") for key in titles] for row in rows)] if titles else []
-
-
-def _of_one_length(rows: Rows) -> Rows:
     length = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
     return [[cell.strip() for cell in row[:length]] + [""] * (length - len(row)) for row in rows]
+
+
+def _parse_json(lines: Iterable[str]) -> Rows:
+    try:
+        rows = [row for row in map(json.loads, lines) if isinstance(row, dict)]
+    except (ValueError, RecursionError):
+        return []
+    titles = list(dict.fromkeys(key for row in rows for key in row))
+    return [titles, *([_cell(row.get(key)) for key in titles] for row in rows)] if titles else []
+
+
+def _cell(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
 def _find_file_column(rows: Rows, index: _Index, name: str) -> int:
     """Return the column that names images in most of its rows, or most of the images; else -1."""
     step = max(1, len(rows) // _TRIED)
-    best, most = -1, 0.0
+    tried = rows[1::step] or rows
+    best, most = -1, 0.499 / step
     for column in range(len(rows[0])):
-        cells = {row[column] for row in rows[1::step] or rows} - {""}
+        cells = {row[column] for row in tried}
         found = [cell for cell in cells if index.find(cell, name) is not None]
-        share = len(found) / max(1, min(len(rows[1::step] or rows), len(index.images)))
+        share = len(found) / max(1, min(len(tried), len(index.images)))
         share *= 1 + 0.01 * any(map(has_image_ending, found))  # "12.jpg" rather than row 12
         if share > most:
             best, most = column, share
-    return best if most >= 0.5 / step or most >= 0.5 else -1
+    return best
 
 
-def _take_headings(rows: Rows, column: int, index: _Index, name: str) -> tuple[str, ...]:
-    """Take the headings out of a table's rows, "column 1" … where it has none."""
-    first = rows[0][column]
-    if len(rows) > 1 and not has_image_ending(first) and index.find(first, name) is None:
-        return tuple(rows.pop(0))
-    return tuple(f"column {number}" for number in range(1, len(rows[0]) + 1))
+def _read(
+    titles: tuple[str, ...], parts: Parts, file: int, index: _Index, chosen: Sequence[str]
+) -> TableReading:
+    """Read what the rows of a table say; of an image with several labels nothing is known."""
+    own = [titles.index(title) if title and title in titles else -1 for title in chosen]
+    file = own[0] if own[0] >= 0 else file
+    given: dict[int, set[str]] = defaultdict(set)
+    splits: dict[int, str] = {}
+    missing: list[str] = []
+    rows = [row for _, some in parts for row in some]
+    label_columns, split_column, is_sure = _choose_columns(titles, rows, file, own[1], own[2])
+    for name, some in parts:
+        by_name = split_of(_base(name))
+        for row in some:
+            at = index.find(row[file], name)
+            if at is None:
+                missing.append(row[file])
+                continue
+            given[at].add(_label(row, titles, label_columns))
+            if split := split_of(row[split_column]) if split_column >= 0 else by_name:
+                splits[at] = split
+    return TableReading(
+        ", ".join(name for name, _ in parts),
+        titles,
+        titles[file],
+        tuple(titles[column] for column in label_columns),
+        titles[split_column] if split_column >= 0 else "",
+        is_sure,
+        {at: label for at, (label, *more) in given.items() if label and not more},
+        splits,
+        len(rows),
+        tuple(missing),
+        len(index.images) - len(given),
+    )
 
 
 def _choose_columns(
-    titles: tuple[str, ...],
-    parts: Sequence[tuple[str, Rows]],
-    file: int,
-    chosen: Sequence[str],
-) -> _Columns:
-    """Choose the columns of file names, labels and splits, those that a person chose first."""
-    own_file, own_label, own_split = (
-        titles.index(title) if title and title in titles else -1 for title in chosen
-    )
-    file = own_file if own_file >= 0 else file
-    rows = [row for _, some in parts for row in some]
-    rest = {column: Counter(row[column] for row in rows if row[column])
-            for column in range(len(titles)) if column != file}  # fmt: skip
-    split = own_split
-    if split < 0:
-        split = next((c for c, values in rest.items() if _has_splits(values)), -1)
-    rest.pop(split, None)
-    if own_label >= 0:
-        return _Columns(file, (own_label,), split, True)
-    several = {column: values for column, values in rest.items() if len(values) > 1}
+    titles: tuple[str, ...], rows: Rows, file: int, label: int, split: int
+) -> tuple[list[int], int, bool]:
+    """Return the columns of labels and that of splits, -1 for none, and whether that is sure.
+
+    ``label`` and ``split`` are those that a person chose, or -1.
+    """
+    values = {column: Counter(row[column] for row in rows if row[column])
+              for column in range(len(titles)) if column != file}  # fmt: skip
+    split = split if split >= 0 else next((c for c in values if _has_splits(values[c])), -1)
+    rest = [column for column in values if column not in (split, label)]
+    several = [column for column in rest if len(values[column]) > 1]
     named = [c for c in several if _LABEL_HEADING.search(re.sub(r"\W+", "_", titles[c].lower()))]
-    if named:
-        return _Columns(file, (min(named, key=lambda c: _is_numeric(rest[c])),), split, True)
-    binary = [c for c, values in rest.items() if {v.lower() for v in values} <= _BINARY.keys()]
-    one_hot = sum(sum(bool(_BINARY[row[c].lower()]) for c in binary) == 1 for row in rows)
-    if len(binary) > 1 and 2 * one_hot > len(rows):
-        return _Columns(file, tuple(binary), split, True)
-    fitting = [c for c, values in several.items() if len(values) <= max(2, len(rows) / 2)]
-    if len(rest) > 1:
-        fitting = [column for column in fitting if not _is_numeric(rest[column])]
-    return _Columns(file, tuple(fitting[:1]), split, len(rest) == 1)
+    if label >= 0 or named:
+        words = [column for column in named if not _is_numeric(values[column])]
+        return [label if label >= 0 else (words or named)[0]], split, True
+    binary = [column for column in rest if {v.lower() for v in values[column]} <= _BINARY.keys()]
+    is_one_hot = sum(sum(_is_set(row[c]) for c in binary) == 1 for row in rows) > len(rows) / 2
+    if len(binary) > 1 and is_one_hot:
+        return binary, split, True
+    fitting = [column for column in several if len(values[column]) <= max(2, len(rows) / 2)
+               and len(values[column]) < len(rows)
+               and (len(rest) == 1 or not _is_numeric(values[column]))]  # fmt: skip
+    return fitting[:1], split, len(rest) == 1
+
+
+def _is_set(cell: str) -> bool:
+    return _BINARY.get(cell.lower(), False)
 
 
 def _has_splits(values: Counter[str]) -> bool:
-    splits = {value: split_of(value) for value in values}
-    named = sum(number for value, number in values.items() if splits[value])
-    return 1 < len(values) < 9 and named > _MOST * values.total() and len(set(splits.values())) > 1
+    """Whether nearly all values of a column are words of several splits."""
+    named = {value: split for value in values if (split := split_of(value))}
+    are_most = sum(values[value] for value in named) > 0.9 * values.total()
+    return len(values) < 9 and are_most and len(set(named.values())) > 1
 
 
 def _is_numeric(values: Iterable[str]) -> bool:
     return all(re.fullmatch(r"[-+0-9.,eE]+", value) for value in values)
 
 
-def _read(
-    titles: tuple[str, ...], parts: Sequence[tuple[str, Rows]], index: _Index, columns: _Columns
-) -> Table:
-    """Read what the rows of a table say; of an image with several labels nothing is known."""
-    given: dict[int, set[str]] = defaultdict(set)
-    splits: dict[int, str] = {}
-    missing: list[str] = []
-    for name, rows in parts:
-        by_name = split_of(_base(name))
-        for row in rows:
-            at = index.find(row[columns.file], name)
-            if at is None:
-                missing.append(row[columns.file])
-                continue
-            given[at].add(_label(row, titles, columns))
-            split = split_of(row[columns.split]) if columns.split >= 0 else by_name
-            if split:
-                splits[at] = split
-    reading = TableReading(
-        ", ".join(name for name, _ in parts),
-        titles,
-        titles[columns.file],
-        tuple(titles[column] for column in columns.labels),
-        titles[columns.split] if columns.split >= 0 else "",
-        len(splits),
-        sum(len(rows) for _, rows in parts),
-        tuple(missing),
-        len(index.images) - len(given),
-    )
-    labels = {at: label for at, some in given.items() if len(some) == 1 for label in some if label}
-    return Table(reading, labels, splits, columns.is_sure)
-
-
-def _label(row: list[str], titles: tuple[str, ...], columns: _Columns) -> str:
+def _label(row: list[str], titles: tuple[str, ...], columns: list[int]) -> str:
     """Return the label that a row gives, as a folder could be called; "" for none."""
-    text = row[columns.labels[0]] if columns.labels else ""
-    if len(columns.labels) > 1:
-        hot = [column for column in columns.labels if _BINARY[row[column].lower()]]
+    text = row[columns[0]] if columns else ""
+    if len(columns) > 1:
+        hot = [column for column in columns if _is_set(row[column])]
         text = titles[hot[0]] if len(hot) == 1 else ""
-    text = text if text.isascii() else normalize("NFC", text)
-    return " ".join(_UNSAFE.sub("-", text).split()).strip(". ")
+    return " ".join(_UNSAFE.sub("-", composed(text)).split()).strip(". ")

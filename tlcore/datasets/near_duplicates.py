@@ -15,7 +15,7 @@ of 2% in 10 to 18%; a caption laid over is seldom.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -70,12 +70,19 @@ def group_near_duplicates(
     Returns:
         Positions of the images of each group, sorted; two or more in a group.
     """
-    group = {at: [at] for at in range(len(hashes))}  # position → its group, shared by its members
-    for i, j in find_near_pairs(hashes, copies, aspects):
-        if group[i] is not group[j]:
-            group[i] += group[j]
-            group.update(dict.fromkeys(group[j], group[i]))
-    return [sorted(some) for at, some in group.items() if len(some) > 1 and at == min(some)]
+    return join_pairs(len(hashes), find_near_pairs(hashes, copies, aspects))
+
+
+def join_pairs(number: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Return the groups of so many positions that pairs join, sorted; two or more in a group."""
+    group = {at: [at] for at in range(number)}  # position → its group, shared by its members
+    for i, j in pairs:
+        less, more = sorted((group[i], group[j]), key=len)
+        if less is not more:
+            more += less
+            group.update(dict.fromkeys(less, more))
+    unique = {id(some): some for some in group.values() if len(some) > 1}
+    return sorted(sorted(some) for some in unique.values())
 
 
 def find_near_pairs(

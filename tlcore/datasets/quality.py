@@ -11,11 +11,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from tlcore.datasets.dataset import UNLABELLED, Sample
 from tlcore.datasets.image_facts import AnyFacts, DamagedImageFacts, FactsTable, ImageFacts
 from tlcore.datasets.image_io import FORMATS
+from tlcore.datasets.shortcuts import find_shortcuts
+from tlcore.datasets.split_notes import describe_stored
 from tlcore.datasets.store import DatasetState
 from tlcore.percentages import percent
 
@@ -23,9 +25,17 @@ TINY = 64  # pixels; a shorter short side is blurred at the input size of every 
 ELONGATED = 3.0  # long side by short side: the crop then keeps less than a third
 ENOUGH = 20  # images of a class: 16 to train on, 4 for validation
 UNEVEN = 3.0  # how many times larger than a class the largest class may be
+# Thresholds of ``ImageFacts``, none of which one of 521 photographs reaches; their lowest sharpness
+# is 0.23, and 0.09 at the median once they are blurred by 1% of their short side.
+BLURRED = 0.18
+DARK = 70.0  # grey level; 99% of the pixels are darker (photographs: 111)
+OVEREXPOSED = 180.0  # grey level; 95% of the pixels are brighter (photographs: 156)
 _DEVIATION = 5.0  # grey levels; less is one colour, with the noise of a camera or a JPEG
 _FLAT = 0.9  # share of one colour that only placeholders have ...
 _FLAT_AND_FEW, _FEW = 0.8, 32  # ... or less of it, with as few colours as only drawings have
+NAMES, MISSING, DEPTH, SHORTCUT = "names", "missing", "depth", "shortcut"  # kinds of warning
+RECORDING = "recording"  # a kind of finding that splitting again mends
+_SHORTCUTS = 3  # that are named
 LEFT_OUT, DECIDE, HANDLED = "left out", "decide", "handled"
 
 Test = Callable[[str, ImageFacts], str]  # file's name, facts → details; "" where it is no finding
@@ -41,10 +51,26 @@ def _wrong_ending(file: str, facts: ImageFacts) -> str:
 
 
 def _uniform(file: str, facts: ImageFacts) -> str:
-    is_drawing = facts.flat >= _FLAT_AND_FEW and facts.colours <= _FEW
-    if facts.deviation < _DEVIATION or facts.flat >= _FLAT or is_drawing:
+    if facts.flat >= _FLAT:
         return f"{percent(facts.flat)} of it is one colour"
+    if facts.deviation < _DEVIATION:
+        return f"its grey levels lie {facts.deviation:.1f} of 255 around their mean"
+    if facts.flat >= _FLAT_AND_FEW and facts.colours <= _FEW:
+        return f"{percent(facts.flat)} of it is one colour, and it has {facts.colours} in all"
     return ""
+
+
+def _blurred(file: str, facts: ImageFacts) -> str:
+    is_judged = facts.sharpness < BLURRED and not _uniform(file, facts)
+    return f"sharpness {facts.sharpness:.2f}" if is_judged else ""
+
+
+def _exposure(file: str, facts: ImageFacts, *, dark: bool) -> str:
+    low, _, high = facts.brightness
+    if _uniform(file, facts) or (high >= DARK if dark else low <= OVEREXPOSED):
+        return ""
+    share, way, level = ("99%", "below", high) if dark else ("95%", "above", low)
+    return f"{share} of it {way} {level:.0f} of 255"
 
 
 def _elongated(file: str, facts: ImageFacts) -> str:
@@ -60,12 +86,17 @@ _TESTS: Mapping[str, Test] = {  # of the kinds that an image shows by itself
     "uniform": _uniform,
     "tiny": lambda file, facts: _size(facts) if min(facts.width, facts.height) < TINY else "",
     "elongated": _elongated,
+    "blurred": _blurred,
+    "dark": partial(_exposure, dark=True),
+    "overexposed": partial(_exposure, dark=False),
     "wrong-ending": _wrong_ending,
     "animated": lambda file, facts: facts.header.format if facts.header.animated else "",
     "rotated": lambda file, facts: f"{_size(facts)} upright" if facts.header.rotated else "",
     "alpha": lambda file, facts: f"mode {facts.header.mode}" if facts.header.transparent else "",
     "cmyk": lambda file, facts: "mode CMYK" if facts.header.mode == "CMYK" else "",
-    "deep": lambda file, facts: f"a {facts.header.format}" if facts.header.deep else "",
+    "deep": lambda file, facts: (
+        f"{facts.header.depth} bits, {facts.header.format}" if facts.header.deep else ""
+    ),
 }
 
 
@@ -86,6 +117,11 @@ _TO_DECIDE = {
         "Same image in two splits",
         "Learned in one split, it makes the accuracy in the other look better than it is.",
         "Exclude the copies in training",
+    ),
+    RECORDING: (
+        "One recording or photograph in two splits",
+        "Its frames or crops look alike: validation asks what training has shown.",
+        "Split again, groups whole",
     ),
     "two-labels": (
         "Same image under two labels",
@@ -111,6 +147,9 @@ _TO_DECIDE = {
         "Very long or tall images",
         "The crop that a network gets keeps only a small part of it.",
     ),
+    "blurred": ("Blurred images", "The edges that a network looks for are not in it."),
+    "dark": ("Dark images", "Hardly anything can be told apart in it."),
+    "overexposed": ("Overexposed images", "What was bright is white: its shapes are lost."),
 }
 _LEFT_OUT = {
     "truncated": (
@@ -143,7 +182,7 @@ _HANDLED = {
     ),
     "deep": (
         "More than 8 bits a channel",
-        "It is scaled to 8 bits by the full range: an image that uses little of it looks dark.",
+        "It is scaled to 8 bits by the depth that its file names, else that its values use.",
     ),
 }
 
@@ -177,14 +216,24 @@ class SmallClass:
 
 
 @dataclass(frozen=True)
+class DatasetWarning:
+    """Something about the classes that a person should know or decide about."""
+
+    kind: str  # NAMES, MISSING, DEPTH or SHORTCUT
+    message: str
+    labels: tuple[str, ...] = ()  # of NAMES: classes to merge, into the first
+
+
+@dataclass(frozen=True)
 class QualityReport:
     """The findings on a dataset as it stands."""
 
     findings: tuple[Finding, ...]  # in the order of KINDS, then by file
     small_classes: tuple[SmallClass, ...]
+    warnings: tuple[DatasetWarning, ...]
     images: int  # of the dataset, without the excluded
     unscanned: int  # of them not scanned yet: findings may be missing
-    groups: tuple[tuple[str, ...], ...]  # keys of images that are the same or nearly so
+    groups: tuple[tuple[str, ...], ...]  # keys of images that stay in one split
 
     @cached_property
     def open_findings(self) -> Mapping[str, tuple[Finding, ...]]:
@@ -202,28 +251,61 @@ class QualityReport:
         return {kind: tuple(findings) for kind, findings in groups}
 
 
-def check_quality(state: DatasetState, facts: FactsTable) -> QualityReport:
-    """List the findings on a dataset, by the facts of its images."""
-    groups: dict[str, list[Sample]] = {}  # of the same or nearly the same content
+def check_quality(
+    state: DatasetState, facts: FactsTable, groups: Mapping[str, str]
+) -> QualityReport:
+    """List the findings on a dataset, by the facts of its images and ``recordings.find_groups``."""
+    copies: dict[str, list[Sample]] = {}  # of the same or nearly the same content
+    related: dict[str, list[Sample]] = {}  # that stay in one split
     findings = []
     for refusal in state.refused:
         kind = refusal.kind if refusal.kind in KINDS else "unreadable"
         findings.append(Finding(kind, (refusal.file,), (), (), refusal.reason))
     for sample in state.included:
-        groups.setdefault(facts.groups.get(sample.sha256, sample.sha256), []).append(sample)
+        copies.setdefault(facts.groups.get(sample.sha256, sample.sha256), []).append(sample)
+        related.setdefault(groups.get(sample.sha256, sample.sha256), []).append(sample)
         findings += _find_single(sample, facts.by_sha256.get(sample.sha256))
-    several = [group for group in groups.values() if len(group) > 1]
-    for group in several:
+    for group in copies.values():
         findings += _find_in_group(group)
+    for group in related.values():
+        splits = [sample.split for sample in group if sample.split]
+        if len({facts.groups.get(s.sha256, s.sha256) for s in group}) > 1 < len(set(splits)):
+            findings.append(_finding(RECORDING, group, [], _count(splits)))
     order = {kind: place for place, kind in enumerate(KINDS)}
     findings.sort(key=lambda finding: (order[finding.kind], finding.files))
     return QualityReport(
         tuple(findings),
         find_small_classes({label: state.counts[label] for label in state.dataset.classes}),
+        tuple(_find_warnings(state, facts, groups)),
         len(state.included),
         sum(sample.sha256 not in facts.by_sha256 for sample in state.included),
-        tuple(tuple(sample.key for sample in group) for group in several),
+        tuple(tuple(s.key for s in group) for group in related.values() if len(group) > 1),
     )
+
+
+def _find_warnings(
+    state: DatasetState, facts: FactsTable, groups: Mapping[str, str]
+) -> Iterator[DatasetWarning]:
+    alike: dict[str, list[str]] = {}
+    for label in sorted(state.dataset.classes, key=lambda label: -state.counts[label]):
+        alike.setdefault(" ".join(label.casefold().split()), []).append(label)
+    for labels in alike.values():
+        if len(labels) > 1:
+            names = ", ".join(f"{label!r} ({state.counts[label]:,})" for label in labels)
+            message = f"{names} differ by capitals or blanks only and are classes of their own."
+            yield DatasetWarning(NAMES, message, tuple(labels))
+    for split in ("val", "test"):
+        if message := describe_stored(state.included, split):
+            yield DatasetWarning(MISSING, message)
+    known = (facts.by_sha256.get(sample.sha256) for sample in state.included)
+    depths = Counter(each.header.depth for each in known if isinstance(each, ImageFacts))
+    deep = sorted((bits, number) for bits, number in depths.items() if bits > 8)
+    if len(deep) > 1:
+        counts = ", ".join(f"{bits} bits {number:,}" for bits, number in deep)
+        text = "Each image is scaled by its own: the same brightness may look different."
+        yield DatasetWarning(DEPTH, f"The images use different depths ({counts}). {text}")
+    for shortcut in find_shortcuts(state.included, facts.by_sha256, groups)[:_SHORTCUTS]:
+        yield DatasetWarning(SHORTCUT, shortcut.message)
 
 
 def _find_single(sample: Sample, facts: AnyFacts | None) -> Iterator[Finding]:
@@ -281,8 +363,11 @@ def _finding(
 
 def _describe(group: Sequence[Sample], values: Iterable[str]) -> str:
     is_exact = len({sample.sha256 for sample in group}) == 1
-    counts = ", ".join(f"{number} × {value}" for value, number in sorted(Counter(values).items()))
-    return f"{'the same file' if is_exact else 'nearly the same'}: {counts}"
+    return f"{'the same file' if is_exact else 'nearly the same'}: {_count(values)}"
+
+
+def _count(values: Iterable[str]) -> str:
+    return ", ".join(f"{number} × {value}" for value, number in sorted(Counter(values).items()))
 
 
 def find_small_classes(counts: Mapping[str, int]) -> tuple[SmallClass, ...]:

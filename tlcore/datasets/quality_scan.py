@@ -16,8 +16,15 @@ from tlcore.datasets.decoding import decode_in_order
 from tlcore.datasets.image_facts import AnyFacts, DamagedImageFacts, FactsTable, ImageFacts
 from tlcore.datasets.image_io import content_id, decode_image_with_header, read_bytes
 from tlcore.datasets.quality import QualityReport, check_quality
+from tlcore.datasets.recordings import find_groups
 from tlcore.datasets.sources import read_folder, unused_files
-from tlcore.datasets.store import DatasetState, dataset_folder, dataset_state, read_state
+from tlcore.datasets.store import (
+    DatasetState,
+    dataset_folder,
+    dataset_state,
+    read_groups,
+    read_state,
+)
 from tlcore.errors import BadImage
 from tlcore.settings import Limits, Settings
 from tlcore.storage import FileState
@@ -39,7 +46,8 @@ def load_quality(name: str, settings: Settings) -> QualityReport:
 
 @lru_cache(maxsize=8)  # values are frozen, and the states are part of the key
 def _load(folder: Path, state: FileState, facts: FileState) -> QualityReport:
-    return check_quality(read_state(folder), image_facts.read_facts(folder))
+    table = image_facts.read_facts(folder)
+    return check_quality(read_state(folder), table, read_groups(folder))
 
 
 def scan_quality(
@@ -116,4 +124,5 @@ def scan_folder(path: Path, limits: Limits, *, progress: Progress | None = None)
     other = "Expected an image in a class folder. Received a file that is not."
     refused += [Refusal(file, other) for file in unused_files(path)]
     state = DatasetState(path, datetime.now(UTC), tuple(samples), (), tuple(refused))
-    return check_quality(state, FactsTable(facts))
+    table = FactsTable(facts)
+    return check_quality(state, table, find_groups(samples, table))

@@ -11,7 +11,11 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from tlcore.datasets.archive import incoming_from_one_of_several, is_archive
+from tlcore.datasets.archive import (
+    incoming_from_one_of_several,
+    is_archive,
+    put_loose_in_folder,
+)
 from tlcore.datasets.dataset import UNLABELLED, Dataset, Incoming, Sample
 from tlcore.datasets.image_io import has_image_ending, read_bytes
 from tlcore.datasets.layout import (
@@ -47,7 +51,10 @@ def read_folder(path: Path) -> Dataset:
         if not place.left_out and has_image_ending(file.name)
     )
     if all(sample.label == UNLABELLED for sample in samples):
-        raise BadDataset(f"Expected {EXPECTED_LAYOUT}. Received {str(path)!r} without any.")
+        others = [f" Imported as a dataset: {other.title}" for other in layout.alternatives[:1]]
+        raise BadDataset(
+            f"Expected {EXPECTED_LAYOUT}. Received {str(path)!r} without any.{''.join(others)}"
+        )
     return Dataset(path.name, samples, str(path))
 
 
@@ -141,12 +148,13 @@ def incoming_from_server_folder(text: str, settings: Settings) -> list[Incoming]
         allowed = ", ".join(map(str, settings.server_folders))
         raise BadDataset(f"Expected a folder inside {allowed}. Received {text.strip()!r}.")
     reason = "Expected a file. Received a link that leads out of the folder."
-    return [
+    incoming = [
         item
         if _is_allowed(_resolve(path / item.file), settings)
         else Incoming.refused(item.file, reason)
         for item in incoming_from_folder(path, settings.limits)
     ]
+    return put_loose_in_folder(incoming, path.name)
 
 
 def list_files(path: Path) -> list[str]:

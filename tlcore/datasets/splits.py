@@ -121,7 +121,7 @@ def _divide(
             splits.update((sample.key, leading) for sample in rest)
         else:
             undecided.append(rest)
-    for label, groups in _by_label(undecided).items():
+    for label, groups in group_by_label(undecided).items():
         shuffled = random.Random(f"{seed}:{label}").sample(groups, len(groups))
         for group, split in zip(shuffled, _deal(shuffled, shares), strict=True):
             splits.update((sample.key, split) for sample in group)
@@ -194,6 +194,15 @@ def split_dataset(name: str, plan: SplitPlan, settings: Settings) -> DatasetStat
     return assign_splits(name, splits, description, settings)
 
 
+def divide_again(name: str, settings: Settings) -> DatasetState:
+    """Split a stored dataset anew in the shares that its splits have: groups stay whole, and every
+    class is in each split for which it has enough images."""
+    counts = Counter(sample.split for sample in load_state(name, settings).included)
+    val, test = (counts[split] / max(1, counts.total()) for split in ("val", "test"))
+    plan = SplitPlan(val or SplitPlan.val, test, keep=False) if val + test < 1 else SplitPlan()
+    return split_dataset(name, plan, settings)
+
+
 def remove_splits(name: str, settings: Settings) -> DatasetState:
     """Leave every image without a split: each run divides by its own seed."""
     keys = [sample.key for sample in load_state(name, settings).included]
@@ -225,7 +234,7 @@ def draw_stratified(samples: Sequence[Sample], number: int, seed: int) -> list[S
     Returns:
         The drawn samples, sorted by file.
     """
-    by_label = _by_label(group_samples(sorted(samples, key=_order)))
+    by_label = group_by_label(group_samples(sorted(samples, key=_order)))
     ranked: list[tuple[float, str, list[Sample]]] = []  # share of the class that is drawn before
     for label, groups in sorted(by_label.items()):
         total, before = sum(map(len, groups)), 0
@@ -311,7 +320,8 @@ def count_groups(labels: Sequence[Hashable], groups: Sequence[str]) -> dict[Hash
     return dict(Counter(label for label, _ in pairs))
 
 
-def _by_label(groups: Iterable[list[Sample]]) -> dict[str, list[list[Sample]]]:
+def group_by_label(groups: Iterable[list[Sample]]) -> dict[str, list[list[Sample]]]:
+    """Return groups by the label that most of their samples have."""
     by_label: dict[str, list[list[Sample]]] = defaultdict(list)
     for group in groups:
         by_label[str(_majority(sample.label for sample in group))].append(group)

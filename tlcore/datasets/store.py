@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -18,12 +18,13 @@ from tlcore import storage
 from tlcore.datasets import manifest as files
 from tlcore.datasets.dataset import Dataset, Refusal, Sample, sample_key
 from tlcore.datasets.image_facts import facts_state, read_facts
+from tlcore.datasets.recordings import find_groups
 from tlcore.datasets.sources import read_folder
 from tlcore.datasets.thumbnails import delete_thumbnails
 from tlcore.errors import BadDataset, StorageError
 from tlcore.settings import Settings
 from tlcore.storage import acquire_lock, discard_folder, publish_folder
-from tlcore.text import shorten
+from tlcore.text import composed, shorten
 
 _LONGEST = 60  # characters of a name; at most 240 bytes, which every file system takes
 _MARKS = " -_."
@@ -101,7 +102,7 @@ def open_dataset(reference: str, settings: Settings) -> Dataset:
 def load_dataset(name: str, settings: Settings) -> Dataset:
     """Load a stored dataset with all edits applied, without the excluded images.
 
-    Its samples name the group of their near duplicates, as far as the images were scanned.
+    Its samples name their group (near duplicates, one recording), as far as they were scanned.
 
     Raises:
         BadDataset: there is no such dataset, or it is damaged.
@@ -112,7 +113,24 @@ def load_dataset(name: str, settings: Settings) -> Dataset:
 
 @lru_cache(maxsize=8)  # values are frozen, and the states are part of the key
 def _load(folder: Path, state: storage.FileState, facts: storage.FileState) -> Dataset:
-    return Dataset(folder.name, read_facts(folder).add_groups(read_state(folder).included))
+    groups = read_groups(folder)
+    samples = (
+        replace(sample, group=groups[sample.sha256]) if sample.sha256 in groups else sample
+        for sample in read_state(folder).included
+    )
+    return Dataset(folder.name, tuple(samples))
+
+
+def read_groups(folder: Path) -> Mapping[str, str]:
+    """Return the groups of a stored dataset's images, see ``recordings.find_groups``."""
+    return _read_groups(folder, storage.file_state(folder / files.MANIFEST), facts_state(folder))
+
+
+@lru_cache(maxsize=8)  # takes long; edits do not change it
+def _read_groups(
+    folder: Path, state: storage.FileState, facts: storage.FileState
+) -> Mapping[str, str]:
+    return find_groups(read_state(folder).samples, read_facts(folder))
 
 
 def load_state(name: str, settings: Settings) -> DatasetState:
@@ -158,7 +176,7 @@ def _sample(folder: Path, entry: files.Entry, given: Mapping[str, Mapping[str, A
         entry.file,
         entry.path(folder),
         entry.sha256,
-        values.get(files.LABEL, entry.label),
+        composed(values.get(files.LABEL, entry.label)),
         values.get(files.SPLIT, entry.split),
         width=entry.width,
         height=entry.height,
@@ -187,7 +205,7 @@ def rename_dataset(name: str, new_name: str, settings: Settings) -> None:
             being added to it.
     """
     folder = dataset_folder(name, settings)
-    check_name(new_name)
+    new_name = check_name(new_name)
     with lock_dataset(folder, wait=False):
         if not publish_folder(folder, folder.with_name(new_name)):
             raise name_taken_error(new_name)
@@ -207,7 +225,7 @@ def dataset_folder(name: str, settings: Settings) -> Path:
     Raises:
         BadDataset: no dataset has this name; the message lists those that are there.
     """
-    names = dataset_names(settings)
+    names, name = dataset_names(settings), composed(name)
     if name not in names:
         listed = ", ".join(names) or "none yet: upload images, or use the sample"
         raise BadDataset(
@@ -216,28 +234,31 @@ def dataset_folder(name: str, settings: Settings) -> Path:
     return settings.datasets / name
 
 
-def check_name(name: str) -> None:
-    """Refuse a name that is no safe name of a folder everywhere.
+def check_name(name: str) -> str:
+    """Return a name composed; refuse one that is no safe name of a folder everywhere.
 
     Raises:
         BadDataset: a sign that is not allowed, too long or empty, or a dot or space at an end.
     """
+    name = composed(name)
     is_allowed = all(sign.isalnum() or sign in _MARKS for sign in name)
     if not (is_allowed and 1 <= len(name) <= _LONGEST and name == name.strip(" .")):
         raise BadDataset(
             "Expected a name of letters, digits, spaces, hyphens, underscores and dots, at most "
             f"{_LONGEST}, with no space or dot at either end. Received {shorten(repr(name))}."
         )
+    return name
 
 
-def check_free_name(name: str, settings: Settings) -> None:
-    """Refuse a name that is not allowed or that a dataset has already; BadDataset.
+def check_free_name(name: str, settings: Settings) -> str:
+    """Return a name composed; BadDataset where it is not allowed or a dataset has it already.
 
     Only for an early answer: ``publish_folder`` decides.
     """
-    check_name(name)
+    name = check_name(name)
     if (settings.datasets / name).exists():
         raise name_taken_error(name)
+    return name
 
 
 def name_taken_error(name: str) -> BadDataset:

@@ -35,6 +35,17 @@ def imagenet_classes() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 @cache
+def _words() -> dict[str, str]:
+    return dict(zip(*imagenet_classes(), strict=True))
+
+
+def imagenet_word(name: str) -> str:
+    """Return the id of a class with its word, "tabby (n02123045)"; any other name as it is."""
+    word = _words().get(name) if name.startswith(("n0", "n1")) else None
+    return f"{word.replace('_', ' ')} ({name})" if word else name
+
+
+@cache
 def imagenet_groups() -> tuple[str, ...]:
     """Return each class's group, by class index."""
     return tuple(row["group"] for row in _read_table("groups.csv"))

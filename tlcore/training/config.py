@@ -22,6 +22,7 @@ from tlcore.datasets.splits import check_class_names, split_samples
 from tlcore.errors import BadConfig, BadDataset, DamagedFile, UnknownName
 from tlcore.models.catalog import DEFAULT, get_backbone
 from tlcore.storage import read_json
+from tlcore.text import natural_key
 
 Choices = Mapping[str, str]  # value → what it means, one sentence for a person
 POOLINGS: Choices = {
@@ -294,15 +295,25 @@ def check_recipe(config: RunConfig, dataset: Dataset) -> None:
         find_cut_below(base, config.unfreeze_from)
 
 
+_NAMED = 5  # classes that a message names
+
+
 def check_splits(train: Sequence[Sample], val: Sequence[Sample]) -> None:
     """Refuse an empty training or validation split.
 
     Raises:
-        BadDataset: naming it.
+        BadDataset: naming it, or the classes that have one image each.
     """
-    for split, samples in (("training", train), ("validation", val)):
-        if not samples:
-            raise empty_split_error(split)
+    if train and not val:
+        labels = sorted({sample.label for sample in train}, key=natural_key)
+        more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+        raise BadDataset(
+            f"Expected images for validation. Received none: {', '.join(labels[:_NAMED])}{more} "
+            "have one image each, or only copies and frames that stay together. Add images: each "
+            "class needs at least two, one for training and one for validation."
+        )
+    if not train:
+        raise empty_split_error("training")
 
 
 def empty_split_error(split: str) -> BadDataset:

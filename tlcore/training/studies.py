@@ -50,6 +50,7 @@ class StudyData:
     classes: int
     values: Floats  # (n, features)
     labels: Labels  # (n,)
+    contents: tuple[str, ...]  # (n,) images of one content teach as much as one of them
     groups: tuple[str, ...]  # (n,) images of one group stay on one side of every division
     trained: int  # the first so many are the training images
     epochs: int  # of a head in a study
@@ -112,6 +113,7 @@ def load_study_data(run: str, settings: Settings) -> StudyData:
         classes=len(classes),
         values=np.concatenate([train_values, val_values]),
         labels=np.array([classes.index(sample.label) for sample in train + val], np.int64),
+        contents=tuple(sample.sha256 for sample in train + val),
         groups=tuple(duplicate_group(sample) for sample in train + val),
         trained=len(train),
         epochs=best.epoch if best else len(head) or stored.info.config.epochs or 10,
@@ -134,8 +136,8 @@ def compute_learning_curve(run: str, settings: Settings) -> tuple[LearningCurveP
     validation_groups = set(data.groups[data.trained :])
     candidates = [i for i in range(data.trained) if data.groups[i] not in validation_groups]
     labels = data.labels[candidates].tolist()
-    groups = [data.groups[i] for i in candidates]
-    smallest = data.smallest_class(labels, groups)
+    contents = [data.contents[i] for i in candidates]
+    smallest = data.smallest_class(labels, contents)
     if smallest < FEWEST:
         raise _too_few("each class to learn from, new to validation", smallest)
     doubled = [FEWEST * 2**power for power in range(int(math.log2(smallest / FEWEST)) + 1)]
@@ -145,7 +147,7 @@ def compute_learning_curve(run: str, settings: Settings) -> tuple[LearningCurveP
     for images in numbers:
         accuracies = []
         for repeat in range(REPEATS):
-            subset = draw_subset(labels, groups, images, (data.config.seed, repeat))
+            subset = draw_subset(labels, contents, images, (data.config.seed, repeat))
             train, epochs = _fill_up(data, np.array(candidates)[subset])
             accuracies.append(_train_head(data, train, validation, repeat, epochs))
         points.append(_point(images, accuracies, len(validation)))

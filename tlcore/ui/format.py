@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from functools import lru_cache
 
 from tlcore.evaluation.intervals import Proportion, wilson_interval
-from tlcore.models.imagenet import imagenet_classes
+from tlcore.models.imagenet import imagenet_word
 from tlcore.percentages import percent
 from tlcore.text import plural as plural
 
@@ -57,13 +56,7 @@ def signed(number: float) -> str:
 
 def label(name: str) -> str:
     """Return a class name as words: "great grey owl", of an ImageNet id "tabby (n02123045)"."""
-    word = _imagenet_words().get(name, "") if name.startswith(("n0", "n1")) else ""
-    return f"{word} ({name})" if word else name.replace("_", " ")
-
-
-@lru_cache(maxsize=1)
-def _imagenet_words() -> dict[str, str]:
-    return dict(zip(*imagenet_classes(), strict=True))
+    return imagenet_word(name).replace("_", " ")
 
 
 def escape_md(text: str) -> str:

@@ -18,6 +18,7 @@ from streamlit.delta_generator import DeltaGenerator
 from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.decoding import hash_samples
 from tlcore.datasets.sample_dataset import SAMPLE_NAME
+from tlcore.datasets.split_notes import describe_groups, describe_missing
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import scan_datasets
 from tlcore.errors import BadConfig, BadDataset, BadImage, TLCoreError, UnknownName, WeightsMissing
@@ -115,10 +116,13 @@ def _offer_way_out(dataset: Dataset) -> bool:
 def _draw_numbers(place: DeltaGenerator, dataset: Dataset, config: RunConfig) -> Plan:
     """Say how many images a configuration trains on, and return its plan."""
     train, val = split_samples(dataset, config.validation_split, config.seed)
-    place.caption(
+    lines = [
         f"{plural(len(dataset.classes), 'class', 'classes')}, {len(train):,} training and "
-        f"{len(val):,} validation images"
-    )
+        f"{len(val):,} validation images",
+        describe_missing((sample.label for sample in train), (sample.label for sample in val)),
+        describe_groups(train, val),
+    ]
+    place.caption("  \n".join(escape_md(line) for line in lines if line))
     return Plan(config, train, val)
 
 

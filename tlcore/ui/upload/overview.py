@@ -18,14 +18,15 @@ from PIL import Image
 
 from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, UNLABELLED, Sample
 from tlcore.datasets.quality import ENOUGH
-from tlcore.datasets.quality_scan import load_quality, scan_quality
+from tlcore.datasets.quality_scan import scan_quality
+from tlcore.datasets.split_notes import describe_groups
 from tlcore.datasets.splits import SplitPlan, plan_splits, remove_splits, split_dataset
-from tlcore.datasets.store import DatasetState
+from tlcore.datasets.store import DatasetState, load_dataset
 from tlcore.datasets.thumbnails import load_thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
 from tlcore.ui.components.charts import draw_chart
-from tlcore.ui.format import label, plural
+from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.theme import Colours, colours
 
 HEIGHT = 260  # px of the sizes
@@ -116,11 +117,11 @@ def _split_form(state: DatasetState, settings: Settings) -> None:
     keep = some and st.checkbox(
         "Keep the splits that images have already", value=True, key="split-keep"
     )
-    groups = len(load_quality(state.name, settings).groups)
-    together = f" {plural(groups, 'group')} of copies stay together." if groups else ""
-    st.caption(f"The same share of every class; copies stay in one split.{together}")
+    plan = SplitPlan(validation / 100, test / 100, int(seed), keep=bool(keep))
+    st.caption("The same share of every class; what belongs together stays together.")
+    if groups := _describe_groups(state, plan, settings):
+        st.caption(escape_md(groups))
     with st.container(horizontal=True, gap="small"):
-        plan = SplitPlan(validation / 100, test / 100, int(seed), keep=bool(keep))
         arguments, disabled = (state, plan, settings), not state.included
         words = "Re-split" if is_split else "Split"
         edit_button(words, _split, *arguments, key="split", type="primary", disabled=disabled)
@@ -131,6 +132,14 @@ def _split_form(state: DatasetState, settings: Settings) -> None:
         counts = Counter(plan_splits(state.included, plan).values())
         planned = [f"{counts[split]:,} {SPLIT_NAMES[split]}" for split in SPLITS if counts[split]]
         st.caption(f"It will be {', '.join(planned)}.", width="content")
+
+
+def _describe_groups(state: DatasetState, plan: SplitPlan, settings: Settings) -> str:
+    """Say what the plan makes of images that stay together."""
+    samples = load_dataset(state.name, settings).samples
+    splits = plan_splits(samples, plan)
+    train, val = ([s for s in samples if splits.get(s.key) == split] for split in ("train", "val"))
+    return describe_groups(train, val, None if plan.keep else plan.val)
 
 
 def _split(state: DatasetState, plan: SplitPlan, settings: Settings) -> None:

@@ -12,11 +12,17 @@ from tlcore.datasets.quality import (
     HANDLED,
     KINDS,
     LEFT_OUT,
+    MISSING,
+    NAMES,
+    RECORDING,
+    SHORTCUT,
+    DatasetWarning,
     Finding,
     FindingKind,
     QualityReport,
 )
 from tlcore.datasets.quality_scan import load_quality, scan_quality
+from tlcore.datasets.splits import divide_again
 from tlcore.datasets.store import DatasetState
 from tlcore.settings import Settings
 from tlcore.ui.components.image_grid import thumbnails
@@ -25,6 +31,11 @@ from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.upload.overview import edit_button
 from tlcore.ui.widgets import unique_labels
 
+WARNINGS = {
+    NAMES: "Classes of nearly the same name",
+    MISSING: "A class is missing in a split",
+    SHORTCUT: "The label can be read without looking at the image",
+}
 PROBLEMS = "problems"  # name of the view
 PAGE = 6  # findings at once
 TOGETHER = 4  # images of one finding that are shown
@@ -37,7 +48,8 @@ SLICE = 0.7  # s of scanning between two answers to the person
 def count_problems(name: str, settings: Settings) -> int:
     """Return how many findings and small classes of a dataset a person should decide about."""
     report = load_quality(name, settings)
-    return sum(map(len, _of_level(report, DECIDE).values())) + len(report.small_classes)
+    classes = len(report.small_classes) + len(report.warnings)
+    return sum(map(len, _of_level(report, DECIDE).values())) + classes
 
 
 def problems_view(state: DatasetState, settings: Settings) -> None:
@@ -49,7 +61,7 @@ def problems_view(state: DatasetState, settings: Settings) -> None:
         every=0.2,
     )
     problems = _of_level(report, DECIDE)
-    if not (problems or report.small_classes or report.unscanned):
+    if not (problems or report.small_classes or report.warnings or report.unscanned):
         st.success(
             "**Nothing here needs a decision.** All of the "
             f"{plural(report.images, 'image')} were decoded and checked.",
@@ -62,11 +74,27 @@ def problems_view(state: DatasetState, settings: Settings) -> None:
         ]
         with st.container(border=True, key="small-classes"):
             st.markdown("\n".join([f"**Too few images** · {number}\n", *rows]))
+    for place, warning in enumerate(report.warnings):
+        _draw_warning(f"warning-{place}", warning, state, settings)
     for kind, findings in problems.items():
         _card(KINDS[kind], findings, state, settings)
     _list_findings("left out on import", "file", LEFT_OUT, report, state, settings)
     _list_findings("corrected on reading", "image", HANDLED, report, state, settings)
     _list_dismissed(report, state, settings)
+
+
+def _draw_warning(
+    key: str, warning: DatasetWarning, state: DatasetState, settings: Settings
+) -> None:
+    """Something about the classes, with the click that mends it where there is one."""
+    with st.container(border=True, key=key):
+        st.markdown(f"**{WARNINGS[warning.kind]}**  \n{escape_md(warning.message)}")
+        if warning.kind == NAMES:
+            new = " ".join(warning.labels[0].split())
+            merge = (edits.merge_classes, state.name, warning.labels, new, settings)
+            edit_button(f"Merge into {escape_md(new)}", *merge, type="primary", key=f"fix-{key}")
+        elif warning.kind == MISSING:
+            edit_button("Split again", divide_again, state.name, settings, key=f"fix-{key}")
 
 
 def _of_level(report: QualityReport, level: str) -> dict[str, tuple[Finding, ...]]:
@@ -125,6 +153,8 @@ def _actions(
     if excludes:
         words = f"{kind.fix or 'Exclude them'} ({len(excludes):,})"
         edit_button(words, edits.exclude, state.name, excludes, settings, key=f"fix-{kind.name}")
+    if kind.name == RECORDING:
+        edit_button(kind.fix, divide_again, state.name, settings, key=f"fix-{kind.name}")
     if keys:
         keep = (edits.dismiss, state.name, keys, kind.name, settings)
         edit_button("Keep all", *keep, key=f"keep-{kind.name}")
@@ -147,8 +177,9 @@ def _row(
                 others = [key for key in keys if state.by_key[key].label != kept]
                 keep_one, title = (edits.exclude, name, others, settings), escape_md(label(kept))
                 edit_button(f"Keep {title}", *keep_one, key=f"one-of-two-{place}-{kept}")
-        exclude = (edits.exclude, name, finding.excludes, settings)
-        edit_button("Exclude", *exclude, key=f"one-exclude-{place}")
+        if finding.excludes:
+            exclude = (edits.exclude, name, finding.excludes, settings)
+            edit_button("Exclude", *exclude, key=f"one-exclude-{place}")
         keep = (edits.dismiss, name, keys, kind.name, settings)
         edit_button("Keep", *keep, key=f"one-keep-{place}")
         with st.popover("Relabel"):
