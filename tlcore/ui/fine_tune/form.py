@@ -19,9 +19,9 @@ from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.decoding import hash_samples
 from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.datasets.split_notes import describe_groups, describe_missing
-from tlcore.datasets.splits import split_samples
+from tlcore.datasets.splits import check_class_names, split_samples
 from tlcore.datasets.store import scan_datasets
-from tlcore.errors import BadConfig, BadDataset, BadImage, TLCoreError, UnknownName, WeightsMissing
+from tlcore.errors import BadConfig, BadImage, TLCoreError, UnknownName, WeightsMissing
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.weights import find_weights
 from tlcore.settings import Settings
@@ -104,13 +104,13 @@ def _keep_dataset() -> None:
 
 def _offer_way_out(dataset: Dataset) -> bool:
     """Whether a dataset can be trained on; if not, say why and what leads on."""
-    try:
-        dataset_picker.check_learnable(dataset)
-    except BadDataset as error:
-        st.info(escape_md(str(error)), icon=":material/label:")
-        st.page_link(UPLOAD.file, label="Add or label images", icon=UPLOAD.icon)
-        return False
-    return True
+    check_class_names(dataset)
+    if len(dataset.classes) > 1:
+        return True
+    words = f"Expected at least two classes to tell apart. Received {len(dataset.classes)}."
+    st.info(f"{words} Add images of another class, or label some.", icon=":material/label:")
+    st.page_link(UPLOAD.file, label="Add or label images", icon=UPLOAD.icon)
+    return False
 
 
 def _draw_numbers(place: DeltaGenerator, dataset: Dataset, config: RunConfig) -> Plan:
