@@ -18,7 +18,7 @@ from tests.datasets.files import zipped as zip_files
 from tests.datasets.findings import faults, image
 from tests.datasets.test_recordings import recordings
 from tests.pages.conftest import Opened, grid_of, html_of, select_in_grid, texts
-from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.dataset import UNLABELLED, Dataset
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.sample_dataset import SAMPLE_NAME, draw_sample
@@ -323,16 +323,19 @@ def test_selected_images_are_labelled_and_excluded(
 def test_loose_images_are_to_be_labelled_and_what_is_left_is_said(
     opened: Opened, workspace: Settings
 ) -> None:
-    import_dataset("loose", incoming_from_uploads([jpeg(n)[:2] for n in (1, 2)]), workspace)
+    files = [("daisy/3.jpg", jpeg(3)[1]), *(jpeg(n)[:2] for n in (1, 2))]
+    import_dataset("loose", incoming_from_uploads(files), workspace)
     at = opened("Upload", dataset="loose")
-    assert "**Now label them**: 2 of 2 images" in at.info[0].value
+    assert "**Now label them**: 2 of 3 images" in at.info[0].value
     at.segmented_control(key="show-as").set_value("All images").run()
-    select_in_grid(at, "grid-gallery", 0)
+    places = grid_of(at, "grid-gallery")["images"]
+    loose = next(n for n, image in enumerate(places) if image["caption"] == UNLABELLED)
+    select_in_grid(at, "grid-gallery", loose)
     at.selectbox(key="selection-label").set_value("daisy").run()
     press(at, "selection-relabel")
     assert "labelled daisy · 1 left without label" in at.toast[0].value
     captions = [image["caption"] for image in grid_of(at, "grid-gallery")["images"]]
-    assert sorted(captions) == ["daisy", "without label"]
+    assert sorted(captions) == ["daisy", "daisy", UNLABELLED]
 
 
 def test_the_images_are_counted_paged_and_filtered(
@@ -365,17 +368,16 @@ def test_a_class_is_renamed_merged_and_deleted(
     opened: Opened, workspace: Settings, mine: str
 ) -> None:
     at = view(opened, "images")
-    at.selectbox(key="class-new-a").set_value("train").run()
+    at.text_input(key="class-new").set_value("train").run()
     press(at, "class-rename")
     assert "Expected a class name" in at.error[0].value
-    at.selectbox(key="class-new-a").set_value("apples").run()
+    at.text_input(key="class-new").set_value("apples").run()
     press(at, "class-rename")
     assert set(load_dataset(mine, workspace).classes) == {"apples", "b"}
     at.selectbox(key="class-old").set_value("apples").run()
-    assert at.selectbox(key="class-new-apples").options == ["b"]  # merging is a choice
-    at.selectbox(key="class-new-apples").set_value("b").run()
-    assert "two become one" in texts(at)
-    press(at, "class-rename")
+    assert at.selectbox(key="class-into-apples").options == ["b"]  # merging is a choice
+    at.selectbox(key="class-into-apples").set_value("b").run()
+    press(at, "class-merge")
     assert load_dataset(mine, workspace).counts == {"b": 48}
     press(at, "undo")
     at.selectbox(key="class-old").set_value("b").run()
@@ -390,7 +392,7 @@ def test_splits_are_shown_stored_and_removed(
     assert "not split" in texts(at)
     key = f"mine-{len(load_state(mine, workspace).edits)}"
     at.slider(key=f"split-test-{key}").set_value(20).run()
-    assert "It will be 29 training, 10 validation, 9 test." in texts(at)
+    assert "It will be 30 training, 9 validation, 9 test." in texts(at)
     press(at, "split")
     splits = load_dataset(mine, workspace).counts_by_split
     assert set(splits) == {"train", "val", "test"}
@@ -399,7 +401,7 @@ def test_splits_are_shown_stored_and_removed(
     assert "5 test" in html_of(at)
     key = f"mine-{len(load_state(mine, workspace).edits)}"  # the sliders show the state
     assert at.slider(key=f"split-test-{key}").value == 19
-    assert at.slider(key=f"split-val-{key}").value == 21
+    assert at.slider(key=f"split-val-{key}").value == 19
     assert at.button(key="split").label == "Re-split"
     press(at, "split-remove")
     assert set(load_dataset(mine, workspace).counts_by_split) == {None}

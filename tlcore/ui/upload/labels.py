@@ -281,7 +281,7 @@ def _save(
 
 def _edit_class(state: DatasetState, settings: Settings) -> None:
     """Choose a class and what to do with all of its images."""
-    first, second, buttons = st.columns([3, 3, 3], vertical_alignment="bottom")
+    first, second, third = st.columns(3, vertical_alignment="bottom")
     old = first.selectbox(
         "Class",
         list(state.counts),
@@ -290,33 +290,27 @@ def _edit_class(state: DatasetState, settings: Settings) -> None:
             state.counts, lambda name: f"{label(name)} ({state.counts.get(name, 0):,})"
         ),
     )
+    new = second.text_input("New name", key="class-new", max_chars=60, placeholder=old).strip()
     others = [name for name in state.counts if name != old]
-    new = second.selectbox(
-        "New name, or the class to merge into",
+    into = third.selectbox(
+        "Merge into",
         others,
         index=None,
-        key=f"class-new-{old}",
+        key=f"class-into-{old}",
         format_func=unique_labels(others, label),
-        accept_new_options=True,
-        placeholder="A new name, or one of these",
+        placeholder="Another class",
     )
-    new = str(new or "").strip()
-    merges, disabled = new in others, new in ("", old)
-    with buttons, st.container(horizontal=True, gap="small"):
-        words, change = "Merge" if merges else "Rename", (state.name, old, new, settings)
-        edit_button(
-            words,
-            edits.rename_class,
-            *change,
-            key="class-rename",
-            type="primary",
-            disabled=disabled,
-        )
-        delete, icon = (edits.delete_class, state.name, old, settings), ":material/delete:"
-        edit_button(f"Delete {escape_md(label(old))}", *delete, key="class-delete", icon=icon)
-    if merges:
-        st.caption(f"**{escape_md(label(new))}** exists already: the two become one class.")
+    change, name = (state.name, old), escape_md(label(old))
+    with st.container(horizontal=True, gap="small"):
+        for words, to, key in (
+            ("Rename", "" if new in (old, *others) else new, "class-rename"),
+            ("Merge", into, "class-merge"),
+        ):
+            edit = (edits.rename_class, *change, to, settings)
+            edit_button(words, *edit, key=key, type="primary", disabled=not to)
+        delete, icon = (edits.delete_class, *change, settings), ":material/delete:"
+        edit_button(f"Delete {name}", *delete, key="class-delete", icon=icon)
     st.caption(
-        f"Delete excludes the {plural(state.counts[old], 'image')} of it. The files stay as "
-        "they are, and “Undo” reverses any of this."
+        f"Merge makes two classes one. Delete excludes the {plural(state.counts[old], 'image')} "
+        "of it. The files stay as they are, and “Undo” reverses any of this."
     )
