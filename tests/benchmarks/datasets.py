@@ -55,7 +55,7 @@ def layouts() -> None:
     number = range(100_000)
     rows = "".join(f"{n:06},breed {n % 120}\n" for n in number).encode()
     listings = {
-        "splits and 100 classes": [f"set/{'train' if n % 5 else 'val'}/class {n % 100}/{n}.jpg"
+        "100 classes": [f"set/{'val' if n % 500 < 100 else 'train'}/class {n % 100}/{n}.jpg"
                                    for n in number],
         "1,000 classes": [f"class {n % 1000}/{n}.jpg" for n in number],
         "labels in names": [f"train/{'cat' if n % 2 else 'dog'}.{n}.jpg" for n in number],

@@ -180,6 +180,8 @@ def test_options_choose_what_a_dry_run_offers(settings: Settings, tmp_path: Path
     assert (wrong.returncode, "Received 'trian'" in wrong.stderr) == (1, True)
     nameless = tlcore(settings, "dataset", "import", folder)
     assert (nameless.returncode, "Expected --name NAME" in nameless.stderr) == (1, True)
+    taught = tlcore(settings, "train", folder, *TINY)
+    assert "Imported as a dataset: Take 2 labels from the file names? cat 2" in taught.stderr
     moved = answer(settings, *line[:3], "--dry-run", "--labels=names", "--folder=train=val")
     assert moved["classes"] == {label: {"val": 2} for label in ("cat", "dog")}
 

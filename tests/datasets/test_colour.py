@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.datasets.files import encoded
+from tests.datasets.files import deep, encoded, png_chunk
 from tlcore.datasets.image_io import decode_image, decode_image_with_header
 from tlcore.settings import Limits
 
@@ -97,28 +95,6 @@ def test_sixteen_bits_are_scaled_not_clipped(form: str, order: str) -> None:
     # value / 257, rounded: 128/257 is just below a half, 129/257 just above.
     data = encoded(Image.fromarray(row.astype(order)), form)
     assert pixels(data) == greys(0, 1, 0, 1, 128, 255)
-
-
-def deep(values: np.ndarray, form: str, **options: Any) -> bytes:
-    """A 16-bit file, grey (height, width) or RGB (height, width, 3), which Pillow cannot write."""
-    if values.ndim == 2:
-        return encoded(Image.fromarray(values.astype(np.uint16)), form, **options)
-    height, width, _ = values.shape
-    if form == "PNG":
-        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-        header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-        chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-        return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*each) for each in chunks)
-    tags = ((256, width), (257, height), (258, 16), (259, 1), (262, 2), (273, 8), (277, 3),
-            (278, height), (279, values.size * 2))  # fmt: skip
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    pixels = values.astype("<u2").tobytes()
-    return (b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + struct.pack("<H", len(tags))
-            + entries + bytes(4))  # fmt: skip
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])

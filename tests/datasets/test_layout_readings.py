@@ -181,6 +181,41 @@ READINGS: dict[str, tuple[list[ListedFile], str, list[str]]] = {
         "2 classes: no 6, yes 6.",
         ["Take 3 labels from folder level 1? no 3, tumor 6, yes 3"],
     ),
+    "heaps that differ by the split alone": (
+        listing("cars_train/cars_train/#5.jpg", "cars_test/cars_test/#3.jpg"),
+        "No classes. `cars_test` is test, `cars_train` is training. 8 images have no label.",
+        [],
+    ),
+    "class and split in one name": (
+        listing("{cats,dogs}_train/#3.jpg", "{cats,dogs}_test/#2.jpg"),
+        "2 classes: cats 3 + 2, dogs 3 + 2. `cats_test` is test, `cats_train` is training, "
+        "`dogs_test` is test, `dogs_train` is training.",
+        [],
+    ),
+    "a test set beside a set without a word": (
+        listing("{rps,rps-test-set}/{rock,paper}/#3.png"),
+        "2 classes: paper 3 + 3, rock 3 + 3. `rps-test-set` is test.",
+        [],
+    ),
+    "a preview beside the only folder": (
+        listing("x/y/{cats,dogs}/#2.jpg", "x/preview.png"),
+        "2 classes: cats 2, dogs 2. 1 image has no label.",
+        [],
+    ),
+    "splits of some classes and the truth": (
+        listing("bottle/train/good/#3.png", "bottle/test/{good,broken}/#2.png",
+                "bottle/ground_truth/broken/#2_mask.png"),
+        "2 classes: broken 0 + 2, good 3 + 2. `test` is test, `train` is training.",
+        ["Take 2 labels from folder level 3? broken 4, good 5"],
+    ),
+    "a table of ids for the classes": (
+        listing("Train/{0000,0001}/#3.png", "Test/9#2.png",
+                Test_dot_csv=rows("Path,ClassId", "Test/91.png,0", "Test/92.png,1"),
+                Train_dot_csv=rows("Path,ClassId", "Train/0000/#3.png,0", "Train/0001/#3.png,1")),
+        "2 classes: 0000 3 + 1, 0001 3 + 1. The labels of 2 images are from `Test.csv, "
+        "Train.csv`, column `ClassId`. `Test` is test, `Train` is training.",
+        [],
+    ),
     "a class called train": (
         listing("{train,car,bus}/#4.jpg"),
         "3 classes: bus 4, car 4, train 4. train is a class here, though it has the name of a "

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.datasets.files import encoded
+from tests.datasets.files import encoded, write_folder
 from tlcore.datasets.dataset import Sample
+from tlcore.datasets.edits import exclude
 from tlcore.datasets.image_facts import FactsTable, measure_image
 from tlcore.datasets.image_io import Header
-from tlcore.datasets.importing import import_dataset
+from tlcore.datasets.importing import add_to_dataset, import_dataset
 from tlcore.datasets.quality import RECORDING
-from tlcore.datasets.quality_scan import load_quality
+from tlcore.datasets.quality_scan import load_quality, open_grouped
 from tlcore.datasets.recordings import find_groups
 from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.split_notes import describe_groups
@@ -144,6 +145,8 @@ def recording_of(sample: Sample) -> tuple[str, str]:
 
 def test_a_recording_stays_on_one_side_everywhere(settings: Settings) -> None:
     bring(recordings(8), settings)
+    found = load_quality("mine", settings).by_kind["grouped"]
+    assert [(len(finding.keys), finding.details) for finding in found] == [(8, "8 × undivided")] * 4
     dataset = load_dataset("mine", settings)
     train, val = split_samples(dataset)
     assert not {*map(recording_of, train)} & {*map(recording_of, val)}
@@ -176,3 +179,35 @@ def test_a_recording_in_two_splits_is_found_and_divided_again(settings: Settings
     )
     split_dataset("mine", SplitPlan(keep=False), settings)
     assert RECORDING not in load_quality("mine", settings).by_kind
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_run_looks_at_images_that_were_not_scanned(
+    is_stored: bool, settings: Settings, tmp_path: Path
+) -> None:
+    files = recordings(6)
+    if is_stored:
+        bring(files, settings)
+        for name in ("image_facts.jsonl", "image_groups.json"):
+            (settings.datasets / "mine" / name).unlink(missing_ok=True)
+        dataset = open_grouped("mine", settings)
+    else:
+        images = {file: encoded(image, "JPEG", quality=92) for file, image in files.items()}
+        dataset = open_grouped(str(write_folder(tmp_path / "in place", images)), settings)
+    train, val = split_samples(dataset)
+    assert (len(train), len(val)) == (12, 12)
+    assert not {*map(recording_of, train)} & {*map(recording_of, val)}
+
+
+def test_groups_are_found_once_and_again_when_images_come(settings: Settings) -> None:
+    bring(recordings(6), settings)
+    stored = settings.datasets / "mine" / "image_groups.json"
+    assert len({sample.group for sample in load_dataset("mine", settings).samples}) == 4
+    before = stored.read_bytes()
+    exclude("mine", [load_dataset("mine", settings).samples[0].key], settings)
+    assert len({sample.group for sample in load_dataset("mine", settings).samples}) == 4
+    assert stored.read_bytes() == before
+    more = [(f"left/rec9_frame{at}.jpg", encoded(image)) for at, image in enumerate(frames(99, 4))]
+    add_to_dataset("mine", incoming_from_uploads(more), settings)
+    stored.write_bytes(b"{")
+    assert len({sample.group for sample in load_dataset("mine", settings).samples}) == 5

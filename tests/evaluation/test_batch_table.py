@@ -11,6 +11,7 @@ import pandas as pd
 
 from tlcore.datasets.dataset import Sample
 from tlcore.evaluation.batch_table import (
+    COLUMNS,
     BatchHead,
     build_batch_table,
     compute_agreement,
@@ -126,6 +127,10 @@ def test_the_heat_map_counts_every_image_once() -> None:
     rows, _, counts = count_pairs(many, "imagenet", "head")
     assert rows[-1] == "others"
     assert counts.sum() == 20
+    many["head"] = [None, *(f"class {n}" for n in range(19))]
+    _, columns, counts = count_pairs(many, "imagenet", "head")
+    assert columns[-2:] == ["others", "no label"]
+    assert (len(columns), counts.sum()) == (COLUMNS + 2, 20)
 
 
 def test_the_search_wants_every_word() -> None:

@@ -173,7 +173,7 @@ def test_many_small_classes_are_one_warning() -> None:
     predictions = make_predictions(labels, rows)
     warnings = compute_evaluation(predictions, predictions).warnings
     assert warnings == (
-        "30 of 30 classes have fewer than 10 images each here, so the metrics of any one of them "
+        "30 of 30 classes are judged by fewer than 10 images, so the metrics of any one of them "
         "may be far off.",
     )
 

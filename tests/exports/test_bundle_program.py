@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.datasets.files import encoded
 from tlcore.exports import bundle_predict
 from tlcore.exports.bundle import build_deployable, write_format
 from tlcore.exports.bundle_check import FormatCheck
@@ -46,7 +47,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about = {"labels": ["ant", "bee"], "size": 8, "fit": "crop", "run": "1"}
     (place / "labels.json").write_text(json.dumps(about))
     shutil.copyfile(bundle_predict.__file__, place / "predict.py")
-    Image.new("RGB", (20, 10), (200, 30, 30)).save(place / "photo.png")
+    for name, form in (("photo.png", "PNG"), ("photo.heic", "HEIF")):
+        (place / name).write_bytes(encoded(Image.new("RGB", (20, 10), (200, 30, 30)), form))
     return place
 
 
@@ -80,6 +82,7 @@ def test_it_takes_the_runtime_that_is_installed(folder: Path) -> None:
         (["--format", "saved_model", "photo.png"], RUNTIMES, "needs tensorflow"),
         (["--format", "tflite", "photo.png"], RUNTIMES, "needs ai_edge_litert or tflite_runtime"),
         (["photo.png"], ("PIL",), "NumPy and Pillow are needed"),
+        (["photo.heic"], ("keras", "pillow_heif"), "pip install pillow-heif"),
         (["none.png"], ("keras",), "none.png: cannot be read"),
     ],
 )

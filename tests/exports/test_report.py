@@ -21,7 +21,6 @@ from tlcore.exports.report import (
     SIDE,
     embed_image,
     exact,
-    list_confused_pairs,
     render_report,
     share_html,
 )
@@ -104,7 +103,7 @@ def test_the_report_of_many_classes_lists_the_confused_pairs(
     ).ravel().tolist()
     assert [kind for kind, _ in cells] == ["right", "wrong", "wrong", "right"]
     many = draw_predictions(400, 17, seed=1)
-    pairs = list_confused_pairs(compute_evaluation(many, draw_predictions(60, 17, 2, "train")))
+    pairs = compute_evaluation(many, draw_predictions(60, 17, 2, "train")).confused_pairs
     assert sum(number for _, _, number in pairs) == int((~many.correct).sum())
     assert pairs[0][2] >= pairs[-1][2]
 

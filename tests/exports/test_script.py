@@ -88,10 +88,7 @@ def check_agreement(printed: str, run: str, settings: Settings) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if "notebook" in name else pytest.param(name, marks=pytest.mark.full)
-        for name in RECIPES
-    ],
+    [pytest.param(name, marks=pytest.mark.full) for name in RECIPES],
 )
 def test_the_script_arrives_within_the_interval(name: str, real: Settings, tmp_path: Path) -> None:
     options = dict(RECIPES[name])

@@ -72,7 +72,7 @@ def test_values_come_back_bit_for_bit_in_the_order_asked(tmp_path: Path) -> None
 def test_whatever_differs_has_a_folder_and_an_id_of_its_own(settings: Settings) -> None:
     others = {"backbone": "other", "weights": "other", "layer": "other", "size": 64, "fit": "pad"}
     assert len({KEY.name, *(replace(KEY, **{k: v}).name for k, v in others.items())}) == 6
-    sample = Sample("a.png", Path("a.png"), ids(1)[0], "a")
+    sample = Sample("a.png", Path("a.png"), ids(1)[0], "a", None)
     flip = InputSpec("net", 32, "crop", ("flip",), 0, settings.limits)
     copies = [(ImageCopy(sample, number), flip) for number in (-1, 0, 1)]
     for spec in (replace(flip, augmentations=("rotate",)), replace(flip, seed=1)):

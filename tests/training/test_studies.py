@@ -140,7 +140,8 @@ def test_copies_under_other_names_and_labels_stay_on_one_side_of_a_run(
     for seed in range(2):
         config = RunConfig(str(data), epochs=1, seed=seed, **SMALL)
         train, val = split_of(settings, config, "sha256")
-        assert (len(train), len(val)) == (12, 4)
+        assert len(train) + len(val) == 16
+        assert len(val) in (2, 3, 4)  # groups of 2 and 3, of which at most 4 images a class fit
         assert not train & val
 
 

@@ -31,7 +31,10 @@ def fine_tuned(settings: Settings, folder: Path) -> keras.Model:
     return load_run_model(where.name, settings).model
 
 
-@pytest.mark.parametrize("nested", [False, True], ids=["flat", "nested"])
+@pytest.mark.parametrize(
+    "nested",
+    [pytest.param(False, id="flat"), pytest.param(True, id="nested", marks=pytest.mark.full)],
+)
 def test_every_layer_of_a_fine_tuned_run(nested: bool, real: Settings, tmp_path: Path) -> None:
     model = fine_tuned(real, tmp_path)
     before, _ = build_backbone(ModelRef("MobileNet-0.25", 64, top=False), real)

@@ -17,7 +17,7 @@ from tlcore.evaluation.metrics import CalibrationBin
 from tlcore.ui.components.charts import MANY, accuracy_bars
 from tlcore.ui.evaluation.embedding import BY_CLASS, BY_CONFIDENCE, BY_RESULT, embedding_figure
 from tlcore.ui.evaluation.metrics import SPARSE, merge_sparse_bins, reliability_diagram
-from tlcore.ui.evaluation.mistakes import MOST, confusion_matrix, drawn_classes
+from tlcore.ui.evaluation.mistakes import FULL, MOST, confusion_matrix, drawn_classes
 from tlcore.ui.theme import DARK, LIGHT
 
 
@@ -30,7 +30,7 @@ def cells(figure: go.Figure) -> dict[str, str]:
 def test_every_cell_of_the_matrix_can_be_clicked_and_shows_its_count() -> None:
     predictions = draw_predictions(200, 4, 0)
     evaluation = compute_evaluation(predictions, predictions)
-    figure = confusion_matrix(evaluation, (1, 2))
+    figure = confusion_matrix(evaluation, (1, 2), range(4))
     assert cells(figure) == {
         f"{actual}-{predicted}": f"{images:,}"
         for actual, row in enumerate(evaluation.confusion_matrix)
@@ -47,23 +47,25 @@ def test_class_names_are_text() -> None:
     predictions = replace(
         make_predictions([0, 1], [[0.9, 0.1], [0.8, 0.2]]), classes=("<b>ants", '"bees')
     )
-    figure = confusion_matrix(compute_evaluation(predictions, predictions), (0, 0))
+    figure = confusion_matrix(compute_evaluation(predictions, predictions), (0, 0), [0, 1])
     assert list(figure.layout.xaxis.ticktext) == ["&lt;b&gt;ants", "&quot;bees"]
 
 
-def test_of_many_classes_those_with_most_mistakes_are_drawn() -> None:
-    classes = MOST + 4
+def test_of_many_classes_those_of_the_most_confused_pairs_are_drawn() -> None:
+    classes = FULL + 4
     labels = [*range(classes), *range(classes)]
     probabilities = np.eye(classes)[labels]
-    for place, (actual, predicted) in enumerate([(3, 19), (19, 3), (7, 19)]):
-        probabilities[actual + classes * (place % 2)] = np.eye(classes)[predicted]
+    for actual, predicted in ((7, 19), (3, 19), (3 + classes, 19), (19, 3)):
+        probabilities[actual] = np.eye(classes)[predicted]
     predictions = make_predictions(labels, probabilities.tolist())
     evaluation: Evaluation = compute_evaluation(predictions, predictions)
-    shown = drawn_classes(evaluation)
-    assert len(shown) == MOST
-    assert {3, 7, 19} <= set(shown)
-    assert shown == sorted(shown)
-    assert set(cells(confusion_matrix(evaluation, (3, 19)))) >= {"3-19", "19-3", "7-19"}
+    assert evaluation.confused_pairs == [(3, 19, 2), (19, 3, 1), (7, 19, 1)]
+    assert evaluation.worst_first[0].label == evaluation.classes[3]
+    shown = drawn_classes(evaluation, [(3, 19), (19, 3), (7, 19)])
+    assert shown == [3, 7, 19]
+    texts = cells(confusion_matrix(evaluation, (3, 19), shown))
+    assert (texts["3-19"], texts["7-19"], texts["7-7"], texts["7-3"]) == ("2", "1", "1", "0")
+    assert len(drawn_classes(evaluation, [(n, n + 1) for n in range(classes - 1)])) == MOST
 
 
 @pytest.mark.parametrize(

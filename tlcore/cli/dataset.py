@@ -51,6 +51,7 @@ from tlcore.errors import BadDataset
 from tlcore.models.imagenet import imagenet_word
 from tlcore.settings import Settings
 
+NAMED = 5  # files of a finding; as JSON all of them
 PROGRESS_STEP = 250  # files between two lines of progress
 FIELDS = ("name", "folder", "created", "image_count", "excluded", "classes", "unlabelled",
           "splits", "hash")  # fmt: skip
@@ -333,7 +334,9 @@ def _write_report(report: QualityReport, out: TextIO) -> None:
     for name, findings in report.by_kind.items():
         kind = KINDS[name]
         out.write(f"{kind.title} ({len(findings)}; {kind.level}). {kind.consequence}\n")
-        out.writelines(f"  {' = '.join(each.files)}  ({each.details})\n" for each in findings)
+        for each in findings:
+            more = f" and {len(each.files) - NAMED} more" if len(each.files) > NAMED else ""
+            out.write(f"  {' = '.join(each.files[:NAMED])}{more}  ({each.details})\n")
     out.writelines(f"Too few of {each.label}: {each.message}\n" for each in report.small_classes)
     out.writelines(f"{warning.message}\n" for warning in report.warnings)
     is_clean = not (report.findings or report.small_classes or report.warnings)

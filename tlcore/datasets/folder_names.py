@@ -19,13 +19,16 @@ _PLAIN = """all archive batch csv data dataset datasets download file files fold
     imgs jpeg jpegs jpg label labels part parts photo photos pic pics picture pictures png sample
     samples seg set sets split"""
 _UNLABELLED = "inference pred preds predict prediction predictions unlabelled unlabeled unsorted"
-_ANNOTATION = "annotation annotations groundtruth masks segmentations trimaps xmls bboxes contours"
+_ANNOTATION = """annotation annotations groundtruth ground truth gt masks segmentations trimaps
+    xmls bboxes contours"""
 _PLAIN_WORDS = frozenset(_PLAIN.split())
 _UNLABELLED_WORDS = frozenset(_UNLABELLED.split())
 _ANNOTATION_WORDS = frozenset(_ANNOTATION.split())
 _WORD = re.compile(r"[^\W\d_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_JOINED = re.compile(f"({'|'.join(_SPLIT_WORDS)})({'|'.join(_PLAIN_WORDS)})")  # "trainset"
+_SPLIT = "|".join(_SPLIT_WORDS)
+_JOINED = re.compile(f"({_SPLIT}|{'|'.join(_PLAIN_WORDS)})({'|'.join(_PLAIN_WORDS)})")  # "trainset"
+_SPLIT_PART = re.compile(rf"(?<![^\W\d_])({_SPLIT})(?![^\W\d_])", re.IGNORECASE)
 _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 # What may be an image, though none that is known by its ending: reading it gives the reason.
 _MEDIA = """heic heif avif jp2 j2k jxl jfif dng cr2 nef arw raw tga ppm pgm mp4 mov webm
@@ -92,6 +95,11 @@ def split_of(name: str) -> str | None:
 def further_words(name: str) -> frozenset[str]:
     """Return the words of a name that mean neither a split nor nothing."""
     return frozenset(_words(name)) - _PLAIN_WORDS - frozenset(_SPLIT_WORDS)
+
+
+def without_split(name: str) -> str:
+    """Return a name without the word of its split: "cats" for "cats_train"."""
+    return _SPLIT_PART.sub("", name).strip(" ._-")
 
 
 def says_nothing(name: str) -> bool:

@@ -181,10 +181,16 @@ class _Reading:
         return {at: label for at, label in labels if label and label != UNLABELLED}
 
     @cached_property
-    def agrees(self) -> bool:
-        """Whether the first table contradicts no folder."""
+    def same(self) -> Mapping[str, str] | None:
+        """The first table's labels by the names of class folders; None where it contradicts them.
+
+        Images that have the same label have the same class, which may have another name (an id).
+        """
         labels = self.tables[0].labels if self.tables else {}
-        return all(self.by_folder.get(at, label) == label for at, label in labels.items())
+        pairs = {(label, self.by_folder[at]) for at, label in labels.items()
+                 if at in self.by_folder}  # fmt: skip
+        same = dict(pairs)
+        return same if len(pairs) == len(same) == len(set(same.values())) else None
 
     @cached_property
     def labels_from(self) -> str:
@@ -192,7 +198,7 @@ class _Reading:
             return self.choices.labels
         has_classes = len(set(self.by_folder.values())) > 1
         table = self.tables[0] if self.tables and self.tables[0].labels else None
-        prefers = self.choices.table or (table and table.is_sure and not self.agrees)
+        prefers = self.choices.table or (table and table.is_sure and self.same is None)
         if table and (prefers or not has_classes):
             return TABLE
         return FOLDERS if self.by_folder else ""
@@ -202,7 +208,7 @@ class _Reading:
         """The table in use: one that agrees with the folders may say what they do not."""
         if self.choices.table or self.labels_from == TABLE:
             return self.tables[0] if self.tables else None
-        if self.choices.labels or not self.tables or not self.agrees:
+        if self.choices.labels or not self.tables or self.same is None:
             return None
         table = self.tables[0]
         adds = any(at not in self.by_folder for at in table.labels) or any(
@@ -225,6 +231,7 @@ class _Reading:
         if self.labels_from == NAMES:
             return Placement(label_from_name(self.images[at]) or UNLABELLED, split)
         loose = self.places[at].label or self.choices.loose_label
+        by_table = (self.same or {}).get(by_table, by_table)
         return Placement(self.by_folder.get(at) or by_table or loose, split)
 
 

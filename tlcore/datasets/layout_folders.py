@@ -23,7 +23,6 @@ OUTER, CLASS, INSIDE, NO_LABEL, OUT = "outer", "class", "inside", "unlabelled", 
 # What a person may take a folder for: a split, or a folder around classes in no split, …
 MEANINGS = (*SPLITS, OUTER, CLASS, NO_LABEL, OUT)
 _DEEPEST = 9  # level of a folder that is told of or offered
-_SHARED = 0.5  # of the folders within folders beside each other, where these are no classes
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ class Folder:
     inner: list[Folder] = field(default_factory=list)  # with images, and not left out at first
     meaning: str = INSIDE  # OUTER, CLASS, INSIDE (of what is around it), NO_LABEL or OUT
     split: str | None = None  # of the images in it, None: as around it
+    label: str = ""  # of a class, where that is not its name
     is_sibling: bool = False  # holds the same folders as another one beside it
 
     def upwards(self) -> Iterator[Folder]:
@@ -117,15 +117,12 @@ class FolderPlace(NamedTuple):
 def read_folders(
     files: Mapping[int, str], level: int, chosen: Iterable[tuple[str, str]]
 ) -> tuple[Folder, dict[int, FolderPlace]]:
-    """Read what the folders of images mean.
+    """Return the root of all folders of images, marked, and each image's place by its position.
 
     Args:
         files: position in the listing → name with "/" between folders.
         level: of the folders that are classes, 1 for the outermost; 0 leaves it to the rules.
         chosen: (path or name of a folder, one of MEANINGS), which come before all rules.
-
-    Returns:
-        The root with all folders, and each image's place by its position.
     """
     root = _build(files)
     if level:
@@ -143,24 +140,21 @@ def _build(files: Mapping[int, str]) -> Folder:
     by_path = {"": root}
     for position, file in files.items():
         path = file.rpartition("/")[0]
-        folder = by_path.get(path)
-        if folder is None:
-            folder = by_path[path] = _make(root, path)
-        folder.images.append(position)
+        if path not in by_path:
+            by_path[path] = _make(root, path)
+        by_path[path].images.append(position)
     for folder in reversed(list(root.walk())):
         _find_inner(folder)
         folder.total = len(folder.images) + sum(one.total for one in folder.inner)
     return root
 
 
-def _make(root: Folder, path: str) -> Folder:
-    folder = root
+def _make(folder: Folder, path: str) -> Folder:
     for part in path.split("/"):
-        if part in ("", ".", ".."):
-            continue
-        if part not in folder.folders:
-            folder.folders[part] = Folder(part, folder, folder.level + 1)
-        folder = folder.folders[part]
+        if part not in ("", ".", ".."):
+            if part not in folder.folders:
+                folder.folders[part] = Folder(part, folder, folder.level + 1)
+            folder = folder.folders[part]
     return folder
 
 
@@ -194,11 +188,11 @@ def _mark_level(root: Folder, level: int) -> None:
 
 def _enter(root: Folder) -> Folder:
     """Return the folder in which classes or splits begin; those around it are outer folders."""
-    folder = root
-    outer: list[Folder] = []
+    folder, outer = root, list[Folder]()
     while len(folder.inner) == 1 and not _find_splits(folder):
         inside = folder.inner[0]
-        if len(inside.inner) < (2 if inside.images else 1):
+        has_classes = len(inside.inner) > 1 or any(len(one.inner) > 1 for one in inside.inner)
+        if not (has_classes or (inside.inner and not inside.images)):
             break
         folder = inside
         outer.append(folder)
@@ -212,27 +206,62 @@ def _enter(root: Folder) -> Folder:
 def _mark(base: Folder) -> None:
     """Mark the folders in a folder around splits or classes."""
     splits = _find_splits(base)
+    is_outer = splits or any(_find_splits(_unwrap(one)) for one in base.inner)
     labels = {one.name for name in splits for one in _unwrap(base.folders[name]).inner}
-    unlabelled = _find_unlabelled(base, splits, labels)
-    for one in _find_siblings(base):
+    unlabelled = _find_unlabelled(base, bool(is_outer), labels)
+    siblings = _find_siblings(base)
+    for one in siblings:
         one.is_sibling = True
     plain = all(names.says_nothing(one.name) for one in base.inner)
+    _mark_pairs(base)
     for folder in base.inner:
         inside = _unwrap(folder)
         if folder.name in splits:
             _mark_around_classes(folder, splits[folder.name])
+        elif folder.meaning != INSIDE:
+            continue  # one of a pair
         elif folder.name in unlabelled:
-            folder.meaning, folder.split = NO_LABEL, names.split_of(folder.name)
-            inside.split = folder.split
+            _mark_heap(folder, inside)
         elif _find_splits(inside):
             _mark_outer(folder, inside)
             _mark(inside)
         elif (splits and inside.inner) or folder.is_sibling:
-            _mark_around_classes(folder, None)
+            _mark_around_classes(folder, _split_beside(folder, siblings))
         elif plain and not inside.inner:
             _mark_outer(folder, inside)
         else:
-            _mark_class(folder)
+            folder.meaning = CLASS
+            for one in filter(_is_split, folder.inner):
+                one.split = names.split_of(one.name)  # within the class: `ants/train/`
+
+
+def _split_beside(folder: Folder, siblings: Iterable[Folder]) -> str | None:
+    """Return the split that a name means beside others: "rps-test-set" beside "rps"."""
+    split, words = names.split_of(folder.name), names.further_words(folder.name)
+    beside = (one for one in siblings if split and one is not folder)
+    return split if any(words <= names.further_words(one.name) for one in beside) else None
+
+
+def _mark_pairs(base: Folder) -> None:
+    """Mark heaps of images that differ by the split alone: `cars_train` and `cars_test` have no
+    label; with `cats_train`, `cats_test`, `dogs_train` … the rest of the name is the class.
+    """
+    pairs: dict[str, list[Folder]] = defaultdict(list)
+    for one in base.inner:
+        if names.split_of(one.name) and not _unwrap(one).inner:
+            pairs[names.without_split(one.name).casefold()].append(one)
+    kept = [some for rest, some in pairs.items()
+            if rest and len({names.split_of(one.name) for one in some}) > 1]  # fmt: skip
+    for one in (one for some in kept for one in some):
+        _mark_heap(one, _unwrap(one))
+        if len(kept) > 1:
+            one.meaning, one.label = CLASS, names.without_split(one.name)
+
+
+def _mark_heap(folder: Folder, inside: Folder) -> None:
+    """Mark a folder of images without label."""
+    folder.meaning = NO_LABEL
+    folder.split = inside.split = names.split_of(folder.name)
 
 
 def _find_splits(base: Folder) -> dict[str, str]:
@@ -258,11 +287,11 @@ def _find_splits(base: Folder) -> dict[str, str]:
     return holding
 
 
-def _find_unlabelled(base: Folder, splits: Mapping[str, str], labels: set[str]) -> set[str]:
+def _find_unlabelled(base: Folder, has_splits: bool, labels: set[str]) -> set[str]:
     """Name the folders of images that stand beside classes or splits and are no class."""
     plain = [folder.name for folder in base.inner if not _unwrap(folder).inner]
     marked = {name for name in plain if names.is_split_name(name) or names.means_unlabelled(name)}
-    if splits:
+    if has_splits:
         return marked if labels & set(plain) else set(plain)
     if len(base.inner) > 1 and [names.split_of(name) for name in marked] == ["train"]:
         return set()  # loose images to train on beside classes make no sense: train, car, bus
@@ -272,18 +301,16 @@ def _find_unlabelled(base: Folder, splits: Mapping[str, str], labels: set[str]) 
 def _find_siblings(base: Folder) -> list[Folder]:
     """Return the folders in a folder that mostly hold folders of the same names.
 
-    At least two names are shared, with each other or with the folders themselves (classes, and
-    beside them a folder with the same classes again). Folders that are merely numbered (`rec0`,
-    `rec1`) in folders that are not (`left`, `right`) lie within classes.
+    At least two names are shared, also with folders beside them (classes, and the same classes
+    again in a folder). Merely numbered ones (`rec0`) in folders that are not lie within classes.
     """
     inside = {one.name: {label.name for label in _unwrap(one).inner} for one in base.inner}
     holders = [one for one in base.inner if inside[one.name]]
     counts = Counter(name for labels in inside.values() for name in labels)
     counts.update(counts.keys() & inside.keys())
     shared = {name for name, number in counts.items() if number > 1}
-    if len(shared) < 2 or len(shared) < _SHARED * len(counts):
-        return []
-    if _are_numbered(counts) and not _are_numbered(one.name for one in holders):
+    within = _are_numbered(counts) and not _are_numbered(one.name for one in holders)
+    if within or len(shared) < 2 or 2 * len(shared) < len(counts):
         return []
     if all(names.is_split_name(name) or names.says_nothing(name) for name in counts):
         return []  # `ants/train`, `bees/train`: splits within classes
@@ -324,13 +351,6 @@ def _mark_around_classes(folder: Folder, split: str | None) -> None:
         one.meaning = NO_LABEL if no_class else CLASS
 
 
-def _mark_class(folder: Folder) -> None:
-    """Mark a class, which may have its splits inside (`ants/train/`)."""
-    folder.meaning = CLASS
-    for inside in folder.inner:
-        inside.split = names.split_of(inside.name) if _is_split(inside) else None
-
-
 def _find(root: Folder, name: str) -> list[Folder]:
     """Return the folder of a path, or all folders of a name."""
     some = [one for one in root.walk() if one.around and one.level <= _DEEPEST]
@@ -345,10 +365,12 @@ def _mark_as_chosen(folder: Folder, meaning: str) -> None:
             if meaning == CLASS == around.meaning:
                 around.meaning = OUTER
         folder.meaning, folder.split = meaning, None if meaning == CLASS else folder.split
-    elif folder.meaning == OUTER:
-        folder.split = meaning if meaning in SPLITS else None
+        return
+    split = meaning if meaning in SPLITS else None
+    if folder.meaning == OUTER:
+        folder.split = split
     else:
-        _mark_around_classes(folder, meaning if meaning in SPLITS else None)
+        _mark_around_classes(folder, split)
 
 
 def _places(root: Folder) -> dict[int, FolderPlace]:
@@ -361,7 +383,7 @@ def _places(root: Folder) -> dict[int, FolderPlace]:
         label, is_out = place.label, place.is_out or folder.meaning == OUT
         split = folder.split or place.split
         if folder.meaning == CLASS and label is None:
-            label = folder.name
+            label = folder.label or folder.name
         elif has_classes and folder.meaning == NO_LABEL:
             label = UNLABELLED
         place = FolderPlace(label, split, is_out)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from tlcore.datasets.folder_names import split_of
+from tlcore.datasets.folder_names import is_split_name, split_of
 from tlcore.datasets.image_io import has_image_ending
 from tlcore.text import composed, natural_key
 
@@ -203,7 +203,7 @@ def _read(
     rows = [row for _, some in parts for row in some]
     label_columns, split_column, is_sure = _choose_columns(titles, rows, file, own[1], own[2])
     for name, some in parts:
-        by_name = split_of(_base(name))
+        by_name = split_of(_base(name)) if is_split_name(_base(name)) else None
         for row in some:
             at = index.find(row[file], name)
             if at is None:

@@ -5,6 +5,7 @@ A stored dataset is a folder:
     NAME/dataset.json                   what came: one entry an image
     NAME/edits.json                     what was edited since, oldest edit first
     NAME/image_facts.jsonl              what decoding showed (``image_facts``); only saves work
+    NAME/image_groups.json              which belong together (``recordings``); only saves work
     NAME/images/SHA256.ENDING           the bytes as they came, never changed
     NAME/lock                           locked by the process that changes the dataset
 
@@ -28,7 +29,7 @@ from tlcore.datasets.image_io import ENDINGS
 from tlcore.errors import BadDataset, DamagedFile
 from tlcore.storage import read_json, write_file
 
-MANIFEST, EDITS = "dataset.json", "edits.json"
+MANIFEST, EDITS, GROUPS = "dataset.json", "edits.json", "image_groups.json"
 LABEL, SPLIT, EXCLUDED, DISMISSED, RESTORED = "label", "split", "excluded", "dismissed", "restored"
 _VERSION = 2  # of both files; 1 had no refusals, and other keys: ``migration`` converts them
 _REFUSALS = 1_000  # that are stored; of a heap of other files no more are worth it

@@ -35,7 +35,6 @@ _FLAT = 0.9  # share of one colour that only placeholders have ...
 _FLAT_AND_FEW, _FEW = 0.8, 32  # ... or less of it, with as few colours as only drawings have
 NAMES, MISSING, DEPTH, SHORTCUT = "names", "missing", "depth", "shortcut"  # kinds of warning
 RECORDING = "recording"  # a kind of finding that splitting again mends
-_SHORTCUTS = 3  # that are named
 LEFT_OUT, DECIDE, HANDLED = "left out", "decide", "handled"
 
 Test = Callable[[str, ImageFacts], str]  # file's name, facts → details; "" where it is no finding
@@ -163,6 +162,7 @@ _LEFT_OUT = {
     "too-large": ("Files beyond the limits", "It was left out: make it smaller."),
 }
 _HANDLED = {
+    "grouped": ("Recordings, and crops of one photograph", "They stay in one split together."),
     "wrong-ending": (
         "Wrong file endings",
         "It is read by its content; other programs may refuse it or pass it over.",
@@ -268,11 +268,11 @@ def check_quality(
     for group in copies.values():
         findings += _find_in_group(group)
     for group in related.values():
-        splits = [sample.split for sample in group if sample.split]
-        if len({facts.groups.get(s.sha256, s.sha256) for s in group}) > 1 < len(set(splits)):
-            findings.append(_finding(RECORDING, group, [], _count(splits)))
-    order = {kind: place for place, kind in enumerate(KINDS)}
-    findings.sort(key=lambda finding: (order[finding.kind], finding.files))
+        if len({facts.groups.get(s.sha256, s.sha256) for s in group}) > 1:
+            splits = [sample.split or "undivided" for sample in group]
+            kind = RECORDING if len({s.split for s in group if s.split}) > 1 else "grouped"
+            findings.append(_finding(kind, group, [], _count(splits)))
+    findings.sort(key=lambda finding: (list(KINDS).index(finding.kind), finding.files))
     return QualityReport(
         tuple(findings),
         find_small_classes({label: state.counts[label] for label in state.dataset.classes}),
@@ -304,8 +304,8 @@ def _find_warnings(
         counts = ", ".join(f"{bits} bits {number:,}" for bits, number in deep)
         text = "Each image is scaled by its own: the same brightness may look different."
         yield DatasetWarning(DEPTH, f"The images use different depths ({counts}). {text}")
-    for shortcut in find_shortcuts(state.included, facts.by_sha256, groups)[:_SHORTCUTS]:
-        yield DatasetWarning(SHORTCUT, shortcut.message)
+    for shortcut in find_shortcuts(state.included, facts.by_sha256, groups):
+        yield DatasetWarning(SHORTCUT, shortcut)
 
 
 def _find_single(sample: Sample, facts: AnyFacts | None) -> Iterator[Finding]:

@@ -11,17 +11,18 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from tlcore.datasets import image_facts
-from tlcore.datasets.dataset import Refusal, Sample
+from tlcore.datasets.dataset import Dataset, Refusal, Sample
 from tlcore.datasets.decoding import decode_in_order
 from tlcore.datasets.image_facts import AnyFacts, DamagedImageFacts, FactsTable, ImageFacts
 from tlcore.datasets.image_io import content_id, decode_image_with_header, read_bytes
 from tlcore.datasets.quality import QualityReport, check_quality
-from tlcore.datasets.recordings import find_groups
+from tlcore.datasets.recordings import find_groups, has_sequences
 from tlcore.datasets.sources import read_folder, unused_files
 from tlcore.datasets.store import (
     DatasetState,
     dataset_folder,
     dataset_state,
+    load_dataset,
     read_groups,
     read_state,
 )
@@ -99,6 +100,30 @@ def _measure(sample: Sample, *, limits: Limits) -> AnyFacts:
         refusal = Refusal.of(sample.file, error)
         return DamagedImageFacts(sample.sha256, refusal.kind, refusal.reason)
     return image_facts.measure_image(image, header, sample.sha256 or content_id(data))
+
+
+def open_grouped(reference: str, settings: Settings) -> Dataset:
+    """Open a dataset as ``open_dataset`` does, for a run: its samples name their groups.
+
+    For that, images of a stored dataset that were not scanned are; those of a folder in place only
+    where their names suggest recordings.
+    """
+    if not Path(reference).is_absolute():
+        folder = dataset_folder(reference, settings)
+        scanned = image_facts.read_facts(folder).by_sha256
+        if any(sample.sha256 not in scanned for sample in read_state(folder).samples):
+            scan_quality(reference, settings)
+        return load_dataset(reference, settings)
+    dataset = read_folder(Path(reference))
+    if not has_sequences(sample.file for sample in dataset.samples):
+        return dataset
+    measure = partial(_measure, limits=settings.limits)
+    facts = list(decode_in_order(measure, dataset.samples))
+    pairs = zip(dataset.samples, facts, strict=True)
+    samples = [replace(sample, sha256=each.sha256) for sample, each in pairs]
+    groups = find_groups(samples, FactsTable({each.sha256: each for each in facts}))
+    grouped = (replace(sample, group=groups.get(sample.sha256, "")) for sample in samples)
+    return replace(dataset, samples=tuple(grouped))
 
 
 def scan_folder(path: Path, limits: Limits, *, progress: Progress | None = None) -> QualityReport:

@@ -15,7 +15,7 @@ alike than photographs (X-rays, products on white), the limits rise with them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -31,15 +31,18 @@ from tlcore.datasets.near_duplicates import Floats, join_pairs
 from tlcore.datasets.video import recording_of
 from tlcore.text import natural_key
 
+GROUPING = 1  # version of what is found here
 IN_PLACE = 0.85  # correlation of two small copies that are one scene
 IN_A_ROW, ROW = 0.5, 3  # correlation that is enough where so many pairs in a row have it
 MOVED = 0.9  # correlation of the part that two images share
+COARSE = 0.75  # the same with half the cells, below which no more is computed
 SHARED = 0.5  # of the smaller image, at least, that a moved one must show
 FEWEST_CELLS = 16  # of 32 a side that the smaller image must have at the scale of the larger
 MEAN = 40.0  # levels between the mean colours of two images that are compared moved, at most
 SECONDS = 3.0  # between two images of one camera
 _TEXTURE = 8.0  # standard deviation of grey levels below which nothing can be recognised
 _DRAWN = 2000  # pairs by which is measured how much alike unrelated images are
+_MANY = 5_000  # neighbours from which on those at two steps are not compared moved
 _CHUNK = 500  # pairs compared at a time, so that memory stays bounded
 
 Pair = tuple[int, int]
@@ -66,12 +69,7 @@ class _Name:
 
 
 def find_groups(samples: Sequence[Sample], table: FactsTable) -> Mapping[str, str]:
-    """Return the group of each content that has one: sha256 → sha256 of the first of its group.
-
-    Until every image was scanned these are near duplicates only: the rest takes a millisecond each.
-    """
-    if any(sample.sha256 not in table.by_sha256 for sample in samples):
-        return table.groups
+    """Return the group of each content that has one: sha256 → sha256 of the first of its group."""
     known = [
         (sample.file, facts)
         for sample in samples
@@ -90,6 +88,12 @@ def find_groups(samples: Sequence[Sample], table: FactsTable) -> Mapping[str, st
     pairs += _find_related([file for file, _ in known], [facts for _, facts in known], copies)
     joined = join_pairs(len(known), pairs)
     return {hashes[at]: hashes[group[0]] for group in joined for at in group}
+
+
+def has_sequences(files: Iterable[str]) -> bool:
+    """Whether file names suggest recordings, so that it is worth looking at the images."""
+    names = sorted((_Name.of(file) for file in files), key=lambda name: natural_key(name.path))
+    return any(name.leads_to(other) for name, other in pairwise(names))
 
 
 def _find_related(
@@ -125,7 +129,8 @@ def _find_related(
     strong = alike >= max(IN_PLACE, (1 + usual) / 2)
     strong[: len(near)] |= _in_a_row(near, alike[: len(near)] >= max(IN_A_ROW, usual))
     yield from (pair for pair, is_strong in zip(candidates, strong, strict=True) if is_strong)
-    rest = [pair for pair, is_strong in zip(candidates, strong, strict=True) if not is_strong]
+    asked = len(near) if len(near) > _MANY else len(candidates)
+    rest = [candidates[at] for at in np.flatnonzero(~strong[:asked])]
     if moved := looks.comparable_moved(rest):
         some = looks.comparable_moved(unrelated)[: _DRAWN // 10]
         limit = max(MOVED, (1 + float(looks.moved(some).max(initial=0))) / 2)
@@ -190,13 +195,21 @@ class _Looks:
             and min(*self._cells(i, j), *self._cells(j, i)) >= FEWEST_CELLS
         ]
 
-    def moved(self, pairs: Sequence[Pair]) -> Floats:
-        """Return the greatest correlation of the part that both images of each pair show."""
+    def moved(self, pairs: list[Pair]) -> Floats:
+        """Return the greatest correlation of the part that both images of each pair show; −1 for
+        those that half as many cells exclude."""
+        scores = self._correlate(pairs, GREY_SIDE // 2)
+        likely = scores >= COARSE
+        scores[~likely] = -1
+        scores[likely] = self._correlate([pairs[at] for at in np.flatnonzero(likely)], GREY_SIDE)
+        return scores
+
+    def _correlate(self, pairs: list[Pair], side: int) -> Floats:
         scores: list[Floats] = [np.empty(0)]
         for at in range(0, len(pairs), _CHUNK):
             some = pairs[at : at + _CHUNK]
-            left = [self._place(i, self._cells(i, j)) for i, j in some]
-            right = [self._place(j, self._cells(j, i)) for i, j in some]
+            left = [self._place(i, self._cells(i, j), side) for i, j in some]
+            right = [self._place(j, self._cells(j, i), side) for i, j in some]
             scores.append(_correlate(np.stack(left), np.stack(right)))
         return np.concatenate(scores)
 
@@ -208,11 +221,12 @@ class _Looks:
             round(GREY_SIDE * one.height / max(one.height, other.height)),
         )
 
-    def _place(self, at: int, cells: Pair) -> Floats:
-        """Return grey levels at that size in the corner of (32, 32), the rest NaN."""
-        grey = Image.fromarray(self._facts[at].greys).resize(cells, Image.Resampling.BOX)
-        placed = np.full((GREY_SIDE, GREY_SIDE), np.nan, np.float32)
-        placed[: cells[1], : cells[0]] = np.asarray(grey)
+    def _place(self, at: int, cells: Pair, side: int) -> Floats:
+        """Return grey levels at their size in the corner of (side, side), the rest NaN."""
+        columns, rows = (each * side // GREY_SIDE for each in cells)
+        grey = Image.fromarray(self._facts[at].greys).resize((columns, rows), Image.Resampling.BOX)
+        placed = np.full((side, side), np.nan, np.float32)
+        placed[:rows, :columns] = np.asarray(grey)
         return placed
 
 
@@ -222,9 +236,9 @@ def _correlate(left: Floats, right: Floats) -> Floats:
     D. Padfield, Masked object registration in the Fourier domain, 2012.
 
     Args:
-        left, right: (pairs, 32, 32), NaN where there is no image.
+        left, right: (pairs, side, side), NaN where there is no image.
     """
-    shape = (2 * GREY_SIDE, 2 * GREY_SIDE)
+    shape = (2 * left.shape[1], 2 * left.shape[2])
 
     def spectra(grey: Floats) -> list[NDArray[np.complexfloating]]:
         mask = (~np.isnan(grey)).astype(np.float32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ from tlcore.percentages import percent
 
 FOLDS = 5
 FEWEST = 10  # images of a class that is judged
-MOST = 2_000  # images that are judged
+CLASSES, MOST = 20, 2_000  # that are judged at most: the largest classes, and images of them
+NAMED = 3  # values, at most
 DEPTH = 3  # levels of a tree
 _LEAF = 3  # images in a leaf, at least
 
@@ -38,30 +39,18 @@ _VALUES: Mapping[str, Callable[[ImageFacts], float | str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Shortcut:
-    """One value of an image that tells the classes apart by itself."""
-
-    value: str  # "image width"
-    accuracy: float  # mean over the classes, of images that the tree has not seen, 0…1
-    chance: float  # of guessing, 0…1
-
-    @property
-    def message(self) -> str:
-        return (
-            f"{self.value.capitalize()} alone reaches {percent(self.accuracy)} (guessing: "
-            f"{percent(self.chance)}): the head may learn that instead of what the images show. "
-            "Bring images of every class from the same sources."
-        )
-
-
 def find_shortcuts(
     samples: Sequence[Sample], facts: Mapping[str, AnyFacts], groups: Mapping[str, str]
-) -> list[Shortcut]:
-    """Return what tells the classes apart by itself, the most telling first.
+) -> list[str]:
+    """Return a sentence on each value that tells the classes apart by itself, the best first.
 
-    That is a value whose accuracy lies, less two standard errors, at least halfway between
-    guessing and always being right. A group (sha256 → group) is in one fold of the images.
+    That is one whose accuracy on images that the tree has not seen, the mean over the classes, lies
+    at least halfway between guessing and always being right, also less two standard errors.
+
+    Args:
+        samples: of the dataset.
+        facts: of images, by sha256.
+        groups: sha256 → group, which is in one fold of the images.
     """
     known = [
         (sample.label, each, groups.get(sample.sha256, sample.sha256))
@@ -69,7 +58,8 @@ def find_shortcuts(
         if sample.label != UNLABELLED and isinstance(each := facts.get(sample.sha256), ImageFacts)
     ]
     counts = Counter(label for label, _, _ in known)
-    known = [one for one in known if counts[one[0]] >= FEWEST]
+    judged = {label for label, images in counts.most_common(CLASSES) if images >= FEWEST}
+    known = [one for one in known if one[0] in judged]
     known = known[:: -(-len(known) // MOST) or 1]
     names, labels = np.unique([label for label, _, _ in known], return_inverse=True)
     if len(names) < 2:
@@ -81,8 +71,13 @@ def find_shortcuts(
         accuracy = _cross_validate(values.astype(np.float64), labels, fold)
         error = np.sqrt(accuracy * (1 - accuracy) / len(labels))
         if accuracy - 2 * error >= (1 + 1 / len(names)) / 2:
-            found.append(Shortcut(name, accuracy, 1 / len(names)))
-    return sorted(found, key=lambda shortcut: -shortcut.accuracy)
+            sentence = (
+                f"{name.capitalize()} alone reaches {percent(accuracy)} (guessing: "
+                f"{percent(1 / len(names))}): the head may learn that instead of what the images "
+                "show. Bring images of every class from the same sources."
+            )
+            found.append((-accuracy, sentence))
+    return [sentence for _, sentence in sorted(found, key=itemgetter(0))[:NAMED]]
 
 
 def _cross_validate(values: Floats, labels: NDArray[np.intp], fold: NDArray[np.intp]) -> float:

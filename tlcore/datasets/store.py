@@ -5,9 +5,10 @@ Every dataset is a folder below ``Settings.datasets``, see ``manifest``.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -18,10 +19,11 @@ from tlcore import storage
 from tlcore.datasets import manifest as files
 from tlcore.datasets.dataset import Dataset, Refusal, Sample, sample_key
 from tlcore.datasets.image_facts import facts_state, read_facts
-from tlcore.datasets.recordings import find_groups
+from tlcore.datasets.image_io import content_id
+from tlcore.datasets.recordings import GROUPING, find_groups
 from tlcore.datasets.sources import read_folder
 from tlcore.datasets.thumbnails import delete_thumbnails
-from tlcore.errors import BadDataset, StorageError
+from tlcore.errors import BadDataset, DamagedFile, StorageError
 from tlcore.settings import Settings
 from tlcore.storage import acquire_lock, discard_folder, publish_folder
 from tlcore.text import composed, shorten
@@ -126,11 +128,31 @@ def read_groups(folder: Path) -> Mapping[str, str]:
     return _read_groups(folder, storage.file_state(folder / files.MANIFEST), facts_state(folder))
 
 
-@lru_cache(maxsize=8)  # takes long; edits do not change it
+@lru_cache(maxsize=8)  # edits do not change it
 def _read_groups(
     folder: Path, state: storage.FileState, facts: storage.FileState
 ) -> Mapping[str, str]:
-    return find_groups(read_state(folder).samples, read_facts(folder))
+    samples, table = read_state(folder).samples, read_facts(folder)
+    if any(sample.sha256 not in table.by_sha256 for sample in samples):
+        return table.groups  # the rest, a millisecond an image, when all are scanned
+    names = "\n".join(f"{sample.sha256} {sample.file}" for sample in samples)
+    key = f"{GROUPING} {content_id(names.encode('utf-8', 'surrogatepass'))}"
+    path = folder / files.GROUPS
+    with suppress(FileNotFoundError, DamagedFile):
+        stored = storage.read_json(path, _Groups)
+        if stored.key == key:
+            return stored.groups
+    groups = find_groups(samples, table)
+    with suppress(OSError):  # it only saves work
+        content = {"key": key, "groups": groups}
+        storage.write_file(path, json.dumps(content, separators=(",", ":")).encode("ascii"))
+    return groups
+
+
+@dataclass(frozen=True)
+class _Groups:
+    key: str  # of the images
+    groups: dict[str, str]
 
 
 def load_state(name: str, settings: Settings) -> DatasetState:

@@ -23,7 +23,7 @@ from tlcore.training.provenance import Splits
 
 # An image, and ImageNet's prediction followed by those of the heads.
 LabelledPredictions = Sequence[tuple[Sample, tuple[BriefPrediction, ...]]]
-ROWS = 14  # ImageNet classes in the heat map; the others make one row
+ROWS = COLUMNS = 14  # classes of ImageNet and of the head in the heat map; others are one more
 OTHERS = "others"
 NO_LABEL = "no label"
 
@@ -131,13 +131,16 @@ def count_pairs(
         column: "head" or "label".
 
     Returns:
-        Row names (the most frequent, then OTHERS), column names (NO_LABEL last, where an image
-        has none), counts (rows, columns).
+        Row names (the most frequent, then OTHERS), column names (the most frequent, sorted; then
+        OTHERS; NO_LABEL last, where an image has none), counts (rows, columns).
     """
     names = [name for name, _ in Counter(frame[row]).most_common()]
     rows = names[:ROWS] + ([OTHERS] if len(names) > ROWS else [])
     labels = frame[column].where(frame[column].notna(), NO_LABEL)
-    columns = sorted(set(labels), key=lambda name: (name == NO_LABEL, name))
+    frequent = [name for name, _ in Counter(labels).most_common() if name != NO_LABEL][:COLUMNS]
+    labels = labels.where(labels.isin([*frequent, NO_LABEL]), OTHERS)
+    ends = [name for name in (OTHERS, NO_LABEL) if name in set(labels) - set(frequent)]
+    columns = [*sorted(frequent), *ends]
     shown = frame[row].where(frame[row].isin(rows), OTHERS)
     return rows, columns, pd.crosstab(shown, labels).loc[rows, columns].to_numpy()
 

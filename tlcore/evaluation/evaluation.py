@@ -74,6 +74,33 @@ class Evaluation:
         """The classes of which no image was evaluated."""
         return tuple(each.label for each in self.per_class if not each.images)
 
+    @property
+    def classes_with_few_images(self) -> tuple[str, ...]:
+        """The classes of which some images were evaluated, but fewer than FEW."""
+        return tuple(each.label for each in self.per_class if 0 < each.images < FEW)
+
+    @property
+    def worst_first(self) -> tuple[ClassMetrics, ...]:
+        """The metrics of the classes by F1, the lowest first; last those without F1."""
+        order = sorted(
+            self.per_class, key=lambda each: (each.f1 is None, each.f1 or 0, -each.images)
+        )
+        return tuple(order)
+
+    @property
+    def confused_pairs(self) -> list[tuple[int, int, int]]:
+        """All mistakes as (label, prediction, images), both classes as indices.
+
+        The pair with the most images comes first; of equal ones that with more in both directions.
+        """
+        counts = np.array(self.confusion_matrix)
+        np.fill_diagonal(counts, 0)
+        labels, predicted = counts.nonzero()
+        images = counts[labels, predicted]
+        order = np.lexsort((-counts[predicted, labels], -images))
+        rows = np.column_stack([labels, predicted, images])[order]
+        return [(own, other, number) for own, other, number in rows.tolist()]
+
 
 def evaluate(run: str, split: str | None, settings: Settings) -> Evaluation:
     """Evaluate a run; only predictions that are not stored yet are computed.
@@ -175,10 +202,11 @@ def describe_weakest(per_class: Sequence[ClassMetrics]) -> str:
             "recognises best or worst."
         )
     weak = []
+    hits = sum(each.count for each in recalls.values())
+    images = sum(each.images for each in recalls.values())
     for label, recall in sorted(enough.items(), key=lambda row: row[1].value):
-        others = [recalls[other] for other in recalls if other != label]
-        hits, images = sum(each.count for each in others), sum(each.images for each in others)
-        if independent_difference(recall, proportion_of(hits, images), len(enough))[0] > 0:
+        others = proportion_of(hits - recall.count, images - recall.images)
+        if independent_difference(recall, others, len(enough))[0] > 0:
             weak.append(f"“{label}” ({recall.count:,} of {recall.images:,} images)")
     if not weak:
         which = "" if len(enough) == len(recalls) else f" with at least {FEW} images"
@@ -311,7 +339,7 @@ def _warn_of_few_images(per_class: Sequence[ClassMetrics]) -> list[str]:
     ]
     if len(few) > NAMED:
         lines = [
-            f"{len(few)} of {len(per_class)} classes have fewer than {FEW} images each here, so "
+            f"{len(few):,} of {len(per_class):,} classes are judged by fewer than {FEW} images, so "
             "the metrics of any one of them may be far off."
         ]
     none = [each.label for each in per_class if not each.images]

@@ -45,7 +45,7 @@ from tlcore.training.transfer_model import load_run_model, load_saved_model
 IMAGES = 32  # on which each format is compared
 COMPARED = 2  # formats at a time, each in a process with a TensorFlow of its own
 LITERT = "2.3.0"  # of ai-edge-litert, which reads TFLite without TensorFlow; held by a test
-NEEDED = ("numpy", "pillow", "keras", "tensorflow")  # by predict.py, for every format
+NEEDED = ("numpy", "pillow", "pillow-heif", "keras", "tensorflow")  # by predict.py
 STEPS = len(FORMATS) + 3
 # Of ImageNet, as keras.applications.imagenet_utils has them.
 _CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red; 0…255
@@ -240,12 +240,13 @@ def _remove_failed(folder: Path, checks: Sequence[FormatCheck]) -> None:
 def _write_texts(run: Run, folder: Path, checks: Sequence[FormatCheck], settings: Settings) -> None:
     versions = list_versions()
     rows = [asdict(check) | {"included": check.included} for check in checks]
-    exact = [f"{name}=={versions[name]}\n" for name in NEEDED]
+    exact = [f"{name}=={versions[name]}" for name in NEEDED]
+    small = [*exact[:3], f"ai-edge-litert=={LITERT}"]
     texts = {
         bundle_check.CHECKS: json.dumps(rows, indent=1),
         "MODEL_CARD.md": _render_model_card(run, checks, versions, settings),
-        "requirements.txt": "".join(exact),
-        "requirements-tflite.txt": f"{exact[0]}{exact[1]}ai-edge-litert=={LITERT}\n",
+        "requirements.txt": "\n".join(exact) + "\n",
+        "requirements-tflite.txt": "\n".join(small) + "\n",
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -4,14 +4,15 @@
     python predict.py --format tflite --json photo.jpg
 
 Needs NumPy, Pillow and one runtime: ai-edge-litert, the smallest (requirements-tflite.txt), or
-TensorFlow and Keras (requirements.txt). The model itself takes a square of bytes. Before that an
-image is turned upright, laid on white where it is transparent, brought to 8 bits a channel, and
-cut or shrunk to the model's size.
+TensorFlow and Keras (requirements.txt); for HEIC, what an iPhone takes, pillow-heif too. The model
+itself takes a square of bytes. Before that an image is turned upright, laid on white where it is
+transparent, brought to 8 bits a channel, and cut or shrunk to the model's size.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 import warnings
@@ -31,9 +32,19 @@ try:
     from PIL import Image
 except ImportError as missing:
     sys.exit(f"NumPy and Pillow are needed to read images: {missing}.\n{INSTALL}")
+HEIC: tuple[str, ...] = ()
+try:
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    HEIC = ("HEIF",)
+except ImportError:
+    pass
 
 FOLDER = Path(__file__).resolve().parent
-IMAGES = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # recognised by their first bytes
+# Recognised by their first bytes; HEIC last: AVIF begins like it.
+IMAGES = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "JPEG2000", *HEIC)
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 ORIENTATION = 0x0112  # the EXIF tag: how the camera was held
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -50,20 +61,32 @@ Model = Callable[[np.ndarray], Any]  # uint8 (n, side, side, 3) → float32 (n, 
 
 def read_image(path: Path) -> Image.Image:
     """Read the first image of a file: mode RGB, turned as it was taken."""
-    with Image.open(path, formats=IMAGES) as file:
+    data = path.read_bytes()
+    with open_image(data) as file:
+        deep = any(";16" in str(tile[3]) for tile in getattr(file, "tile", ()))
         file.load()
         try:
             turn = file.getexif().get(ORIENTATION, 0)
         except Exception:  # damaged notes beside a whole image
             turn = 0
-        image = to_rgb(file)
+        if deep and file.mode == "RGB":
+            values = read_deep_colours(file, data)
+            image = Image.fromarray(scale_table(find_depth(file, data, values))[values])
+        else:
+            image = to_rgb(file, data)
     return image.transpose(TURNS[turn]) if turn in TURNS else image
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def open_image(data: bytes) -> Image.Image:
+    if not HEIC and data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
+        raise ValueError("HEIC needs one more package: pip install pillow-heif")
+    return Image.open(io.BytesIO(data), formats=IMAGES)
+
+
+def to_rgb(image: Image.Image, data: bytes) -> Image.Image:
     """Lay transparent pixels on white, and bring every mode to RGB."""
     if image.mode in DEEP:
-        return Image.fromarray(to_grey(image)).convert("RGB")
+        return Image.fromarray(to_grey(image, data)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGB", image.size, (255, 255, 255))
@@ -72,20 +95,59 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def to_grey(image: Image.Image) -> np.ndarray:
+def to_grey(image: Image.Image, data: bytes) -> np.ndarray:
     """Scale a deep grey image to bytes, uint8 (height, width)."""
     values = np.asarray(image)
     if image.mode.startswith("I;16"):
+        greys = scale_table(find_depth(image, data, values))
         tags: Any = getattr(image, "tag_v2", {})
-        white = 4095 if tags.get(258) == (12,) else 65535  # bits a sample, in a TIFF
-        greys = to_bytes(np.arange(65536, dtype=np.float32) * (255 / white))
-        result = (greys[::-1] if tags.get(262) == 0 else greys)[values]  # 0: white is zero
+        result = (255 - greys if tags.get(262) == 0 else greys)[values]  # 0: white is zero
     else:
         result = scale_to_bytes(values)
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         result = np.where(values == transparent, np.uint8(255), result)
     return result
+
+
+def read_deep_colours(image: Image.Image, data: bytes) -> np.ndarray:
+    """Return all 16 bits of an RGB image: Pillow keeps the high byte, or in the other order the low
+    one."""
+
+    def swap(args: Any) -> Any:
+        if isinstance(args, str):
+            return args[:-1] + ("L" if args.endswith("16B") else "B") if ";16" in args else args
+        return tuple(swap(each) if isinstance(each, str) else each for each in args)
+
+    low: Any = open_image(data)
+    low.tile = [tile._replace(args=swap(tile.args)) for tile in low.tile]
+    low.load()
+    return np.asarray(image).astype(np.uint16) << 8 | np.asarray(low)
+
+
+def find_depth(image: Image.Image, data: bytes, values: np.ndarray) -> int:
+    """Return the bits that 16-bit values use: as the file says, else by the largest of them.
+
+    A PNG says it in its sBIT chunk, a TIFF in BitsPerSample (258) or MaxSampleValue (281).
+    """
+    tags: Any = getattr(image, "tag_v2", None)
+    if tags is not None:
+        highest = tags.get(281, 0)
+        highest = max(highest) if isinstance(highest, tuple) else highest
+        depth = 12 if tags.get(258) == (12,) else int(highest).bit_length()
+    else:
+        start = data.find(b"sBIT", 0, max(data.find(b"IDAT"), 0))
+        length = int.from_bytes(data[max(start - 4, 0) : max(start, 0)], "big")
+        depth = max(data[start + 4 : start + 4 + length], default=0) if start > 0 else 0
+    if 8 <= depth <= 16:
+        return depth
+    bits = int(values.max(initial=0)).bit_length()
+    return next((depth for depth in (8, 10, 12, 14) if bits <= depth), 16)
+
+
+def scale_table(depth: int) -> np.ndarray:
+    """Return the byte of every possible 16-bit value: uint8 (65536,)."""
+    return to_bytes(np.arange(65536, dtype=np.float32) * (255 / (2**depth - 1)))
 
 
 def scale_to_bytes(values: np.ndarray) -> np.ndarray:

@@ -40,6 +40,7 @@ from tlcore.training.store import list_runs, load_run
 STEPS = 4
 SIDE = 224  # px of an image; drawn at about half of it, so that it is sharp on screen and paper
 QUALITY = 82  # of the JPEG
+MOST_CLASSES = 30  # rows of a table of classes
 
 
 def write_report(run: str, path: Path, settings: Settings, progress: Progress) -> None:
@@ -80,6 +81,7 @@ def render_report(
     info, config = run.info, run.info.config
     samples = {split: list_samples(info, split) for split in SPLITS}
     samples[evaluation.split] = list(predictions.samples)
+    counts = {split: Counter(each.label for each in images) for split, images in samples.items()}
     quality = _check_dataset(config.dataset, settings)
     stages = [epoch.stage for epoch in run.history]
     boundary = stages.count("head") if len(set(stages)) > 1 else None
@@ -99,13 +101,11 @@ def render_report(
         colours={"head": charts.HEAD, "pretrained": charts.PRETRAINED, "grey": charts.GREY},
         draw_curve=lambda metric: charts.draw_curve(run.history, metric, boundary),
         reliability=charts.draw_reliability(evaluation.calibration),
-        confused_pairs=list_confused_pairs(evaluation),
+        confused_pairs=evaluation.confused_pairs,
+        most=MOST_CLASSES,
+        smallest=sorted(run.classes, key=counts["train"].__getitem__)[:MOST_CLASSES],
         train=samples["train"],
-        image_counts={
-            split: Counter(sample.label for sample in images)
-            for split, images in samples.items()
-            if images
-        },
+        image_counts={split: counts[split] for split, images in samples.items() if images},
         quality=quality,
         doubts=[
             (KINDS[kind].title, len(findings), KINDS[kind].consequence)
@@ -164,18 +164,6 @@ def embed_image(path: Path, how: str, limits: Limits) -> str:
     buffer = io.BytesIO()
     Image.fromarray(square).save(buffer, "JPEG", quality=QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def list_confused_pairs(evaluation: Evaluation) -> list[tuple[str, str, int]]:
-    """Return (label, prediction, images) of all mistakes, the most frequent pair first."""
-    classes = evaluation.classes
-    pairs = [
-        (classes[label], classes[predicted], number)
-        for label, row in enumerate(evaluation.confusion_matrix)
-        for predicted, number in enumerate(row)
-        if number and label != predicted
-    ]
-    return sorted(pairs, key=lambda pair: -pair[2])
 
 
 def _check_dataset(dataset: str, settings: Settings) -> QualityReport | None:

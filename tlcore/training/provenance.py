@@ -26,7 +26,7 @@ from tlcore.training.run import RunInfo
 from tlcore.training.status import Damage, read_or_record_damage
 
 Splits = Mapping[str, str]  # SHA-256 of an image → "train" or "val"; others are in neither
-PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "streamlit")
+PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "pillow-heif", "streamlit")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from tlcore.datasets.store import open_dataset
+from tlcore.datasets.quality_scan import open_grouped
 from tlcore.errors import TLCoreError
 from tlcore.settings import Settings
 from tlcore.storage import acquire_lock, explain_os_error, is_disk_error, is_locked, sync_files
@@ -102,7 +102,7 @@ def train_run(
     at = loop.load_checkpoint(folder / files.CHECKPOINT) or loop.initial_checkpoint(config)
     status, error = STOPPED, ""
     try:
-        dataset = partial(open_dataset, config.dataset, settings)
+        dataset = partial(open_grouped, config.dataset, settings)
         splits = read_or_write_split(folder, config, dataset, stopping)
         source = FeatureSource(config, len(splits.classes), settings)
         at, error = _run_stages(RunContext(config, folder, splits, source, emit, stopping), at)

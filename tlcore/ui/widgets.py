@@ -47,6 +47,11 @@ def unique_labels(options: Iterable[T], words: Callable[[T], str] = str) -> Call
     return lambda option: labels[option] if option in labels else words(option)
 
 
+def matches(text: str, words: str) -> bool:
+    """Whether a text holds all of these words or parts of words, in any order and case."""
+    return all(word in text.lower() for word in words.lower().replace("_", " ").split())
+
+
 def current(choice: Choice, options: Sequence[str]) -> str:
     """Return what is chosen if it is on offer, else the first option (and choose that)."""
     value = chosen(choice)

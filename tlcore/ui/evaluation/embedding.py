@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import plotly.graph_objects as go
@@ -19,10 +20,13 @@ from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.format import label, plural
 from tlcore.ui.inference_requests import ask, predict_run_split
 from tlcore.ui.theme import colours
+from tlcore.ui.widgets import unique_labels
 
 HEIGHT = 520  # px
+AT_FIRST = 4  # coloured classes of many
 TASK = "tlcore.evaluation.embedding:compute_embedding"
 BY_CLASS, BY_RESULT, BY_CONFIDENCE = "Class", "Correct or wrong", "Confidence"
+OTHERS = "other classes"  # of many, those without a colour
 NOT_EVALUATED = "not evaluated"  # test images that are also training images, unreadable files
 Predictions = Mapping[str, tuple[str, float]]  # key of an image → predicted class, confidence 0…1
 
@@ -38,8 +42,19 @@ def embedding_view(run: Run, settings: Settings) -> None:
         required=True,
         key="embedding-colour",
     )
+    coloured: Sequence[str] | None = None
+    if colour_by == BY_CLASS and len(embedding.classes) > len(MANY):
+        coloured = st.multiselect(
+            "Coloured classes",
+            embedding.classes,
+            _most_mistaken(embedding, predictions),
+            max_selections=len(MANY),
+            format_func=unique_labels(embedding.classes, label),
+            key=f"embedding-classes-{run.info.id}",
+            help="At first those of the most mistakes. Type to find a class.",
+        )
     event = draw_chart(
-        embedding_figure(embedding, predictions, str(colour_by)),
+        embedding_figure(embedding, predictions, str(colour_by), coloured),
         f"embedding-{run.info.id}-{colour_by}",
         "Embedding of the images",
         on_select="rerun",
@@ -57,6 +72,16 @@ def embedding_view(run: Run, settings: Settings) -> None:
     selectable_images(run, name, samples, titles, settings, selected=single)
 
 
+def _most_mistaken(embedding: Embedding, predictions: Predictions) -> list[str]:
+    """Return the classes that most often are, or are taken for, another one."""
+    mistakes: Counter[str] = Counter()
+    for sample in embedding.samples:
+        predicted, _ = predictions.get(sample.key, (sample.label, 0.0))
+        if predicted != sample.label:
+            mistakes.update((sample.label, predicted))
+    return [name for name, _ in mistakes.most_common(AT_FIRST)]
+
+
 def _predictions(run: str, settings: Settings) -> Predictions:
     splits = ["train", "val", *(["test"] if evaluated_split(run, settings) == "test" else [])]
     by_key: dict[str, tuple[str, float]] = {}
@@ -68,20 +93,29 @@ def _predictions(run: str, settings: Settings) -> Predictions:
     return by_key
 
 
-def embedding_figure(embedding: Embedding, predictions: Predictions, colour_by: str) -> go.Figure:
+def embedding_figure(
+    embedding: Embedding,
+    predictions: Predictions,
+    colour_by: str,
+    coloured: Sequence[str] | None = None,
+) -> go.Figure:
     """Build the points, one trace for each group that shares a colour.
 
     Args:
         embedding: points and their images.
         predictions: of the images that were evaluated.
         colour_by: BY_CLASS, BY_RESULT or BY_CONFIDENCE.
+        coloured: classes that have a colour of their own; None for all.
     """
     tone = colours()
     figure = go.Figure()
     groups: dict[str, list[int]] = {}
     for place, sample in enumerate(embedding.samples):
-        groups.setdefault(_group(sample, predictions, colour_by), []).append(place)
-    for number, (name, places) in enumerate(sorted(groups.items())):
+        is_other = coloured is not None and sample.label not in coloured
+        group = OTHERS if is_other else _group(sample, predictions, colour_by)
+        groups.setdefault(group, []).append(place)
+    for number, name in enumerate(sorted(groups, key=lambda name: (name != OTHERS, name))):
+        places = groups[name]
         samples = [embedding.samples[place] for place in places]
         confidences = [predictions[s.key][1] for s in samples if s.key in predictions]
         marker = {"size": 9, "line": {"width": 1, "color": tone.ground}, "opacity": 0.85}
@@ -135,6 +169,8 @@ def _marker(colour_by: str, name: str, number: int, confidences: list[float]) ->
             "cmax": 1.0,
             "colorbar": {"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
         }
+    if name == OTHERS:
+        return {"color": tone.line}
     return {"color": MANY[number % len(MANY)], "symbol": SYMBOLS[number % len(SYMBOLS)]}
 
 

@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.comparison import Verdict, compare_stages
-from tlcore.evaluation.evaluation import Evaluation, list_verdicts, unlabelled_note
+from tlcore.evaluation.evaluation import FEW, NAMED, Evaluation, list_verdicts, unlabelled_note
 from tlcore.evaluation.intervals import Proportion, proportion_of, wilson_interval
 from tlcore.evaluation.metrics import (
     Calibration,
@@ -55,8 +55,7 @@ def summary_view(run: Run, settings: Settings) -> None:
         _draw_surest_mistakes(predictions, settings)
     corrections_line(run.info, split, settings)
     draw_fine_tuning_effect(run)
-    for words in evaluation.warnings:
-        st.warning(escape_md(words), icon=":material/warning:")
+    _draw_warnings(evaluation)
     st.subheader("All metrics", anchor=False)
     for note in notes:
         st.caption(escape_md(note))
@@ -122,6 +121,18 @@ def _draw_baselines(evaluation: Evaluation) -> list[str]:
     )
     draw_chart(accuracy_bars(rows), "baselines", f"Accuracy {evaluation.accuracy.text}")
     return [*sentences[1:], *notes]
+
+
+def _draw_warnings(evaluation: Evaluation) -> None:
+    """Draw all warnings in one box; classes that are too many to be named there are folded."""
+    lines = [escape_md(words) for words in evaluation.warnings]
+    if lines:
+        points = lines if len(lines) == 1 else [f"- {words}" for words in lines]
+        st.warning("\n".join(points), icon=":material/warning:")
+    few = evaluation.classes_with_few_images
+    if len(few) > NAMED:
+        with st.expander(f"{len(few):,} classes with fewer than {FEW} images here"):
+            st.caption(escape_md(", ".join(map(label, few))))
 
 
 def _draw_surest_mistakes(predictions: SplitPredictions, settings: Settings) -> None:
@@ -199,19 +210,37 @@ def _draw_totals(evaluation: Evaluation) -> None:
 
 
 def _draw_classes(evaluation: Evaluation) -> None:
-    st.markdown("**Metrics of each class**")
+    """Draw the metrics of each class as a table that sorts and searches, the worst class on top."""
+    st.markdown("**Metrics of each class**, the lowest F1 first")
+    confused: dict[str, str] = {}  # the most frequent wrong prediction of each class
+    for own, other, images in evaluation.confused_pairs:
+        confused.setdefault(
+            evaluation.classes[own], f"{label(evaluation.classes[other])} ({images:,})"
+        )
     rows = [
-        (label(each.label), each.images, _short(each.recall), _short(each.precision), each.f1)
-        for each in evaluation.per_class
-    ]
-    text, number = st.column_config.TextColumn, st.column_config.NumberColumn
+        (
+            label(each.label), each.images, *_percent_and_bounds(each.recall),
+            *_percent_and_bounds(each.precision), each.f1, confused.get(each.label, ""),
+        )
+        for each in evaluation.worst_first
+    ]  # fmt: skip
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     config = {
-        "Recall": text(help="Share of its images that are recognised."),
-        "Precision": text(help="Share of its predictions that are correct."),
+        "Recall": number(format="%.0f%%", help="Share of its images that are recognised."),
+        "Recall, 95%": text(help="95% interval of the recall."),
+        "Precision": number(format="%.0f%%", help="Share of its predictions that are correct."),
+        "Precision, 95%": text(help="95% interval of the precision."),
         "F1": number(format="%.2f", help="Harmonic mean of recall and precision."),
+        "Taken for": text(help="The most frequent wrong prediction, and for how many images."),
     }
     frame = pd.DataFrame(rows, columns=["Class", "Images", *config])
     st.dataframe(frame, hide_index=True, column_config=config, key="class-metrics")
+
+
+def _percent_and_bounds(share: Proportion | None) -> tuple[float | None, str]:
+    if share is None:
+        return None, "–"
+    return share.value * 100, bounds(share.low, share.high)
 
 
 def _short(share: Proportion | None) -> str:

@@ -116,11 +116,12 @@ def _offer_way_out(dataset: Dataset) -> bool:
 def _draw_numbers(place: DeltaGenerator, dataset: Dataset, config: RunConfig) -> Plan:
     """Say how many images a configuration trains on, and return its plan."""
     train, val = split_samples(dataset, config.validation_split, config.seed)
+    is_given = any(sample.split == "val" for sample in val)
     lines = [
         f"{plural(len(dataset.classes), 'class', 'classes')}, {len(train):,} training and "
         f"{len(val):,} validation images",
         describe_missing((sample.label for sample in train), (sample.label for sample in val)),
-        describe_groups(train, val),
+        describe_groups(train, val, None if is_given else config.validation_split),
     ]
     place.caption("  \n".join(escape_md(line) for line in lines if line))
     return Plan(config, train, val)
@@ -130,7 +131,18 @@ def _draw_mosaics(dataset: Dataset, settings: Settings) -> None:
     """Draw images of each class: a row a class for few, else at most two rows of mosaics."""
     few = len(dataset.classes) <= FEW_CLASSES
     in_a_row, images, size = (1, 14, 64) if few else (IN_A_ROW, 4, 56)
-    shown = list(dataset.classes)[: IN_A_ROW * ROWS]
+    shown, rest = list(dataset.classes[: IN_A_ROW * ROWS]), dataset.classes[IN_A_ROW * ROWS :]
+    if rest:
+        wanted = st.selectbox(
+            f"See a class of {len(dataset.classes):,}",
+            dataset.classes,
+            index=None,
+            format_func=unique_labels(dataset.classes, label),
+            placeholder="Type to find a class",
+            key=f"see-class-{dataset.name}",
+        )
+        if wanted:
+            shown = list(dict.fromkeys([wanted, *shown]))[: len(shown)]
     for place, name in enumerate(shown):
         if place % in_a_row == 0:
             columns = st.columns(in_a_row)
@@ -142,9 +154,8 @@ def _draw_mosaics(dataset: Dataset, settings: Settings) -> None:
             )
             samples = [sample for sample in dataset.samples if sample.label == name]
             thumbnails(samples[:images], settings, key=f"class-{place}", size=size)
-    if len(dataset.classes) > len(shown):
-        more = plural(len(dataset.classes) - len(shown), "more class", "more classes")
-        st.caption(f"And {more}.")
+    if rest:
+        st.caption(f"And {plural(len(rest), 'more class', 'more classes')}.")
 
 
 def _random_weights(row: Backbone, recipe: RunConfig, settings: Settings) -> bool | None:

@@ -11,7 +11,7 @@ import streamlit as st
 from tlcore.datasets import edits
 from tlcore.datasets.dataset import UNLABELLED, Sample
 from tlcore.datasets.edits import undo_edit
-from tlcore.datasets.quality import KINDS
+from tlcore.datasets.quality import ENOUGH, KINDS
 from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.store import DatasetState, load_state
 from tlcore.settings import Settings
@@ -20,12 +20,12 @@ from tlcore.ui.components.image_grid import GridImage, set_selected_images
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.shell import boundary
 from tlcore.ui.upload.overview import SPLIT_TITLES, class_bar, edit_button
-from tlcore.ui.widgets import unique_labels
+from tlcore.ui.widgets import matches, unique_labels
 
 CLASSES, GALLERY, TABLE = "By class", "All images", "Table"
 PAGE = 40  # images at once
 STRIP = 24  # images of a class's strip
-STRIPS = 12  # classes with a strip
+STRIPS = 8  # classes with a strip at once
 FILTER = 165  # px of a drop-down: two beside each other on a phone
 ALL = ""  # no class is called so
 SELECTION = "gallery"  # name of the selection of images
@@ -79,13 +79,13 @@ def _draw_strips(state: DatasetState, settings: Settings) -> None:
         st.info("All images of this dataset are excluded. Undo, or include some again.")
     elif len(state.dataset.classes) == 1:
         st.caption("One class. To train a head, add images of a second one.")
-    for place, (name, images) in enumerate(list(state.counts.items())[:STRIPS]):
+    for place, name in enumerate(_find_classes(state)):
         with st.container(gap="xsmall", key=f"class-{place}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.html(class_bar(name, state))
                 show_all = {"show-as": GALLERY, "only-label": name}
                 st.button(
-                    f"All {images:,}",
+                    f"All {state.counts[name]:,}",
                     key=f"show-all-{place}",
                     type="tertiary",
                     on_click=st.session_state.update,
@@ -93,8 +93,31 @@ def _draw_strips(state: DatasetState, settings: Settings) -> None:
                 )
             samples = [sample for sample in state.included if sample.label == name][:STRIP]
             _draw_grid(samples, settings, key=f"strip-{place}", one_row=True)
-    if len(state.counts) > STRIPS:
-        st.caption(f"And {plural(len(state.counts) - STRIPS, 'more class', 'more classes')}.")
+
+
+def _find_classes(state: DatasetState) -> list[str]:
+    """Return the classes with a strip: all of few, else a page of those that the person seeks."""
+    names, images = list(state.counts), state.counts
+    if len(names) <= STRIPS:
+        return names
+    left, middle, right = st.columns([4, 4, 5], vertical_alignment="center")
+    words = left.text_input(
+        "Find a class", key="find-class", placeholder="Find a class", label_visibility="collapsed"
+    )
+    if middle.toggle("Fewest images first", key="fewest-first"):
+        names.sort(key=images.__getitem__)
+    found = [name for name in names if matches(label(name), words)]
+    pages = max(1, -(-len(found) // STRIPS))
+    with right:
+        page = st.pagination(pages, key=f"classes-{pages}") if pages > 1 else 1
+    few = sum(images[name] < ENOUGH for name in names)
+    st.caption(
+        (f"{len(found):,} of " if words else "")
+        + f"{plural(len(names), 'class', 'classes')} with {min(images.values()):,} to "
+        f"{max(images.values()):,} images"
+        + (f"; **{few:,} have fewer than {ENOUGH}**: more train better." if few else ".")
+    )
+    return found[(page - 1) * STRIPS : page * STRIPS]
 
 
 def _draw_page(state: DatasetState, settings: Settings, *, as_table: bool) -> None:

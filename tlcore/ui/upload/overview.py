@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from markupsafe import Markup
@@ -30,6 +31,7 @@ from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.theme import Colours, colours
 
 HEIGHT = 260  # px of the sizes
+BARS = 20  # classes with a bar; of more a table is drawn
 SPLIT_TITLES: dict[str | None, str] = {None: "in no split"}
 SPLIT_TITLES.update(SPLIT_NAMES)
 AVERAGED = 200  # images of a class, evenly picked, that its average is made of
@@ -50,8 +52,24 @@ def splits_view(state: DatasetState, settings: Settings) -> None:
     st.markdown(_describe_splits(state))
     with st.container(border=True):
         _split_form(state, settings)
-    if state.counts:
+    if len(state.counts) > BARS:
+        _draw_split_table(state)
+    elif state.counts:
         st.html("".join(class_bar(name, state, splits=True) for name in state.counts))
+
+
+def _draw_split_table(state: DatasetState) -> None:
+    """Draw the images of each class in each split as a table, the smallest class on top."""
+    splits = state.dataset.counts_by_split
+    frame = pd.DataFrame(
+        {
+            "Class": map(label, state.counts),
+            "Images": state.counts.values(),
+            **{SPLIT_TITLES[split].capitalize(): some.values() for split, some in splits.items()},
+        }
+    )
+    frame = frame.sort_values("Images", kind="stable")
+    st.dataframe(frame, hide_index=True, key="split-table")
 
 
 def class_bar(name: str, state: DatasetState, *, splits: bool = False) -> Markup:

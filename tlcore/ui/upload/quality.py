@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
 
 from tlcore.datasets import edits
@@ -20,6 +21,7 @@ from tlcore.datasets.quality import (
     Finding,
     FindingKind,
     QualityReport,
+    SmallClass,
 )
 from tlcore.datasets.quality_scan import load_quality, scan_quality
 from tlcore.datasets.splits import divide_again
@@ -41,6 +43,7 @@ PAGE = 6  # findings at once
 TOGETHER = 4  # images of one finding that are shown
 THUMBNAILS = 8  # on a card
 LISTED = 3  # findings named on a card
+SMALLEST = 5  # classes with too few images that are described
 NAMED = 200  # files that are listed by name
 SLICE = 0.7  # s of scanning between two answers to the person
 
@@ -68,12 +71,7 @@ def problems_view(state: DatasetState, settings: Settings) -> None:
             icon=":material/task_alt:",
         )
     if report.small_classes:
-        number = plural(len(report.small_classes), "class", "classes")
-        rows = [
-            f"- **{escape_md(label(c.label))}**: {c.message}" for c in report.small_classes[:12]
-        ]
-        with st.container(border=True, key="small-classes"):
-            st.markdown("\n".join([f"**Too few images** · {number}\n", *rows]))
+        _draw_small_classes(report.small_classes)
     for place, warning in enumerate(report.warnings):
         _draw_warning(f"warning-{place}", warning, state, settings)
     for kind, findings in problems.items():
@@ -81,6 +79,19 @@ def problems_view(state: DatasetState, settings: Settings) -> None:
     _list_findings("left out on import", "file", LEFT_OUT, report, state, settings)
     _list_findings("corrected on reading", "image", HANDLED, report, state, settings)
     _list_dismissed(report, state, settings)
+
+
+def _draw_small_classes(classes: Sequence[SmallClass]) -> None:
+    """Say of the first, the smallest, classes what to do; of many, list all of them folded."""
+    rows = [f"- **{escape_md(label(c.label))}**: {c.message}" for c in classes[:SMALLEST]]
+    number = plural(len(classes), "class", "classes")
+    with st.container(border=True, key="small-classes"):
+        st.markdown("\n".join([f"**Too few images** · {number}\n", *rows]))
+        if len(classes) > SMALLEST:
+            with st.expander(f"All {number}"):
+                table = [(label(each.label), each.images, each.recommended) for each in classes]
+                columns = ["Class", "Images", "Recommended"]
+                st.dataframe(pd.DataFrame(table, columns=columns), hide_index=True)
 
 
 def _draw_warning(

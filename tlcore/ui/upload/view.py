@@ -31,7 +31,7 @@ from tlcore.ui.widgets import segments, show_html
 
 View = Callable[[DatasetState, Settings], None]
 VIEWS: dict[str, View] = {"images": images_view, PROBLEMS: problems_view, "splits": splits_view}
-NAMED = 6  # classes whose counts stand in the row
+NAMED, ON_HOVER = 6, 60  # classes whose counts stand in the row, and in its tooltip
 
 
 def upload_view(settings: Settings) -> None:
@@ -127,7 +127,7 @@ def _facts(state: DatasetState) -> None:
     pieces = Markup("").join(Markup("<span>{}</span>").format(fact) for fact in facts)
     show_html(
         '<p class="facts" title="{title}">{pieces}</p>',
-        title=", ".join(f"{label(name)}: {number:,}" for name, number in counts.items()),
+        title=", ".join(f"{label(name)}: {n:,}" for name, n in list(counts.items())[:ON_HOVER]),
         pieces=pieces,
     )
 
