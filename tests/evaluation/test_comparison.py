@@ -118,5 +118,5 @@ def test_a_clear_change_is_called_one() -> None:
     wrong = make_predictions(labels, [B, A] * 12, run="early")
     right = make_predictions(labels, [A, B] * 12, run="late")
     assert "better by more than chance" in compare_runs(wrong, right, None).sentence("a", "b")
-    assert "worse, by more than chance" in compare_runs(right, wrong, None).sentence
-    assert "No image changed sides" in compare_runs(right, right, None).sentence
+    assert "worse by more than chance" in compare_runs(right, wrong, None).sentence("a", "b")
+    assert "No image changed sides" in compare_runs(right, right, None).sentence("a", "b")
