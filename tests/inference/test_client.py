@@ -151,35 +151,6 @@ def test_after_a_kill_the_task_is_run_in_a_new_process(
     assert inference.process_id != process
 
 
-def die(marker: Path, times: int, settings: Settings) -> str:
-    """End the process so many times, then answer."""
-    if len(list(marker.parent.glob(f"{marker.name}*"))) >= times:
-        return "alive"
-    marker.with_name(f"{marker.name}{time.time_ns()}").touch()
-    os._exit(1)
-
-
-def test_each_request_pays_for_its_own_deaths(
-    inference: Inference, tmp_path: Path, photo: Path
-) -> None:
-    kill(inference)
-    time.sleep(1)  # it is found dead, which is no failure of what is asked next
-    name = f"{__name__}:die"
-    assert inference.ask(name, tmp_path / "once", 1) == "alive"
-    refused: list[WorkerDied] = []
-
-    def ask_in_vain() -> None:
-        with pytest.raises(WorkerDied) as error:
-            inference.ask(name, tmp_path / "always", 9)
-        refused.append(error.value)
-
-    deadly = threading.Thread(target=ask_in_vain)
-    deadly.start()
-    assert predict(inference, photo).size == 64  # queued behind it
-    deadly.join()
-    assert len(refused) == 1
-
-
 def test_killed_each_time_it_says_so_and_recovers(inference: Inference, photo: Path) -> None:
     over = threading.Event()
 

@@ -34,7 +34,6 @@ class Inference:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._turn = threading.Lock()  # of the request that the process works on
         self._executor: ProcessPoolExecutor | None = None
         self._started: Future[int] | None = None
         self._ahead: deque[tuple[Request, Future[Any]]] = deque(maxlen=AHEAD)
@@ -67,17 +66,14 @@ class Inference:
             WorkerDied: the process ended twice during this task.
             TLCoreError: what the task raises.
         """
-        request, deaths = (task, arguments), 0
-        with self._turn:  # a process that dies now does so over this request and no other
-            while deaths < 2:
-                executor, result = self._running(), None
-                try:
-                    result = self._take_prefetched(request) or self._submit(executor, request)
-                    return result.result()
-                except (BrokenProcessPool, ShutdownExecutorError) as error:
-                    self._forget(executor)
-                    deaths += result is not None  # it may have died before, while it was idle
-                    death = error
+        request = (task, arguments)
+        for _ in range(2):
+            executor = self._running()
+            try:
+                return (self._take_prefetched(request) or self._submit(executor, request)).result()
+            except (BrokenProcessPool, ShutdownExecutorError) as error:
+                self._forget(executor)
+                death = error
         raise WorkerDied(
             "The inference process ended twice during this request: it was killed or ran out of "
             "memory. It starts again with the next click. Try a smaller image size or another "
