@@ -69,7 +69,8 @@ READINGS: dict[str, tuple[list[ListedFile], str, list[str]]] = {
                 labels_dot_csv=rows("id,breed", "a#3f,dingo", "a4f,pug", "c#2f,pug"),
                 sample_submission_dot_csv=rows("id,dingo,pug", "b#5e,0.5,0.5")),
         "2 classes: dingo 3, pug 1. The labels are from `labels.csv`, column `breed`. `test` is "
-        "test, `train` is training. 7 images have no label. 2 rows of `labels.csv` without image.",
+        "test, `train` is training. 7 images have no label. 2 rows of `labels.csv` without image: "
+        "c1f, c2f.",
         [],
     ),
     "numbers that both splits have": (
@@ -123,7 +124,7 @@ READINGS: dict[str, tuple[list[ListedFile], str, list[str]]] = {
         listing("pics/#4.jpg", labels_dot_csv='\ufeff"Filename";"Label"\r\n"1.JPG";"a; b"\r\n'
                 '"2.jpg";"c"\r\n"pics\\3";"c"\r\n"9.jpg";"c"\r\n'),
         "2 classes: a; b 1, c 2. The labels are from `labels.csv`, column `Label`. 1 image has no "
-        "label. 1 row of `labels.csv` without image.",
+        "label. 1 row of `labels.csv` without image: 9.jpg.",
         [],
     ),
     "a column of splits, tabs": (

@@ -99,7 +99,10 @@ def test_good_files_become_a_dataset_bad_ones_are_named_and_more_are_added(
     assert not again.success
     again.file_uploader(key="upload-0").set_value([jpeg(1, "sailboat")]).run()
     again.selectbox(key="target-0").set_value("garden").run()
-    again.text_input(key="label-0").set_value("sailboat")
+    again.text_input(key="label-0").set_value("sailboat").run()
+    assert "1 image is new (sailboat 1), 0 there already. New: sailboat." in (
+        texts(again).replace("\\", "")
+    )
     press(again, "import")
     assert load_dataset("garden", workspace).counts == {"daisies": 2, "sailboat": 1}
 

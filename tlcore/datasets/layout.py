@@ -367,7 +367,8 @@ def _sentences(layout: Layout, show: Callable[[str], str]) -> Iterator[str]:
         verb = "has" if layout.unlabelled == 1 else "have"
         yield f"{plural(layout.unlabelled, 'image')} {verb} no label."
     if table and table.rows_without_image:
-        yield f"{plural(len(table.rows_without_image), 'row')} of `{table.name}` without image."
+        number = plural(len(table.rows_without_image), "row")
+        yield f"{number} of `{table.name}` without image: {_join([*table.rows_without_image])}."
     for label in filter(is_split_name, layout.classes):
         yield f"{show(label)} is a class here, though it has the name of a split."
 

@@ -19,7 +19,7 @@ from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.shell import open_at_top
 from tlcore.ui.state import Choice, choose, reset_widget, set_flag, widget_generation
 from tlcore.ui.upload.import_sources import Offer, choose_source, uploader_key
-from tlcore.ui.upload.import_summary import Brought, show_classes, show_sentence
+from tlcore.ui.upload.import_summary import Brought, show_addition, show_classes, show_sentence
 from tlcore.ui.upload.quality import PROBLEMS, count_problems
 from tlcore.ui.widgets import unique_labels
 
@@ -44,6 +44,8 @@ def import_form(settings: Settings) -> None:
     with st.container(border=True, key="import-summary"):
         is_doubtful = show_sentence(brought)
         target, name = _choose_target(offer, brought, settings)
+        if target != NEW:
+            show_addition(brought, target, settings)
         if st.button(
             "Import" if target == NEW else "Add to dataset",
             type="secondary" if is_doubtful else "primary",

@@ -13,6 +13,7 @@ from PIL import ImageOps
 
 from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, UNLABELLED, Incoming
 from tlcore.datasets.image_io import decode_image
+from tlcore.datasets.importing import preview_addition
 from tlcore.datasets.layout import (
     FOLDERS,
     NAMES,
@@ -25,7 +26,7 @@ from tlcore.datasets.layout import (
 )
 from tlcore.datasets.layout_folders import CLASS, MEANINGS, NO_LABEL, OUT, OUTER
 from tlcore.errors import BadImage
-from tlcore.settings import Limits
+from tlcore.settings import Limits, Settings
 from tlcore.ui.format import escape_md, label
 
 SHOWN = 3  # first images of a class
@@ -55,6 +56,7 @@ class Brought:
     choices: LayoutChoices = field(default_factory=LayoutChoices)
     layout: Layout = field(init=False)
     thumbnails: dict[str, str | None] = field(default_factory=dict)  # by file; None: no image
+    additions: dict[tuple[str, LayoutChoices], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.read(self.choices)
@@ -70,6 +72,15 @@ class Brought:
         if item.file not in self.thumbnails:
             self.thumbnails[item.file] = _draw_thumbnail(item, limits)
         return self.thumbnails[item.file]
+
+
+def show_addition(brought: Brought, name: str, settings: Settings) -> None:
+    """Say what would be new in a dataset, and what is there already."""
+    key = (name, brought.choices)
+    if key not in brought.additions:
+        addition = preview_addition(name, brought.incoming, brought.layout, settings)
+        brought.additions[key] = addition.describe()
+    st.caption(escape_md(brought.additions[key]))
 
 
 def show_sentence(brought: Brought) -> bool:
