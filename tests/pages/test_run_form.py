@@ -108,7 +108,7 @@ def test_start_asks_for_what_the_form_says_and_for_nothing_that_is_refused(
     for name, (value, words) in REFUSED.items():
         before = field(at, name).value
         field(at, name).set_value(value).run()
-        assert any(words in caption.value and ":red[" in caption.value for caption in at.caption)
+        assert any(words in each.value and ":red[" in each.value for each in at.markdown)
         assert at.button(key="start").disabled
         assert words in at.error[0].value and words in at.button(key="start").help
         field(at, name).set_value(before)

@@ -285,7 +285,7 @@ def _say_error(place: DeltaGenerator, option: Option, value: Any) -> None:
     try:
         option.check(_parse_units(value) if option.kind == "ints" else value)
     except TLCoreError as error:
-        place.caption(f":red[{escape_md(str(error))}]")
+        place.markdown(f":small[:red[{escape_md(str(error))}]]")
 
 
 def _draw_widget(

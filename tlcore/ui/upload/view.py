@@ -52,7 +52,7 @@ def upload_view(settings: Settings) -> None:
 
 def _draw_dataset(settings: Settings) -> None:
     """Choose a dataset and show it; of one that cannot be read, say what can be done."""
-    which, facts, buttons = st.columns([3, 4, 7], vertical_alignment="bottom", gap="small")
+    which, facts, buttons = st.columns([6, 7, 15], vertical_alignment="bottom", gap="small")
     with which:
         name = select_dataset(settings)
     row = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")
