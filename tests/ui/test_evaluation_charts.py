@@ -109,8 +109,10 @@ def test_sparse_bins_are_merged_by_their_images() -> None:
     bins = [CalibrationBin(0.5, 0.6, 0.52, 1.0, 2), CalibrationBin(0.8, 0.9, 0.85, 0.5, 8),
             CalibrationBin(0.9, 1.0, 0.98, 0.95, 40)]  # fmt: skip
     merged = merge_sparse_bins(bins)
-    assert [each.images for each in merged] == [50]
-    assert merged[0].accuracy == pytest.approx((2 * 1.0 + 8 * 0.5 + 40 * 0.95) / 50)
+    assert [each.images for each in merged] == [10, 40]
+    assert merged[0].accuracy == pytest.approx((2 * 1.0 + 8 * 0.5) / 10)
+    few = [bins[2], replace(bins[0], images=3), replace(bins[0], images=4)]
+    assert [each.images for each in merge_sparse_bins(few)] == [47]
     apart = [replace(bins[0], images=12), replace(bins[1], images=12)]
     assert merge_sparse_bins(apart) == apart
 

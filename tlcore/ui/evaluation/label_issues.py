@@ -50,7 +50,8 @@ def label_issues_view(run: Run, settings: Settings) -> None:
     samples = [issue.sample for issue in shown]
     name = f"label-issues-{run.info.id}-{split}"
     captions = {
-        issue.sample.key: f"{label(issue.sample.label)} → {label(issue.suggested)}?"
+        issue.sample.key: label(issue.sample.label)
+        + (f" → {label(issue.suggested)}?" if issue.likely_wrong else "")
         for issue in shown
     }
     state = load_run_dataset(run.info, settings)

@@ -338,20 +338,23 @@ def reliability_diagram(calibration: Calibration) -> go.Figure:
 
 
 def merge_sparse_bins(bins: Sequence[CalibrationBin]) -> list[CalibrationBin]:
-    """Merge bins, from the most confident down, until each has enough predictions to be read."""
+    """Merge neighbours, from the least confident up, until each has enough to be read; what is
+    left at the end joins the last."""
     merged: list[CalibrationBin] = []
-    for each in reversed(bins):
+    left = sum(each.images for each in bins)
+    for each in bins:
         last = merged[-1] if merged else None
-        if last and min(last.images, each.images) < SPARSE:
+        if last and (last.images < SPARSE or left < SPARSE):
             images = last.images + each.images
             confidence, accuracy = (
                 (getattr(last, name) * last.images + getattr(each, name) * each.images) / images
                 for name in ("confidence", "accuracy")
             )
-            merged[-1] = CalibrationBin(each.low, last.high, confidence, accuracy, images)
+            merged[-1] = CalibrationBin(last.low, each.high, confidence, accuracy, images)
         else:
             merged.append(each)
-    return merged[::-1]
+        left -= each.images
+    return merged
 
 
 def _square(x_title: str, y_title: str) -> go.Figure:

@@ -62,7 +62,7 @@ def studies_view(run: Run, settings: Settings) -> None:
         backbones_view(run, settings)
     else:
         _, text, task, draw = STUDIES[name]
-        st.caption(text)
+        st.caption(f"{text[0].upper()}{text[1:]}")
         draw(ask(task, run.info.id, settings=settings, words="Training heads …"), run, settings)
 
 
