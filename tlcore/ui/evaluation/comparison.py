@@ -12,6 +12,7 @@ from tlcore.evaluation.corrections import corrected_run, current_labels
 from tlcore.evaluation.split_predictions import common_split
 from tlcore.percentages import signed, signed_points
 from tlcore.settings import Settings
+from tlcore.text import shorten
 from tlcore.training.run import Run, RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.components.charts import accuracy_bars, draw_chart
@@ -22,6 +23,7 @@ from tlcore.ui.inference_requests import predict_run_split
 from tlcore.ui.theme import colours
 from tlcore.ui.widgets import unique_labels
 
+NARROW = 26  # characters of a name beside its number on a phone
 SHOWN = 24  # changed images at most, of each kind
 
 
@@ -49,7 +51,8 @@ def comparison_view(run: Run, settings: Settings) -> None:
         format_func=unique_labels(options, labels.__getitem__),
         key=f"compare-with-{run.info.id}",
     )
-    _draw_comparison(run.info, others[other], labels[other], settings)
+    name = label_runs(list_runs(settings), accuracy=False)[other]
+    _draw_comparison(run.info, others[other], name, settings)
 
 
 def _draw_comparison(info: RunInfo, other: RunInfo, name: str, settings: Settings) -> None:
@@ -63,7 +66,7 @@ def _draw_comparison(info: RunInfo, other: RunInfo, name: str, settings: Setting
     left, right = st.columns([8, 4], gap="large", vertical_alignment="center")
     with left:
         rows = [
-            (name, difference.first, tone.frozen),
+            (shorten(name, NARROW), difference.first, tone.frozen),
             ("This run", difference.second, tone.head),
         ]
         draw_chart(accuracy_bars(rows), "comparison", "Accuracy of both runs")
