@@ -20,7 +20,7 @@ from tlcore.ui.inference_requests import calibration_of
 from tlcore.ui.shell import boundary, show_error
 from tlcore.ui.state import Choice, chosen_number
 from tlcore.ui.theme import colours
-from tlcore.ui.widgets import show_html
+from tlcore.ui.widgets import matches, show_html
 
 TOP_CLASSES = 3  # bars at first
 COMFORTABLE = 20  # bars; more become thin rows in a box that scrolls
@@ -188,7 +188,5 @@ def class_table(prediction: Prediction) -> None:
 
 def search(table: pd.DataFrame, words: str) -> pd.DataFrame:
     """Return the rows in which every word stands in the name, the group or the WordNet id."""
-    text = (table["class"] + " " + table["group"] + " " + table["wnid"]).str.lower()
-    for word in words.lower().replace("_", " ").split():
-        table = table[text.loc[table.index].str.contains(word, regex=False)]
-    return table
+    texts = table["class"] + " " + table["group"] + " " + table["wnid"]
+    return table[[matches(text, words) for text in texts]]
