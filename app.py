@@ -1,21 +1,24 @@
-"""Home: what transfer learning is, the four pages, the weights on this machine, recent runs."""
+"""The web server, and Home: what transfer learning is, the four pages, weights, recent runs."""
 
 import streamlit as st
+from starlette.middleware import Middleware
+from streamlit import runtime
 
 from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import open_dataset
+from tlcore.ui.components.recent_runs import recent_runs
 from tlcore.ui.components.weights import weights_overview
-from tlcore.ui.fine_tune.run_list import recent_runs
+from tlcore.ui.server import Guard
 from tlcore.ui.shell import COMPARE, FEATURE_MAPS, FINE_TUNE, HOME, UPLOAD, page
 from tlcore.ui.state import Choice, choose
 from tlcore.ui.widgets import show_html
 
 CARDS = (
     (UPLOAD, "Images or a zip of class folders become a dataset."),
+    (FINE_TUNE, "Train a head on your classes."),
     (COMPARE, "ImageNet's 1000 classes beside your own."),
     (FEATURE_MAPS, "What any layer responds to in an image."),
-    (FINE_TUNE, "Train a head on your classes in about half a minute."),
 )
 DIAGRAM = """
 <div class="diagram">
@@ -26,7 +29,7 @@ DIAGRAM = """
   <span class="arrow">→</span>
   <div>
     <div class="box pretrained">ImageNet's head<small>1000 classes</small></div>
-    <div class="box head">Your head<small>your classes, trained in seconds</small></div>
+    <div class="box head">Your head<small>your classes, trained here</small></div>
   </div>
 </div>
 """
@@ -54,14 +57,22 @@ def page_cards() -> None:
             st.markdown(f"{target.question}  \n:gray[{text}]")
 
 
-with page(HOME) as settings:
-    first_steps(settings)
-    page_cards()
+def draw_home() -> None:
+    """Draw the page."""
+    with page(HOME) as settings:
+        first_steps(settings)
+        page_cards()
 
-    weights, runs = st.columns(2, gap="large")
-    with weights:
-        st.subheader("Weights on this machine", anchor=False)
-        weights_overview(settings)
-    with runs:
-        st.subheader("Recent runs", anchor=False)
-        recent_runs(settings)
+        weights, runs = st.columns(2, gap="large")
+        with weights:
+            st.subheader("Weights on this machine", anchor=False)
+            weights_overview(settings)
+        with runs:
+            st.subheader("Recent runs", anchor=False)
+            recent_runs(settings)
+
+
+if runtime.exists():  # a visitor is here
+    draw_home()
+else:  # `streamlit run app.py` looks for the server that it is to start
+    app = st.App(__file__, middleware=[Middleware(Guard)])

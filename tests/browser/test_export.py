@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -38,6 +39,10 @@ def test_report_bundle_script_and_notebook(
             assert bundle.testzip() is None
             assert any(name.endswith("predict.py") for name in bundle.namelist())
         tab.page.locator("[data-testid=stDataFrame]").first.wait_for()
+    model = _taken(tab, "Download model", tmp_path)  # at once, without making it first
+    assert re.fullmatch(r"set \d{4}-\d\d-\d\d \d{4} model\.keras", model.name)
+    with zipfile.ZipFile(model) as archive:
+        assert "config.json" in archive.namelist()
     with zipfile.ZipFile(_taken(tab, "Download script", tmp_path)) as scripts:
         texts = {Path(name).suffix: scripts.read(name) for name in scripts.namelist()}
     ast.parse(texts[".py"].decode())
@@ -50,7 +55,7 @@ def test_report_bundle_script_and_notebook(
 
 def _taken(tab: Tab, name: str, place: Path) -> Path:
     with tab.page.expect_download() as download:
-        tab.page.get_by_role("button", name=name).click()
+        tab.page.get_by_role("button", name=name).last.click()
     file = place / download.value.suggested_filename
     download.value.save_as(file)
     return file

@@ -39,12 +39,27 @@ def test_run_again_with_all_of_its_recipe(tab: Tab, real: Settings, first: str) 
     tab.open(f"/Fine_tune?run={first}")
     tab.page.locator(".st-key-run-actions button").first.click()
     tab.press("Run again")
-    tab.page.get_by_role("button", name="Start", exact=True).click()
+    start = tab.page.get_by_role("button", name="Start", exact=True)
+    tab.page.set_viewport_size({"width": 1400, "height": 500})
+    start.scroll_into_view_if_needed()
+    start.click()
     tab.page.wait_for_url("**run=*")
+    main = "document.querySelector('[data-testid=stMain]').scrollTop"
+    until(lambda: tab.page.evaluate(main) == 0)  # *Start* was below the fold, the run is not
     again = tab.page.url.split("run=")[1].split("&")[0]
     until(lambda: load_run_info(again, real).status == FINISHED)
     assert again != first
     assert load_run_info(again, real).config == RECIPE
+    assert tab.errors == []
+
+
+def test_a_click_on_a_point_of_the_embedding_shows_its_image(tab: Tab, first: str) -> None:
+    tab.open(f"/Fine_tune?run={first}&view=embedding")
+    tab.page.get_by_text("Click a point to see its image").wait_for()
+    box = tab.page.locator(".scatterlayer .point").first.bounding_box()
+    assert box is not None
+    tab.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tab.page.get_by_text("Show Grad-CAM").wait_for()
     assert tab.errors == []
 
 

@@ -69,6 +69,13 @@ def test_the_story_of_a_dataset(width: int, tab: Tab, archive: Path, real: Setti
     until(lambda: load_state(name, real).dataset.hash == before)
     tab.settle()
 
+    tab.page.locator(".st-key-dataset-more button").first.click()
+    with tab.page.expect_download() as download:
+        tab.page.get_by_role("button", name="Download (").click()
+    assert download.value.suggested_filename.startswith(name)
+    with zipfile.ZipFile(download.value.path()) as cleaned:
+        assert len(cleaned.namelist()) == 2 * EACH  # without the copies and the placeholder
+    tab.page.keyboard.press("Escape")
     view(tab, "Splits")
     tab.press("Split")
     tab.page.get_by_text("kept for the test").wait_for()

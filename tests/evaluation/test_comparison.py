@@ -71,9 +71,9 @@ def test_who_changed_sides() -> None:
     assert (comparison.difference.first.value, comparison.difference.second.value) == (0.4, 0.6)
     assert comparison.difference.value == pytest.approx(0.2)
     assert comparison.difference.p == 1.0
-    assert comparison.sentence == (
-        "Of the same 5 images, which neither run learned from, the earlier one got 2 right and "
-        "the later one 3: 2 changed for the better, 1 for the worse. That is no clear change: "
+    assert comparison.sentence("“early”", "this run") == (
+        "Of the same 5 images, which neither run learned from, “early” got 2 right and "
+        "this run 3: 2 changed for the better, 1 for the worse. That is no clear change: "
         "it may well be chance (p = 1)."
     )
     side = comparison.lost[0]
@@ -117,6 +117,6 @@ def test_a_clear_change_is_called_one() -> None:
     labels = [0, 1] * 12
     wrong = make_predictions(labels, [B, A] * 12, run="early")
     right = make_predictions(labels, [A, B] * 12, run="late")
-    assert "better, by more than chance" in compare_runs(wrong, right, None).sentence
-    assert "worse, by more than chance" in compare_runs(right, wrong, None).sentence
-    assert "No image changed sides" in compare_runs(right, right, None).sentence
+    assert "better by more than chance" in compare_runs(wrong, right, None).sentence("a", "b")
+    assert "worse by more than chance" in compare_runs(right, wrong, None).sentence("a", "b")
+    assert "No image changed sides" in compare_runs(right, right, None).sentence("a", "b")

@@ -12,14 +12,13 @@ from PIL import Image
 from tests.evaluation.planted import draw_predictions
 from tests.exports.conftest import trained
 from tests.images import write_patches
-from tlcore.evaluation.evaluation import compute_evaluation
+from tlcore.evaluation.evaluation import compute_evaluation, describe_weakest
 from tlcore.evaluation.intervals import proportion_of
 from tlcore.evaluation.metrics import compute_calibration, compute_class_metrics
 from tlcore.evaluation.split_predictions import SplitPredictions, predict_split
 from tlcore.exports import report_charts as charts
 from tlcore.exports.report import (
     SIDE,
-    describe_weakest,
     embed_image,
     exact,
     render_report,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from tlcore.errors import UnknownName
 from tlcore.models.build import add_head, flatten
-from tlcore.models.gradcam import Explanation, overlay_heat, weigh_maps
+from tlcore.models.gradcam import SIGNED, Explanation, overlay_heat, weigh_maps
 from tlcore.models.loaded_model import LoadedModel
 
 SIZE = 64
@@ -45,6 +46,7 @@ def flat_head(classes: int, seed: int = 5) -> keras.Model:
     model = add_head(backbone(include_top=False), classes)
     kernel = np.random.default_rng(seed).normal(size=model.get_layer("logits").kernel.shape)
     model.get_layer("logits").kernel.assign(kernel)
+    model.get_layer("logits").bias.assign(np.arange(1.0, kernel.shape[1] + 1))
     return keras.Model(model.input, model.get_layer("logits").output)
 
 
@@ -99,6 +101,8 @@ def test_a_heads_map_is_the_papers(
     found = loaded.explain(IMAGE, index)
     np.testing.assert_allclose(found.cam, expected, atol=1e-4)
     assert (found.layer, found.label) == ("conv_pw_13_relu", f"class {index}")
+    own = sign * float(model(loaded.prepare([IMAGE]), training=False)[0, unit])
+    assert_adds_up(found, own)
     every = [loaded.explain(IMAGE, place).probability for place in range(classes)]
     assert sum(every) == pytest.approx(1)
 
@@ -116,7 +120,31 @@ def test_imagenets_own_head_at_any_layer(layer: str) -> None:
     found = net.explain(IMAGE, 207, layer)
     assert found.layer == name
     np.testing.assert_allclose(found.cam, expected, atol=1e-4)
+    own = float(model(net.prepare([IMAGE]), training=False)[0, 207])
+    assert found.logit == pytest.approx(own, abs=1e-4)
+    if layer:
+        assert found.contributions is None
+    else:
+        assert_adds_up(found, own)
     assert found.heat.max() == (pytest.approx(1) if expected.max() > 0 else 0)
+
+
+def assert_adds_up(found: Explanation, logit: float) -> None:
+    """The cells and the bias are the model's own logit; what supports it is the Grad-CAM map."""
+    assert found.contributions is not None
+    assert float(found.contributions.sum()) + found.bias == pytest.approx(logit, abs=1e-4)
+    assert found.logit == pytest.approx(logit, abs=1e-4)
+    np.testing.assert_allclose(np.maximum(found.contributions, 0), found.cam, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options", [{"pooling": "max"}, {"pooling": "flatten"}, {"hidden": [8]}, {"dropout": 0.5}]
+)
+def test_only_average_pooling_and_one_dense_layer_add_up(options: dict[str, Any]) -> None:
+    model = add_head(backbone(include_top=False), 3, **options)
+    model = keras.Model(model.input, model.get_layer("logits").output)
+    found = network(model, 3).explain(IMAGE, 1)
+    assert (found.contributions is None) == ("dropout" not in options)  # which does nothing here
 
 
 def test_by_hand() -> None:
@@ -143,6 +171,8 @@ def test_overlay_leaves_the_image_where_nothing_speaks() -> None:
     hot = np.ones((2, 2), np.float32)
     np.testing.assert_array_equal(overlay_heat(grey, hot, 0.0), grey)
     assert overlay_heat(grey, hot, 1.0)[0, 0].tolist() == [255, 225, 70]
+    assert overlay_heat(grey, hot, 1.0, signed=True)[0, 0].tolist() == SIGNED[-1].tolist()
+    assert overlay_heat(grey, -hot, 1.0, signed=True)[0, 0].tolist() == SIGNED[0].tolist()
 
 
 def test_a_map_of_nothing_stays_zero() -> None:

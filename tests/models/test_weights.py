@@ -195,5 +195,5 @@ def test_a_download_that_fails_leaves_nothing(
 
 def test_without_a_server_it_says_what_to_do(settings: Settings) -> None:
     nowhere = replace(settings, weights_url="http://127.0.0.1:9")
-    with pytest.raises(WeightsMissing, match=r"refused.*put the file into .* yourself"):
+    with pytest.raises(WeightsMissing, match=r"No internet: .* yourself"):
         download(V2, 224, nowhere, top=True)

@@ -323,6 +323,6 @@ def test_a_damaged_run_and_a_damaged_dataset_can_be_deleted(
     at.button(key="runs-delete").click().run()
     assert not (unpacked.runs / FINISHED).exists()
     at = opened("Upload", dataset=DATASET)
-    at.button(key="delete").click().run()
+    at.button(key="dataset-delete").click().run()
     assert not at.exception
     assert not (unpacked.datasets / DATASET).exists()

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from tests.cli.running import answer, tlcore
 from tests.evaluation.made import REAL, stored, train_run, write_splits
 from tests.images import write_patches
-from tests.pages.conftest import Opened, grid_of, select_in_grid, texts
+from tests.pages.conftest import Opened, field, grid_of, select_in_grid, texts
 from tests.training.test_train_run import SMALL
 from tlcore.datasets.edits import relabel, rename_class
 from tlcore.datasets.store import load_state
@@ -177,6 +177,11 @@ def test_a_confirmed_label_is_no_label_issue_any_more(
     left = re.search(doubted, texts(at))
     assert (int(left.group(1)) if left else 0) == number - 1
     assert grid_of(at, grid(at))["images"][0]["id"] != file
+    captions = [image["caption"] for image in grid_of(at, grid(at))["images"]]
+    assert set(captions) <= {"ants → bees?", "bees → ants?"}
+    at.button(key="accept-suggestions").click().run()
+    assert not at.exception
+    assert f"Since this run: {number - 1} relabelled, 1 confirmed" in texts(at)
 
 
 def test_corrected_labels_are_said_beside_the_figures(
@@ -254,7 +259,8 @@ def test_two_runs_are_held_against_each_other(
     assert "No image changed sides" in texts(at)
     shown = {metric.label: metric.value for metric in at.metric}
     assert shown["Change on the test split"].startswith("0.0 points")
-    assert "Now correct" not in texts(at)
+    assert "and this run " in texts(at)
+    assert not re.search("earlier|later", texts(at))
 
 
 def test_the_map_counts_images_left_out_of_judging_apart(
@@ -359,4 +365,14 @@ def test_the_learning_curve_says_whether_more_images_would_help(
     at = opened("Fine-tune", run=run, view="improve")
     at.segmented_control(key=f"study-{run}").set_value("learning-curve").run()
     assert not at.exception
-    assert "No clear change from 8 to 16 images of each class" in texts(at)
+    assert "**More images may help little**: " in texts(at)
+    assert " points from 8 to 16 images of each class" in texts(at)
+    at.segmented_control(key=f"study-{run}").set_value("cross-validation").run()
+    assert "is what other splits give too" in texts(at) or "owes much to its split" in texts(at)
+    at.segmented_control(key=f"study-{run}").set_value("learning-rate").run()
+    assert "This run had 0.1" in texts(at)
+    used = at.button(key="use-rate").label.removeprefix("Use ")
+    at.button(key="use-rate").click().run()
+    assert not at.exception
+    at.button(key="random-MobileNet-0.25").click().run()
+    assert f"{field(at, 'Learning rate').value:g}" == used

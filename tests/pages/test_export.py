@@ -35,7 +35,9 @@ def labels(at: AppTest) -> list[str]:
 
 def test_each_state_of_an_export(run: Path, empty_workspace: Settings, opened: Opened) -> None:
     at = opened("Fine-tune", run=run.name, view="export")
-    assert {"Create report", "Create bundle", "Create model"} <= set(labels(at))
+    assert {"Create report", "Create bundle"} <= set(labels(at))
+    downloads = [button.proto.label for button in at.get("download_button")]
+    assert downloads[:2] == ["Download model", "Epochs, CSV"]  # of the run's menu: the model first
     assert not list(run.glob("*.zip")) + list(run.glob("*.html"))  # nothing is made unasked
     folder = write_job(empty_workspace, f"{run.name}-zip", "running", 3, 10, "Writing LiteRT")
     with lock_file(folder / "job.lock"):

@@ -97,7 +97,7 @@ def test_a_waiting_run_says_so(opened: Opened, working: Path) -> None:
     at = opened("Fine-tune", run=working.name)
     assert "Starting …" in progress(at)
     os.utime(working / "config.json", (1, 1))
-    assert "Queued: other runs are training" in progress(at.run())
+    assert "Queued: 1 run before this one" in progress(at.run())
     assert not at.exception
 
 
@@ -261,5 +261,8 @@ def test_a_stopped_run_can_go_on_be_named_and_be_deleted(
     at.button(key="random-MobileNetV2").click().run()
     assert not at.exception
     assert (field(at, "Epochs").value, field(at, "Fine-tuning epochs").value) == (3, 2)
-    press(opened("Fine-tune", run=folder.name), "Delete this run")
+    at = opened("Fine-tune", run=folder.name)
+    button = at.button(key="run-delete")  # names what it deletes, in red by its key
+    assert "first try" in button.label
+    button.click().run()
     assert list_runs(workspace) == []

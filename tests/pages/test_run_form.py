@@ -20,7 +20,7 @@ from tlcore.datasets.store import load_dataset
 from tlcore.errors import BadConfig
 from tlcore.inference.client import Inference
 from tlcore.settings import Settings
-from tlcore.training.config import RunConfig
+from tlcore.training.config import OPTIONS, RunConfig
 from tlcore.training.cost import Cost
 from tlcore.training.lifecycle import create_run, delete_run
 from tlcore.training.status import FinalStatus, write_final_status
@@ -93,7 +93,11 @@ def test_the_newest_dataset_that_can_be_trained_is_chosen(
     assert "4 classes, 160 training and 48 validation images" in texts(at)
     at.selectbox(key="select-dataset").set_value("lonely").run()
     assert not at.exception
-    assert "at least two classes" in at.error[0].value
+    assert "at least two classes" in at.info[0].value
+    assert any(link.proto.label == "Add or label images" for link in at.get("page_link"))
+    at = opened("Fine-tune", dataset="lonely")  # after one image of one's own on Compare
+    assert at.selectbox(key="select-dataset").value == SAMPLE_NAME
+    assert not at.error
 
 
 def test_start_asks_for_what_the_form_says_and_for_nothing_that_is_refused(
@@ -103,28 +107,36 @@ def test_start_asks_for_what_the_form_says_and_for_nothing_that_is_refused(
     at = form(opened)
     for name, (value, words) in REFUSED.items():
         before = field(at, name).value
-        field(at, name).set_value(value)
-        press(at, "Start")
-        assert words in at.error[0].value
+        field(at, name).set_value(value).run()
+        assert any(words in each.value and ":red[" in each.value for each in at.markdown)
+        assert at.button(key="start").disabled
+        assert words in at.error[0].value and words in at.button(key="start").help
         field(at, name).set_value(before)
     assert at.toggle[0].label == "Fine-tune the top blocks too, at a learning rate of 5e-05"
     field(at, "Learning rate").set_value(0.0002).run()
     assert at.toggle[0].label.endswith("1e-05")
     at.toggle[0].set_value(True).run()
-    field(at, "Fine-tuning learning rate").set_value(0.05)
-    press(at, "Start")
+    field(at, "Fine-tuning learning rate").set_value(0.05).run()
+    assert at.button(key="start").disabled
     assert "Fine-tuning learning rate" in at.error[0].value  # the features would be lost
     assert started == []
     field(at, "Fine-tuning learning rate").set_value(None)
     field(at, "Learning rate").set_value(0.001)
     field(at, "Epochs").set_value(4)
     field(at, "Fine-tuning epochs").set_value(2)
-    field(at, "Pooling").set_value("max")
+    field(at, "Pooling").set_value("max").run()
     assert not press(at, "Start").exception
     assert started == [
         RunConfig(SAMPLE_NAME, epochs=4, fine_tune_epochs=2, pooling="max", random_weights=True)
     ]
     assert list_runs(workspace)[0].id in at.query_params["run"]
+
+
+def test_every_tooltip_says_what_a_setting_is_and_its_default() -> None:
+    for option in OPTIONS.values():
+        assert len(option.help.split()) > 3 or option.choices, option.name
+        if option.default and option.kind in ("int", "float", "choice"):
+            assert f"Default: {option.default}." in option.explanation
 
 
 def test_a_double_click_starts_one_run(workspace: Settings, started: list[RunConfig]) -> None:

@@ -18,7 +18,7 @@ from tests.datasets.files import zipped as zip_files
 from tests.datasets.findings import faults, image
 from tests.datasets.test_recordings import recordings
 from tests.pages.conftest import Opened, grid_of, html_of, select_in_grid, texts
-from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.dataset import UNLABELLED, Dataset
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.sample_dataset import SAMPLE_NAME, draw_sample
@@ -318,6 +318,27 @@ def test_selected_images_are_labelled_and_excluded(
     press(at, "select-page")
     press(at, "selection-include")
     assert len(load_dataset(mine, workspace).samples) == 48
+    assert ":material/check: " in texts(at)  # where one looks, with Undo
+    press(at, "undo-last")
+    assert len(load_dataset(mine, workspace).samples) == 47
+
+
+def test_loose_images_are_to_be_labelled_and_what_is_left_is_said(
+    opened: Opened, workspace: Settings
+) -> None:
+    files = [("daisy/3.jpg", jpeg(3)[1]), *(jpeg(n)[:2] for n in (1, 2))]
+    import_dataset("loose", incoming_from_uploads(files), workspace)
+    at = opened("Upload", dataset="loose")
+    assert "**Now label them**: 2 of 3 images" in at.info[0].value
+    at.segmented_control(key="show-as").set_value("All images").run()
+    places = grid_of(at, "grid-gallery")["images"]
+    loose = next(n for n, image in enumerate(places) if image["caption"] == UNLABELLED)
+    select_in_grid(at, "grid-gallery", loose)
+    at.selectbox(key="selection-label").set_value("daisy").run()
+    press(at, "selection-relabel")
+    assert "labelled daisy · 1 left without label" in at.toast[0].value
+    captions = [image["caption"] for image in grid_of(at, "grid-gallery")["images"]]
+    assert sorted(captions) == ["daisy", "daisy", UNLABELLED]
 
 
 def test_the_images_are_counted_paged_and_filtered(
@@ -357,9 +378,9 @@ def test_a_class_is_renamed_merged_and_deleted(
     press(at, "class-rename")
     assert set(load_dataset(mine, workspace).classes) == {"apples", "b"}
     at.selectbox(key="class-old").set_value("apples").run()
-    at.text_input(key="class-new").set_value("b").run()
-    assert "two become one" in texts(at)
-    press(at, "class-rename")
+    assert at.selectbox(key="class-into-apples").options == ["b"]  # merging is a choice
+    at.selectbox(key="class-into-apples").set_value("b").run()
+    press(at, "class-merge")
     assert load_dataset(mine, workspace).counts == {"b": 48}
     press(at, "undo")
     at.selectbox(key="class-old").set_value("b").run()
@@ -372,13 +393,19 @@ def test_splits_are_shown_stored_and_removed(
 ) -> None:
     at = view(opened, "splits")
     assert "not split" in texts(at)
-    at.slider(key="split-test").set_value(20)
+    key = f"mine-{len(load_state(mine, workspace).edits)}"
+    at.slider(key=f"split-test-{key}").set_value(20).run()
+    assert "It will be 30 training, 9 validation, 9 test." in texts(at)
     press(at, "split")
     splits = load_dataset(mine, workspace).counts_by_split
     assert set(splits) == {"train", "val", "test"}
     assert sum(splits["test"].values()) == 9
     assert "kept for the test" in texts(at)
     assert "5 test" in html_of(at)
+    key = f"mine-{len(load_state(mine, workspace).edits)}"  # the sliders show the state
+    assert at.slider(key=f"split-test-{key}").value == 19
+    assert at.slider(key=f"split-val-{key}").value == 19
+    assert at.button(key="split").label == "Re-split"
     press(at, "split-remove")
     assert set(load_dataset(mine, workspace).counts_by_split) == {None}
 
@@ -389,7 +416,7 @@ def test_a_dataset_is_renamed_and_deleted(opened: Opened, workspace: Settings, m
     press(at, "rename")
     assert "yours" in [info.name for info in scan_datasets(workspace)[0]]
     assert at.selectbox(key="select-dataset").value == "yours"
-    press(at, "delete")
+    press(at, "dataset-delete")
     assert [info.name for info in scan_datasets(workspace)[0]] == [SAMPLE_NAME]
 
 

@@ -8,6 +8,7 @@ from tests.job_files import write_job
 from tests.pages.conftest import Opened, texts
 from tests.weight_files import write_stand_in
 from tlcore.models.catalog import BACKBONES
+from tlcore.models.weights import weights_file_name
 from tlcore.settings import Settings
 from tlcore.storage import lock_file
 from tlcore.ui.components import weights
@@ -58,6 +59,11 @@ def test_a_failed_download_says_why_and_can_be_tried_again(
     at = opened("Compare")
     assert "The network does not answer." in texts(at)
     assert at.button(key="offer-MobileNetV2")
+    files = at.code[0].value.split()  # to be copied and brought from elsewhere
+    assert [file.rpartition("/")[2] for file in files] == [
+        weights_file_name(BACKBONES["MobileNetV2"], 224, top=top) for top in (True, False)
+    ]
+    assert str(workspace.weights) in texts(at)
 
 
 @pytest.mark.parametrize(

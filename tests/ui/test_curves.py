@@ -7,7 +7,8 @@ import math
 import pytest
 
 from tlcore.training.history import Epoch
-from tlcore.ui.fine_tune.curves import axis_range, build_curves, count_diverged, overlay_curves
+from tlcore.ui.fine_tune.curves import build_curves, count_diverged, fit_axis, overlay_curves
+from tlcore.ui.theme import LIGHT
 
 
 def epoch(number: int, stage: str = "head", loss: float = 0.5) -> Epoch:
@@ -17,19 +18,30 @@ def epoch(number: int, stage: str = "head", loss: float = 0.5) -> Epoch:
 @pytest.mark.parametrize(
     ("metric", "values", "expected"),
     [
-        ("loss", [], (0.0, 1.5)),
-        ("loss", [0.1], (0.0, 0.5)),
-        ("loss", [1.2, math.nan], (0.0, 1.5)),
-        ("loss", [math.inf], (0.0, 1.5)),
-        ("loss", [1e30], (0.0, 1.05e30)),
-        ("accuracy", [0.9, 0.95], (0.5, 1.01)),
-        ("accuracy", [0.27, math.nan], (0.2, 1.01)),
+        ("loss", [], (0.5, 1.0, 0.1)),
+        ("loss", [0.14, 0.61, math.nan], (0.1, 0.7, 0.1)),
+        ("loss", [math.inf], (0.5, 1.0, 0.1)),
+        ("loss", [1e30, 3e30], (1e30, 3e30, 5e29)),
+        ("accuracy", [0.9, 0.95], (0.9, 0.95, 0.01)),
+        ("accuracy", [0.27, math.nan], (0.27, 0.28, 0.01)),
+        ("accuracy", [0.55, 1.0], (0.5, 1.0, 0.1)),
+        ("accuracy", [1.0, 1.0], (1.0, 1.01, 0.01)),
     ],
 )
-def test_an_axis_holds_every_finite_value(
-    metric: str, values: list[float], expected: tuple[float, float]
+def test_an_axis_is_fitted_to_the_values_with_whole_ticks(
+    metric: str, values: list[float], expected: tuple[float, float, float]
 ) -> None:
-    assert axis_range(metric, values) == pytest.approx(expected)
+    assert fit_axis(metric, values) == pytest.approx(expected)
+
+
+def test_the_ends_of_the_lines_have_their_values_apart() -> None:
+    figure = build_curves([epoch(1), epoch(2)], {"head": 2, "fine-tune": 0})
+    ends = [note for note in figure.layout.annotations if note.x == 2]
+    assert [note.text for note in ends] == ["80%", "70%", "0.5", "0.5"]
+    assert [note.yshift for note in ends] == [0, 0, -8, 8]
+    assert figure.layout.xaxis.unifiedhovertitle.text == "epoch %{x}"
+    hues = {LIGHT.pretrained, LIGHT.head}
+    assert not hues & {line.line.color for line in figure.data}
 
 
 def test_values_that_are_not_finite_are_counted_and_left_out() -> None:
@@ -54,7 +66,7 @@ def test_stages_are_named_at_their_first_epoch(
     planned: dict[str, int], named: dict[str, float], lines: list[float]
 ) -> None:
     figure = build_curves([epoch(1)], planned)
-    names = {note.text: note.x for note in figure.layout.annotations if note.xref != "paper"}
+    names = {n.text: n.x for n in figure.layout.annotations if n.text in ("head", "fine-tuning")}
     assert names == named
     assert [shape.x0 for shape in figure.layout.shapes] == lines
     assert figure.layout.xaxis.range == (0.5, sum(planned.values()) + 0.5)

@@ -13,10 +13,12 @@ from tests.evaluation.planted import draw_predictions, make_predictions
 from tlcore.datasets.dataset import Sample
 from tlcore.evaluation.embedding import Embedding
 from tlcore.evaluation.evaluation import Evaluation, compute_evaluation
-from tlcore.ui.components.charts import accuracy_bars
+from tlcore.evaluation.metrics import CalibrationBin
+from tlcore.ui.components.charts import MANY, accuracy_bars
 from tlcore.ui.evaluation.embedding import BY_CLASS, BY_CONFIDENCE, BY_RESULT, embedding_figure
-from tlcore.ui.evaluation.metrics import reliability_diagram
+from tlcore.ui.evaluation.metrics import SPARSE, merge_sparse_bins, reliability_diagram
 from tlcore.ui.evaluation.mistakes import FULL, MOST, confusion_matrix, drawn_classes
+from tlcore.ui.theme import DARK, LIGHT
 
 
 def cells(figure: go.Figure) -> dict[str, str]:
@@ -97,4 +99,23 @@ def test_an_accuracy_is_drawn_with_its_interval() -> None:
     assert bar.x[0] + bar.error_x.array[0] == pytest.approx(share.high)
     assert bar.x[0] - bar.error_x.arrayminus[0] == pytest.approx(share.low)
     diagram = reliability_diagram(evaluation.calibration)
-    assert list(diagram.data[1].y) == [each.accuracy for each in evaluation.calibration.bins]
+    dots = diagram.data[1]
+    assert dots.mode == "markers+text"  # no line from bin to bin
+    assert sum(int(text) for text in dots.text) == 90
+    assert min(int(text) for text in dots.text) >= SPARSE
+
+
+def test_sparse_bins_are_merged_by_their_images() -> None:
+    bins = [CalibrationBin(0.5, 0.6, 0.52, 1.0, 2), CalibrationBin(0.8, 0.9, 0.85, 0.5, 8),
+            CalibrationBin(0.9, 1.0, 0.98, 0.95, 40)]  # fmt: skip
+    merged = merge_sparse_bins(bins)
+    assert [each.images for each in merged] == [10, 40]
+    assert merged[0].accuracy == pytest.approx((2 * 1.0 + 8 * 0.5) / 10)
+    few = [bins[2], replace(bins[0], images=3), replace(bins[0], images=4)]
+    assert [each.images for each in merge_sparse_bins(few)] == [47]
+    apart = [replace(bins[0], images=12), replace(bins[1], images=12)]
+    assert merge_sparse_bins(apart) == apart
+
+
+def test_classes_have_no_colour_of_the_two_networks() -> None:
+    assert not set(MANY) & {tone for each in (LIGHT, DARK) for tone in (each.pretrained, each.head)}

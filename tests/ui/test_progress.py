@@ -44,7 +44,7 @@ CASES = {
     "features of a head": (
         HEAD, (Stage("features", 120, time=0.0), Progress("features", 16, time=7.0),
                Progress("features", 40, time=10.0)),
-        40 / 125, "40 of 120 images · 8 images a second · 32% · about 11 s left",
+        40 / 125, "40 of 120 images · 32% · about 11 s left",
     ),
     "head": (
         HEAD, (*FEATURES, Stage("head", 100, time=10.0), *epochs("head", 2),
@@ -55,7 +55,7 @@ CASES = {
     "features again of a resumed run": (
         BOTH, (*FEATURES, Stage("head", 100, time=10.0), *epochs("head", 4),
                Stage("features", 0, time=99.0)),
-        2 / WHOLE, "Computing bottleneck features · 1% …",
+        (120 + 2) / WHOLE, "Computing bottleneck features · 33% …",  # it does not go back
     ),
     # 8 of 10 epochs were done before; two steps took 4 s, 17 are left
     "head of a resumed run": (

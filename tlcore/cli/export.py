@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from tlcore.cli.options import Subparsers, add_options, parse_output, write_json
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.corrections import count_corrections
-from tlcore.evaluation.evaluation import Evaluation, unlabelled_note
+from tlcore.evaluation.evaluation import Evaluation, list_verdicts, unlabelled_note
 from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.evaluation.intervals import Proportion
 from tlcore.exports import EXPORT_FORMATS
@@ -111,9 +111,7 @@ def _lines(evaluation: Evaluation) -> Iterator[str]:
     width = max(map(len, rows))
     yield from (f"{name:{width}}  {value}" for name, value in rows.items())
     yield ""
-    yield majority.difference.sentence(f"always “{majority.label}”")
-    if evaluation.imagenet_difference:
-        yield evaluation.imagenet_difference.sentence("ImageNet alone")
+    yield from list_verdicts(evaluation)
     yield ""
     yield from _class_table(evaluation)
     yield from (f"! {warning}" for warning in evaluation.warnings)

@@ -103,7 +103,7 @@ def _draw_heat_maps(
     explanations: list[Explanation] = [model.explain(image, class_name) for _, model in models]
     squares = [fit(image, SIDE, each.fit) for each in explanations]
     maps = [
-        overlay_heat(square, each.cam, OPACITY)
+        overlay_heat(square, each.heat, OPACITY)
         for square, each in zip(squares, explanations, strict=True)
     ]
     return np.hstack([squares[0], *maps])

@@ -132,7 +132,7 @@ def _compare_pair(earlier: str, later: str, settings: Settings) -> dict[str, Any
         "left_out": result.left_out,
         "relabelled": result.relabelled,
         "difference": result.difference,
-        "sentence": result.sentence,
+        "sentence": result.sentence(earlier, later),
         "gained": [each.sample.file for each in result.gained],
         "lost": [each.sample.file for each in result.lost],
     }

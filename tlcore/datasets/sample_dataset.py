@@ -11,14 +11,17 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 
 from tlcore.datasets.dataset import Dataset, Incoming
-from tlcore.datasets.importing import Progress, import_dataset
 from tlcore.datasets.store import read_state
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, lock_file
+
+if TYPE_CHECKING:
+    from tlcore.datasets.importing import Progress
 
 SAMPLE_NAME = "Sample - drawn images"
 SAMPLE_TITLE = "Drawn sample"
@@ -57,6 +60,8 @@ def ensure_sample(settings: Settings, *, progress: Progress | None = None) -> Da
     Raises:
         BadDataset: nothing can be written.
     """
+    from tlcore.datasets.importing import import_dataset  # 0.2 s; only to draw it
+
     folder = settings.datasets / SAMPLE_NAME
     if folder.is_dir():
         return read_state(folder).dataset

@@ -101,22 +101,20 @@ class RunComparison:
     gained: tuple[ChangedPrediction, ...]  # wrong before, right after; most confident first
     lost: tuple[ChangedPrediction, ...]  # right before, wrong after; most confident first
 
-    @property
-    def sentence(self) -> str:
-        """The comparison for somebody who has to decide."""
+    def sentence(self, first: str, second: str) -> str:
+        """Return the comparison for somebody who has to decide; both runs by their names."""
         change = self.difference
         counts = (
-            f"Of the same {plural(self.images, 'image')}, which neither run learned from, the "
-            f"earlier one got {change.first.count:,} right and the later one "
-            f"{change.second.count:,}: {change.gained:,} changed for the better, {change.lost:,} "
-            "for the worse."
+            f"Of the same {plural(self.images, 'image')}, which neither run learned from, "
+            f"{first} got {change.first.count:,} right and {second} {change.second.count:,}: "
+            f"{change.gained:,} changed for the better, {change.lost:,} for the worse."
         )
         if not change.gained and not change.lost:
             return f"{counts} No image changed sides."
         if change.verdict is Verdict.UNCLEAR:
             return f"{counts} That is no clear change: it may well be chance ({change.p_text})."
         return (
-            f"{counts} The later run is {change.verdict}, by more than chance would explain "
+            f"{counts} That is {change.verdict} by more than chance would explain "
             f"({change.p_text})."
         )
 
@@ -187,10 +185,10 @@ def compare_runs(
     """Compare two runs on the images that both predicted.
 
     Args:
-        first: the earlier run's predictions of one split.
-        second: the later run's predictions of the same split.
+        first: one run's predictions of one split.
+        second: the other run's predictions of the same split.
         labels: today's labels of the dataset, by which both are evaluated; None where the dataset
-            is gone: then the labels of the later run.
+            is gone: then the labels of the second run.
 
     Raises:
         RunError: the runs share no image.

@@ -13,7 +13,7 @@ from tlcore.datasets.dataset import SPLIT_NAMES, dataset_hash
 from tlcore.errors import RunError
 from tlcore.evaluation import metrics
 from tlcore.evaluation.comparison import Difference, judge_difference
-from tlcore.evaluation.intervals import Proportion, mean_of
+from tlcore.evaluation.intervals import Proportion, independent_difference, mean_of, proportion_of
 from tlcore.evaluation.metrics import Calibration, ClassMetrics
 from tlcore.evaluation.split_predictions import SplitPredictions, evaluated_split, predict_split
 from tlcore.models.imagenet import imagenet_groups
@@ -21,6 +21,7 @@ from tlcore.models.predictions import log_softmax
 from tlcore.settings import Settings
 from tlcore.text import images_are, plural
 
+WEAKEST = 3  # classes named as recognised less often than the others
 FEW = 10  # images of a class, below which its metrics say little
 NAMED = 5  # classes that a warning names
 
@@ -171,6 +172,47 @@ def compute_evaluation(
         data_hash=dataset_hash(predictions.samples),
         imagenet_unlabelled=0 if imagenet_labels is None else imagenet_labels.count(None),
     )
+
+
+def list_verdicts(evaluation: Evaluation) -> list[str]:
+    """Return what is concluded of a run: the same sentences on the page, in the report and on the
+    command line, that on the strongest baseline first."""
+    majority, imagenet = evaluation.majority_baseline, evaluation.imagenet_difference
+    verdicts = [majority.difference.sentence(f"always predicting “{majority.label}”")]
+    if imagenet is not None:
+        verdicts.insert(0, imagenet.sentence("ImageNet alone"))
+    advice = evaluation.calibration.advice
+    weakest = describe_weakest(evaluation.per_class)
+    return [*verdicts, *([weakest] if weakest else []), f"{advice[0].upper()}{advice[1:]}."]
+
+
+def describe_weakest(per_class: Sequence[ClassMetrics]) -> str:
+    """Name the classes that are recognised less often than the others by more than chance.
+
+    Each class with enough images is compared with all others together, by Newcombe's interval at
+    95% for all these comparisons at a time: of many classes one is always the lowest.
+    """
+    recalls = {each.label: each.recall for each in per_class if each.recall is not None}
+    enough = {label: recall for label, recall in recalls.items() if recall.images >= FEW}
+    if len(recalls) < 2:
+        return ""
+    if not enough:
+        return (
+            f"With fewer than {FEW} images of each class, it cannot be said which class it "
+            "recognises best or worst."
+        )
+    weak = []
+    hits = sum(each.count for each in recalls.values())
+    images = sum(each.images for each in recalls.values())
+    for label, recall in sorted(enough.items(), key=lambda row: row[1].value):
+        others = proportion_of(hits - recall.count, images - recall.images)
+        if independent_difference(recall, others, len(enough))[0] > 0:
+            weak.append(f"“{label}” ({recall.count:,} of {recall.images:,} images)")
+    if not weak:
+        which = "" if len(enough) == len(recalls) else f" with at least {FEW} images"
+        return f"No class{which} is recognised clearly less often than the others."
+    more = f" and {len(weak) - WEAKEST} more" if len(weak) > WEAKEST else ""
+    return f"It recognises {', '.join(weak[:WEAKEST])}{more} clearly less often than the others."
 
 
 def fit_imagenet_baseline(train: Iterable[tuple[int, str]]) -> dict[int, str]:

@@ -6,7 +6,6 @@ import base64
 import io
 import time
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,10 +22,10 @@ from tlcore.datasets.quality import DECIDE, KINDS, QualityReport
 from tlcore.datasets.quality_scan import scan_folder, scan_quality
 from tlcore.errors import BadDataset, BadImage, RunError, WeightsMissing
 from tlcore.evaluation.corrections import count_corrections, drop_confirmed, load_run_dataset
-from tlcore.evaluation.evaluation import FEW, Evaluation, evaluate, quote_labels
-from tlcore.evaluation.intervals import Proportion, independent_difference, proportion_of
+from tlcore.evaluation.evaluation import Evaluation, evaluate, list_verdicts, quote_labels
+from tlcore.evaluation.intervals import Proportion
 from tlcore.evaluation.label_issues import LabelIssues, find_label_issues
-from tlcore.evaluation.metrics import ClassMetrics, list_mistakes
+from tlcore.evaluation.metrics import list_mistakes
 from tlcore.evaluation.split_predictions import SplitPredictions, predict_split
 from tlcore.exports import report_charts as charts
 from tlcore.exports.recipe_text import describe_recipe, template_environment
@@ -41,7 +40,6 @@ from tlcore.training.store import list_runs, load_run
 STEPS = 4
 SIDE = 224  # px of an image; drawn at about half of it, so that it is sharp on screen and paper
 QUALITY = 82  # of the JPEG
-WEAKEST = 3  # classes named as recognised less often than the others
 MOST_CLASSES = 30  # rows of a table of classes
 
 
@@ -99,7 +97,7 @@ def render_report(
         caveats=count_corrections(info, evaluation.split, settings).sentences + evaluation.warnings,
         provenance=read_provenance_or_default(info.folder),
         embed=lambda sample: embed_image(sample.path, config.fit, settings.limits),
-        weakest=describe_weakest(evaluation.per_class),
+        verdicts=list_verdicts(evaluation),
         colours={"head": charts.HEAD, "pretrained": charts.PRETRAINED, "grey": charts.GREY},
         draw_curve=lambda metric: charts.draw_curve(run.history, metric, boundary),
         reliability=charts.draw_reliability(evaluation.calibration),
@@ -166,35 +164,6 @@ def embed_image(path: Path, how: str, limits: Limits) -> str:
     buffer = io.BytesIO()
     Image.fromarray(square).save(buffer, "JPEG", quality=QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def describe_weakest(per_class: Sequence[ClassMetrics]) -> str:
-    """Name the classes that are recognised less often than the others by more than chance.
-
-    Each class with enough images is compared with all others together, by Newcombe's interval at
-    95% for all these comparisons at a time: of many classes one is always the lowest.
-    """
-    recalls = {each.label: each.recall for each in per_class if each.recall is not None}
-    enough = {label: recall for label, recall in recalls.items() if recall.images >= FEW}
-    if len(recalls) < 2:
-        return ""
-    if not enough:
-        return (
-            f"With fewer than {FEW} images of each class, it cannot be said which class it "
-            "recognises best or worst."
-        )
-    weak = []
-    hits = sum(each.count for each in recalls.values())
-    images = sum(each.images for each in recalls.values())
-    for label, recall in sorted(enough.items(), key=lambda row: row[1].value):
-        others = proportion_of(hits - recall.count, images - recall.images)
-        if independent_difference(recall, others, len(enough))[0] > 0:
-            weak.append(f"“{label}” ({recall.count:,} of {recall.images:,} images)")
-    if not weak:
-        which = "" if len(enough) == len(recalls) else f" with at least {FEW} images"
-        return f"No class{which} is recognised clearly less often than the others."
-    more = f" and {len(weak) - WEAKEST} more" if len(weak) > WEAKEST else ""
-    return f"It recognises {', '.join(weak[:WEAKEST])}{more} clearly less often than the others."
 
 
 def _check_dataset(dataset: str, settings: Settings) -> QualityReport | None:

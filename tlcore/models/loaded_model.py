@@ -33,7 +33,7 @@ from tlcore.models.build import (
     get_preprocessing,
 )
 from tlcore.models.catalog import get_backbone, output_units
-from tlcore.models.gradcam import Explanation, compute_cam
+from tlcore.models.gradcam import Explanation, compute_cam, compute_contributions
 from tlcore.models.imagenet import CLASSES, imagenet_classes
 from tlcore.models.predictions import (
     FeatureMaps,
@@ -156,7 +156,7 @@ class LoadedModel:
     def explain(
         self, image: ImageSource, target: int | str | None = None, layer: str = ""
     ) -> Explanation:
-        """Return a Grad-CAM map: the places of an image that support a class.
+        """Return the places of an image that support a class: Grad-CAM, exactly where it can be.
 
         Args:
             image: as for ``predict``.
@@ -175,7 +175,11 @@ class LoadedModel:
         index = find_class(self.labels, target)
         name = layer or find_bottleneck_layer(self.model)
         two_outputs = keras.Model(self.model.input, [self.output(name), self.model.output])
-        cam, logits = compute_cam(two_outputs, batch, index)
+        cam, logits, maps = compute_cam(two_outputs, batch, index)
+        exact = None
+        if name == find_bottleneck_layer(self.model):
+            exact = compute_contributions(self.model, maps, index)
+        units = logits if logits.shape[1] > 1 else np.concatenate([-logits, logits], axis=1)
         return Explanation(
             cam=cam,
             index=index,
@@ -188,6 +192,9 @@ class LoadedModel:
             size=self.size,
             fit=self.fit,
             seconds=time.perf_counter() - start,
+            logit=float(units[0, index]),
+            contributions=exact[0] if exact else None,
+            bias=exact[1] if exact else 0.0,
         )
 
     def summary(self) -> Summary:

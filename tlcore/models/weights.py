@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 
 from tlcore.errors import WeightsDamaged, WeightsMissing
 from tlcore.models.catalog import BACKBONES, Backbone
@@ -214,6 +216,11 @@ def download_weights(
                 return target
     except (OSError, HTTPException, ValueError) as error:
         fault = str(error)
+        if isinstance(error, URLError) and not isinstance(error, HTTPError):
+            raise WeightsMissing(
+                f"No internet: {urlsplit(origin).hostname} cannot be reached. Put {target.name} "
+                f"into {settings.weights} yourself, from {origin}."
+            ) from error
         if isinstance(error, OSError) and is_disk_error(error):
             advice = explain_os_error(error)
     raise WeightsMissing(f"{target.name} could not be downloaded from {origin}: {fault}. {advice}")

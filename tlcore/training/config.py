@@ -169,7 +169,9 @@ class Option:
     def explanation(self) -> str:
         """The help with all choices, for a tooltip."""
         choices = [f"{value}: {meaning}." for value, meaning in self.choices.items()]
-        return " ".join([self.help, *choices])
+        given = ", ".join(self.default) if self.kind == "choices" else self.default
+        default = [] if given in ("", 0, (), False) else [f"Default: {given}."]
+        return " ".join([self.help, *choices, *default])
 
     def check(self, value: Any) -> None:
         """Refuse a value outside the range or the choices.
@@ -188,10 +190,11 @@ class Option:
 _FINE_TUNING = ("fine_tune_epochs",)
 _AUGMENTATION = ("augmented_copies", "on_the_fly_augmentation")
 _TABLE = (
-    Option("epochs", "Epochs", "Passes through all training images while the backbone is frozen. "
-           "0: no training of the head alone.", "int", high=MAX_EPOCHS, advanced=False),
-    Option("size", "Input size", "Side of the square input in pixels. Smaller is faster, larger "
-           "shows more detail.", "int", advanced=False),
+    Option("epochs", "Epochs", "Passes through all training images while the backbone is frozen: "
+           "more where the curves still rise. 0: no training of the head alone.", "int",
+           high=MAX_EPOCHS, advanced=False),
+    Option("size", "Input size", "Side of the square input in pixels: smaller is faster, larger "
+           "shows more detail. Default: the backbone's own.", "int", advanced=False),
     Option("fine_tune_epochs", "Fine-tuning epochs", "Epochs after that with the top blocks "
            "unfrozen; BatchNormalization stays frozen. 0: the head alone.", "int",
            high=MAX_EPOCHS, advanced=False),
@@ -199,25 +202,31 @@ _TABLE = (
            "head's, at most 1e-4. Never more than a tenth of the head's: pretrained features "
            "would be lost.", "float", low=1e-9, high=1.0, needs=_FINE_TUNING),
     Option("unfreeze_from", "Unfreeze from", "The first layer that is trained when fine-tuning; "
-           "the cut is at the boundary of its block.", "text", needs=_FINE_TUNING),
-    Option("pooling", "Pooling", "How the feature maps become one row of numbers.", "choice",
+           "the cut is at the boundary of its block. An earlier one where your images are unlike "
+           "ImageNet's and many. Default: the backbone's last blocks.", "text", needs=_FINE_TUNING),
+    Option("pooling", "Pooling", "How the feature maps become one row of numbers. max where one "
+           "small spot decides; flatten where the place matters and images are many.", "choice",
            POOLINGS),
     Option("hidden_units", "Hidden units", "Units of each dense layer before the last, for "
            "instance 128 64. None is often enough.", "ints", low=1, high=4096),
     Option("dropout", "Dropout", "Share of the inputs of each dense layer that training sets to "
-           "0.", "float", high=0.9),
+           "0; 0.2 to 0.5 where training is much better than validation.", "float", high=0.9),
     Option("classifier_activation", "Classifier activation", "Activation of the last layer.",
            "choice", ACTIVATIONS),
-    Option("batch_size", "Batch size", "Images in each step.", "int", low=1, high=1024),
-    Option("learning_rate", "Learning rate", "Step size at which the head is trained.", "float",
+    Option("batch_size", "Batch size", "Images in each step. Larger is steadier and "
+           "faster, smaller learns more from few images.", "int", low=1, high=1024),
+    Option("learning_rate", "Learning rate", "Step size at which the head is trained. Lower where "
+           "the loss jumps, higher where it falls slowly; the finder below proposes one.", "float",
            low=1e-7, high=1.0),
-    Option("optimizer", "Optimizer", "How a gradient becomes a step.", "choice", OPTIMIZERS),
-    Option("learning_rate_schedule", "Learning-rate schedule", "The learning rate over time.",
+    Option("optimizer", "Optimizer", "How a gradient becomes a step; seldom worth changing.",
+           "choice", OPTIMIZERS),
+    Option("learning_rate_schedule", "Learning-rate schedule", "The learning rate over "
+           "time. cosine where the last epochs jump.",
            "choice", SCHEDULES),
     Option("label_smoothing", "Label smoothing", "Probability taken from each label and spread "
            "over all classes; helps where some labels are wrong.", "float", high=0.5),
-    Option("class_weights", "Class weights", "What is done about classes of unequal size.",
-           "choice", CLASS_WEIGHTS),
+    Option("class_weights", "Class weights", "What is done about classes of unequal size, where a "
+           "rare class is missed.", "choice", CLASS_WEIGHTS),
     Option("patience", "Early stopping", "Epochs without a lower validation loss after which a "
            "stage ends (patience). 0: never. The weights of the best epoch are kept in any case.",
            "int", high=MAX_EPOCHS),
@@ -229,10 +238,11 @@ _TABLE = (
            "whose features are computed once. 0: none.", "int", high=MAX_COPIES),
     Option("on_the_fly_augmentation", "On-the-fly augmentation", "Changes every training image "
            "anew in each epoch; the backbone runs each time.", "bool"),
-    Option("augmentations", "Augmentation", "How the images are changed.", "choices",
+    Option("augmentations", "Augmentation", "How the images are changed. Choose what could "
+           "happen to yours: no flip where left and right differ.", "choices",
            AUGMENTATIONS, needs=_AUGMENTATION),
-    Option("fit", "Fit", "How an image becomes square.", "choice",
-           {name: fit.description for name, fit in FITS.items()}),
+    Option("fit", "Fit", "How an image becomes square: squash or pad where what matters stands "
+           "at the edge.", "choice", {name: fit.description for name, fit in FITS.items()}),
     Option("random_weights", "Random weights", "Starts without ImageNet's weights.", "bool"),
 )  # fmt: skip
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _TABLE}

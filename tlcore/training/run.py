@@ -231,6 +231,18 @@ def title_run(info: RunInfo) -> str:
     return _join([*front, *rest])
 
 
+def name_file(info: RunInfo, what: str) -> str:
+    """Return the name of a file that is made of a run: "ants-and-bees 2026-03-09 1417 model.keras".
+
+    Args:
+        info: the run; an id begins with the start of its run.
+        what: the end of the name.
+    """
+    title = "".join(sign if sign.isalnum() else "-" for sign in dataset_title(info.config.dataset))
+    start = datetime.fromtimestamp(info.created).strftime("%Y-%m-%d %H%M")
+    return f"{title.strip('-')[:40]} {start} {what}"
+
+
 def _label_parts(info: Listed, *, accuracy: bool) -> tuple[list[str], list[str]]:
     """Return what stands before the time of the start, and what follows it."""
     if isinstance(info, DamagedRun):

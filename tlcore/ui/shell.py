@@ -23,6 +23,8 @@ from tlcore.ui.widgets import show_html
 _log = logging.getLogger(__name__)
 PRODUCT = "Transfer Learning Lab"
 QUESTION = "_question"  # key of the session: the place under the title
+_TOP = "_open-at-top"  # key of the session: whether the next run scrolls up
+_SCROLL_UP = "<script>document.querySelector('[data-testid=stMain]').scrollTo(0, 0)</script>"
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ COMPARE = Page(
     "Compare",
     ":material/compare:",
     "What does ImageNet's network see, and what does yours?",
-    _same_named("dataset image backbone size fit class head_class")
+    _same_named("dataset image backbone size fit random class head_class")
     | {"run": Choice.HEAD, "top": Choice.TOP_CLASSES, "view": Choice.COMPARE_VIEW}
     | {"second": Choice.SECOND_BACKBONE, "heads": Choice.MORE_HEADS},
 )
@@ -68,8 +70,8 @@ FEATURE_MAPS = Page(
     "Feature maps",
     ":material/grid_view:",
     "What does the network see in this layer?",
-    _same_named("dataset image backbone size fit network layer page channel order scale")
-    | _same_named("rows columns")
+    _same_named("dataset image backbone size fit random network layer page channel order")
+    | _same_named("scale rows columns")
     | {"run": Choice.HEAD, "colours": Choice.PALETTE}
     | {"more": Choice.MAPS_VIEW, "other": Choice.OTHER_IMAGE},
 )
@@ -78,9 +80,9 @@ FINE_TUNE = Page(
     "Fine-tune",
     ":material/school:",
     "How do you teach it?",
-    {"run": Choice.RUN, "view": Choice.RUN_VIEW},
+    _same_named("run dataset backbone random") | {"view": Choice.RUN_VIEW},
 )
-PAGES = (HOME, UPLOAD, COMPARE, FEATURE_MAPS, FINE_TUNE)
+PAGES = (HOME, UPLOAD, FINE_TUNE, COMPARE, FEATURE_MAPS)  # in the order of the work
 
 
 @contextmanager
@@ -102,11 +104,18 @@ def page(this: Page) -> Iterator[Settings]:
     settings = _settings()
     with boundary():
         migrate(settings)
+        if st.session_state.pop(_TOP, False):
+            st.html(_SCROLL_UP, unsafe_allow_javascript=True)
         read_address(this.address)
         inference(settings).warm_up()
         yield settings
         write_address(this.address)
         st.session_state[LOADED] = True
+
+
+def open_at_top() -> None:
+    """Let the next run of the page begin at its top: what was asked for stands there."""
+    st.session_state[_TOP] = True
 
 
 def show_question(question: str) -> None:

@@ -49,6 +49,7 @@ class Choice(StrEnum):
     QUICK_RUN = "quick_run"  # id of the run that was started on the Compare page
     DATASET_VIEW = "dataset_view"  # view of a dataset on the Upload page
     IMPORT_SOURCE = "import_source"  # files, folder, camera, or a folder on the server
+    RANDOM = "random"  # backbones that a person uses on random weights, with commas
     STRIP_PAGE = "strip_page"  # page of the strip of thumbnails, from 0
 
 
@@ -134,6 +135,17 @@ def reset_widget(what: str) -> None:
 def flag(what: str) -> bool:
     """Return whether a flag of this session is set."""
     return bool(st.session_state.get(f"_flag_{what}", False))
+
+
+def uses_random(backbone: str) -> bool:
+    """Whether the person goes on with random weights where a backbone's are missing."""
+    return backbone in chosen(Choice.RANDOM).split(",")
+
+
+def use_random(backbone: str, value: bool = True) -> None:
+    """Go on with random weights of a backbone, or not any more; the address says so."""
+    others = [name for name in chosen(Choice.RANDOM).split(",") if name not in ("", backbone)]
+    choose(Choice.RANDOM, ",".join([*others, backbone] if value else others))
 
 
 def set_flag(what: str, value: bool = True) -> None:

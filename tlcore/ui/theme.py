@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import plotly.graph_objects as go
 import streamlit as st
 from PIL import Image, ImageDraw
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 STYLESHEET = Path(__file__).with_name("style.css")
 FONT = '"Source Sans", "Source Sans 3", "Source Sans Pro", sans-serif'
@@ -22,6 +25,7 @@ class Colours:
     head: str  # a head of one's own
     frozen: str  # frozen layers
     wrong: str  # mistakes
+    danger: str  # buttons that delete for good
     text: str
     faint: str  # of secondary text
     line: str  # of grids and tracks
@@ -30,10 +34,12 @@ class Colours:
 
 # Okabe and Ito's blue and orange, which colour-blind people tell apart
 LIGHT = Colours(
-    "#0072B2", "#D55E00", "#8A95A3", "#B4457F", "#1B2733", "#5F6B7A", "#E4E9EE", "#FFFFFF"
+    *("#0072B2", "#D55E00", "#8A95A3", "#B4457F", "#B3261E"),
+    *("#1B2733", "#5F6B7A", "#E4E9EE", "#FFFFFF"),
 )
 DARK = Colours(
-    "#56B4E9", "#E69F00", "#7C8896", "#E48DB8", "#E6EBF0", "#93A1B0", "#26313C", "#10161D"
+    *("#56B4E9", "#E69F00", "#7C8896", "#E48DB8", "#FF8A80"),
+    *("#E6EBF0", "#93A1B0", "#26313C", "#10161D"),
 )
 
 
@@ -49,6 +55,8 @@ def template() -> go.layout.Template:
 
 @cache
 def _template(tone: Colours) -> go.layout.Template:
+    import plotly.graph_objects as go  # 0.3 s, which a page without charts need not take
+
     axis = {
         "gridcolor": tone.line,
         "linecolor": tone.line,

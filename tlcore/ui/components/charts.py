@@ -17,13 +17,16 @@ from tlcore.ui.theme import colours, template
 
 ROW = 46  # px of a bar with its name above
 THIN = 20  # px of a bar among very many
-# Okabe and Ito's colours, distinct with any kind of colour vision.
-MANY = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999999", "#B8A500")
+# Classes and runs: none of them has a colour of the two networks, so a dash or a symbol helps too.
+MANY = ("#00896A", "#B4457F", "#8A7500", "#7A5BA8", "#7C8896", "#A3544B", "#2E9C9C", "#5C7F2B")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "x", "triangle-down")
 
 
 def draw_chart(figure: go.Figure, key: str, alt: str, **options: Any) -> Any:
     """Draw a figure with our own template and without Plotly's tools; return its selection."""
     figure.update_layout(template=template())
+    if "on_select" in options:  # a click selects, and not only a drag
+        figure.update_layout(clickmode="event+select")
     plain = {"displayModeBar": False, "scrollZoom": False}
     return st.plotly_chart(figure, theme=None, key=key, config=plain, alt=alt, **options)
 

@@ -8,9 +8,7 @@ import streamlit as st
 
 from tlcore.datasets.dataset import Dataset
 from tlcore.datasets.sample_dataset import SAMPLE_NAME, dataset_title, ensure_sample
-from tlcore.datasets.splits import check_class_names
 from tlcore.datasets.store import load_dataset, scan_datasets
-from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.ui.state import Choice
 from tlcore.ui.widgets import select
@@ -42,17 +40,3 @@ def open_dataset(name: str, settings: Settings) -> Dataset:
         with st.spinner("Drawing the sample images, once …"):
             return ensure_sample(settings)
     return load_dataset(name, settings)
-
-
-def check_learnable(dataset: Dataset) -> None:
-    """Refuse a dataset of one class, or with classes named like splits, and say what to do.
-
-    Raises:
-        BadDataset: fewer than two classes, or one with the name of a split.
-    """
-    check_class_names(dataset)
-    if len(dataset.classes) < 2:
-        raise BadDataset(
-            f"Expected at least two classes to tell apart. Received {len(dataset.classes)} in "
-            f"{dataset.name!r}. Add images with another label on the Upload page."
-        )

@@ -15,7 +15,7 @@ from tlcore.settings import Settings
 from tlcore.training.store import load_run_info
 from tlcore.ui.components.framing import fit_help, fit_title
 from tlcore.ui.components.weights import offer_weights, random_badge
-from tlcore.ui.state import Choice, choose, chosen, flag
+from tlcore.ui.state import Choice, choose, chosen, uses_random
 from tlcore.ui.widgets import segments, select
 
 SIZES = (96, 128, 160, 192, 224, 299)  # px, offered where the backbone allows them
@@ -74,7 +74,7 @@ def find_pretrained(
             return pin_weights(ModelRef(row.name, size, how, top=with_top), settings)
         except WeightsMissing as error:
             missing = error
-    if flag(f"random {row.name}"):
+    if uses_random(row.name):
         random_badge(row, "Random weights: predictions mean nothing")
         return ModelRef(row.name, size, how, random=True, top=has_top)
     offer_weights(row, missing, settings)

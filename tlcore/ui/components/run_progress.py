@@ -15,12 +15,17 @@ JUST_STARTED = 3.0  # s within which a process begins, if it need not wait
 RELATIVE_WORK = {"features": 1.0, "head": 0.005, "fine-tune": 0.5}
 
 
-def describe_progress(run: Run) -> tuple[float, str]:
-    """Return how much of a whole run is done, 0…1, and in words: stage, epoch and time left."""
+def describe_progress(run: Run, before: int = 0) -> tuple[float, str]:
+    """Return how much of a whole run is done, 0…1, and in words: stage, epoch and time left.
+
+    ``before``: how many runs a queued run has to wait for.
+    """
     stage, progress = run.stage, run.progress
     if run.info.status == QUEUED:
         has_to_wait = time.time() - run.info.created >= JUST_STARTED
-        return 0.0, "Queued: other runs are training …" if has_to_wait else "Starting …"
+        if not has_to_wait:
+            return 0.0, "Starting …"
+        return 0.0, f"Queued: {plural(max(1, before), 'run')} before this one …"
     if stage is None:
         return 0.0, "Starting: reading the images …"
     steps_done = 0
@@ -60,7 +65,8 @@ def _features(run: Run) -> Stage | None:
 def _done(run: Run, stage: Stage, steps_done: int) -> dict[str, float]:
     """Return how much of each stage is done, 0…1; a resumed run keeps its epochs."""
     config, order = run.info.config, list(RELATIVE_WORK)
-    done = {"features": 0.0}
+    begun = {event.stage for event in run.events if isinstance(event, Stage)}
+    done = {"features": float(begun != {"features"})}  # a resumed run has them in the cache
     for name, planned in (("head", config.epochs), ("fine-tune", config.fine_tune_epochs)):
         done[name] = sum(epoch.stage == name for epoch in run.history) / (planned or 1)
     done |= dict.fromkeys(order[: order.index(stage.stage)], 1.0)
@@ -72,9 +78,7 @@ def _position(run: Run, stage: Stage, steps_done: int) -> list[str]:
     """Return where a stage is: ["epoch 12 of 14", "96% validation accuracy"]."""
     config, history = run.info.config, run.history
     if stage.stage == "features":
-        pace = _pace(run, stage)
-        speed = [f"{pace:,.0f} images a second"] if pace else []
-        return [f"{steps_done:,} of {plural(stage.steps, 'image')}", *speed] if steps_done else []
+        return [f"{steps_done:,} of {plural(stage.steps, 'image')}"] if steps_done else []
     epochs = config.epochs + config.fine_tune_epochs
     words = [f"epoch {min(len(history) + 1, epochs)} of {epochs}"]
     if history:

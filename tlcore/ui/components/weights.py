@@ -9,12 +9,12 @@ import streamlit as st
 from tlcore.errors import WeightsDamaged, WeightsMissing
 from tlcore.jobs import FAILED, Job, cancel_job, read_job, start_job
 from tlcore.models.catalog import Backbone
-from tlcore.models.weights import BackboneWeights, list_weights
+from tlcore.models.weights import BackboneWeights, list_weights, weights_url
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.ui.components.live import live
 from tlcore.ui.format import escape_md, plural
-from tlcore.ui.state import set_flag
+from tlcore.ui.state import use_random
 from tlcore.ui.widgets import unique_labels
 
 AGAIN = "Download again"
@@ -48,8 +48,11 @@ def offer_weights(row: Backbone, missing: WeightsMissing, settings: Settings) ->
     """Say which file is missing, and offer to download it or to go on without."""
     is_damaged = isinstance(missing, WeightsDamaged)
     what = "are damaged" if is_damaged else "are not on this machine"
+    words = escape_md(str(missing))
+    if not is_damaged:
+        words = f"In a terminal: `python -m tlcore weights fetch {row.name}`"
     st.warning(
-        f"**The weights of {row.name} {what}.**  \n:small[{escape_md(str(missing))}]",
+        f"**The weights of {row.name} {what}.**  \n:small[{words}]",
         icon=":material/error:" if is_damaged else ":material/cloud_off:",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -58,9 +61,18 @@ def offer_weights(row: Backbone, missing: WeightsMissing, settings: Settings) ->
             "Go on with random weights",
             key=f"random-{row.name}",
             icon=":material/casino:",
-            on_click=set_flag,
-            args=(f"random {row.name}",),
+            on_click=use_random,
+            args=(row.name,),
         )
+    _explain_offline(row, settings)
+
+
+def _explain_offline(row: Backbone, settings: Settings) -> None:
+    """Say which files to bring where there is no internet, with a button that copies them."""
+    with st.expander("No internet?", icon=":material/wifi_off:"):
+        st.markdown(f"Put these two files into `{settings.weights}`:")
+        addresses = [weights_url(row, row.size, settings, top=top) for top in (True, False)]
+        st.code("\n".join(addresses), language=None, wrap_lines=True)
 
 
 def random_badge(row: Backbone, words: str) -> None:
@@ -72,8 +84,8 @@ def random_badge(row: Backbone, words: str) -> None:
             icon=":material/download:",
             key=f"pretrained-{row.name}",
             type="tertiary",
-            on_click=set_flag,
-            args=(f"random {row.name}", False),
+            on_click=use_random,
+            args=(row.name, False),
         )
 
 

@@ -12,6 +12,7 @@ from tlcore.evaluation.corrections import corrected_run, current_labels
 from tlcore.evaluation.split_predictions import common_split
 from tlcore.percentages import signed, signed_points
 from tlcore.settings import Settings
+from tlcore.text import shorten
 from tlcore.training.run import Run, RunInfo, label_runs
 from tlcore.training.store import list_runs
 from tlcore.ui.components.charts import accuracy_bars, draw_chart
@@ -22,11 +23,12 @@ from tlcore.ui.inference_requests import predict_run_split
 from tlcore.ui.theme import colours
 from tlcore.ui.widgets import unique_labels
 
+NARROW = 26  # characters of a name beside its number on a phone
 SHOWN = 24  # changed images at most, of each kind
 
 
 def comparison_view(run: Run, settings: Settings) -> None:
-    """Compare a run with an earlier or a later one; the run that it corrects comes first."""
+    """Compare a run with another; the run that it corrects comes first."""
     others = trained_heads(settings)
     others.pop(run.info.id, None)
     if not others:
@@ -49,22 +51,23 @@ def comparison_view(run: Run, settings: Settings) -> None:
         format_func=unique_labels(options, labels.__getitem__),
         key=f"compare-with-{run.info.id}",
     )
-    _draw_comparison(run.info, others[other], settings)
+    name = label_runs(list_runs(settings), accuracy=False)[other]
+    _draw_comparison(run.info, others[other], name, settings)
 
 
-def _draw_comparison(info: RunInfo, other: RunInfo, settings: Settings) -> None:
-    first, second = sorted((info, other), key=lambda each: each.id)
-    split = common_split([first.id, second.id], settings)
-    labels = current_labels(second, settings)
-    before, after = (predict_run_split(each.id, split, settings) for each in (first, second))
+def _draw_comparison(info: RunInfo, other: RunInfo, name: str, settings: Settings) -> None:
+    """Draw this run beside another of this name, which is the measure."""
+    split = common_split([other.id, info.id], settings)
+    labels = current_labels(info, settings)
+    before, after = (predict_run_split(each.id, split, settings) for each in (other, info))
     comparison = compare_runs(before, after, labels)
     difference, tone = comparison.difference, colours()
-    st.markdown(escape_md(comparison.sentence))
+    st.markdown(escape_md(comparison.sentence(f"“{name}”", "this run")))
     left, right = st.columns([8, 4], gap="large", vertical_alignment="center")
     with left:
         rows = [
-            ("Earlier run", difference.first, tone.frozen),
-            ("Later run", difference.second, tone.head),
+            (shorten(name, NARROW), difference.first, tone.frozen),
+            ("This run", difference.second, tone.head),
         ]
         draw_chart(accuracy_bars(rows), "comparison", "Accuracy of both runs")
     with right:
@@ -79,16 +82,16 @@ def _draw_comparison(info: RunInfo, other: RunInfo, settings: Settings) -> None:
         st.caption(
             f"95% interval {interval}, {plural(comparison.images, 'image')}: {difference.verdict}"
         )
-    whose = "of the later run" if labels is None else "as they are now"
+    whose = "of this run" if labels is None else "as they are now"
     st.caption(f"Both runs are evaluated by the labels {whose}{_exceptions(comparison)}.")
-    _draw_changed("Now correct", comparison.gained, "gained", settings)
-    _draw_changed("No longer correct", comparison.lost, "lost", settings)
+    _draw_changed("Only this run is right", comparison.gained, "gained", settings)
+    _draw_changed(f"Only “{name}” is right", comparison.lost, "lost", settings)
 
 
 def _exceptions(comparison: RunComparison) -> str:
     words, gone = "", comparison.left_out
     if comparison.relabelled:
-        words = f"; {plural(comparison.relabelled, 'image')} of them had another label before"
+        words = f"; {plural(comparison.relabelled, 'image')} of them had another label then"
     if gone:
         why = "in the split of one run only, or excluded since"
         words += f". {plural(gone, 'image')} left out: {why}"
@@ -100,7 +103,7 @@ def _draw_changed(
 ) -> None:
     if not changed:
         return
-    st.markdown(f"**{title}: {plural(len(changed), 'image')}**")
+    st.markdown(f"**{escape_md(title)}: {plural(len(changed), 'image')}**")
     images = []
     for each in changed[:SHOWN]:
         caption = f"{label(each.before)} → {label(each.after)}"

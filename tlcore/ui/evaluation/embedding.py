@@ -15,7 +15,7 @@ from tlcore.evaluation.split_predictions import evaluated_split
 from tlcore.percentages import percent, probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
-from tlcore.ui.components.charts import MANY, draw_chart
+from tlcore.ui.components.charts import MANY, SYMBOLS, draw_chart
 from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.format import label, plural
 from tlcore.ui.inference_requests import ask, predict_run_split
@@ -169,7 +169,9 @@ def _marker(colour_by: str, name: str, number: int, confidences: list[float]) ->
             "cmax": 1.0,
             "colorbar": {"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
         }
-    return {"color": tone.line if name == OTHERS else MANY[number % len(MANY)]}
+    if name == OTHERS:
+        return {"color": tone.line}
+    return {"color": MANY[number % len(MANY)], "symbol": SYMBOLS[number % len(SYMBOLS)]}
 
 
 def _describe(sample: Sample, predictions: Predictions) -> str:

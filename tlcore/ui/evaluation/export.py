@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -15,17 +16,24 @@ from tlcore.jobs import FAILED, cancel_job, read_job, start_job
 from tlcore.percentages import points
 from tlcore.settings import Settings
 from tlcore.text import file_size
-from tlcore.training.run import Run, RunInfo
+from tlcore.training.run import Run, RunInfo, name_file
 from tlcore.ui.components.live import live
 from tlcore.ui.format import escape_md
+from tlcore.ui.services import inference
 from tlcore.ui.shell import COMPARE, FEATURE_MAPS
 
 # Suffix of a format that a job makes → its file in the run's folder.
-FILES = {".html": "report.html", ".zip": "bundle.zip", ".keras": "export.keras"}
+FILES = {".html": "report.html", ".zip": "bundle.zip"}
+MODEL = "export.keras"  # written when it is first downloaded
 
 
 def export_view(run: Run, settings: Settings) -> None:
-    """Draw everything that can be exported of a run with a model."""
+    """Draw everything that can be exported of a run with a model, the model first."""
+    keras = EXPORT_FORMATS[".keras"]
+    with st.container(border=True):
+        st.markdown(f"**{keras.title}**")
+        st.caption(keras.purpose)
+        model_button(run.info, settings)
     for suffix in FILES:
         export = EXPORT_FORMATS[suffix]
         with st.container(border=True):
@@ -43,7 +51,7 @@ def export_view(run: Run, settings: Settings) -> None:
         st.download_button(
             "Download script and notebook",
             partial(pack_scripts, run.info.id, settings),  # made when it is clicked
-            f"{run.info.id}-script.zip",
+            name_file(run.info, "script.zip"),
             "application/zip",
             key="download-script",
             icon=":material/download:",
@@ -57,14 +65,34 @@ def summary_actions(info: RunInfo, settings: Settings) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="next-steps"):
         if st.button("See it in Compare", type="primary", icon=COMPARE.icon, key="open-compare"):
             st.switch_page(COMPARE.file, query_params=address)
-        for suffix in (".keras", ".html"):
-            _draw_export(EXPORT_FORMATS[suffix], info, settings)
+        model_button(info, settings)
+        _draw_export(EXPORT_FORMATS[".html"], info, settings)
         st.page_link(
             FEATURE_MAPS.file,
             label=FEATURE_MAPS.name,
             icon=FEATURE_MAPS.icon,
             query_params=address | {"network": "head"},
         )
+
+
+def model_button(info: RunInfo, settings: Settings, **options: Any) -> None:
+    """Draw the button with which a model is downloaded at once, as one .keras file."""
+    st.download_button(
+        "Download model",
+        partial(_read_model, info, settings),
+        name_file(info, "model.keras"),
+        icon=":material/download:",
+        on_click="ignore",
+        help=f"{EXPORT_FORMATS['.keras'].purpose} It is written at the first click, in seconds.",
+        **{"key": "download-model"} | options,
+    )
+
+
+def _read_model(info: RunInfo, settings: Settings) -> bytes:
+    target = info.folder / MODEL
+    if not _is_current(target, info):
+        inference(settings).ask("tlcore.exports:export", info.id, target)
+    return target.read_bytes()
 
 
 def _draw_export(export: ExportFormat, info: RunInfo, settings: Settings) -> Path:
@@ -75,7 +103,7 @@ def _draw_export(export: ExportFormat, info: RunInfo, settings: Settings) -> Pat
     """
     suffix, target = export.suffix, info.folder / FILES[export.suffix]
     folder = settings.jobs / f"{info.id}-{suffix[1:]}"
-    name = "model" if suffix == ".keras" else export.title.lower()
+    name = export.title.lower()
 
     def is_running() -> bool:
         job = read_job(folder)
@@ -92,7 +120,7 @@ def _draw_export(export: ExportFormat, info: RunInfo, settings: Settings) -> Pat
                 st.download_button(
                     f"Download {name} ({file_size(target.stat().st_size)})",
                     target.read_bytes,  # read when it is clicked, not each time it is drawn
-                    f"{info.id}-{target.name}",
+                    name_file(info, target.name),
                     export.mime,
                     key=f"download{suffix}",
                     icon=":material/download:",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -31,6 +32,7 @@ def selectable_images(
     settings: Settings,
     *,
     selected: Sequence[Sample] = (),
+    captions: Mapping[str, str] = MappingProxyType({}),
     below: DeltaGenerator | None = None,
 ) -> None:
     """Draw an image grid, the corrections of the selected images, and the last one large.
@@ -42,6 +44,7 @@ def selectable_images(
         titles: one sentence on each image by its key.
         settings: the workspace.
         selected: the selection until an image is clicked.
+        captions: a few words below the thumbnails, by the same keys.
         below: container of the large image; None for the place under the grid.
     """
     state = load_run_dataset(run.info, settings)
@@ -50,7 +53,7 @@ def selectable_images(
     for key, sample in by_key.items():
         change = change_since_run(sample, state)
         words[key] = f"{titles[key]} ({change})" if change else titles[key]
-        images.append(GridImage(key, sample, title=words[key], faded=bool(change)))
+        images.append(GridImage(key, sample, words[key], captions.get(key, ""), bool(change)))
     keys = select_images(name, images, settings) or [sample.key for sample in selected]
     correction_bar(run, [by_key[key] for key in keys], name, settings)
     if keys:

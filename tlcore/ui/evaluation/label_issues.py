@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
+from tlcore.datasets.edits import relabel_each
 from tlcore.evaluation.corrections import drop_confirmed, load_run_dataset
 from tlcore.evaluation.label_issues import FOLDS, LabelIssue
 from tlcore.percentages import probability
@@ -13,6 +16,7 @@ from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.evaluation.metrics import select_split
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import ask
+from tlcore.ui.shell import act_button
 
 TASK = "tlcore.evaluation.label_issues:find_label_issues"
 MORE = 24  # images drawn beyond the doubted ones
@@ -45,7 +49,24 @@ def label_issues_view(run: Run, settings: Settings) -> None:
     titles = {issue.sample.key: _describe(issue) for issue in shown}
     samples = [issue.sample for issue in shown]
     name = f"label-issues-{run.info.id}-{split}"
-    selectable_images(run, name, samples, titles, settings)
+    captions = {
+        issue.sample.key: label(issue.sample.label)
+        + (f" → {label(issue.suggested)}?" if issue.likely_wrong else "")
+        for issue in shown
+    }
+    state = load_run_dataset(run.info, settings)
+    suggested = {
+        i.sample.key: i.suggested for i in doubted if state and i.sample.key in state.by_key
+    }
+    if state and suggested:
+        act_button(
+            f"Accept all {len(suggested):,} suggestions" if len(suggested) > 1 else "Accept it",
+            partial(relabel_each, state.name, suggested, settings),
+            key="accept-suggestions",
+            icon=":material/done_all:",
+            help="Gives each doubted image the label behind its arrow. Undo reverts all of it.",
+        )
+    selectable_images(run, name, samples, titles, settings, captions=captions)
 
 
 def _describe(issue: LabelIssue) -> str:

@@ -13,9 +13,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import SPLIT_NAMES
 from tlcore.evaluation.comparison import Verdict, compare_stages
-from tlcore.evaluation.evaluation import FEW, NAMED, Evaluation, unlabelled_note
-from tlcore.evaluation.intervals import Proportion, proportion_of
-from tlcore.evaluation.metrics import Calibration, compute_threshold_metrics, list_mistakes
+from tlcore.evaluation.evaluation import FEW, NAMED, Evaluation, list_verdicts, unlabelled_note
+from tlcore.evaluation.intervals import Proportion, proportion_of, wilson_interval
+from tlcore.evaluation.metrics import (
+    Calibration,
+    CalibrationBin,
+    compute_threshold_metrics,
+    list_mistakes,
+)
 from tlcore.evaluation.split_predictions import SplitPredictions, evaluated_split
 from tlcore.percentages import bounds, percent, points, probability
 from tlcore.settings import Settings
@@ -30,6 +35,7 @@ from tlcore.ui.theme import colours
 from tlcore.ui.widgets import unique_labels
 
 SQUARE = 300  # px of a diagram
+SPARSE = 10  # predictions below which a bin of the reliability diagram is merged
 SUREST, THUMBNAIL = 6, 116  # mistakes of the summary, and px of each
 
 
@@ -102,11 +108,10 @@ def _draw_baselines(evaluation: Evaluation) -> list[str]:
     tone, majority, note = colours(), evaluation.majority_baseline, evaluation.imagenet_note
     always = f"“{label(majority.label)}”"
     rows = [("This run", evaluation.accuracy, tone.head)]
-    sentences = [majority.difference.sentence(f"always predicting {always}")]
+    sentences = list_verdicts(evaluation)
     notes = [f"ImageNet alone: {note[0].lower()}{note[1:]}"]
     if evaluation.imagenet_accuracy is not None and evaluation.imagenet_difference is not None:
         rows.append(("ImageNet alone", evaluation.imagenet_accuracy, tone.pretrained))
-        sentences.insert(0, evaluation.imagenet_difference.sentence("ImageNet alone"))
         unlabelled = evaluation.imagenet_unlabelled
         notes = [f"ImageNet alone: {unlabelled_note(unlabelled)}."] if unlabelled else []
     rows.append((f"Always {always}", majority.accuracy, tone.frozen))
@@ -248,8 +253,9 @@ def _draw_calibration(evaluation: Evaluation) -> None:
     with left:
         st.markdown(
             "**Calibration: can the percentages be trusted?**",
-            help="Reliability diagram: the predictions in ten bins of confidence; a larger dot "
-            "stands for more predictions. On the dotted line confidence equals accuracy.",
+            help="Reliability diagram: predictions of about the same confidence are a dot, with "
+            f"the 95% interval of their accuracy; fewer than {SPARSE} are merged with their "
+            "neighbours. On the dotted line confidence equals accuracy.",
         )
         draw_chart(reliability_diagram(calibration), "reliability", "Reliability")
     right.write(
@@ -296,19 +302,30 @@ def _draw_threshold(predictions: SplitPredictions, settings: Settings) -> None:
 
 def reliability_diagram(calibration: Calibration) -> go.Figure:
     """Build accuracy over confidence; a calibrated model lies on the diagonal."""
-    tone, bins = colours(), calibration.bins
+    tone, bins = colours(), merge_sparse_bins(calibration.bins)
     figure = _square("confidence", "accuracy")
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip",
         line={"color": tone.frozen, "dash": "dot", "width": 1.5},
     )  # fmt: skip
-    most = max(each.images for each in bins)
+    ends = [wilson_interval(each.accuracy, each.images) for each in bins]
+    accuracies = [each.accuracy for each in bins]
     figure.add_scatter(
         x=[each.confidence for each in bins],
-        y=[each.accuracy for each in bins],
-        mode="lines+markers",
-        line={"color": tone.head, "width": 2},
-        marker={"size": [7 + 15 * (each.images / most) ** 0.5 for each in bins]},
+        y=accuracies,
+        mode="markers+text",
+        text=[f"{each.images:,}" for each in bins],
+        textposition="middle left",
+        textfont={"color": tone.faint, "size": 12},
+        marker={"size": 10, "color": tone.head},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "color": tone.head,
+            "thickness": 1.5,
+            "array": [high - y for (_, high), y in zip(ends, accuracies, strict=True)],
+            "arrayminus": [y - low for (low, _), y in zip(ends, accuracies, strict=True)],
+        },
         hovertext=[
             f"{plural(each.images, 'prediction')}<br>confidence {probability(each.confidence)}, "
             f"accuracy {percent(each.accuracy)}"
@@ -318,6 +335,26 @@ def reliability_diagram(calibration: Calibration) -> go.Figure:
         cliponaxis=False,
     )
     return figure
+
+
+def merge_sparse_bins(bins: Sequence[CalibrationBin]) -> list[CalibrationBin]:
+    """Merge neighbours, from the least confident up, until each has enough to be read; what is
+    left at the end joins the last."""
+    merged: list[CalibrationBin] = []
+    left = sum(each.images for each in bins)
+    for each in bins:
+        last = merged[-1] if merged else None
+        if last and (last.images < SPARSE or left < SPARSE):
+            images = last.images + each.images
+            confidence, accuracy = (
+                (getattr(last, name) * last.images + getattr(each, name) * each.images) / images
+                for name in ("confidence", "accuracy")
+            )
+            merged[-1] = CalibrationBin(last.low, each.high, confidence, accuracy, images)
+        else:
+            merged.append(each)
+        left -= each.images
+    return merged
 
 
 def _square(x_title: str, y_title: str) -> go.Figure:

@@ -194,7 +194,7 @@ def confusion_matrix(evaluation: Evaluation, selected: Cell, shown: Sequence[int
     figure.update_xaxes(**axis, side="top", automargin=True)
     figure.update_yaxes(**axis, autorange="reversed", automargin=True)
     height = (WIDE if len(shown) <= 3 else NARROW if few else LOW) * len(shown) + 60
-    figure.update_layout(height=height, hoverdistance=60, clickmode="event+select")
+    figure.update_layout(height=height, hoverdistance=60)
     return figure
 
 

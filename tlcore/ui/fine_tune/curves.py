@@ -9,6 +9,7 @@ from html import escape
 import plotly.graph_objects as go
 import streamlit as st
 
+from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.training.history import Epoch, Progress, Stage
 from tlcore.training.run import Run, describe_overfitting
@@ -23,8 +24,10 @@ LEGEND_ROW = 24  # px
 PANELS = {"accuracy": ("y", (0.56, 1.0)), "loss": ("y2", (0.0, 0.44))}
 DASHES = ("solid", "dash")  # the second round of colours is dashed
 STAGE_NAMES = {"head": "head", "fine-tune": "fine-tuning"}
-LEGEND = """<div class="legend"><span class="head">validation</span>
+LEGEND = """<div class="legend"><span class="validation">validation</span>
 <span>training</span></div>"""
+TICKS = 5  # at most, between the ends of an axis
+APART = 0.09  # of the axis between the values at the ends of two lines
 
 
 def curves_view(run: Run, settings: Settings) -> None:
@@ -62,8 +65,9 @@ def build_curves(history: Sequence[Epoch], planned: Mapping[str, int]) -> go.Fig
     """
     tone = colours()
     figure = _panels(history, ("", "val_"), sum(planned.values()))
-    lines = (("training", "", tone.frozen, 2.0, 5), ("validation", "val_", tone.head, 2.5, 6))
+    lines = (("training", "", tone.frozen, 2.0, 5), ("validation", "val_", tone.text, 2.5, 6))
     for metric, (axis, _) in PANELS.items():
+        _label_ends(figure, history, metric, axis)
         for name, prefix, colour, width, dot in lines:
             figure.add_scatter(
                 x=[epoch.epoch for epoch in history],
@@ -76,8 +80,29 @@ def build_curves(history: Sequence[Epoch], planned: Mapping[str, int]) -> go.Fig
                 hovertemplate=f"{_exact(metric)}<extra>%{{fullData.name}}</extra>",
             )
     _name_stages(figure, planned)
+    figure.update_xaxes(unifiedhovertitle={"text": "epoch %{x}"})
     figure.update_layout(hovermode="x unified", hoversubplots="axis", uirevision="same")
+    figure.update_layout(margin={"r": 46})  # for the values at the ends of the lines
     return figure
+
+
+def _label_ends(figure: go.Figure, history: Sequence[Epoch], metric: str, axis: str) -> None:
+    """Write the last value of both lines at their ends, far enough apart to be read."""
+    if not history or any(finite(getattr(history[-1], p + metric)) is None for p in ("", "val_")):
+        return
+    train, val = (getattr(history[-1], prefix + metric) for prefix in ("", "val_"))
+    low, high = figure.layout[f"yaxis{axis[1:]}"].range
+    near = abs(train - val) < APART * (high - low)
+    for value, is_higher, colour in (
+        (train, train > val, colours().faint),
+        (val, val >= train, colours().text),
+    ):
+        text = percent(value) if metric == "accuracy" else f"{value:.3g}"
+        figure.add_annotation(
+            text=text, x=history[-1].epoch, y=value, yref=axis, xanchor="left", xshift=7,
+            yshift=(8 if is_higher else -8) if near else 0, showarrow=False,
+            font={"color": colour, "size": 13},
+        )  # fmt: skip
 
 
 def overlay_curves(histories: Mapping[str, Sequence[Epoch]]) -> go.Figure:
@@ -128,10 +153,12 @@ def _panels(epochs: Sequence[Epoch], prefixes: Sequence[str], last: int) -> go.F
     figure = go.Figure()
     for metric, (axis, domain) in PANELS.items():
         values = [getattr(epoch, prefix + metric) for epoch in epochs for prefix in prefixes]
+        low, high, step = fit_axis(metric, values)
+        room = (high - low) * 0.04  # for half a dot
         figure.update_layout({
             f"{axis[0]}axis{axis[1:]}": {
-                "domain": domain, "range": axis_range(metric, values), "anchor": "x",
-                "tickformat": ".0%" if metric == "accuracy" else "",
+                "domain": domain, "range": (low - room, high + room), "anchor": "x",
+                "tick0": low, "dtick": step, "tickformat": ".0%" if metric == "accuracy" else "",
             }
         })  # fmt: skip
         figure.add_annotation(
@@ -147,14 +174,17 @@ def _panels(epochs: Sequence[Epoch], prefixes: Sequence[str], last: int) -> go.F
     return figure
 
 
-def axis_range(metric: str, values: Sequence[float]) -> tuple[float, float]:
-    """Return a range that changes seldom: in tenths for accuracy, in halves for loss."""
-    finite = [value for value in values if math.isfinite(value)]
-    if metric == "accuracy":
-        lowest = min(finite, default=0.5)
-        return max(0.0, int(min(lowest, 0.5) * 10) / 10), 1.01
-    highest = max(finite, default=1.0)
-    return 0.0, max(0.5, (int(highest * 2.1) + 1) / 2)
+def fit_axis(metric: str, values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the ends of an axis that holds the values, both on a tick, and the ticks' distance:
+    1, 2 or 5 times a power of ten, of an accuracy at least one percent."""
+    shown = [value for value in values if math.isfinite(value)] or [0.5, 1.0]
+    lowest, highest = min(shown), max(shown)
+    least = max(highest - lowest, abs(highest) * 1e-3, 0.02 if metric == "accuracy" else 1e-3)
+    power = 10.0 ** math.floor(math.log10(least / TICKS))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power * TICKS >= least)
+    step = max(step, 0.01) if metric == "accuracy" else step
+    low, high = math.floor(lowest / step + 1e-9), math.ceil(highest / step - 1e-9)
+    return low * step, max(high, low + 1) * step, step
 
 
 def _name_stages(figure: go.Figure, planned: Mapping[str, int]) -> None:

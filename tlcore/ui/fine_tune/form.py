@@ -19,9 +19,9 @@ from tlcore.datasets.dataset import Dataset, Sample
 from tlcore.datasets.decoding import hash_samples
 from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.datasets.split_notes import describe_groups, describe_missing
-from tlcore.datasets.splits import split_samples
+from tlcore.datasets.splits import check_class_names, split_samples
 from tlcore.datasets.store import scan_datasets
-from tlcore.errors import BadConfig, BadImage, TLCoreError, WeightsMissing
+from tlcore.errors import BadConfig, BadImage, TLCoreError, UnknownName, WeightsMissing
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.weights import find_weights
 from tlcore.settings import Settings
@@ -34,27 +34,22 @@ from tlcore.ui.components.image_grid import thumbnails
 from tlcore.ui.components.model_picker import list_sizes, select_backbone
 from tlcore.ui.components.weights import offer_weights, random_badge
 from tlcore.ui.fine_tune.estimate import Plan, check_cost, draw_estimate
+from tlcore.ui.fine_tune.recipe import FORM, RECIPE
 from tlcore.ui.fine_tune.studies import draw_rate_finder
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.services import start_run_once
-from tlcore.ui.shell import UPLOAD, show_error
-from tlcore.ui.state import Choice, choose, chosen, flag, reset_widget, widget_generation
+from tlcore.ui.shell import UPLOAD, open_at_top, show_error
+from tlcore.ui.state import Choice, choose, chosen, uses_random, widget_generation
 from tlcore.ui.widgets import show_html, unique_labels
 
 IN_A_ROW, ROWS = 3, 2  # mosaics of classes
 FEW_CLASSES = 2  # up to which a class has a row of its own
 FINE_TUNE_EPOCHS = 5  # proposed when fine-tuning is switched on
 STEPS = {"learning_rate": 1e-4, "fine_tune_learning_rate": 1e-5}  # of number fields; else 0.05
-_RECIPE, _FORM = "_form-recipe", "form"
+_KEPT = "_form-dataset"  # the dataset that the person chose here
 Values = dict[str, Any]  # of options by name
 AUGMENTED, COPIES = 3, 4  # images drawn with augmented copies, and copies of each, at most
 SIDE, GAP = 128, 6  # px of a tile and between tiles
-
-
-def fill_form(config: RunConfig | None) -> None:
-    """Let the form start with the options of a run, or with None with the defaults."""
-    st.session_state[_RECIPE] = config
-    reset_widget(_FORM)
 
 
 def run_form(settings: Settings) -> None:
@@ -64,7 +59,7 @@ def run_form(settings: Settings) -> None:
         BadDataset: the chosen dataset cannot be trained on.
     """
     _propose_dataset(settings)
-    recipe: RunConfig | None = st.session_state.get(_RECIPE)
+    recipe: RunConfig | None = st.session_state.get(RECIPE)
     if recipe and recipe.dataset not in dataset_picker.list_dataset_names(settings):
         st.warning(
             f"That run was trained on “{escape_md(recipe.dataset)}”, which is not a stored "
@@ -74,9 +69,10 @@ def run_form(settings: Settings) -> None:
         )
     left, right = st.columns(2, gap="large")
     with left:
-        name = dataset_picker.select_dataset(settings)
+        name = dataset_picker.select_dataset(settings, also=_keep_dataset)
         dataset = dataset_picker.open_dataset(name, settings)
-        dataset_picker.check_learnable(dataset)
+        if not _offer_way_out(dataset):
+            return
         numbers = st.empty()
         _draw_numbers(numbers, dataset, RunConfig(dataset.name))
         _draw_mosaics(dataset, settings)
@@ -92,14 +88,29 @@ def run_form(settings: Settings) -> None:
 
 
 def _propose_dataset(settings: Settings) -> None:
-    """Choose the newest dataset that can be trained on, until the person chooses one."""
-    if chosen(Choice.DATASET):
-        return
-    datasets, _ = scan_datasets(settings)
+    """Choose the newest dataset that can be trained on, until the person chooses one here: on
+    another page it may have been a single image."""
+    datasets, now = scan_datasets(settings)[0], chosen(Choice.DATASET)
     names = [info.name for info in datasets if len(info.dataset.classes) > 1]
     names.sort(key=SAMPLE_NAME.__eq__)  # the sample last
-    if names:
+    is_lonely = now in {info.name for info in datasets} - {*names, st.session_state.get(_KEPT)}
+    if names and (not now or is_lonely):
         choose(Choice.DATASET, names[0])
+
+
+def _keep_dataset() -> None:
+    st.session_state[_KEPT] = chosen(Choice.DATASET)
+
+
+def _offer_way_out(dataset: Dataset) -> bool:
+    """Whether a dataset can be trained on; if not, say why and what leads on."""
+    check_class_names(dataset)
+    if len(dataset.classes) > 1:
+        return True
+    words = f"Expected at least two classes to tell apart. Received {len(dataset.classes)}."
+    st.info(f"{words} Add images of another class, or label some.", icon=":material/label:")
+    st.page_link(UPLOAD.file, label="Add or label images", icon=UPLOAD.icon)
+    return False
 
 
 def _draw_numbers(place: DeltaGenerator, dataset: Dataset, config: RunConfig) -> Plan:
@@ -152,7 +163,7 @@ def _random_weights(row: Backbone, recipe: RunConfig, settings: Settings) -> boo
     try:
         find_weights(row, row.size, settings, top=False)
     except WeightsMissing as missing:
-        if flag(f"random {row.name}"):
+        if uses_random(row.name):
             random_badge(row, "Random weights: the accuracy will be low")
             return True
         offer_weights(row, missing, settings)
@@ -171,10 +182,7 @@ def _draw_recipe(
     values["size"] = _draw_option(right, OPTIONS["size"], recipe)
     with st.container():  # more fields in it do not fold what is below
         values |= _draw_fine_tuning(recipe)
-    error = st.container()
-    is_started = st.button(
-        "Start", type="primary", icon=":material/play_arrow:", width="stretch", key="start"
-    )
+    error, start = st.container(), st.container()  # drawn when all fields are known
     cost = st.container(key="run-cost")
     with st.expander("Advanced options", icon=":material/tune:"):
         columns = st.columns(2)
@@ -185,21 +193,42 @@ def _draw_recipe(
     try:
         values["hidden_units"] = _parse_units(values["hidden_units"])
         config = RunConfig(dataset=dataset.name, backbone=recipe.backbone, **values)
+    except (BadConfig, UnknownName) as wrong:
+        _draw_start(start, str(wrong))
+        return
+    try:
         plan = _draw_numbers(numbers, dataset, config)
         with below:
             _draw_augmented_copies(config, plan.train, settings)
             rate = _key("learning_rate", recipe)
             draw_rate_finder(plan, dataset.classes, rate, settings)
-        if is_started:
+        if _draw_start(start):
             with error:
                 check_cost(plan, settings)
             choose(Choice.RUN, start_run_once(config, settings))  # one run for a double click
+            open_at_top()
             st.rerun()
         with cost:
             draw_estimate(plan, settings)
     except TLCoreError as problem:
         with error:
             show_error(problem)
+
+
+def _draw_start(place: DeltaGenerator, problem: str = "") -> bool:
+    """Draw *Start*, disabled with the reason where the options cannot be trained."""
+    with place:
+        if problem:
+            show_error(BadConfig(problem))
+        return st.button(
+            "Start",
+            type="primary",
+            icon=":material/play_arrow:",
+            width="stretch",
+            key="start",
+            disabled=bool(problem),
+            help=problem or None,
+        )
 
 
 def _draw_fine_tuning(recipe: RunConfig) -> Values:
@@ -228,13 +257,15 @@ def _draw_fine_tuning(recipe: RunConfig) -> Values:
         "head's: pretrained features would be lost.",
         key=_key(name, recipe),
     )
+    if own is not None:
+        _say_error(right, OPTIONS[name], own)
     return {"fine_tune_epochs": epochs, name: own or 0.0}
 
 
 def _draw_option(
     place: DeltaGenerator, option: Option, recipe: RunConfig, values: Values | None = None
 ) -> Any:
-    """Draw the widget of an option and return its value.
+    """Draw the widget of an option, below it what is wrong with its value, and return that.
 
     Limits are not set on the widgets: a field with limits of its own would silently keep the
     value before the one that was typed. ``RunConfig`` refuses it in words.
@@ -245,6 +276,21 @@ def _draw_option(
         recipe: the initial values.
         values: of the options drawn so far; an option without effect beside them is disabled.
     """
+    value = _draw_widget(place, option, recipe, values)
+    _say_error(place, option, value)
+    return value
+
+
+def _say_error(place: DeltaGenerator, option: Option, value: Any) -> None:
+    try:
+        option.check(_parse_units(value) if option.kind == "ints" else value)
+    except TLCoreError as error:
+        place.markdown(f":small[:red[{escape_md(str(error))}]]")
+
+
+def _draw_widget(
+    place: DeltaGenerator, option: Option, recipe: RunConfig, values: Values | None
+) -> Any:
     value, key = _current_value(option.name, recipe), _key(option.name, recipe)
     idle = bool(option.needs and values and not any(values.get(name) for name in option.needs))
     common: dict[str, Any] = {"help": option.explanation, "key": key, "disabled": idle}
@@ -292,7 +338,7 @@ def _parse_units(text: str) -> tuple[int, ...]:
 
 def _key(name: str, recipe: RunConfig) -> str:
     """Return a widget's key; another backbone or *Run again* makes a fresh field of it."""
-    return f"option-{name}-{recipe.backbone}-{widget_generation(_FORM)}"
+    return f"option-{name}-{recipe.backbone}-{widget_generation(FORM)}"
 
 
 def _draw_augmented_copies(config: RunConfig, train: Sequence[Sample], settings: Settings) -> None:

@@ -16,24 +16,32 @@ import streamlit as st
 from tlcore.evaluation.corrections import corrected_run
 from tlcore.models.catalog import BACKBONES
 from tlcore.settings import Settings
-from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import delete_run, kill_run, stop_run
-from tlcore.training.run import MAX_NAME, MAX_NOTE, Run, RunInfo, label_runs, write_notes
+from tlcore.training.run import (
+    MAX_NAME,
+    MAX_NOTE,
+    Run,
+    RunInfo,
+    label_runs,
+    name_file,
+    title_run,
+    write_notes,
+)
 from tlcore.training.status import FAILED, STOPPED
 from tlcore.training.store import format_csv, list_runs, load_run, read_log_tail
-from tlcore.ui.components.dataset_picker import list_dataset_names
 from tlcore.ui.components.live import live
+from tlcore.ui.components.recent_runs import status_badge
 from tlcore.ui.components.run_picker import propose_head, show_damage
 from tlcore.ui.components.run_progress import describe_progress
 from tlcore.ui.evaluation.comparison import comparison_view
 from tlcore.ui.evaluation.embedding import embedding_view
-from tlcore.ui.evaluation.export import export_view
+from tlcore.ui.evaluation.export import export_view, model_button
 from tlcore.ui.evaluation.label_issues import label_issues_view
 from tlcore.ui.evaluation.metrics import draw_fine_tuning_effect, summary_view
 from tlcore.ui.evaluation.mistakes import mistakes_view
 from tlcore.ui.fine_tune.curves import curves_view, draw_curves
-from tlcore.ui.fine_tune.form import fill_form
-from tlcore.ui.fine_tune.run_list import as_json, status_badge
+from tlcore.ui.fine_tune.recipe import open_form, run_again
+from tlcore.ui.fine_tune.run_list import as_json
 from tlcore.ui.fine_tune.studies import studies_view
 from tlcore.ui.format import accuracy, duration, escape_md, plural
 from tlcore.ui.services import resume_run_once
@@ -103,13 +111,6 @@ def _draw_views(run: Run, settings: Settings) -> None:
         VIEWS[view][1](run, settings)
 
 
-def open_form(config: RunConfig | None = None) -> None:
-    """Open the form with its defaults or the options of a run; the address forgets the run."""
-    choose(Choice.RUN, "")
-    choose(Choice.RUN_VIEW, "")
-    fill_form(config)
-
-
 def _set_tab_title(prefix: str) -> None:
     """Say in the browser's tab how the run stands."""
     st.set_page_config(page_title=f"{prefix}{FINE_TUNE.name}")
@@ -149,7 +150,7 @@ def _edit_notes(info: RunInfo) -> None:
     """Let the person name a run at any time."""
     notes, key = info.notes, info.id
     with (
-        st.popover("", icon=":material/edit:", help="Name and note", key="notes"),
+        st.popover("Name and note", icon=":material/edit:", help="Name and note", key="notes"),
         st.form(f"notes-{key}", border=False),
     ):
         name = st.text_input("Name", notes.name, max_chars=MAX_NAME)
@@ -165,18 +166,20 @@ def _edit_notes(info: RunInfo) -> None:
 def _draw_actions(run: Run, settings: Settings) -> None:
     """Draw what can be done with a run that has ended."""
     info, help_ = run.info, "Run again, download, delete"
-    with st.popover("", icon=":material/more_horiz:", help=help_, key="run-actions"):
+    with st.popover(help_, icon=":material/more_horiz:", help=help_, key="run-actions"):
         st.button(
             "Run again",
             icon=":material/replay:",
             help="Opens the form with the same options.",
             width="stretch",
-            on_click=_run_again,
+            on_click=run_again,
             args=(info.config, settings),
         )
+        if info.model:
+            model_button(info, settings, key="run-model", width="stretch")
         epochs = [msgspec.structs.asdict(epoch) for epoch in run.history]
         st.download_button(
-            "Epochs, CSV", format_csv(epochs), f"{info.id}.csv", "text/csv", width="stretch"
+            "Epochs, CSV", format_csv(epochs), name_file(info, "epochs.csv"), width="stretch"
         )
         record = {
             "id": info.id,
@@ -186,27 +189,21 @@ def _draw_actions(run: Run, settings: Settings) -> None:
             "notes": dataclasses.asdict(info.notes),
             "history": epochs,
         }
-        json, name = as_json(record), f"{info.id}.json"
+        json, name = as_json(record), name_file(info, "run.json")
         st.download_button("Whole record, JSON", json, name, "application/json", width="stretch")
         with st.expander("Delete", icon=":material/delete:"):
             st.write("Its model, its curves and its notes are deleted for good.")
-            if st.button("Delete this run", type="primary"):
+            if st.button(f"Delete {escape_md(title_run(info))}", key="run-delete"):
                 delete_run(info.id, settings)
                 open_form()
                 st.rerun()
 
 
-def _run_again(config: RunConfig, settings: Settings) -> None:
-    open_form(config)
-    if config.dataset in list_dataset_names(settings):  # if not, the form says so
-        choose(Choice.DATASET, config.dataset)
-    choose(Choice.BACKBONE, config.backbone)
-
-
 def _draw_active(run: str, settings: Settings) -> None:
     """Draw one bar for the whole run, *Stop*, and the curves."""
     loaded = load_run(run, settings)
-    fraction, text = describe_progress(loaded)
+    others = [info for info in list_runs(settings) if info.active and info.id < run]
+    fraction, text = describe_progress(loaded, len(others))
     _set_tab_title(f"{fraction:.0%} · ")
     with st.container(key="run"):
         bar, stop = st.columns([5, 1], vertical_alignment="center")
@@ -222,6 +219,10 @@ def _draw_active(run: str, settings: Settings) -> None:
                 act = partial(kill_run, run, settings)
                 act_button("End now", act, icon=":material/dangerous:", key="end", width="stretch")
         show_damage(loaded.damage)
+        if not loaded.history and loaded.stage:
+            config = loaded.info.config
+            epochs = plural(config.epochs + config.fine_tune_epochs, "epoch")
+            st.caption(f"The curves begin with the end of the first of {epochs}.")
         draw_curves(loaded)
 
 

@@ -18,27 +18,17 @@ from tlcore.training import store
 from tlcore.training.config import OPTIONS
 from tlcore.training.lifecycle import delete_run, stop_run
 from tlcore.training.run import Listed, RunInfo, label_runs
-from tlcore.training.status import DAMAGED, FAILED, FINISHED, QUEUED, RUNNING, STOPPED, DamagedRun
+from tlcore.training.status import DAMAGED, QUEUED, DamagedRun
 from tlcore.ui.components.charts import draw_chart
 from tlcore.ui.components.live import live
-from tlcore.ui.components.run_picker import show_damage
+from tlcore.ui.components.recent_runs import STATUSES
 from tlcore.ui.fine_tune.curves import count_diverged, finite, overlay_curves
-from tlcore.ui.format import accuracy, duration, escape_md, label, plural, time_ago
-from tlcore.ui.shell import FINE_TUNE, act_button
+from tlcore.ui.format import escape_md, label, plural
+from tlcore.ui.shell import act_button
 from tlcore.ui.state import Choice, choose, chosen, reset_widget, widget_generation
 
-RECENT = 4  # runs on Home
 MOST = 10  # runs on one chart
 TABLE = "runs"  # key of the table and of its generation
-# status → word, icon and colour of its badge
-STATUSES = {
-    QUEUED: ("queued", ":material/hourglass_empty:", "gray"),
-    RUNNING: ("running", ":material/autorenew:", "blue"),
-    FINISHED: ("finished", ":material/check:", "green"),
-    STOPPED: ("stopped", ":material/stop:", "gray"),
-    FAILED: ("failed", ":material/error:", "red"),
-    DAMAGED: ("damaged", ":material/broken_image:", "orange"),
-}
 _COLUMNS = {
     "Accuracy": st.column_config.NumberColumn(format="percent", help="On the validation split."),
     "Loss": st.column_config.NumberColumn(format="%.3g", help="On the validation split."),
@@ -46,45 +36,6 @@ _COLUMNS = {
     "Started": st.column_config.DatetimeColumn(format="distance"),
     "Tags": st.column_config.ListColumn(),
 }
-
-
-def status_badge(status: str) -> None:
-    """Draw the status of a run."""
-    word, icon, colour = STATUSES[status]
-    st.badge(word, icon=icon, color=colour)  # type: ignore[arg-type]
-
-
-def recent_runs(settings: Settings) -> None:
-    """Draw the newest runs, each a link, or how to make the first."""
-    infos = store.scan_runs(settings)
-    if not infos:
-        st.caption("No runs yet. The first takes about half a minute on the sample.")
-        st.page_link(FINE_TUNE.file, label="Train on your classes", icon=FINE_TUNE.icon)
-        return
-    labels = label_runs(infos)
-    for info in infos[:RECENT]:
-        title, address = f"**{escape_md(labels[info.id])}**", {"run": info.id}
-        with st.container(border=True, gap="xsmall", key=f"card-{info.id}"):
-            line = st.container(horizontal=True, vertical_alignment="center", gap="small")
-            with line:
-                if isinstance(info, DamagedRun):
-                    st.markdown(title, width="content")
-                    status_badge(DAMAGED)
-                else:
-                    st.page_link(FINE_TUNE.file, label=title, query_params=address)
-                    status_badge(info.status)
-                    for tag in info.notes.tags:
-                        st.badge(escape_md(tag), color="gray")
-            if isinstance(info, DamagedRun):
-                show_damage([info.damage])
-                continue
-            facts = [f"took {duration(info.seconds)}"] if info.seconds else []
-            if info.val_accuracy is not None:
-                facts.insert(0, accuracy(info.val_accuracy, info.images.get("val", 0)))
-            st.caption(" · ".join([*facts, time_ago(info.created)]))
-            show_damage(info.damage)
-    if len(infos) > RECENT:
-        st.page_link(FINE_TUNE.file, label=f"All {len(infos)} runs", icon=FINE_TUNE.icon)
 
 
 def run_list(settings: Settings) -> None:

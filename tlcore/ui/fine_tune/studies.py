@@ -27,11 +27,12 @@ from tlcore.training.studies import (
 from tlcore.ui.components.charts import draw_chart
 from tlcore.ui.components.live import live
 from tlcore.ui.fine_tune.estimate import Plan
+from tlcore.ui.fine_tune.recipe import run_again
 from tlcore.ui.fine_tune.run_list import runs_table
 from tlcore.ui.format import duration, plural
 from tlcore.ui.inference_requests import ask
 from tlcore.ui.services import inference, start_run_once
-from tlcore.ui.shell import boundary
+from tlcore.ui.shell import UPLOAD, boundary
 from tlcore.ui.theme import colours
 from tlcore.ui.widgets import unique_labels
 
@@ -61,8 +62,8 @@ def studies_view(run: Run, settings: Settings) -> None:
         backbones_view(run, settings)
     else:
         _, text, task, draw = STUDIES[name]
-        st.caption(text)
-        draw(ask(task, run.info.id, settings=settings, words="Training heads …"))
+        st.caption(f"{text[0].upper()}{text[1:]}")
+        draw(ask(task, run.info.id, settings=settings, words="Training heads …"), run, settings)
 
 
 def draw_rate_finder(plan: Plan, classes: Sequence[str], rate_key: str, settings: Settings) -> None:
@@ -92,7 +93,7 @@ def draw_rate_finder(plan: Plan, classes: Sequence[str], rate_key: str, settings
     with boundary():
         with st.spinner("Computing missing features, then training a head …"):
             scan = _scan(scanned, plan, classes, settings)
-        _draw_scan(scan)
+        rate = _draw_scan(scan)
         optimizer = OPTIMIZERS[config.optimizer].partition(":")[0]
         weights = {"balanced": ", class weights", "oversampling": ", oversampling"}
         computed = f"; {plural(scan.computed, 'feature')} computed for it" if scan.computed else ""
@@ -100,7 +101,6 @@ def draw_rate_finder(plan: Plan, classes: Sequence[str], rate_key: str, settings
             f"For {config.backbone} at {config.size} × {config.size}, {optimizer}, batches of "
             f"{config.batch_size}{weights.get(config.class_weights, '')}{computed}."
         )
-        rate = min(HIGHEST_RATE, max(LOWEST_RATE, float(f"{scan.suggested:.1g}")))
         fill = {rate_key: rate, _SCANNED: ""}
         st.button(
             f"Use {rate:g}",
@@ -119,22 +119,49 @@ def _scan(
     return scan
 
 
-def _draw_scan(scan: LearningRateScan) -> None:
-    """Draw the loss over the learning rate, with the suggested rate."""
+def _draw_scan(scan: LearningRateScan) -> float:
+    """Draw the loss over the learning rate; return the suggested rate, to one figure."""
     figure = _line_chart(scan.rates, scan.losses, "learning rate", "loss")
     figure.update_xaxes(type="log", exponentformat="power")
     figure.add_vline(x=scan.suggested, line={"dash": "dot", "color": colours().faint})
     draw_chart(figure, "learning-rate-scan", "Loss over the learning rate")
-    st.caption(f"About {scan.suggested:.1g} is a good learning rate.")
+    rate = min(HIGHEST_RATE, max(LOWEST_RATE, float(f"{scan.suggested:.1g}")))
+    st.markdown(f"**{rate:g} is a good learning rate**: the middle of where the loss falls.")
+    return rate
 
 
-def _draw_folds(accuracies: Sequence[float]) -> None:
+def _draw_run_scan(scan: LearningRateScan, run: Run, settings: Settings) -> None:
+    """Draw a scan of a run's own recipe, and offer to run it again with the rate."""
+    rate, config = _draw_scan(scan), run.info.config
+    if rate == config.learning_rate:
+        st.caption("This run had that rate.")
+        return
+    st.caption(f"This run had {config.learning_rate:g}.")
+    highest = min(config.fine_tune_learning_rate, rate / 10)
+    again = replace(config, learning_rate=rate, fine_tune_learning_rate=highest)
+    icon = ":material/check:"
+    st.button(
+        f"Use {rate:g}", icon=icon, key="use-rate", on_click=run_again, args=(again, settings)
+    )
+
+
+def _draw_folds(accuracies: Sequence[float], run: Run, settings: Settings) -> None:
     mean, deviation = float(np.mean(accuracies)), float(np.std(accuracies, ddof=1))
     st.metric(
         f"Accuracy over {len(accuracies)} folds",
         f"{percent(mean)} ± {points(deviation)}",
         help="Mean and standard deviation over the folds.",
     )
+    own = run.info.val_accuracy
+    if own is not None:
+        lucky = abs(own - mean) > 2 * deviation
+        st.markdown(
+            f"This run's {percent(own)} owes much to its split: go by the mean, or **re-split**."
+            if lucky
+            else f"This run's {percent(own)} is what other splits give too: the split is fair."
+        )
+    st.page_link(UPLOAD.file, label="Splits of this dataset", icon=UPLOAD.icon,
+                 query_params={"dataset": run.info.config.dataset, "view": "splits"})  # fmt: skip
     st.caption(f"Of each fold: {', '.join(percent(share) for share in accuracies)}.")
     if len(accuracies) < FOLDS:
         st.caption(
@@ -143,7 +170,9 @@ def _draw_folds(accuracies: Sequence[float]) -> None:
         )
 
 
-def _draw_learning_curve(points: Sequence[LearningCurvePoint]) -> None:
+def _draw_learning_curve(
+    points: Sequence[LearningCurvePoint], run: Run, settings: Settings
+) -> None:
     images, accuracies = [each.images for each in points], [each.accuracy for each in points]
     figure = _line_chart(images, accuracies, "images of each class", "accuracy")
     figure.data[0].error_y = {
@@ -159,13 +188,13 @@ def _draw_learning_curve(points: Sequence[LearningCurvePoint]) -> None:
     st.caption("Mean of five draws with its 95% interval, on the validation split.")
     if improvement := judge_last_images(points):
         before, after = improvement.before, improvement.after
-        steps = f"from {before.images:,} to {after.images:,} images of each class"
-        values = f"({percent(before.accuracy)} to {percent(after.accuracy)})"
-        st.markdown(
-            f"The accuracy still rises {steps} {values}: more images are likely to help."
-            if improvement.clear
-            else f"No clear change {steps} {values}: more images of this kind may help little."
-        )
+        change = signed_points(after.accuracy - before.accuracy)
+        steps = f"{change} from {before.images:,} to {after.images:,} images of each class"
+        verdict = "More images would help" if improvement.clear else "More images may help little"
+        st.markdown(f"**{verdict}**: {steps}.")
+        if improvement.clear:
+            st.page_link(UPLOAD.file, label="Add images", icon=UPLOAD.icon,
+                         query_params={"dataset": run.info.config.dataset})  # fmt: skip
 
 
 def _line_chart(x: Sequence[float], y: Sequence[float], x_title: str, y_title: str) -> go.Figure:
@@ -257,7 +286,7 @@ def _list_heads(run: Run, settings: Settings) -> dict[RunConfig, RunInfo | None]
 
 
 # Name → title, what it answers, task of the inference worker, and what draws its result.
-STUDIES: Mapping[str, tuple[str, str, str, Callable[[Any], None]]] = {
+STUDIES: Mapping[str, tuple[str, str, str, Callable[[Any, Run, Settings], None]]] = {
     "learning-curve": (
         "Learning curve",
         "accuracy with fewer images, five draws each, all with the same number of steps. Where it "
@@ -275,6 +304,6 @@ STUDIES: Mapping[str, tuple[str, str, str, Callable[[Any], None]]] = {
         "Learning-rate finder",
         "the loss while the learning rate rises; the middle of its fall is a good rate.",
         "tlcore.training.studies:find_learning_rate",
-        _draw_scan,
+        _draw_run_scan,
     ),
 }

@@ -16,6 +16,7 @@ from tlcore.errors import BadDataset
 from tlcore.settings import Limits, Settings
 from tlcore.text import file_size
 from tlcore.ui.format import escape_md, label, plural
+from tlcore.ui.shell import open_at_top
 from tlcore.ui.state import Choice, choose, reset_widget, set_flag, widget_generation
 from tlcore.ui.upload.import_sources import Offer, choose_source, uploader_key
 from tlcore.ui.upload.import_summary import Brought, show_addition, show_classes, show_sentence
@@ -174,6 +175,7 @@ def _import(brought: Brought, target: str, name: str, settings: Settings) -> Non
     for choice in (Choice.IMAGE, Choice.CLASS_FILTER, Choice.STRIP_PAGE):
         choose(choice, "")
     choose(Choice.DATASET, report.dataset.name)
+    open_at_top()
     has_problems = count_problems(report.dataset.name, settings) > 0
     choose(Choice.DATASET_VIEW, PROBLEMS if has_problems else "")
     st.rerun()

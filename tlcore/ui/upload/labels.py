@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 
 import pandas as pd
 import streamlit as st
 
 from tlcore.datasets import edits
-from tlcore.datasets.dataset import Sample
+from tlcore.datasets.dataset import UNLABELLED, Sample
+from tlcore.datasets.edits import undo_edit
 from tlcore.datasets.quality import ENOUGH, KINDS
 from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.store import DatasetState, load_state
@@ -28,6 +30,7 @@ FILTER = 165  # px of a drop-down: two beside each other on a phone
 ALL = ""  # no class is called so
 SELECTION = "gallery"  # name of the selection of images
 INCLUDED, EXCLUDED = "Included", "Excluded"
+_LAST = "_last-edit"  # dataset, its number of edits then, and what was done
 
 
 def images_view(state: DatasetState, settings: Settings) -> None:
@@ -43,6 +46,7 @@ def _draw_images(name: str, settings: Settings) -> None:
     """Clicks in here draw only this part of the page again."""
     with boundary():
         state = load_state(name, settings)
+        _say_what_is_left(state)
         shown_as = st.segmented_control(
             "Show as",
             [CLASSES, GALLERY, TABLE],
@@ -56,6 +60,17 @@ def _draw_images(name: str, settings: Settings) -> None:
         else:
             _draw_page(state, settings, as_table=shown_as == TABLE)
         _selection_bar(state, settings)
+
+
+def _say_what_is_left(state: DatasetState) -> None:
+    """Say first that images have to be labelled, and how many are left."""
+    if left := state.dataset.counts.get(UNLABELLED):
+        st.info(
+            f"**Now label them**: {left:,} of {plural(len(state.included), 'image')} without "
+            "label. Click images of one class, with Shift all between two clicks, and type its "
+            "name below.",
+            icon=":material/label:",
+        )
 
 
 def _draw_strips(state: DatasetState, settings: Settings) -> None:
@@ -137,7 +152,8 @@ def _draw_grid(
     for sample in samples:
         split = f", {sample.split}" if sample.split else ""
         title = f"{label(sample.label)}{split}: {sample.file}"
-        images.append(GridImage(sample.key, sample, title=title, faded=sample.excluded))
+        caption = "" if one_row else label(sample.label)  # a strip is of one class
+        images.append(GridImage(sample.key, sample, title, caption, faded=sample.excluded))
     image_grid.select_images(SELECTION, images, settings, key=key, one_row=one_row)
 
 
@@ -181,12 +197,20 @@ def _selection_bar(state: DatasetState, settings: Settings) -> None:
     """What can be done with the selected images; it stays at the bottom of the window."""
     selected = [key for key in image_grid.selected_images(SELECTION) if key in state.by_key]
     if not selected:
-        st.caption("Click images to select them, with Shift all between two clicks.")
+        if not _last_edit(state, settings):
+            st.caption("Click images to select them, with Shift all between two clicks.")
         return
+    what = plural(len(selected), "image")
+    if len(selected) == 1:
+        what = PurePath(state.by_key[selected[0]].file).stem
 
-    def change(edit: Callable[..., object], *arguments: object) -> None:
-        edit(state.name, selected, *arguments, settings)
+    def change(done: str, edit: Callable[..., DatasetState], *arguments: object) -> None:
+        after = edit(state.name, selected, *arguments, settings)
         set_selected_images(SELECTION)
+        left = after.dataset.counts.get(UNLABELLED)
+        words = f"{what} {done}" + (f" · {left:,} left without label" if left else "")
+        st.session_state[_LAST] = after.name, len(after.edits), words
+        st.toast(escape_md(words), icon=":material/check:")
 
     with st.container(
         horizontal=True, vertical_alignment="bottom", gap="small", key="selection-bar"
@@ -203,14 +227,33 @@ def _selection_bar(state: DatasetState, settings: Settings) -> None:
         )
         key, words = "selection-relabel", str(new).strip()
         edit_button(
-            "Label", change, edits.relabel, words, key=key, type="primary", disabled=not new
+            "Label",
+            change,
+            f"labelled {label(words)}",
+            edits.relabel,
+            words,
+            key=key,
+            type="primary",
+            disabled=not new,
         )
         excluded = {state.by_key[key].excluded for key in selected}
         if False in excluded:
-            edit_button("Exclude", change, edits.exclude, key="selection-exclude")
+            edit_button("Exclude", change, "excluded", edits.exclude, key="selection-exclude")
         if True in excluded:
-            edit_button("Include", change, edits.include, key="selection-include")
+            edit_button("Include", change, "included", edits.include, key="selection-include")
         st.button("Clear", key="selection-clear", on_click=set_selected_images, args=(SELECTION,))
+
+
+def _last_edit(state: DatasetState, settings: Settings) -> bool:
+    """Say where one looks what was done last, with *Undo*; False where there is nothing to say."""
+    name, edits, words = st.session_state.get(_LAST, ("", 0, ""))
+    if (name, edits) != (state.name, len(state.edits)):
+        return False
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f":material/check: {escape_md(words)}", width="content")
+        undo = (undo_edit, state.name, settings)
+        edit_button("Undo", *undo, key="undo-last", type="tertiary", icon=":material/undo:")
+    return True
 
 
 def _draw_table(shown: Sequence[Sample], state: DatasetState, settings: Settings) -> None:
@@ -261,7 +304,7 @@ def _save(
 
 def _edit_class(state: DatasetState, settings: Settings) -> None:
     """Choose a class and what to do with all of its images."""
-    first, second, buttons = st.columns([3, 3, 3], vertical_alignment="bottom")
+    first, second, third = st.columns(3, vertical_alignment="bottom")
     old = first.selectbox(
         "Class",
         list(state.counts),
@@ -271,22 +314,26 @@ def _edit_class(state: DatasetState, settings: Settings) -> None:
         ),
     )
     new = second.text_input("New name", key="class-new", max_chars=60, placeholder=old).strip()
-    merges, disabled = new in state.counts and new != old, new in ("", old)
-    with buttons, st.container(horizontal=True, gap="small"):
-        words, change = "Merge" if merges else "Rename", (state.name, old, new, settings)
-        edit_button(
-            words,
-            edits.rename_class,
-            *change,
-            key="class-rename",
-            type="primary",
-            disabled=disabled,
-        )
-        delete, icon = (edits.delete_class, state.name, old, settings), ":material/delete:"
-        edit_button("Delete", *delete, key="class-delete", icon=icon)
-    if merges:
-        st.caption(f"**{escape_md(label(new))}** exists already: the two become one class.")
+    others = [name for name in state.counts if name != old]
+    into = third.selectbox(
+        "Merge into",
+        others,
+        index=None,
+        key=f"class-into-{old}",
+        format_func=unique_labels(others, label),
+        placeholder="Another class",
+    )
+    change, name = (state.name, old), escape_md(label(old))
+    with st.container(horizontal=True, gap="small"):
+        for words, to, key in (
+            ("Rename", "" if new in (old, *others) else new, "class-rename"),
+            ("Merge", into, "class-merge"),
+        ):
+            edit = (edits.rename_class, *change, to, settings)
+            edit_button(words, *edit, key=key, type="primary", disabled=not to)
+        delete, icon = (edits.delete_class, *change, settings), ":material/delete:"
+        edit_button(f"Delete {name}", *delete, key="class-delete", icon=icon)
     st.caption(
-        f"Delete excludes the {plural(state.counts[old], 'image')} of it. The files stay as "
-        "they are, and “Undo” reverses any of this."
+        f"Merge makes two classes one. Delete excludes the {plural(state.counts[old], 'image')} "
+        "of it. The files stay as they are, and “Undo” reverses any of this."
     )

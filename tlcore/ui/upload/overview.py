@@ -17,7 +17,7 @@ import streamlit as st
 from markupsafe import Markup
 from PIL import Image
 
-from tlcore.datasets.dataset import SPLIT_NAMES, UNLABELLED, Sample
+from tlcore.datasets.dataset import SPLIT_NAMES, SPLITS, UNLABELLED, Sample
 from tlcore.datasets.quality import ENOUGH
 from tlcore.datasets.quality_scan import scan_quality
 from tlcore.datasets.split_notes import describe_groups
@@ -120,26 +120,36 @@ def _describe_splits(state: DatasetState) -> str:
 
 def _split_form(state: DatasetState, settings: Settings) -> None:
     first, second, third = st.columns(3)
-    validation = first.slider("Validation, % of each class", 5, 50, 20, 5, key="split-validation")
-    test = second.slider("Test, % of each class", 0, 40, 10, 5, key="split-test")
-    seed = third.number_input("Seed", 0, 2**31 - 1, 0, key="split-seed")
+    images = max(1, sum(sample.split is not None for sample in state.included))
     is_split = any(sample.split for sample in state.included)
-    keep = is_split and st.checkbox(
+    now = [sum(s.split == split for s in state.included) / images for split in ("val", "test")]
+    at = [round(100 * share) for share in now] if is_split else [20, 10]
+    key = f"{state.name}-{len(state.edits)}"  # as it is now, after each edit too
+    low = min(5, max(1, at[0]))
+    validation = first.slider(
+        "Validation, % of each class", low, max(50, at[0]), max(low, at[0]), key=f"split-val-{key}"
+    )
+    test = second.slider("Test, % of each class", 0, max(40, at[1]), at[1], key=f"split-test-{key}")
+    seed = third.number_input("Seed", 0, 2**31 - 1, 0, key="split-seed")
+    some = is_split and not all(sample.split for sample in state.included)
+    keep = some and st.checkbox(
         "Keep the splits that images have already", value=True, key="split-keep"
     )
-    done = keep and all(sample.split for sample in state.included)
-    note = "Every image is in a split already. " if done else ""
     plan = SplitPlan(validation / 100, test / 100, int(seed), keep=bool(keep))
-    st.caption(f"{note}The same share of every class; what belongs together stays together.")
+    st.caption("The same share of every class; what belongs together stays together.")
     if groups := _describe_groups(state, plan, settings):
         st.caption(escape_md(groups))
     with st.container(horizontal=True, gap="small"):
-        arguments, disabled = (state, plan, settings), done or not state.included
-        edit_button("Split", _split, *arguments, key="split", type="primary", disabled=disabled)
+        arguments, disabled = (state, plan, settings), not state.included
+        words = "Re-split" if is_split else "Split"
+        edit_button(words, _split, *arguments, key="split", type="primary", disabled=disabled)
         if is_split:
             edit_button(
                 "Remove the splits", remove_splits, state.name, settings, key="split-remove"
             )
+        counts = Counter(plan_splits(state.included, plan).values())
+        planned = [f"{counts[split]:,} {SPLIT_NAMES[split]}" for split in SPLITS if counts[split]]
+        st.caption(f"It will be {', '.join(planned)}.", width="content")
 
 
 def _describe_groups(state: DatasetState, plan: SplitPlan, settings: Settings) -> str:

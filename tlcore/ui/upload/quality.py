@@ -163,12 +163,9 @@ def _actions(
     excludes = [key for finding in findings for key in finding.excludes]
     if excludes:
         words = f"{kind.fix or 'Exclude them'} ({len(excludes):,})"
-        type_ = "primary" if kind.level == DECIDE else "secondary"
-        exclude = (edits.exclude, state.name, excludes, settings)
-        edit_button(words, *exclude, type=type_, key=f"fix-{kind.name}")
+        edit_button(words, edits.exclude, state.name, excludes, settings, key=f"fix-{kind.name}")
     if kind.name == RECORDING:
-        again = (divide_again, state.name, settings)
-        edit_button(kind.fix, *again, type="primary", key=f"fix-{kind.name}")
+        edit_button(kind.fix, divide_again, state.name, settings, key=f"fix-{kind.name}")
     if keys:
         keep = (edits.dismiss, state.name, keys, kind.name, settings)
         edit_button("Keep all", *keep, key=f"keep-{kind.name}")
@@ -186,6 +183,11 @@ def _row(
     words.markdown("  \n".join([*names, f":gray[{escape_md(finding.details)}]"]))
     name, keys = state.name, finding.keys
     with buttons, st.container(horizontal=True, gap="small"):
+        if kind.name == "two-labels":
+            for kept in dict.fromkeys(state.by_key[key].label for key in keys):
+                others = [key for key in keys if state.by_key[key].label != kept]
+                keep_one, title = (edits.exclude, name, others, settings), escape_md(label(kept))
+                edit_button(f"Keep {title}", *keep_one, key=f"one-of-two-{place}-{kept}")
         if finding.excludes:
             exclude = (edits.exclude, name, finding.excludes, settings)
             edit_button("Exclude", *exclude, key=f"one-exclude-{place}")

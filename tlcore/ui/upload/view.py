@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import streamlit as st
 from markupsafe import Markup
@@ -10,10 +13,12 @@ from markupsafe import Markup
 from tlcore.datasets import store
 from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.edits import discard_edits, has_damaged_edits, undo_edit
+from tlcore.datasets.export import export_dataset
 from tlcore.datasets.sample_dataset import SAMPLE_NAME, dataset_title
 from tlcore.datasets.store import DatasetState
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
+from tlcore.text import file_size
 from tlcore.ui.components.dataset_picker import open_dataset, select_dataset
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.shell import COMPARE, FINE_TUNE, boundary, next_steps, show_error
@@ -47,7 +52,7 @@ def upload_view(settings: Settings) -> None:
 
 def _draw_dataset(settings: Settings) -> None:
     """Choose a dataset and show it; of one that cannot be read, say what can be done."""
-    which, facts, buttons = st.columns([3, 4, 7], vertical_alignment="bottom", gap="small")
+    which, facts, buttons = st.columns([6, 7, 15], vertical_alignment="bottom", gap="small")
     with which:
         name = select_dataset(settings)
     row = buttons.container(horizontal=True, horizontal_alignment="right", gap="small")
@@ -85,7 +90,9 @@ def _draw_actions(name: str, state: DatasetState | None, settings: Settings) -> 
         on_click=set_flag,
         args=(form.ADDING, not is_open),
     )
-    with st.popover("Rename or delete", icon=":material/more_horiz:", key="dataset-more"):
+    with st.popover("Rename, download or delete", icon=":material/more_horiz:", key="dataset-more"):
+        if state:
+            _download(state, settings)
         _rename_or_delete(name, settings)
     if state:
         _train(state)
@@ -157,6 +164,37 @@ def _discard_edits(name: str, settings: Settings) -> None:
     edit_button(words, discard_edits, name, settings, icon=icon, key="discard-edits", help=help_)
 
 
+def _download(state: DatasetState, settings: Settings) -> None:
+    """Offer the dataset as it is now, without what is excluded, as a zip of class folders."""
+    size = _count_bytes(state.dataset.hash, [sample.path for sample in state.included])
+    most = settings.limits.archive_bytes
+    st.download_button(
+        f"Download ({file_size(size)})",
+        lambda: _zip_dataset(state.name, settings),  # made when it is clicked
+        f"{state.name} {date.today():%Y-%m-%d}.zip",
+        "application/zip",
+        icon=":material/download:",
+        key="dataset-download",
+        on_click="ignore",
+        disabled=size > most or not state.included,
+        help="A zip of class folders, with your labels and splits and without excluded images."
+        if size <= most
+        else f"More than {file_size(most)}: use `python -m tlcore dataset export` on the server.",
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _count_bytes(data_hash: str, _paths: list[Path]) -> int:
+    return sum(path.stat().st_size for path in _paths if path.exists())
+
+
+def _zip_dataset(name: str, settings: Settings) -> bytes:
+    with TemporaryDirectory(dir=settings.home) as folder:
+        target = Path(folder) / "dataset.zip"
+        export_dataset(name, target, settings)
+        return target.read_bytes()
+
+
 def _rename_or_delete(name: str, settings: Settings) -> None:
     new = st.text_input("New name", name, max_chars=60, key=f"rename-{name}").strip()
     st.caption("Runs that were trained on it remember the old name.")
@@ -167,9 +205,9 @@ def _rename_or_delete(name: str, settings: Settings) -> None:
             form.clear_import_report()
             st.rerun()
     st.divider()
-    st.markdown(f"Delete **{escape_md(dataset_title(name))}** and its images for good?")
-    st.caption("Heads that were trained on it stay.")
-    if st.button("Delete dataset", icon=":material/delete:", key="delete"):
+    st.caption("The dataset and its images go for good. Heads that were trained on it stay.")
+    words = f"Delete {escape_md(dataset_title(name))}"
+    if st.button(words, icon=":material/delete:", key="dataset-delete"):
         store.delete_dataset(name, settings)
         choose(Choice.DATASET, "")
         choose(Choice.DATASET_VIEW, "")
