@@ -130,15 +130,17 @@ def _run_stages(run: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
         head = Head(config, source.head_inputs, source.units)
         if config.epochs:
             at, error = _run_stage(head, run, at)
-        source.transfer_model.set_head_weights(head.weights)
         if config.fine_tune_epochs and at.over and not run.stopping():
+            source.transfer_model.set_head_weights(head.weights)
             at = replace(at, stage="fine-tune", epoch=0, state={}, best={}, waited=0, over=False)
+        elif at.event:  # a model that never learned is not saved
+            source.save_model(run.folder, head.weights)
     if at.stage == "fine-tune":
         from tlcore.training.fine_tune import TopBlocks
 
         at, error = _run_stage(TopBlocks(source.transfer_model.top(), config), run, at)
-    if at.event:  # a model that never learned is not saved
-        source.transfer_model.save(run.folder)
+        if at.event:
+            source.transfer_model.save(run.folder)
     return at, error
 
 
@@ -193,6 +195,7 @@ def _compute_features(run: RunContext) -> None:
 
     if run.config.fine_tune_epochs:  # only the network has the layer at which it is cut
         source.prepare(check_stop)
+    source.prepare_runtime(check_stop)
     layers = batches.list_layers(source)
     copies = batches.list_copies(run.config, run.splits.train, run.splits.val)
     missing = source.missing(layers, copies)
