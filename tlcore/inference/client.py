@@ -153,8 +153,8 @@ class Inference(Worker):
             super().warm_up()
 
     def is_warm(self, task: str) -> bool:
-        """Whether the process that answers a task is up."""
-        return self.answering.warm if self._is_answered(task) else self.warm
+        """Whether a task need not wait for TensorFlow's start."""
+        return self._is_answered(task) or self.warm
 
     def ask(self, task: str, *arguments: Any) -> Any:
         """Return a task's result, without TensorFlow where that is possible."""
