@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import lru_cache
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,6 +16,11 @@ from tlcore.models.catalog import BACKBONES, Backbone
 # One of each kind of preprocessing; the last one Keras builds of nested models.
 FEW = ("MobileNetV2-0.35", "VGG16", "DenseNet121", "ConvNeXtTiny")
 CLOSE = 1e-5  # of the layer's largest value, or of 1 where that is more
+
+
+def get_preprocessing(row: Backbone) -> Any:
+    """Keras' own ``preprocess_input`` for this backbone."""
+    return importlib.import_module(f"keras.applications.{row.module}").preprocess_input
 
 
 def parametrize_rows(metafunc: pytest.Metafunc) -> None:

@@ -12,6 +12,7 @@ from tlcore.text import parse_whole_number
 
 PROJECT = Path(__file__).resolve().parent.parent
 KERAS_WEIGHTS_URL = "https://storage.googleapis.com"
+RUNTIMES = ("auto", "keras", "litert")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Settings:
     server_folders: tuple[Path, ...] = ()  # that the Upload page may read by path
     cache_bytes: int = 10 * 2**30  # of the feature cache; the oldest entries go first
     top_images_bytes: int = 512 * 2**20  # of ``top_images``; the longest unused goes first
+    network_bytes: int = 2 * 2**30  # of ``networks``; the longest unused goes first
+    # What computes frozen networks: "keras", "auto" for LiteRT where it is faster and equal, or, in
+    # the process that answers, "litert" alone.
+    runtime: str = "keras"
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
@@ -46,8 +51,11 @@ class Settings:
         """Read TLCORE_HOME, KERAS_HOME and the others below; what is not set has its default.
 
         Raises:
-            BadConfig: a number is no whole number of at least 1.
+            BadConfig: a number is no whole number of at least 1, or the runtime is unknown.
         """
+        runtime = environ.get("TLCORE_RUNTIME") or RUNTIMES[0]
+        if runtime not in RUNTIMES:
+            raise BadConfig(f"Expected TLCORE_RUNTIME to be auto or keras. Received {runtime!r}.")
         return cls(
             home=Path(environ.get("TLCORE_HOME") or PROJECT / "workspace").expanduser().resolve(),
             keras_home=Path(environ.get("KERAS_HOME") or "~/.keras").expanduser().resolve(),
@@ -61,6 +69,7 @@ class Settings:
                 if part
             ),
             cache_bytes=_count(environ, "TLCORE_CACHE_BYTES", cls.cache_bytes),
+            runtime=runtime,
         )
 
     def to_environment(self) -> dict[str, str]:
@@ -74,6 +83,7 @@ class Settings:
             "TLCORE_RUNS_AT_ONCE": str(self.runs_at_once),
             "TLCORE_SERVER_FOLDERS": os.pathsep.join(map(str, self.server_folders)),
             "TLCORE_CACHE_BYTES": str(self.cache_bytes),
+            "TLCORE_RUNTIME": self.runtime,
             # TensorFlow's messages about missing GPUs at its start are no errors
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
@@ -95,6 +105,11 @@ class Settings:
     def features(self) -> Path:
         """The feature cache: nothing in it is lost for good, it can be deleted at any time."""
         return self.home / "feature_cache"
+
+    @property
+    def networks(self) -> Path:
+        """Frozen networks converted for LiteRT; can be deleted at any time."""
+        return self.home / "networks"
 
     @property
     def weights(self) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,8 +52,8 @@ def predictions_of(settings: Settings, info: RunInfo, split: str) -> SplitPredic
     return predict_split(info.id, split, settings)
 
 
-def refuse(run: str, paths: Sequence[Path], settings: Settings) -> list:
-    raise AssertionError(f"asked again about {len(paths)} images")
+def refuse(run: str, files: Mapping[str, Path], settings: Settings) -> list:
+    raise AssertionError(f"asked again about {len(files)} images")
 
 
 def test_test_images_never_reach_a_fit(run: RunInfo, home: Settings) -> None:

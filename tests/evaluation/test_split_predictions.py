@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -62,9 +62,9 @@ def predicted_files(settings: Settings, info: RunInfo, split: str) -> list[str]:
     """Predict a split; return the files that the model had to predict."""
     files: list[str] = []
 
-    def predict(run: str, paths: Sequence[Path], settings: Settings) -> list:
-        files.extend(path.name for path in paths)
-        return predict_files(run, paths, settings)
+    def predict(run: str, chunk: Mapping[str, Path], settings: Settings) -> list:
+        files.extend(path.name for path in chunk.values())
+        return predict_files(run, chunk, settings)
 
     predict_split(info.id, split, settings, predict)
     return files

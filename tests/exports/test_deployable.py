@@ -13,8 +13,7 @@ import pytest
 from tlcore.exports import bundle_predict
 from tlcore.exports.bundle import build_deployable, write_format
 from tlcore.exports.bundle_check import FORMATS
-from tlcore.models.catalog import BACKBONES, MODES
-from tlcore.models.loaded_model import preprocess
+from tlcore.models.catalog import BACKBONES, MODES, preprocess
 
 SIDE = 12
 OF_MODE = {row.mode: row.name for row in BACKBONES.values()}

@@ -13,21 +13,21 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras.src.utils import file_utils
 
-from tests.backbones import assert_close, draw_statistics, fresh_body, random_batch
+from tests.backbones import (
+    fresh_body,
+    get_preprocessing,
+)
 from tlcore.cli.summary import summary
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read_image
 from tlcore.models import build
-from tlcore.models.build import fold_batch_normalization
 from tlcore.models.catalog import BACKBONES, Backbone
 from tlcore.models.loaded_model import load_pretrained
 from tlcore.models.predictions import ModelRef
-from tlcore.models.weights import weights_file_name
+from tlcore.models.weights import hash_network, hash_weights, weights_file_name
 from tlcore.settings import Settings
-from tlcore.training.feature_cache import hash_network, hash_weights
 from tlcore.ui.feature_maps.layer_text import UNKNOWN, layer_text
 
 
@@ -63,19 +63,6 @@ def test_below_the_smallest_size_keras_refuses(row: Backbone) -> None:
 def test_every_kind_of_layer_has_its_words(row: Backbone) -> None:
     kinds = {type(operation).__name__ for operation in fresh_body(row).operations}
     assert {kind for kind in kinds if layer_text(kind) == UNKNOWN} == set()
-
-
-def test_folding_the_normalisations_changes_no_layer(row: Backbone) -> None:
-    """At the end of each stage, with statistics unlike those of a fresh model."""
-    model = keras.models.clone_model(fresh_body(row))
-    draw_statistics(model)
-    drawn = model.get_weights()
-    part = keras.Model(model.input, [model.get_layer(name).output for name in row.layers])
-    batch = random_batch(row.smallest)
-    found = tf.function(fold_batch_normalization(part), autograph=False)(tf.constant(batch))
-    for name, ours, wanted in zip(row.layers, found, part(batch, training=False), strict=True):
-        assert_close(ours.numpy(), np.asarray(wanted), name)
-    assert all(np.array_equal(a, b) for a, b in zip(drawn, model.get_weights(), strict=True))
 
 
 def keras_own(row: Backbone, *, top: bool, stateless: bool) -> keras.Model:
@@ -130,7 +117,7 @@ def test_the_same_weight_file_gives_keras_own_values(
     expected = keras_own(row, top=top, stateless=False)
     image = read_image(photos[0], settings.limits)
     loaded = load_pretrained(ModelRef(row.name, row.size, top=top), settings)
-    inputs = build.get_preprocessing(row)(fit(image, row.size)[None].astype(np.float32))
+    inputs = get_preprocessing(row)(fit(image, row.size)[None].astype(np.float32))
     wanted = np.asarray(expected(inputs, training=False))
     np.testing.assert_allclose(loaded.forward(inputs).numpy(), wanted, rtol=1e-4, atol=1e-5)
 

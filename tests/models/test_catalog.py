@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from keras.src.utils import file_utils
 
+from tests.backbones import get_preprocessing
 from tlcore.errors import BadConfig, UnknownName
-from tlcore.models.build import build_architecture, get_preprocessing
+from tlcore.models.build import build_architecture
 from tlcore.models.catalog import BACKBONES, Backbone, get_backbone
 from tlcore.models.imagenet import imagenet_classes
 from tlcore.models.weights import weights_file_name, weights_url

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.backbones import get_preprocessing
 from tests.models.conftest import Loaded
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read_image
 from tlcore.errors import BadImage, UnknownName
-from tlcore.models.build import RANDOM_SEED, get_preprocessing
-from tlcore.models.catalog import BACKBONES, Backbone
-from tlcore.models.loaded_model import compute_logits, load_pretrained, open_image, preprocess
+from tlcore.models.build import RANDOM_SEED
+from tlcore.models.catalog import BACKBONES, Backbone, preprocess
+from tlcore.models.loaded_model import compute_logits, load_pretrained, open_image
 from tlcore.models.predictions import ModelRef, Prediction, expand_sigmoid, softmax
 from tlcore.settings import Limits, Settings
 

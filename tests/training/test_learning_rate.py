@@ -18,7 +18,7 @@ from tlcore.datasets.image_io import read_image
 from tlcore.datasets.splits import split_samples
 from tlcore.datasets.store import open_dataset
 from tlcore.models.build import build_backbone
-from tlcore.models.loaded_model import preprocess
+from tlcore.models.catalog import preprocess
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.training.batches import ORDER, random_numbers

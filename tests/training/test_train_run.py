@@ -94,7 +94,7 @@ def test_fine_tuning_equals_plain_keras_run_on_whole_images(real: Settings, tmp_
     ours = [epoch.val_loss for epoch in load_run(folder.name, real).history]
 
     from tlcore.models.build import add_head, freeze_base, unfreeze_from
-    from tlcore.models.loaded_model import preprocess
+    from tlcore.models.catalog import preprocess
 
     base, _ = build_backbone(ModelRef("MobileNet-0.25", 64, top=False), real)
     model = add_head(base, 2, seed=0)

@@ -24,10 +24,13 @@ from tlcore.errors import BadConfig, BadImage
 from tlcore.models.catalog import DEFAULT
 from tlcore.models.gradcam import Explanation, overlay_heat
 from tlcore.models.predictions import ModelRef, Prediction
+from tlcore.models.runtime import NotConverted, start_conversion
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.storage import write_output
 from tlcore.text import csv_text
+from tlcore.training import answers
+from tlcore.training.answers import FrozenModel
 
 if TYPE_CHECKING:
     from tlcore.models.loaded_model import LoadedModel
@@ -58,13 +61,14 @@ def add(subparsers: Subparsers) -> None:
 def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Print the first classes of each image by each model; one failed image fails the command."""
     from tlcore.datasets.image_io import read_image
-    from tlcore.training.transfer_model import load_model
 
     if args.top < 1:
         raise BadConfig(f"Expected --top to be at least 1. Received {args.top}.")
     if args.class_name and not args.explain:
         raise BadConfig("Expected --explain FILE.png with --class. Received --class alone.")
-    models = [(name, load_model(ref, settings)) for name, ref in _model_refs(args)]
+    names, refs = zip(*_model_refs(args), strict=True)
+    frozen = None if args.explain else _open_frozen(refs, settings)
+    models = [] if frozen else _load(refs, settings)
     rows: list[dict[str, Any]] = []
     heat_maps: list[np.ndarray] = []
     for file in args.images:
@@ -73,8 +77,12 @@ def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
         except BadImage as error:
             rows.append({"image": file, "error": str(error)})
             continue
-        predictions = [(name, model.predict(image)) for name, model in models]
-        rows += [_row(file, name, each, args.top) for name, each in predictions]
+        if frozen:
+            predictions = answers.predict(image, frozen, settings)
+        else:
+            predictions = [model.predict(image) for model in models]
+        pairs = zip(names, predictions, strict=True)
+        rows += [_row(file, name, each, args.top) for name, each in pairs]
         if args.explain:
             heat_maps.append(_draw_heat_maps(image, models, args.class_name))
     if args.csv:
@@ -96,11 +104,29 @@ def _model_refs(args: argparse.Namespace) -> list[tuple[str, ModelRef]]:
     return refs + [(run, ModelRef(run=run)) for run in args.runs or []]
 
 
+def _open_frozen(refs: Sequence[ModelRef], settings: Settings) -> list[FrozenModel] | None:
+    """Return the models without TensorFlow; None where one is not converted, which begins now."""
+    try:
+        frozen = [answers.open_model(ref, settings) for ref in refs]
+        answers.check_converted(frozen, settings)
+        return frozen
+    except NotConverted as missing:
+        for network in missing.networks:
+            start_conversion(network, settings)
+    return None
+
+
+def _load(refs: Sequence[ModelRef], settings: Settings) -> list[LoadedModel]:
+    from tlcore.training.transfer_model import load_model
+
+    return [load_model(ref, settings) for ref in refs]
+
+
 def _draw_heat_maps(
-    image: Image.Image, models: Sequence[tuple[str, LoadedModel]], class_name: str | None
+    image: Image.Image, models: Sequence[LoadedModel], class_name: str | None
 ) -> np.ndarray:
     """Return the image and beside it each model's Grad-CAM map over it, uint8 (h, w, 3)."""
-    explanations: list[Explanation] = [model.explain(image, class_name) for _, model in models]
+    explanations: list[Explanation] = [model.explain(image, class_name) for model in models]
     squares = [fit(image, SIDE, each.fit) for each in explanations]
     maps = [
         overlay_heat(square, each.heat, OPACITY)

@@ -1,15 +1,18 @@
-"""``weights``: pretrained weights on this machine; ``weights fetch``: download more."""
+"""``weights``: pretrained weights here; ``weights fetch``: download more; ``weights convert``."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from functools import partial
 from typing import Any, TextIO
 
 from tlcore.cli.options import Subparsers, add_options, chosen_size, write_json
 from tlcore.jobs import Progress, report_job
-from tlcore.models.catalog import get_backbone
+from tlcore.models.catalog import DEFAULT, get_backbone
+from tlcore.models.predictions import ModelRef
+from tlcore.models.runtime import backbone_network, find_conversion
 from tlcore.models.weights import (
     BackboneWeights,
     download_weights,
@@ -18,26 +21,37 @@ from tlcore.models.weights import (
 )
 from tlcore.settings import Settings
 
+NICENESS = 10
+
 
 def add(subparsers: Subparsers) -> None:
     """Add the commands."""
     parser = subparsers.add_parser("weights", help=__doc__)
     parser.set_defaults(run=show_weights)
     add_options(parser, "json")
-    fetch = parser.add_subparsers(metavar="fetch").add_parser("fetch", help="download weights")
+    commands = parser.add_subparsers(metavar="fetch|convert")
+    fetch = commands.add_parser("fetch", help="download weights")
     fetch.set_defaults(run=fetch_weights)
     fetch.add_argument("names", nargs="+", metavar="NAME", help="backbones")
     add_options(fetch, "progress-file", "size", "json")
+    convert = commands.add_parser("convert", help="convert a network for LiteRT, which is faster")
+    convert.set_defaults(run=convert_network)
+    convert.add_argument("name", nargs="?", metavar="NAME", default=DEFAULT, help=f"({DEFAULT})")
+    convert.add_argument("--run", dest="trained", metavar="ID", help="the model of a run instead")
+    convert.add_argument("--layer", action="append", default=[], help="with this output as well")
+    convert.add_argument("--top", action="store_true", help="with ImageNet's classes")
+    add_options(convert, "progress-file", "size", "random-weights", "json")
 
 
 def show_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Print which weights of each backbone are here, and what is damaged."""
     rows = list_weights(settings)
     if args.json:
-        write_json(out, [_json_row(row) for row in rows])
+        write_json(out, [_json_row(row, settings) for row in rows])
         return 0
     for row in rows:
-        out.write(f"{row.backbone.name:18} {_status(row):8} {row.note}\n")
+        notes = "; ".join(filter(None, (row.note, _runtime(row, settings))))
+        out.write(f"{row.backbone.name:18} {_status(row):8} {notes}\n")
         out.writelines(f"{'':18} {damage}\n" for damage in row.damage)
     out.write(f"in {settings.weights}\n")
     return 0
@@ -49,7 +63,16 @@ def _status(row: BackboneWeights) -> str:
     return {2: "ready", 1: "half", 0: "missing"}[bool(row.top) + bool(row.no_top)]
 
 
-def _json_row(row: BackboneWeights) -> dict[str, Any]:
+def _runtime(row: BackboneWeights, settings: Settings) -> str:
+    """Return what computes a backbone's features at its own size, where it is known."""
+    if row.no_top is None:
+        return ""
+    ref = ModelRef(row.backbone.name, row.backbone.size)
+    conversion = find_conversion(backbone_network(ref, settings), settings)
+    return conversion.description if conversion else ""
+
+
+def _json_row(row: BackboneWeights, settings: Settings) -> dict[str, Any]:
     names = {
         "top": weights_file_name(row.backbone, row.backbone.size, top=True),
         "no_top": weights_file_name(row.backbone, row.backbone.size, top=False),
@@ -62,6 +85,7 @@ def _json_row(row: BackboneWeights) -> dict[str, Any]:
         "files": names,
         "damage": row.damage,
         "note": row.note,
+        "runtime": _runtime(row, settings),
     }
 
 
@@ -76,6 +100,23 @@ def fetch_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> 
                 progress = partial(_report_bytes, report, weights_file_name(row, size, top=top))
                 paths.append(download_weights(row, size, settings, top=top, progress=progress))
     write_json(out, paths) if args.json else out.writelines(f"{path}\n" for path in paths)
+    return 0
+
+
+def convert_network(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
+    """Convert a network, compare it with Keras and print the result."""
+    if args.progress_file:  # a page or a run has started it: people come first
+        os.nice(NICENESS)
+    with report_job(args.progress_file) as report:
+        report(0, None, "Converting")
+        from tlcore.training.transfer_model import convert_backbone, convert_run
+
+        if args.trained:
+            conversion = convert_run(args.trained, settings)
+        else:
+            ref = ModelRef(args.name, chosen_size(args, args.name), random=args.random_weights)
+            conversion = convert_backbone(ref, settings, args.layer, top=args.top)
+    write_json(out, conversion) if args.json else out.write(f"{conversion.description}\n")
     return 0
 
 

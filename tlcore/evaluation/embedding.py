@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,8 @@ def load_features(run: str, splits: Sequence[str], settings: Settings) -> RunFea
     """
     loaded = load_run(run, settings)
     samples = [s for split in splits for s in list_samples(loaded.info, split) if s.sha256]
-    source = FeatureSource(loaded.info.config, len(loaded.classes), settings)
+    config = replace(loaded.info.config, fine_tune_epochs=0)  # the frozen features are wanted
+    source = FeatureSource(config, len(loaded.classes), settings)
     missing = source.missing([source.pooling_layer], [ImageCopy(sample) for sample in samples])
     source.compute([source.pooling_layer], missing)
     readable, values = source.load_cached(samples)

@@ -9,7 +9,7 @@ damaged or older file lacks is computed again. Labels are not in it: they are th
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,11 +22,12 @@ from tlcore.datasets.dataset import SPLITS, Sample, hash_file
 from tlcore.errors import BadConfig, BadImage, RunError, StorageError, UnknownName, WeightsMissing
 from tlcore.models.catalog import get_backbone
 from tlcore.models.predictions import Floats, ModelRef, softmax
-from tlcore.models.weights import find_weights, pin_weights
+from tlcore.models.runtime import NotConverted
+from tlcore.models.weights import find_weights, hash_network, hash_weights, pin_weights
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, write_file
+from tlcore.training import answers
 from tlcore.training.config import RunConfig
-from tlcore.training.feature_cache import hash_network, hash_weights
 from tlcore.training.provenance import list_samples, read_splits
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run_info
@@ -38,8 +39,8 @@ FILE = "predictions-{}.npz"  # in the run's folder
 _SHA256 = 32  # bytes
 # Logits (classes,) of a run's model, NaN for a file that cannot be read, and ImageNet's class.
 Row = tuple[Floats, int]
-# A run's model, wherever it is loaded: called with the run, image files and the settings.
-Predictor = Callable[[str, Sequence[Path], Settings], list[Row]]
+# A run's model, wherever it is loaded: called with the run, image files by hash and the settings.
+Predictor = Callable[[str, Mapping[str, Path], Settings], list[Row]]
 OnProgress = Callable[[int, int], None]  # (images done, images in all); may raise to interrupt
 
 
@@ -86,25 +87,39 @@ class SplitPredictions:
         return bool(len(self.imagenet)) and bool((self.imagenet != NOT_PREDICTED).all())
 
 
-def predict_files(run: str, paths: Sequence[Path], settings: Settings) -> list[Row]:
-    """Return what a run's model and ImageNet's, loaded in this process, predict for image files.
+def predict_files(run: str, files: Mapping[str, Path], settings: Settings) -> list[Row]:
+    """Return what a run's model and ImageNet's predict for image files, given by their SHA-256.
 
-    Raises RunError: no such run, or it has no model.
+    In this process: without TensorFlow where the networks are converted, or the features are in the
+    cache.
+
+    Raises:
+        RunError: no such run, or it has no model.
+        NotConverted: Keras has to do it, which this process must not load.
     """
-    from tlcore.models.loaded_model import compute_logits  # loads TensorFlow
-    from tlcore.training.transfer_model import load_model
-
     info = load_run_info(run, settings)
     refs = [ref for ref in (info.ref, imagenet_ref(info.config, settings)) if ref]
-    models = [load_model(ref, settings) for ref in refs]
-    unreadable = np.full(len(models[0].labels), np.nan, np.float32), NOT_PREDICTED
+    rows: Iterable[Sequence[Floats] | BadImage]
+    try:
+        frozen = [answers.open_model(ref, settings) for ref in refs]
+        pairs = [(path, sha256) for sha256, path in files.items()]
+        rows = answers.compute_logits(frozen, pairs, settings)
+    except NotConverted:
+        if settings.runtime == "litert":
+            raise
+        from tlcore.models.loaded_model import compute_logits  # loads TensorFlow
+        from tlcore.training.transfer_model import load_model
+
+        models = [load_model(ref, settings) for ref in refs]
+        rows = compute_logits(models, list(files.values()), settings.limits)
+    unreadable = np.full(len(read_splits(info.folder).classes), np.nan, np.float32), NOT_PREDICTED
 
     def to_row(outputs: Sequence[Floats] | BadImage) -> Row:
         if isinstance(outputs, BadImage):
             return unreadable
         return outputs[0], int(outputs[1].argmax()) if len(outputs) > 1 else NOT_PREDICTED
 
-    return [to_row(outputs) for outputs in compute_logits(models, paths, settings.limits)]
+    return [to_row(outputs) for outputs in rows]
 
 
 def predict_split(
@@ -143,7 +158,7 @@ def predict_split(
             chunk = {s.sha256: s.path for s in missing[start : start + CHUNK] if is_unchanged(s)}
             if chunk:
                 on_progress(done + start, len(contents))
-                rows |= zip(chunk, predict(run, list(chunk.values()), settings), strict=True)
+                rows |= zip(chunk, predict(run, chunk, settings), strict=True)
     finally:
         with suppress(OSError, StorageError):  # no room: they are computed again the next time
             if rows and _model_key(info, settings) == key:  # else the run was resumed meanwhile

@@ -1,7 +1,9 @@
-"""The page's side of the inference worker: one warm process with TensorFlow and loaded models.
+"""The page's side of two warm processes: one answers without TensorFlow, one looks inside with it.
 
 The web server must not load TensorFlow: Streamlit clears Keras' session after every script run,
-which makes each prediction slow. loky keeps one worker process, starts it without running the
+which makes each prediction slow. Predictions of converted networks need none and come from a
+process of a tenth of the size, which never waits behind TensorFlow; the other one starts when
+something needs it. loky keeps one worker process, starts it without running the
 page's script again, notices when it dies and ends it with the server.
 """
 
@@ -14,6 +16,7 @@ from collections import deque
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from loky import ProcessPoolExecutor
@@ -21,18 +24,22 @@ from loky.backend import get_context
 from loky.process_executor import ShutdownExecutorError
 
 from tlcore.errors import WorkerDied
+from tlcore.models.runtime import NotConverted, start_conversion
 from tlcore.settings import Settings
 
 TASKS = "tlcore.inference.tasks"  # imported in the worker only: it loads TensorFlow
+ANSWERS = "tlcore.inference.answers"
+ANSWERED = ("predict", "predict_batch", "compute_run_curves")  # tasks without TensorFlow, and
+ANSWERED_MODULES = "tlcore.evaluation."  # those of these modules
 AHEAD = 4  # results that may wait to be asked for; a page of maps is up to half a megabyte
 Request = tuple[str, tuple[Any, ...]]  # task and arguments
 
 
-class Inference:
-    """Sends tasks to the worker. Safe to share between threads; tasks run one at a time."""
+class Worker:
+    """Sends tasks to one process. Safe to share between threads; tasks run one at a time."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, module: str = TASKS) -> None:
+        self._settings, self._module = settings, module
         self._lock = threading.Lock()
         self._executor: ProcessPoolExecutor | None = None
         self._started: Future[int] | None = None
@@ -59,8 +66,8 @@ class Inference:
         """Run a task in the worker and return its result.
 
         Args:
-            task: a function of ``inference.tasks``, or "module:function" of another module. It
-                gets the arguments, and ``settings`` by name.
+            task: a function of the worker's module, or "module:function" of another one. It gets
+                the arguments, and ``settings`` by name.
 
         Raises:
             WorkerDied: the process ended twice during this task.
@@ -97,7 +104,9 @@ class Inference:
 
     def _submit(self, executor: ProcessPoolExecutor, request: Request) -> Future[Any]:
         task, arguments = request
-        result: Future[Any] = executor.submit(run_task, task, arguments, self._settings)
+        module, _, name = task.rpartition(":")
+        place = f"{module or self._module}:{name}"
+        result: Future[Any] = executor.submit(run_task, place, arguments, self._settings)
         return result
 
     def _take_prefetched(self, request: Request) -> Future[Any] | None:
@@ -128,8 +137,45 @@ class Inference:
         broken.shutdown(wait=False, kill_workers=True)
 
 
-def run_task(task: str, arguments: tuple[Any, ...], settings: Settings) -> Any:
-    """Run a task by its name; the worker does this."""
-    module, _, name = task.rpartition(":")
-    function = getattr(importlib.import_module(module or TASKS), name)
-    return function(*arguments, settings=settings)
+class Inference(Worker):
+    """The process with TensorFlow, with the one that answers in front of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._uses_litert = settings.runtime != "keras"
+        self.answering = Worker(replace(settings, runtime="litert"), ANSWERS)
+
+    def warm_up(self) -> None:
+        """Start the process that is likely to be asked first, without waiting for it."""
+        if self._uses_litert:
+            self.answering.warm_up()
+        if not self._uses_litert or not self._settings.networks.is_dir():
+            super().warm_up()
+
+    def is_warm(self, task: str) -> bool:
+        """Whether a task need not wait for TensorFlow's start."""
+        return self._is_answered(task) or self.warm
+
+    def ask(self, task: str, *arguments: Any) -> Any:
+        """Return a task's result, without TensorFlow where that is possible."""
+        if self._is_answered(task):
+            try:
+                return self.answering.ask(task, *arguments)
+            except NotConverted as missing:
+                for network in missing.networks:
+                    start_conversion(network, self._settings)
+        return super().ask(task, *arguments)
+
+    def close(self) -> None:
+        """End both processes."""
+        self.answering.close()
+        super().close()
+
+    def _is_answered(self, task: str) -> bool:
+        return self._uses_litert and (task in ANSWERED or task.startswith(ANSWERED_MODULES))
+
+
+def run_task(place: str, arguments: tuple[Any, ...], settings: Settings) -> Any:
+    """Run a task, "module:function"; the worker does this."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)(*arguments, settings=settings)

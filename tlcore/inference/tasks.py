@@ -1,4 +1,5 @@
-"""What the inference worker does for a page: predictions, explanations, splits, feature maps.
+"""What the process with TensorFlow does for a page: explanations, feature maps, and predictions of
+models that are not converted.
 
 A page sends the name of a function of this module, or "module:function" of another one, with its
 arguments; see ``client``. Loaded models stay in this process, and activations up to
@@ -8,8 +9,6 @@ arguments; see ``client``. Loaded models stay in this process, and activations u
 from __future__ import annotations
 
 import io
-import os
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,7 +17,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL.Image import Image
 
 from tlcore.activations import channel, filters, layers, render
 from tlcore.activations.extract import ActivationCache, get_layer_outputs, to_array
@@ -33,31 +31,17 @@ from tlcore.activations.values import (
 )
 from tlcore.datasets.image_io import content_id, decode_image, read_bytes, read_image
 from tlcore.errors import BadImage, TLCoreError
-from tlcore.evaluation.metrics import ThresholdCurves, compute_curves
-from tlcore.evaluation.split_predictions import predict_split
+from tlcore.inference.answers import compute_run_curves, decode, start_worker, to_brief
 from tlcore.models import loaded_model
 from tlcore.models.catalog import get_backbone
 from tlcore.models.gradcam import Explanation
-from tlcore.models.predictions import BriefPrediction, Floats, ModelRef, Prediction, softmax
+from tlcore.models.predictions import BriefPrediction, Floats, ModelRef, Prediction
 from tlcore.models.summary import ShapePath
-from tlcore.settings import Limits, Settings
-from tlcore.storage import FileState, file_state
+from tlcore.settings import Settings
+from tlcore.storage import file_state
 from tlcore.training.transfer_model import load_model
 
-
-def start_worker(parent: int, settings: Settings) -> int:
-    """Return this process's id, once TensorFlow is loaded; from now on it ends with ``parent``.
-
-    A server that is killed cannot end its worker, which would wait for ever.
-    """
-
-    def end_with_parent() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(0)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    return os.getpid()
+__all__ = ["compute_run_curves", "start_worker"]  # asked for by these names here as well
 
 
 def predict(
@@ -71,13 +55,13 @@ def predict(
         BadImage: the file cannot be read.
     """
     start = time.perf_counter()
-    pixels = _decode(image, file_state(image), settings.limits)
-    decode = time.perf_counter() - start
+    pixels = decode(image, file_state(image), settings.limits)
+    decoding = time.perf_counter() - start
     predictions: list[Prediction | TLCoreError] = []
     for ref in refs:
         try:
             prediction = load_model(ref, settings).predict(pixels)
-            seconds = replace(prediction.seconds, decode=decode)
+            seconds = replace(prediction.seconds, decode=decoding)
             predictions.append(replace(prediction, seconds=seconds))
         except TLCoreError as error:
             predictions.append(error)
@@ -92,7 +76,7 @@ def explain(
     A request is a model, the index of a class, and a layer, "" for the last one. Raises as
     ``predict``; other errors stand in the place of the map.
     """
-    pixels = _decode(image, file_state(image), settings.limits)
+    pixels = decode(image, file_state(image), settings.limits)
     explanations: list[Explanation | TLCoreError] = []
     for ref, index, layer in requests:
         try:
@@ -100,12 +84,6 @@ def explain(
         except TLCoreError as error:
             explanations.append(error)
     return tuple(explanations)
-
-
-@lru_cache(maxsize=1)
-def _decode(path: Path, state: FileState, limits: Limits) -> Image:
-    """Decode an image file, or return the one decoded last: a page has several requests for it."""
-    return read_image(path, limits)
 
 
 def predict_batch(
@@ -117,24 +95,14 @@ def predict_batch(
     """
     models = [load_model(ref, settings) for ref in refs]
     return [
-        str(row) if isinstance(row, BadImage) else tuple(map(_to_brief, row))
+        str(row) if isinstance(row, BadImage) else tuple(map(to_brief, row))
         for row in loaded_model.compute_logits(models, images, settings.limits)
     ]
-
-
-def _to_brief(logits: Floats) -> BriefPrediction:
-    best = int(logits.argmax())
-    return BriefPrediction(best, float(softmax(logits)[best]))
 
 
 def compute_shape_path(ref: ModelRef, classes: int, settings: Settings) -> ShapePath:
     """Return the shapes from image to prediction, with a head of so many classes."""
     return loaded_model.compute_shape_path(load_model(ref, settings), classes)
-
-
-def compute_run_curves(run: str, split: str, settings: Settings) -> ThresholdCurves:
-    """Return the ROC and precision-recall curve of a two-class run."""
-    return compute_curves(predict_split(run, split, settings))
 
 
 def list_layers(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:

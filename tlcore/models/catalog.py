@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+import numpy.typing as npt
+
 from tlcore.errors import BadConfig, UnknownName
 
 MODES: Mapping[str, str] = MappingProxyType(
@@ -21,6 +24,13 @@ MODES: Mapping[str, str] = MappingProxyType(
         "inside": "none: the model's first layers scale 0…255 themselves",
     }
 )
+
+RESCALING = "rescaling_1"  # Keras' name of the layer that has a backbone's imagenet_scale
+RANDOM = "random weights: not trained on anything"  # the note of such a model
+# Of ImageNet's images: mean and deviation of red, green and blue in 0…1; means of blue, green and
+# red in 0…255.
+TORCH_CHANNELS = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
+CAFFE_MEANS = (103.939, 116.779, 123.68)
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class Backbone:
     smallest: int = 32  # smallest side without the top, pixels
     alpha: float | None = None  # width, where the constructor takes one
     any_size_with_top: bool = True  # False: a Flatten ties the top to the default size
+    pooled_top: bool = True  # the top is average pooling and one dense layer on the features
     # Factors of the normalized channels, in a layer that Keras adds for ImageNet's weights only.
     imagenet_scale: tuple[float, ...] = ()
 
@@ -121,6 +132,7 @@ def _vgg(name: str, million: float, top_hash: str, no_top_hash: str) -> Backbone
     module = name.lower()
     return Backbone(
         name=name, module=module, mode="caffe", million=million, any_size_with_top=False,
+        pooled_top=False,
         layers=("block1_pool", "block2_pool", "block3_pool", "block4_pool", "block5_pool"),
         blocks=("block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1"),
         unfreeze_from="block5_conv1",
@@ -215,7 +227,7 @@ _ROWS = (
                        "bcbd6486424b2319ff4ef7d526e38f63"),
     ),
     Backbone(
-        name="ConvNeXtTiny", module="convnext", mode="inside", million=27.820,
+        name="ConvNeXtTiny", module="convnext", mode="inside", million=27.820, pooled_top=False,
         layers=("convnext_tiny_stem_layernorm", "convnext_tiny_downsampling_conv_0",
                 "convnext_tiny_downsampling_conv_1", "convnext_tiny_downsampling_conv_2",
                 "layer_normalization"),
@@ -250,3 +262,24 @@ def get_backbone(name: str) -> Backbone:
     if name not in BACKBONES:
         raise UnknownName.of("backbone", name, BACKBONES)
     return BACKBONES[name]
+
+
+def preprocess(pixels: npt.NDArray[np.uint8], name: str) -> npt.NDArray[np.float32]:
+    """Apply a backbone's own preprocessing to uint8 (…, height, width, 3) RGB pixels.
+
+    The values are those of its ``preprocess_input`` in Keras, to the bit, without importing it.
+    """
+    mode, values = get_backbone(name).mode, pixels.astype(np.float32)
+    if mode == "tf":
+        values /= 127.5
+        values -= 1.0
+    elif mode == "torch":
+        values /= 255.0
+        for channel, (mean, deviation) in enumerate(TORCH_CHANNELS):
+            values[..., channel] -= mean
+            values[..., channel] /= deviation
+    elif mode == "caffe":
+        values = values[..., ::-1]
+        for channel, mean in enumerate(CAFFE_MEANS):
+            values[..., channel] -= mean
+    return values

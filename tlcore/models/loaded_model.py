@@ -30,9 +30,8 @@ from tlcore.models.build import (
     add_head,
     build_architecture,
     build_backbone,
-    get_preprocessing,
 )
-from tlcore.models.catalog import get_backbone, output_units
+from tlcore.models.catalog import get_backbone, output_units, preprocess
 from tlcore.models.gradcam import Explanation, compute_cam, compute_contributions
 from tlcore.models.imagenet import CLASSES, imagenet_classes
 from tlcore.models.predictions import (
@@ -226,15 +225,6 @@ def open_image(image: ImageSource) -> Image:
             )
         return fromarray(image)
     return read_image(Path(image), Limits())
-
-
-def preprocess(pixels: npt.NDArray[np.uint8], name: str) -> Floats:
-    """Apply a backbone's own preprocessing to uint8 (…, height, width, 3) RGB pixels.
-
-    Keras' function changes a float array in place; it gets a fresh one here.
-    """
-    prepared: Floats = get_preprocessing(get_backbone(name))(pixels.astype(np.float32))
-    return prepared
 
 
 def compute_logits(

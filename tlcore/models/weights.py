@@ -11,7 +11,7 @@ import hashlib
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from http.client import HTTPException
@@ -19,13 +19,16 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from tlcore.errors import WeightsDamaged, WeightsMissing
 from tlcore.models.catalog import BACKBONES, Backbone
-from tlcore.models.predictions import ModelRef
+from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
-from tlcore.storage import explain_os_error, is_disk_error
+from tlcore.storage import FileState, explain_os_error, file_state, is_disk_error
 
 Progress = Callable[[int, int | None], None]  # bytes here, bytes in all where that is known
+DenseLayer = tuple[Floats, Floats]  # kernel and bias
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FALLBACK_ROWS = 224  # the resolution Keras takes for a size that has no file of its own
 SILENCE = 30.0  # s without a byte after which a download fails
@@ -127,6 +130,57 @@ def list_weights(settings: Settings) -> list[BackboneWeights]:
                 continue
         rows.append(BackboneWeights(backbone, files[True], files[False], tuple(damage)))
     return rows
+
+
+def hash_network(row: Backbone, path: Path) -> str:
+    """Return what identifies an ImageNet network: its weight file, and how it is built for it."""
+    return " ".join([hash_weights(path), *(f"{factor:.6f}" for factor in row.imagenet_scale)])
+
+
+def hash_weights(path: Path) -> str:
+    """Return the sha256 of a weight file, computed once for each state of the file."""
+    return _hash_file(path, file_state(path))
+
+
+@lru_cache(maxsize=64)
+def _hash_file(path: Path, state: FileState) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_pooled_top(backbone: Backbone, size: int, settings: Settings) -> DenseLayer | None:
+    """Return kernel (features, 1000) and bias (1000,) that give the logits of ImageNet's classes
+    from average-pooled features.
+
+    None where the top is another one, and where the files with and without top do not hold the
+    same backbone, to the bit.
+    """
+    if not backbone.pooled_top:
+        return None
+    try:
+        paths = [find_weights(backbone, size, settings, top=top).path for top in (True, False)]
+        return _read_top(*paths, file_state(paths[0]), file_state(paths[1]))
+    except Exception:  # h5py raises all kinds for a damaged file, which Keras names later
+        return None
+
+
+@lru_cache(maxsize=16)
+def _read_top(whole: Path, body: Path, *states: FileState) -> DenseLayer | None:
+    [*before, kernel, bias] = _read_arrays(whole)
+    for one, other in zip(before, _read_arrays(body), strict=True):
+        if not np.array_equal(one, other):
+            return None
+    return kernel.reshape(-1, kernel.shape[-1]), bias  # MobileNet's is a convolution of one pixel
+
+
+def _read_arrays(path: Path) -> Iterator[Floats]:
+    """Yield the weights of a file in Keras' older format, in the order of the layers."""
+    import h5py  # here: pages need it only in the process that answers
+
+    with h5py.File(path) as file:
+        for layer in file.attrs["layer_names"]:
+            for name in file[layer].attrs["weight_names"]:
+                yield file[layer][name][()]
 
 
 def _command(backbone: Backbone, size: int) -> str:

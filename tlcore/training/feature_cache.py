@@ -23,20 +23,19 @@ import zlib
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from tlcore.errors import DamagedFile
-from tlcore.models.catalog import Backbone
 from tlcore.models.predictions import Floats
-from tlcore.storage import FileState, file_state, read_json, write_json
+from tlcore.storage import read_json, write_json
 
 Rows = npt.NDArray[np.int64]
 
-ARITHMETIC = 3  # counted up when the same network's values change by as much as their rounding
+ARITHMETIC = 4  # counted up when the same network's values change by as much as their rounding
+ENGINES = ("litert", "keras")
 MISSING = -1  # the row of an id that is not in the cache
 ENTRY = 80  # bytes at most of a row's id in the .json
 _LEFTOVER = 3600.0  # s after which a file without its final name is one of a killed process
@@ -52,6 +51,7 @@ class FeatureKey:
     layer: str  # whose output it is; "pooling-avg" for pooled bottleneck features
     size: int  # side of the network's input, pixels
     fit: str  # geometry
+    engine: str = "litert"  # what has computed them, one of ENGINES: the last digits differ
 
     @property
     def name(self) -> str:
@@ -59,22 +59,6 @@ class FeatureKey:
         text = json.dumps(asdict(self) | {"arithmetic": ARITHMETIC}, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         return f"{self.backbone}-{self.size}-{self.layer}-{digest}".replace("/", "_")
-
-
-def hash_network(row: Backbone, path: Path) -> str:
-    """Return what identifies an ImageNet network: its weight file, and how it is built for it."""
-    return " ".join([hash_weights(path), *(f"{factor:.6f}" for factor in row.imagenet_scale)])
-
-
-def hash_weights(path: Path) -> str:
-    """Return the sha256 of a weight file, computed once for each state of the file."""
-    return _hash_file(path, file_state(path))
-
-
-@lru_cache(maxsize=64)
-def _hash_file(path: Path, state: FileState) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

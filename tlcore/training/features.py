@@ -10,8 +10,10 @@ import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import closing
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import chain, islice
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -20,14 +22,24 @@ import numpy as np
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.decoding import decode_in_order
 from tlcore.errors import BadConfig, BadImage
-from tlcore.models.catalog import get_backbone, output_units
-from tlcore.models.predictions import Floats
-from tlcore.models.weights import find_weights
+from tlcore.models.catalog import output_units, preprocess
+from tlcore.models.predictions import Floats, ModelRef
+from tlcore.models.runtime import (
+    TEMPLATE,
+    Network,
+    NotConverted,
+    Runtime,
+    backbone_network,
+    open_runtime,
+    wait_for_runtime,
+)
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training import feature_cache as cache
 from tlcore.training.augmentation import FORWARD, ImageCopy, InputSpec, Pixels, load_pixels
 from tlcore.training.config import RunConfig
+from tlcore.training.keras_file import write_head_model
+from tlcore.training.status import MODEL
 
 if TYPE_CHECKING:
     from tlcore.training.transfer_model import TransferModel
@@ -52,10 +64,37 @@ class FeatureSource:
 
     @cached_property
     def transfer_model(self) -> TransferModel:
-        """The backbone with its head. Raises as ``build_backbone`` does."""
+        """The backbone with its head. Raises as ``build_backbone`` does, and NotConverted in the
+        process that answers."""
+        if self.settings.runtime == "litert":
+            raise NotConverted(self.network)
         from tlcore.training.transfer_model import TransferModel  # loads TensorFlow
 
         return TransferModel(self.config, self.classes, self.settings)
+
+    @cached_property
+    def network(self) -> Network:
+        """The backbone up to what the stages learn from. Raises WeightsMissing."""
+        config = self.config
+        ref = ModelRef(config.backbone, config.size, random=config.random_weights)
+        cut = (self.transfer_model.cut,) if config.fine_tune_epochs else ()
+        return backbone_network(ref, self.settings, *cut)
+
+    @cached_property
+    def runtime(self) -> Runtime | None:
+        """What computes the features without TensorFlow; None where Keras does."""
+        if self.settings.runtime == "keras":
+            return None
+        return open_runtime(self.network, self.settings)
+
+    def prepare_runtime(self, waiting: Callable[[], None] = lambda: None) -> None:
+        """Convert the network for LiteRT, unless that has been done.
+
+        Also for a few images: two runs of one seed have equal bits only if the same engine has
+        computed both. ``waiting`` is as for ``wait_for_runtime``.
+        """
+        if self.settings.runtime != "keras":
+            self.runtime = wait_for_runtime(self.network, self.settings, waiting)
 
     @property
     def pooling_layer(self) -> str:
@@ -78,7 +117,23 @@ class FeatureSource:
 
     def shape(self, layer: str) -> tuple[int, ...]:
         """Return the shape of a layer's features of one image."""
-        return self.store(layer).shape or self.transfer_model.shape(layer)
+        if shape := self.store(layer).shape:
+            return shape
+        return self.runtime.shape(layer) if self.runtime else self.transfer_model.shape(layer)
+
+    def forward(self, pixels: Pixels, layers: Sequence[str]) -> list[Floats]:
+        """Return the outputs of layers for images uint8 (n, size, size, 3), n at most FORWARD."""
+        if self.runtime is None:
+            return self.transfer_model.forward(pixels, layers)
+        return self.runtime.compute(preprocess(pixels, self.config.backbone), layers)
+
+    def save_model(self, folder: Path, weights: Sequence[Floats]) -> None:
+        """Save the frozen backbone with a head of these weights as a run's ``model.keras``."""
+        if self.runtime and (template := self.runtime.folder / TEMPLATE).exists():
+            write_head_model(folder / MODEL, template, self.config, weights)
+        else:
+            self.transfer_model.set_head_weights(weights)
+            self.transfer_model.save(folder)
 
     def store(self, layer: str) -> cache.FeatureStore:
         """Return the cached features of a layer."""
@@ -143,7 +198,8 @@ class FeatureSource:
             return
         with closing(decode_batches(copies, self.spec)) as batches:
             first = next(batches)  # the others are decoded while the network is built
-            self.prepare(lambda: done(0), layers)
+            if self.runtime is None:
+                self.prepare(lambda: done(0), layers)
             row_bytes = sum(cache.bytes_of(self.shape(layer), 1) for layer in layers)
             wanted = len(self._wanted)
             check_cache_size(wanted, wanted * row_bytes, self.settings)
@@ -153,7 +209,7 @@ class FeatureSource:
                 for batch in chain([first], batches):
                     readable, pixels = select_readable(batch, skipped)
                     if readable:
-                        values = self.transfer_model.forward(pixels, layers)
+                        values = self.forward(pixels, layers)
                         ids = [copy.id(self.spec) for copy in readable]
                         unwritten += zip(ids, map(list, zip(*values, strict=True)), strict=True)
                     behind += len(batch)
@@ -167,8 +223,12 @@ class FeatureSource:
     def load_cached(self, samples: Sequence[Sample]) -> tuple[list[Sample], Floats]:
         """Return the images whose bottleneck features are in the cache, not augmented, and those
         features, float32 (n, features)."""
-        store = self.store(self.pooling_layer)
-        rows = store.find([ImageCopy(sample).id(self.spec) for sample in samples])
+        key = self._key(self.pooling_layer)
+        ids = [ImageCopy(sample).id(self.spec) for sample in samples]
+        keys = [replace(key, engine=engine) for engine in cache.ENGINES]
+        stores = [cache.FeatureStore(self.settings.features, each) for each in keys]
+        found = [(store, store.find(ids)) for store in stores]
+        store, rows = max(found, key=lambda pair: np.count_nonzero(pair[1] != cache.MISSING))
         here = np.flatnonzero(rows != cache.MISSING)
         values = store.take(rows[here]).reshape(len(here), math.prod(store.shape or (0,)))
         return [samples[place] for place in here.tolist()], values
@@ -181,7 +241,7 @@ class FeatureSource:
         """
         with closing(decode_batches(copies, self.spec)) as batches:
             for batch in batches:
-                yield self.transfer_model.forward(select_readable(batch, _refuse)[1], [layer])[0]
+                yield self.forward(select_readable(batch, _refuse)[1], [layer])[0]
 
     def _write(self, layers: Sequence[str], unwritten: list[tuple[str, list[Floats]]]) -> None:
         """Write the features gathered so far, after older segments have made room for them."""
@@ -196,12 +256,9 @@ class FeatureSource:
         unwritten.clear()
 
     def _key(self, layer: str) -> cache.FeatureKey:
-        config, weights = self.config, "random"
-        if not config.random_weights:
-            row = get_backbone(config.backbone)
-            path = find_weights(row, config.size, self.settings, top=False).path
-            weights = cache.hash_network(row, path)
-        return cache.FeatureKey(config.backbone, weights, layer, config.size, config.fit)
+        config, engine = self.config, cache.ENGINES[self.runtime is None]
+        weights = self.network.weights
+        return cache.FeatureKey(config.backbone, weights, layer, config.size, config.fit, engine)
 
 
 Decoded = list[tuple[ImageCopy, Pixels | BadImage]]

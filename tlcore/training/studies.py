@@ -98,7 +98,7 @@ def load_study_data(run: str, settings: Settings) -> StudyData:
     """
     stored = load_run(run, settings)
     classes = read_splits(stored.info.folder).classes
-    source = FeatureSource(stored.info.config, len(classes), settings)
+    source = FeatureSource(replace(stored.info.config, fine_tune_epochs=0), len(classes), settings)
     train, train_values = source.load_cached(list_samples(stored.info, "train"))
     val, val_values = source.load_cached(list_samples(stored.info, "val"))
     if not train or not val:
@@ -284,6 +284,7 @@ def find_learning_rate_for(
     """
     config = select_head_recipe(config)
     source = FeatureSource(config, len(classes), settings)
+    source.prepare_runtime()
     samples, layers = tuple(hash_samples(train)), batches.list_layers(source)
     missing = source.missing(layers, batches.list_copies(config, samples, ()))
     source.compute(layers, missing)

@@ -6,6 +6,7 @@ For training it has several ways through: to the features, from the cut to the l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,19 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tlcore.errors import RunError
-from tlcore.models import build
-from tlcore.models.catalog import get_backbone
-from tlcore.models.loaded_model import LoadedModel, load_pretrained, preprocess
+from tlcore.errors import RunError, UnknownName
+from tlcore.models import build, runtime
+from tlcore.models.catalog import preprocess
+from tlcore.models.loaded_model import LoadedModel, load_pretrained
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.settings import Settings
 from tlcore.text import shorten
+from tlcore.training.answers import describe_scaling, run_network
 from tlcore.training.augmentation import FORWARD
 from tlcore.training.config import RunConfig
 from tlcore.training.run import RunInfo
 from tlcore.training.status import MODEL
-from tlcore.training.store import load_run
+from tlcore.training.store import load_run, load_run_info
 
 
 def load_model(ref: ModelRef, settings: Settings) -> LoadedModel:
@@ -61,10 +63,40 @@ def load_run_model(run: str, settings: Settings) -> LoadedModel:
     # For the list of layers; before flattening, as an earlier run may name a nested block.
     build.unfreeze_from(model, stored.unfrozen_from or "pooling")
     model = build.flatten(model)
-    config, note = info.config, _note(info.config, model)
+    config, note = info.config, describe_scaling(info.config, info.model or Path())
     return LoadedModel(
         model, config.backbone, config.size, config.fit, stored.classes, (), "run", note
     )
+
+
+def convert_backbone(
+    ref: ModelRef, settings: Settings, layers: Sequence[str] = (), *, top: bool = False
+) -> runtime.Conversion:
+    """Convert a backbone to its features and these layers, or with ImageNet's classes.
+
+    Raises:
+        UnknownName: the backbone has no such layer.
+        BadConfig, WeightsMissing, StorageError: as ``build_backbone`` and ``runtime.convert``.
+    """
+    base, _ = build.build_backbone(replace(ref, top=top), settings)
+    network = runtime.backbone_network(ref, settings, *layers, top=top)
+    if top:
+        return runtime.convert(network, base, settings)
+    for name in layers:
+        names = [layer.name for layer in base.layers]
+        if name not in names:
+            raise UnknownName.of("layer", name, names)
+    pooled = build.POOLINGS["avg"](name="pooling")(base.output)
+    outputs = [*(base.get_layer(name).output for name in layers), base.output, pooled]
+    template = build.add_head(base, 3, hidden=(1,))
+    template.trainable = False
+    return runtime.convert(network, keras.Model(base.input, outputs), settings, template)
+
+
+def convert_run(run: str, settings: Settings) -> runtime.Conversion:
+    """Convert the whole model of a run. Raises as ``load_run_model`` and ``runtime.convert``."""
+    model = load_run_model(run, settings).model
+    return runtime.convert(run_network(load_run_info(run, settings)), model, settings)
 
 
 def load_saved_model(info: RunInfo) -> keras.Model:
@@ -100,18 +132,6 @@ def _damaged(info: RunInfo, reason: str) -> RunError:
         f"The file model.keras of run {info.id} is damaged: {reason.rstrip('.')}. Put a copy back, "
         "or train the run again; its curves and figures are still here."
     )
-
-
-def _note(config: RunConfig, model: keras.Model) -> str:
-    if config.random_weights:
-        return "trained on a backbone with random weights"
-    names = {layer.name for layer in model.layers}
-    if get_backbone(config.backbone).imagenet_scale and build.RESCALING not in names:
-        return (
-            f"trained before {config.backbone} had Keras' own scaling of its input, so that "
-            "ImageNet's weights were of little use to it: run it again"
-        )
-    return ""
 
 
 class TransferModel:
@@ -164,8 +184,7 @@ class TransferModel:
         """Compile the pass of ``forward`` to these layers, once."""
         if tuple(layers) not in self._passes:
             network = keras.Model(self.model.input, [self.output(layer) for layer in layers])
-            folded = build.fold_batch_normalization(network)
-            compiled = tf.function(folded, autograph=False)  # plain TensorFlow already
+            compiled = tf.function(lambda batch: tf.nest.flatten(network(batch, training=False)))
             signature = tf.TensorSpec((FORWARD, *self.model.input_shape[1:]), tf.float32)
             self._passes[tuple(layers)] = compiled.get_concrete_function(signature)
 

@@ -19,10 +19,12 @@ from typing import NoReturn
 
 from tlcore.datasets.quality_scan import open_grouped
 from tlcore.errors import TLCoreError
+from tlcore.models.runtime import start_conversion
 from tlcore.settings import Settings
 from tlcore.storage import acquire_lock, explain_os_error, is_disk_error, is_locked, sync_files
 from tlcore.training import batches, history, loop
 from tlcore.training import status as files
+from tlcore.training.answers import run_network
 from tlcore.training.config import RunConfig, read_config
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
@@ -30,7 +32,7 @@ from tlcore.training.history import Event, EventLog, StopRequested, Throttle
 from tlcore.training.loop import Checkpoint
 from tlcore.training.provenance import RunSplits, read_or_write_split
 from tlcore.training.status import FAILED, FINISHED, RESUME, STOPPED, FinalStatus
-from tlcore.training.store import save_stage_predictions
+from tlcore.training.store import load_run_info, save_stage_predictions
 
 NICENESS = 10  # pages and predictions come first
 QUEUE_POLL = 0.5  # s between two checks whether the run's turn has come
@@ -56,7 +58,17 @@ def execute_run(
         status = FinalStatus(FAILED, time.time() - start, None, _explain(error))
     status = _sync(folder, files.add_previous_status(folder, status))
     files.write_final_status(folder, status)
+    if status.status == FINISHED:
+        _convert_fine_tuned(folder, settings)
     return status
+
+
+def _convert_fine_tuned(folder: Path, settings: Settings) -> None:
+    """Start converting a model with unfrozen blocks: no other has its network."""
+    with suppress(TLCoreError, OSError):  # it was deleted in this moment
+        info = load_run_info(folder.name, settings)
+        if info.config.fine_tune_epochs and info.model:
+            start_conversion(run_network(info), settings)
 
 
 def _train(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> FinalStatus:
@@ -130,15 +142,17 @@ def _run_stages(run: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
         head = Head(config, source.head_inputs, source.units)
         if config.epochs:
             at, error = _run_stage(head, run, at)
-        source.transfer_model.set_head_weights(head.weights)
         if config.fine_tune_epochs and at.over and not run.stopping():
+            source.transfer_model.set_head_weights(head.weights)
             at = replace(at, stage="fine-tune", epoch=0, state={}, best={}, waited=0, over=False)
+        elif at.event:  # a model that never learned is not saved
+            source.save_model(run.folder, head.weights)
     if at.stage == "fine-tune":
         from tlcore.training.fine_tune import TopBlocks
 
         at, error = _run_stage(TopBlocks(source.transfer_model.top(), config), run, at)
-    if at.event:  # a model that never learned is not saved
-        source.transfer_model.save(run.folder)
+        if at.event:
+            source.transfer_model.save(run.folder)
     return at, error
 
 
@@ -193,6 +207,7 @@ def _compute_features(run: RunContext) -> None:
 
     if run.config.fine_tune_epochs:  # only the network has the layer at which it is cut
         source.prepare(check_stop)
+    source.prepare_runtime(check_stop)
     layers = batches.list_layers(source)
     copies = batches.list_copies(run.config, run.splits.train, run.splits.val)
     missing = source.missing(layers, copies)

@@ -47,7 +47,7 @@ def ask(
         ahead: arguments that are likely to be asked for next, computed once this result is here.
         words: what the person waits for; the first request of all waits for TensorFlow.
     """
-    if not inference(settings).warm:
+    if not inference(settings).is_warm(task):
         words = "TensorFlow is starting in its own process: about 5 seconds, once …"
     request = (repr((task, arguments, content)), (task, arguments, ahead), settings)
     with st.spinner(words):
@@ -152,7 +152,7 @@ def predict_run_split(run: str, split: str, settings: Settings) -> SplitPredicti
 
     task, ask = "tlcore.evaluation.split_predictions:predict_files", inference(settings).ask
     predictions = predict_split(
-        run, split, settings, lambda run, paths, _: ask(task, run, paths), show
+        run, split, settings, lambda run, files, _: ask(task, run, files), show
     )
     place.empty()
     return predictions

@@ -1,0 +1,152 @@
+"""Converted networks: equal to Keras, to the bit whatever the batch, and never in the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tlcore.errors import StorageError
+from tlcore.jobs import FAILED, read_job
+from tlcore.models import runtime
+from tlcore.models.build import build_backbone
+from tlcore.models.catalog import preprocess
+from tlcore.models.predictions import ModelRef
+from tlcore.settings import Settings
+from tlcore.training.transfer_model import convert_backbone
+
+SMALL = ModelRef("MobileNet-0.25", 64, random=True)
+LAYER = "conv_pw_6_relu"
+OUTPUTS = (runtime.POOLED, runtime.BOTTLENECK, LAYER, "pooling-max", "pooling-flatten")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home in which a small network has been converted, with a layer and without."""
+    home = tmp_path_factory.mktemp("runtime")
+    settings = Settings(home=home / "home", keras_home=home / "keras", runtime="auto")
+    for layers in ([], [LAYER]):
+        assert convert_backbone(SMALL, settings, layers).difference < 1e-5
+    return settings
+
+
+@pytest.fixture
+def copied(home: Settings, tmp_path: Path) -> Iterator[Settings]:
+    settings = Settings(home=tmp_path, keras_home=tmp_path, runtime="auto")
+    os.system(f"cp -r {home.networks} {settings.networks}")
+    yield settings
+
+
+def images(count: int) -> np.ndarray:
+    pixels = np.random.default_rng(1).integers(0, 256, (count, 64, 64, 3)).astype(np.uint8)
+    return preprocess(pixels, SMALL.backbone)
+
+
+def opened(settings: Settings, *layers: str) -> runtime.Runtime | None:
+    return runtime.open_runtime(runtime.backbone_network(SMALL, settings, *layers), settings)
+
+
+def test_the_values_are_kerass(home: Settings) -> None:
+    base, _ = build_backbone(ModelRef("MobileNet-0.25", 64, random=True, top=False), home)
+    inputs = images(5)
+    network = opened(home, LAYER)
+    layer, maps = keras.Model(base.input, [base.get_layer(LAYER).output, base.output])(inputs)
+    maps = np.asarray(maps)
+    expected = (maps.mean(axis=(1, 2)), maps, layer, maps.max(axis=(1, 2)), maps.reshape(5, -1))
+    for name, one, other in zip(OUTPUTS, network.compute(inputs, OUTPUTS), expected, strict=True):
+        np.testing.assert_allclose(one, np.asarray(other), atol=1e-5 * np.abs(other).max())
+        assert network.shape(name) == one.shape[1:]
+
+
+def test_features_are_the_same_bits_in_every_batch_and_with_every_number_of_threads(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, found = images(8), set()
+    for threads in ({0}, {0, 1}):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=threads: cores)
+        for layers in ((), (LAYER,)):  # other outputs beside them
+            network = opened(home, *layers)
+            fresh = runtime.Runtime(network.folder, network.conversion)
+            for size in (1, 4, 8, 3):
+                parts = [inputs[start : start + size] for start in range(0, 8, size)]
+                values = [fresh.compute(part, [runtime.POOLED])[0] for part in parts]
+                found.add(np.concatenate(values).tobytes())
+    assert len(found) == 1
+
+
+def test_one_with_more_outputs_serves_as_well(copied: Settings) -> None:
+    small = runtime.backbone_network(SMALL, copied)
+    os.system(f"rm -r {copied.networks / small.name}")
+    assert opened(copied).conversion.network.outputs[0] == LAYER
+    assert opened(copied, "conv_pw_1_relu") is None
+
+
+@pytest.mark.parametrize("damage", ["cut short", "changed", "json"])
+def test_a_damaged_network_is_thrown_away(
+    damage: str, copied: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = opened(copied, LAYER).folder
+    path = folder / (runtime.TFLITE if damage != "json" else "conversion.json")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + b"x" * (damage == "changed"))
+    assert opened(copied, LAYER) is None
+    assert not folder.exists()
+    assert "was damaged" in caplog.text
+
+
+def test_what_differs_or_is_slower_or_off_is_left_to_keras(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, home: Settings
+) -> None:
+    settings = Settings(home=settings.home, keras_home=settings.keras_home, runtime="auto")
+    monkeypatch.setattr(runtime, "_compare", lambda model, network: (2e-4, 3.0))
+    assert "differs by 2.0e-04" in convert_backbone(SMALL, settings).description
+    network = runtime.backbone_network(SMALL, settings)
+    assert opened(settings) is None
+    assert not runtime.start_conversion(network, settings)  # it is known
+    monkeypatch.setattr(runtime, "_compare", lambda model, network: (0.0, 0.8))
+    assert "0.80 of its speed" in convert_backbone(SMALL, settings, [LAYER]).refused
+    off = Settings(home=home.home, keras_home=home.keras_home, runtime="keras")
+    assert opened(off) is None
+
+
+def test_the_longest_unused_makes_room(copied: Settings) -> None:
+    first, second = opened(copied, LAYER).folder, opened(copied).folder
+    os.utime(second / "conversion.json", (1, 1))
+    opened(copied)  # used again: the other one is older now
+    os.utime(first / "conversion.json", (2, 2))
+    size = sum(path.stat().st_size for path in second.iterdir())
+    limited = Settings(copied.home, copied.keras_home, runtime="auto", network_bytes=5 * size // 2)
+    convert_backbone(ModelRef("MobileNet-0.25", 32, random=True), limited)
+    assert not first.exists()
+    assert second.exists()
+
+
+def test_a_full_disk_leaves_nothing_behind(disk: Path) -> None:
+    settings = Settings(home=disk / "home", keras_home=disk, runtime="auto")
+    (disk / "ballast").write_bytes(bytes(31 * 2**20))
+    with pytest.raises(StorageError, match="disk is full"):
+        convert_backbone(SMALL, settings)
+    assert opened(settings) is None
+    assert not list(settings.networks.glob("[!.]*"))
+
+
+def test_a_killed_converter_is_noticed_and_keras_goes_on(settings: Settings) -> None:
+    settings = Settings(home=settings.home, keras_home=settings.keras_home, runtime="auto")
+    network = runtime.backbone_network(SMALL, settings)
+    assert runtime.start_conversion(network, settings)
+    assert runtime.start_conversion(network, settings)  # the same one
+    folder = settings.jobs / f"convert-{network.name}"
+    os.kill(int((folder / "job.lock").read_text()), signal.SIGKILL)
+    while read_job(folder).status != FAILED:
+        time.sleep(0.05)
+    assert runtime.wait_for_runtime(network, settings) is None
+    assert not runtime.start_conversion(network, settings)  # not again and again
+    long_ago = time.time() - 2 * runtime.RETRY
+    os.utime(folder / "job.json", (long_ago, long_ago))
+    assert runtime.wait_for_runtime(network, settings) is not None

@@ -1,0 +1,375 @@
+"""Frozen networks for LiteRT: converted once by TensorFlow, checked against Keras, run without it.
+
+A converted network is a folder below ``Settings.networks``, renamed into place when it is complete:
+``network.tflite`` in float32, ``conversion.json`` with what the check has found, and
+``model.keras``, the backbone with a small head, from which the models of runs are written. One that
+differs from Keras, or is no faster, has the ``conversion.json`` alone. A damaged folder is deleted,
+with a line in the log, and made again.
+
+The outputs for an image are the same bits whatever the batch and the number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout, suppress
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tlcore.errors import DamagedFile, StorageError
+from tlcore.jobs import CANCELLED, FAILED, read_job, start_job
+from tlcore.models.catalog import get_backbone, preprocess
+from tlcore.models.predictions import Floats, ModelRef
+from tlcore.models.weights import find_weights, hash_network
+from tlcore.settings import Settings
+from tlcore.storage import (
+    explained_os_errors,
+    file_state,
+    publish_folder,
+    read_json_or,
+    remove_leftovers,
+    work_folder,
+    write_json,
+)
+from tlcore.text import shorten
+
+BOTTLENECK, POOLED, LOGITS = "bottleneck", "pooling-avg", "logits"  # outputs that are no layers
+TOLERANCE = 1e-4  # greatest difference from Keras, of the largest value
+CHECKED = 8  # images on which both are compared
+TIMED = 3  # times that both compute one image and CHECKED images
+RETRY = 600.0  # s until a conversion that failed is tried again
+TFLITE, TEMPLATE, _CONVERSION = "network.tflite", "model.keras", "conversion.json"
+_VERSION = 1  # of the folder
+_POLL = 0.1  # s
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A frozen network and those of its outputs that are wanted."""
+
+    backbone: str
+    size: int  # side of the input, pixels
+    weights: str  # ``hash_network``, "random", or the hash of a run's model
+    # BOTTLENECK, POOLED and names of layers of the backbone; or LOGITS alone
+    outputs: tuple[str, ...] = (BOTTLENECK, POOLED)
+    run: str = ""  # the id of the run whose model it is; "" for a backbone
+
+    @property
+    def name(self) -> str:
+        """The name of its folder: readable first, then a hash of all that it depends on."""
+        text = json.dumps([asdict(self), _VERSION, version("tensorflow")], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return f"{self.backbone}-{self.size}-{digest}"
+
+    def covers(self, other: Network) -> bool:
+        """Whether it has all outputs of another, and the same weights."""
+        return self == replace(other, outputs=self.outputs) and {*self.outputs} >= {*other.outputs}
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of the command that converts it."""
+        if self.run:
+            return ["weights", "convert", "--run", self.run]
+        layers = [name for name in self.outputs if name not in (BOTTLENECK, POOLED, LOGITS)]
+        options = [f"--layer={name}" for name in layers]
+        options += ["--random-weights"] * (self.weights == "random")
+        options += ["--top"] * (LOGITS in self.outputs)
+        return ["weights", "convert", self.backbone, f"--size={self.size}", *options]
+
+
+class NotConverted(Exception):
+    """Keras has to answer; ``networks`` could be converted, so that it need not the next time."""
+
+    def __init__(self, *networks: Network) -> None:
+        super().__init__(*networks)
+        self.networks = networks
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What the check of a converted network has found."""
+
+    network: Network
+    shapes: tuple[tuple[int, ...], ...] = ()  # of the outputs, for one image
+    crc32: int = 0  # of the file
+    difference: float = 0.0  # greatest, of the largest value
+    speed: float = 0.0  # seconds of Keras ÷ seconds of LiteRT
+    refused: str = ""  # why it is not used; "" where it is
+
+    @property
+    def description(self) -> str:
+        """The result in words."""
+        if self.refused:
+            return f"computed by Keras: {self.refused}"
+        return f"computed by LiteRT: {self.speed:.1f} × Keras, differs by {self.difference:.0e}"
+
+
+class Runtime:
+    """A converted network, ready to compute. Safe to share between threads."""
+
+    def __init__(self, folder: Path, conversion: Conversion) -> None:
+        """Open it. Raises OSError or ValueError where the file is not the one that was checked."""
+        if zlib.crc32((folder / TFLITE).read_bytes()) != conversion.crc32:
+            raise ValueError("it has another checksum")
+        self.folder, self.conversion = folder, conversion
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _interpreter(self) -> Any:
+        from ai_edge_litert.interpreter import Interpreter
+
+        threads = len(os.sched_getaffinity(0))
+        return Interpreter(model_path=str(self.folder / TFLITE), num_threads=threads)
+
+    def shape(self, output: str) -> tuple[int, ...]:
+        """Return the shape of an output for one image."""
+        names = self.conversion.network.outputs
+        if output in names:
+            return self.conversion.shapes[names.index(output)]
+        height, width, channels = self.conversion.shapes[names.index(BOTTLENECK)]
+        return (channels,) if output == "pooling-max" else (height * width * channels,)
+
+    def compute(self, inputs: Floats, outputs: Sequence[str]) -> list[Floats]:
+        """Return outputs (n, …) for preprocessed inputs, float32 (n, size, size, 3).
+
+        Beside those of the network, "pooling-max" and "pooling-flatten" are outputs.
+        """
+        names = self.conversion.network.outputs
+        with self._lock:
+            interpreter = self._interpreter
+            [entry] = interpreter.get_input_details()
+            if tuple(entry["shape"]) != inputs.shape or not self.__dict__.get("_allocated"):
+                interpreter.resize_tensor_input(entry["index"], inputs.shape)
+                interpreter.allocate_tensors()
+                self._allocated = True
+            interpreter.set_tensor(entry["index"], np.ascontiguousarray(inputs))
+            interpreter.invoke()
+            # They come in any order; "StatefulPartitionedCall_1:2" is the third one.
+            details = interpreter.get_output_details()
+            indices = {int(each["name"].rpartition(":")[2]): each["index"] for each in details}
+            sources = [name if name in names else BOTTLENECK for name in outputs]
+            found = [interpreter.get_tensor(indices[names.index(each)]) for each in sources]
+        return [_pool(values, name) for values, name in zip(found, outputs, strict=True)]
+
+
+def _pool(values: Floats, output: str) -> Floats:
+    """Return maps pooled as an output wants it; other values as they are."""
+    if output == "pooling-max":
+        return values.max(axis=(1, 2))
+    return values.reshape(len(values), -1) if output == "pooling-flatten" else values
+
+
+def backbone_network(ref: ModelRef, settings: Settings, *layers: str, top: bool = False) -> Network:
+    """Return the network of a reference to a backbone: to its features, or with the 1000 classes.
+
+    Args:
+        ref: backbone, size and weights.
+        settings: where the weights are.
+        *layers: further outputs.
+        top: to the logits of ImageNet's classes.
+
+    Raises:
+        WeightsMissing: as ``find_weights``.
+    """
+    outputs = (LOGITS,) if top else (*layers, BOTTLENECK, POOLED)
+    weights, row = "random", get_backbone(ref.backbone)
+    if not ref.random:
+        weights = hash_network(row, find_weights(row, ref.size, settings, top=top).path)
+    return Network(ref.backbone, ref.size, weights, outputs)
+
+
+def find_conversion(network: Network, settings: Settings) -> Conversion | None:
+    """Return what converting a network, or one with more outputs, has come to.
+
+    None where it was not converted yet. A layer's values are the same bits, whatever other outputs
+    there are.
+    """
+    exact = settings.networks / network.name / _CONVERSION
+    pattern = f"{network.backbone}-{network.size}-*/{_CONVERSION}"
+    for path in dict.fromkeys([exact, *settings.networks.glob(pattern)]):
+        try:
+            conversion = read_json_or(path, Conversion, None)
+        except DamagedFile as error:
+            _discard(path.parent, error.reason)
+            continue
+        found = conversion and conversion.network
+        if found and found.covers(network) and path.parent.name == found.name:  # of these versions
+            return conversion
+    return None
+
+
+def open_runtime(network: Network, settings: Settings) -> Runtime | None:
+    """Return a converted network, ready to compute; None where Keras has to do it."""
+    if settings.runtime == "keras":
+        return None
+    conversion = find_conversion(network, settings)
+    if conversion is None or conversion.refused:
+        return None
+    folder = settings.networks / conversion.network.name
+    try:
+        runtime = _open(folder, file_state(folder / TFLITE), conversion)
+    except (OSError, ValueError) as error:
+        _discard(folder, str(error))
+        return None
+    with suppress(OSError):
+        os.utime(folder / _CONVERSION)  # used just now: evicted last
+    return runtime
+
+
+@lru_cache(maxsize=4)
+def _open(folder: Path, state: object, conversion: Conversion) -> Runtime:
+    return Runtime(folder, conversion)
+
+
+def _discard(folder: Path, reason: str) -> None:
+    _log.warning("The converted network %s was damaged (%s): deleted.", folder.name, reason)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def start_conversion(network: Network, settings: Settings) -> bool:
+    """Convert a network in a process of its own; return whether that is under way.
+
+    Nothing is started where it was converted already or has failed a short time ago.
+    """
+    if settings.runtime == "keras" or find_conversion(network, settings):
+        return False
+    folder = settings.jobs / f"convert-{network.name}"
+    job = read_job(folder)
+    if job and job.status in (FAILED, CANCELLED):
+        with suppress(FileNotFoundError):
+            if time.time() - (folder / "job.json").stat().st_mtime < RETRY:
+                return False
+    with suppress(StorageError):  # no room for it: Keras answers
+        return start_job(folder, network.arguments, settings).is_running
+    return False
+
+
+def wait_for_runtime(
+    network: Network, settings: Settings, waiting: Callable[[], None] = lambda: None
+) -> Runtime | None:
+    """Return a network ready to compute, converted first where it was not yet.
+
+    ``waiting`` is called ten times a second meanwhile, and may raise to end it; the conversion goes
+    on. None where Keras has to compute it.
+    """
+    while start_conversion(network, settings):
+        while (job := read_job(settings.jobs / f"convert-{network.name}")) and job.is_running:
+            waiting()
+            time.sleep(_POLL)
+    return open_runtime(network, settings)
+
+
+def convert(network: Network, model: Any, settings: Settings, template: Any = None) -> Conversion:
+    """Convert a Keras model and put it into its place, checked.
+
+    Args:
+        network: what it is.
+        model: with the outputs of the network, in their order.
+        settings: where it is put.
+        template: a model with a head that is stored beside it.
+
+    Raises:
+        StorageError: it cannot be stored.
+    """
+    settings.networks.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(settings.networks)
+    what = "The converted network could not be stored"
+    with work_folder(settings.networks) as folder, explained_os_errors(what):
+        conversion = _convert(network, model, folder)
+        if conversion.refused:
+            (folder / TFLITE).unlink(missing_ok=True)
+        elif template is not None:
+            template.save(folder / TEMPLATE)
+        write_json(folder / _CONVERSION, asdict(conversion), durable=False)
+        _evict(settings, sum(path.stat().st_size for path in folder.iterdir()))
+        publish_folder(folder, settings.networks / network.name)
+    _log.warning("%s at %d px is %s", network.backbone, network.size, conversion.description)
+    return conversion
+
+
+def _convert(network: Network, model: Any, folder: Path) -> Conversion:
+    import tensorflow as tf
+
+    conversion = Conversion(network, tuple(tuple(each.shape[1:]) for each in model.outputs))
+    if tf.config.list_physical_devices("GPU"):
+        return replace(conversion, refused="TensorFlow sees a GPU")
+    try:
+        with redirect_stdout(sys.stderr):
+            content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    except (OSError, MemoryError, tf.errors.OpError):  # the machine's fault, not the network's
+        raise
+    except Exception as error:  # the converter raises all kinds for an operation it does not know
+        return replace(conversion, refused=f"it does not convert ({shorten(str(error), 200)})")
+    (folder / TFLITE).write_bytes(content)
+    conversion = replace(conversion, crc32=zlib.crc32(content))
+    difference, speed = _compare(model, Runtime(folder, conversion))
+    conversion = replace(conversion, difference=difference, speed=speed)
+    if not difference <= TOLERANCE:  # also NaN
+        return replace(conversion, refused=f"converted, it differs by {difference:.1e}")
+    if speed <= 1:
+        return replace(conversion, refused=f"converted, it has {speed:.2f} of its speed here")
+    return conversion
+
+
+def _compare(model: Any, runtime: Runtime) -> tuple[float, float]:
+    """Return the greatest difference from Keras, of the largest value, and the ratio of times."""
+    import tensorflow as tf
+
+    network = runtime.conversion.network
+    inputs = preprocess(_draw_images(network.size), network.backbone)
+    forward = tf.function(
+        lambda batch: tf.nest.flatten(model(batch, training=False)),
+        input_signature=[tf.TensorSpec((None, *inputs.shape[1:]), tf.float32)],
+    )
+    expected = [each.numpy() for each in forward(inputs)]
+    received = runtime.compute(inputs, network.outputs)
+    difference = max(
+        float(np.abs(one - other).max() / max(float(np.abs(one).max()), 1e-30))
+        for one, other in zip(expected, received, strict=True)
+    )
+    seconds: list[list[float]] = [[], []]
+    for _ in range(TIMED):
+        for number, compute in enumerate((forward, lambda x: runtime.compute(x, network.outputs))):
+            began = time.perf_counter()
+            for batch in (inputs[:1], inputs):
+                [np.asarray(each) for each in compute(batch)]
+            seconds[number].append(time.perf_counter() - began)
+    return difference, min(seconds[0]) / min(seconds[1])
+
+
+def _draw_images(size: int) -> npt.NDArray[np.uint8]:
+    """Return CHECKED images with edges and gradients, uint8 (n, size, size, 3), always the same."""
+    coarse = np.random.default_rng(0).integers(0, 256, (CHECKED, 9, 9, 3)).astype(np.uint8)
+    shape, bicubic = (size, size), Image.Resampling.BICUBIC
+    return np.stack([np.asarray(Image.fromarray(each).resize(shape, bicubic)) for each in coarse])
+
+
+def _evict(settings: Settings, needed: int) -> None:
+    """Delete the networks used longest ago until ``needed`` bytes more are within the limit."""
+    used: dict[Path, tuple[float, int]] = {}  # when, s since 1970, and bytes
+    for path in settings.networks.glob(f"[!.]*/{_CONVERSION}"):
+        with suppress(OSError):
+            size = sum(file.stat().st_size for file in path.parent.iterdir())
+            used[path.parent] = path.stat().st_mtime, size
+    total = needed + sum(size for _, size in used.values())
+    for folder, (_, size) in sorted(used.items(), key=lambda item: item[1][0]):
+        if total > settings.network_bytes:
+            shutil.rmtree(folder, ignore_errors=True)
+            total -= size

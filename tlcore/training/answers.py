@@ -1,0 +1,293 @@
+"""Answers of frozen networks without TensorFlow: backbones and the models of runs, as arrays.
+
+The 1000 classes of ImageNet, and each head on the same backbone, are a few matrix products on the
+same features. One pass of LiteRT serves all of them, and where the features lie in the cache none
+is needed. Whatever is not converted raises ``NotConverted``: Keras answers then.
+"""
+
+from __future__ import annotations
+
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL.Image import Image
+
+from tlcore.datasets.decoding import decode_in_order
+from tlcore.datasets.geometry import fit
+from tlcore.datasets.image_io import read_image
+from tlcore.errors import BadImage
+from tlcore.models.catalog import RANDOM, RESCALING, get_backbone, preprocess
+from tlcore.models.imagenet import imagenet_classes
+from tlcore.models.predictions import (
+    Floats,
+    ModelRef,
+    Prediction,
+    PredictionTime,
+    expand_sigmoid,
+    softmax,
+)
+from tlcore.models.runtime import (
+    LOGITS,
+    POOLED,
+    TEMPLATE,
+    Network,
+    NotConverted,
+    backbone_network,
+    open_runtime,
+)
+from tlcore.models.weights import find_weights, hash_weights, read_pooled_top
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.feature_cache import ENGINES, MISSING, FeatureKey, FeatureStore
+from tlcore.training.keras_file import read_head
+from tlcore.training.run import RunInfo
+from tlcore.training.status import MODEL
+from tlcore.training.store import load_run
+
+BATCH = 8  # images a pass where there are many
+Input = tuple[Network, str]  # what an image goes through, and its fit: models with one share a pass
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenModel:
+    """What a model does behind its converted network."""
+
+    network: Network
+    fit: str  # a key of tlcore.datasets.geometry.FITS
+    output: str  # of the network: LOGITS, or the pooled features that the dense layers take
+    dense: tuple[tuple[Floats, Floats], ...]  # kernel and bias of each layer, relu between them
+    labels: tuple[str, ...]
+    wnids: tuple[str, ...]  # (classes,) or empty
+    source: str  # "imagenet", "random" or "run"
+    note: str
+
+    def logits(self, values: Floats) -> Floats:
+        """Return logits (n, classes) for that output, (n, …)."""
+        for number, (kernel, bias) in enumerate(self.dense):
+            values = (np.maximum(values, 0) if number else values) @ kernel + bias
+        return expand_sigmoid(values)
+
+    @property
+    def features(self) -> FeatureKey | None:
+        """Where its features are cached; None where it needs the whole network."""
+        if self.output == LOGITS:
+            return None
+        network = self.network
+        size = network.size
+        return FeatureKey(network.backbone, network.weights, self.output, size, self.fit)
+
+
+def open_model(ref: ModelRef, settings: Settings) -> FrozenModel:
+    """Return a model whose network is converted, or of which features may lie in the cache.
+
+    Raises:
+        NotConverted: Keras has to answer, also where a run's file is damaged.
+        UnknownName, BadConfig, WeightsMissing, RunError: as ``transfer_model.load_model``.
+    """
+    if settings.runtime == "keras" or not (ref.run or ref.top):
+        raise NotConverted
+    return _open(ref, settings)
+
+
+@lru_cache(maxsize=16)
+def _open(ref: ModelRef, settings: Settings) -> FrozenModel:
+    return _open_run(ref.run, settings) if ref.run else _open_pretrained(ref, settings)
+
+
+def _open_pretrained(ref: ModelRef, settings: Settings) -> FrozenModel:
+    row = get_backbone(ref.backbone)
+    row.check_size(ref.size, top=True)
+    wnids, labels = imagenet_classes()
+    if ref.random:
+        network, note = backbone_network(ref, settings, top=True), RANDOM
+        return FrozenModel(network, ref.fit, LOGITS, (), labels, wnids, "random", note)
+    note = find_weights(row, ref.size, settings, top=True).note
+    dense = read_pooled_top(row, ref.size, settings)
+    network = backbone_network(ref, settings, top=dense is None)
+    output = LOGITS if dense is None else POOLED
+    layers = () if dense is None else (dense,)
+    return FrozenModel(network, ref.fit, output, layers, labels, wnids, "imagenet", note)
+
+
+def run_network(info: RunInfo) -> Network:
+    """Return the whole network of a run that has a model."""
+    config = info.config
+    weights = hash_weights(info.folder / MODEL)
+    return Network(config.backbone, config.size, weights, (LOGITS,), info.id)
+
+
+def _open_run(run: str, settings: Settings) -> FrozenModel:
+    stored = load_run(run, settings)
+    info, config = stored.info, stored.info.config
+    if info.model is None:
+        raise NotConverted
+    network, output, dense = run_network(info), LOGITS, None
+    if not stored.unfrozen_from:
+        ref = ModelRef(config.backbone, config.size, random=config.random_weights)
+        features = backbone_network(ref, settings)
+        runtime = open_runtime(features, settings)
+        if runtime is None:
+            raise NotConverted(features)
+        try:
+            dense = read_head(info.model, runtime.folder / TEMPLATE)
+        except Exception as error:  # zipfile, h5py and json raise all kinds for a damaged file
+            raise NotConverted from error
+    if dense is not None:
+        network, output = features, f"pooling-{config.pooling}"
+    elif open_runtime(network, settings) is None:
+        raise NotConverted(network)
+    note = describe_scaling(config, info.model)
+    return FrozenModel(
+        network, config.fit, output, tuple(dense or ()), stored.classes, (), "run", note
+    )
+
+
+def describe_scaling(config: RunConfig, model: Path) -> str:
+    """Return what a reader must know of the weights of a run's model.keras; often ""."""
+    if config.random_weights:
+        return "trained on a backbone with random weights"
+    if not get_backbone(config.backbone).imagenet_scale:
+        return ""
+    with zipfile.ZipFile(model) as archive:
+        if RESCALING.encode() in archive.read("config.json"):
+            return ""
+    return (
+        f"trained before {config.backbone} had Keras' own scaling of its input, so that "
+        "ImageNet's weights were of little use to it: run it again"
+    )
+
+
+def predict(image: Image, models: Sequence[FrozenModel], settings: Settings) -> list[Prediction]:
+    """Return each model's prediction for an RGB image. Raises NotConverted."""
+    check_converted(models, settings)
+    start = time.perf_counter()
+    inputs: dict[Input, Floats] = {}
+    for model in models:
+        if (entry := (model.network, model.fit)) not in inputs:
+            square = fit(image, model.network.size, model.fit)
+            inputs[entry] = preprocess(square, model.network.backbone)[None]
+    prepared = time.perf_counter() - start
+    predictions = []
+    outputs = _compute(models, inputs, settings)
+    network = time.perf_counter() - start - prepared
+    for model in models:
+        logits = model.logits(outputs[model.network, model.fit, model.output])[0]
+        predictions.append(
+            Prediction(
+                probabilities=softmax(logits),
+                logits=logits,
+                labels=model.labels,
+                wnids=model.wnids,
+                source=model.source,
+                note=model.note,
+                size=model.network.size,
+                fit=model.fit,
+                seconds=PredictionTime(0.0, prepared, network),
+            )
+        )
+    return predictions
+
+
+def _compute(
+    models: Sequence[FrozenModel], inputs: Mapping[Input, Floats], settings: Settings
+) -> dict[tuple[Network, str, str], Floats]:
+    """Return the outputs that models need, by network, fit and output: one pass for each input."""
+    results = {}
+    for (network, geometry), batch in inputs.items():
+        runtime = open_runtime(network, settings)
+        if runtime is None:  # deleted in this moment
+            raise NotConverted(network)
+        wanted = [m.output for m in models if (m.network, m.fit) == (network, geometry)]
+        names = list(dict.fromkeys(wanted))
+        for name, values in zip(names, runtime.compute(batch, names), strict=True):
+            results[network, geometry, name] = values
+    return results
+
+
+def compute_logits(
+    models: Sequence[FrozenModel], files: Sequence[tuple[Path, str]], settings: Settings
+) -> list[tuple[Floats, ...] | BadImage]:
+    """Return each file's logits by every model, or why it cannot be read.
+
+    Args:
+        models: all answer in one pass where they share network, size and fit.
+        files: with their SHA-256, or "" where features in the cache are not looked for.
+        settings: where networks and features are.
+
+    Raises:
+        NotConverted: features are neither in the cache nor can they be computed here.
+    """
+    values = [_find_cached(model, files, settings) for model in models]
+    absent = [n for n in range(len(files)) if any(n not in found for found in values)]
+    inputs = list(dict.fromkeys((model.network, model.fit) for model in models))
+    if absent:
+        check_converted(models, settings)
+
+    def prepare(number: int) -> dict[Input, Floats] | BadImage:
+        try:
+            image = read_image(files[number][0], settings.limits)
+        except BadImage as error:
+            return error
+        return {
+            (net, how): preprocess(fit(image, net.size, how), net.backbone) for net, how in inputs
+        }
+
+    errors: dict[int, BadImage] = {}
+    with closing(decode_in_order(prepare, absent)) as prepared:
+        pairs = zip(absent, prepared, strict=True)
+        while batch := list(islice(pairs, BATCH)):
+            errors |= {number: each for number, each in batch if isinstance(each, BadImage)}
+            good = {number: each for number, each in batch if not isinstance(each, BadImage)}
+            if good:
+                stacks = {
+                    entry: np.stack([each[entry] for each in good.values()]) for entry in inputs
+                }
+                outputs = _compute(models, stacks, settings)
+                for model, found in zip(models, values, strict=True):
+                    found |= zip(good, outputs[model.network, model.fit, model.output], strict=True)
+    numbers = [number for number in range(len(files)) if number not in errors]
+    by_model = [
+        model.logits(np.stack([found[number] for number in numbers]))
+        for model, found in zip(models, values, strict=True)
+        if numbers
+    ]
+    rows = zip(*by_model, strict=True)
+    return [errors[n] if n in errors else next(rows) for n in range(len(files))]
+
+
+def check_converted(models: Sequence[FrozenModel], settings: Settings) -> None:
+    """Raise NotConverted, with all networks that are not."""
+    networks = dict.fromkeys(model.network for model in models)
+    if absent := [each for each in networks if open_runtime(each, settings) is None]:
+        raise NotConverted(*absent)
+
+
+def _find_cached(
+    model: FrozenModel, files: Sequence[tuple[Path, str]], settings: Settings
+) -> dict[int, Floats]:
+    """Return the features of a model that lie in the cache, by the number of the file."""
+    found: dict[int, Floats] = {}
+    features, ids = model.features, [sha256 for _, sha256 in files]
+    for engine in ENGINES if any(ids) else ():
+        if features is None:
+            break
+        key = replace(features, engine=engine)
+        with suppress(OSError):
+            changed = (settings.features / key.name).stat().st_mtime_ns
+            store = _open_store(settings.features, key, changed)
+            rows = store.find(ids)
+            here = np.flatnonzero(rows != MISSING)
+            found = dict(zip(here.tolist(), store.take(rows[here]), strict=True)) | found
+    return found
+
+
+@lru_cache(maxsize=4)
+def _open_store(root: Path, key: FeatureKey, changed: int) -> FeatureStore:
+    return FeatureStore(root, key)
