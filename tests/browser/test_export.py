@@ -38,11 +38,11 @@ def test_report_bundle_script_and_notebook(
         with zipfile.ZipFile(_taken(tab, "Download bundle", tmp_path)) as bundle:
             assert bundle.testzip() is None
             assert any(name.endswith("predict.py") for name in bundle.namelist())
+        tab.page.locator("[data-testid=stDataFrame]").first.wait_for()
     model = _taken(tab, "Download model", tmp_path)  # at once, without making it first
     assert re.fullmatch(r"set \d{4}-\d\d-\d\d \d{4} model\.keras", model.name)
     with zipfile.ZipFile(model) as archive:
         assert "config.json" in archive.namelist()
-    tab.page.locator("[data-testid=stDataFrame]").first.wait_for()
     with zipfile.ZipFile(_taken(tab, "Download script", tmp_path)) as scripts:
         texts = {Path(name).suffix: scripts.read(name) for name in scripts.namelist()}
     ast.parse(texts[".py"].decode())
