@@ -207,7 +207,7 @@ READINGS: dict[str, tuple[list[ListedFile], str, list[str]]] = {
         listing("bottle/train/good/#3.png", "bottle/test/{good,broken}/#2.png",
                 "bottle/ground_truth/broken/#2_mask.png"),
         "2 classes: broken 0 + 2, good 3 + 2. `test` is test, `train` is training.",
-        ["Take 2 labels from folder level 3? broken 4, good 5"],
+        [],
     ),
     "a table of ids for the classes": (
         listing("Train/{0000,0001}/#3.png", "Test/9#2.png",

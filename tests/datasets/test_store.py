@@ -106,13 +106,14 @@ def test_a_set_in_use_is_neither_renamed_nor_deleted(settings: Settings) -> None
 
 def test_a_folder_is_read_in_place_without_decoding(tmp_path: Path) -> None:
     files = {"ants/1.JPG": b"not even an image", "ants/deep/2.png": b"", "bees/3.webp": b""}
-    extra = {"README.txt": b"", "loose.jpg": b"", "ants/notes.csv": b"", ".hidden/4.jpg": b""}
+    extra = {"README.txt": b"", "loose.jpg": b"", "ants/notes.csv": b"", ".hidden/4.jpg": b"",
+             "bees/IMG_5": b""}  # fmt: skip
     dataset = read_folder(write_folder(tmp_path / "insects", {**files, **extra}))
     assert dataset.name == "insects"
     assert dataset.counts == {"ants": 2, "bees": 1, "unlabelled": 1}
     first = dataset.samples[0]
     assert first == Sample("ants/1.JPG", tmp_path / "insects/ants/1.JPG", "", "ants", None)
-    assert unused_files(tmp_path / "insects") == ["README.txt", "ants/notes.csv"]
+    assert unused_files(tmp_path / "insects") == ["bees/IMG_5"]
 
 
 def test_a_folder_with_splits(tmp_path: Path) -> None:

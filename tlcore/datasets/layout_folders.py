@@ -59,6 +59,10 @@ class Folder:
             folder = folder.around
 
     @property
+    def is_out(self) -> bool:
+        return any(folder.meaning == OUT for folder in self.upwards())
+
+    @property
     def path(self) -> str:
         return "/".join(reversed([folder.name for folder in self.upwards() if folder.around]))
 
@@ -74,7 +78,7 @@ class Folder:
         for folder in self.walk():
             if folder.split:
                 splits.add(folder.level)
-            elif folder.total and folder.meaning != OUT and 0 < folder.level <= _DEEPEST:
+            elif folder.total and 0 < folder.level <= _DEEPEST and not folder.is_out:
                 levels[folder.level][folder.name] += folder.total
         return {level: levels[level] for level in sorted(levels) if level not in splits}
 

@@ -146,7 +146,7 @@ def scan_folder(path: Path, limits: Limits, *, progress: Progress | None = None)
                 refused.append(Refusal(sample.file, result.reason, result.kind))
             if progress is not None:
                 progress(done, len(offered))
-    other = "Expected an image in a class folder. Received a file that is not."
+    other = "Expected an image's ending, like .jpg. Received another: importing tries it."
     refused += [Refusal(file, other) for file in unused_files(path)]
     state = DatasetState(path, datetime.now(UTC), tuple(samples), (), tuple(refused))
     table = FactsTable(facts)

@@ -20,7 +20,6 @@ from tlcore.datasets.dataset import UNLABELLED, Dataset, Incoming, Sample
 from tlcore.datasets.image_io import has_image_ending, read_bytes
 from tlcore.datasets.layout import (
     EXPECTED_LAYOUT,
-    SYSTEM,
     Layout,
     ListedFile,
     normal_name,
@@ -74,12 +73,12 @@ def read_folder_layout(path: Path) -> Layout:
 
 
 def unused_files(path: Path) -> list[str]:
-    """List the files that ``read_folder`` leaves out, without what systems leave behind."""
+    """List the files that may be images and that ``read_folder`` leaves out for their ending."""
     layout = read_folder_layout(path.expanduser().resolve())
     return [
         normal_name(file.name)
         for file, place in zip(layout.files, layout.placements, strict=True)
-        if place.left_out not in ("", SYSTEM) or not (place.left_out or has_image_ending(file.name))
+        if not (place.left_out or has_image_ending(file.name))
     ]
 
 
