@@ -87,7 +87,7 @@ def test_every_image_is_a_point_that_names_itself(colour_by: str, groups: int) -
         for row, x, words in zip(trace.customdata, trace.x, trace.hovertext, strict=True):
             assert x == points[row[0], 0]
             assert words.startswith(samples[row[0]].label)
-    assert figure.layout.dragmode == "lasso"
+    assert figure.layout.dragmode is None  # a click selects
 
 
 def test_an_accuracy_is_drawn_with_its_interval() -> None:

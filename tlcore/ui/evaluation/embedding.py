@@ -53,9 +53,13 @@ def embedding_view(run: Run, settings: Settings) -> None:
             key=f"embedding-classes-{run.info.id}",
             help="At first those of the most mistakes. Type to find a class.",
         )
+    several = st.toggle("Draw a line around several", key="embedding-lasso")
+    figure = embedding_figure(embedding, predictions, str(colour_by), coloured)
+    if several:  # in a lasso Streamlit takes no click
+        figure.update_layout(dragmode="lasso")
     event = draw_chart(
-        embedding_figure(embedding, predictions, str(colour_by), coloured),
-        f"embedding-{run.info.id}-{colour_by}",
+        figure,
+        f"embedding-{run.info.id}-{colour_by}-{several}",
         "Embedding of the images",
         on_select="rerun",
         selection_mode=("points", "lasso", "box"),
@@ -63,7 +67,7 @@ def embedding_view(run: Run, settings: Settings) -> None:
     st.caption(_explanation(embedding))
     selected = sorted({int(point["customdata"][0]) for point in event.selection.points})
     if not selected:
-        st.caption("Click a point to see its image, or draw a line around several.")
+        st.caption("Draw around points." if several else "Click a point to see its image.")
         return
     samples = [embedding.samples[place] for place in selected]
     titles = {sample.key: _describe(sample, predictions) for sample in samples}
@@ -135,7 +139,6 @@ def embedding_figure(
     figure.update_yaxes(title=up, showticklabels=False)
     figure.update_layout(
         height=HEIGHT,
-        dragmode="lasso",
         showlegend=colour_by != BY_CONFIDENCE or NOT_EVALUATED in groups,
         margin={"l": 28, "r": 8, "t": 34, "b": 30},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},

@@ -137,7 +137,8 @@ def _split_form(state: DatasetState, settings: Settings) -> None:
     )
     plan = SplitPlan(validation / 100, test / 100, int(seed), keep=bool(keep))
     st.caption("The same share of every class; what belongs together stays together.")
-    if groups := _describe_groups(state, plan, settings):
+    is_new = not is_split or [validation, test] != [max(low, at[0]), at[1]]
+    if groups := _describe_groups(state, plan, settings, is_new=is_new):
         st.caption(escape_md(groups))
     with st.container(horizontal=True, gap="small"):
         arguments, disabled = (state, plan, settings), not state.included
@@ -152,12 +153,14 @@ def _split_form(state: DatasetState, settings: Settings) -> None:
         st.caption(f"It will be {', '.join(planned)}.", width="content")
 
 
-def _describe_groups(state: DatasetState, plan: SplitPlan, settings: Settings) -> str:
+def _describe_groups(
+    state: DatasetState, plan: SplitPlan, settings: Settings, *, is_new: bool
+) -> str:
     """Say what the plan makes of images that stay together."""
     samples = load_dataset(state.name, settings).samples
     splits = plan_splits(samples, plan)
     train, val = ([s for s in samples if splits.get(s.key) == split] for split in ("train", "val"))
-    return describe_groups(train, val, None if plan.keep else plan.val)
+    return describe_groups(train, val, plan.val if is_new and not plan.keep else None)
 
 
 def _split(state: DatasetState, plan: SplitPlan, settings: Settings) -> None:
