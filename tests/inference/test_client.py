@@ -22,6 +22,7 @@ from tlcore.inference.client import Inference
 from tlcore.models.loaded_model import load_pretrained
 from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.settings import PROJECT, Settings
+from tlcore.training.transfer_model import convert_backbone
 
 PATIENCE = 120.0  # s; far more than it needs, so that a busy machine does not fail a test
 SMALL = ModelRef("MobileNet-0.25", 64, random=True)
@@ -197,3 +198,25 @@ time.sleep(60)
     while is_alive(worker):
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+def test_a_converted_network_answers_without_tensorflow_though_its_process_is_killed(
+    tmp_path: Path, photo: Path
+) -> None:
+    settings = Settings(home=tmp_path / "home", keras_home=tmp_path, runtime="auto")
+    convert_backbone(SMALL, settings, top=True)
+    client = Inference(settings)
+    client.warm_up()
+    first = predict(client, photo)
+    own = load_pretrained(SMALL, settings).predict(photo)
+    np.testing.assert_allclose(first.probabilities, own.probabilities, atol=1e-4)
+    assert (first.labels, first.note) == (own.labels, own.note)
+    os.kill(client.answering.process_id, signal.SIGKILL)
+    missing, again = client.ask("predict", photo, [ModelRef("ResNet50", 224), SMALL])
+    assert isinstance(missing, WeightsMissing)
+    np.testing.assert_array_equal(again.logits, first.logits)
+    assert len(client.ask("predict_batch", [photo] * 3, [SMALL])) == 3
+    assert client._started is None  # nothing needed it
+    with pytest.raises(BadImage):
+        client.ask("predict", tmp_path / "none.png", [SMALL])
+    client.close()

@@ -158,13 +158,16 @@ class Inference(Worker):
 
     def ask(self, task: str, *arguments: Any) -> Any:
         """Return a task's result, without TensorFlow where that is possible."""
-        if self._is_answered(task):
-            try:
-                return self.answering.ask(task, *arguments)
-            except NotConverted as missing:
-                for network in missing.networks:
-                    start_conversion(network, self._settings)
-        return super().ask(task, *arguments)
+        if not self._is_answered(task):
+            return super().ask(task, *arguments)
+        try:
+            return self.answering.ask(task, *arguments)
+        except NotConverted as error:
+            networks = error.networks
+        result = super().ask(task, *arguments)
+        for network in networks:  # after the answer, which waits for the same processors
+            start_conversion(network, self._settings)
+        return result
 
     def close(self) -> None:
         """End both processes."""

@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from tlcore.training.transfer_model import TransferModel
 
 TRIED = 2 * FORWARD  # images
-STARTED = 6.0  # s until a process has TensorFlow and the network, and until that is saved
+STARTED = 6.0  # s until a process has TensorFlow and the network, and until that is saved,
+READY = 1.0  # or without TensorFlow
 BASE = 700 * 2**20  # bytes of a process with TensorFlow, and of images and features that wait
 PASS = 3  # times the largest activations: input, output, and scratch memory of a pass
 STEP = 2  # times all activations above the cut: themselves and their gradients
-NETWORK = 4  # times the weights: as read, as used, as folded, as saved
+NETWORK = 4  # times the weights: as read, as used, as converted, as saved
 TRAINED = 10  # times the trainable ones: gradient, two moments, and thrice that in checkpoints
 
 
@@ -104,13 +105,14 @@ def estimate_cost(
 
         network = source.transfer_model
         fine_tune = time_epoch(TopBlocks(network.top(), config), network.shape(network.cut))
+    started = READY if source.runtime and not config.fine_tune_epochs else STARTED
     epochs = config.epochs * head_seconds + config.fine_tune_epochs * fine_tune
     return Cost(
         image_seconds=image,
         feature_seconds=missing * image,
         head_seconds=head_seconds,
         fine_tune_seconds=fine_tune,
-        total_seconds=STARTED + missing * image + epochs,
+        total_seconds=started + missing * image + epochs,
         missing=missing,
         disk=missing * row_bytes,
         memory=memory,
@@ -146,10 +148,10 @@ def _time_image(source: FeatureSource, layers: Sequence[str], copies: Sequence[I
     decoding = time.perf_counter() - began
     passes = [pixels for pixels in read if len(pixels)]
     for pixels in passes[:1]:  # the first pass pays for the tracing
-        source.transfer_model.forward(pixels, layers)
+        source.forward(pixels, layers)
     began = time.perf_counter()
     for pixels in passes:
-        source.transfer_model.forward(pixels, layers)
+        source.forward(pixels, layers)
     return (decoding + time.perf_counter() - began) / len(tried)
 
 
