@@ -115,7 +115,7 @@ def test_runs_compare_says_which_run_is_better_by_the_same_images(
     assert change["low"] > 0
     assert len(verdict["gained"]) == 12
     text = tlcore(home, "runs", "compare", first.id, second.id).stdout
-    assert "The later run is better, by more than chance would explain (p = 0.0129)." in text
+    assert "That is better by more than chance would explain (p = 0.0129)." in text
 
 
 def test_runs_without_images_in_common_are_not_judged(
