@@ -4,7 +4,7 @@
 
 Random weights at the backbone's own size. One row each, as it comes: the greatest difference of its
 outputs from Keras', of the largest value, and images a second beside Keras in tf.function, at batch
-1 and 16: medians of a few passes, taken in turns. It is the table of .docs/backbones.md.
+1 and 16: medians of a few passes, taken in turns.
 """
 
 from __future__ import annotations
