@@ -29,7 +29,7 @@ def test_from_home_to_both_answers_and_maps_in_two_clicks(first_tab: Tab) -> Non
     charts = tab.page.locator(".js-plotly-plot")
     charts.nth(1).wait_for()  # the head's own answer beside ImageNet's
     tab.settle()
-    tab.page.get_by_text("Grad-CAM of").nth(1).wait_for()
+    tab.page.get_by_text("cells ").nth(1).wait_for()
     tab.settle()
     maps = tab.page.locator("img[alt^='What supports']")
     assert maps.count() == 2
@@ -42,7 +42,12 @@ def test_from_home_to_both_answers_and_maps_in_two_clicks(first_tab: Tab) -> Non
 
     tab.page.set_viewport_size({"width": 390, "height": 844})
     tab.open(address.removeprefix(tab.server.url))  # a new session: the link restores it all
-    tab.page.get_by_text("Grad-CAM of").nth(1).wait_for()
+    tab.page.get_by_text("cells ").nth(1).wait_for()
+    answers = tab.page.locator(".answer")
+    for place in range(2):
+        box = answers.nth(place).bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 844
     wider = tab.page.evaluate(
         "() => { const main = document.querySelector('[data-testid=stMain]');"
         " return main.scrollWidth - main.clientWidth; }"

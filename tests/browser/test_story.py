@@ -85,6 +85,13 @@ def test_one_back_leaves_a_page_and_a_deep_link_restores_it(tab: Tab, real: Sett
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     page.get_by_text("7 of 208").wait_for()
+    page.mouse.click(2, 300)  # the focus is nowhere: ← and → go from image to image
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    page.get_by_text("9 of 208").wait_for()
+    for _ in range(2):
+        page.keyboard.press("ArrowLeft")
+    page.get_by_text("7 of 208").wait_for()
     tab.settle()
     address = page.url
     assert page.evaluate("history.length") == start + 2
@@ -131,14 +138,14 @@ def test_photographs_to_answers_and_maps(
     third = sorted(sample.file for sample in load_dataset("Six images", real).samples)[2]
     tab.page.locator(f".st-key-maps-image img[alt='{third}']").wait_for()  # the same image
     maps = tab.page.locator(".maps span")
-    assert maps.count() == 24
+    assert maps.count() == 32
     before = maps.first.evaluate("tile => getComputedStyle(tile).backgroundImage")
     tab.page.get_by_role("button", name="Next layer").click()
     tab.settle()
     assert maps.count() == 32
     assert maps.first.evaluate("tile => getComputedStyle(tile).backgroundImage") != before
     tab.page.keyboard.press("n")
-    tab.page.get_by_text("Layer 29 of 154").wait_for()
+    tab.page.get_by_text("Layer 6 of 154").wait_for()
     maps.nth(6).click()
     tab.page.wait_for_url("**channel=*")
     tab.page.get_by_role("button", name="Find the images").click()

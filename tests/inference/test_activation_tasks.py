@@ -17,7 +17,8 @@ from tlcore.activations.channel import find_top_images
 from tlcore.activations.render import TILE
 from tlcore.activations.values import ActivationRequest, DisplayOptions, Layout, MapPair, Tiles
 from tlcore.datasets.dataset import Dataset, Sample
-from tlcore.datasets.image_io import content_id
+from tlcore.datasets.geometry import fit
+from tlcore.datasets.image_io import content_id, read_image
 from tlcore.errors import BadImage, UnknownName
 from tlcore.inference import tasks
 from tlcore.models.predictions import ModelRef
@@ -181,6 +182,12 @@ def test_what_is_downloaded_is_what_is_shown(home: Home, expected: dict[str, np.
     with np.load(io.BytesIO(tasks.export_maps(this, layer, settings))) as file:
         np.testing.assert_allclose(file["maps"], expected[layer], rtol=1e-5, atol=1e-5)
         assert file["maps"].dtype == np.float32
+        loaded = load_model(this.ref, settings)
+        pixels = fit(read_image(photo, settings.limits), loaded.size, loaded.fit)
+        np.testing.assert_array_equal(file["input"], pixels)
+        of = [str(file[name]) for name in ("layer", "backbone", "size", "fit", "image_sha256")]
+        assert of == [layer, loaded.backbone, str(loaded.size), loaded.fit, this.sha256]
+        assert str(file["weights"]).startswith(loaded.source)
     png = tasks.render_png(this, layer, DisplayOptions(Layout(1, 2), page=1), settings)
     maps = expected[layer][:, :, 2]  # the first of the second page
     zoom = TILE // maps.shape[1]

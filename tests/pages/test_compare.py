@@ -7,14 +7,16 @@ import os
 import shutil
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from tests.images import write_patches
-from tests.pages.conftest import Opened, html_of, texts
+from tests.pages.conftest import Opened, grid_of, html_of, texts
 from tlcore.datasets.edits import exclude, relabel
 from tlcore.datasets.importing import add_to_dataset, import_dataset
 from tlcore.datasets.sources import incoming_from_folder
@@ -28,6 +30,7 @@ from tlcore.training.provenance import list_samples
 from tlcore.training.store import load_run_info
 from tlcore.training.worker import execute_run
 from tlcore.ui import inference_requests, services
+from tlcore.ui.compare import batch
 
 DATASET = "Patches"
 SMALL = {"backbone": "MobileNet-0.25", "size": "128"}
@@ -93,10 +96,16 @@ def test_the_network_recognises_the_sample_though_its_worker_is_killed(
     assert len(at.dataframe[0].value) == 1000
     assert "No head yet for" in texts(at)
     assert "<b>balloon</b>" in html_of(at)
-    at.slider(key="select-top_classes").set_value(12)
-    at.selectbox(key="select-size").set_value("160").run()
-    assert len(charts(at)[0]) == 12
-    assert "160 px, crop" in texts(at).replace("\u00a0", " ")
+    at.selectbox(key="select-top_classes").set_value("10")
+    at.selectbox(key="select-size").set_value("150").run()  # no size of the list: typed
+    assert len(charts(at)[0]) == 10
+    assert "150 px, crop" in texts(at).replace("\u00a0", " ")
+    at.session_state["model-summary"] = True  # unfolded
+    assert "**2,257,984 parameters**: 0 trainable, 2,257,984 frozen" in texts(at.run())
+    assert "Total params: 2,257,984" in at.code[0].value
+    at.selectbox(key="select-size").set_value("20").run()
+    assert "from 32 to 1024 px for MobileNetV2" in at.toast[0].value
+    at.selectbox(key="select-size").set_value("150 px").run()
     assert "weights trained at 224 px" in texts(at).lower()
 
     os.kill(services.inference(lasting_workspace).process_id, signal.SIGKILL)
@@ -142,19 +151,28 @@ def test_both_answers_on_an_unseen_image_the_threshold_and_the_path(
     trained_on = {s.sha256 for s in list_samples(load_run_info(run, lasting), "train")}
     assert "".join(at.query_params["image"]) not in trained_on  # the page opens on an unseen one
     assert "· not seen in training" in texts(at)
-    assert texts(at).count("Grad-CAM of") == 2
+    assert texts(at).count("cells ") == 2  # exact contributions of both
+    assert "Grad-CAM" not in texts(at)
+    assert "image 1 of 16" in grid_of(at, "strip")["images"][0]["title"]
+    assert {"seen", "not seen"} == {
+        each["title"].rsplit(", ", 1)[1].removesuffix(" in training")
+        for each in grid_of(at, "strip")["images"]
+    }
 
     at.session_state["shapes"] = True  # unfolded
     at.slider(key=f"threshold-{run}").set_value(99)
     at.toggle(key="unseen-only").set_value(True).run()
     assert "the prediction is **blue**" in texts(at)
     assert f"of {16 - len(trained_on)}" in texts(at)
-    assert "4 × 4 × 256" in html_of(at)  # read from the network on the left
+    assert "1 × 1 × 256" in html_of(at)  # the run's own network at 32 pixels comes first
+    at.button_group(key="select-shapes_of").set_value("pretrained").run()
+    assert "4 × 4 × 256" in html_of(at)
     assert "257 parameters" in html_of(at)  # 256 weights and a bias of one sigmoid unit
     at.button_group(key="select-pooling").set_value("flatten").run()
     assert f"{4 * 4 * 256 + 1:,} parameters" in html_of(at)
-    at.button_group(key="select-shapes_of").set_value("head").run()
-    assert "1 × 1 × 256" in html_of(at)  # the run's own network at 32 pixels
+    at.button_group(key="select-fit").set_value("squash").run()
+    assert "Your head was trained with *crop*" in texts(at)
+    assert "· squash" in texts(at)
 
 
 def test_a_link_restores_the_models_and_classes_by_one_request(
@@ -172,7 +190,7 @@ def test_a_link_restores_the_models_and_classes_by_one_request(
     ]
     assert values == ["MobileNet-0.5", "207", "0"]
     assert "**golden retriever**" in texts(at)
-    assert "5 × 5 places" in texts(at)
+    assert "25 cells " in texts(at)
     at.selectbox(key="gradcam-layer-MobileNet-0.5").set_value("conv_pw_5_relu").run()
     assert not at.exception
     assert "20 × 20 places" in texts(at)
@@ -193,6 +211,7 @@ def test_its_percentages_are_measured_on_a_stratified_draw(
     at.run()
     assert not at.exception
     assert "On 50 of 120 validation images" in texts(at)
+    assert "A head always answers one of its classes" in texts(at)
     samples = list_samples(load_run_info(run, lasting_workspace), "val")
     counts = Counter(sample.label for sample in draw_stratified(samples, 50, 0))
     assert sorted(counts) == ["blue", "green", "red"]
@@ -279,6 +298,29 @@ def test_many_images_relabelled_exchanged_or_with_a_resumed_run_are_shown_as_the
     assert all(after[file] != before[file] for file in before.keys() & after.keys())
     at.button_group(key="select-fit").set_value("pad").run()  # other pixels: predicted again
     assert at.button(key="many-start").label == "Predict 16 images"
+
+
+def test_a_batch_that_was_stopped_goes_on_where_it_was(
+    opened: Opened, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def predict(paths: Sequence[Path], refs: object, settings: Settings) -> Any:
+        if len(asked) == 8:  # what a click on Stop does
+            asked.append("stop")
+            raise StopException
+        asked.extend(path.name for path in paths)
+        return inference_requests.predict_batch(paths, refs, settings)
+
+    monkeypatch.setattr(batch, "CHUNK", 4)
+    monkeypatch.setattr(batch, "predict_batch", predict)
+    at = opened("Compare", dataset=DATASET, run=run, **MANY)
+    at.button(key="many-start").click().run()
+    at.run()
+    assert at.button(key="many-start").label == "Predict the other 8 of 16 images"
+    predicted(at)
+    assert len(asked) == 17  # each once, and the stop
+    assert len(at.dataframe[0].value) == 16
 
 
 def test_images_without_label_or_of_the_training_split_are_not_judged(

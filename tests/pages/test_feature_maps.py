@@ -16,7 +16,6 @@ from tests.pages.test_upload import jpeg
 from tlcore.activations.layers import LayerInfo
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import incoming_from_folder
-from tlcore.models.catalog import BACKBONES
 from tlcore.models.summary import Layer
 from tlcore.settings import Settings
 from tlcore.ui.components.image_picker import MY_IMAGES
@@ -56,26 +55,34 @@ def set_state(at: AppTest, key: str, value: object) -> AppTest:
     return sound(at.run())
 
 
-def test_the_second_stage_comes_first_and_the_strongest_channel_is_large(
+def test_the_first_activation_comes_first_and_the_strongest_channel_is_large(
     opened: Opened, lasting_workspace: Settings
 ) -> None:
     at = sound(opened("Feature maps"))
     layer = at.selectbox(key="select-layer")
-    assert layer.value == BACKBONES["MobileNetV2"].layers[1]
+    assert layer.value == "Conv1_relu"
     assert len(layer.options) == 154
-    assert maps_of(at).count('title="Channel ') == 24
+    assert maps_of(at).count('title="Channel ') == 32
+    assert "**ReLU6** Sets negative values to zero, cuts off at 6" in texts(at)
     strongest = maps_of(at).split('title="Channel ')[1].split(":")[0]
-    assert f"**Channel {strongest}** of 24" in texts(at)
+    assert f"**Channel {strongest}** of 32" in texts(at)
     assert "Strongest at row" in texts(at)
     assert 'class="box"' in html_of(at)
     at.button(key="next-layer").click().run()
-    assert at.selectbox(key="select-layer").value == "block_3_expand"
+    assert at.selectbox(key="select-layer").value == "expanded_conv_depthwise"
+    choose(at, layer="block_3_expand")
+    assert "**Conv2D 1×1** Mixes the channels of one pixel" in texts(at)
     assert maps_of(at).count('title="Channel ') == 32
     assert "1–32 of 144 channels" in texts(at)
     tabs = {"statistics": "dead channels", "before": "No run of your own yet"}
     for tab, words in tabs.items():
         choose(at, maps_view=tab)
         assert words in text_of(at), tab
+        if tab == "statistics":  # one point a block, without the comb of its layers
+            lines = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
+            assert [len(line["x"]) for line in lines] == [20, 20]
+    choose(at, layer="block_16_project")
+    assert "491 × 491 pixels, more than the image has" in texts(at)
     set_state(at, "all-layers", True)
     assert list(at.dataframe[0].value["layer"][:2]) == ["input_layer", "Conv1"]
     at.text_input(key="layer-search").set_value("depthwiseconv")
@@ -128,11 +135,14 @@ def test_before_and_after_a_run_that_is_not_damaged(
     at = sound(opened("Feature maps", run=run, layer="conv_pw_6_relu", more="before", **link))
     assert "**Frozen.**" in text_of(at)
     assert "the difference is exactly 0" in text_of(at)
-    assert "1–16 of 128 channels. Blue is less" in texts(at)
+    assert "1–16 of 128 channels. Magenta is less" in texts(at)
     set_state(at, "pair-before-conv_pw_6_relu-128-0-32", 8)
     assert "113–128 of 128 channels." in texts(at)
     assert 'title="Channel 128: ' in html_of(at)
 
+    at.button_group(key="select-maps_view").set_value("channel").run()
+    at.button_group(key="select-maps_view").set_value("before").run()  # opens where it has learned
+    assert sound(at).selectbox(key="select-layer").value == "conv_dw_12"
     choose(at, layer="conv_pw_13")
     assert "was fine-tuned. The largest difference is" in text_of(at)
     assert "Frozen" not in text_of(at)

@@ -54,6 +54,15 @@ class LayerInfo:
     receptive_field: tuple[float, float]  # height, width, pixels; inf: whole input; 0: no maps
 
 
+def layer_kind(layer: Any) -> str:
+    """Return a layer's Keras type, with what decides how it reads: "Conv2D 1×1", "ReLU6"."""
+    name = type(layer).__name__
+    if name == "Conv2D" and tuple(layer.kernel_size) == (1, 1):
+        return "Conv2D 1×1"
+    limit = getattr(layer, "max_value", None)
+    return f"{name}{limit:g}" if limit is not None else name
+
+
 def list_layers(graph: LayerGraph) -> tuple[LayerInfo, ...]:
     """Return every layer of a model, first to last."""
     fields, blocks = compute_receptive_fields(graph), _assign_blocks(graph)

@@ -32,14 +32,15 @@ ORDERS: Mapping[str, Measure | None] = MappingProxyType(
     }
 )
 # Colours of levels 0 to 255: a few anchors, evenly spaced, with straight lines between. All but
-# "signed", for values around 0, grow steadily in lightness, so that they read the same to people
-# who see colours differently and on paper.
+# "signed" grow steadily in lightness, so that they read the same to people who see colours
+# differently and on paper; "signed", for values around 0, is ColorBrewer's PiYG, which has neither
+# of the hues that stand for the two networks.
 PALETTES: Mapping[str, tuple[tuple[int, int, int], ...]] = MappingProxyType(
     {
         "grey": ((0, 0, 0), (255, 255, 255)),
         "blue": ((4, 12, 30), (0, 62, 108), (0, 114, 178), (86, 180, 233), (236, 248, 255)),
         "fire": ((10, 4, 20), (88, 20, 70), (178, 44, 46), (230, 130, 20), (255, 244, 190)),
-        "signed": ((0, 60, 110), (86, 180, 233), (246, 246, 246), (240, 160, 60), (150, 60, 0)),
+        "signed": ((142, 1, 82), (222, 119, 174), (246, 246, 246), (127, 188, 65), (39, 100, 25)),
     }
 )
 

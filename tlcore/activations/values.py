@@ -81,6 +81,7 @@ class MapPage:
     page: int  # from 0
     source: str  # "imagenet", "random" or "run"
     note: str
+    kind: str  # of the layer, as ``layers.layer_kind`` names it
 
 
 @dataclass(frozen=True, eq=False)

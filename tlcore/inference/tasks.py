@@ -31,15 +31,17 @@ from tlcore.activations.values import (
     MapPage,
     MapPair,
 )
+from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import content_id, decode_image, read_bytes, read_image
 from tlcore.errors import BadImage, TLCoreError
 from tlcore.evaluation.metrics import ThresholdCurves, compute_curves
 from tlcore.evaluation.split_predictions import predict_split
 from tlcore.models import loaded_model
+from tlcore.models.build import build_architecture, freeze_base
 from tlcore.models.catalog import get_backbone
 from tlcore.models.gradcam import Explanation
 from tlcore.models.predictions import BriefPrediction, Floats, ModelRef, Prediction, softmax
-from tlcore.models.summary import ShapePath
+from tlcore.models.summary import ShapePath, Summary, summarize, summary_text
 from tlcore.settings import Limits, Settings
 from tlcore.storage import FileState, file_state
 from tlcore.training.transfer_model import load_model
@@ -137,6 +139,21 @@ def compute_run_curves(run: str, split: str, settings: Settings) -> ThresholdCur
     return compute_curves(predict_split(run, split, settings))
 
 
+def summarize_model(ref: ModelRef, settings: Settings) -> tuple[Summary, str]:
+    """Return a model's layers and parameters, and Keras' own text; a pretrained one is frozen.
+
+    A pretrained one needs no weights for it.
+    """
+    if ref.run:
+        model = load_model(ref, settings).model
+    else:
+        model = build_architecture(
+            get_backbone(ref.backbone), ref.size, top=ref.top, imagenet=not ref.random
+        )
+        freeze_base(model)
+    return summarize(model), summary_text(model)
+
+
 def list_layers(ref: ModelRef, settings: Settings) -> tuple[LayerInfo, ...]:
     """Return every layer of a model."""
     return layers.list_layers(get_layer_outputs(load_model(ref, settings)).graph)
@@ -156,6 +173,7 @@ def draw_layer(
         page=view.page_number(channels),
         source=loaded.source,
         note=loaded.note,
+        kind=layers.layer_kind(get_layer_outputs(loaded).graph.layers[layer]),
     )
     return page, inspect_channel(request, layer, page.tiles.channels[0], settings)
 
@@ -237,9 +255,25 @@ def render_png(
 
 
 def export_maps(request: ActivationRequest, layer: str, settings: Settings) -> bytes:
-    """Return the maps as an NPZ file's bytes: ``maps``, float32 (height, width, channels)."""
+    """Return the maps as an NPZ file's bytes, with what they are of.
+
+    ``maps`` is float32 (height, width, channels), ``input`` the uint8 pixels (size, size, 3) that
+    the model got, before its preprocessing; layer, backbone, weights, size, fit and image_sha256
+    are single values.
+    """
+    loaded, image = load_model(request.ref, settings), read_image(request.path, settings.limits)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, maps=compute_maps(request, layer, settings))
+    np.savez_compressed(
+        buffer,
+        maps=compute_maps(request, layer, settings),
+        input=fit(image, loaded.size, loaded.fit),
+        layer=layer,
+        backbone=loaded.backbone,
+        weights=request.ref.run or f"{loaded.source} {loaded.note}".strip(),
+        size=loaded.size,
+        fit=loaded.fit,
+        image_sha256=request.sha256,
+    )
     return buffer.getvalue()
 
 

@@ -10,7 +10,6 @@ from functools import cached_property
 from itertools import islice
 from math import prod
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import keras
@@ -27,7 +26,6 @@ from tlcore.datasets.image_io import read_image
 from tlcore.errors import BadImage, UnknownName
 from tlcore.models.build import (
     POOLINGS,
-    add_head,
     build_architecture,
     build_backbone,
     get_preprocessing,
@@ -58,7 +56,6 @@ from tlcore.models.summary import (
 from tlcore.settings import Limits, Settings
 
 BATCH = 8  # images a forward pass where there are many: one shape, one trace
-TIMES = 5  # forward passes that are timed
 ImageSource = str | Path | Image | npt.NDArray[np.uint8]
 Logits = tuple[Floats, ...]  # one for each model, float32 (classes,)
 
@@ -274,7 +271,7 @@ def _predict_inputs(model: LoadedModel, inputs: Sequence[Floats]) -> Floats:
 
 
 def compute_shape_path(loaded: LoadedModel, classes: int) -> ShapePath:
-    """Return the shapes of a model, pretrained (with or without top) or a run's, and its times.
+    """Return the shapes of a model, pretrained (with or without top) or a run's.
 
     Args:
         loaded: any model.
@@ -291,12 +288,11 @@ def compute_shape_path(loaded: LoadedModel, classes: int) -> ShapePath:
     shape = tuple(body[-1].output.shape[1:])
     units = output_units(classes)
     pooled = {name: (prod(shape),) if name == "flatten" else shape[2:] for name in POOLINGS}
-    body_seconds, head_seconds = _measure(loaded, shape, classes, (*poolings, "avg")[0])
     return ShapePath(
         backbone=loaded.backbone,
         input=(loaded.size, loaded.size, 3),
         mode=row.mode,
-        body_layers=len(body) - 1,  # the input is none
+        body_layers=len(body),
         body_parameters=count_parameters(body),
         learned_parameters=count_parameters(learned),
         learned_from=learned[0].name if learned else "",
@@ -308,8 +304,6 @@ def compute_shape_path(loaded: LoadedModel, classes: int) -> ShapePath:
         pooling=(*poolings, "")[0],
         top=tuple(map(describe_layer, top)),
         top_parameters=count_parameters(top),
-        body_seconds=body_seconds,
-        head_seconds=head_seconds,
     )
 
 
@@ -318,24 +312,3 @@ def _split(model: keras.Model) -> tuple[list[Any], list[Any]]:
     names = [operation.name for operation in model.operations]
     end = names.index(find_bottleneck_layer(model)) + 1
     return model.operations[:end], model.operations[end:]
-
-
-def _measure(
-    loaded: LoadedModel, shape: tuple[int, ...], classes: int, pooling: str
-) -> tuple[float, float]:
-    """Return seconds of one image through the model without its end, and through a head alone."""
-    features = keras.Input(shape)
-    head = add_head(keras.Model(features, features), classes, pooling=pooling)
-    compiled = tf.function(lambda maps: head(maps, training=False))
-    head_seconds = _median_seconds(compiled, tf.zeros((1, *shape)))
-    image = tf.zeros((1, loaded.size, loaded.size, 3))
-    return max(_median_seconds(loaded.forward, image) - head_seconds, 0.0), head_seconds
-
-
-def _median_seconds(call: Callable[[Any], Any], argument: Any) -> float:
-    seconds = []
-    for _ in range(TIMES + 1):
-        start = time.perf_counter()
-        call(argument).numpy()
-        seconds.append(time.perf_counter() - start)
-    return median(seconds[1:])  # in the first one it is traced, and its memory allocated

@@ -55,7 +55,7 @@ class ShapePath:
     backbone: str
     input: tuple[int, ...]  # (height, width, 3)
     mode: str  # key of MODES: what preprocessing does
-    body_layers: int
+    body_layers: int  # with the input, as Keras' summary counts them
     body_parameters: int
     learned_parameters: int  # of the backbone, that a run has fine-tuned; 0 where all is frozen
     learned_from: str  # the first layer that was fine-tuned; "" where all is frozen
@@ -65,8 +65,6 @@ class ShapePath:
     pooling: str  # of the run's head; "" without a run
     top: tuple[Layer, ...]  # what include_top=True puts in the place of the head
     top_parameters: int
-    body_seconds: float  # one image through the backbone on this machine, median of a few
-    head_seconds: float  # through pooling and dense
 
 
 def summarize(model: Any) -> Summary:
@@ -75,6 +73,13 @@ def summarize(model: Any) -> Summary:
     trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     total = model.count_params()
     return Summary(layers, total, trainable, total - trainable)
+
+
+def summary_text(model: Any) -> str:
+    """Return what Keras' own ``summary()`` prints."""
+    lines: list[str] = []
+    model.summary(line_length=100, print_fn=lines.append)
+    return "\n".join(lines)
 
 
 def describe_layer(layer: Any) -> Layer:

@@ -151,3 +151,8 @@ def use_random(backbone: str, value: bool = True) -> None:
 def set_flag(what: str, value: bool = True) -> None:
     """Set or clear a flag of this session."""
     st.session_state[f"_flag_{what}"] = value
+
+
+def take_flag(what: str) -> bool:
+    """Return whether a flag is set, and clear it."""
+    return bool(st.session_state.pop(f"_flag_{what}", False))

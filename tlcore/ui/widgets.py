@@ -81,9 +81,14 @@ def select(
 
 
 def segments(
-    title: str, options: Sequence[str], choice: Choice, *, words: Callable[[str], str] = str
+    title: str,
+    options: Sequence[str],
+    choice: Choice,
+    *,
+    words: Callable[[str], str] = str,
+    also: Callable[[], None] | None = None,
 ) -> str:
-    """Show a choice as a row of buttons, one of which is always on, and return it."""
+    """Show a choice as a row of buttons, one of which is always on; as ``select`` does."""
     value = current(choice, options)
     st.segmented_control(
         title,
@@ -91,7 +96,7 @@ def segments(
         format_func=unique_labels(options, words),
         required=True,
         label_visibility="collapsed",
-        **_bind(choice, value, options),
+        **_bind(choice, value, options, also),
     )
     return value
 

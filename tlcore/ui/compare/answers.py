@@ -18,11 +18,12 @@ from tlcore.ui.components.run_picker import describe_classes, has_unknown_label
 from tlcore.ui.format import accuracy, duration, escape_md, label, non_breaking, plural
 from tlcore.ui.inference_requests import calibration_of
 from tlcore.ui.shell import boundary, show_error
-from tlcore.ui.state import Choice, chosen_number
+from tlcore.ui.state import Choice, choose, chosen, chosen_number
 from tlcore.ui.theme import colours
-from tlcore.ui.widgets import matches, show_html
+from tlcore.ui.widgets import matches, select, show_html
 
 TOP_CLASSES = 3  # bars at first
+BARS = (3, 5, 10, 20, 50, 1000)  # offered
 COMFORTABLE = 20  # bars; more become thin rows in a box that scrolls
 BOX = 640  # px
 GROUPS = 3  # of ImageNet's classes, named at most
@@ -75,7 +76,7 @@ def draw_answer(
             help=f"Entropy {sure.entropy:.2f} bits: {choice}.",
         )
     _bars(prediction, title, "the head" if info else "the pretrained network")
-    _source(prediction, info)
+    _source(prediction, info, title)
 
 
 def _bars(prediction: Prediction, title: str, model: str) -> None:
@@ -89,8 +90,10 @@ def _bars(prediction: Prediction, title: str, model: str) -> None:
         draw_chart(figure, f"bars-{model}-{title}", alt)
 
 
-def _source(prediction: Prediction, info: RunInfo | None) -> None:
+def _source(prediction: Prediction, info: RunInfo | None, title: str) -> None:
     """Name where an answer comes from, in one small line; groups and times on hover.
+
+    Beside the first answer's is chosen how many bars are shown.
 
     Groups are dogs, birds, …: answers that miss by a breed agree in them.
     """
@@ -111,7 +114,19 @@ def _source(prediction: Prediction, info: RunInfo | None) -> None:
         before = "".join(f"{group} · " for group in groups[:1])
         help = f"Summed over groups of classes, after WordNet: {', '.join(groups)}.\n\n{help}"
     where = f"{non_breaking(f'{prediction.size} px')}, {prediction.fit}"
-    st.caption(before + where + (f" · {note[:1].upper()}{note[1:]}" if note else ""), help=help)
+    text = before + where + (f" · {note[:1].upper()}{note[1:]}" if note else "")
+    if title or info:
+        st.caption(text, help=help)
+        return
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="bars-shown"):
+        st.caption(text, help=help)
+        numbers = sorted(
+            {*BARS, min(max(chosen_number(Choice.TOP_CLASSES, TOP_CLASSES), 1), CLASSES)}
+        )
+        choose(Choice.TOP_CLASSES, chosen(Choice.TOP_CLASSES) or TOP_CLASSES)
+        select(
+            "Bars", [*map(str, numbers)], Choice.TOP_CLASSES, words=lambda number: f"{number} bars"
+        )
 
 
 def head_expanders(
@@ -162,7 +177,9 @@ def _calibration_expander(info: RunInfo, settings: Settings, name: str) -> None:
             f"On {which} validation images its mean confidence was "
             f"{probability(measured.confidence)}, its accuracy "
             f"{accuracy(measured.accuracy, drawn)}: {measured.advice}. Expected calibration error "
-            f"{points(measured.error)}; nothing has been corrected."
+            f"{points(measured.error)}; nothing has been corrected. These percentages hold for "
+            "images like its validation images. A head always answers one of its classes, whatever "
+            "the image shows: it calls a hammerhead one of them too, often with a high percentage."
         )
 
 

@@ -229,12 +229,13 @@ def _draw_disagreements(table: pd.DataFrame, samples: Sequence[Sample], settings
     row: Any
     for row in table[table["disagreement"] > 0].head(SHOWN_DISAGREEMENTS).itertuples():
         caption = (
-            f"label {label(row.label) if row.label else 'none'}\n"
-            f"ImageNet {row.imagenet} {probability(row.imagenet_probability)}\n"
-            f"head {label(row.head)} {probability(row.head_probability)}"
+            f"label: {label(row.label) if row.label else 'none'}\n"
+            f"ImageNet: {row.imagenet} {probability(row.imagenet_probability)}\n"
+            f"yours: {label(row.head)} {probability(row.head_probability)}"
         )
         sample = samples[row.Index]
         images.append(GridImage(sample.sha256, sample, sample.file, caption))
+    st.caption("Click an image to see it large, with both answers.")
     image_grid(images, settings, key="disagreements", on_select=_open, size=THUMBNAIL)
 
 
@@ -269,7 +270,7 @@ def _draw_pairs(table: pd.DataFrame) -> None:
         y=rows,
         text=[[str(number) if number else "" for number in row] for row in counts],
         texttemplate="%{text}",
-        colorscale=[[0, colours().line], [1, colours().pretrained]],
+        colorscale=[[0, colours().line], [1, colours().frozen]],
         showscale=False,
         xgap=2,
         ygap=2,

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of the image support a class, one map for each model."""
+"""Which places of the image support a class, one map for each model: exact, or by Grad-CAM."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import TLCoreError
-from tlcore.models.gradcam import RAMP, Explanation, overlay_heat
+from tlcore.models.gradcam import RAMP, SIGNED, Explanation, overlay_heat
 from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.percentages import probability
 from tlcore.settings import Settings
@@ -26,9 +26,17 @@ from tlcore.ui.widgets import select, unique_labels
 SIDE = 260  # px of a map on the page
 SHARPNESS = 2  # pixels drawn for each of them
 BEST = "best"
-HELP = (
+EXACT = "What adds up to the answer"
+EXACT_HELP = (
+    "These networks end in average pooling and one dense layer: the logit of a class is exactly "
+    "the sum of what each cell of the last feature maps contributes, plus a bias. Softmax or "
+    "sigmoid turns logits into probabilities. Both maps have one scale."
+)
+GRADCAM = "Grad-CAM: where, not how much"
+GRADCAM_HELP = (
     "Grad-CAM weights the maps of a layer with the gradient of the class's logit. Yellow places "
-    "support the class most, uncoloured ones not at all."
+    "support the class most, uncoloured ones not at all. Each map is scaled to its own maximum: it "
+    "shows where, not how much."
 )
 
 
@@ -49,21 +57,39 @@ def draw_maps(
         settings: where models are.
     """
     with legend, boundary():
-        st.markdown("**Grad-CAM: what supports the prediction**", help=HELP)
-        colours = ",".join(f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in RAMP)
-        st.html(
-            '<div class="scale"><span>little</span><i style="background:'
-            f'linear-gradient(to right,{colours})"></i><span>most</span></div>'
-        )
+        top = st.container()
         opacity = st.slider("Opacity of the map", 0, 100, 60, format="%d%%", key="gradcam-opacity")
         requests = _select_requests(predictions, settings)
         explanations = explain(sample, requests, settings)
+        shown = [each for each in explanations if isinstance(each, Explanation)]
+        exact = [each.contributions for each in shown if each.contributions is not None]
+        reach = max([float(np.abs(each).max()) for each in exact], default=0.0)
+        with top:
+            _draw_legends(reach, len(exact), len(shown))
+        several = len({each.fit for each in shown}) > 1
         for (ref, _, _), explanation in zip(requests, explanations, strict=True):
             with places[ref]:
                 if isinstance(explanation, TLCoreError):
                     show_error(explanation)
                 else:
-                    _draw_map(sample, explanation, opacity / 100, settings)
+                    framing = f" · {explanation.fit}" if several else ""
+                    _draw_map(sample, explanation, opacity / 100, reach, framing, settings)
+
+
+def _draw_legends(reach: float, exact: int, shown: int) -> None:
+    """Draw the scale of the exact maps in logits, and that of Grad-CAM, if there are such maps."""
+    legends = (
+        (exact > 0, EXACT, EXACT_HELP, SIGNED, (f"−{reach:.2g} against", f"for +{reach:.2g}")),
+        (shown > exact, GRADCAM, GRADCAM_HELP, RAMP, ("little", "most")),
+    )
+    for is_used, title, help, ramp, (low, high) in legends:
+        if is_used:
+            colours = ",".join(f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in ramp)
+            st.markdown(f"**{title}**", help=help)
+            st.html(
+                f'<div class="scale"><span>{low}</span><i style="background:'
+                f'linear-gradient(to right,{colours})"></i><span>{high}</span></div>'
+            )
 
 
 def _select_requests(
@@ -111,18 +137,41 @@ def _select_layer(ref: ModelRef, settings: Settings) -> str:
     )
 
 
-def _draw_map(sample: Sample, explanation: Explanation, opacity: float, settings: Settings) -> None:
-    """Draw one map over the image; name the class that it explains, and where it comes from."""
+def _draw_map(
+    sample: Sample,
+    explanation: Explanation,
+    opacity: float,
+    reach: float,
+    framing: str,
+    settings: Settings,
+) -> None:
+    """Draw one map over the image; name the class that it explains, and where it comes from.
+
+    ``reach`` is the contribution that has the full colour, in logits.
+    """
     pixels = np.asarray(model_input(sample, SIDE * SHARPNESS, explanation.fit, settings))
-    heat = Image.fromarray(overlay_heat(pixels, explanation.heat, opacity))
-    name = label(explanation.label)
-    st.image(heat, width=SIDE, alt=f"What supports {name}")
+    exact, name = explanation.contributions, label(explanation.label)
+    heat = explanation.heat if exact is None else exact / np.float32(reach or 1)
+    drawn = overlay_heat(pixels, heat, opacity, signed=exact is not None)
+    st.image(Image.fromarray(drawn), width=SIDE, alt=f"What supports {name}")
     height, width = explanation.cam.shape
-    note = f" · {explanation.note}" if explanation.note else ""
-    source = f"Grad-CAM of {height} × {width} places in `{explanation.layer}`{note}"
-    if not explanation.cam.max() > 0:
+    source = f"Grad-CAM of {height} × {width} places in `{explanation.layer}`"
+    if exact is not None:
+        source = sum_text(explanation)
+    elif not explanation.cam.max() > 0:
         source = f"nothing supports this class in `{explanation.layer}`"
+    note = f" · {explanation.note}" if explanation.note else ""
     st.caption(
-        f"**{escape_md(name)}**, {probability(explanation.probability)} · {source}",
-        help=f"Computed in {duration(explanation.seconds)}.",
+        f"**{escape_md(name)}** · {source}, probability "
+        f"{probability(explanation.probability)}{framing}{note}",
+        help=f"The {height} × {width} cells of `{explanation.layer}`. Computed in "
+        f"{duration(explanation.seconds)}.",
     )
+
+
+def sum_text(explanation: Explanation) -> str:
+    """Return a sum that adds up as it is rounded: "49 cells +7.1, bias −0.2, logit 6.9"."""
+    bias, logit = round(explanation.bias, 2), round(explanation.logit, 2)
+    cells, bias_text = (f"{number:+.2f}".replace("-", "−") for number in (logit - bias, bias + 0.0))
+    total = f"{logit:.2f}".replace("-", "−")
+    return f"{explanation.cam.size} cells {cells}, bias {bias_text}, logit {total}"

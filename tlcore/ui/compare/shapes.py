@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 
 import streamlit as st
 
@@ -15,7 +16,6 @@ from tlcore.training.config import POOLINGS
 from tlcore.training.run import RunInfo
 from tlcore.training.store import load_run
 from tlcore.ui.components.image_grid import thumbnail_url
-from tlcore.ui.format import duration
 from tlcore.ui.inference_requests import ask
 from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.widgets import segments
@@ -55,10 +55,33 @@ def shapes_expander(
             path = ask("compute_shape_path", model, max(2, classes), settings=settings)
             head = _select_pooling(path)
         st.html(_path_html(path, head, thumbnail_url(sample, settings, "shapes")))
-        st.caption(
-            f"One image takes {duration(path.body_seconds)} through the backbone and "
-            f"{path.head_seconds * 1000:.1f} ms through the head, on this machine now."
+
+
+def summary_expander(ref: ModelRef, run: RunInfo | None, settings: Settings) -> None:
+    """Draw, once it is opened, every layer with its shape and parameters, and Keras' own text."""
+    box = st.expander(
+        "Model summary: every layer, its shape and parameters",
+        icon=":material/list_alt:",
+        key="model-summary",
+        on_change="rerun",
+    )
+    if not box.open:
+        return
+    models = {
+        "include_top=False": replace(ref, top=False),
+        "include_top=True": replace(ref, top=True),
+    } | ({"Your run": run.ref} if run else {})
+    with box:
+        names = list(models)
+        name = st.segmented_control(
+            "Model", names, default=names[0], required=True, label_visibility="collapsed"
         )
+        summary, text = ask("summarize_model", models[name or names[0]], settings=settings)
+        st.markdown(
+            f"**{summary.total:,} parameters**: {summary.trainable:,} trainable, "
+            f"{summary.non_trainable:,} frozen, in {len(summary.layers)} layers."
+        )
+        st.code(text, language=None, height=420)
 
 
 def _select_model(ref: ModelRef, run: RunInfo | None) -> ModelRef:
@@ -70,8 +93,8 @@ def _select_model(ref: ModelRef, run: RunInfo | None) -> ModelRef:
     if same and not config.fine_tune_epochs:
         return ref
     titles = {
-        "pretrained": f":blue[●] {ref.backbone}, {ref.size} px",
-        "head": f":orange[●] Your run: {config.backbone}, {config.size} px",
+        "head": f"Your run: {config.backbone}, {config.size} px",
+        "pretrained": f"{ref.backbone}, {ref.size} px",
     }
     model = segments("Model", list(titles), Choice.SHAPES_OF, words=titles.__getitem__)
     return run.ref if model == "head" else ref

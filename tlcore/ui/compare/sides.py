@@ -12,16 +12,14 @@ from tlcore.models.weights import list_weights, pin_weights
 from tlcore.settings import Settings
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
-from tlcore.ui.compare.answers import TOP_CLASSES
 from tlcore.ui.components.framing import fit_help, fit_title
 from tlcore.ui.components.model_picker import find_pretrained, select_backbone, select_size
 from tlcore.ui.components.run_picker import select_head, show_damaged_head, trained_heads
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen
-from tlcore.ui.widgets import current, segments, select, slide, unique_labels
+from tlcore.ui.widgets import current, segments, select, unique_labels
 
 MOST_HEADS = 3  # beside the first
-MOST_CLASSES = 1000  # bars
 
 
 def choose_models(
@@ -30,7 +28,7 @@ def choose_models(
     """Choose the models in two columns; an error in one leaves the other.
 
     Where one image is shown, the geometry is chosen below it; otherwise among the options, and a
-    second backbone and the number of bars have no use.
+    second backbone has no use.
 
     Returns:
         The pretrained networks, none where weights are missing, which is shown; and the runs whose
@@ -46,7 +44,7 @@ def choose_models(
 
 
 def _choose_networks(settings: Settings, one_image: bool) -> list[ModelRef]:
-    """Choose the backbone; its size, a second one and the number of bars are folded."""
+    """Choose the backbone; its size and a second one are folded."""
     second = None
     with _row("side-left"):
         st.html('<p class="side pretrained">ImageNet</p>', width="content")
@@ -56,7 +54,6 @@ def _choose_networks(settings: Settings, one_image: bool) -> list[ModelRef]:
             size = select_size(row, top=True)
             if one_image:
                 second = _second_backbone(row, settings)
-                slide("Classes shown", 1, MOST_CLASSES, Choice.TOP_CLASSES, TOP_CLASSES)
             else:
                 st.caption("How each image becomes a square", help=fit_help())
                 fit = segments("Geometry", list(FITS), Choice.FIT, words=fit_title)

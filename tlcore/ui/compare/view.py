@@ -18,7 +18,7 @@ from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs, load_run, load_run_info
 from tlcore.ui.compare import answers
 from tlcore.ui.compare.gradcam import draw_maps
-from tlcore.ui.compare.shapes import shapes_expander
+from tlcore.ui.compare.shapes import shapes_expander, summary_expander
 from tlcore.ui.compare.sides import choose_models
 from tlcore.ui.components import run_picker
 from tlcore.ui.components.dataset_picker import open_dataset
@@ -31,7 +31,7 @@ from tlcore.ui.inference_requests import predict
 from tlcore.ui.services import start_run_once
 from tlcore.ui.shell import FINE_TUNE, UPLOAD, boundary
 from tlcore.ui.state import Choice, choose, chosen
-from tlcore.ui.theme import colours
+from tlcore.ui.theme import LIGHT
 from tlcore.ui.widgets import segments
 
 SIDE = 330  # px of the longer side of the image on the page
@@ -77,7 +77,9 @@ def one_image(place: DeltaGenerator, settings: Settings) -> None:
             answers.head_expanders(predicted[info.ref], info, name, sample, settings)
     for ref in networks[:1]:
         with boundary():
-            shapes_expander(sample, ref, next(iter(runs), None), len(dataset.classes), settings)
+            run = next(iter(runs), None)
+            shapes_expander(sample, ref, run, len(dataset.classes), settings)
+            summary_expander(ref, run, settings)
         if ref in predicted:
             answers.class_table(predicted[ref])
 
@@ -88,7 +90,7 @@ def _framed_image(
     """Draw the image with what the backbone sees of it, its label, and the geometry."""
     place = st.container()
     fit = segments("Geometry", list(FITS), Choice.FIT, words=FIT_NAMES.__getitem__)
-    drawing, width, height = draw_crop(sample, fit, settings, colours().pretrained)
+    drawing, width, height = draw_crop(sample, fit, settings, LIGHT.text)
     shown = (width, height) if fit == "crop" else (1, 1)  # otherwise it is the square itself
     place.image(
         drawing,
@@ -105,6 +107,12 @@ def _framed_image(
         trained = any(sample.sha256 == other.sha256 for other in list_samples(runs[0], "train"))
         text += f" · {'seen in training' if trained else 'not seen in training'}"
     place.caption(text, help=f"{seen_as}.\n\n{fit_help()}")
+    others = sorted({info.config.fit for info in runs} - {fit})
+    if networks and others:
+        st.caption(
+            f"ImageNet's network gets this framing. Your head was trained with *{others[0]}* and "
+            "gets that: the two maps show different parts of the image."
+        )
 
 
 def _quick_train(dataset: Dataset, ref: ModelRef | None, settings: Settings) -> None:

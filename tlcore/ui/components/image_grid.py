@@ -13,12 +13,14 @@ from tlcore.datasets.dataset import Sample
 from tlcore.datasets.thumbnails import load_thumbnail
 from tlcore.errors import BadImage
 from tlcore.settings import Settings
-from tlcore.ui.components.clickable import load_component
+from tlcore.ui.components.clickable import STEPS_JS, load_component
 
 SENT = 160  # px of a thumbnail as it is sent: sharp at 80 px on a screen of double density
 PAGE = 40  # thumbnails of a page of ``select_images``
 
-_JS = """
+_JS = (
+    STEPS_JS
+    + """
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   let grid = parentElement.querySelector('.image-grid');
@@ -34,7 +36,7 @@ export default function (component) {
     grid.style.setProperty('--thumbnail', data.size + 'px');
     grid.setAttribute('role', data.selectable ? 'listbox' : 'list');
     grid.setAttribute('aria-label', 'Images');
-    grid.setAttribute('aria-multiselectable', data.multiple);
+    if (data.selectable) grid.setAttribute('aria-multiselectable', data.multiple);
     grid.replaceChildren(...data.images.map((image) => cell(image, data)));
     grid.images = images;
     grid.sent = 0;
@@ -46,6 +48,17 @@ export default function (component) {
     show(grid, data.selected);
   }
   if (!data.selectable) return;
+  const choose = (id) => {
+    grid.sent = Date.now();
+    show(grid, [id]);
+    setTriggerValue('selected', { ids: [id] });
+  };
+  const [before, after] = data.neighbours;
+  listen(grid, data.neighbours.length && { ArrowLeft: -1, ArrowRight: 1 }, (by) => {
+    const at = cells().findIndex((each) => each.dataset.id === `${grid.selected}`);
+    const id = (at < 0 ? undefined : cells()[at + by]?.dataset.id) ?? (by < 0 ? before : after);
+    if (id) choose(id);
+  });
   grid.onclick = (event) => {
     const at = cells().indexOf(event.target.closest('[data-id]'));
     if (at < 0) return;
@@ -116,6 +129,7 @@ function show(grid, selected) {
   }
 }
 """
+)
 
 
 @dataclass(frozen=True)
@@ -138,7 +152,7 @@ def image_grid(
     on_select: Callable[[list[str]], None] | None = None,
     multiple: bool = False,
     size: int = 80,
-    one_row: bool = False,
+    one_row: bool | tuple[str, str] = False,
 ) -> None:
     """Show thumbnails; a click, or Enter on the one with the focus, selects.
 
@@ -152,7 +166,9 @@ def image_grid(
         multiple: whether a click adds to or removes from the selection instead of replacing it;
             with Shift held it adds all from the last click on.
         size: px of a thumbnail's side on the page.
-        one_row: scroll sideways in one row instead of wrapping.
+        one_row: scroll sideways in one row instead of wrapping. With the ids of the images before
+            and after the selected one ("" for none), which may stand on another page, the keys ←
+            and → go from image to image.
     """
 
     def selected_now() -> None:
@@ -176,7 +192,8 @@ def image_grid(
         "selectable": on_select is not None,
         "multiple": multiple,
         "size": size,
-        "one_row": one_row,
+        "one_row": bool(one_row),
+        "neighbours": one_row if isinstance(one_row, tuple) else (),
     }
     load_component("image_grid", _JS)(key=key, data=data, on_selected_change=selected_now)
 

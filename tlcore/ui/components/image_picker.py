@@ -55,10 +55,10 @@ def image_picker(
     with left.container(gap="xsmall", key="image-picker-choices"):
         dataset = _open_with_images(select_dataset(settings, also=_from_the_start), settings)
         samples = _of_one_class(dataset)
-        if training_images:
-            samples = _unseen_first(samples, training_images(settings))
+        trained = training_images(settings) if training_images else ()
+        samples = _unseen_first(samples, trained)
     with right.container(gap=None):
-        return _strip(samples, settings)
+        return _strip(samples, trained, settings)
 
 
 def add_own_images(settings: Settings) -> None:
@@ -138,23 +138,29 @@ def _unique(dataset: Dataset) -> list[Sample]:
     return sorted(once.values(), key=lambda sample: sample.file)
 
 
-def _strip(samples: Sequence[Sample], settings: Settings) -> Sample:
+def _strip(samples: Sequence[Sample], trained: Collection[str], settings: Settings) -> Sample:
+    """Show a page of thumbnails; each says in its name which image it is, and if it was seen."""
     ids = [sample.sha256 for sample in samples]
     place = ids.index(current(Choice.IMAGE, ids))
     pages = -(-len(samples) // STRIP)
     page = min(chosen_number(Choice.STRIP_PAGE, place // STRIP), pages - 1)
     shown = samples[page * STRIP : (page + 1) * STRIP]
+    names = []
+    for number, each in enumerate(shown, page * STRIP + 1):
+        seen = (
+            "" if not trained else ", seen in training" if each.sha256 in trained else ", not seen"
+        )
+        file = each.file.rsplit("/", 1)[-1]
+        names.append(f"{label(each.label)}, image {number} of {len(ids)}: {file}{seen}")
+    padded = ["", *ids, ""]
     image_grid(
-        [
-            GridImage(each.sha256, each, f"{label(each.label)}: {each.file.rsplit('/', 1)[-1]}")
-            for each in shown
-        ],
+        [GridImage(each.sha256, each, name) for each, name in zip(shown, names, strict=True)],
         settings,
         key="strip",
         selected=[ids[place]],
-        on_select=lambda selected: _choose(selected[0], page),
+        on_select=lambda selected: _choose(selected[0], ids.index(selected[0]) // STRIP),
         size=72,
-        one_row=True,
+        one_row=(padded[place], padded[place + 2]),
     )
     _draw_steps(samples, place, page, pages, settings)
     return samples[place]

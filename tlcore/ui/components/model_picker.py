@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import streamlit as st
@@ -15,8 +16,9 @@ from tlcore.settings import Settings
 from tlcore.training.store import load_run_info
 from tlcore.ui.components.framing import fit_help, fit_title
 from tlcore.ui.components.weights import offer_weights, random_badge
+from tlcore.ui.format import escape_md
 from tlcore.ui.state import Choice, choose, chosen, uses_random
-from tlcore.ui.widgets import segments, select
+from tlcore.ui.widgets import segments, select, unique_labels
 
 SIZES = (96, 128, 160, 192, 224, 299)  # px, offered where the backbone allows them
 
@@ -37,18 +39,36 @@ def select_backbone(settings: Settings) -> Backbone:
 
 
 def select_size(row: Backbone, *, top: bool) -> int:
-    """Choose the size of the backbone's input, pixels."""
-    sizes = [str(size) for size in list_sizes(row, top=top)]
-    if chosen(Choice.SIZE) not in sizes:
-        choose(Choice.SIZE, row.size)
-    size = select(
+    """Choose the size of the backbone's input, pixels: a usual one, or any that is typed."""
+    size = row.size
+    try:
+        if wanted := chosen(Choice.SIZE):
+            size = row.check_size(parse_size(wanted) or 0, top=top)
+    except BadConfig as error:
+        st.toast(escape_md(str(error)), icon=":material/error:")
+    choose(Choice.SIZE, size)
+    key = f"select-{Choice.SIZE}"
+    st.session_state[key] = str(size)
+    sizes = [str(each) for each in sorted({*list_sizes(row, top=top), size})]
+    st.selectbox(
         "Input size",
         sizes,
-        Choice.SIZE,
-        words=lambda size: f"{size} × {size}{' (default)' if int(size) == row.size else ''}",
-        help=f"Side of the square input of {row.name}. Preprocessing: {MODES[row.mode]}.",
+        key=key,
+        accept_new_options=True,
+        format_func=unique_labels(
+            sizes, lambda size: f"{size} × {size}{' (default)' if int(size) == row.size else ''}"
+        ),
+        help=f"Side of the square input of {row.name}, from {row.smallest} pixels on: type any "
+        f"other. Preprocessing: {MODES[row.mode]}.",
+        on_change=lambda: choose(Choice.SIZE, st.session_state[key] or row.size),
     )
-    return int(size)
+    return size
+
+
+def parse_size(text: str) -> int | None:
+    """Return the size that a person typed: "200", "200 px" or "200 × 200"; None for no number."""
+    digits = re.match(r"\d{1,4}(?!\d)", text.strip(), re.ASCII)
+    return int(digits[0]) if digits else None
 
 
 def select_size_and_fit(row: Backbone, *, top: bool) -> tuple[int, str]:

@@ -20,6 +20,7 @@ from tlcore.ui.components.image_grid import GridImage, select_images
 from tlcore.ui.evaluation.corrections import change_since_run, correction_bar
 from tlcore.ui.format import escape_md
 from tlcore.ui.inference_requests import predict
+from tlcore.ui.shell import COMPARE
 
 SIDE = 320  # px of the large image
 
@@ -73,10 +74,20 @@ def _draw_large(run: Run, sample: Sample, caption: str, settings: Settings) -> N
     with right:
         st.markdown(escape_md(caption))
         st.caption(escape_md(sample.file))
+        st.page_link(
+            COMPARE.file,
+            label="Open in Compare",
+            icon=COMPARE.icon,
+            query_params={
+                "run": run.info.id,
+                "dataset": run.info.config.dataset,
+                "image": sample.sha256,
+            },
+        )
         show_gradcam = st.toggle(
-            "Show Grad-CAM",
+            "Show what supports it",
             key="show-gradcam",
-            help="Which regions of the image support the class, for both models.",
+            help="Which places of the image support the class, for both models.",
         )
     if show_gradcam:
         _draw_gradcam(run, sample, settings)

@@ -41,6 +41,8 @@ def channel_panel(shown: Shown) -> None:
     row, column = detail.strongest
     first = f" (first of {detail.equal} equal places)" if detail.equal > 1 else ""
     sees = f"{detail.field.width:.0f} × {detail.field.height:.0f} pixels, framed here"
+    if min(detail.field.width, detail.field.height) > size:
+        sees = sees.replace("framed", "more than the image has; what lies in it is framed")
     if math.isinf(detail.field.width):
         sees = "the whole image"
     left, top, right, bottom = detail.box

@@ -17,13 +17,14 @@ from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import model_input_png
 from tlcore.ui.components.model_picker import input_geometry
 from tlcore.ui.components.run_picker import choose_head
-from tlcore.ui.feature_maps.controls import Shown
+from tlcore.ui.feature_maps.controls import Shown, go_to
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import escape_md, label, signed
 from tlcore.ui.inference_requests import activation_request, ask, list_layers
-from tlcore.ui.state import Choice, chosen
+from tlcore.ui.state import Choice, chosen, set_flag, take_flag
 from tlcore.ui.widgets import select
 
+FIND = "find a layer that learned"  # flag of the session
 HALF = Layout(4, 4)  # of the large page, so that two or three stand side by side
 
 
@@ -35,11 +36,12 @@ def before_and_after(shown: Shown) -> None:
     if info is None:
         return
     config = info.config
+    layers = {place.layer.name: place.layer for place in list_layers(info.ref, settings)}
     reason = ""
     if not run and shown.request.ref.backbone != config.backbone:
         name = config.backbone
         reason = f"This run is built on {name}. Choose {name} above to compare its layers."
-    elif layer not in {place.layer.name for place in list_layers(info.ref, settings)}:
+    elif layer not in layers:
         reason = (
             f"{escape_md(layer)} belongs to ImageNet's top, which the run has replaced by its own "
             "head. Choose an earlier layer to compare."
@@ -47,21 +49,33 @@ def before_and_after(shown: Shown) -> None:
     if reason:
         st.info(reason, icon=":material/info:")
         return
+    learned = next((n for n, e in layers.items() if e.trainable and e.parameters and e.spatial), "")
+    if take_flag(FIND) and learned and list(layers).index(layer) < list(layers).index(learned):
+        go_to(learned)
+        st.rerun()
     before = ModelRef(config.backbone, config.size, config.fit, config.random_weights, top=False)
     left, right = (activation_request(shown.sample, ref) for ref in (before, info.ref))
     options, key = _half_page(shown, "before")
     pair = ask("draw_comparison", left, right, layer, options, settings=settings)
     _draw_change(pair)
+    if pair.frozen and learned:
+        words = f"Go to {learned}, the first layer that learned"
+        st.button(words, key="first-learned", on_click=go_to, args=(learned,))
     title = label_runs(list_runs(settings))[info.id]
     sides = (
         ("Before", "pretrained", pair.left, "Maps of the pretrained network"),
         ("After", "head", pair.right, f"Maps of {title}"),
-        ("Difference", "", pair.difference, "After minus before: blue is less, orange more"),
+        ("Difference", "", pair.difference, "After minus before: magenta is less, green more"),
     )
     for column, (name, kind, tiles, alt) in zip(st.columns(3, gap="medium"), sides, strict=True):
         column.html(f'<p class="side {kind}">{name}</p>')
         column.html(tiles_html(tiles, name=name.lower(), alt=alt))
-    _paging(pair, shown.options, key, "Blue is less after the run, orange more.")
+    _paging(pair, shown.options, key, "Magenta is less after the run, green more.")
+
+
+def find_change() -> None:
+    """Let *Before / after* open on a layer that learned, once it has been chosen by hand."""
+    set_flag(FIND, chosen(Choice.MAPS_VIEW) == "before")
 
 
 def _draw_change(pair: MapPair) -> None:

@@ -89,7 +89,7 @@ def display_popover() -> None:
 
 def paging(page: int, pages: int) -> None:
     """Let the person turn to another page of maps; ``page`` counts from 0."""
-    key = "maps-page"
+    key = f"maps-page-{pages}"  # a kept one would stay as narrow as its first number of pages
     st.session_state[key] = page + 1
     st.pagination(pages, key=key, on_change=lambda: choose(Choice.PAGE, st.session_state[key]))
 
@@ -113,24 +113,28 @@ def depth_bar(layers: Sequence[LayerInfo], layer: str, row: Backbone, kind: str)
     spatial = [info for info in layers if info.layer.spatial]
     names = [info.layer.name for info in spatial]
     place = names.index(layer)
-    st.html(f"<style>.depth i:nth-of-type({place + 1}){{--bar:var(--text);opacity:1}}</style>")
-    clickable(_bars(spatial, kind) + _stops(names, row), key="depth", on_pick=go_to)
+    bars = _bars(spatial, kind) + _stops(names, row)
+    clickable(bars, key="depth", on_pick=go_to, chosen=layer, keys={"n": 1, "p": -1})
     info = spatial[place]
     height, width, channels = info.layer.output_shape
     st.caption(
         f"Layer **{place + 1} of {len(spatial)}** with maps · {escape_md(info.block)} · "
         f"{height} × {width} pixels, {channels} channels · each value sees "
-        f"{receptive_field_text(info)}",
+        f"{receptive_field_text(info, spatial[0].layer.output_shape[0] or 0)}",
         help=HELP,
     )
 
 
-def receptive_field_text(info: LayerInfo) -> str:
-    """Return how much of the image one value of a layer depends on: "7 × 7 pixels"."""
+def receptive_field_text(info: LayerInfo, size: int = 0) -> str:
+    """Return how much of the image one value of a layer depends on: "7 × 7 pixels".
+
+    With the size of the input it says so where that is more than the image has.
+    """
     height, width = info.receptive_field
     if math.isinf(max(height, width)):
         return "the whole image"
-    return f"{height:.0f} × {width:.0f} pixels"
+    text = f"{height:.0f} × {width:.0f} pixels"
+    return f"{text}, more than the image has" if size and min(height, width) > size else text
 
 
 def stop_layers(names: Sequence[str], row: Backbone) -> Mapping[str, str]:

@@ -11,6 +11,8 @@ _JOIN = "Brings several branches together"
 WORDS = {
     "InputLayer": "The image as the network gets it: red, green and blue.",
     "Conv2D": _CONVOLUTION,
+    "Conv2D 1×1": "Mixes the channels of one pixel with learned weights; it has no window and sees "
+    "no neighbours. It brings together what the layers before it found at that place.",
     "DepthwiseConv2D": "A convolution of each channel by itself, without mixing them. That is "
     "cheap, because no window reads all channels; the next layer mixes them.",
     "SeparableConv2D": "Convolves each channel by itself first and mixes them afterwards. "
@@ -21,6 +23,9 @@ WORDS = {
     "become easier to train; no pattern is lost.",
     "ReLU": "Sets negative values to zero and leaves the others. Bright means “the pattern is "
     "here”, black “not here”. Without a non-linear step many layers would be equal to one.",
+    "ReLU6": "Sets negative values to zero, cuts off at 6 and leaves what is between. Bright means "
+    "“the pattern is here”, black “not here”. Without a non-linear step many layers would be equal "
+    "to one; the limit keeps the values small on phones.",
     "Activation": "Pushes weak and negative values towards zero and leaves strong ones. "
     "Without a non-linear step many layers would be equal to one.",
     "MaxPooling2D": "Makes the maps smaller and keeps the highest value of each window. "

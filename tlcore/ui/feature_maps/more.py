@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import pandas as pd
@@ -19,7 +19,7 @@ from tlcore.ui.feature_maps.comparison import other_image
 from tlcore.ui.feature_maps.controls import Shown, go_to, receptive_field_text
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import label, signed
-from tlcore.ui.inference_requests import activation_request, ask, ask_once
+from tlcore.ui.inference_requests import activation_request, ask, ask_once, list_layers
 from tlcore.ui.state import Choice, choose, chosen_number
 from tlcore.ui.theme import colours
 
@@ -32,6 +32,7 @@ MEASURES = {
     "mean": ("Mean of all values", False),
     "spread": ("Standard deviation of all values", False),
 }
+ACTIVATIONS = ("ReLU", "Activation", "LeakyReLU", "PReLU", "ELU")
 HEIGHT = 290  # px of a chart
 Line = tuple[str, Sequence[LayerStatistics], str]  # an image's name, its statistics, its colour
 
@@ -41,11 +42,14 @@ def statistics_tab(shown: Shown) -> None:
     sample, layer = shown.sample, shown.layer.name
     of_image = partial(ask, "measure_layers", settings=shown.settings)
     statistics: tuple[LayerStatistics, ...] = of_image(shown.request)
-    lines: list[Line] = [(label(sample.label), statistics, colours().pretrained)]
+    blocks = {info.layer.name: info for info in list_layers(shown.request.ref, shown.settings)}
+    colour = colours().head if shown.request.ref.run else colours().pretrained
+    lines: list[Line] = [(label(sample.label), one_a_block(statistics, blocks), colour)]
     other = other_image(sample, shown.settings)
     if other is not None:
         others = of_image(activation_request(other, shown.request.ref))
-        lines.insert(0, (f"{label(other.label)} (other)", others, colours().frozen))  # drawn below
+        rows = one_a_block(others, blocks)
+        lines.insert(0, (f"{label(other.label)} (other)", rows, colours().frozen))  # drawn below
     row = next((row for row in statistics if row.name == layer), None)
     if row:
         st.markdown(
@@ -59,26 +63,50 @@ def statistics_tab(shown: Shown) -> None:
     for place, (measure, (title, _)) in zip(places, MEASURES.items(), strict=True):
         with place:
             st.caption(title)
-            draw_chart(_over_depth(lines, measure, layer), f"depth-{measure}", title)
+            draw_chart(_over_depth(lines, measure, blocks, layer), f"depth-{measure}", title)
+    st.caption(
+        "One point a block: behind its last non-linear step, or where it has none at its end. "
+        "The dotted line is this layer's block."
+    )
 
 
-def _over_depth(lines: Sequence[Line], measure: str, layer: str) -> go.Figure:
-    """One measure of every layer, first to last; the present layer is marked."""
+def one_a_block(
+    statistics: Sequence[LayerStatistics], layers: Mapping[str, LayerInfo]
+) -> list[LayerStatistics]:
+    """Return the row of each block's last activation; of a block without any its last row.
+
+    Drawn layer by layer, values jump to and fro between a convolution and its activation.
+    """
+    rows: dict[str, LayerStatistics] = {}
+    active: set[str] = set()
+    for row in statistics:
+        info = layers[row.name]
+        if info.layer.type in ACTIVATIONS or info.block not in active:
+            rows[info.block] = row
+        if info.layer.type in ACTIVATIONS:
+            active.add(info.block)
+    return list(rows.values())
+
+
+def _over_depth(
+    lines: Sequence[Line], measure: str, layers: Mapping[str, LayerInfo], layer: str
+) -> go.Figure:
+    """One measure of every block, first to last; the present layer's is marked."""
     figure = go.Figure()
     for name, statistics, colour in lines:
         figure.add_scatter(
             x=list(range(1, len(statistics) + 1)),
             y=[getattr(row, measure) for row in statistics],
-            text=[row.name for row in statistics],
+            text=[f"{layers[row.name].block}: {row.name}" for row in statistics],
             name=name,
-            mode="lines",
+            mode="lines+markers",
             line={"color": colour, "width": 2},
             hovertemplate="%{text}<br>%{y:.3g}",
         )
-    names = [row.name for row in lines[0][1]]
-    if layer in names:
-        figure.add_vline(x=names.index(layer) + 1, line={"color": colours().faint, "dash": "dot"})
-    figure.update_xaxes(title="layer, from the pixels to the answer", tickformat="d")
+    names = [layers[row.name].block for row in lines[0][1]]
+    place = names.index(layers[layer].block) + 1
+    figure.add_vline(x=place, line={"color": colours().faint, "dash": "dot"})
+    figure.update_xaxes(title="block, from the pixels to the answer", tickformat="d")
     if MEASURES[measure][1]:
         figure.update_yaxes(range=[0, 1.02], tickformat=".0%")
     figure.update_layout(height=HEIGHT, margin={"l": 48, "r": 8, "t": 24, "b": 44})
@@ -201,7 +229,10 @@ def download_popover(shown: Shown) -> None:
         return
     draw = partial(ask_once, "render_png", request, layer, shown.options, settings=shown.settings)
     values = partial(ask_once, "export_maps", request, layer, settings=shown.settings)
-    about = "`maps`, float32 (height, width, channels), for `numpy.load`."
+    about = (
+        "For `numpy.load`: `maps`, float32 (height, width, channels); `input`, the uint8 pixels "
+        "that the network got; layer, backbone, weights, size, fit and the image's hash."
+    )
     with popover:
         button = partial(st.download_button, on_click="ignore", width="stretch")
         button("This page as PNG", draw, f"{name}.png", "image/png")

@@ -15,7 +15,7 @@ import streamlit as st
 from tlcore.activations.layers import LayerInfo
 from tlcore.activations.values import MapPage
 from tlcore.datasets.dataset import Sample
-from tlcore.models.catalog import BACKBONES, Backbone
+from tlcore.models.catalog import BACKBONES
 from tlcore.models.predictions import ModelRef
 from tlcore.models.summary import Layer
 from tlcore.settings import Settings
@@ -35,7 +35,8 @@ from tlcore.ui.shell import FEATURE_MAPS, boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, write_address
 from tlcore.ui.widgets import current, segments, select
 
-NETWORKS = {"pretrained": ":blue[●] ImageNet's", "head": ":orange[●] Yours"}
+NETWORKS = {"pretrained": "ImageNet's", "head": "Yours"}
+FIRST = (("ReLU", "Activation"), ("Conv2D",))  # types of the layer on which the page opens
 TABS: dict[str, tuple[str, Callable[[Shown], None]]] = {
     "channel": ("Channel", channel.channel_tab),
     "before": ("Before / after", comparison.before_and_after),
@@ -60,7 +61,7 @@ def maps_view(settings: Settings) -> None:
         layers = list_layers(ref, settings)
         name = load_run_info(ref.run, settings).config.backbone if ref.run else ref.backbone
         with row:
-            layer, following = _layer_choice(layers, BACKBONES[name])
+            layer, following = _layer_choice(layers)
         write_address(FEATURE_MAPS.address)
         controls.depth_bar(layers, layer.name, BACKBONES[name], "head" if ref.run else "pretrained")
         _layer_view(sample, ref, layer, following, settings)
@@ -90,17 +91,18 @@ def _model_choice(settings: Settings) -> ModelRef | None:
     return find_pretrained(row, size, fit, settings, top=False)
 
 
-def _layer_choice(layers: Sequence[LayerInfo], row: Backbone) -> tuple[Layer, str]:
+def _layer_choice(layers: Sequence[LayerInfo]) -> tuple[Layer, str]:
     """Choose a layer by name or one step on; return it and the next one's name, "" for none.
 
-    At first it is that of the second stage: edges and colours have just become textures.
+    At first it is the first one behind a non-linear step: its maps show the photograph's edges.
     """
     spatial = {info.layer.name: info.layer for info in layers if info.layer.spatial}
     names = list(spatial)
     if chosen(Choice.LAYER) not in spatial:
         if chosen(Choice.LAYER):  # of another network, or of an old link
             st.toast(f"This network has no layer “{escape_md(chosen(Choice.LAYER))}” with maps.")
-        go_to(next((name for name in names if name.endswith(row.layers[1])), names[0]))
+        first = (name for kind in FIRST for name in names if spatial[name].type in kind)
+        go_to(next(first, names[0]))
     shapes = {name: " × ".join(map(str, spatial[name].output_shape)) for name in names}
     name = select(
         "Layer",
@@ -122,7 +124,7 @@ def _layer_choice(layers: Sequence[LayerInfo], row: Backbone) -> tuple[Layer, st
             key=title.lower().replace(" ", "-"),
             icon=f":material/{icon}:",
             disabled=not to,
-            shortcut=key,
+            help=f"{title}: {key} on the keyboard",
             on_click=go_to,
             args=(to,),
         )
@@ -157,12 +159,15 @@ def _layer_view(
             st.caption(":material/casino: Random weights: nothing here has been learned.")
         if page.note:
             st.caption(f":material/info: {page.note[:1].upper()}{page.note[1:]}.")
-        what = f"**{escape_md(layer.type)}** {first_sentence(layer.type)}"
-        st.markdown(what, help=layer_text(layer.type))
+        what = f"**{escape_md(page.kind)}** {first_sentence(page.kind)}"
+        st.markdown(what, help=layer_text(page.kind))
     with right:
         channel.channel_panel(shown)
     words = lambda tab: TABS[tab][0]  # noqa: E731
-    _, draw = TABS[segments("Views of the layer", list(TABS), Choice.MAPS_VIEW, words=words)]
+    views = list(TABS)
+    _, draw = TABS[
+        segments("Views", views, Choice.MAPS_VIEW, words=words, also=comparison.find_change)
+    ]
     draw(shown)
 
 

@@ -31,7 +31,7 @@ from tlcore.training.batches import FIRST_FRESH_COPY
 from tlcore.training.config import OPTIONS, Option, RunConfig, default_fine_tune_rate
 from tlcore.ui.components import dataset_picker
 from tlcore.ui.components.image_grid import thumbnails
-from tlcore.ui.components.model_picker import list_sizes, select_backbone
+from tlcore.ui.components.model_picker import list_sizes, parse_size, select_backbone
 from tlcore.ui.components.weights import offer_weights, random_badge
 from tlcore.ui.fine_tune.estimate import Plan, check_cost, draw_estimate
 from tlcore.ui.fine_tune.recipe import FORM, RECIPE
@@ -297,13 +297,15 @@ def _draw_widget(
     row, text = BACKBONES[recipe.backbone], option.label
     if option.name == "size":
         sizes = sorted({*list_sizes(row, top=False), value})
-        return place.selectbox(
+        size = place.selectbox(
             text,
             sizes,
             index=sizes.index(value),
+            accept_new_options=True,
             format_func=unique_labels(sizes, lambda size: f"{size} × {size}"),
             **common,
         )
+        return parse_size(str(size)) or value
     if option.name == "unfreeze_from":
         layers = list(dict.fromkeys([value, row.unfreeze_from, *row.blocks]))
         layer = place.selectbox(text, layers, accept_new_options=True, **common)
