@@ -59,8 +59,8 @@ def test_from_a_mistake_to_its_repair(
     for place in range(images.count()):
         images.nth(place).click()
         tab.settle()
-    tab.page.get_by_text("Show Grad-CAM").click()
-    tab.page.get_by_text("Grad-CAM: what supports the prediction").wait_for()
+    tab.page.get_by_text("Show what supports it").click()
+    tab.page.get_by_text("What adds up to the answer").first.wait_for()
     tab.settle()
     tab.choose(f"New label of {images.count()} image", truth)  # nothing is filled in
     tab.press("Relabel")

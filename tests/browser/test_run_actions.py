@@ -59,7 +59,7 @@ def test_a_click_on_a_point_of_the_embedding_shows_its_image(tab: Tab, first: st
     box = tab.page.locator(".scatterlayer .point").first.bounding_box()
     assert box is not None
     tab.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    tab.page.get_by_text("Show Grad-CAM").wait_for()
+    tab.page.get_by_text("Show what supports it").wait_for()
     assert tab.errors == []
 
 

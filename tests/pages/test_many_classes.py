@@ -140,7 +140,7 @@ def test_the_form_and_the_report_are_bounded(
     at = opened("Fine-tune", dataset="noise")
     assert not at.exception
     assert count(at._tree) < ELEMENTS
-    assert names(at) <= 6
+    assert names(at) <= 8
     evaluation = evaluate(run.id, None, settings)
     classes = len(evaluation.classes)
     if classes == 120:

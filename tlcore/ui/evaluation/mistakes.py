@@ -102,8 +102,12 @@ def _select_cell(evaluation: Evaluation, key: str) -> Cell:
     which = f", the {len(shown)} classes of the first pairs" if many else ""
     st.caption(f"Rows: the label{which}. Columns: the predicted class. Click a cell.")
     if not many:
-        words = unique_labels(cells, lambda name: _cell_words(evaluation, *cells[name]))
-        st.selectbox("Images", list(cells), format_func=words, key=key)
+        st.selectbox(
+            "Images",
+            list(cells),
+            format_func=unique_labels(cells, lambda name: _cell_words(evaluation, *cells[name])),
+            key=key,
+        )
     return cells[st.session_state[key]]
 
 
