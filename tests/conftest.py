@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.small_disk import mount
+from tlcore.models import runtime
 from tlcore.settings import PROJECT, Settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -34,6 +35,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     full = [item for item in items if item.get_closest_marker("full")]
     config.hook.pytest_deselected(items=full)
     items[:] = [item for item in items if item not in full]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def converted_networks_are_used() -> None:
+    """However slow a busy machine makes one when it is compared with Keras."""
+    runtime.SLOWEST = 0.0
 
 
 @pytest.fixture(scope="session")

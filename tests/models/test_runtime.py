@@ -110,6 +110,7 @@ def test_what_differs_or_is_slower_or_off_is_left_to_keras(
     assert opened(settings) is None
     assert not runtime.start_conversion(network, settings)  # it is known
     monkeypatch.setattr(runtime, "_compare", lambda model, network: (0.0, 0.8))
+    monkeypatch.setattr(runtime, "SLOWEST", 1.0)
     assert "0.80 of its speed" in convert_backbone(SMALL, settings, [LAYER]).refused
     off = Settings(home=home.home, keras_home=home.keras_home, runtime="keras")
     assert opened(off) is None

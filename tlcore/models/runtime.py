@@ -52,6 +52,7 @@ from tlcore.text import shorten
 BOTTLENECK, POOLED, LOGITS = "bottleneck", "pooling-avg", "logits"  # outputs that are no layers
 TOLERANCE = 1e-4  # greatest difference from Keras, of the largest value
 CHECKED = 8  # images on which both are compared
+SLOWEST = 1.0  # of Keras' speed: a network that is no faster is not used
 TIMED = 3  # times that both compute one image and CHECKED images
 RETRY = 600.0  # s until a conversion that failed is tried again
 TFLITE, TEMPLATE, _CONVERSION = "network.tflite", "model.keras", "conversion.json"
@@ -323,7 +324,7 @@ def _convert(network: Network, model: Any, folder: Path) -> Conversion:
     conversion = replace(conversion, difference=difference, speed=speed)
     if not difference <= TOLERANCE:  # also NaN
         return replace(conversion, refused=f"converted, it differs by {difference:.1e}")
-    if speed <= 1:
+    if speed <= SLOWEST:
         return replace(conversion, refused=f"converted, it has {speed:.2f} of its speed here")
     return conversion
 

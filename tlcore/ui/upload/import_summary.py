@@ -28,6 +28,7 @@ from tlcore.datasets.layout_folders import CLASS, MEANINGS, NO_LABEL, OUT, OUTER
 from tlcore.errors import BadImage
 from tlcore.settings import Limits, Settings
 from tlcore.ui.format import escape_md, label
+from tlcore.ui.widgets import unique_labels
 
 SHOWN = 3  # first images of a class
 ILLUSTRATED = 20  # classes whose first images are shown
@@ -229,7 +230,7 @@ def _choose_folders(brought: Brought) -> None:
         st.selectbox(
             f"`{folder.path}` ({folder.images:,})",
             MEANINGS,
-            format_func=FOLDER_WORDS.__getitem__,
+            format_func=unique_labels(MEANINGS, FOLDER_WORDS.__getitem__),
             key=f"folder-{folder.path}",
             on_change=choose,
         )
@@ -244,4 +245,6 @@ def _select(title: str, options: Sequence[Any], name: str, brought: Brought, *, 
     def choose() -> None:
         brought.read(replace(brought.choices, **{name: st.session_state[key]}))
 
-    st.selectbox(title, options, format_func=words, key=key, on_change=choose)
+    st.selectbox(
+        title, options, format_func=unique_labels(options, words), key=key, on_change=choose
+    )
