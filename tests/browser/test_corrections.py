@@ -74,7 +74,7 @@ def test_from_a_mistake_to_its_repair(
     assert corrected_run(later) == run
     assert later.images == {"train": later.images["train"], "val": later.images["val"]}
     tab.page.get_by_text("Of the same").wait_for()
-    assert tab.page.get_by_text("had another label before").count()
+    assert tab.page.get_by_text("had another label then").count()
 
     for view in ("Summary", "Label issues", "Embedding"):
         tab.page.locator("[data-testid=stButtonGroup] button", has_text=view).first.click()
