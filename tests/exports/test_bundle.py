@@ -137,6 +137,7 @@ def test_a_full_disk_leaves_no_half_bundle(bundle: Bundle, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.full
 def test_a_killed_conversion_leaves_no_half_bundle(bundle: Bundle, tmp_path: Path) -> None:
     target, progress = tmp_path / "bundle.zip", tmp_path / "progress.json"
     process = export(bundle, target, "--progress-file", str(progress))

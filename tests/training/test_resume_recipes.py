@@ -27,10 +27,10 @@ from tlcore.training.worker import execute_run
 SMALL = TINY | {"epochs": 3, "fine_tune_epochs": 2, "learning_rate": 0.02, "dropout": 0.2}
 SMALL |= {"hidden_units": (4,)}
 RECIPES = {
-    "patience": {"patience": 2, "epochs": 6, "learning_rate": 0.2, "augmented_copies": 2},
     "sgd": {"optimizer": "sgd", "class_weights": "oversampling"},
 }
 MORE = {
+    "patience": {"patience": 2, "epochs": 6, "learning_rate": 0.2, "augmented_copies": 2},
     "free": {"on_the_fly_augmentation": True},
     "augmented_copies": {"augmented_copies": 2},
     "cosine": {"learning_rate_schedule": "cosine"},
