@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.datasets.files import jpeg, zipped
-from tlcore.datasets.archive import incoming_from_archive
+from tlcore.datasets.archive import incoming_from_archive, incoming_from_one_of_several
 from tlcore.datasets.image_io import decode_image
 from tlcore.datasets.video import recording_of
 from tlcore.errors import BadDataset, BadImage
@@ -275,6 +275,18 @@ def test_parquet_of_the_hugging_face_hub() -> None:
     assert [item.file for item in words] == ["test/a-b/test 00000.jpg", "test/c/test 00001.jpg"]
     inside = zipped({"set/train/0000.parquet": parquet(1, label=[7]).getvalue()})
     assert list(outcomes(inside)) == ["set/train/7/0000 00000.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("train.parquet", ["train/a/train 00000.jpg"]),
+        ("data/test-00000-of-00001.parquet", ["data/test/a/00000 00000.jpg"]),
+    ],
+)
+def test_parquet_beside_other_files_keeps_its_split(file: str, expected: list[str]) -> None:
+    arriving = incoming_from_one_of_several(parquet(1, label=["a"]), file, Limits())
+    assert [item.file for item in arriving] == expected
 
 
 def test_parquet_without_images_is_refused() -> None:

@@ -101,18 +101,7 @@ def incoming_from_archive(
         BadDataset: no archive, a damaged one, or larger than the limits for a whole archive.
     """
     name = name or (source.name if isinstance(source, Path) else "The upload")
-    try:
-        file = open_file(source) if isinstance(source, Path) else source
-        incoming = _open_archive(file, name, limits, depth=0)
-    except BadDataset:
-        raise
-    except Exception as error:  # the libraries raise many kinds on damaged bytes
-        raise BadDataset(
-            f"{name}: Expected an archive of images (zip, tar, Parquet) or a video. Received a "
-            f"file that is none or is damaged ({error}). Make it again, or upload the images "
-            "themselves."
-        ) from error
-    return put_loose_in_folder(incoming, archive_title(name))
+    return put_loose_in_folder(_list_archive(source, limits, name), archive_title(name))
 
 
 def incoming_from_one_of_several(
@@ -122,11 +111,7 @@ def incoming_from_one_of_several(
 
     Takes what ``incoming_from_archive`` takes, ``file`` with its folders; raises alike.
     """
-    with_folder = incoming_from_archive(source, limits, file.rpartition("/")[2])
-    title = f"{archive_title(file)}/"
-    bare = all(item.file.startswith(title) for item in with_folder)
-    incoming = [replace(item, file=item.file.removeprefix(title)) for item in with_folder]
-    return _put_beside(incoming if bare else with_folder, file)
+    return _put_beside(_list_archive(source, limits, file.rpartition("/")[2]), file)
 
 
 def _put_beside(incoming: list[Incoming], file: str) -> list[Incoming]:
@@ -152,6 +137,21 @@ def put_loose_in_folder(incoming: list[Incoming], folder: str) -> list[Incoming]
 def put_in_folder(incoming: Iterable[Incoming], folder: str) -> list[Incoming]:
     """Return the same files inside a folder; "" changes nothing."""
     return [replace(item, file=f"{folder}/{item.file}".lstrip("/")) for item in incoming]
+
+
+def _list_archive(source: Path | IO[bytes], limits: Limits, name: str) -> list[Incoming]:
+    """Return the files of an archive by their names in it. Raises as ``incoming_from_archive``."""
+    try:
+        file = open_file(source) if isinstance(source, Path) else source
+        return _open_archive(file, name, limits, depth=0)
+    except BadDataset:
+        raise
+    except Exception as error:  # the libraries raise many kinds on damaged bytes
+        raise BadDataset(
+            f"{name}: Expected an archive of images (zip, tar, Parquet) or a video. Received a "
+            f"file that is none or is damaged ({error}). Make it again, or upload the images "
+            "themselves."
+        ) from error
 
 
 def _open_archive(file: IO[bytes], name: str, limits: Limits, depth: int) -> list[Incoming]:

@@ -15,7 +15,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from tlcore.ui.format import escape_md
-from tlcore.ui.state import Choice, choose, chosen, chosen_number
+from tlcore.ui.state import Choice, choose, chosen
 
 T = TypeVar("T")
 LONGEST = 40  # characters of an option that is shown beside its label; a hash is longer
@@ -99,14 +99,6 @@ def segments(
         **_bind(choice, value, options, also),
     )
     return value
-
-
-def slide(title: str, low: int, high: int, choice: Choice, default: int) -> int:
-    """Show a choice that is a whole number as a slider, and return it."""
-    number = chosen_number(choice, default)
-    number = number if low <= number <= high else default
-    st.slider(title, low, high, **_bind(choice, number, range(low, high + 1)))
-    return number
 
 
 def _bind(
