@@ -56,6 +56,7 @@ class Brought:
     listed: list[ListedFile]
     choices: LayoutChoices = field(default_factory=LayoutChoices)
     layout: Layout = field(init=False)
+    levels: dict[int, str] = field(init=False)  # folder level, from 1 → its first folders
     thumbnails: dict[str, str | None] = field(default_factory=dict)  # by file; None: no image
     additions: dict[tuple[str, LayoutChoices], str] = field(default_factory=dict)
 
@@ -66,6 +67,7 @@ class Brought:
         """Read the files in another way."""
         self.choices = choices
         self.layout = read_layout(self.listed, choices)
+        self.levels = _name_levels(self.listed, self.layout)
 
     def thumbnail(self, position: int, limits: Limits) -> str | None:
         """Return an image as a data URI, decoded once; None where it cannot be read."""
@@ -204,15 +206,22 @@ def _choose_labels(brought: Brought) -> None:
                 words=lambda name: name or "As recognised")  # fmt: skip
 
 
-def _choose_level(brought: Brought) -> None:
+def _name_levels(listed: Sequence[ListedFile], layout: Layout) -> dict[int, str]:
+    """Return the first folders of each level that hold images; once a reading, not a page."""
     names: dict[int, dict[str, None]] = {}
-    for file, place in zip(brought.listed, brought.layout.placements, strict=True):
+    for file, place in zip(listed, layout.placements, strict=True):
         if not place.left_out:
             for level, folder in enumerate(file.name.replace("\\", "/").split("/")[:-1], start=1):
                 names.setdefault(level, {})[folder] = None
-    words = {0: "As recognised"} | {
-        level: f"Level {level}: {', '.join(list(some)[:3])}{' …' if len(some) > 3 else ''}"
+    return {
+        level: f"{', '.join(list(some)[:3])}{' …' if len(some) > 3 else ''}"
         for level, some in names.items()
+    }
+
+
+def _choose_level(brought: Brought) -> None:
+    words = {0: "As recognised"} | {
+        level: f"Level {level}: {folders}" for level, folders in brought.levels.items()
     }
     _select("Folders that are the classes", list(words), "level", brought, words=words.__getitem__)
 
