@@ -161,14 +161,14 @@ def preview_addition(
         BadDataset: there is no such dataset, or it is damaged.
     """
     state = load_state(name, settings)
-    known: dict[str, set[str]] = {}
+    stored: dict[str, set[str]] = {}
     for sample in state.samples:
-        known.setdefault(sample.file, set()).add(sample.sha256)
+        stored.setdefault(sample.file, set()).add(sample.sha256)
     new: Counter[str] = Counter()
     present = 0
     for item, place in zip(incoming, layout.placements, strict=True):
         if not place.left_out:
-            if _is_present(item, known.get(normal_name(item.file), set())):
+            if _is_present(item, stored.get(normal_name(item.file), set())):
                 present += 1
             else:
                 new[place.label] += 1

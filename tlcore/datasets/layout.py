@@ -117,11 +117,11 @@ class Layout:
         Every class has all splits that occur among labelled images, in the order of SPLITS; None
         last, for images without split.
         """
-        found = Counter((p.label, p.split) for p in self.placements if not p.left_out)
-        labels = sorted({label for label, _ in found} - {UNLABELLED}, key=natural_key)
-        occurring = {split for label, split in found if label != UNLABELLED}
+        numbers = Counter((p.label, p.split) for p in self.placements if not p.left_out)
+        labels = sorted({label for label, _ in numbers} - {UNLABELLED}, key=natural_key)
+        occurring = {split for label, split in numbers if label != UNLABELLED}
         splits = [split for split in (*SPLITS, None) if split in occurring]
-        return {label: {split: found[label, split] for split in splits} for label in labels}
+        return {label: {split: numbers[label, split] for split in splits} for label in labels}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -330,9 +330,9 @@ def _offer_siblings(choices: LayoutChoices, siblings: list[Folder]) -> Iterator[
         return
     ordered = sorted(siblings, key=lambda one: -one.total)
     pairs = list(zip(ordered, SPLITS, strict=False))
-    said = ", ".join(f"`{one.name}` {SPLIT_NAMES[split]}" for one, split in pairs)
+    named = ", ".join(f"`{one.name}` {SPLIT_NAMES[split]}" for one, split in pairs)
     made = tuple((one.path, split) for one, split in pairs)
-    yield Alternative(f"Take the folders as splits? {said}",
+    yield Alternative(f"Take the folders as splits? {named}",
                       replace(choices, folders=(*choices.folders, *made)))  # fmt: skip
     for one in siblings:
         out = tuple((other.path, folders.OUT) for other in siblings if other is not one)
@@ -346,9 +346,13 @@ def _in_words(counts: Mapping[str, int]) -> str:
 
 
 def _sentences(layout: Layout, show: Callable[[str], str]) -> Iterator[str]:
-    said = [f"{show(label)} {' + '.join(f'{n:,}' for n in by_split.values())}"
+    classes = [f"{show(label)} {' + '.join(f'{n:,}' for n in by_split.values())}"
             for label, by_split in layout.counts.items()]  # fmt: skip
-    yield f"{plural(len(said), 'class', 'classes')}: {_join(said)}." if said else "No classes."
+    yield (
+        f"{plural(len(classes), 'class', 'classes')}: {_join(classes)}."
+        if classes
+        else "No classes."
+    )
     table = layout.table
     if layout.labels_from == NAMES:
         yield "The labels are from the file names."
@@ -373,9 +377,9 @@ def _sentences(layout: Layout, show: Callable[[str], str]) -> Iterator[str]:
         yield f"{show(label)} is a class here, though it has the name of a split."
 
 
-def _join(said: list[str]) -> str:
-    more = len(said) - _SHOWN
-    return ", ".join(said[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+def _join(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _left_out(reason: str, files: list[str]) -> LeftOut:

@@ -92,11 +92,11 @@ def find_near_pairs(
 
     Takes what ``group_near_duplicates`` takes.
     """
-    known, ratios = np.array(hashes, np.uint64), np.array(aspects)
+    codes, ratios = np.array(hashes, np.uint64), np.array(aspects)
     candidates = [np.empty((0, 2), np.int64)]
     for i in range(len(hashes)):
         ratio = ratios[i + 1 :] / ratios[i]
-        is_near = np.bitwise_count(known[i + 1 :] ^ known[i]) <= BITS
+        is_near = np.bitwise_count(codes[i + 1 :] ^ codes[i]) <= BITS
         others = np.flatnonzero(is_near & (ratio < ASPECT) & (ratio > 1 / ASPECT)) + i + 1
         candidates.append(np.stack([np.full_like(others, i), others], axis=1))
     pairs = np.concatenate(candidates)

@@ -297,8 +297,8 @@ def _find_warnings(
     for split in ("val", "test"):
         if message := describe_stored(state.included, split):
             yield DatasetWarning(MISSING, message)
-    known = (facts.by_sha256.get(sample.sha256) for sample in state.included)
-    depths = Counter(each.header.depth for each in known if isinstance(each, ImageFacts))
+    measured = (facts.by_sha256.get(sample.sha256) for sample in state.included)
+    depths = Counter(each.header.depth for each in measured if isinstance(each, ImageFacts))
     deep = sorted((bits, number) for bits, number in depths.items() if bits > 8)
     if len(deep) > 1:
         counts = ", ".join(f"{bits} bits {number:,}" for bits, number in deep)

@@ -70,13 +70,13 @@ class _Name:
 
 def find_groups(samples: Sequence[Sample], table: FactsTable) -> Mapping[str, str]:
     """Return the group of each content that has one: sha256 → sha256 of the first of its group."""
-    known = [
+    measured = [
         (sample.file, facts)
         for sample in samples
         if isinstance(facts := table.by_sha256.get(sample.sha256), ImageFacts)
     ]
-    known.sort(key=lambda shot: natural_key(_Name.of(shot[0]).path))
-    hashes = [facts.sha256 for _, facts in known]
+    measured.sort(key=lambda shot: natural_key(_Name.of(shot[0]).path))
+    hashes = [facts.sha256 for _, facts in measured]
     first = {sha256: at for at, sha256 in reversed([*enumerate(hashes)])}
     pairs = [(at, first[sha256]) for at, sha256 in enumerate(hashes)]  # the same file twice
     pairs += [
@@ -85,8 +85,8 @@ def find_groups(samples: Sequence[Sample], table: FactsTable) -> Mapping[str, st
         if sha256 in first and group in first
     ]
     copies = [table.groups.get(sha256, sha256) for sha256 in hashes]
-    pairs += _find_related([file for file, _ in known], [facts for _, facts in known], copies)
-    joined = join_pairs(len(known), pairs)
+    pairs += _find_related([file for file, _ in measured], [facts for _, facts in measured], copies)
+    joined = join_pairs(len(measured), pairs)
     return {hashes[at]: hashes[group[0]] for group in joined for at in group}
 
 

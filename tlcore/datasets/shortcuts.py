@@ -52,22 +52,22 @@ def find_shortcuts(
         facts: of images, by sha256.
         groups: sha256 → group, which is in one fold of the images.
     """
-    known = [
+    measured = [
         (sample.label, each, groups.get(sample.sha256, sample.sha256))
         for sample in samples
         if sample.label != UNLABELLED and isinstance(each := facts.get(sample.sha256), ImageFacts)
     ]
-    counts = Counter(label for label, _, _ in known)
+    counts = Counter(label for label, _, _ in measured)
     judged = {label for label, images in counts.most_common(CLASSES) if images >= FEWEST}
-    known = [one for one in known if one[0] in judged]
-    known = known[:: -(-len(known) // MOST) or 1]
-    names, labels = np.unique([label for label, _, _ in known], return_inverse=True)
+    measured = [one for one in measured if one[0] in judged]
+    measured = measured[:: -(-len(measured) // MOST) or 1]
+    names, labels = np.unique([label for label, _, _ in measured], return_inverse=True)
     if len(names) < 2:
         return []
-    fold = np.array(assign_folds(labels.tolist(), [group for _, _, group in known], FOLDS, 0))
+    fold = np.array(assign_folds(labels.tolist(), [group for _, _, group in measured], FOLDS, 0))
     found = []
     for name, value in _VALUES.items():
-        _, values = np.unique([value(each) for _, each, _ in known], return_inverse=True)
+        _, values = np.unique([value(each) for _, each, _ in measured], return_inverse=True)
         accuracy = _cross_validate(values.astype(np.float64), labels, fold)
         error = np.sqrt(accuracy * (1 - accuracy) / len(labels))
         if accuracy - 2 * error >= (1 + 1 / len(names)) / 2:

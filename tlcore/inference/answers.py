@@ -61,8 +61,8 @@ def predict(
     pixels = decode(image, file_state(image), settings.limits)
     seconds = time.perf_counter() - start
     good = [model for model in models if isinstance(model, FrozenModel)]
-    found = iter(answers.predict(pixels, good, settings))
-    rows = (each if isinstance(each, TLCoreError) else next(found) for each in models)
+    predictions = iter(answers.predict(pixels, good, settings))
+    rows = (each if isinstance(each, TLCoreError) else next(predictions) for each in models)
     return tuple(
         replace(row, seconds=replace(row.seconds, decode=seconds))
         if isinstance(row, Prediction)

@@ -166,8 +166,8 @@ class Runtime:
             details = interpreter.get_output_details()
             indices = {int(each["name"].rpartition(":")[2]): each["index"] for each in details}
             sources = [name if name in names else BOTTLENECK for name in outputs]
-            found = [interpreter.get_tensor(indices[names.index(each)]) for each in sources]
-        return [_pool(values, name) for values, name in zip(found, outputs, strict=True)]
+            tensors = [interpreter.get_tensor(indices[names.index(each)]) for each in sources]
+        return [_pool(values, name) for values, name in zip(tensors, outputs, strict=True)]
 
 
 def _pool(values: Floats, output: str) -> Floats:
@@ -210,8 +210,10 @@ def find_conversion(network: Network, settings: Settings) -> Conversion | None:
         except DamagedFile as error:
             _discard(path.parent, error.reason)
             continue
-        found = conversion and conversion.network
-        if found and found.covers(network) and path.parent.name == found.name:  # of these versions
+        stored = conversion and conversion.network
+        if (
+            stored and stored.covers(network) and path.parent.name == stored.name
+        ):  # of these versions
             return conversion
     return None
 

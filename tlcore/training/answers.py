@@ -225,7 +225,7 @@ def compute_logits(
         NotConverted: features are neither in the cache nor can they be computed here.
     """
     values = [_find_cached(model, files, settings) for model in models]
-    absent = [n for n in range(len(files)) if any(n not in found for found in values)]
+    absent = [n for n in range(len(files)) if any(n not in by_number for by_number in values)]
     inputs = list(dict.fromkeys((model.network, model.fit) for model in models))
     if absent:
         check_converted(models, settings)
@@ -250,12 +250,14 @@ def compute_logits(
                     entry: np.stack([each[entry] for each in good.values()]) for entry in inputs
                 }
                 outputs = _compute(models, stacks, settings)
-                for model, found in zip(models, values, strict=True):
-                    found |= zip(good, outputs[model.network, model.fit, model.output], strict=True)
+                for model, by_number in zip(models, values, strict=True):
+                    by_number |= zip(
+                        good, outputs[model.network, model.fit, model.output], strict=True
+                    )
     numbers = [number for number in range(len(files)) if number not in errors]
     by_model = [
-        model.logits(np.stack([found[number] for number in numbers]))
-        for model, found in zip(models, values, strict=True)
+        model.logits(np.stack([by_number[number] for number in numbers]))
+        for model, by_number in zip(models, values, strict=True)
         if numbers
     ]
     rows = zip(*by_model, strict=True)
@@ -273,7 +275,7 @@ def _find_cached(
     model: FrozenModel, files: Sequence[tuple[Path, str]], settings: Settings
 ) -> dict[int, Floats]:
     """Return the features of a model that lie in the cache, by the number of the file."""
-    found: dict[int, Floats] = {}
+    by_number: dict[int, Floats] = {}
     features, ids = model.features, [sha256 for _, sha256 in files]
     for engine in ENGINES if any(ids) else ():
         if features is None:
@@ -284,8 +286,8 @@ def _find_cached(
             store = _open_store(settings.features, key, changed)
             rows = store.find(ids)
             here = np.flatnonzero(rows != MISSING)
-            found = dict(zip(here.tolist(), store.take(rows[here]), strict=True)) | found
-    return found
+            by_number = dict(zip(here.tolist(), store.take(rows[here]), strict=True)) | by_number
+    return by_number
 
 
 @lru_cache(maxsize=4)
