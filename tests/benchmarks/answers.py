@@ -70,7 +70,7 @@ def main(folder: Path) -> None:
         evaluate = ("tlcore.evaluation.evaluation:evaluate", run, "val")
         metrics = seconds(lambda: inference.ask(*evaluate))
         both = resident(inference.answering.process_id)
-        started = inference._started is not None
+        started = inference._process is not None
         inference.close()
     sys.stdout.write(
         f"import of Streamlit {start:.2f} s; first answer of a new installation {new:.2f} s, of a "

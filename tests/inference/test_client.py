@@ -8,17 +8,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.inference import deadly
 from tlcore.activations.values import ActivationRequest, DisplayOptions
 from tlcore.errors import BadImage, UnknownName, WeightsMissing, WorkerDied
-from tlcore.inference.client import Inference
+from tlcore.inference.client import Inference, Process, Worker
 from tlcore.models.loaded_model import load_pretrained
 from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.settings import PROJECT, Settings
@@ -95,7 +95,7 @@ def test_a_task_that_was_started_ahead_is_not_run_again(inference: Inference, ph
     for _ in range(2):  # the second time it is under way already
         inference.prefetch(*request)
     assert len(inference._ahead) == 1
-    result = inference._ahead[0][1]
+    _, (_, result) = inference._ahead[0]
     assert inference.ask(*request) is result.result()
     assert len(inference._ahead) == 0
     assert inference.ask(*request) is not result.result()
@@ -152,32 +152,60 @@ def test_after_a_kill_the_task_is_run_in_a_new_process(
     assert inference.process_id != process
 
 
-def test_killed_each_time_it_says_so_and_recovers(inference: Inference, photo: Path) -> None:
-    over = threading.Event()
+class Harassed(Worker):
+    """A client whose first three processes get a deadly task before whatever is asked."""
 
-    def kill_whatever_comes() -> None:
-        while not over.is_set():
-            with suppress(BrokenProcessPool, ProcessLookupError):  # gone, or not up yet
-                process = inference.process_id
-                if not over.is_set():
-                    os.kill(process, signal.SIGKILL)
-            time.sleep(0.05)
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        super().__init__(settings, deadly.__name__)
+        self.folder, self.processes = folder, list[Process]()
 
-    process = inference.process_id
-    killer = threading.Thread(target=kill_whatever_comes)
-    killer.start()
-    with pytest.raises(WorkerDied, match="ended twice"):
-        predict(inference, photo, SLOW)
-    over.set()
-    killer.join()
-    assert predict(inference, photo).size == 64
-    assert inference.process_id != process
+    def _running(self) -> Process:
+        process = super()._running()
+        if process not in self.processes:
+            self.processes.append(process)
+            if len(self.processes) <= 3:
+                process.send("die", (self.folder, 9))
+        return process
+
+
+def within_patience(call: Callable[[], object]) -> object:
+    """Return what a call returns; fail where it does not come back."""
+    result: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(call())
+        except BaseException as error:
+            result.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return result.result(PATIENCE)
+
+
+def test_a_request_counts_the_deaths_of_its_own_task(settings: Settings, tmp_path: Path) -> None:
+    once, always, others = (tmp_path / name for name in ("once", "always", "others"))
+    worker = Worker(settings, deadly.__name__)
+    try:
+        os.kill(worker.process_id, signal.SIGKILL)  # idle: the request has both tries left
+        assert within_patience(lambda: worker.ask("die", once, 1)) == "alive"
+        with pytest.raises(WorkerDied, match="ended twice"):
+            within_patience(lambda: worker.ask("die", always, 9))
+        assert (len(list(once.iterdir())), len(list(always.iterdir()))) == (1, 2)
+        assert within_patience(lambda: worker.ask("die", always, 0)) == "alive"
+    finally:
+        within_patience(worker.close)
+    worker = Harassed(settings, others)
+    try:
+        assert within_patience(lambda: worker.ask("die", others, 0)) == "alive"
+        assert len(worker.processes) == 4
+    finally:
+        within_patience(worker.close)
 
 
 def test_the_process_ends_when_its_server_is_killed(settings: Settings) -> None:
     script = """
 import time
-from tlcore.inference.client import Inference
+from tlcore.inference.client import Inference, Process, Worker
 from tlcore.settings import Settings
 print(Inference(Settings.from_environment()).process_id, flush=True)
 time.sleep(60)
@@ -216,7 +244,7 @@ def test_a_converted_network_answers_without_tensorflow_though_its_process_is_ki
     assert isinstance(missing, WeightsMissing)
     np.testing.assert_array_equal(again.logits, first.logits)
     assert len(client.ask("predict_batch", [photo] * 3, [SMALL])) == 3
-    assert client._started is None  # nothing needed it
+    assert client._process is None  # nothing needed it
     with pytest.raises(BadImage):
         client.ask("predict", tmp_path / "none.png", [SMALL])
     client.close()

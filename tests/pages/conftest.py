@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from loky import ProcessPoolExecutor
 from streamlit.testing.v1 import AppTest
 
 from tlcore.datasets.sample_dataset import SAMPLE_NAME, ensure_sample
-from tlcore.inference.client import Inference
+from tlcore.inference.client import Inference, Process
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
@@ -93,13 +92,12 @@ class Lent(Inference):
     def close(self) -> None:
         """The process stays for the next test."""
 
-    def _running(self) -> ProcessPoolExecutor:
-        executor = self.owner._running()
-        self._started = self.owner._started
-        return executor
+    def _running(self) -> Process:
+        self._process = self.owner._running()
+        return self._process
 
-    def _forget(self, broken: ProcessPoolExecutor) -> None:
-        self.owner._forget(broken)
+    def _forget(self, dead: Process) -> None:
+        self.owner._forget(dead)
 
 
 @pytest.fixture(scope="session")

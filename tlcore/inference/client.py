@@ -17,7 +17,10 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
+from itertools import count
 from typing import Any
+from weakref import finalize
 
 from loky import ProcessPoolExecutor
 from loky.backend import get_context
@@ -32,7 +35,41 @@ ANSWERS = "tlcore.inference.answers"
 ANSWERED = ("predict", "predict_batch", "compute_run_curves")  # tasks without TensorFlow, and
 ANSWERED_MODULES = "tlcore.evaluation."  # those of these modules
 AHEAD = 4  # results that may wait to be asked for; a page of maps is up to half a megabyte
+DEATHS = 8  # of processes, over whatever task, after which a request is given up
 Request = tuple[str, tuple[Any, ...]]  # task and arguments
+Sent = tuple[int, "Future[Any]"]  # a number, as of the tasks of one process, and the result
+
+
+class Process:
+    """One process of a ``Worker``; it writes the number of each task into memory that both see."""
+
+    def __init__(self, settings: Settings, module: str) -> None:
+        self._settings, self._module, self._numbers = settings, module, count(1)
+        self._taken = os.memfd_create("tlcore-task")
+        finalize(self, os.close, self._taken)
+        self._executor = ProcessPoolExecutor(
+            max_workers=1,
+            timeout=None,  # stay warm
+            context=get_context("loky"),
+            env=settings.to_environment(),
+        )
+        self.started: Future[int] = self.send("start_worker", (os.getpid(),))[1]
+
+    def send(self, task: str, arguments: tuple[Any, ...]) -> Sent:
+        """Queue a task."""
+        module, _, name = task.rpartition(":")
+        place, number = f"{module or self._module}:{name}", next(self._numbers)
+        call = (place, arguments, self._settings, f"/proc/{os.getpid()}/fd/{self._taken}", number)
+        return number, self._executor.submit(run_task, *call)
+
+    def died_over(self, number: int) -> bool:
+        """Whether this process, which is dead, died in this task or before it was up at all."""
+        taken = int.from_bytes(os.pread(self._taken, 8, 0))
+        return taken == number or self.started.exception() is not None
+
+    def end(self, *, wait: bool = False) -> None:
+        """Kill it, if it is still there."""
+        self._executor.shutdown(wait=wait, kill_workers=True)
 
 
 class Worker:
@@ -41,9 +78,8 @@ class Worker:
     def __init__(self, settings: Settings, module: str = TASKS) -> None:
         self._settings, self._module = settings, module
         self._lock = threading.Lock()
-        self._executor: ProcessPoolExecutor | None = None
-        self._started: Future[int] | None = None
-        self._ahead: deque[tuple[Request, Future[Any]]] = deque(maxlen=AHEAD)
+        self._process: Process | None = None
+        self._ahead: deque[tuple[Request, Sent]] = deque(maxlen=AHEAD)
 
     def warm_up(self) -> None:
         """Start the process, if there is none, without waiting for it."""
@@ -52,15 +88,13 @@ class Worker:
     @property
     def warm(self) -> bool:
         """Whether the process is up with TensorFlow loaded."""
-        started = self._started
-        return started is not None and started.done() and started.exception() is None
+        process = self._process
+        return process is not None and process.started.done() and not process.started.exception()
 
     @property
     def process_id(self) -> int:
         """The worker's process id; waits until it is up."""
-        self._running()
-        assert self._started is not None
-        return self._started.result()
+        return self._running().started.result()
 
     def ask(self, task: str, *arguments: Any) -> Any:
         """Run a task in the worker and return its result.
@@ -70,17 +104,21 @@ class Worker:
                 the arguments, and ``settings`` by name.
 
         Raises:
-            WorkerDied: the process ended twice during this task.
+            WorkerDied: the process ended twice during this task. One that ends while the task
+                waits behind another does not count.
             TLCoreError: what the task raises.
         """
-        request = (task, arguments)
-        for _ in range(2):
-            executor = self._running()
+        request, own = (task, arguments), 0
+        for _ in range(DEATHS):
+            process, number = self._running(), 0
             try:
-                return (self._take_prefetched(request) or self._submit(executor, request)).result()
+                number, result = self._take_prefetched(request) or process.send(*request)
+                return result.result()
             except (BrokenProcessPool, ShutdownExecutorError) as error:
-                self._forget(executor)
-                death = error
+                self._forget(process)
+                own, death = own + process.died_over(number), error
+            if own == 2:
+                break
         raise WorkerDied(
             "The inference process ended twice during this request: it was killed or ran out of "
             "memory. It starts again with the next click. Try a smaller image size or another "
@@ -89,27 +127,20 @@ class Worker:
 
     def prefetch(self, task: str, *arguments: Any) -> None:
         """Start a task that is likely to be asked for next, without waiting for its result."""
-        executor, request = self._running(), (task, arguments)
+        process, request = self._running(), (task, arguments)
         with self._lock, suppress(BrokenProcessPool, ShutdownExecutorError):
             if all(waiting != request for waiting, _ in self._ahead):
-                self._ahead.append((request, self._submit(executor, request)))
+                self._ahead.append((request, process.send(*request)))
 
     def close(self) -> None:
         """End the process."""
         with self._lock:
-            if self._executor is not None:
-                self._executor.shutdown(wait=True, kill_workers=True)
-            self._executor = self._started = None
+            if self._process is not None:
+                self._process.end(wait=True)
+            self._process = None
             self._ahead.clear()
 
-    def _submit(self, executor: ProcessPoolExecutor, request: Request) -> Future[Any]:
-        task, arguments = request
-        module, _, name = task.rpartition(":")
-        place = f"{module or self._module}:{name}"
-        result: Future[Any] = executor.submit(run_task, place, arguments, self._settings)
-        return result
-
-    def _take_prefetched(self, request: Request) -> Future[Any] | None:
+    def _take_prefetched(self, request: Request) -> Sent | None:
         with self._lock:
             for waiting in self._ahead:
                 if waiting[0] == request:
@@ -117,24 +148,18 @@ class Worker:
                     return waiting[1]
         return None
 
-    def _running(self) -> ProcessPoolExecutor:
+    def _running(self) -> Process:
         with self._lock:
-            if self._executor is None:
-                self._executor = ProcessPoolExecutor(
-                    max_workers=1,
-                    timeout=None,  # stay warm
-                    context=get_context("loky"),
-                    env=self._settings.to_environment(),
-                )
-                self._started = self._submit(self._executor, ("start_worker", (os.getpid(),)))
-            return self._executor
+            if self._process is None:
+                self._process = Process(self._settings, self._module)
+            return self._process
 
-    def _forget(self, broken: ProcessPoolExecutor) -> None:
+    def _forget(self, dead: Process) -> None:
         with self._lock:
-            if self._executor is broken:
-                self._executor = self._started = None
+            if self._process is dead:
+                self._process = None
                 self._ahead.clear()
-        broken.shutdown(wait=False, kill_workers=True)
+        dead.end()
 
 
 class Inference(Worker):
@@ -178,7 +203,16 @@ class Inference(Worker):
         return self._uses_litert and (task in ANSWERED or task.startswith(ANSWERED_MODULES))
 
 
-def run_task(place: str, arguments: tuple[Any, ...], settings: Settings) -> Any:
-    """Run a task, "module:function"; the worker does this."""
+def run_task(
+    place: str, arguments: tuple[Any, ...], settings: Settings, taken: str, number: int
+) -> Any:
+    """Run a task, "module:function", once its number is written down; the worker does this."""
+    with suppress(OSError):  # no reason to fail
+        os.pwrite(_open(taken), number.to_bytes(8), 0)
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)(*arguments, settings=settings)
+
+
+@cache
+def _open(path: str) -> int:
+    return os.open(path, os.O_WRONLY)
