@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow
 
 from tlcore.errors import StorageError
 from tlcore.jobs import FAILED, read_job
@@ -18,7 +21,7 @@ from tlcore.models import runtime
 from tlcore.models.build import build_backbone
 from tlcore.models.catalog import preprocess
 from tlcore.models.predictions import ModelRef
-from tlcore.settings import Settings
+from tlcore.settings import PROJECT, Settings
 from tlcore.training.transfer_model import convert_backbone
 
 SMALL = ModelRef("MobileNet-0.25", 64, random=True)
@@ -64,7 +67,7 @@ def test_the_values_are_kerass(home: Settings) -> None:
         assert network.shape(name) == one.shape[1:]
 
 
-def test_features_are_the_same_bits_in_every_batch_and_with_every_number_of_threads(
+def test_features_are_the_same_bits_in_every_batch_order_and_number_of_threads(
     home: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs, found = images(8), set()
@@ -74,9 +77,10 @@ def test_features_are_the_same_bits_in_every_batch_and_with_every_number_of_thre
             network = opened(home, *layers)
             fresh = runtime.Runtime(network.folder, network.conversion)
             for size in (1, 4, 8, 3):
-                parts = [inputs[start : start + size] for start in range(0, 8, size)]
+                order = np.random.default_rng(size).permutation(8)
+                parts = [inputs[order[start : start + size]] for start in range(0, 8, size)]
                 values = [fresh.compute(part, [runtime.POOLED])[0] for part in parts]
-                found.add(np.concatenate(values).tobytes())
+                found.add(np.concatenate(values)[order.argsort()].tobytes())
     assert len(found) == 1
 
 
@@ -87,12 +91,13 @@ def test_one_with_more_outputs_serves_as_well(copied: Settings) -> None:
     assert opened(copied, "conv_pw_1_relu") is None
 
 
-@pytest.mark.parametrize("damage", ["cut short", "changed", "json"])
+@pytest.mark.parametrize("damage", ["cut short", "changed", "json", "template"])
 def test_a_damaged_network_is_thrown_away(
     damage: str, copied: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = opened(copied, LAYER).folder
-    path = folder / (runtime.TFLITE if damage != "json" else "conversion.json")
+    files = {"json": "conversion.json", "template": runtime.TEMPLATE}
+    path = folder / files.get(damage, runtime.TFLITE)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2] + b"x" * (damage == "changed"))
     assert opened(copied, LAYER) is None
@@ -105,19 +110,26 @@ def test_what_differs_or_is_slower_or_off_is_left_to_keras(
 ) -> None:
     settings = Settings(home=settings.home, keras_home=settings.keras_home, runtime="auto")
     monkeypatch.setattr(runtime, "_compare", lambda model, network: (2e-4, 3.0))
-    assert "differs by 2.0e-04" in convert_backbone(SMALL, settings).description
     network = runtime.backbone_network(SMALL, settings)
+    (settings.networks / network.name).mkdir(parents=True)  # of one that was never finished
+    assert "differs by 2.0e-04" in convert_backbone(SMALL, settings).description
     assert opened(settings) is None
     assert not runtime.start_conversion(network, settings)  # it is known
     monkeypatch.setattr(runtime, "_compare", lambda model, network: (0.0, 0.8))
     monkeypatch.setattr(runtime, "SLOWEST", 1.0)
-    assert "0.80 of its speed" in convert_backbone(SMALL, settings, [LAYER]).refused
+    assert "0.80 of its speed" in convert_backbone(SMALL, settings).refused
+    assert "0.80 of" in runtime.find_conversion(network, settings).refused  # not the earlier one
+    monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda kind: [kind])
+    assert (
+        "computed by Keras: TensorFlow sees a GPU" in convert_backbone(SMALL, settings).description
+    )
     off = Settings(home=home.home, keras_home=home.keras_home, runtime="keras")
     assert opened(off) is None
 
 
 def test_the_longest_unused_makes_room(copied: Settings) -> None:
-    first, second = opened(copied, LAYER).folder, opened(copied).folder
+    reader = opened(copied, LAYER)
+    first, second = reader.folder, opened(copied).folder
     os.utime(second / "conversion.json", (1, 1))
     opened(copied)  # used again: the other one is older now
     os.utime(first / "conversion.json", (2, 2))
@@ -126,6 +138,7 @@ def test_the_longest_unused_makes_room(copied: Settings) -> None:
     convert_backbone(ModelRef("MobileNet-0.25", 32, random=True), limited)
     assert not first.exists()
     assert second.exists()
+    assert np.isfinite(reader.compute(images(1), [LAYER])[0]).all()  # who has it open goes on
 
 
 def test_a_full_disk_leaves_nothing_behind(disk: Path) -> None:
@@ -137,17 +150,44 @@ def test_a_full_disk_leaves_nothing_behind(disk: Path) -> None:
     assert not list(settings.networks.glob("[!.]*"))
 
 
+ANOTHER_SERVER = """
+from tlcore.models import runtime
+from tlcore.models.predictions import ModelRef
+from tlcore.settings import Settings
+settings = Settings.from_environment()
+network = runtime.backbone_network(ModelRef("MobileNet-0.25", 64, random=True), settings)
+assert runtime.start_conversion(network, settings)
+"""
+
+
+def kill_converter(folder: Path) -> None:
+    os.kill(int((folder / "job.lock").read_text()), signal.SIGKILL)
+    while read_job(folder).status != FAILED:
+        time.sleep(0.05)
+
+
+def touch(path: Path, seconds: float) -> None:
+    os.utime(path, (time.time() + seconds, time.time() + seconds))
+
+
 def test_a_killed_converter_is_noticed_and_keras_goes_on(settings: Settings) -> None:
     settings = Settings(home=settings.home, keras_home=settings.keras_home, runtime="auto")
     network = runtime.backbone_network(SMALL, settings)
     assert runtime.start_conversion(network, settings)
-    assert runtime.start_conversion(network, settings)  # the same one
     folder = settings.jobs / f"convert-{network.name}"
-    os.kill(int((folder / "job.lock").read_text()), signal.SIGKILL)
-    while read_job(folder).status != FAILED:
+    process = (folder / "job.lock").read_text()
+    environment = {**os.environ, **settings.to_environment()}
+    subprocess.run([sys.executable, "-c", ANOTHER_SERVER], cwd=PROJECT, env=environment, check=True)
+    while not list(settings.networks.glob(".import-*/*/*")):  # TensorFlow has begun to write
+        assert runtime.start_conversion(network, settings)
         time.sleep(0.05)
+    assert (folder / "job.lock").read_text() == process  # there was one
+    kill_converter(folder)
     assert runtime.wait_for_runtime(network, settings) is None
     assert not runtime.start_conversion(network, settings)  # not again and again
-    long_ago = time.time() - 2 * runtime.RETRY
-    os.utime(folder / "job.json", (long_ago, long_ago))
+    touch(folder / "job.json", -2 * runtime.RETRY)
+    assert runtime.start_conversion(network, settings)
+    kill_converter(folder)
+    touch(folder / "job.json", 2 * runtime.RETRY)  # of a clock that was set back since
     assert runtime.wait_for_runtime(network, settings) is not None
+    assert {path.name for path in settings.networks.iterdir()} == {".lock", network.name}

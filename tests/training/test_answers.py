@@ -103,9 +103,10 @@ def train_without(home: Settings, files: Path) -> str:
 
 
 def test_a_run_trains_predicts_and_is_evaluated_without_tensorflow(
-    home: Settings, files: Path
+    home: Settings, files: Path, tmp_path: Path
 ) -> None:
-    """Its predictions are Keras', and a second run of the seed has its bits without any cache."""
+    """Its predictions are Keras', and a second run of the seed has its bits: without any cache, and
+    half of the features computed anew in other batches, among images of another dataset."""
     run = train_without(home, files)
     paths = sorted(files.rglob("*.*g"))
     frozen = answers.open_model(ModelRef(run=run), home)
@@ -122,6 +123,9 @@ def test_a_run_trains_predicts_and_is_evaluated_without_tensorflow(
 
     for cache in (home.features, home.networks, home.jobs):
         shutil.rmtree(cache, ignore_errors=True)
+    more = {"train": {"ants": 20, "bees": 2}, "val": {"ants": 2, "bees": 2}}
+    others = write_splits(tmp_path / "others", more, spread=60)  # its first ants are the same
+    tlcore.train(str(others), epochs=1, settings=home, **SMALL)
     again = train_without(home, files)
     first, second = (load_run_model(each, home).model.get_weights() for each in (run, again))
     assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
@@ -149,7 +153,12 @@ def test_another_backbone_in_the_file_of_a_run_is_not_taken_for_the_converted_on
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("MobileNet-0.25", 128), pytest.param("MobileNetV2", 224, marks=pytest.mark.full)],
+    [
+        ("MobileNet-0.25", 128),
+        pytest.param("MobileNet-0.5", 160, marks=pytest.mark.full),
+        pytest.param("MobileNet-0.75", 192, marks=pytest.mark.full),
+        pytest.param("MobileNetV2", 224, marks=pytest.mark.full),
+    ],
 )
 def test_imagenets_classes_are_kerass(
     name: str, size: int, real: Settings, photos: list[Path]

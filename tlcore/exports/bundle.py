@@ -143,7 +143,8 @@ def write_format(name: str, model: keras.Model, folder: Path) -> None:
         module.weights = [variable.value for variable in model.variables]
         serve = tf.function(
             lambda image: {"probabilities": model(image, training=False)},
-            input_signature=[tf.TensorSpec(model.input_shape, tf.uint8, name="image")],
+            [tf.TensorSpec(model.input_shape, tf.uint8, name="image")],
+            autograph=False,
         )
         tf.saved_model.save(module, saved, signatures={"serving_default": serve})
     else:

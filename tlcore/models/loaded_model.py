@@ -84,7 +84,7 @@ class LoadedModel:
         """
         signature = tf.TensorSpec((None, self.size, self.size, 3), tf.float32)
         compiled: Callable[[Any], Any] = tf.function(
-            lambda batch: self.model(batch, training=False), input_signature=[signature]
+            lambda batch: self.model(batch, training=False), [signature], autograph=False
         )
         compiled(tf.zeros((1, self.size, self.size, 3)))
         return compiled

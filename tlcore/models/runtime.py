@@ -11,12 +11,14 @@ The outputs for an image are the same bits whatever the batch and the number of 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
 import shutil
 import sys
+import tempfile
 import threading
 import time
 import zlib
@@ -26,6 +28,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -39,6 +42,7 @@ from tlcore.models.predictions import Floats, ModelRef
 from tlcore.models.weights import find_weights, hash_network
 from tlcore.settings import Settings
 from tlcore.storage import (
+    discard_folder,
     explained_os_errors,
     file_state,
     publish_folder,
@@ -56,7 +60,8 @@ SLOWEST = 1.0  # of Keras' speed: a network that is no faster is not used
 TIMED = 3  # times that both compute one image and CHECKED images
 RETRY = 600.0  # s until a conversion that failed is tried again
 TFLITE, TEMPLATE, _CONVERSION = "network.tflite", "model.keras", "conversion.json"
-_VERSION = 1  # of the folder
+_VERSION = 2  # of the folder
+_ROOM = 8 * 2**20  # bytes on the disk, beside twice the weights, with which converting cannot fail
 _POLL = 0.1  # s
 _log = logging.getLogger(__name__)
 
@@ -109,7 +114,7 @@ class Conversion:
 
     network: Network
     shapes: tuple[tuple[int, ...], ...] = ()  # of the outputs, for one image
-    crc32: int = 0  # of the file
+    crc32: int = 0  # of network and template; 0 where it does not convert
     difference: float = 0.0  # greatest, of the largest value
     speed: float = 0.0  # seconds of Keras ÷ seconds of LiteRT
     refused: str = ""  # why it is not used; "" where it is
@@ -127,7 +132,8 @@ class Runtime:
 
     def __init__(self, folder: Path, conversion: Conversion) -> None:
         """Open it. Raises OSError or ValueError where the file is not the one that was checked."""
-        if zlib.crc32((folder / TFLITE).read_bytes()) != conversion.crc32:
+        self._content = (folder / TFLITE).read_bytes()  # evicted or cut short, it stays whole here
+        if _checksum(folder, self._content) != conversion.crc32:
             raise ValueError("it has another checksum")
         self.folder, self.conversion = folder, conversion
         self._lock = threading.Lock()
@@ -137,7 +143,7 @@ class Runtime:
         from ai_edge_litert.interpreter import Interpreter
 
         threads = len(os.sched_getaffinity(0))
-        return Interpreter(model_path=str(self.folder / TFLITE), num_threads=threads)
+        return Interpreter(model_content=self._content, num_threads=threads)
 
     def shape(self, output: str) -> tuple[int, ...]:
         """Return the shape of an output for one image."""
@@ -210,10 +216,8 @@ def find_conversion(network: Network, settings: Settings) -> Conversion | None:
         except DamagedFile as error:
             _discard(path.parent, error.reason)
             continue
-        stored = conversion and conversion.network
-        if (
-            stored and stored.covers(network) and path.parent.name == stored.name
-        ):  # of these versions
+        stored = conversion and conversion.network  # of another version it has another name
+        if stored and stored.covers(network) and path.parent.name == stored.name:
             return conversion
     return None
 
@@ -227,7 +231,8 @@ def open_runtime(network: Network, settings: Settings) -> Runtime | None:
         return None
     folder = settings.networks / conversion.network.name
     try:
-        runtime = _open(folder, file_state(folder / TFLITE), conversion)
+        state = file_state(folder / TFLITE) + file_state(folder / TEMPLATE)
+        runtime = _open(folder, state, conversion)
     except (OSError, ValueError) as error:
         _discard(folder, str(error))
         return None
@@ -241,9 +246,19 @@ def _open(folder: Path, state: object, conversion: Conversion) -> Runtime:
     return Runtime(folder, conversion)
 
 
-def _discard(folder: Path, reason: str) -> None:
-    _log.warning("The converted network %s was damaged (%s): deleted.", folder.name, reason)
-    shutil.rmtree(folder, ignore_errors=True)
+def _checksum(folder: Path, network: bytes) -> int:
+    """Return the CRC-32 of a network followed by the template beside it, which not all have."""
+    checksum = zlib.crc32(network)
+    with suppress(FileNotFoundError):
+        checksum = zlib.crc32((folder / TEMPLATE).read_bytes(), checksum)
+    return checksum
+
+
+def _discard(folder: Path, damage: str = "") -> None:
+    with suppress(OSError):  # it is not there (any more), or the disk is read-only
+        discard_folder(folder)
+        if damage:
+            _log.warning("The converted network %s was damaged (%s): deleted.", folder.name, damage)
 
 
 def start_conversion(network: Network, settings: Settings) -> bool:
@@ -257,8 +272,8 @@ def start_conversion(network: Network, settings: Settings) -> bool:
     job = read_job(folder)
     if job and job.status in (FAILED, CANCELLED):
         with suppress(FileNotFoundError):
-            if time.time() - (folder / "job.json").stat().st_mtime < RETRY:
-                return False
+            if abs(time.time() - (folder / "job.json").stat().st_mtime) < RETRY:
+                return False  # a time in the future is a clock's that was wrong
     with suppress(StorageError):  # no room for it: Keras answers
         return start_job(folder, network.arguments, settings).is_running
     return False
@@ -272,7 +287,7 @@ def wait_for_runtime(
     ``waiting`` is called ten times a second meanwhile, and may raise to end it; the conversion goes
     on. None where Keras has to compute it.
     """
-    while start_conversion(network, settings):
+    if start_conversion(network, settings):
         while (job := read_job(settings.jobs / f"convert-{network.name}")) and job.is_running:
             waiting()
             time.sleep(_POLL)
@@ -291,18 +306,20 @@ def convert(network: Network, model: Any, settings: Settings, template: Any = No
     Raises:
         StorageError: it cannot be stored.
     """
-    settings.networks.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(settings.networks)
-    what = "The converted network could not be stored"
-    with work_folder(settings.networks) as folder, explained_os_errors(what):
-        conversion = _convert(network, model, folder)
-        if conversion.refused:
-            (folder / TFLITE).unlink(missing_ok=True)
-        elif template is not None:
-            template.save(folder / TEMPLATE)
-        write_json(folder / _CONVERSION, asdict(conversion), durable=False)
-        _evict(settings, sum(path.stat().st_size for path in folder.iterdir()))
-        publish_folder(folder, settings.networks / network.name)
+    with explained_os_errors("The converted network could not be stored"):
+        remove_leftovers(settings.networks)
+        with work_folder(settings.networks) as folder:
+            conversion = _convert(network, model, folder)
+            if conversion.refused:
+                (folder / TFLITE).unlink(missing_ok=True)
+            elif template is not None:
+                template.save(folder / TEMPLATE)
+                checksum = _checksum(folder, (folder / TFLITE).read_bytes())
+                conversion = replace(conversion, crc32=checksum)
+            write_json(folder / _CONVERSION, asdict(conversion), durable=False)
+            _evict(settings, sum(path.stat().st_size for path in folder.iterdir()))
+            _discard(settings.networks / network.name)  # an earlier result gives way to this one
+            publish_folder(folder, settings.networks / network.name)
     _log.warning("%s at %d px is %s", network.backbone, network.size, conversion.description)
     return conversion
 
@@ -313,13 +330,17 @@ def _convert(network: Network, model: Any, folder: Path) -> Conversion:
     conversion = Conversion(network, tuple(tuple(each.shape[1:]) for each in model.outputs))
     if tf.config.list_physical_devices("GPU"):
         return replace(conversion, refused="TensorFlow sees a GPU")
-    try:
-        with redirect_stdout(sys.stderr):
+    try:  # its own large files lie where those of a killed process are removed
+        with redirect_stdout(sys.stderr), TemporaryDirectory(dir=folder) as tempfile.tempdir:
             content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     except (OSError, MemoryError, tf.errors.OpError):  # the machine's fault, not the network's
         raise
     except Exception as error:  # the converter raises all kinds for an operation it does not know
+        if shutil.disk_usage(folder).free < _ROOM + 8 * model.count_params():  # or without a word
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         return replace(conversion, refused=f"it does not convert ({shorten(str(error), 200)})")
+    finally:
+        tempfile.tempdir = None  # the usual place
     (folder / TFLITE).write_bytes(content)
     conversion = replace(conversion, crc32=zlib.crc32(content))
     difference, speed = _compare(model, Runtime(folder, conversion))
@@ -340,6 +361,7 @@ def _compare(model: Any, runtime: Runtime) -> tuple[float, float]:
     forward = tf.function(
         lambda batch: tf.nest.flatten(model(batch, training=False)),
         input_signature=[tf.TensorSpec((None, *inputs.shape[1:]), tf.float32)],
+        autograph=False,
     )
     expected = [each.numpy() for each in forward(inputs)]
     received = runtime.compute(inputs, network.outputs)
@@ -374,5 +396,5 @@ def _evict(settings: Settings, needed: int) -> None:
     total = needed + sum(size for _, size in used.values())
     for folder, (_, size) in sorted(used.items(), key=lambda item: item[1][0]):
         if total > settings.network_bytes:
-            shutil.rmtree(folder, ignore_errors=True)
+            _discard(folder)
             total -= size

@@ -44,9 +44,9 @@ class TopBlocks:
         inputs = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
         targets = tf.TensorSpec((None, units), tf.float32)
         weights = tf.TensorSpec((None,), tf.float32)
-        self._step = tf.function(self._learn, input_signature=[inputs, targets, weights])
+        self._step = tf.function(self._learn, [inputs, targets, weights], autograph=False)
         answer = partial(model, training=False)
-        self._forward = tf.function(answer, input_signature=[inputs])
+        self._forward = tf.function(answer, [inputs], autograph=False)
 
     def begin_epoch(self, epoch: int) -> None:
         draw = random_numbers(self.config.seed, self.stage, epoch, MASKS)

@@ -184,7 +184,9 @@ class TransferModel:
         """Compile the pass of ``forward`` to these layers, once."""
         if tuple(layers) not in self._passes:
             network = keras.Model(self.model.input, [self.output(layer) for layer in layers])
-            compiled = tf.function(lambda batch: tf.nest.flatten(network(batch, training=False)))
+            compiled = tf.function(
+                lambda batch: tf.nest.flatten(network(batch, training=False)), autograph=False
+            )
             signature = tf.TensorSpec((FORWARD, *self.model.input_shape[1:]), tf.float32)
             self._passes[tuple(layers)] = compiled.get_concrete_function(signature)
 
