@@ -21,6 +21,7 @@ from tlcore.datasets.dataset import Sample
 from tlcore.errors import RunError
 from tlcore.evaluation.intervals import (
     Proportion,
+    binomial_tail,
     clopper_pearson,
     paired_difference,
     proportion_of,
@@ -156,10 +157,7 @@ def judge_counts(both: int, lost: int, gained: int, neither: int) -> Difference:
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """Return the exact two-sided p, 0…1, of so many images that only one model gets right."""
-    from scipy.special import bdtr  # half a second, where it is used first
-
-    tail = bdtr(min(only_first, only_second), only_first + only_second, 0.5)
-    return min(1.0, 2 * float(tail))
+    return min(1.0, 2 * binomial_tail(max(only_first, only_second), only_first + only_second, 0.5))
 
 
 def compare_stages(info: RunInfo) -> Difference | None:

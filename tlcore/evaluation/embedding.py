@@ -91,14 +91,15 @@ def compute_embedding(run: str, settings: Settings) -> Embedding:
 def project_to_plane(values: Floats) -> tuple[Floats, tuple[float, float]]:
     """Return (n, 2) points and the share of variance along each axis of (n, features) values.
 
-    The two principal components, by scikit-learn; the sign of each is fixed by its greatest
-    weight, so that the same features give the same map.
+    The two principal components; the sign of each is fixed by its greatest weight, so that the
+    same features give the same map. There are fewer images than features, mostly.
     """
-    from sklearn.decomposition import PCA
-
-    if not values.std(axis=0).any():  # PCA would divide by the variance
+    if not np.ptp(values, axis=0).any():
         return np.zeros((len(values), 2), np.float32), (0.0, 0.0)
-    pca = PCA(2, svd_solver="full")
-    points = pca.fit_transform(values.astype(np.float64)).astype(np.float32)
-    first, second = pca.explained_variance_ratio_.tolist()
-    return points, (first, second)
+    centred = values - values.mean(axis=0, dtype=np.float64)
+    variances, directions = np.linalg.eigh(centred @ centred.T)  # ascending
+    weights = directions[:, [-1, -2]].T @ centred
+    greatest = np.take_along_axis(weights, np.abs(weights).argmax(axis=1)[:, None], axis=1)
+    scales = np.sqrt(np.maximum(variances[[-1, -2]], 0)) * np.sign(greatest[:, 0])
+    first, second = np.maximum(variances[[-1, -2]] / variances.sum(), 0).tolist()
+    return (directions[:, [-1, -2]] * scales).astype(np.float32), (first, second)

@@ -17,8 +17,6 @@ from PIL.Image import Image
 
 from tlcore.datasets.image_io import read_image
 from tlcore.errors import BadImage, TLCoreError
-from tlcore.evaluation.metrics import ThresholdCurves, compute_curves
-from tlcore.evaluation.split_predictions import predict_split
 from tlcore.models.predictions import BriefPrediction, Floats, ModelRef, Prediction, softmax
 from tlcore.settings import Limits, Settings
 from tlcore.storage import FileState, file_state
@@ -93,8 +91,3 @@ def to_brief(logits: Floats) -> BriefPrediction:
     """Return the most probable class of (classes,) logits."""
     best = int(logits.argmax())
     return BriefPrediction(best, float(softmax(logits)[best]))
-
-
-def compute_run_curves(run: str, split: str, settings: Settings) -> ThresholdCurves:
-    """Return the ROC and precision-recall curve of a two-class run."""
-    return compute_curves(predict_split(run, split, settings))

@@ -32,7 +32,7 @@ from tlcore.settings import Settings
 
 TASKS = "tlcore.inference.tasks"  # imported in the worker only: it loads TensorFlow
 ANSWERS = "tlcore.inference.answers"
-ANSWERED = ("predict", "predict_batch", "compute_run_curves")  # tasks without TensorFlow, and
+ANSWERED = ("predict", "predict_batch")  # tasks without TensorFlow, and
 ANSWERED_MODULES = "tlcore.evaluation."  # those of these modules
 AHEAD = 4  # results that may wait to be asked for; a page of maps is up to half a megabyte
 DEATHS = 8  # of processes, over whatever task, after which a request is given up

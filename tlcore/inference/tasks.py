@@ -32,7 +32,7 @@ from tlcore.activations.values import (
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import content_id, decode_image, read_bytes, read_image
 from tlcore.errors import BadImage, TLCoreError
-from tlcore.inference.answers import compute_run_curves, decode, start_worker, to_brief
+from tlcore.inference.answers import decode, start_worker, to_brief
 from tlcore.models import loaded_model
 from tlcore.models.build import build_architecture, freeze_base
 from tlcore.models.catalog import get_backbone
@@ -43,7 +43,7 @@ from tlcore.settings import Settings
 from tlcore.storage import file_state
 from tlcore.training.transfer_model import load_model
 
-__all__ = ["compute_run_curves", "start_worker"]  # asked for by these names here as well
+__all__ = ["start_worker"]  # asked for by this name here as well
 
 
 def predict(

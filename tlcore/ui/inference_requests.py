@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,15 @@ from tlcore.activations.values import ActivationRequest
 from tlcore.datasets.dataset import SPLIT_NAMES, Sample, dataset_hash
 from tlcore.datasets.splits import draw_stratified
 from tlcore.errors import TLCoreError
-from tlcore.evaluation.evaluation import Evaluation
-from tlcore.evaluation.metrics import Calibration, ThresholdCurves, compute_calibration
-from tlcore.evaluation.split_predictions import SplitPredictions, predict_split
+from tlcore.evaluation.evaluation import Evaluation, compute_evaluation
+from tlcore.evaluation.metrics import Calibration, compute_calibration
+from tlcore.evaluation.split_predictions import SplitPredictions, evaluated_split, predict_split
 from tlcore.models.gradcam import Explanation
 from tlcore.models.predictions import BriefPrediction, ModelRef, Prediction
 from tlcore.settings import Settings
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
-from tlcore.training.store import load_run, load_run_info
+from tlcore.training.store import load_run
 from tlcore.ui.format import duration, plural
 from tlcore.ui.services import inference
 
@@ -161,20 +162,17 @@ def predict_run_split(run: str, split: str, settings: Settings) -> SplitPredicti
 def evaluate_run(run: str, split: str, settings: Settings) -> tuple[Evaluation, SplitPredictions]:
     """Return a run's evaluation on one split and the predictions that it comes from."""
     predictions = predict_run_split(run, split, settings)
-    predict_run_split(run, "train", settings)
-    return _ask_of_split(
-        "tlcore.evaluation.evaluation:evaluate", predictions, settings
-    ), predictions
+    train = predict_run_split(run, "train", settings)
+    has_test = evaluated_split(run, settings) == "test"
+    return _compute_evaluation(predictions, train, has_test=has_test), predictions
 
 
-def compute_run_curves(predictions: SplitPredictions, settings: Settings) -> ThresholdCurves:
-    """Return the ROC and precision-recall curve of a two-class run, computed in the worker."""
-    return _ask_of_split("compute_run_curves", predictions, settings)
+def _content(predictions: SplitPredictions) -> tuple[object, ...]:
+    outputs = zlib.crc32(predictions.logits.data), zlib.crc32(predictions.imagenet.data)
+    images = dataset_hash(predictions.samples), predictions.unreadable, predictions.duplicates
+    return predictions.run, predictions.split, *outputs, *images
 
 
-def _ask_of_split(task: str, predictions: SplitPredictions, settings: Settings) -> Any:
-    """Ask the worker: scikit-learn takes seconds to import and stays out of the server."""
-    run, split = predictions.run, predictions.split
-    images = dataset_hash(predictions.samples), predictions.unreadable
-    content = load_run_info(run, settings).ref.weights, images
-    return ask(task, run, split, settings=settings, content=content)
+_compute_evaluation = st.cache_data(
+    show_spinner=False, max_entries=CACHED, hash_funcs={SplitPredictions: _content}
+)(compute_evaluation)

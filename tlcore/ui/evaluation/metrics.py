@@ -18,6 +18,7 @@ from tlcore.evaluation.intervals import Proportion, proportion_of, wilson_interv
 from tlcore.evaluation.metrics import (
     Calibration,
     CalibrationBin,
+    compute_curves,
     compute_threshold_metrics,
     list_mistakes,
 )
@@ -30,7 +31,7 @@ from tlcore.ui.components.image_grid import GridImage, image_grid
 from tlcore.ui.evaluation.corrections import corrections_line
 from tlcore.ui.evaluation.export import summary_actions
 from tlcore.ui.format import escape_md, label, plural
-from tlcore.ui.inference_requests import compute_run_curves, evaluate_run
+from tlcore.ui.inference_requests import evaluate_run
 from tlcore.ui.theme import colours
 from tlcore.ui.widgets import unique_labels
 
@@ -63,7 +64,7 @@ def summary_view(run: Run, settings: Settings) -> None:
     _draw_classes(evaluation)
     _draw_calibration(evaluation)
     if evaluation.binary is not None:
-        _draw_threshold(predictions, settings)
+        _draw_threshold(predictions)
 
 
 def choose_split(run: Run, settings: Settings) -> str:
@@ -264,7 +265,7 @@ def _draw_calibration(evaluation: Evaluation) -> None:
     )
 
 
-def _draw_threshold(predictions: SplitPredictions, settings: Settings) -> None:
+def _draw_threshold(predictions: SplitPredictions) -> None:
     """Draw precision and recall of the second of two classes at a threshold, and both curves."""
     positive = label(predictions.classes[1])
     st.markdown(f"**Decision threshold for “{escape_md(positive)}”**")
@@ -278,7 +279,7 @@ def _draw_threshold(predictions: SplitPredictions, settings: Settings) -> None:
         help=f"An image is classified as “{positive}” from this probability on.",
     )
     at = compute_threshold_metrics(predictions, value / 100)
-    both = compute_run_curves(predictions, settings)
+    both = compute_curves(predictions)
     first, second, third = st.columns(3)
     missed = f"Missed: {at.false_negatives:,}."
     first.metric(f"Recall of {positive}", _short(at.recall), help=missed)
