@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tlcore.settings import PROJECT, Settings
 from tlcore.training import answers
 from tlcore.training.config import RunConfig
 from tlcore.training.features import FeatureSource
+from tlcore.training.provenance import list_samples
 from tlcore.training.transfer_model import convert_backbone, convert_run, load_run_model
 
 SMALL = {"backbone": "MobileNet-0.25", "size": 64, "random_weights": True}
@@ -131,6 +133,23 @@ def test_a_run_trains_predicts_and_is_evaluated_without_tensorflow(
     assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
 
 
+def test_a_fine_tuned_run_has_the_logits_of_its_own_images_before_it_is_converted(
+    home: Settings, files: Path
+) -> None:
+    by_keras = replace(home, runtime="keras")  # converts nothing
+    run = tlcore.train(str(files), epochs=0, fine_tune_epochs=2, settings=by_keras, **SMALL)
+    frozen = answers.open_model(ModelRef(run=run.info.id), home)
+    samples = [s for split in ("train", "val") for s in list_samples(run.info, split)]
+    ours = answers.compute_logits([frozen], [(s.path, s.sha256) for s in samples], home)
+    theirs = compute_logits(
+        [load_run_model(run.info.id, home)], [s.path for s in samples], home.limits
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(softmax(one[0]), softmax(other[0]), atol=1e-4)
+    with pytest.raises(NotConverted):  # of any other image
+        answers.compute_logits([frozen], [(samples[0].path, "")], home)
+
+
 def test_another_backbone_in_the_file_of_a_run_is_not_taken_for_the_converted_one(
     home: Settings, files: Path
 ) -> None:
@@ -140,11 +159,11 @@ def test_another_backbone_in_the_file_of_a_run_is_not_taken_for_the_converted_on
     kernel = model.layers[2].weights[0]
     kernel.assign(kernel * 2)
     model.save(path)
+    frozen = answers.open_model(ModelRef(run=run.info.id, weights="changed"), home)
     with pytest.raises(NotConverted) as error:
-        answers.open_model(ModelRef(run=run.info.id, weights="changed"), home)
+        answers.check_converted([frozen], home)
     assert error.value.networks[0].run == run.info.id
     assert convert_run(run.info.id, home).difference < 1e-5
-    frozen = answers.open_model(ModelRef(run=run.info.id, weights="changed"), home)
     image = read_image(next(files.rglob("*.*g")), home.limits)
     [ours] = answers.predict(image, [frozen], home)
     theirs = load_run_model(run.info.id, home).predict(image)

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.images import write_patches
+from tlcore.evaluation.split_predictions import predict_split
+from tlcore.jobs import read_job
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Progress
@@ -72,6 +74,11 @@ def test_a_run_is_stopped_while_tensorflow_is_imported_and_finishes_when_it_is_r
     found = load_run(resumed, settings)
     assert (found.info.status, len(found.history)) == (FINISHED, 2)
     assert found.info.model is not None
+    # What its summary needs is computed behind it, and nobody has asked for it.
+    job = settings.jobs / f"{run}-evaluate"
+    wait_for(lambda: read_job(job) is not None and not read_job(job).is_running)
+    for split in ("train", "val"):
+        assert predict_split(run, split, settings, predict=lambda *_: []).unreadable == ()
 
 
 @pytest.mark.parametrize("epochs", [0, 2])

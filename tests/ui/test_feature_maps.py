@@ -23,7 +23,7 @@ from tlcore.ui.feature_maps.channel import histogram, top_images_text
 from tlcore.ui.feature_maps.comparison import HALF, channels_text, first_half_page
 from tlcore.ui.feature_maps.controls import receptive_field_text, stop_layers
 from tlcore.ui.feature_maps.layer_text import UNKNOWN, WORDS, first_sentence, layer_text
-from tlcore.ui.feature_maps.more import kernel_text
+from tlcore.ui.feature_maps.more import kernel_text, sorted_weights
 from tlcore.ui.feature_maps.tiles import tiles_html
 
 MAPS = np.array([[[0, 1], [2, np.nan]]], np.float32)
@@ -88,6 +88,20 @@ def test_kernels_say_which_they_are() -> None:
         np.ones((3, 3, 3, 4), np.float32), "conv", DisplayOptions(Layout(1, 4)), 0, bgr=True
     )
     assert kernel_text(first, "conv").endswith("grey is 0.")
+
+
+def test_the_weights_of_a_kernel_of_one_pixel_are_drawn_sorted() -> None:
+    values = np.array([0.5, -1, np.nan, 2, 0], np.float32).reshape(1, 1, 5, 1).repeat(2, axis=3)
+    found = render_filters(values, "mix", DisplayOptions(Layout(1, 2)), 1, bgr=False)
+    [line] = sorted_weights(found.weights, "black").data
+    assert list(line.y) == [2, 0.5, 0, -1]
+    assert list(line.text) == ["channel 4", "channel 1", "channel 5", "channel 2"]
+    words = "Kernel 2 of 2 of mix: its 1 × 1 weights for each of the 5 channels it reads, sorted."
+    assert kernel_text(found, "mix") == words
+    larger = render_filters(
+        values.repeat(3, axis=0), "conv", DisplayOptions(Layout(1, 2)), 1, bgr=False
+    )
+    assert larger.weights == ()
 
 
 def test_what_is_on_offer_is_what_can_be_drawn() -> None:

@@ -101,6 +101,7 @@ def render_filters(
         count=count,
         pages=view.layout.pages(count),
         page=view.page_number(count),
+        weights=() if one_each or height * width > 1 else tuple(slices.ravel().tolist()),
     )
 
 

@@ -133,3 +133,4 @@ class Filters:
     count: int  # kernels, or slices of one, in all
     pages: int
     page: int  # from 0
+    weights: tuple[float, ...] = ()  # (count,) where a slice is one weight; else empty

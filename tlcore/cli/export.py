@@ -30,7 +30,7 @@ def add(actions: Subparsers) -> None:
     judge.add_argument("id", metavar="ID")
     judge.add_argument("--split", choices=["test", "val"], default="", help="(test where there is "
                        "one, else val)")  # fmt: skip
-    add_options(judge, "json")
+    add_options(judge, "progress-file", "json")
     suffixes = ", ".join(f"{row.suffix} {row.title.lower()}" for row in EXPORT_FORMATS.values())
     for name, file, text in (
         ("export", "FILE", f"a file by its suffix: {suffixes}"),
@@ -46,7 +46,8 @@ def add(actions: Subparsers) -> None:
 
 def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Print the evaluation of a run on images that it was not trained on."""
-    evaluation = evaluate_run(args.id, args.split, settings)
+    with report_job(args.progress_file):
+        evaluation = evaluate_run(args.id, args.split, settings)
     corrections = count_corrections(load_run_info(args.id, settings), evaluation.split, settings)
     if args.json:
         row = dataclasses.asdict(corrections) | {"sentences": corrections.sentences}

@@ -11,7 +11,7 @@ import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -47,7 +47,6 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import ENGINES, MISSING, FeatureKey, FeatureStore
 from tlcore.training.keras_file import read_head
-from tlcore.training.run import RunInfo
 from tlcore.training.status import MODEL
 from tlcore.training.store import load_run
 
@@ -74,18 +73,15 @@ class FrozenModel:
             values = (np.maximum(values, 0) if number else values) @ kernel + bias
         return expand_sigmoid(values)
 
-    @property
-    def features(self) -> FeatureKey | None:
-        """Where its features are cached; None where it needs the whole network."""
-        if self.output == LOGITS:
-            return None
-        network = self.network
-        size = network.size
-        return FeatureKey(network.backbone, network.weights, self.output, size, self.fit)
+
+def feature_key(network: Network, output: str, fit: str, engine: str) -> FeatureKey:
+    """Return where the cache has what an engine has computed for an output of a network: features,
+    or the logits of a fine-tuned run for its own images."""
+    return FeatureKey(network.backbone, network.weights, output, network.size, fit, engine)
 
 
 def open_model(ref: ModelRef, settings: Settings) -> FrozenModel:
-    """Return a model whose network is converted, or of which features may lie in the cache.
+    """Return a model whose network is converted, or of which values may lie in the cache.
 
     Raises:
         NotConverted: Keras has to answer, also where a run's file is damaged.
@@ -116,11 +112,10 @@ def _open_pretrained(ref: ModelRef, settings: Settings) -> FrozenModel:
     return FrozenModel(network, ref.fit, output, layers, labels, wnids, "imagenet", note)
 
 
-def run_network(info: RunInfo) -> Network:
-    """Return the whole network of a run that has a model."""
-    config = info.config
-    weights = hash_weights(info.folder / MODEL)
-    return Network(config.backbone, config.size, weights, (LOGITS,), info.id)
+def run_network(folder: Path, config: RunConfig) -> Network:
+    """Return the whole network of a run that has a model, by the run's folder."""
+    weights = hash_weights(folder / MODEL)
+    return Network(config.backbone, config.size, weights, (LOGITS,), folder.name)
 
 
 def _open_run(run: str, settings: Settings) -> FrozenModel:
@@ -128,7 +123,7 @@ def _open_run(run: str, settings: Settings) -> FrozenModel:
     info, config = stored.info, stored.info.config
     if info.model is None:
         raise NotConverted
-    network, output, dense = run_network(info), LOGITS, None
+    network, output, dense = run_network(info.folder, config), LOGITS, None
     if not stored.unfrozen_from:
         ref = ModelRef(config.backbone, config.size, random=config.random_weights)
         features = backbone_network(ref, settings)
@@ -141,8 +136,6 @@ def _open_run(run: str, settings: Settings) -> FrozenModel:
             raise NotConverted from error
     if dense is not None:
         network, output = features, f"pooling-{config.pooling}"
-    elif open_runtime(network, settings) is None:
-        raise NotConverted(network)
     note = describe_scaling(config, info.model)
     return FrozenModel(
         network, config.fit, output, tuple(dense or ()), stored.classes, (), "run", note
@@ -226,9 +219,11 @@ def compute_logits(
     """
     values = [_find_cached(model, files, settings) for model in models]
     absent = [n for n in range(len(files)) if any(n not in by_number for by_number in values)]
-    inputs = list(dict.fromkeys((model.network, model.fit) for model in models))
-    if absent:
-        check_converted(models, settings)
+    pairs = zip(models, values, strict=True)
+    lacking = [(model, by_number) for model, by_number in pairs if len(by_number) < len(files)]
+    computing = [model for model, _ in lacking]
+    inputs = list(dict.fromkeys((model.network, model.fit) for model in computing))
+    check_converted(computing, settings)
 
     def prepare(number: int) -> dict[Input, Floats] | BadImage:
         try:
@@ -241,16 +236,16 @@ def compute_logits(
 
     errors: dict[int, BadImage] = {}
     with closing(decode_in_order(prepare, absent)) as prepared:
-        pairs = zip(absent, prepared, strict=True)
-        while batch := list(islice(pairs, BATCH)):
+        numbered = zip(absent, prepared, strict=True)
+        while batch := list(islice(numbered, BATCH)):
             errors |= {number: each for number, each in batch if isinstance(each, BadImage)}
             good = {number: each for number, each in batch if not isinstance(each, BadImage)}
             if good:
                 stacks = {
                     entry: np.stack([each[entry] for each in good.values()]) for entry in inputs
                 }
-                outputs = _compute(models, stacks, settings)
-                for model, by_number in zip(models, values, strict=True):
+                outputs = _compute(computing, stacks, settings)
+                for model, by_number in lacking:
                     by_number |= zip(
                         good, outputs[model.network, model.fit, model.output], strict=True
                     )
@@ -274,13 +269,12 @@ def check_converted(models: Sequence[FrozenModel], settings: Settings) -> None:
 def _find_cached(
     model: FrozenModel, files: Sequence[tuple[Path, str]], settings: Settings
 ) -> dict[int, Floats]:
-    """Return the features of a model that lie in the cache, by the number of the file."""
+    """Return what a model takes from its network that lies in the cache, by the number of the
+    file."""
     by_number: dict[int, Floats] = {}
-    features, ids = model.features, [sha256 for _, sha256 in files]
+    ids = [sha256 for _, sha256 in files]
     for engine in ENGINES if any(ids) else ():
-        if features is None:
-            break
-        key = replace(features, engine=engine)
+        key = feature_key(model.network, model.output, model.fit, engine)
         with suppress(OSError):
             changed = (settings.features / key.name).stat().st_mtime_ns
             store = _open_store(settings.features, key, changed)

@@ -299,11 +299,10 @@ def evaluate(
     return BatchMetrics(loss, correct, len(data))
 
 
-def predict_classes(learner: Learner, data: SplitData) -> np.ndarray:
-    """Return the predicted classes of a split, (n,); a single logit above 0 is the second class."""
+def compute_logits(learner: Learner, data: SplitData) -> Floats:
+    """Return the logits of a split, (n, units)."""
     size, order = evaluation_batch_size(data.source.image_bytes), np.arange(len(data))
-    logits = np.concatenate([learner.logits(each) for each in data.source.batches(order, size, 0)])
-    return (logits[:, 0] > 0).astype(np.int64) if logits.shape[1] == 1 else logits.argmax(axis=1)
+    return np.concatenate([learner.logits(each) for each in data.source.batches(order, size, 0)])
 
 
 def evaluation_batch_size(image_bytes: int) -> int:

@@ -95,8 +95,8 @@ def convert_backbone(
 
 def convert_run(run: str, settings: Settings) -> runtime.Conversion:
     """Convert the whole model of a run. Raises as ``load_run_model`` and ``runtime.convert``."""
-    model = load_run_model(run, settings).model
-    return runtime.convert(run_network(load_run_info(run, settings)), model, settings)
+    model, info = load_run_model(run, settings).model, load_run_info(run, settings)
+    return runtime.convert(run_network(info.folder, info.config), model, settings)
 
 
 def load_saved_model(info: RunInfo) -> keras.Model:

@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,16 @@ from typing import NoReturn
 
 from tlcore.datasets.quality_scan import open_grouped
 from tlcore.errors import TLCoreError
-from tlcore.models.runtime import start_conversion
+from tlcore.jobs import start_job
+from tlcore.models.predictions import expand_sigmoid
+from tlcore.models.runtime import LOGITS, start_conversion
 from tlcore.settings import Settings
 from tlcore.storage import acquire_lock, explain_os_error, is_disk_error, is_locked, sync_files
 from tlcore.training import batches, history, loop
 from tlcore.training import status as files
-from tlcore.training.answers import run_network
+from tlcore.training.answers import feature_key, run_network
 from tlcore.training.config import RunConfig, read_config
+from tlcore.training.feature_cache import ENGINES, FeatureStore
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
 from tlcore.training.history import Event, EventLog, StopRequested, Throttle
@@ -48,18 +51,19 @@ def execute_run(
     event, after it is on disk.
     """
     start = time.time()
-    try:
-        with _wait_for_turn(folder, settings) as has_turn:
-            if has_turn:
-                status = _train(folder, settings, emit)
-            else:
-                status = FinalStatus(STOPPED, 0.0, None, "It was stopped before it had begun.")
-    except Exception as error:  # the last frame of the process: any error becomes its status
-        status = FinalStatus(FAILED, time.time() - start, None, _explain(error))
-    status = _sync(folder, files.add_previous_status(folder, status))
-    files.write_final_status(folder, status)
-    if status.status == FINISHED:
-        _convert_fine_tuned(folder, settings)
+    with ExitStack() as afterwards:  # what nobody has to wait for, once the status is written
+        try:
+            with _wait_for_turn(folder, settings) as has_turn:
+                if has_turn:
+                    status = _train(folder, settings, emit, afterwards)
+                else:
+                    status = FinalStatus(STOPPED, 0.0, None, "It was stopped before it had begun.")
+        except Exception as error:  # the last frame of the process: any error becomes its status
+            status = FinalStatus(FAILED, time.time() - start, None, _explain(error))
+        status = _sync(folder, files.add_previous_status(folder, status))
+        files.write_final_status(folder, status)
+        if status.status == FINISHED:
+            _convert_fine_tuned(folder, settings)
     return status
 
 
@@ -68,10 +72,12 @@ def _convert_fine_tuned(folder: Path, settings: Settings) -> None:
     with suppress(TLCoreError, OSError):  # it was deleted in this moment
         info = load_run_info(folder.name, settings)
         if info.config.fine_tune_epochs and info.model:
-            start_conversion(run_network(info), settings)
+            start_conversion(run_network(folder, info.config), settings)
 
 
-def _train(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> FinalStatus:
+def _train(
+    folder: Path, settings: Settings, emit: Callable[[Event], None], afterwards: ExitStack
+) -> FinalStatus:
     log = EventLog(folder / files.EVENTS)  # with this file the run is no longer queued
     (folder / files.QUEUED_MARK).unlink(missing_ok=True)
 
@@ -80,7 +86,8 @@ def _train(folder: Path, settings: Settings, emit: Callable[[Event], None]) -> F
         emit(event)
 
     try:
-        return train_run(folder, read_config(folder / files.CONFIG), settings, emit=write)
+        config = read_config(folder / files.CONFIG)
+        return train_run(folder, config, settings, emit=write, afterwards=afterwards)
     finally:
         log.close()
 
@@ -95,15 +102,22 @@ class RunContext:
     source: FeatureSource
     emit: Callable[[Event], None]
     stopping: Callable[[], bool]
+    afterwards: ExitStack  # called once the status is written
 
 
 def train_run(
-    folder: Path, config: RunConfig, settings: Settings, *, emit: Callable[[Event], None]
+    folder: Path,
+    config: RunConfig,
+    settings: Settings,
+    *,
+    emit: Callable[[Event], None],
+    afterwards: ExitStack,
 ) -> FinalStatus:
     """Train a run, or resume it from its checkpoint, and save its model as ``model.keras``.
 
     A file named "stop" in ``folder`` ends it after the current batch; what was learned is saved. A
-    resumed run learns from the images with which it began. ``emit`` is called with each event.
+    resumed run learns from the images with which it began. ``emit`` is called with each event;
+    ``afterwards`` gets what can wait until the status is written.
 
     Raises:
         BadDataset: a split or a class has no readable image, or the images have changed.
@@ -117,7 +131,8 @@ def train_run(
         dataset = partial(open_grouped, config.dataset, settings)
         splits = read_or_write_split(folder, config, dataset, stopping)
         source = FeatureSource(config, len(splits.classes), settings)
-        at, error = _run_stages(RunContext(config, folder, splits, source, emit, stopping), at)
+        run = RunContext(config, folder, splits, source, emit, stopping, afterwards)
+        at, error = _run_stages(run, at)
         if at.over and at.stage == ("fine-tune" if config.fine_tune_epochs else "head"):
             status = FINISHED
     except StopRequested:
@@ -150,10 +165,24 @@ def _run_stages(run: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
     if at.stage == "fine-tune":
         from tlcore.training.fine_tune import TopBlocks
 
-        at, error = _run_stage(TopBlocks(source.transfer_model.top(), config), run, at)
+        top = TopBlocks(source.transfer_model.top(), config)
+        at, error = _run_stage(top, run, at)
         if at.event:
             source.transfer_model.save(run.folder)
+            run.afterwards.callback(_store_logits, top, run)
     return at, error
+
+
+def _store_logits(top: loop.Learner, run: RunContext) -> None:
+    """Put the logits of the saved model for its images into the cache, from the activations that
+    lie there: its summary needs no pass of the whole network, which is not converted yet."""
+    source, splits, network = run.source, run.splits, run_network(run.folder, run.config)
+    key = feature_key(network, LOGITS, run.config.fit, ENGINES[1])
+    with suppress(Exception):  # the run is over: they are computed when they are wanted
+        store = FeatureStore(source.settings.features, key)
+        for samples in (splits.train, splits.val):
+            data = batches.build_validation_data(source, samples, splits.classes, top.stage)
+            store.append(data.sha256, loop.compute_logits(top, data))
 
 
 def _run_stage(learner: loop.Learner, run: RunContext, at: Checkpoint) -> tuple[Checkpoint, str]:
@@ -181,7 +210,8 @@ def _run_stage(learner: loop.Learner, run: RunContext, at: Checkpoint) -> tuple[
     except loop.Diverged as diverged:
         at, error = diverged.at, str(diverged)
     if at.event:
-        predicted = loop.predict_classes(learner, val)  # with the weights of the best epoch so far
+        # with the weights of the best epoch so far
+        predicted = expand_sigmoid(loop.compute_logits(learner, val)).argmax(axis=1)
         rows = val.sha256, val.labels, predicted
         save_stage_predictions(run.folder, stage, at.best_epoch, *rows)
     return at, error
@@ -277,6 +307,12 @@ def _explain(error: Exception) -> str:
     return f"{type(error).__name__}: {error}. The log says where; nothing else is affected."
 
 
+def _start_evaluation(run: str, settings: Settings) -> None:
+    """Compute what the summary needs in a process of its own: this one's end frees the run."""
+    with suppress(TLCoreError, OSError):  # no room: it is computed when the summary is opened
+        start_job(settings.jobs / f"{run}-evaluate", ["runs", "evaluate", run], settings)
+
+
 def main() -> NoReturn:
     """Execute the run whose folder is the only argument; its lock is inherited."""
     folder = Path(sys.argv[1])
@@ -284,7 +320,10 @@ def main() -> NoReturn:
     faulthandler.enable()  # a crash of native code leaves its name in the log
     try:
         files.write_process_group(folder)
-        status = execute_run(folder, Settings.from_environment())
+        settings = Settings.from_environment()
+        status = execute_run(folder, settings)
+        if status.status == FINISHED:
+            _start_evaluation(folder.name, settings)
     except OSError as error:  # the disk was full before the run began
         status = FinalStatus(FAILED, 0.0, None, _explain(error))
         files.write_final_status(folder, status)

@@ -21,9 +21,11 @@ from tlcore.evaluation.split_predictions import SplitPredictions, evaluated_spli
 from tlcore.models.gradcam import Explanation
 from tlcore.models.predictions import BriefPrediction, ModelRef, Prediction
 from tlcore.settings import Settings
+from tlcore.storage import is_locked
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
-from tlcore.training.store import load_run
+from tlcore.training.status import LOCK
+from tlcore.training.store import load_run, load_run_info
 from tlcore.ui.format import duration, plural
 from tlcore.ui.services import inference
 
@@ -140,6 +142,9 @@ def predict_run_split(run: str, split: str, settings: Settings) -> SplitPredicti
     Whatever the person clicks meanwhile interrupts; what has been predicted is stored with the run,
     so that coming back continues there.
     """
+    with st.spinner("Computing the metrics …"):  # by its own process, which has all at hand
+        while is_locked(settings.runs / run / LOCK) and not load_run_info(run, settings).active:
+            time.sleep(0.05)
     place, start = st.empty(), time.monotonic()
     before: list[int] = []  # how many were stored at the start
 

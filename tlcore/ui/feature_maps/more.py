@@ -132,6 +132,11 @@ def filters_tab(shown: Shown) -> None:
         _kernel_input(kernels, kernel_key)
     one_a_channel = kernels.matches_channels and not slices
     words = kernel_text(kernels, layer)
+    if kernels.weights:
+        colour = colours().head if ref.run else colours().pretrained
+        draw_chart(sorted_weights(kernels.weights, colour), "kernel-weights", words)
+        st.caption(words)
+        return
     selected = channel if one_a_channel else None
     clickable(
         tiles_html(kernels.tiles, name="filters", alt=words, selected=selected),
@@ -141,6 +146,27 @@ def filters_tab(shown: Shown) -> None:
     if kernels.pages > 1:
         st.pagination(kernels.pages, key=paging)
     st.caption(words)
+
+
+def sorted_weights(weights: Sequence[float], colour: str) -> go.Figure:
+    """The weights of a 1 × 1 kernel, from the channel that raises its map most to the one that
+    lowers it most: in the channels' own order they are a comb."""
+    rows = [(weight, number) for number, weight in enumerate(weights, 1) if math.isfinite(weight)]
+    rows.sort(key=lambda row: -row[0])
+    figure = go.Figure()
+    figure.add_scatter(
+        x=list(range(1, len(rows) + 1)),
+        y=[weight for weight, _ in rows],
+        text=[f"channel {number}" for _, number in rows],
+        mode="lines" if len(rows) > 1 else "markers",
+        line={"color": colour, "width": 2},
+        fill="tozeroy",
+        hovertemplate="%{text}<br>weight %{y:.3g}<extra></extra>",
+    )
+    figure.update_xaxes(title="channels that it reads, sorted by weight", tickformat="d")
+    figure.update_yaxes(title="weight")
+    figure.update_layout(height=HEIGHT, margin={"l": 56, "r": 8, "t": 8, "b": 44})
+    return figure
 
 
 def _kernel_input(kernels: Filters, key: str) -> None:
@@ -164,13 +190,13 @@ def kernel_text(kernels: Filters, layer: str) -> str:
     else:
         words = (
             f"Kernel {kernels.output_channel + 1} of {kernels.shape[3]} of {name}: its "
-            f"{height} × {width} weights for each of the {kernels.shape[2]} channels it "
-            f"reads. {GREY}"
+            f"{height} × {width} weights for each of the {kernels.shape[2]} channels it reads"
         )
+        words += ", sorted." if kernels.weights else f". {GREY}"
     if kernels.layer != layer:
         words += " This layer has none itself; it is the convolution before it."
     first, shown = kernels.tiles.channels[0] + 1, len(kernels.tiles.channels)
-    if shown == kernels.count:
+    if kernels.weights or shown == kernels.count:
         return words
     return f"{words} {first}–{first + shown - 1} of {kernels.count}."
 
