@@ -15,8 +15,8 @@ from tlcore.ui.components.run_progress import describe_progress
 BOTH = RunConfig("set", epochs=10, fine_tune_epochs=5)
 HEAD = RunConfig("set", epochs=10)
 TUNE = RunConfig("set", epochs=0, fine_tune_epochs=5)
-# With 100 training images: 120 passes for features, 5 for the head, 250 for fine-tuning.
-WHOLE = 120 + 5 + 250
+# With 100 training images: 120 passes for features, 5 for the head, 500 for fine-tuning.
+WHOLE = 120 + 5 + 500
 
 
 def run(*events: Event, config: RunConfig) -> Run:
@@ -44,30 +44,46 @@ CASES = {
     "features of a head": (
         HEAD, (Stage("features", 120, time=0.0), Progress("features", 16, time=7.0),
                Progress("features", 40, time=10.0)),
-        40 / 125, "40 of 120 images · 32% · about 11 s left",
+        40 / 125, "40 of 120 images · 32% · about 13 s left",  # 2 s to save the model
     ),
     "head": (
         HEAD, (*FEATURES, Stage("head", 100, time=10.0), *epochs("head", 2),
                Progress("head", 5, time=15.0), Progress("head", 20, time=30.0)),
         (120 + 1) / 125, "Training the head · epoch 3 of 10 · 80% validation accuracy · 97% · "
-        "about 1 min 20 s left",
+        "about 1 min 22 s left",
     ),
     "features again of a resumed run": (
         BOTH, (*FEATURES, Stage("head", 100, time=10.0), *epochs("head", 4),
                Stage("features", 0, time=99.0)),
-        (120 + 2) / WHOLE, "Computing bottleneck features · 33% …",  # it does not go back
+        # It does not go back, and knows what an epoch took; 36 images a second were the features.
+        (120 + 2) / WHOLE, "Computing bottleneck features · 20% · "
+        f"about {round(6 + 4 + 500 / 36 + 2)} s left …",
     ),
-    # 8 of 10 epochs were done before; two steps took 4 s, 17 are left
+    # 8 of 10 epochs were done before; two steps took 4 s, 17 are left, and the validation
     "head of a resumed run": (
         HEAD, (*FEATURES, Stage("head", 100, time=10.0), *epochs("head", 8),
                Stage("features", 0, time=90.0), Stage("head", 100, time=100.0),
                Progress("head", 81, time=102.0), Progress("head", 83, time=106.0)),
-        (120 + 0.83 * 5) / 125, "about 34 s left",
+        (120 + (0.8 + 0.03 * 0.85) * 5) / 125, "about 37 s left",
     ),
     "fine-tuning": (
         BOTH, (*HEAD_DONE, Stage("fine-tune", 50, time=20.0),
                Progress("fine-tune", 1, time=21.0), Progress("fine-tune", 5, time=25.0)),
-        (125 + 25) / WHOLE, "epoch 11 of 15 · 80% validation accuracy · 40% · about 45 s left",
+        (125 + 0.085 * 500) / WHOLE,
+        "epoch 11 of 15 · 80% validation accuracy · 27% · about 48 s left",
+    ),
+    "fine-tuning of a resumed run": (  # an epoch took 1 s
+        BOTH, (*HEAD_DONE, Stage("fine-tune", 50, time=20.0), *epochs("fine-tune", 2, 11),
+               Stage("features", 0, time=90.0), Stage("fine-tune", 50, time=99.0)),
+        (125 + 200) / WHOLE, "about 5 s left …",
+    ),
+    "after the last epoch": (
+        BOTH, (*HEAD_DONE, Stage("fine-tune", 50, time=20.0), *epochs("fine-tune", 5, 11),
+               Progress("fine-tune", 50, time=30.0)),
+        1.0, "80% validation accuracy · 100% · saving the model …",
+    ),
+    "the network is converted": (
+        BOTH, (), 0.0, "Preparing the network: half a minute the first time, then a few seconds …",
     ),
     "fine-tuning alone": (
         TUNE, (Stage("features", 0, time=0.0), Stage("fine-tune", 50, time=20.0)),
@@ -85,10 +101,10 @@ def test_fraction_position_and_time_left(case: str) -> None:
 
 
 def test_the_time_left_holds_later_stages_too() -> None:
-    """8 images a second: 80 images and the 5 + 250 passes after them."""
+    """8 images a second: 80 images and the 5 + 500 passes after them; tracing, and saving."""
     progress = (Progress("features", 16, time=7.0), Progress("features", 40, time=10.0))
     _, words = describe_progress(run(Stage("features", 120, time=0.0), *progress, config=BOTH))
-    assert words.endswith(f"about {round((80 + 255) / 8)} s left")
+    assert words.endswith(f"about 1 min {round((80 + 505) / 8 + 4 + 2) - 60} s left")
 
 
 def test_the_fraction_never_falls() -> None:

@@ -12,7 +12,9 @@ from tlcore.ui.format import duration, plural
 PACE_FROM = 1.0  # s of progress after which the time left is estimated
 JUST_STARTED = 3.0  # s within which a process begins, if it need not wait
 # Work for one image relative to one pass through the backbone, as measured with MobileNetV2.
-RELATIVE_WORK = {"features": 1.0, "head": 0.005, "fine-tune": 0.5}
+RELATIVE_WORK = {"features": 1.0, "head": 0.005, "fine-tune": 1.0}
+TRAINING = 0.85  # share of an epoch's time in which it learns; the rest is validation
+TRACING, SAVING = 4.0, 2.0  # s until the top blocks are traced, and until the model is saved
 
 
 def describe_progress(run: Run, before: int = 0) -> tuple[float, str]:
@@ -26,18 +28,22 @@ def describe_progress(run: Run, before: int = 0) -> tuple[float, str]:
         if not has_to_wait:
             return 0.0, "Starting …"
         return 0.0, f"Queued: {plural(max(1, before), 'run')} before this one …"
-    if stage is None:
+    if stage is None and not run.classes:
         return 0.0, "Starting: reading the images …"
+    if stage is None:
+        return 0.0, "Preparing the network: half a minute the first time, then a few seconds …"
     steps_done = 0
     if progress is not None and progress.time >= stage.time:
         steps_done = min(progress.done, stage.steps)
     work, done = _work(run), _done(run, stage, steps_done)
     fraction = sum(work[name] * done[name] for name in work) / (sum(work.values()) or 1.0)
     words = [STAGES[stage.stage], *_position(run, stage, steps_done), f"{fraction:.0%}"]
-    left = _seconds_left(run, stage, steps_done, work)
-    if left is not None:
+    left = _seconds_left(run, work, done)
+    if left:
         words.append(f"about {approximate(left)} left")
-    return fraction, " · ".join(words) + ("" if steps_done else " …")
+    elif left is not None:
+        words.append("saving the model")
+    return fraction, " · ".join(words) + ("" if steps_done and left != 0 else " …")
 
 
 def approximate(seconds: float) -> str:
@@ -47,30 +53,30 @@ def approximate(seconds: float) -> str:
 
 def _work(run: Run) -> dict[str, float]:
     """Return the work of each stage of a run, in passes of an image through the backbone."""
-    config, images = run.info.config, run.info.images.get("train", 0)
-    in_pass = float(config.on_the_fly_augmentation)
-    features = _features(run)
-    return {
-        "features": float(features.steps if features else 0),
-        "head": config.epochs * images * (RELATIVE_WORK["head"] + in_pass),
-        "fine-tune": config.fine_tune_epochs * images * (RELATIVE_WORK["fine-tune"] + in_pass),
-    }
+    images, in_pass = run.info.images.get("train", 0), run.info.config.on_the_fly_augmentation
+    # The first stage of features: that of a resumed run finds them in the cache.
+    stages = (event for event in run.events if isinstance(event, Stage))
+    features = next((event.steps for event in stages if event.stage == "features"), 0)
+    epochs = _planned(run).items()
+    work = {name: planned * images * (RELATIVE_WORK[name] + in_pass) for name, planned in epochs}
+    return {"features": float(features)} | work
 
 
-def _features(run: Run) -> Stage | None:
-    """Return the first stage of features: that of a resumed run finds them in the cache."""
-    return next((e for e in run.events if isinstance(e, Stage) and e.stage == "features"), None)
+def _planned(run: Run) -> dict[str, int]:
+    """Return the epochs of each stage that has some."""
+    return {"head": run.info.config.epochs, "fine-tune": run.info.config.fine_tune_epochs}
 
 
 def _done(run: Run, stage: Stage, steps_done: int) -> dict[str, float]:
     """Return how much of each stage is done, 0…1; a resumed run keeps its epochs."""
-    config, order = run.info.config, list(RELATIVE_WORK)
+    order = list(RELATIVE_WORK)
     begun = {event.stage for event in run.events if isinstance(event, Stage)}
     done = {"features": float(begun != {"features"})}  # a resumed run has them in the cache
-    for name, planned in (("head", config.epochs), ("fine-tune", config.fine_tune_epochs)):
+    for name, planned in _planned(run).items():
         done[name] = sum(epoch.stage == name for epoch in run.history) / (planned or 1)
     done |= dict.fromkeys(order[: order.index(stage.stage)], 1.0)
-    done[stage.stage] = max(done[stage.stage], steps_done / (stage.steps or 1))
+    more = max(steps_done / (stage.steps or 1) - done[stage.stage], 0.0)
+    done[stage.stage] += more * (1.0 if stage.stage == "features" else TRAINING)
     return done
 
 
@@ -86,25 +92,36 @@ def _position(run: Run, stage: Stage, steps_done: int) -> list[str]:
     return words
 
 
-def _seconds_left(run: Run, stage: Stage, steps_done: int, work: dict[str, float]) -> float | None:
-    """Estimate the rest of the run; None while nothing is measured that tells it."""
-    pace, order, features = _pace(run, stage), list(work), _features(run)
-    if pace is None or steps_done >= stage.steps:
-        return None
-    later = sum(work[name] for name in order[order.index(stage.stage) + 1 :])
-    passes = _pace(run, features) if features else None
-    if later and passes is None:
-        return None
-    return (stage.steps - steps_done) / pace + (later / passes if passes else 0.0)
+def _seconds_left(run: Run, work: dict[str, float], done: dict[str, float]) -> float | None:
+    """Estimate the rest of the run, 0 after its last epoch; None while nothing tells it.
+
+    A stage that has no pace yet goes on at that of the features.
+    """
+    begun = {event.stage for event in run.events if isinstance(event, Stage)}
+    left = 0.0
+    for name in (name for name in work if work[name] * (1 - done[name]) > 0):
+        pace = _pace(run, name, work) or _pace(run, "features", work)
+        if pace is None:
+            return None
+        left += work[name] * (1 - done[name]) / pace
+        left += TRACING if name == "fine-tune" not in begun else 0.0
+    return left + SAVING if left else 0.0
 
 
-def _pace(run: Run, stage: Stage) -> float | None:
-    """Return the steps a second of a stage, or None before that can be estimated.
+def _pace(run: Run, name: str, work: dict[str, float]) -> float | None:
+    """Return the work a second of a stage, as it goes on now, or as its last epoch went before the
+    run was resumed; None before that can be estimated.
 
     It counts from the first sign of progress: before it the backbone is loaded and traced.
     """
-    steps = (e for e in run.events if isinstance(e, Progress) and e.stage == stage.stage)
-    signs = [event for event in steps if event.time >= stage.time and event.done]
-    if not signs or signs[-1].time - signs[0].time < PACE_FROM:
+    begun = [event for event in run.events if isinstance(event, Stage) and event.stage == name]
+    stage = next((event for event in reversed(begun) if event.steps), None)
+    if stage is None:
         return None
-    return (signs[-1].done - signs[0].done) / (signs[-1].time - signs[0].time)
+    steps = (e for e in run.events if isinstance(e, Progress) and e.stage == name)
+    signs = [event for event in steps if event.time >= stage.time and event.done]
+    seconds = signs[-1].time - signs[0].time if signs else 0.0
+    if seconds >= PACE_FROM:
+        return (signs[-1].done - signs[0].done) * work[name] / stage.steps / seconds
+    epochs = [epoch for epoch in run.history if epoch.stage == name]
+    return work[name] / _planned(run)[name] / epochs[-1].seconds if epochs else None
