@@ -29,6 +29,7 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch
 from tlcore.training.lifecycle import create_run, prepare_resume
+from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
 from tlcore.training.store import list_runs, load_run_info
 from tlcore.training.worker import execute_run
@@ -89,11 +90,25 @@ def test_the_numbers_are_the_evaluations(
         (warning,) = (warning.value for warning in at.warning)  # one box for all of them
         assert all(escape_md(words) in warning for words in evaluation.warnings)
         assert "ImageNet's weights" in texts(at)  # random weights have no such baseline
+        assert "A head always answers one of its classes" in texts(at)  # beside the calibration
     at.slider(key=f"threshold-{run.id}-val").set_value(0).run()
     assert not at.exception
     shown = {metric.label: metric.value for metric in at.metric}
     assert shown["Recall of bees"].startswith("100%")
     assert shown["False positives"] == "7"
+
+
+def test_compare_opens_on_an_image_not_seen_in_training_and_says_so(
+    opened: Opened, run: RunInfo, empty_workspace: Settings
+) -> None:
+    """Also where a training image was chosen on Compare before the run began."""
+    train = {sample.sha256 for sample in list_samples(run, "train")}
+    at = opened("Fine-tune", run=run.id, view="summary")
+    at.session_state["_chosen_dataset"] = run.config.dataset
+    at.session_state["_chosen_image"] = next(iter(train))
+    at.button(key="open-compare").click().run()
+    assert at.session_state["_chosen_image"] not in train
+    assert "not seen in training" in texts(at)
 
 
 def grid(at: AppTest) -> str:

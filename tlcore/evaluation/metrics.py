@@ -25,6 +25,11 @@ GOOD_ERROR, FAIR_ERROR = 0.05, 0.15  # calibration errors up to which the percen
 # confident than accurate has an error of at most GOOD_ERROR in 12% of draws of 10 images, in 5%
 # of 100.
 ENOUGH_IMAGES = 100
+CLOSED_SET = (
+    "These percentages hold for images like its validation images. A head always answers one of "
+    "its classes, whatever the image shows: it calls a hammerhead one of them too, often with a "
+    "high percentage."
+)
 
 
 @dataclass(frozen=True)

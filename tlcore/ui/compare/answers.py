@@ -7,6 +7,7 @@ import streamlit as st
 
 from tlcore.datasets.dataset import Sample
 from tlcore.errors import TLCoreError
+from tlcore.evaluation.metrics import CLOSED_SET
 from tlcore.models.imagenet import CLASSES, group_probabilities, imagenet_groups
 from tlcore.models.predictions import Prediction, measure_certainty
 from tlcore.percentages import points, probability
@@ -177,9 +178,7 @@ def _calibration_expander(info: RunInfo, settings: Settings, name: str) -> None:
             f"On {which} validation images its mean confidence was "
             f"{probability(measured.confidence)}, its accuracy "
             f"{accuracy(measured.accuracy, drawn)}: {measured.advice}. Expected calibration error "
-            f"{points(measured.error)}; nothing has been corrected. These percentages hold for "
-            "images like its validation images. A head always answers one of its classes, whatever "
-            "the image shows: it calls a hammerhead one of them too, often with a high percentage."
+            f"{points(measured.error)}; nothing has been corrected. {CLOSED_SET}"
         )
 
 

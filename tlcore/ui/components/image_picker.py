@@ -53,7 +53,7 @@ def image_picker(
     with st.container(key="image-picker"):
         left, right = st.columns([3, 10], gap="small")
     with left.container(gap="xsmall", key="image-picker-choices"):
-        dataset = _open_with_images(select_dataset(settings, also=_from_the_start), settings)
+        dataset = _open_with_images(select_dataset(settings, also=forget_image), settings)
         samples = _of_one_class(dataset)
         trained = training_images(settings) if training_images else ()
         samples = _unseen_first(samples, trained)
@@ -127,7 +127,7 @@ def _of_one_class(dataset: Dataset) -> Sequence[Sample]:
         options,
         Choice.CLASS_FILTER,
         words=lambda name: label(name) or "All classes",
-        also=_from_the_start,
+        also=forget_image,
     )
     return [sample for sample in _unique(dataset) if only in (ALL, sample.label)]
 
@@ -207,6 +207,7 @@ def _choose(sha: str, page: int) -> None:
     choose(Choice.STRIP_PAGE, page)
 
 
-def _from_the_start() -> None:
+def forget_image() -> None:
+    """Let the picker choose anew: what was chosen before belongs to another dataset or head."""
     choose(Choice.IMAGE, "")
     choose(Choice.STRIP_PAGE, "")

@@ -17,6 +17,7 @@ from tlcore.percentages import points
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training.run import Run, RunInfo, name_file
+from tlcore.ui.components.image_picker import forget_image
 from tlcore.ui.components.live import live
 from tlcore.ui.format import escape_md
 from tlcore.ui.services import inference
@@ -64,6 +65,7 @@ def summary_actions(info: RunInfo, settings: Settings) -> None:
     address = {"run": info.id, "dataset": info.config.dataset}
     with st.container(horizontal=True, vertical_alignment="center", key="next-steps"):
         if st.button("See it in Compare", type="primary", icon=COMPARE.icon, key="open-compare"):
+            forget_image()  # an image chosen before may have become a training image
             st.switch_page(COMPARE.file, query_params=address)
         model_button(info, settings)
         _draw_export(EXPORT_FORMATS[".html"], info, settings)

@@ -16,6 +16,7 @@ from tlcore.evaluation.comparison import Verdict, compare_stages
 from tlcore.evaluation.evaluation import FEW, NAMED, Evaluation, list_verdicts, unlabelled_note
 from tlcore.evaluation.intervals import Proportion, proportion_of, wilson_interval
 from tlcore.evaluation.metrics import (
+    CLOSED_SET,
     Calibration,
     CalibrationBin,
     compute_curves,
@@ -261,7 +262,7 @@ def _draw_calibration(evaluation: Evaluation) -> None:
         draw_chart(reliability_diagram(calibration), "reliability", "Reliability")
     right.write(
         f"The mean confidence is {probability(calibration.confidence)} and the accuracy "
-        f"{evaluation.accuracy.text}: {calibration.advice}."
+        f"{evaluation.accuracy.text}: {calibration.advice}. {CLOSED_SET}"
     )
 
 
