@@ -65,7 +65,7 @@ def _status(row: BackboneWeights) -> str:
 
 def _runtime(row: BackboneWeights, settings: Settings) -> str:
     """Return what computes a backbone's features at its own size, where it is known."""
-    if row.no_top is None:
+    if row.no_top is None or settings.runtime == "keras":
         return ""
     ref = ModelRef(row.backbone.name, row.backbone.size)
     conversion = find_conversion(backbone_network(ref, settings), settings)
