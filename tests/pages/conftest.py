@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -86,18 +87,23 @@ class Lent(Inference):
 
     owner: Inference  # set by the fixture
 
+    @property
+    def warm(self) -> bool:
+        return self.owner.warm
+
     def warm_up(self) -> None:
         """Start nothing before something is asked."""
 
-    def close(self) -> None:
-        """The process stays for the next test."""
-
     def _running(self) -> Process:
-        self._process = self.owner._running()
-        return self._process
+        """The owner's, for these settings. Not kept here: it outlives this client's ``close``."""
+        process = copy(self.owner._running())
+        process._settings = self._settings
+        return process
 
     def _forget(self, dead: Process) -> None:
-        self.owner._forget(dead)
+        process = self.owner._process
+        if process is not None and process._executor is dead._executor:
+            self.owner._forget(process)
 
 
 @pytest.fixture(scope="session")
