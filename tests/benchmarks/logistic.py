@@ -17,17 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from tlcore.training.batches import FeatureArray, SplitData, encode_targets
+from tlcore.training.checkpoint import initial_checkpoint, save_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.feature_cache import FeatureKey, FeatureStore
 from tlcore.training.head import Head
 from tlcore.training.history import EventLog, list_epochs, read_events
-from tlcore.training.loop import (
-    FitOptions,
-    fit,
-    initial_checkpoint,
-    limit_blas_threads,
-    save_checkpoint,
-)
+from tlcore.training.loop import FitOptions, fit, limit_blas_threads
 
 IMAGES, JUDGED, FEATURES, EPOCHS, BATCH, RATE = 2000, 400, 1280, 200, 32, 1e-3
 ROUNDS = 5

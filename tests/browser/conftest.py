@@ -8,9 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,6 +36,8 @@ QUIET = ("/_stcore/health", "/_stcore/host-config")  # asked by Streamlit beside
 class Server:
     """`streamlit run app.py` on a free port, with settings of its own."""
 
+    program: Sequence[str] = ("run", "app.py")
+
     def __init__(self, settings: Settings, log: Path) -> None:
         self.settings, self.log = settings, log
         self.port = _free_port()
@@ -46,7 +47,7 @@ class Server:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true",
+                [sys.executable, "-m", "streamlit", *self.program, "--server.headless=true",
                  f"--server.port={self.port}"],
                 cwd=PROJECT,
                 env={**os.environ, **self.settings.to_environment()},
@@ -69,7 +70,7 @@ class Server:
         return "libtensorflow" in Path(f"/proc/{self.process.pid}/maps").read_text()
 
     def _answers(self) -> bool:
-        with suppress(urllib.error.URLError, ConnectionError):
+        with suppress(OSError):  # no answer, or none within the time
             return urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2).status == 200
         return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections import Counter
@@ -16,7 +17,7 @@ from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from tests.images import write_patches
-from tests.pages.conftest import Opened, grid_of, html_of, texts
+from tests.pages.conftest import Opened, grid_of, html_of, maps_of, texts
 from tlcore.datasets.edits import exclude, relabel
 from tlcore.datasets.importing import add_to_dataset, import_dataset
 from tlcore.datasets.sources import incoming_from_folder
@@ -128,13 +129,28 @@ def test_a_better_weight_file_is_used_as_soon_as_it_is_here(
     assert "weights trained at" not in texts(at).lower()
 
 
-def test_random_weights_are_labelled(opened: Opened, workspace: Settings) -> None:
-    at = opened("Compare", backbone="MobileNet-0.25")
+def test_random_weights_at_any_size_are_labelled_also_for_who_gets_the_link(
+    opened: Opened, workspace: Settings, tmp_path: Path
+) -> None:
+    import_dataset(
+        DATASET, incoming_from_folder(write_patches(tmp_path / "two", classes=2)), workspace
+    )
+    at = opened("Compare", dataset=DATASET, backbone="Xception", size="200")
     assert not at.get("plotly_chart")
-    at.button(key="random-MobileNet-0.25").click().run()
+    at.button(key="random-Xception").click().run()
     assert not at.exception
+    link = {name: "".join(value) for name, value in at.query_params.items()}
+    at = opened("Compare", **link)
     assert len(charts(at)[0]) == 3
     assert "Random weights" in texts(at)
+    at.session_state["shapes"] = True  # unfolded
+    path = html_of(at.run())
+    assert "7 × 7 × 2048" in path
+    assert "one sigmoid unit for two classes" in path
+    names = ("dataset", "image", "backbone", "size", "random")
+    maps = opened("Feature maps", **{name: link[name] for name in names}, layer="block1_conv1")
+    assert maps_of(maps).count("data-pick=") == 32
+    assert "99 × 99" in texts(maps)
 
 
 def test_both_answers_on_an_unseen_image_the_threshold_and_the_path(
@@ -151,7 +167,7 @@ def test_both_answers_on_an_unseen_image_the_threshold_and_the_path(
     assert "· not seen in training" in texts(at)
     assert texts(at).count("cells ") == 2  # exact contributions of both
     assert "Grad-CAM" not in texts(at)
-    assert "image 1 of 16" in grid_of(at, "strip")["images"][0]["title"]
+    assert re.match(r"\w+, image 1 of 16: ", grid_of(at, "strip")["images"][0]["title"])
     assert {"seen", "not seen"} == {
         each["title"].rsplit(", ", 1)[1].removesuffix(" in training")
         for each in grid_of(at, "strip")["images"]

@@ -76,8 +76,8 @@ for page in {list(PAGES.values())}:
     at.run()
     assert not at.exception, at.exception
     if page == "app.py":  # the first page waits for none of these
-        drawing = {{"pandas", "tlcore.ui.components.charts", "tlcore.datasets.importing"}}
-        assert not drawing & set(sys.modules), drawing & set(sys.modules)
+        later = {{"pandas", "h5py", "tlcore.ui.components.charts", "tlcore.datasets.importing"}}
+        assert not later & set(sys.modules), later & set(sys.modules)
 loaded = sorted(name for name in ("tensorflow", "keras") if name in sys.modules)
 assert not loaded, loaded
 """

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.evaluation.made import write_splits
 from tests.images import write_patches
-from tests.pages.conftest import Opened, texts, use
+from tests.pages.conftest import Opened, texts, tick_runs, use
 from tlcore.datasets.edits import rename_class
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read_image
@@ -122,6 +122,30 @@ def test_the_newest_of_four_equal_runs_is_chosen_and_each_can_be(
     for dataset in (INSECTS, PATCHES):
         at.selectbox(key="select-dataset").set_value(dataset).run()
         assert run_of(at) == home.runs[-1]
+
+
+def test_the_address_is_what_one_sees(opened: Opened, home: Home) -> None:
+    first, last = home.runs[0], home.runs[-1]
+    at = opened("Fine-tune", run=first, view="curves")
+    assert (run_of(at), named(at, "view")) == (first, "curves")
+    label = next(each.label for each in at.button if each.label.startswith("Delete "))
+    assert label.startswith("Delete Patches ")  # what it deletes, for who hears it
+    tick_runs(at, cell=0)  # of the list
+    assert (run_of(at), named(at, "view")) == (last, "summary")
+    at.button_group(key="select-run_view").set_value("export").run()
+    assert named(at, "view") == "export"
+    at.button(key="new-run").click().run()
+    assert (run_of(at), named(at, "view")) == ("", "")
+
+    at = opened("Fine-tune", dataset=INSECTS)
+    assert at.selectbox(key="select-dataset").value == named(at, "dataset") == INSECTS
+    at = opened("Fine-tune", run=first, view="export")
+    at.query_params.clear()  # Back, from the run to the form
+    at.run()
+    assert (run_of(at), named(at, "view")) == ("", "")
+    links = opened("Home").get("page_link")
+    query = next(link.proto.query_string for link in links if first in link.proto.query_string)
+    assert "view=" in query  # so that it opens on its own view, not on that of the last run
 
 
 def test_the_table_of_answers_is_the_chosen_runs(opened: Opened, home: Home) -> None:
@@ -241,6 +265,8 @@ def test_a_label_says_what_tells_runs_apart(opened: Opened, empty_workspace: Set
         "20261126-060200-000001": "night shift · Patches · MobileNetV2",
         "20261126-060300-000001": "Patches · MobileNetV2 · corrected labels",
     }
+    shown = [link.proto.label for link in opened("Home").get("page_link")]
+    assert any("92% · Patches · MobileNetV2 · random weights" in label for label in shown)
 
 
 @pytest.mark.parametrize("name", ["Drawn sample", "Drawn  sample"])

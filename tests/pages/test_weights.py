@@ -27,7 +27,8 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_home_names_what_is_here(opened: Opened, real_workspace: Settings) -> None:
     at = opened("Home")
     assert "MobileNetV2" in texts(at)
-    at.selectbox(key="to-download").set_value("Xception").run()
+    at.session_state["more-backbones"] = True  # unfolded
+    at.run().selectbox(key="to-download").set_value("Xception").run()
     assert "python -m tlcore weights fetch Xception" in texts(at)
     assert at.button(key="list-Xception").label == "Download"
 

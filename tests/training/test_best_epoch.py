@@ -22,10 +22,10 @@ from tlcore.models.build import build_backbone
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import Settings
 from tlcore.storage import write_json
+from tlcore.training.checkpoint import VERSION, Checkpoint, initial_checkpoint, save_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch, EventLog
 from tlcore.training.lifecycle import create_run, prepare_resume
-from tlcore.training.loop import VERSION, Checkpoint, initial_checkpoint, save_checkpoint
 from tlcore.training.run import describe_overfitting
 from tlcore.training.status import FINISHED, STOPPED, FinalStatus, write_final_status
 from tlcore.training.store import load_model_predictions, load_run

@@ -10,9 +10,10 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from tlcore.training.batches import FeatureArray, SplitData, compute_class_weights, encode_targets
+from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.head import MOMENTUM, Head, learning_rate_at
-from tlcore.training.loop import FitOptions, fit, initial_checkpoint
+from tlcore.training.loop import FitOptions, fit
 
 IMAGES, FEATURES, BATCH, EPOCHS = 60, 12, 16, 4
 OPTIMIZERS = {

@@ -20,10 +20,11 @@ from tlcore.cli.train import epoch_row
 from tlcore.errors import RunError
 from tlcore.settings import Settings
 from tlcore.training.batches import FeatureArray, Positions, SplitData, encode_targets
+from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.head import Head
 from tlcore.training.history import Epoch, Event, list_epochs
-from tlcore.training.loop import Diverged, FitOptions, fit, initial_checkpoint
+from tlcore.training.loop import Diverged, FitOptions, fit
 from tlcore.training.status import FAILED
 from tlcore.training.store import load_run
 from tlcore.training.studies import STEPS, scan_learning_rates

@@ -24,9 +24,10 @@ from tlcore.models.catalog import output_units
 from tlcore.models.predictions import expand_sigmoid, softmax
 from tlcore.settings import Settings
 from tlcore.training.batches import FeatureArray, SplitData, encode_targets
+from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.head import Head
-from tlcore.training.loop import FitOptions, fit, initial_checkpoint
+from tlcore.training.loop import FitOptions, fit
 from tlcore.training.store import load_run_info
 
 FOLDS = 5

@@ -15,8 +15,9 @@ import tensorflow as tf
 
 from tlcore.models.predictions import Floats
 from tlcore.training.batches import MASKS, random_numbers
+from tlcore.training.checkpoint import State
 from tlcore.training.config import RunConfig
-from tlcore.training.head import MOMENTUM, BatchMetrics, State, count_correct
+from tlcore.training.head import MOMENTUM, BatchMetrics, count_correct
 from tlcore.training.history import StageName
 
 

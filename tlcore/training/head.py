@@ -15,16 +15,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from tlcore.models.predictions import Floats as Floats
 from tlcore.training.batches import MASKS, START, random_numbers
+from tlcore.training.checkpoint import State
 from tlcore.training.config import RunConfig
 from tlcore.training.history import StageName
 
-State = dict[str, Any]  # name → array: weights, and the optimizer's variables
 EPSILON = np.float32(1e-7)
 
 

@@ -19,9 +19,9 @@ from tlcore.models.catalog import get_backbone
 from tlcore.settings import Settings
 from tlcore.storage import explained_os_errors, write_json
 from tlcore.training import status as files
+from tlcore.training.checkpoint import Checkpoint, load_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.history import trim_events
-from tlcore.training.loop import Checkpoint, load_checkpoint
 from tlcore.training.run import RunInfo
 from tlcore.training.store import find_run_folder, load_run_info, unknown_run_error
 

@@ -6,33 +6,28 @@ It is the same for the head in NumPy and for the top blocks in Keras. The checkp
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tlcore.errors import DamagedFile, RunError
+from tlcore.errors import RunError
 from tlcore.models.predictions import Floats
-from tlcore.text import shorten
 from tlcore.training import history
 from tlcore.training.batches import SplitData, training_batches
+from tlcore.training.checkpoint import Checkpoint, State
 from tlcore.training.config import RunConfig
-from tlcore.training.head import BatchMetrics, State, learning_rate_at
+from tlcore.training.head import BatchMetrics, learning_rate_at
 from tlcore.training.history import Epoch, Event, Progress, StageName, StopRequested, Throttle
 
 CHECKPOINT = 2.0  # s at least between two checkpoints on disk
 EVALUATED = 256  # images at most in a batch of the evaluation,
 EVALUATED_BYTES = 4 * 2**20  # and bytes of their features: activations fill many times that
-BEST = "best-"  # prefix of the best weights' names in a checkpoint's file
 OPTIMIZER = "o"  # prefix of the optimizer's variables in a learner's state
-# 2: the best epoch is kept, and EfficientNetB0 has all layers that Keras builds for its weights.
-VERSION = 2
 
 
 class Learner(Protocol):
@@ -61,73 +56,9 @@ class Learner(Protocol):
         """Set what ``state`` returned, or its weights alone."""
 
 
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """A run at the end of an epoch."""
-
-    stage: str
-    epoch: int  # epochs of this stage that have ended
-    event: int  # epochs of the run that have ended
-    seconds: float  # of all epochs
-    state: State  # of the learner
-    best: State  # the learner's weights at the best epoch of the run; empty where none are kept
-    best_loss: float  # validation loss of the best epoch
-    best_accuracy: float  # its validation accuracy
-    waited: int  # epochs since the best
-    over: bool = False  # the stage has ended
-    best_epoch: int = 0  # of the run, 1-based; 0: none yet
-    version: int = 1  # of the code that began the run, see VERSION
-
-    @property
-    def best_or_last(self) -> State:
-        """The weights that the run keeps."""
-        return self.best or self.state
-
-
-def initial_checkpoint(config: RunConfig) -> Checkpoint:
-    """Return the checkpoint before a run's first epoch."""
-    over = not config.epochs
-    return Checkpoint("head", 0, 0, 0.0, {}, {}, math.inf, 0.0, 0, over, version=VERSION)
-
-
 def select_weights(state: State) -> State:
     """Return a learner's state without the optimizer's variables."""
     return {name: value for name, value in state.items() if not name.startswith(OPTIMIZER)}
-
-
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Replace the checkpoint of a run in one step."""
-    meta = json.dumps(asdict(replace(checkpoint, state={}, best={})))
-    arrays = checkpoint.state | {BEST + name: value for name, value in checkpoint.best.items()}
-    temporary = path.with_name(f".{path.name}")
-    with temporary.open("wb") as file:
-        np.savez(file, meta=np.array(meta), **arrays)
-    temporary.replace(path)
-
-
-def load_checkpoint(path: Path) -> Checkpoint | None:
-    """Return the last checkpoint, or None where there is none.
-
-    Raises:
-        DamagedFile: it cannot be read, or is another version's.
-    """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files if name != "meta"}
-            meta = json.loads(str(stored["meta"]))
-        best = {name.removeprefix(BEST): value for name, value in arrays.items() if BEST in name}
-        state = {name: value for name, value in arrays.items() if BEST not in name}
-        return Checkpoint(**(meta | {"state": state, "best": best}))
-    except FileNotFoundError:
-        return None
-    except Exception as error:  # NumPy, zipfile, zlib and json raise all kinds for a damaged file
-        is_empty = path.is_file() and not path.stat().st_size
-        reason = "it is empty" if is_empty else shorten(str(error))
-        raise DamagedFile(
-            path,
-            f"{reason}. The run cannot go on from it; its curves and what it has saved stay. Run "
-            "it again with the same settings",
-        ) from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,11 +23,12 @@ from tlcore.models.predictions import Floats
 from tlcore.settings import Settings
 from tlcore.training import batches
 from tlcore.training.batches import FeatureArray, Labels, Positions, SplitData
+from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
 from tlcore.training.history import find_best_epoch
-from tlcore.training.loop import FitOptions, fit, initial_checkpoint, limit_blas_threads
+from tlcore.training.loop import FitOptions, fit, limit_blas_threads
 from tlcore.training.provenance import list_samples, read_splits
 from tlcore.training.store import load_run, load_run_info
 

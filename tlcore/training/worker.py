@@ -27,12 +27,17 @@ from tlcore.storage import acquire_lock, explain_os_error, is_disk_error, is_loc
 from tlcore.training import batches, history, loop
 from tlcore.training import status as files
 from tlcore.training.answers import feature_key, run_network
+from tlcore.training.checkpoint import (
+    Checkpoint,
+    initial_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from tlcore.training.config import RunConfig, read_config
 from tlcore.training.feature_cache import ENGINES, FeatureStore
 from tlcore.training.features import FeatureSource
 from tlcore.training.head import Head
 from tlcore.training.history import Event, EventLog, StopRequested, Throttle
-from tlcore.training.loop import Checkpoint
 from tlcore.training.provenance import RunSplits, read_or_write_split
 from tlcore.training.status import FAILED, FINISHED, RESUME, STOPPED, FinalStatus
 from tlcore.training.store import load_run_info, save_stage_predictions
@@ -125,7 +130,7 @@ def train_run(
         WeightsMissing: the backbone's weights are not on this machine.
     """
     began, stopping = time.perf_counter(), (folder / files.STOP).exists
-    at = loop.load_checkpoint(folder / files.CHECKPOINT) or loop.initial_checkpoint(config)
+    at = load_checkpoint(folder / files.CHECKPOINT) or initial_checkpoint(config)
     status, error = STOPPED, ""
     try:
         dataset = partial(open_grouped, config.dataset, settings)
@@ -200,7 +205,7 @@ def _run_stage(learner: loop.Learner, run: RunContext, at: Checkpoint) -> tuple[
         rate=config.learning_rate if is_head else config.fine_tune_learning_rate,
         emit=run.emit,
         stopping=run.stopping,
-        save=lambda reached: loop.save_checkpoint(run.folder / files.CHECKPOINT, reached),
+        save=lambda reached: save_checkpoint(run.folder / files.CHECKPOINT, reached),
         keep_best=True,
     )
     run.emit(history.Stage(stage, options.epochs * -(-len(train) // config.batch_size)))

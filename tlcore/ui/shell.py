@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Timer
 from typing import Any
 
 import streamlit as st
@@ -17,11 +18,12 @@ from tlcore.storage import explain_os_error
 from tlcore.ui.format import escape_md
 from tlcore.ui.services import inference
 from tlcore.ui.state import LOADED, Address, Choice, read_address, write_address
-from tlcore.ui.theme import apply_style, icon
+from tlcore.ui.theme import ICON, apply_style
 from tlcore.ui.widgets import show_html
 
 _log = logging.getLogger(__name__)
 PRODUCT = "Transfer Learning Lab"
+HOME_FIRST = 1.0  # s that a browser has for drawing Home before the inference process starts
 QUESTION = "_question"  # key of the session: the place under the title
 _TOP = "_open-at-top"  # key of the session: whether the next run scrolls up
 _SCROLL_UP = "<script>document.querySelector('[data-testid=stMain]').scrollTo(0, 0)</script>"
@@ -90,7 +92,7 @@ def page(this: Page) -> Iterator[Settings]:
     """Draw a page's frame, yield the settings, and show errors that are raised inside."""
     st.set_page_config(
         page_title=PRODUCT if this is HOME else f"{this.name} · {PRODUCT}",
-        page_icon=icon(),
+        page_icon=ICON,
         layout="wide",
     )
     apply_style()
@@ -107,9 +109,12 @@ def page(this: Page) -> Iterator[Settings]:
         if st.session_state.pop(_TOP, False):
             st.html(_SCROLL_UP, unsafe_allow_javascript=True)
         read_address(this.address)
-        inference(settings).warm_up()
+        if this is not HOME:
+            inference(settings).warm_up()
         yield settings
         write_address(this.address)
+        if this is HOME:  # it asks nothing of the process, whose start would delay its drawing
+            Timer(HOME_FIRST, inference(settings).warm_up).start()
         st.session_state[LOADED] = True
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from PIL import Image, ImageDraw
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -41,6 +40,10 @@ DARK = Colours(
     *("#56B4E9", "#E69F00", "#7C8896", "#E48DB8", "#FF8A80"),
     *("#E6EBF0", "#93A1B0", "#26313C", "#10161D"),
 )
+# The product's icon, a disc for each network; drawn here, so that it needs no network and no file.
+ICON = f"""<svg viewBox="0 0 128 128" xmlns="http://www.w3.org/2000/svg">
+<circle cx="44" cy="64" r="40" fill="{LIGHT.pretrained}"/>
+<circle cx="84" cy="64" r="40" fill="{DARK.head}"/></svg>"""
 
 
 def colours() -> Colours:
@@ -83,16 +86,6 @@ def _template(tone: Colours) -> go.layout.Template:
             "dragmode": False,
         }
     )
-
-
-@cache
-def icon() -> Image.Image:
-    """Draw the product's icon, a disc for each network; drawn, so that it needs no network."""
-    sign = Image.new("RGBA", (128, 128))
-    pen = ImageDraw.Draw(sign)
-    pen.ellipse((4, 24, 84, 104), fill=LIGHT.pretrained)
-    pen.ellipse((44, 24, 124, 104), fill=DARK.head)
-    return sign
 
 
 def apply_style() -> None:

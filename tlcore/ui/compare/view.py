@@ -168,5 +168,8 @@ def _draw_progress(run: str, settings: Settings) -> None:
     share, words = describe_progress(load_run(run, settings))
     st.progress(share, text=words)
     st.page_link(
-        FINE_TUNE.file, label="Watch its curves", icon=FINE_TUNE.icon, query_params={"run": run}
+        FINE_TUNE.file,
+        label="Watch its curves",
+        icon=FINE_TUNE.icon,
+        query_params={"run": run, "view": "curves"},
     )

@@ -43,7 +43,7 @@ def recent_runs(settings: Settings) -> None:
     labels = label_runs(infos)
     infos.sort(key=lambda info: not _is_good(info))  # the last good one first
     for info in infos[:RECENT]:
-        title, address = f"**{escape_md(labels[info.id])}**", {"run": info.id}
+        title, address = f"**{escape_md(labels[info.id])}**", {"run": info.id, "view": ""}
         with st.container(border=True, gap="xsmall", key=f"card-{info.id}"):
             line = st.container(horizontal=True, vertical_alignment="center", gap="small")
             with line:

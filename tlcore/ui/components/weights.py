@@ -40,8 +40,11 @@ def weights_overview(settings: Settings) -> None:
         if not complete:
             st.caption("None yet. Download some below, or use random weights.")
     if others:
-        with st.expander(f"{plural(len(others), 'more backbone')} to download"):
-            _choose_download(others, settings)
+        title = f"{plural(len(others), 'more backbone')} to download"
+        box = st.expander(title, key="more-backbones", on_change="rerun")
+        if box.open:
+            with box:
+                _choose_download(others, settings)
 
 
 def offer_weights(row: Backbone, missing: WeightsMissing, settings: Settings) -> None:

@@ -15,7 +15,6 @@ RECIPE, FORM = "_form-recipe", "form"  # key of the session; what the fields' ge
 def open_form(config: RunConfig | None = None) -> None:
     """Open the form with its defaults or the options of a run; the address forgets the run."""
     choose(Choice.RUN, "")
-    choose(Choice.RUN_VIEW, "")
     st.session_state[RECIPE] = config
     reset_widget(FORM)
 
