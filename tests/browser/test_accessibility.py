@@ -1,4 +1,4 @@
-"""No critical or serious violation by axe-core on the five pages, in light and in dark."""
+"""No critical or serious violation by axe-core on the five pages with content, light and dark."""
 
 from __future__ import annotations
 
@@ -6,29 +6,56 @@ from importlib import util
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tests.browser.conftest import Server, Tab, playwright
-from tlcore.datasets.sample_dataset import ensure_sample
+from tests.browser.conftest import Tab
+from tests.images import write_patches
+from tlcore.datasets.importing import import_dataset
+from tlcore.datasets.sources import incoming_from_folder
+from tlcore.settings import Settings
+from tlcore.training.config import RunConfig
+from tlcore.training.lifecycle import start_run
 
-PATHS = ("/", "/Upload", "/Compare", "/Compare?view=many", "/Feature_maps", "/Fine_tune")
+DATA = "Access"
+MODEL = "&backbone=MobileNet-0.25&size=128"
+PATHS = (
+    "/",
+    *(f"/Upload?dataset={DATA}&view={view}" for view in ("images", "problems", "splits")),
+    *(f"/Compare?dataset={DATA}&run={{run}}{MODEL}&view={view}" for view in ("one", "many")),
+    *(f"/Feature_maps?dataset={DATA}{MODEL}&more={more}" for more in ("channel", "filters")),
+    f"/Fine_tune?dataset={DATA}",
+    *(f"/Fine_tune?run={{run}}&view={view}"
+      for view in ("summary", "mistakes", "curves", "embedding", "improve", "export")),
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_shuts_anybody_out(
-    chromium: playwright.Browser, server: Server, theme: str
-) -> None:
+@pytest.fixture
+def run(real: Settings, tmp_path: Path) -> str:
+    """The id of a run that has ended, on images of which some have problems."""
+    folder = write_patches(tmp_path / "patches", classes=2)
+    Image.new("RGB", (64, 64)).save(folder / "blue" / "black.png")
+    import_dataset(DATA, incoming_from_folder(folder), real)
+    recipe = RunConfig(DATA, backbone="MobileNet-0.25", size=64, epochs=2, fine_tune_epochs=1)
+    run, process = start_run(recipe, real)
+    assert process.wait() == 0
+    return run
+
+
+def test_no_page_shuts_anybody_out(tab: Tab, run: str) -> None:
     spec = util.find_spec("axe_playwright_python")
     if spec is None or spec.origin is None:
         pytest.skip("axe-playwright-python, which brings axe-core's script, is not installed")
-    script = Path(spec.origin).with_name("axe.min.js").read_text()
-    ensure_sample(server.settings)
-    context = chromium.new_context(viewport={"width": 1400, "height": 1000}, color_scheme=theme)
-    tab, found = Tab(context.new_page(), server), []
+    script, found = Path(spec.origin).with_name("axe.min.js").read_text(), []
     for path in PATHS:
-        tab.open(path)
+        tab.open(path.format(run=run))
+        for fold in tab.page.locator("[data-testid=stMain] details:not([open]) > summary").all():
+            fold.click()
         tab.page.evaluate(script)
-        for each in tab.page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]:
-            if each["impact"] in ("critical", "serious"):
-                found.append((path, each["id"], [node["html"][:120] for node in each["nodes"]]))
-    context.close()
+        for theme in ("light", "dark"):
+            tab.page.emulate_media(color_scheme=theme)
+            tab.settle()
+            for each in tab.page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]:
+                if each["impact"] in ("critical", "serious"):
+                    places = [node["html"][:120] for node in each["nodes"]]
+                    found.append((path, theme, each["id"], places))
     assert found == []
