@@ -2,21 +2,24 @@
 
     python -m tests.benchmarks.answers FOLDER
 
-FOLDER has class folders, or splits with class folders. First answers: of a new installation with
-nothing converted, and of a fresh process with a converted network, beside an import of Streamlit
-and NumPy. Then a run, and its predictions of all images for the metrics, with its features cached.
+FOLDER has class folders, or splits with class folders. First answers on Compare, over a websocket:
+of a new installation with nothing converted, and of a freshly started server with a converted
+network, after Home, beside that first opening of Home, and without it. Then a run, and its
+predictions of all images for the metrics, with its features cached.
 """
 
 from __future__ import annotations
 
-import subprocess
+import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 
 from tests.benchmarks import ours
-from tlcore.datasets.sources import read_folder
+from tests.benchmarks.visitors import DATASET, SIZE, Visitor, bring, resident
+from tests.browser.conftest import Server
 from tlcore.evaluation.split_predictions import predict_split
 from tlcore.inference.client import Inference
 from tlcore.models.predictions import ModelRef
@@ -25,7 +28,8 @@ from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import start_run
 
-SIZE = 224
+TIMES = 3  # fresh servers
+READS = 3.0  # s for which a visitor reads a page
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -34,31 +38,42 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def resident(process: int) -> float:
-    """MB of a process."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+def open_pages(pages: Sequence[str], settings: Settings) -> tuple[list[float], float]:
+    """Open pages of a freshly started server, one after the other.
 
+    Returns:
+        The seconds until each was drawn, on Compare until its first answer; and the MB of the
+        server and its processes.
+    """
+    server = Server(settings, settings.home / "server.log")
+    server.start()
+    taken = []
 
-def first_answer(settings: Settings, image: Path) -> tuple[float, float, float]:
-    """Seconds of the first and the next answer of fresh processes, and MB of the answering one."""
-    inference = Inference(settings)
-    question = ("predict", image, [ModelRef("MobileNetV2", SIZE)])
-    inference.warm_up()
-    first, second = (seconds(lambda: inference.ask(*question)) for _ in range(2))
-    memory = resident(inference.answering.process_id)
-    inference.close()
-    return first, second, memory
+    async def open_all() -> None:
+        async with Visitor(server) as visitor:
+            for page in pages:
+                opened = await visitor.open(page, dataset=DATASET, size=str(SIZE))
+                assert not opened.errors, opened.errors
+                taken.append(min(opened.answers, default=opened.end))
+                await asyncio.sleep(READS)
+
+    try:
+        asyncio.run(open_all())
+        assert server.process is not None
+        return taken, sum(resident(server.process.pid).values())
+    finally:
+        server.stop()
 
 
 def main(folder: Path) -> None:
-    image = read_folder(folder).samples[0].path
     with ours.empty_home() as settings:
-        code = [sys.executable, "-c", "import streamlit, numpy"]
-        start = seconds(lambda: subprocess.run(code, check=True))
-        new, _, _ = first_answer(settings, image)
+        bring(folder, settings)
+        [new], _ = open_pages(["Compare"], settings)
         wait_for_runtime(backbone_network(ModelRef("MobileNetV2", SIZE), settings), settings)
-        first, second, memory = first_answer(settings, image)
+        visits = [open_pages(["", "Compare"], settings) for _ in range(TIMES)]
+        home, second = (median(times) for times in zip(*(each for each, _ in visits), strict=True))
+        first = median(open_pages(["Compare"], settings)[0][0] for _ in range(TIMES))
+        memory = max(size for _, size in visits)
         run, process = start_run(RunConfig(str(folder.resolve()), epochs=10, size=SIZE), settings)
         process.wait()
         inference = Inference(settings)
@@ -69,15 +84,14 @@ def main(folder: Path) -> None:
         look = seconds(lambda: splits.append(len(predict_split(run, "train", settings, ask))))
         evaluate = ("tlcore.evaluation.evaluation:evaluate", run, "val")
         metrics = seconds(lambda: inference.ask(*evaluate))
-        both = resident(inference.answering.process_id)
         started = inference._process is not None
         inference.close()
     sys.stdout.write(
-        f"import of Streamlit {start:.2f} s; first answer of a new installation {new:.2f} s, of a "
-        f"fresh process {first:.2f} s ({first / start:.1f} ×), the next {1000 * second:.0f} ms; "
-        f"{memory:.0f} MB\n"
+        f"first answer of a new installation {new:.2f} s; first Home of a fresh server "
+        f"{home:.2f} s, then its first answer {second:.2f} s, {second / home:.2f} ×; first answer "
+        f"where Compare is opened at once {first:.2f} s; server and process {memory:.0f} MB\n"
         f"predictions of {splits[1]} cached images {look:.2f} s, metrics {metrics:.2f} s, "
-        f"{both:.0f} MB, TensorFlow started: {started}\n"
+        f"TensorFlow started: {started}\n"
     )
 
 
