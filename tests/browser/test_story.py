@@ -114,8 +114,7 @@ def test_photographs_to_answers_and_maps(
     bad = tmp_path / "holiday.jpg"
     bad.write_bytes(photos[0].read_bytes()[:5000])
     tab.open("/")
-    tab.press("Upload your images")
-    open_import_form(tab)
+    tab.press("Upload your images")  # its form is open, beside whatever datasets there are
     tab.page.locator("input[type=file]").set_input_files([*map(str, photos[:6]), str(bad)])
     tab.page.get_by_role("textbox", name="Name", exact=True).fill("Six images")
     tab.page.get_by_role("textbox", name="Name", exact=True).blur()

@@ -10,7 +10,7 @@ from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.recent_runs import recent_runs
 from tlcore.ui.components.weights import weights_overview
 from tlcore.ui.shell import COMPARE, FEATURE_MAPS, FINE_TUNE, HOME, UPLOAD, page
-from tlcore.ui.state import Choice, choose
+from tlcore.ui.state import ADDING, Choice, choose, set_flag
 from tlcore.ui.widgets import show_html
 
 CARDS = (
@@ -45,6 +45,7 @@ def first_steps(settings: Settings) -> None:
             choose(Choice.DATASET, SAMPLE_NAME)
             st.switch_page(COMPARE.file)
         if st.button("Upload your images", icon=UPLOAD.icon, key="upload"):
+            set_flag(ADDING)
             st.switch_page(UPLOAD.file)
 
 

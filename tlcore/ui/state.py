@@ -60,6 +60,7 @@ Address = Mapping[str, Choice]  # parameter of the address → choice
 # Key of the session: whether its first page has been drawn. Before that the script below may not
 # run yet, so that nothing is written.
 LOADED = "_loaded"
+ADDING = "adding images"  # flag: Upload shows its form beside the datasets
 
 # Streamlit adds a history entry for every change of the address (bind="query-params" does too
 # where a value is set by the program). Only a step deserves one; other changes replace the entry.

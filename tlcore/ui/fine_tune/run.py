@@ -127,7 +127,6 @@ def _draw_header(run: Run, settings: Settings) -> None:
         facts.append(f"{config.size} px")
     if run.classes:
         train, val = (run.info.images.get(split, 0) for split in ("train", "val"))
-        facts.append(plural(len(run.classes), "class", "classes"))
         facts.append(f"{train:,} / {val:,} images")
     if info.seconds:
         facts.append(f"took {duration(info.seconds)}")

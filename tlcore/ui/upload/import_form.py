@@ -17,14 +17,13 @@ from tlcore.settings import Limits, Settings
 from tlcore.text import file_size
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.shell import open_at_top
-from tlcore.ui.state import Choice, choose, reset_widget, set_flag, widget_generation
+from tlcore.ui.state import ADDING, Choice, choose, reset_widget, set_flag, widget_generation
 from tlcore.ui.upload.import_sources import Offer, choose_source, uploader_key
 from tlcore.ui.upload.import_summary import Brought, show_addition, show_classes, show_sentence
 from tlcore.ui.upload.quality import PROBLEMS, count_problems
 from tlcore.ui.widgets import unique_labels
 
 NEW = ""  # no dataset is called so
-ADDING = "adding images"  # flag: the form is open beside the datasets
 LISTED = 200  # refused files named in the report
 _REPORT, _BROUGHT = "_import-report", "_import-brought"
 

@@ -22,7 +22,7 @@ from tlcore.text import file_size
 from tlcore.ui.components.dataset_picker import open_dataset, select_dataset
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.shell import COMPARE, FINE_TUNE, boundary, next_steps, show_error
-from tlcore.ui.state import Choice, choose, flag, set_flag
+from tlcore.ui.state import ADDING, Choice, choose, flag, set_flag
 from tlcore.ui.upload import import_form as form
 from tlcore.ui.upload.labels import images_view
 from tlcore.ui.upload.overview import SPLIT_TITLES, about_dataset, edit_button, splits_view
@@ -68,7 +68,7 @@ def _draw_dataset(settings: Settings) -> None:
     with row:
         _draw_actions(name, state, settings)
     form.show_import_report()
-    if flag(form.ADDING):
+    if flag(ADDING):
         with st.container(border=True, key="import-form"), boundary():
             form.import_form(settings)
             form.show_limits(settings)
@@ -82,13 +82,13 @@ def _draw_actions(name: str, state: DatasetState | None, settings: Settings) -> 
         _discard_edits(name, settings)
     if state and state.edits:
         _undo(state, settings)
-    is_open = flag(form.ADDING)
+    is_open = flag(ADDING)
     st.button(
         "Close" if is_open else "Add images",
         icon=":material/close:" if is_open else ":material/add_photo_alternate:",
         key="add-images",
         on_click=set_flag,
-        args=(form.ADDING, not is_open),
+        args=(ADDING, not is_open),
     )
     with st.popover("Rename, download or delete", icon=":material/more_horiz:", key="dataset-more"):
         if state:
