@@ -27,10 +27,11 @@ import numpy as np
 from PIL import Image, ImageEnhance
 from streamlit.testing.v1 import AppTest
 
+from tlcore.jobs import read_job
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import start_run
-from tlcore.training.store import load_run
+from tlcore.training.store import evaluation_job, load_run
 
 CLASSES, EACH = 120, 12
 SIDE = 640  # px at most of a photograph
@@ -87,6 +88,11 @@ def trained(folder: Path, settings: Settings) -> str:
             return path.name
     run, process = start_run(RunConfig(str(folder), epochs=10), settings)
     process.wait()
+    ended = time.perf_counter()
+    while (job := read_job(evaluation_job(run, settings))) is not None and job.is_running:
+        time.sleep(0.05)
+    behind = time.perf_counter() - ended
+    sys.stdout.write(f"{folder.name}: {behind:.1f} s behind the run until its views are ready\n")
     shutil.copytree(settings.runs / run, settings.home / ENDED / run)
     return run
 

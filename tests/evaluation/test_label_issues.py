@@ -16,8 +16,9 @@ from tests.images import write_patches
 from tests.training.test_train_run import SMALL
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.store import open_dataset
+from tlcore.errors import RunError
 from tlcore.evaluation.embedding import RunFeatures
-from tlcore.evaluation.label_issues import find_label_issues, rank_labels
+from tlcore.evaluation.label_issues import FILE, find_label_issues, rank_labels
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
@@ -134,3 +135,9 @@ def test_a_class_with_too_few_images_is_left_out_by_name(
     assert {each.suggested for each in result.ranking} == {"blue", "green"}
     assert result.left_out == (("red", 2),)
     assert "(red 2): at least 10 different ones per class" in result.shortage
+    shutil.rmtree(data)
+    shutil.rmtree(settings.features)
+    assert find_label_issues(run.id, settings) == result  # it is stored with the run
+    (run.folder / FILE).write_text('{"version": 1, "ranking": [["red/00.png"]], "left_out": []}')
+    with pytest.raises(RunError, match="files are gone"):  # not taken from a damaged file
+        find_label_issues(run.id, settings)

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from tests.cli.running import answer, tlcore
 from tests.evaluation.made import REAL, stored, train_run, write_splits
 from tests.images import write_patches
+from tests.job_files import write_job
 from tests.pages.conftest import Opened, field, grid_of, select_in_grid, texts
 from tests.training.test_train_run import SMALL
 from tlcore.datasets.edits import relabel, rename_class
@@ -25,13 +26,15 @@ from tlcore.evaluation.corrections import corrected_run
 from tlcore.evaluation.evaluation import Evaluation
 from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.exports.report import write_report
+from tlcore.jobs import RUNNING
 from tlcore.settings import Settings
+from tlcore.storage import lock_file
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch
 from tlcore.training.lifecycle import create_run, prepare_resume
 from tlcore.training.provenance import list_samples
 from tlcore.training.run import RunInfo
-from tlcore.training.store import list_runs, load_run_info
+from tlcore.training.store import evaluation_job, list_runs, load_run_info
 from tlcore.training.worker import execute_run
 from tlcore.ui import services
 from tlcore.ui.format import escape_md
@@ -357,7 +360,13 @@ def test_two_images_of_a_class_are_too_few_to_doubt_labels_and_percentages(
     counts = {"train": {"ants": 12, "bees": 1}, "val": {"ants": 3, "bees": 1}}
     name = stored(empty_workspace, write_splits(tmp_path / "files", counts))
     run = train_run(empty_workspace, RunConfig(name, epochs=1, **SMALL))
-    at = opened("Fine-tune", run=run.id, view="label-issues")
+    job = write_job(
+        empty_workspace, evaluation_job(run.id, empty_workspace).name, RUNNING, 0, 1, ""
+    )
+    with lock_file(job / "job.lock"):  # what the job behind the run computes is waited for
+        at = opened("Fine-tune", run=run.id, view="label-issues")
+        assert "Cross-validating the head on all images …" in texts(at) and not at.info
+    at = at.run()
     assert not at.exception
     assert at.info[0].value == escape_md(
         "Too few images to tell whether labels are wrong (ants 15, bees 2): at least 10 "

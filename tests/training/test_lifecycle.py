@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.images import write_patches
+from tlcore.evaluation.label_issues import load_label_issues
 from tlcore.evaluation.split_predictions import predict_split
 from tlcore.jobs import read_job
 from tlcore.settings import Settings
@@ -20,7 +21,7 @@ from tlcore.training.config import RunConfig
 from tlcore.training.history import Progress
 from tlcore.training.lifecycle import kill_run, resume_run, start_run, stop_run
 from tlcore.training.status import FAILED, FINISHED, QUEUED, RUNNING, STOPPED
-from tlcore.training.store import load_run, load_run_info, read_log_tail
+from tlcore.training.store import evaluation_job, load_run, load_run_info, read_log_tail
 
 LONG = 1000  # epochs
 PATIENCE = 120.0  # s; far more than any step needs, so that a slow machine does not fail a test
@@ -75,10 +76,11 @@ def test_a_run_is_stopped_while_tensorflow_is_imported_and_finishes_when_it_is_r
     assert (found.info.status, len(found.history)) == (FINISHED, 2)
     assert found.info.model is not None
     # What its summary needs is computed behind it, and nobody has asked for it.
-    job = settings.jobs / f"{run}-evaluate"
+    job = evaluation_job(run, settings)
     wait_for(lambda: read_job(job) is not None and not read_job(job).is_running)
     for split in ("train", "val"):
         assert predict_split(run, split, settings, predict=lambda *_: []).unreadable == ()
+    assert load_label_issues(run, settings) is not None
 
 
 @pytest.mark.parametrize("epochs", [0, 2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
@@ -14,6 +15,7 @@ from tlcore.evaluation.corrections import count_corrections
 from tlcore.evaluation.evaluation import Evaluation, list_verdicts, unlabelled_note
 from tlcore.evaluation.evaluation import evaluate as evaluate_run
 from tlcore.evaluation.intervals import Proportion
+from tlcore.evaluation.label_issues import find_label_issues
 from tlcore.exports import EXPORT_FORMATS
 from tlcore.exports import export as export_run
 from tlcore.exports.bundle_check import read_checks
@@ -21,6 +23,8 @@ from tlcore.jobs import Progress, report_job
 from tlcore.percentages import points
 from tlcore.settings import Settings
 from tlcore.training.store import load_run_info
+
+LAST = 9  # added to the niceness of a run: what nobody has asked for yet comes after the next run
 
 
 def add(actions: Subparsers) -> None:
@@ -48,6 +52,9 @@ def evaluate(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Print the evaluation of a run on images that it was not trained on."""
     with report_job(args.progress_file):
         evaluation = evaluate_run(args.id, args.split, settings)
+        if args.progress_file:  # behind a run: whoever opens them next does not wait
+            os.nice(LAST)
+            find_label_issues(args.id, settings)
     corrections = count_corrections(load_run_info(args.id, settings), evaluation.split, settings)
     if args.json:
         row = dataclasses.asdict(corrections) | {"sentences": corrections.sentences}

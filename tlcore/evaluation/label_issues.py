@@ -5,29 +5,34 @@ Labels", JAIR 70, 2021. Each image is predicted by heads that learned neither fr
 copy of it. A class's threshold is the mean probability that its own images get for it. A label is
 likely wrong where another class alone reaches its threshold, or reaches it with more probability.
 Images are ranked by their normalized margin: the probability of the label less the greatest of
-the others, each after its class's threshold is taken off.
+the others, each after its class's threshold is taken off. A run's issues are stored in its folder:
+neither its images nor their features change any more.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from tlcore.datasets.dataset import Sample
+from tlcore.datasets.dataset import SPLITS, Sample
 from tlcore.datasets.splits import assign_folds, duplicate_group
+from tlcore.errors import DamagedFile, StorageError
 from tlcore.evaluation.embedding import RunFeatures, load_features
 from tlcore.models.catalog import output_units
 from tlcore.models.predictions import expand_sigmoid, softmax
 from tlcore.settings import Settings
+from tlcore.storage import read_json, write_json
 from tlcore.training.batches import FeatureArray, SplitData, encode_targets
 from tlcore.training.checkpoint import initial_checkpoint
 from tlcore.training.config import RunConfig
 from tlcore.training.head import Head
 from tlcore.training.loop import FitOptions, fit
+from tlcore.training.provenance import list_samples
 from tlcore.training.store import load_run_info
 
 FOLDS = 5
@@ -36,6 +41,8 @@ REPEATS = 3  # divisions into folds; the mean of their probabilities depends les
 # correct labels of ants and bees were called wrong in 31% of a class of 3, 7% of 5, 2.5% of 10.
 ENOUGH = 10
 NAMED = 10  # classes that are named where they were left out
+FILE = "label-issues.json"  # in the run's folder
+VERSION = 1  # of that file: counted up when the same features give other issues
 METHOD = "Confident learning, Northcutt, Jiang and Chuang, JAIR 2021"
 Doubles = npt.NDArray[np.float64]
 
@@ -80,8 +87,51 @@ class LabelIssues:
         return tuple(each for each in self.ranking if each.likely_wrong)
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """The content of FILE."""
+
+    version: int
+    # Of each ranked image its key, then the fields of LabelIssue without the sample.
+    ranking: tuple[tuple[str, str, float, float, float, bool], ...]
+    left_out: tuple[tuple[str, int], ...]
+
+
+def load_label_issues(run: str, settings: Settings) -> LabelIssues | None:
+    """Return what ``find_label_issues`` has stored; None where it is to be computed.
+
+    Raises:
+        RunError: no such run.
+    """
+    info = load_run_info(run, settings)
+    samples = {each.key: each for split in SPLITS for each in list_samples(info, split)}
+    with suppress(FileNotFoundError, DamagedFile, KeyError):
+        stored = read_json(info.folder / FILE, _Stored)
+        if stored.version == VERSION:
+            ranking = (LabelIssue(samples[row[0]], *row[1:]) for row in stored.ranking)
+            return LabelIssues(run, tuple(ranking), stored.left_out)
+    return None
+
+
 def find_label_issues(run: str, settings: Settings) -> LabelIssues:
-    """Rank the training and validation images of a run. Raises as ``load_features`` does."""
+    """Rank the training and validation images of a run, once. Raises as ``load_features`` does."""
+    issues = load_label_issues(run, settings)
+    if issues is None:
+        issues = _compute_label_issues(run, settings)
+        rows = [
+            (
+                each.sample.key, each.suggested, each.label_probability,
+                each.suggested_probability, each.margin, each.likely_wrong,
+            )
+            for each in issues.ranking
+        ]  # fmt: skip
+        content = {"version": VERSION, "ranking": rows, "left_out": issues.left_out}
+        with suppress(OSError, StorageError):  # no room: they are computed again the next time
+            write_json(load_run_info(run, settings).folder / FILE, content, durable=False)
+    return issues
+
+
+def _compute_label_issues(run: str, settings: Settings) -> LabelIssues:
     features = load_features(run, ("train", "val"), settings)
     images = Counter(label for label, _ in {(s.label, s.sha256) for s in features.samples})
     counts = {label: images[label] for label in features.classes}
@@ -163,7 +213,7 @@ def _predict_held_out(
     head = Head(config, features.values.shape[1], outputs)
     train, val = (
         SplitData(FeatureArray(features.values[rows]), labels, encode_targets(labels, outputs))
-        for rows in (~held_out, held_out)
+        for rows in (~held_out, np.flatnonzero(held_out)[:1])  # its metrics are not wanted
         for labels in [features.labels[rows]]
     )
     options = FitOptions(config, config.epochs, config.learning_rate)

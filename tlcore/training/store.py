@@ -100,6 +100,11 @@ def read_log_tail(folder: Path, lines: int = LOG_TAIL) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
+def evaluation_job(run: str, settings: Settings) -> Path:
+    """Return the folder of the job that computes behind a run what its views need."""
+    return settings.jobs / f"{run}-evaluate"
+
+
 def find_run_folder(run: str, settings: Settings) -> Path:
     """Return the folder of a run, also of a damaged one.
 

@@ -40,7 +40,7 @@ from tlcore.training.head import Head
 from tlcore.training.history import Event, EventLog, StopRequested, Throttle
 from tlcore.training.provenance import RunSplits, read_or_write_split
 from tlcore.training.status import FAILED, FINISHED, RESUME, STOPPED, FinalStatus
-from tlcore.training.store import load_run_info, save_stage_predictions
+from tlcore.training.store import evaluation_job, load_run_info, save_stage_predictions
 
 NICENESS = 10  # pages and predictions come first
 QUEUE_POLL = 0.5  # s between two checks whether the run's turn has come
@@ -315,7 +315,7 @@ def _explain(error: Exception) -> str:
 def _start_evaluation(run: str, settings: Settings) -> None:
     """Compute what the summary needs in a process of its own: this one's end frees the run."""
     with suppress(TLCoreError, OSError):  # no room: it is computed when the summary is opened
-        start_job(settings.jobs / f"{run}-evaluate", ["runs", "evaluate", run], settings)
+        start_job(evaluation_job(run, settings), ["runs", "evaluate", run], settings)
 
 
 def main() -> NoReturn:

@@ -8,10 +8,13 @@ import streamlit as st
 
 from tlcore.datasets.edits import relabel_each
 from tlcore.evaluation.corrections import drop_confirmed, load_run_dataset
-from tlcore.evaluation.label_issues import FOLDS, LabelIssue
+from tlcore.evaluation.label_issues import FOLDS, LabelIssue, load_label_issues
+from tlcore.jobs import read_job
 from tlcore.percentages import probability
 from tlcore.settings import Settings
 from tlcore.training.run import Run
+from tlcore.training.store import evaluation_job
+from tlcore.ui.components.live import live
 from tlcore.ui.evaluation.image_detail import selectable_images
 from tlcore.ui.evaluation.metrics import select_split
 from tlcore.ui.format import escape_md, label, plural
@@ -25,7 +28,11 @@ MORE = 24  # images drawn beyond the doubted ones
 def label_issues_view(run: Run, settings: Settings) -> None:
     """Rank the labels of the training or validation split by how much a head doubts them."""
     words = "Cross-validating the head on all images …"
-    issues = ask(TASK, run.info.id, settings=settings, words=words)
+    issues = load_label_issues(run.info.id, settings)
+    if issues is None and _is_computing(run.info.id, settings):
+        live(partial(_is_computing, run.info.id, settings), partial(_draw_waiting, words))
+        return
+    issues = issues or ask(TASK, run.info.id, settings=settings, words=words)
     issues = drop_confirmed(issues, load_run_dataset(run.info, settings))
     if issues.shortage:
         st.info(escape_md(issues.shortage), icon=":material/info:")
@@ -67,6 +74,16 @@ def label_issues_view(run: Run, settings: Settings) -> None:
             help="Gives each doubted image the label behind its arrow. Undo reverts all of it.",
         )
     selectable_images(run, name, samples, titles, settings, captions=captions)
+
+
+def _is_computing(run: str, settings: Settings) -> bool:
+    """Whether the job that follows each run is at work."""
+    job = read_job(evaluation_job(run, settings))
+    return job is not None and job.is_running
+
+
+def _draw_waiting(words: str) -> None:
+    st.caption(f":material/hourglass_top: {words} It goes on while you look at something else.")
 
 
 def _describe(issue: LabelIssue) -> str:
