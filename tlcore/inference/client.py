@@ -19,6 +19,8 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from itertools import count
+from pathlib import Path
+from tempfile import mkstemp
 from typing import Any
 from weakref import finalize
 
@@ -41,12 +43,12 @@ Sent = tuple[int, "Future[Any]"]  # a number, as of the tasks of one process, an
 
 
 class Process:
-    """One process of a ``Worker``; it writes the number of each task into memory that both see."""
+    """One process of a ``Worker``; it writes the number of each task into a file that both open."""
 
     def __init__(self, settings: Settings, module: str) -> None:
         self._settings, self._module, self._numbers = settings, module, count(1)
-        self._taken = os.memfd_create("tlcore-task")
-        finalize(self, os.close, self._taken)
+        self._taken, self._path = mkstemp(prefix="tlcore-task-")
+        finalize(self, _remove, self._taken, self._path)
         self._executor = ProcessPoolExecutor(
             max_workers=1,
             timeout=None,  # stay warm
@@ -59,7 +61,7 @@ class Process:
         """Queue a task."""
         module, _, name = task.rpartition(":")
         place, number = f"{module or self._module}:{name}", next(self._numbers)
-        call = (place, arguments, self._settings, f"/proc/{os.getpid()}/fd/{self._taken}", number)
+        call = (place, arguments, self._settings, self._path, number)
         return number, self._executor.submit(run_task, *call)
 
     def died_over(self, number: int) -> bool:
@@ -207,12 +209,19 @@ def run_task(
     place: str, arguments: tuple[Any, ...], settings: Settings, taken: str, number: int
 ) -> Any:
     """Run a task, "module:function", once its number is written down; the worker does this."""
-    with suppress(OSError):  # no reason to fail
+    with suppress(OSError):  # a full disk: no reason to fail
         os.pwrite(_open(taken), number.to_bytes(8), 0)
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)(*arguments, settings=settings)
 
 
+def _remove(descriptor: int, path: str) -> None:
+    os.close(descriptor)
+    Path(path).unlink(missing_ok=True)
+
+
 @cache
 def _open(path: str) -> int:
-    return os.open(path, os.O_WRONLY)
+    descriptor = os.open(path, os.O_WRONLY)
+    Path(path).unlink()  # a server that is killed leaves no file behind
+    return descriptor

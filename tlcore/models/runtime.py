@@ -142,7 +142,8 @@ class Runtime:
     def _interpreter(self) -> Any:
         from ai_edge_litert.interpreter import Interpreter
 
-        threads = len(os.sched_getaffinity(0))
+        on_mac = not hasattr(os, "sched_getaffinity")
+        threads = os.cpu_count() if on_mac else len(os.sched_getaffinity(0))
         return Interpreter(model_content=self._content, num_threads=threads)
 
     def shape(self, output: str) -> tuple[int, ...]:
