@@ -94,11 +94,12 @@ def test_the_network_recognises_the_sample_though_its_worker_is_killed(
     assert charts(at)[0][0] == "balloon"
     assert len(lengths) == 3
     assert lengths == sorted(lengths, reverse=True)
-    assert len(at.dataframe[0].value) == 1000
     assert "No head yet for" in texts(at)
     assert "<b>balloon</b>" in html_of(at)
+    at.session_state["class-table"] = True  # unfolded
     at.selectbox(key="select-top_classes").set_value("10").run()
     assert len(charts(at)[0]) == 10
+    assert len(at.dataframe[0].value) == 1000
     other = opened("Compare", size="150")  # no size of the list; AppTest types none
     assert "150 px, crop" in texts(other).replace("\u00a0", " ")
     other.session_state["model-summary"] = True  # unfolded
@@ -196,6 +197,8 @@ def test_a_link_restores_the_models_and_classes_by_one_request(
     address = {"dataset": DATASET, "run": run, "backbone": "MobileNet-0.5", "size": "160"}
     chosen = {"second": "MobileNet-0.25", "class": "207", "head_class": "0"}
     at = opened("Compare", **address, **chosen)
+    at.session_state["class-and-layer"] = True  # opened
+    at.run()
     assert not at.exception
     assert len(charts(at)) == 3
     assert [len(models) for _, models in requests] == [3, 3]

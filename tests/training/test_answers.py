@@ -12,13 +12,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL.Image import Image
 
 import tlcore
 from tests.evaluation.made import write_splits
 from tlcore.datasets.image_io import read_image
 from tlcore.models import runtime
-from tlcore.models.loaded_model import compute_logits, load_pretrained
-from tlcore.models.predictions import ModelRef, softmax
+from tlcore.models.loaded_model import LoadedModel, compute_logits, load_pretrained
+from tlcore.models.predictions import ModelRef, Prediction, softmax
 from tlcore.models.runtime import NotConverted
 from tlcore.settings import PROJECT, Settings
 from tlcore.training import answers
@@ -84,11 +85,14 @@ from itertools import pairwise
 from pathlib import Path
 from tlcore.__main__ import main
 from tlcore.evaluation.split_predictions import predict_split
+from tlcore.inference.answers import explain
 settings = tlcore.Settings.from_environment()
 run = tlcore.train({files!r}, epochs=3, settings=settings, **{small!r})
 split = predict_split(run.info.id, "val", settings)
 assert len(split) == 6
 assert main(["predict", {image!r}, "--run", run.info.id]) == 0
+[explanation] = explain(Path({image!r}), [(run.info.ref, 1, "")], settings)
+assert explanation.contributions is not None
 assert not {{"tensorflow", "keras"}} & set(sys.modules)
 """
 
@@ -117,11 +121,13 @@ def test_a_run_trains_predicts_and_is_evaluated_without_tensorflow(
     theirs = list(compute_logits([loaded], paths, home.limits))
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(softmax(one[0]), softmax(other[0]), atol=1e-4)
-    [single] = answers.predict(read_image(paths[0], home.limits), [frozen], home)
+    single = predict(read_image(paths[0], home.limits), frozen, home)
     assert (single.labels, single.source, single.note) == (
         loaded.labels, loaded.source, loaded.note
     )  # fmt: skip
     np.testing.assert_allclose(single.logits, ours[0][0], atol=1e-5)
+    for index in (0, 1):  # both of one sigmoid unit
+        assert_explained_alike(paths[0], frozen, loaded, index, home)
 
     for cache in (home.features, home.networks, home.jobs):
         shutil.rmtree(cache, ignore_errors=True)
@@ -150,6 +156,23 @@ def test_a_fine_tuned_run_has_the_logits_of_its_own_images_before_it_is_converte
         answers.compute_logits([frozen], [(samples[0].path, "")], home)
 
 
+def predict(image: Image, frozen: answers.FrozenModel, settings: Settings) -> Prediction:
+    [prediction] = answers.predict([frozen], answers.run_networks(image, [frozen], settings))
+    return prediction
+
+
+def assert_explained_alike(
+    path: Path, frozen: answers.FrozenModel, loaded: LoadedModel, index: int, settings: Settings
+) -> None:
+    """What adds up to a logit is the same with Keras and without, and so is the Grad-CAM map."""
+    image = read_image(path, settings.limits)
+    theirs, forward = loaded.explain(image, index), answers.run_networks(image, [frozen], settings)
+    ours = answers.explain(frozen, index, forward)
+    assert (ours.label, ours.wnid, ours.note) == (theirs.label, theirs.wnid, theirs.note)
+    for name in ("cam", "contributions", "bias", "logit", "probability"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), atol=1e-4)
+
+
 def test_another_backbone_in_the_file_of_a_run_is_not_taken_for_the_converted_one(
     home: Settings, files: Path
 ) -> None:
@@ -165,7 +188,7 @@ def test_another_backbone_in_the_file_of_a_run_is_not_taken_for_the_converted_on
     assert error.value.networks[0].run == run.info.id
     assert convert_run(run.info.id, home).difference < 1e-5
     image = read_image(next(files.rglob("*.*g")), home.limits)
-    [ours] = answers.predict(image, [frozen], home)
+    ours = predict(image, frozen, home)
     theirs = load_run_model(run.info.id, home).predict(image)
     np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=1e-4)
 
@@ -195,3 +218,4 @@ def test_imagenets_classes_are_kerass(
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(softmax(one[0]), softmax(other[0]), atol=1e-4)
         assert one[0].argsort()[:-6:-1].tolist() == other[0].argsort()[:-6:-1].tolist()
+    assert_explained_alike(photos[0], model, keras_own, 207, settings)

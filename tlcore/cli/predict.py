@@ -78,7 +78,7 @@ def predict(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
             rows.append({"image": file, "error": str(error)})
             continue
         if frozen:
-            predictions = answers.predict(image, frozen, settings)
+            predictions = answers.predict(frozen, answers.run_networks(image, frozen, settings))
         else:
             predictions = [model.predict(image) for model in models]
         pairs = zip(names, predictions, strict=True)

@@ -1,4 +1,5 @@
-"""What the answering process does for a page: predictions, without TensorFlow.
+"""What the answering process does for a page: predictions and what adds up to them, without
+TensorFlow.
 
 Each function raises ``NotConverted`` where Keras has to answer; ``client`` asks ``tasks`` then.
 """
@@ -13,15 +14,20 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from PIL.Image import Image
+from PIL import Image
 
 from tlcore.datasets.image_io import read_image
 from tlcore.errors import BadImage, TLCoreError
+from tlcore.models.catalog import DEFAULT, get_backbone
+from tlcore.models.gradcam import Explanation
 from tlcore.models.predictions import BriefPrediction, Floats, ModelRef, Prediction, softmax
-from tlcore.settings import Limits, Settings
+from tlcore.models.runtime import NotConverted
+from tlcore.settings import Settings
 from tlcore.storage import FileState, file_state
 from tlcore.training import answers
-from tlcore.training.answers import FrozenModel, open_model
+from tlcore.training.answers import ForwardPass, FrozenModel, open_model
+
+PASSES = 8  # that are kept: a page asks for predictions, then for what adds up to them
 
 
 def start_worker(parent: int, settings: Settings) -> int:
@@ -39,6 +45,13 @@ def start_worker(parent: int, settings: Settings) -> int:
     return os.getpid()
 
 
+def load_default(settings: Settings) -> None:
+    """Load what most pages ask for first. Raises as ``open_model`` does."""
+    size = get_backbone(DEFAULT).size
+    model = open_model(ModelRef(DEFAULT, size), settings)
+    answers.run_networks(Image.new("RGB", (size, size)), [model], settings)
+
+
 def predict(
     image: Path, refs: Sequence[ModelRef], settings: Settings
 ) -> tuple[Prediction | TLCoreError, ...]:
@@ -49,6 +62,47 @@ def predict(
     Raises:
         BadImage: the file cannot be read.
     """
+    models, forward = _pass(image, tuple(refs), settings)
+    good = [model for model in models if isinstance(model, FrozenModel)]
+    predictions = iter(answers.predict(good, forward))
+    return tuple(each if isinstance(each, TLCoreError) else next(predictions) for each in models)
+
+
+def explain(
+    image: Path, requests: Sequence[tuple[ModelRef, int, str]], settings: Settings
+) -> tuple[Explanation | TLCoreError, ...]:
+    """Return the exact contributions for each request about one image file, as ``tasks.explain``.
+
+    Raises NotConverted for Grad-CAM too.
+    """
+    if any(layer for _, _, layer in requests):
+        raise NotConverted
+    models, forward = _pass(image, tuple(ref for ref, _, _ in requests), settings)
+    explanations: list[Explanation | TLCoreError] = []
+    for model, (_, index, _) in zip(models, requests, strict=True):
+        try:
+            if isinstance(model, TLCoreError):
+                raise model
+            explanations.append(answers.explain(model, index, forward))
+        except TLCoreError as error:
+            explanations.append(error)
+    return tuple(explanations)
+
+
+def _pass(
+    image: Path, refs: tuple[ModelRef, ...], settings: Settings
+) -> tuple[tuple[FrozenModel | TLCoreError, ...], ForwardPass]:
+    """Return models, or why they cannot be opened, and what their networks compute for an image."""
+    models, forward = _pass_once(image, file_state(image), refs, settings)
+    if any(isinstance(model, TLCoreError) for model in models):
+        _pass_once.cache_clear()  # what is missing may come
+    return models, forward
+
+
+@lru_cache(maxsize=PASSES)
+def _pass_once(
+    path: Path, state: FileState, refs: tuple[ModelRef, ...], settings: Settings
+) -> tuple[tuple[FrozenModel | TLCoreError, ...], ForwardPass]:
     models: list[FrozenModel | TLCoreError] = []
     for ref in refs:
         try:
@@ -56,23 +110,11 @@ def predict(
         except TLCoreError as error:
             models.append(error)
     start = time.perf_counter()
-    pixels = decode(image, file_state(image), settings.limits)
+    image = read_image(path, settings.limits)
     seconds = time.perf_counter() - start
     good = [model for model in models if isinstance(model, FrozenModel)]
-    predictions = iter(answers.predict(pixels, good, settings))
-    rows = (each if isinstance(each, TLCoreError) else next(predictions) for each in models)
-    return tuple(
-        replace(row, seconds=replace(row.seconds, decode=seconds))
-        if isinstance(row, Prediction)
-        else row
-        for row in rows
-    )
-
-
-@lru_cache(maxsize=1)
-def decode(path: Path, state: FileState, limits: Limits) -> Image:
-    """Decode an image file, or return the one decoded last: a page has several requests for it."""
-    return read_image(path, limits)
+    forward = answers.run_networks(image, good, settings)
+    return tuple(models), replace(forward, seconds=replace(forward.seconds, decode=seconds))
 
 
 def predict_batch(

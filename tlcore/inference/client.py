@@ -34,7 +34,7 @@ from tlcore.settings import Settings
 
 TASKS = "tlcore.inference.tasks"  # imported in the worker only: it loads TensorFlow
 ANSWERS = "tlcore.inference.answers"
-ANSWERED = ("predict", "predict_batch")  # tasks without TensorFlow, and
+ANSWERED = ("predict", "explain", "predict_batch")  # tasks without TensorFlow, and
 ANSWERED_MODULES = "tlcore.evaluation."  # those of these modules
 AHEAD = 4  # results that may wait to be asked for; a page of maps is up to half a megabyte
 DEATHS = 8  # of processes, over whatever task, after which a request is given up
@@ -175,7 +175,7 @@ class Inference(Worker):
     def warm_up(self) -> None:
         """Start the process that is likely to be asked first, without waiting for it."""
         if self._uses_litert:
-            self.answering.warm_up()
+            self.answering.prefetch("load_default")
         if not self._uses_litert or not self._settings.networks.is_dir():
             super().warm_up()
 

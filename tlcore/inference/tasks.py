@@ -17,6 +17,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
+from PIL.Image import Image
 
 from tlcore.activations import channel, filters, layers, render
 from tlcore.activations.extract import ActivationCache, get_layer_outputs, to_array
@@ -32,15 +33,15 @@ from tlcore.activations.values import (
 from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import content_id, decode_image, read_bytes, read_image
 from tlcore.errors import BadImage, TLCoreError
-from tlcore.inference.answers import decode, start_worker, to_brief
+from tlcore.inference.answers import start_worker, to_brief
 from tlcore.models import loaded_model
 from tlcore.models.build import build_architecture, freeze_base
 from tlcore.models.catalog import get_backbone
 from tlcore.models.gradcam import Explanation
 from tlcore.models.predictions import BriefPrediction, Floats, ModelRef, Prediction
 from tlcore.models.summary import ShapePath, Summary, summarize, summary_text
-from tlcore.settings import Settings
-from tlcore.storage import file_state
+from tlcore.settings import Limits, Settings
+from tlcore.storage import FileState, file_state
 from tlcore.training.transfer_model import load_model
 
 __all__ = ["start_worker"]  # asked for by this name here as well
@@ -57,7 +58,7 @@ def predict(
         BadImage: the file cannot be read.
     """
     start = time.perf_counter()
-    pixels = decode(image, file_state(image), settings.limits)
+    pixels = _decode(image, file_state(image), settings.limits)
     decoding = time.perf_counter() - start
     predictions: list[Prediction | TLCoreError] = []
     for ref in refs:
@@ -70,15 +71,21 @@ def predict(
     return tuple(predictions)
 
 
+@lru_cache(maxsize=1)
+def _decode(path: Path, state: FileState, limits: Limits) -> Image:
+    """Decode an image file, or return the one decoded last: a page has several requests for it."""
+    return read_image(path, limits)
+
+
 def explain(
     image: Path, requests: Sequence[tuple[ModelRef, int, str]], settings: Settings
 ) -> tuple[Explanation | TLCoreError, ...]:
-    """Return a Grad-CAM map for each request about one image file, which is decoded once.
+    """Return the explanation for each request about one image file, which is decoded once.
 
     A request is a model, the index of a class, and a layer, "" for the last one. Raises as
     ``predict``; other errors stand in the place of the map.
     """
-    pixels = decode(image, file_state(image), settings.limits)
+    pixels = _decode(image, file_state(image), settings.limits)
     explanations: list[Explanation | TLCoreError] = []
     for ref, index, layer in requests:
         try:

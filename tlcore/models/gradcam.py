@@ -30,6 +30,7 @@ SIGNED = np.array([[208, 28, 139], [241, 182, 218], [184, 225, 134], [60, 150, 2
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (BT.601)
 ADDITIVE = (["GlobalAveragePooling2D", "Dense"], ["GlobalAveragePooling2D", "Conv2D"])
 NO_EFFECT = ("Activation", "Dropout", "Reshape")  # in a prediction; an activation if it is linear
+LEVELS = 1025  # of a map's values as it is drawn; an odd number has zero in its middle
 FAINT = 0.15  # of the greatest value; below it the image stays as it is
 
 
@@ -45,7 +46,7 @@ class Explanation:
     label: str
     wnid: str  # "" for a custom class
     probability: float  # of that class
-    layer: str  # whose maps were weighted
+    layer: str  # whose maps were weighted; "" for the last ones, where Keras was not asked
     source: str  # "imagenet", "random" or "run"
     note: str
     size: int  # side of the model's input, pixels
@@ -109,7 +110,14 @@ def compute_contributions(model: Any, maps: Floats, index: int) -> tuple[Floats,
     if any(getattr(each, "activation", linear).__name__ != "linear" for each in end):
         return None
     kernel, bias = (np.asarray(each) for each in steps[1].weights)
-    kernel, sign = kernel.reshape(maps.shape[2], -1), 1.0
+    return weigh_cells(maps, kernel.reshape(maps.shape[2], -1), bias, index)
+
+
+def weigh_cells(maps: Floats, kernel: Floats, bias: Floats, index: int) -> tuple[Floats, float]:
+    """Return what each cell adds to the logit of a class, and the bias, for a dense layer behind
+    average pooling: kernel (channels, units), bias (units,); else as ``compute_contributions``.
+    """
+    sign = 1.0
     if kernel.shape[1] == 1:
         sign, index = (1.0 if index else -1.0), 0
     cells = maps.astype(np.float64) @ kernel[:, index] * (sign / maps[..., 0].size)
@@ -138,16 +146,17 @@ def overlay_heat(pixels: Pixels, heat: Floats, opacity: float, *, signed: bool =
         opacity: 0 leaves the image, 1 covers it where the map is at its greatest.
         signed: whether the map has both signs: ``SIGNED`` from −1 to 1 instead of ``RAMP``.
     """
+    # Colour and cover of LEVELS values from the lowest to 1, then a look-up for each pixel.
+    lowest, ramp, faint = (-1, SIGNED, FAINT / 5) if signed else (0, RAMP, FAINT)
+    position = np.linspace(0, 1, LEVELS)
+    stops, strength = np.linspace(0, 1, len(ramp)), np.abs(lowest + position * (1 - lowest))
+    colour = np.stack([np.interp(position, stops, channel) for channel in ramp.T], axis=1)
+    cover = opacity * np.clip((strength - faint) / (1 - faint), 0, 1)[:, None] ** 0.7
     resized = Image.fromarray(heat).resize(pixels.shape[:2], Image.Resampling.BICUBIC)
-    value = np.clip(np.asarray(resized, np.float32), -1 if signed else 0, 1)
-    ramp, strength = (SIGNED, np.abs(value)) if signed else (RAMP, value)
-    position = ((value + 1) / 2 if signed else value) * (len(ramp) - 1)
-    lower = np.minimum(position.astype(np.intp), len(ramp) - 2)
-    share = (position - lower)[..., None]
-    colour = ramp[lower] * (1 - share) + ramp[lower + 1] * share
-    faint = FAINT / 5 if signed else FAINT
-    cover = opacity * np.clip((strength - faint) / (1 - faint), 0, 1) ** 0.7
-    grey = (pixels @ LUMINANCE)[..., None]
-    faded = pixels * (1 - opacity) + grey * opacity
-    mixed = faded * (1 - cover[..., None]) + colour * cover[..., None]
-    return np.rint(mixed).astype(np.uint8)
+    value = np.clip((np.asarray(resized) - lowest) / np.float32(1 - lowest), 0, 1)
+    level = np.rint(value * (LEVELS - 1)).astype(np.intp)
+    bright = pixels.astype(np.float32)
+    faded = bright * np.float32(1 - opacity) + (bright @ LUMINANCE * np.float32(opacity))[..., None]
+    faded *= (1 - cover).astype(np.float32)[level]
+    faded += (colour * cover).astype(np.float32)[level]
+    return np.rint(faded).astype(np.uint8)

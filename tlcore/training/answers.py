@@ -24,6 +24,7 @@ from tlcore.datasets.geometry import fit
 from tlcore.datasets.image_io import read_image
 from tlcore.errors import BadImage
 from tlcore.models.catalog import RANDOM, RESCALING, get_backbone, preprocess
+from tlcore.models.gradcam import Explanation, weigh_cells
 from tlcore.models.imagenet import imagenet_classes
 from tlcore.models.predictions import (
     Floats,
@@ -31,9 +32,11 @@ from tlcore.models.predictions import (
     Prediction,
     PredictionTime,
     expand_sigmoid,
+    find_class,
     softmax,
 )
 from tlcore.models.runtime import (
+    BOTTLENECK,
     LOGITS,
     POOLED,
     TEMPLATE,
@@ -52,6 +55,7 @@ from tlcore.training.store import load_run
 
 BATCH = 8  # images a pass where there are many
 Input = tuple[Network, str]  # what an image goes through, and its fit: models with one share a pass
+Outputs = dict[tuple[Network, str, str], Floats]  # by network, fit and output; (n, …)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,14 @@ class FrozenModel:
         for number, (kernel, bias) in enumerate(self.dense):
             values = (np.maximum(values, 0) if number else values) @ kernel + bias
         return expand_sigmoid(values)
+
+
+@dataclass(frozen=True, eq=False)
+class ForwardPass:
+    """What networks have computed for one image."""
+
+    outputs: Outputs
+    seconds: PredictionTime
 
 
 def feature_key(network: Network, output: str, fit: str, engine: str) -> FeatureKey:
@@ -157,8 +169,8 @@ def describe_scaling(config: RunConfig, model: Path) -> str:
     )
 
 
-def predict(image: Image, models: Sequence[FrozenModel], settings: Settings) -> list[Prediction]:
-    """Return each model's prediction for an RGB image. Raises NotConverted."""
+def run_networks(image: Image, models: Sequence[FrozenModel], settings: Settings) -> ForwardPass:
+    """Return what the networks of models compute for an RGB image. Raises NotConverted."""
     check_converted(models, settings)
     start = time.perf_counter()
     inputs: dict[Input, Floats] = {}
@@ -167,11 +179,17 @@ def predict(image: Image, models: Sequence[FrozenModel], settings: Settings) -> 
             square = fit(image, model.network.size, model.fit)
             inputs[entry] = preprocess(square, model.network.backbone)[None]
     prepared = time.perf_counter() - start
+    outputs = _compute(models, inputs, settings, maps=True)
+    return ForwardPass(
+        outputs, PredictionTime(0.0, prepared, time.perf_counter() - start - prepared)
+    )
+
+
+def predict(models: Sequence[FrozenModel], forward: ForwardPass) -> list[Prediction]:
+    """Return each model's prediction for the image of a pass."""
     predictions = []
-    outputs = _compute(models, inputs, settings)
-    network = time.perf_counter() - start - prepared
     for model in models:
-        logits = model.logits(outputs[model.network, model.fit, model.output])[0]
+        logits = model.logits(forward.outputs[model.network, model.fit, model.output])[0]
         predictions.append(
             Prediction(
                 probabilities=softmax(logits),
@@ -182,23 +200,61 @@ def predict(image: Image, models: Sequence[FrozenModel], settings: Settings) -> 
                 note=model.note,
                 size=model.network.size,
                 fit=model.fit,
-                seconds=PredictionTime(0.0, prepared, network),
+                seconds=forward.seconds,
             )
         )
     return predictions
 
 
+def explain(model: FrozenModel, target: int, forward: ForwardPass) -> Explanation:
+    """Return the exact contributions to a class's logit, by its index, for the image of a pass.
+
+    Raises:
+        NotConverted: only Grad-CAM can explain this model.
+        UnknownName: no such class.
+    """
+    if model.output != POOLED or len(model.dense) != 1:
+        raise NotConverted
+    start, index = time.perf_counter(), find_class(model.labels, target)
+    [maps] = forward.outputs[model.network, model.fit, BOTTLENECK]
+    cells, bias = weigh_cells(maps, *model.dense[0], index)
+    [logits] = model.logits(forward.outputs[model.network, model.fit, POOLED])
+    return Explanation(
+        cam=np.maximum(cells, 0),  # the gradient of this sum is the kernel
+        index=index,
+        label=model.labels[index],
+        wnid=model.wnids[index] if model.wnids else "",
+        probability=float(softmax(logits)[index]),
+        layer="",
+        source=model.source,
+        note=model.note,
+        size=model.network.size,
+        fit=model.fit,
+        seconds=forward.seconds.prepare + forward.seconds.network + time.perf_counter() - start,
+        # Of a sigmoid unit z the logits are (0, z) here, and (−z, z) in an explanation.
+        logit=float(logits[index] - (logits[1 - index] if model.dense[0][1].size == 1 else 0)),
+        contributions=cells,
+        bias=bias,
+    )
+
+
 def _compute(
-    models: Sequence[FrozenModel], inputs: Mapping[Input, Floats], settings: Settings
-) -> dict[tuple[Network, str, str], Floats]:
-    """Return the outputs that models need, by network, fit and output: one pass for each input."""
+    models: Sequence[FrozenModel],
+    inputs: Mapping[Input, Floats],
+    settings: Settings,
+    *,
+    maps: bool = False,
+) -> Outputs:
+    """Return the outputs that models need, and the last feature maps if asked for those that are
+    averaged: one pass for each input.
+    """
     results = {}
     for (network, geometry), batch in inputs.items():
         runtime = open_runtime(network, settings)
         if runtime is None:  # deleted in this moment
             raise NotConverted(network)
         wanted = [m.output for m in models if (m.network, m.fit) == (network, geometry)]
-        names = list(dict.fromkeys(wanted))
+        names = list(dict.fromkeys([*wanted, *([BOTTLENECK] * (maps and POOLED in wanted))]))
         for name, values in zip(names, runtime.compute(batch, names), strict=True):
             results[network, geometry, name] = values
     return results

@@ -20,11 +20,10 @@ from tlcore.ui.components.framing import model_input
 from tlcore.ui.format import duration, escape_md, label
 from tlcore.ui.inference_requests import explain, list_layers
 from tlcore.ui.shell import boundary, show_error
-from tlcore.ui.state import Choice
+from tlcore.ui.state import Choice, chosen
 from tlcore.ui.widgets import select, unique_labels
 
 SIDE = 260  # px of a map on the page
-SHARPNESS = 2  # pixels drawn for each of them
 BEST = "best"
 EXACT = "What adds up to the answer"
 EXACT_HELP = (
@@ -96,27 +95,34 @@ def _select_requests(
     predictions: Mapping[ModelRef, Prediction], settings: Settings
 ) -> list[tuple[ModelRef, int, str]]:
     """Choose a class for ImageNet and one for heads, and each model's layer."""
-    choices: dict[bool, str] = {}  # by whether the model is a head
-    requests = []
-    with st.popover("Class and layer", icon=":material/tune:", type="tertiary"):
+    box = st.popover(
+        "Class and layer",
+        icon=":material/tune:",
+        type="tertiary",
+        key="class-and-layer",
+        on_change="rerun",
+    )
+    requests, drawn = [], set[bool]()
+    with box:
         for ref, prediction in predictions.items():
             is_head = bool(ref.run)
-            if is_head not in choices:
-                choices[is_head] = _select_class(is_head, prediction)
-            index = parse_whole_number(choices[is_head])  # a further head may have fewer classes
-            if index is None or index >= len(prediction.labels):
+            if box.open and is_head not in drawn:
+                _select_class(is_head, prediction)
+            drawn.add(is_head)
+            index = parse_whole_number(chosen(Choice.HEAD_CLASS if is_head else Choice.CLASS))
+            if index is None or index >= len(prediction.labels):  # a further head may have fewer
                 index = prediction.best
-            requests.append((ref, index, _select_layer(ref, settings)))
+            requests.append((ref, index, _select_layer(ref, bool(box.open), settings)))
     return requests
 
 
-def _select_class(is_head: bool, prediction: Prediction) -> str:
+def _select_class(is_head: bool, prediction: Prediction) -> None:
     names = {
         str(row.index): f"{label(row.label)} · {probability(row.probability)}"
         for row in prediction.ranking()
     }
     names = {BEST: f"the most probable: {label(prediction.labels[prediction.best])}"} | names
-    return select(
+    select(
         "Class of your head" if is_head else "Class of ImageNet",
         list(names),
         Choice.HEAD_CLASS if is_head else Choice.CLASS,
@@ -124,15 +130,18 @@ def _select_class(is_head: bool, prediction: Prediction) -> str:
     )
 
 
-def _select_layer(ref: ModelRef, settings: Settings) -> str:
-    """Choose a layer of a model; "" is the last one before pooling."""
+def _select_layer(ref: ModelRef, is_open: bool, settings: Settings) -> str:
+    """Choose a layer of a model; "" is the last one before pooling, which needs no TensorFlow."""
+    key = f"gradcam-layer-{ref.run or ref.backbone}"
+    if not (is_open or st.session_state.get(key)):
+        return ""
     spatial = [info.layer.name for info in list_layers(ref, settings) if info.layer.spatial]
     names = ["", *reversed(spatial)]
     return st.selectbox(
         "Layer of your head's backbone" if ref.run else f"Layer of {ref.backbone}",
         names,
         format_func=unique_labels(names, lambda name: name or "the last one before pooling"),
-        key=f"gradcam-layer-{ref.run or ref.backbone}",
+        key=key,
         help="Late layers show what a thing is, early ones where its edges are.",
     )
 
@@ -149,22 +158,23 @@ def _draw_map(
 
     ``reach`` is the contribution that has the full colour, in logits.
     """
-    pixels = np.asarray(model_input(sample, SIDE * SHARPNESS, explanation.fit, settings))
+    pixels = np.asarray(model_input(sample, SIDE, explanation.fit, settings))
     exact, name = explanation.contributions, label(explanation.label)
     heat = explanation.heat if exact is None else exact / np.float32(reach or 1)
     drawn = overlay_heat(pixels, heat, opacity, signed=exact is not None)
     st.image(Image.fromarray(drawn), width=SIDE, alt=f"What supports {name}")
     height, width = explanation.cam.shape
-    source = f"Grad-CAM of {height} × {width} places in `{explanation.layer}`"
+    layer = f"`{explanation.layer}`" if explanation.layer else "the last maps before pooling"
+    source = f"Grad-CAM of {height} × {width} places in {layer}"
     if exact is not None:
         source = sum_text(explanation)
     elif not explanation.cam.max() > 0:
-        source = f"nothing supports this class in `{explanation.layer}`"
+        source = f"nothing supports this class in {layer}"
     note = f" · {explanation.note}" if explanation.note else ""
     st.caption(
         f"**{escape_md(name)}** · {source}, probability "
         f"{probability(explanation.probability)}{framing}{note}",
-        help=f"The {height} × {width} cells of `{explanation.layer}`. Computed in "
+        help=f"The {height} × {width} cells of {layer}. Computed in "
         f"{duration(explanation.seconds)}.",
     )
 
