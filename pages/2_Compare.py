@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from tlcore.ui.compare.batch import many_images
 from tlcore.ui.compare.view import one_image
 from tlcore.ui.shell import COMPARE, FEATURE_MAPS, FINE_TUNE, next_steps, page
 from tlcore.ui.state import Choice
@@ -19,5 +18,7 @@ with page(COMPARE) as settings:
     if view == "one":
         one_image(place, settings)
     else:
+        from tlcore.ui.compare.batch import many_images  # pandas takes 0.3 s
+
         many_images(place, settings)
     next_steps(FEATURE_MAPS, FINE_TUNE)

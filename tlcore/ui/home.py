@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from threading import Timer
+
 import streamlit as st
 
 from tlcore.datasets.sample_dataset import SAMPLE_NAME
@@ -9,8 +12,9 @@ from tlcore.settings import Settings
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.recent_runs import recent_runs
 from tlcore.ui.components.weights import weights_overview
-from tlcore.ui.shell import COMPARE, FEATURE_MAPS, FINE_TUNE, HOME, UPLOAD, page
+from tlcore.ui.shell import COMPARE, FEATURE_MAPS, FINE_TUNE, HOME, HOME_FIRST, UPLOAD, page
 from tlcore.ui.state import ADDING, Choice, choose, set_flag
+from tlcore.ui.theme import template
 from tlcore.ui.widgets import show_html
 
 CARDS = (
@@ -57,6 +61,21 @@ def page_cards() -> None:
             st.markdown(f"{target.question}  \n:gray[{text}]")
 
 
+@cache
+def prepare_pages() -> None:
+    """Import what the next pages and their charts need, once, while the visitor reads Home."""
+    Timer(HOME_FIRST, _import_pages).start()
+
+
+def _import_pages() -> None:
+    import plotly.graph_objects as go
+
+    from tlcore.ui.compare import view  # noqa: F401
+    from tlcore.ui.feature_maps import view as maps_view  # noqa: F401
+
+    go.Figure([go.Bar(x=[0.0]), go.Scatter(x=[0.0])]).update_layout(template=template())
+
+
 def draw_home() -> None:
     """Draw the page."""
     with page(HOME) as settings:
@@ -70,3 +89,4 @@ def draw_home() -> None:
         with runs:
             st.subheader("Recent runs", anchor=False)
             recent_runs(settings)
+    prepare_pages()

@@ -22,7 +22,7 @@ from tlcore.ui.compare.shapes import shapes_expander, summary_expander
 from tlcore.ui.compare.sides import choose_models
 from tlcore.ui.components import run_picker
 from tlcore.ui.components.dataset_picker import open_dataset
-from tlcore.ui.components.framing import draw_crop, fit_help
+from tlcore.ui.components.framing import LONG_SIDE, draw_crop, fit_help
 from tlcore.ui.components.image_picker import image_picker
 from tlcore.ui.components.live import live
 from tlcore.ui.components.run_progress import describe_progress
@@ -34,7 +34,6 @@ from tlcore.ui.state import Choice, choose, chosen
 from tlcore.ui.theme import LIGHT
 from tlcore.ui.widgets import segments
 
-SIDE = 330  # px of the longer side of the image on the page
 FIT_NAMES = {"crop": "Crop", "squash": "Squash", "pad": "Pad"}
 NAMED = 5  # classes
 
@@ -94,7 +93,7 @@ def _framed_image(
     shown = (width, height) if fit == "crop" else (1, 1)  # otherwise it is the square itself
     place.image(
         drawing,
-        width=round(SIDE * shown[0] / max(shown)),
+        width=round(LONG_SIDE * shown[0] / max(shown)),
         alt=f"{sample.file}, labelled {sample.label}",
     )
     seen_as = f"{width} × {height} pixels"

@@ -15,8 +15,8 @@ from tlcore.datasets.geometry import FITS, crop_box, fit
 from tlcore.datasets.image_io import decode_image, read_bytes
 from tlcore.settings import Limits, Settings
 
-LONG_SIDE = 720  # px of an image that is shown; halved on the page, so that it is sharp
-LINE = 4  # px of the frame
+LONG_SIDE = 330  # px of an image on the page; Streamlit would shrink a larger one, each time anew
+LINE = 2  # px of the frame
 DIM = 0.55  # opacity of the white over what the crop cuts off
 FIT_WORDS = {"crop": "Crop the middle", "squash": "Squash the whole", "pad": "Pad the whole"}
 
@@ -33,11 +33,11 @@ def draw_crop(sample: Sample, how: str, settings: Settings, colour: str) -> tupl
     """
     image = _decode(sample.path, sample.file, settings.limits)
     if how != "crop":
-        shown = Image.fromarray(fit(image, LONG_SIDE // 2, how))
+        shown = Image.fromarray(fit(image, LONG_SIDE, how))
     else:
         shown = _frame_crop(image, colour)
     buffer = io.BytesIO()
-    shown.save(buffer, "JPEG", quality=88)
+    shown.save(buffer, "JPEG", quality=90)
     return buffer.getvalue(), image.width, image.height
 
 

@@ -77,7 +77,7 @@ def _image_choice(settings: Settings) -> Sample:
             sample = image_picker(settings)
     else:
         sample = current_image(settings)
-    place.image(model_input_png(sample, 96, "crop", settings), width=64, alt=sample.file)
+    place.image(model_input_png(sample, 64, "crop", settings), width=64, alt=sample.file)
     return sample
 
 
