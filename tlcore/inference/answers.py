@@ -26,6 +26,7 @@ from tlcore.settings import Settings
 from tlcore.storage import FileState, file_state
 from tlcore.training import answers
 from tlcore.training.answers import ForwardPass, FrozenModel, open_model
+from tlcore.training.store import list_runs
 
 PASSES = 8  # that are kept: a page asks for predictions, then for what adds up to them
 
@@ -46,10 +47,15 @@ def start_worker(parent: int, settings: Settings) -> int:
 
 
 def load_default(settings: Settings) -> None:
-    """Load what most pages ask for first. Raises as ``open_model`` does."""
+    """Load what most pages ask for first: the default backbone and the newest head.
+
+    Raises as ``open_model`` does.
+    """
     size = get_backbone(DEFAULT).size
     model = open_model(ModelRef(DEFAULT, size), settings)
     answers.run_networks(Image.new("RGB", (size, size)), [model], settings)
+    for info in [run for run in list_runs(settings) if run.model][:1]:
+        open_model(info.ref, settings)
 
 
 def predict(
