@@ -15,7 +15,7 @@ from tlcore.ui.components.recent_runs import recent_runs
 from tlcore.ui.components.weights import weights_overview
 from tlcore.ui.shell import COMPARE, FEATURE_MAPS, FINE_TUNE, HOME, HOME_FIRST, UPLOAD, page
 from tlcore.ui.state import ADDING, Choice, choose, set_flag
-from tlcore.ui.theme import template
+from tlcore.ui.theme import LIGHT, build_template
 from tlcore.ui.widgets import show_html
 
 CARDS = (
@@ -74,7 +74,7 @@ def _import_pages() -> None:
     from tlcore.ui.compare import view  # noqa: F401
     from tlcore.ui.feature_maps import view as maps_view  # noqa: F401
 
-    go.Figure([go.Bar(x=[0.0]), go.Scatter(x=[0.0])]).update_layout(template=template())
+    go.Figure([go.Bar(x=[0.0]), go.Scatter(x=[0.0])]).update_layout(template=build_template(LIGHT))
     gc.collect()
     gc.freeze()  # a later collection passes over all these modules, which would take 70 ms
 

@@ -53,11 +53,12 @@ def colours() -> Colours:
 
 def template() -> go.layout.Template:
     """The look of every chart, for the theme that this person sees."""
-    return _template(colours())
+    return build_template(colours())
 
 
 @cache
-def _template(tone: Colours) -> go.layout.Template:
+def build_template(tone: Colours) -> go.layout.Template:
+    """Build it once for each theme."""
     import plotly.graph_objects as go  # 0.3 s, which a page without charts need not take
 
     axis = {
