@@ -17,6 +17,8 @@ from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import start_run
 
 DATA = "Access"
+UNFOLD = """document.querySelectorAll('[data-testid=stMain] details:not([open]) > summary')
+    .forEach(summary => summary.click())"""
 MODEL = "&backbone=MobileNet-0.25&size=128"
 PATHS = (
     "/",
@@ -48,8 +50,8 @@ def test_no_page_shuts_anybody_out(tab: Tab, run: str) -> None:
     script, found = Path(spec.origin).with_name("axe.min.js").read_text(), []
     for path in PATHS:
         tab.open(path.format(run=run))
-        for fold in tab.page.locator("[data-testid=stMain] details:not([open]) > summary").all():
-            fold.click()
+        tab.page.evaluate(UNFOLD)
+        tab.settle()
         tab.page.evaluate(script)
         for theme in ("light", "dark"):
             tab.page.emulate_media(color_scheme=theme)
