@@ -12,7 +12,7 @@ from tlcore.text import parse_whole_number
 
 PROJECT = Path(__file__).resolve().parent.parent
 KERAS_WEIGHTS_URL = "https://storage.googleapis.com"
-RUNTIMES = ("auto", "keras", "litert")
+RUNTIMES = ("auto", "keras")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Settings:
             "TLCORE_RUNS_AT_ONCE": str(self.runs_at_once),
             "TLCORE_SERVER_FOLDERS": os.pathsep.join(map(str, self.server_folders)),
             "TLCORE_CACHE_BYTES": str(self.cache_bytes),
-            "TLCORE_RUNTIME": self.runtime,
+            "TLCORE_RUNTIME": "keras" if self.runtime == "keras" else "auto",
             # TensorFlow's messages about missing GPUs at its start are no errors
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow
 
-from tlcore.errors import StorageError
+from tlcore.errors import BadConfig, StorageError
 from tlcore.jobs import FAILED, read_job
 from tlcore.models import runtime
 from tlcore.models.build import build_backbone
@@ -125,6 +125,9 @@ def test_what_differs_or_is_slower_or_off_is_left_to_keras(
     )
     off = Settings(home=home.home, keras_home=home.keras_home, runtime="keras")
     assert opened(off) is None
+    for word in ("fast", "litert"):  # the second one is for the process that answers alone
+        with pytest.raises(BadConfig, match="TLCORE_RUNTIME to be auto or keras"):
+            Settings.from_environment({"TLCORE_RUNTIME": word})
 
 
 def test_the_longest_unused_makes_room(copied: Settings) -> None:
