@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tlcore.jobs import read_job
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.history import Epoch
@@ -64,5 +65,7 @@ def run_process(config: RunConfig, settings: Settings) -> Took:
     run, process = start_run(config, settings)
     process.wait()
     seconds = time.perf_counter() - began
+    while any((job := read_job(path)) and job.is_running for path in settings.jobs.glob("*")):
+        time.sleep(0.1)  # what follows a run would slow the next one
     history = load_run(run, settings).history
     return Took(seconds, history[-1].time - clock, history)

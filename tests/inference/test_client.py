@@ -10,18 +10,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.images import write_patches
 from tests.inference import deadly
 from tlcore.activations.values import ActivationRequest, DisplayOptions
+from tlcore.datasets.sources import read_folder
+from tlcore.datasets.splits import split_samples
 from tlcore.errors import BadImage, UnknownName, WeightsMissing, WorkerDied
 from tlcore.inference.client import Inference, Process, Worker
 from tlcore.models.loaded_model import load_pretrained
 from tlcore.models.predictions import ModelRef, Prediction
 from tlcore.settings import PROJECT, Settings
+from tlcore.training.config import RunConfig
 from tlcore.training.transfer_model import convert_backbone
 
 PATIENCE = 120.0  # s; far more than it needs, so that a busy machine does not fail a test
@@ -232,7 +237,8 @@ def test_a_converted_network_answers_without_tensorflow_though_its_process_is_ki
     tmp_path: Path, photo: Path
 ) -> None:
     settings = Settings(home=tmp_path / "home", keras_home=tmp_path, runtime="auto")
-    convert_backbone(SMALL, settings, top=True)
+    for top in (True, False):
+        convert_backbone(SMALL, settings, top=top)
     client = Inference(settings)
     client.warm_up()
     first = predict(client, photo)
@@ -244,7 +250,17 @@ def test_a_converted_network_answers_without_tensorflow_though_its_process_is_ki
     assert isinstance(missing, WeightsMissing)
     np.testing.assert_array_equal(again.logits, first.logits)
     assert len(client.ask("predict_batch", [photo] * 3, [SMALL])) == 3
+    data = read_folder(write_patches(tmp_path / "set", classes=2, each=4))
+    config = RunConfig(data.folder, backbone=SMALL.backbone, size=64, random_weights=True)
+    train, val = split_samples(data)
+    cost = client.ask("tlcore.training.cost:estimate_cost", config, train, val)
+    assert (cost.missing, cost.memory < 2**29) == (8, True)
+    finder = "tlcore.training.studies:find_learning_rate_for"
+    assert client.ask(finder, config, data.classes, train).computed == len(train)
     assert client._process is None  # nothing needed it
+    tuned = replace(config, fine_tune_epochs=1)
+    assert client.ask("tlcore.training.cost:estimate_cost", tuned, train, val).fine_tune_seconds > 0
+    assert client._process is not None
     with pytest.raises(BadImage):
         client.ask("predict", tmp_path / "none.png", [SMALL])
     client.close()

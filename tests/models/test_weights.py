@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
+from tests.cli.running import tlcore
 from tests.weight_files import write_stand_in
 from tlcore.errors import WeightsDamaged, WeightsMissing
+from tlcore.jobs import cancel_job, read_job
 from tlcore.models.build import build_backbone
 from tlcore.models.catalog import Backbone, get_backbone
 from tlcore.models.predictions import ModelRef
+from tlcore.models.runtime import backbone_network
 from tlcore.models.weights import (
     HDF5_SIGNATURE,
     download_weights,
@@ -163,6 +166,19 @@ def test_whole_files_are_downloaded_with_progress(server: Server, tmp_path: Path
     assert find_weights(V2, 160, server.settings, top=False).path == path
     assert steps[-1] == (len(content), len(content))
     assert [child.name for child in server.settings.weights.iterdir()] == [path.name]
+
+
+def test_what_was_fetched_is_converted_behind_it(server: Server, tmp_path: Path) -> None:
+    settings = replace(server.settings, runtime="auto")
+    for top in (True, False):
+        other = replace(settings, keras_home=tmp_path / "other")
+        server.offer(V2, 160, write_stand_in(other, V2, 160, top=top).read_bytes(), top=top)
+    done = tlcore(settings, "weights", "fetch", "MobileNetV2", "--size", "160")
+    assert done.returncode == 0, done.stderr
+    network = backbone_network(ModelRef("MobileNetV2", 160), settings)
+    folder = settings.jobs / f"convert-{network.name}"
+    assert read_job(folder).is_running
+    cancel_job(folder)
 
 
 def test_a_right_hash_is_accepted(server: Server) -> None:

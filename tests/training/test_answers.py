@@ -184,7 +184,7 @@ def test_another_backbone_in_the_file_of_a_run_is_not_taken_for_the_converted_on
     model.save(path)
     frozen = answers.open_model(ModelRef(run=run.info.id, weights="changed"), home)
     with pytest.raises(NotConverted) as error:
-        answers.check_converted([frozen], home)
+        answers.open_runtimes([frozen], home)
     assert error.value.networks[0].run == run.info.id
     assert convert_run(run.info.id, home).difference < 1e-5
     image = read_image(next(files.rglob("*.*g")), home.limits)
@@ -209,7 +209,7 @@ def test_imagenets_classes_are_kerass(
     settings = Settings(home=real.home, keras_home=real.keras_home, runtime="auto")
     ref = ModelRef(name, size)
     with pytest.raises(NotConverted):
-        answers.check_converted([answers.open_model(ref, settings)], settings)
+        answers.open_runtimes([answers.open_model(ref, settings)], settings)
     convert_backbone(ref, settings)
     model, keras_own = answers.open_model(ref, settings), load_pretrained(ref, settings)
     assert model.output == runtime.POOLED

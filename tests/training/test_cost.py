@@ -91,12 +91,13 @@ def test_the_memory_grows_with_what_is_held_at_once(settings: Settings) -> None:
     above = layers[1 + [layer.name for layer in layers].index(network.cut) :]
     values = sum(np.prod(layer.output.shape[1:]) for layer in above)
     small, large = (
-        estimate_memory(replace(config, batch_size=size), network, 256, 0) for size in (512, 1024)
+        estimate_memory(replace(config, batch_size=size), network, [256, 1], 0)
+        for size in (512, 1024)
     )
     assert large - small == 2 * 512 * values * 4
     alone = replace(config, fine_tune_epochs=0)
-    head = estimate_memory(alone, network, 256, 0)
+    head = estimate_memory(alone, network, [256, 1], 0)
     assert head < small
-    deep = estimate_memory(replace(alone, hidden_units=(4096,)), network, 25_088, 0)
+    deep = estimate_memory(alone, network, [25_088, 4096, 1], 0)
     assert deep - head >= 4 * 10 * 25_088 * 4096 - 2**20
-    assert estimate_memory(alone, network, 256, 1000) - head == 1000
+    assert estimate_memory(alone, network, [256, 1], 1000) - head == 1000

@@ -108,7 +108,7 @@ def _open_frozen(refs: Sequence[ModelRef], settings: Settings) -> list[FrozenMod
     """Return the models without TensorFlow; None where one is not converted, which begins now."""
     try:
         frozen = [answers.open_model(ref, settings) for ref in refs]
-        answers.check_converted(frozen, settings)
+        answers.open_runtimes(frozen, settings)
         return frozen
     except NotConverted as missing:
         for network in missing.networks:

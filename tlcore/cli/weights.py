@@ -12,7 +12,7 @@ from tlcore.cli.options import Subparsers, add_options, chosen_size, write_json
 from tlcore.jobs import Progress, report_job
 from tlcore.models.catalog import DEFAULT, get_backbone
 from tlcore.models.predictions import ModelRef
-from tlcore.models.runtime import backbone_network, find_conversion
+from tlcore.models.runtime import backbone_network, find_conversion, start_conversion
 from tlcore.models.weights import (
     BackboneWeights,
     download_weights,
@@ -90,7 +90,7 @@ def _json_row(row: BackboneWeights, settings: Settings) -> dict[str, Any]:
 
 
 def fetch_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
-    """Download the weights of backbones, with and without top."""
+    """Download the weights of backbones, with and without top; they are converted behind it."""
     paths = []
     with report_job(args.progress_file) as report:
         for name in args.names:
@@ -99,6 +99,7 @@ def fetch_weights(args: argparse.Namespace, settings: Settings, out: TextIO) -> 
             for top in (True, False):
                 progress = partial(_report_bytes, report, weights_file_name(row, size, top=top))
                 paths.append(download_weights(row, size, settings, top=top, progress=progress))
+            start_conversion(backbone_network(ModelRef(name, size), settings), settings)
     write_json(out, paths) if args.json else out.writelines(f"{path}\n" for path in paths)
     return 0
 

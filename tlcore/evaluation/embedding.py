@@ -48,8 +48,7 @@ class Embedding:
 def load_features(run: str, splits: Sequence[str], settings: Settings) -> RunFeatures:
     """Return the features of these splits of a run, without augmentation.
 
-    What the cache no longer has is computed again, which loads TensorFlow: call it in the
-    inference worker.
+    What the cache no longer has is computed again: call it in an inference process.
 
     Raises:
         RunError: no such run, or none of its images can be read.

@@ -1,4 +1,4 @@
-"""The page's side of two warm processes: one answers without TensorFlow, one looks inside with it.
+"""The page's side of the warm processes: two without TensorFlow, one that looks inside with it.
 
 The web server must not load TensorFlow: Streamlit clears Keras' session after every script run,
 which makes each prediction slow. Predictions of converted networks need none and come from a
@@ -36,6 +36,7 @@ TASKS = "tlcore.inference.tasks"  # imported in the worker only: it loads Tensor
 ANSWERS = "tlcore.inference.answers"
 ANSWERED = ("predict", "explain", "predict_batch")  # tasks without TensorFlow, and
 ANSWERED_MODULES = "tlcore.evaluation."  # those of these modules
+STUDIES = "tlcore.training."  # modules whose tasks take up to minutes: nobody's answer waits
 AHEAD = 4  # results that may wait to be asked for; a page of maps is up to half a megabyte
 DEATHS = 8  # of processes, over whatever task, after which a request is given up
 Request = tuple[str, tuple[Any, ...]]  # task and arguments
@@ -165,12 +166,14 @@ class Worker:
 
 
 class Inference(Worker):
-    """The process with TensorFlow, with the one that answers in front of it."""
+    """The process with TensorFlow, with two in front of it: one answers, one trains heads."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._uses_litert = settings.runtime != "keras"
-        self.answering = Worker(replace(settings, runtime="litert"), ANSWERS)
+        self.answering, self.studying = (
+            Worker(replace(settings, runtime="litert"), ANSWERS) for _ in range(2)
+        )
 
     def warm_up(self) -> None:
         """Start the process that is likely to be asked first, without waiting for it."""
@@ -181,14 +184,15 @@ class Inference(Worker):
 
     def is_warm(self, task: str) -> bool:
         """Whether a task need not wait for TensorFlow's start."""
-        return self._is_answered(task) or self.warm
+        return self._find_light(task) is not None or self.warm
 
     def ask(self, task: str, *arguments: Any) -> Any:
         """Return a task's result, without TensorFlow where that is possible."""
-        if not self._is_answered(task):
+        worker = self._find_light(task)
+        if worker is None:
             return super().ask(task, *arguments)
         try:
-            return self.answering.ask(task, *arguments)
+            return worker.ask(task, *arguments)
         except NotConverted as error:
             networks = error.networks
         result = super().ask(task, *arguments)
@@ -197,12 +201,18 @@ class Inference(Worker):
         return result
 
     def close(self) -> None:
-        """End both processes."""
+        """End all processes."""
         self.answering.close()
+        self.studying.close()
         super().close()
 
-    def _is_answered(self, task: str) -> bool:
-        return self._uses_litert and (task in ANSWERED or task.startswith(ANSWERED_MODULES))
+    def _find_light(self, task: str) -> Worker | None:
+        """Return the process without TensorFlow that is asked first."""
+        if not self._uses_litert:
+            return None
+        if task in ANSWERED or task.startswith(ANSWERED_MODULES):
+            return self.answering
+        return self.studying if task.startswith(STUDIES) else None
 
 
 def run_task(

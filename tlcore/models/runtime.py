@@ -6,7 +6,9 @@ A converted network is a folder below ``Settings.networks``, renamed into place 
 differs from Keras, or is no faster, has the ``conversion.json`` alone. A damaged folder is deleted,
 with a line in the log, and made again.
 
-The outputs for an image are the same bits whatever the batch and the number of threads.
+The outputs for an image are the same bits whatever the number of threads. One image after another
+is as fast as a batch; of many, several are computed at once by a thread each, which keeps two
+processors a third busier than two threads that share one.
 """
 
 from __future__ import annotations
@@ -19,13 +21,12 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +36,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tlcore.datasets.decoding import THREADS, decode_in_order
 from tlcore.errors import DamagedFile, StorageError
 from tlcore.jobs import CANCELLED, FAILED, read_job, start_job
 from tlcore.models.catalog import get_backbone, preprocess
@@ -59,6 +61,8 @@ CHECKED = 8  # images on which both are compared
 SLOWEST = 1.0  # of Keras' speed: a network that is no faster is not used
 TIMED = 3  # times that both compute one image and CHECKED images
 RETRY = 600.0  # s until a conversion that failed is tried again
+CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+SHARE = max(1, CPUS // THREADS)  # threads of an image where THREADS are computed at once
 TFLITE, TEMPLATE, _CONVERSION = "network.tflite", "model.keras", "conversion.json"
 _VERSION = 2  # of the folder
 _ROOM = 8 * 2**20  # bytes on the disk, beside twice the weights, with which converting cannot fail
@@ -136,15 +140,12 @@ class Runtime:
         if _checksum(folder, self._content) != conversion.crc32:
             raise ValueError("it has another checksum")
         self.folder, self.conversion = folder, conversion
-        self._lock = threading.Lock()
+        self._idle: dict[int, list[Any]] = {CPUS: [], SHARE: []}  # interpreters, by their threads
 
-    @cached_property
-    def _interpreter(self) -> Any:
-        from ai_edge_litert.interpreter import Interpreter
-
-        on_mac = not hasattr(os, "sched_getaffinity")
-        threads = os.cpu_count() if on_mac else len(os.sched_getaffinity(0))
-        return Interpreter(model_content=self._content, num_threads=threads)
+    @property
+    def bytes(self) -> int:
+        """The size of the network."""
+        return len(self._content)
 
     def shape(self, output: str) -> tuple[int, ...]:
         """Return the shape of an output for one image."""
@@ -154,27 +155,39 @@ class Runtime:
         height, width, channels = self.conversion.shapes[names.index(BOTTLENECK)]
         return (channels,) if output == "pooling-max" else (height * width * channels,)
 
-    def compute(self, inputs: Floats, outputs: Sequence[str]) -> list[Floats]:
+    def compute(
+        self, inputs: Floats, outputs: Sequence[str], *, alone: bool = True
+    ) -> list[Floats]:
         """Return outputs (n, …) for preprocessed inputs, float32 (n, size, size, 3).
 
-        Beside those of the network, "pooling-max" and "pooling-flatten" are outputs.
+        Beside those of the network, "pooling-max" and "pooling-flatten" are outputs. With ``alone``
+        all processors work on each image, without it as many as leave some for other threads.
         """
-        names = self.conversion.network.outputs
-        with self._lock:
-            interpreter = self._interpreter
-            [entry] = interpreter.get_input_details()
-            if tuple(entry["shape"]) != inputs.shape or not self.__dict__.get("_allocated"):
-                interpreter.resize_tensor_input(entry["index"], inputs.shape)
-                interpreter.allocate_tensors()
-                self._allocated = True
-            interpreter.set_tensor(entry["index"], np.ascontiguousarray(inputs))
+        names, idle = self.conversion.network.outputs, self._idle[CPUS if alone else SHARE]
+        try:
+            interpreter, entry, indices = idle.pop()
+        except IndexError:
+            interpreter, entry, indices = self._open_interpreter(CPUS if alone else SHARE)
+        sources = [names.index(name if name in names else BOTTLENECK) for name in outputs]
+        rows = []
+        for image in inputs:
+            interpreter.set_tensor(entry, np.ascontiguousarray(image)[None])
             interpreter.invoke()
-            # They come in any order; "StatefulPartitionedCall_1:2" is the third one.
-            details = interpreter.get_output_details()
-            indices = {int(each["name"].rpartition(":")[2]): each["index"] for each in details}
-            sources = [name if name in names else BOTTLENECK for name in outputs]
-            tensors = [interpreter.get_tensor(indices[names.index(each)]) for each in sources]
+            rows.append([interpreter.get_tensor(indices[source]) for source in sources])
+        idle.append((interpreter, entry, indices))
+        tensors = [np.concatenate(values) for values in zip(*rows, strict=True)]
         return [_pool(values, name) for values, name in zip(tensors, outputs, strict=True)]
+
+    def _open_interpreter(self, threads: int) -> tuple[Any, int, dict[int, int]]:
+        """Return an interpreter for one image, the index of its input, and those of the outputs."""
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(model_content=self._content, num_threads=threads)
+        interpreter.allocate_tensors()
+        # Outputs come in any order; "StatefulPartitionedCall_1:2" is the third one.
+        details = interpreter.get_output_details()
+        indices = {int(each["name"].rpartition(":")[2]): each["index"] for each in details}
+        return interpreter, interpreter.get_input_details()[0]["index"], indices
 
 
 def _pool(values: Floats, output: str) -> Floats:
@@ -364,7 +377,15 @@ def _compare(model: Any, runtime: Runtime) -> tuple[float, float]:
         input_signature=[tf.TensorSpec((None, *inputs.shape[1:]), tf.float32)],
         autograph=False,
     )
-    expected = [each.numpy() for each in forward(inputs)]
+
+    def by_keras(batch: Floats) -> list[Floats]:
+        return [each.numpy() for each in forward(batch)]
+
+    def by_litert(batch: Floats) -> list[list[Floats]]:
+        compute = partial(runtime.compute, outputs=network.outputs, alone=len(batch) == 1)
+        return list(decode_in_order(compute, batch[:, None]))
+
+    expected = by_keras(inputs)
     received = runtime.compute(inputs, network.outputs)
     difference = max(
         float(np.abs(one - other).max() / max(float(np.abs(one).max()), 1e-30))
@@ -372,11 +393,11 @@ def _compare(model: Any, runtime: Runtime) -> tuple[float, float]:
     )
     seconds: list[list[float]] = [[], []]
     for _ in range(TIMED):
-        for number, compute in enumerate((forward, lambda x: runtime.compute(x, network.outputs))):
+        for compute, measured in zip((by_keras, by_litert), seconds, strict=True):
             began = time.perf_counter()
-            for batch in (inputs[:1], inputs):
-                [np.asarray(each) for each in compute(batch)]
-            seconds[number].append(time.perf_counter() - began)
+            compute(inputs[:1])
+            compute(inputs)
+            measured.append(time.perf_counter() - began)
     return difference, min(seconds[0]) / min(seconds[1])
 
 

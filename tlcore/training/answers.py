@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +41,7 @@ from tlcore.models.runtime import (
     TEMPLATE,
     Network,
     NotConverted,
+    Runtime,
     backbone_network,
     open_runtime,
 )
@@ -53,7 +53,6 @@ from tlcore.training.keras_file import read_head
 from tlcore.training.status import MODEL
 from tlcore.training.store import load_run
 
-BATCH = 8  # images a pass where there are many
 Input = tuple[Network, str]  # what an image goes through, and its fit: models with one share a pass
 Outputs = dict[tuple[Network, str, str], Floats]  # by network, fit and output; (n, …)
 
@@ -171,15 +170,11 @@ def describe_scaling(config: RunConfig, model: Path) -> str:
 
 def run_networks(image: Image, models: Sequence[FrozenModel], settings: Settings) -> ForwardPass:
     """Return what the networks of models compute for an RGB image. Raises NotConverted."""
-    check_converted(models, settings)
+    runtimes = open_runtimes(models, settings)
     start = time.perf_counter()
-    inputs: dict[Input, Floats] = {}
-    for model in models:
-        if (entry := (model.network, model.fit)) not in inputs:
-            square = fit(image, model.network.size, model.fit)
-            inputs[entry] = preprocess(square, model.network.backbone)[None]
+    inputs = _prepare(image, models)
     prepared = time.perf_counter() - start
-    outputs = _compute(models, inputs, settings, maps=True)
+    outputs = _compute(models, inputs, runtimes, alone=True)
     return ForwardPass(
         outputs, PredictionTime(0.0, prepared, time.perf_counter() - start - prepared)
     )
@@ -238,25 +233,41 @@ def explain(model: FrozenModel, target: int, forward: ForwardPass) -> Explanatio
     )
 
 
+def open_runtimes(models: Iterable[FrozenModel], settings: Settings) -> Mapping[Network, Runtime]:
+    """Return the converted networks of models. Raises NotConverted, with all that are not."""
+    networks = dict.fromkeys(model.network for model in models)
+    runtimes = {each: open_runtime(each, settings) for each in networks}
+    if absent := [each for each, runtime in runtimes.items() if runtime is None]:
+        raise NotConverted(*absent)
+    return {each: runtime for each, runtime in runtimes.items() if runtime}
+
+
+def _prepare(image: Image, models: Iterable[FrozenModel]) -> dict[Input, Floats]:
+    """Return what goes through the networks of models for an image, (1, size, size, 3) each."""
+    return {
+        (network, how): preprocess(fit(image, network.size, how), network.backbone)[None]
+        for network, how in dict.fromkeys((model.network, model.fit) for model in models)
+    }
+
+
 def _compute(
     models: Sequence[FrozenModel],
     inputs: Mapping[Input, Floats],
-    settings: Settings,
+    runtimes: Mapping[Network, Runtime],
     *,
-    maps: bool = False,
+    alone: bool,
 ) -> Outputs:
-    """Return the outputs that models need, and the last feature maps if asked for those that are
-    averaged: one pass for each input.
+    """Return the outputs that models need: one pass for each input.
+
+    With ``alone`` all processors work on it, and the last feature maps are returned where they are
+    averaged: whoever looks at one image asks why.
     """
-    results = {}
-    for (network, geometry), batch in inputs.items():
-        runtime = open_runtime(network, settings)
-        if runtime is None:  # deleted in this moment
-            raise NotConverted(network)
-        wanted = [m.output for m in models if (m.network, m.fit) == (network, geometry)]
-        names = list(dict.fromkeys([*wanted, *([BOTTLENECK] * (maps and POOLED in wanted))]))
-        for name, values in zip(names, runtime.compute(batch, names), strict=True):
-            results[network, geometry, name] = values
+    results: Outputs = {}
+    for (network, how), prepared in inputs.items():
+        wanted = [each.output for each in models if (each.network, each.fit) == (network, how)]
+        names = list(dict.fromkeys([*wanted, *([BOTTLENECK] * (alone and POOLED in wanted))]))
+        outputs = runtimes[network].compute(prepared, names, alone=alone)
+        results |= {(network, how, name): v for name, v in zip(names, outputs, strict=True)}
     return results
 
 
@@ -274,37 +285,27 @@ def compute_logits(
         NotConverted: features are neither in the cache nor can they be computed here.
     """
     values = [_find_cached(model, files, settings) for model in models]
-    absent = [n for n in range(len(files)) if any(n not in by_number for by_number in values)]
     pairs = zip(models, values, strict=True)
     lacking = [(model, by_number) for model, by_number in pairs if len(by_number) < len(files)]
     computing = [model for model, _ in lacking]
-    inputs = list(dict.fromkeys((model.network, model.fit) for model in computing))
-    check_converted(computing, settings)
+    runtimes = open_runtimes(computing, settings)
 
-    def prepare(number: int) -> dict[Input, Floats] | BadImage:
+    def compute(number: int) -> Outputs | BadImage:
         try:
             image = read_image(files[number][0], settings.limits)
         except BadImage as error:
             return error
-        return {
-            (net, how): preprocess(fit(image, net.size, how), net.backbone) for net, how in inputs
-        }
+        return _compute(computing, _prepare(image, computing), runtimes, alone=False)
 
+    absent = [n for n in range(len(files)) if any(n not in by_number for _, by_number in lacking)]
     errors: dict[int, BadImage] = {}
-    with closing(decode_in_order(prepare, absent)) as prepared:
-        numbered = zip(absent, prepared, strict=True)
-        while batch := list(islice(numbered, BATCH)):
-            errors |= {number: each for number, each in batch if isinstance(each, BadImage)}
-            good = {number: each for number, each in batch if not isinstance(each, BadImage)}
-            if good:
-                stacks = {
-                    entry: np.stack([each[entry] for each in good.values()]) for entry in inputs
-                }
-                outputs = _compute(computing, stacks, settings)
-                for model, by_number in lacking:
-                    by_number |= zip(
-                        good, outputs[model.network, model.fit, model.output], strict=True
-                    )
+    with closing(decode_in_order(compute, absent)) as results:
+        for number, outputs in zip(absent, results, strict=True):
+            if isinstance(outputs, BadImage):
+                errors[number] = outputs
+                continue
+            for model, by_number in lacking:
+                by_number[number] = outputs[model.network, model.fit, model.output][0]
     numbers = [number for number in range(len(files)) if number not in errors]
     by_model = [
         model.logits(np.stack([by_number[number] for number in numbers]))
@@ -313,13 +314,6 @@ def compute_logits(
     ]
     rows = zip(*by_model, strict=True)
     return [errors[n] if n in errors else next(rows) for n in range(len(files))]
-
-
-def check_converted(models: Sequence[FrozenModel], settings: Settings) -> None:
-    """Raise NotConverted, with all networks that are not."""
-    networks = dict.fromkeys(model.network for model in models)
-    if absent := [each for each in networks if open_runtime(each, settings) is None]:
-        raise NotConverted(*absent)
 
 
 def _find_cached(

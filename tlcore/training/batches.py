@@ -7,12 +7,14 @@ an epoch that was interrupted is begun again and is the same one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from tlcore.datasets.dataset import Sample
+from tlcore.errors import BadImage
 from tlcore.models.predictions import Floats
 from tlcore.training.augmentation import ORIGINAL, ImageCopy
 from tlcore.training.config import RunConfig, check_classes, empty_split_error
@@ -149,16 +151,19 @@ class FreshFeatures:
     def batches(self, order: Positions, size: int, epoch: int) -> Iterator[Floats]:
         number = FIRST_FRESH_COPY + self.epochs_before + epoch
         copies = [ImageCopy(self.samples[position], number) for position in order.tolist()]
-        waiting = np.zeros((0, *self.source.shape(self.layer)), np.float32)
-        for features in self.source.compute_fresh(self.layer, copies):
-            waiting = np.concatenate([waiting, features])
-            while len(waiting) >= size:
-                yield waiting[:size]
-                waiting = waiting[size:]
-            if self.stopping():
-                raise StopRequested
-        if len(waiting):
-            yield waiting
+        batch: list[Floats] = []
+        with closing(self.source.outputs([self.layer], copies)) as outputs:
+            for values in outputs:
+                if self.stopping():
+                    raise StopRequested
+                if isinstance(values, BadImage):  # it could be read before
+                    raise values
+                batch.append(values[0])
+                if len(batch) == size:
+                    yield np.stack(batch)
+                    batch.clear()
+        if batch:
+            yield np.stack(batch)
 
 
 def list_layers(source: FeatureSource) -> list[str]:

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tlcore.datasets.dataset import Sample
-from tlcore.datasets.decoding import hash_samples
+from tlcore.datasets.decoding import THREADS, hash_samples
 from tlcore.errors import BadConfig
+from tlcore.models.runtime import Runtime
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training import batches
-from tlcore.training import features as feature_pass
 from tlcore.training.augmentation import FORWARD, ImageCopy
 from tlcore.training.config import RunConfig, check_splits
 from tlcore.training.feature_cache import bytes_of
-from tlcore.training.features import FeatureSource
+from tlcore.training.features import FeatureSource, check_cache_size
 from tlcore.training.head import Head
 from tlcore.training.loop import Learner, limit_blas_threads
 
@@ -39,6 +39,8 @@ TRIED = 2 * FORWARD  # images
 STARTED = 6.0  # s until a process has TensorFlow and the network, and until that is saved,
 READY = 1.0  # or without TensorFlow
 BASE = 700 * 2**20  # bytes of a process with TensorFlow, and of images and features that wait
+LIGHT = 200 * 2**20  # the same without TensorFlow
+LITERT = 1 + 2 * THREADS  # times a converted network: its file, and each copy with its activations
 PASS = 3  # times the largest activations: input, output, and scratch memory of a pass
 STEP = 2  # times all activations above the cut: themselves and their gradients
 NETWORK = 4  # times the weights: as read, as used, as converted, as saved
@@ -78,9 +80,11 @@ def estimate_cost(
     missing = len(source.missing(layers, copies))
     row_bytes = sum(bytes_of(source.shape(layer), 1) for layer in layers)
     stored = len(copies) * row_bytes
-    memory = estimate_memory(config, source.transfer_model, source.head_inputs, stored)
+    frozen = None if config.fine_tune_epochs else source.runtime
+    sizes = [source.head_inputs, *config.hidden_units, source.units]
+    memory = estimate_memory(config, frozen or source.transfer_model, sizes, stored)
     # Before anything is tried that cannot fit.
-    feature_pass.check_cache_size(len(copies), stored, settings)
+    check_cache_size(len(copies), stored, settings)
     _check_room(missing * row_bytes, memory, settings)
 
     image = 0.0
@@ -105,7 +109,7 @@ def estimate_cost(
 
         network = source.transfer_model
         fine_tune = time_epoch(TopBlocks(network.top(), config), network.shape(network.cut))
-    started = READY if source.runtime and not config.fine_tune_epochs else STARTED
+    started = READY if frozen else STARTED
     epochs = config.epochs * head_seconds + config.fine_tune_epochs * fine_tune
     return Cost(
         image_seconds=image,
@@ -119,16 +123,20 @@ def estimate_cost(
     )
 
 
-def estimate_memory(config: RunConfig, network: TransferModel, features: int, stored: int) -> int:
+def estimate_memory(
+    config: RunConfig, network: TransferModel | Runtime, sizes: Sequence[int], stored: int
+) -> int:
     """Return the bytes that a run will need at most, roughly.
 
-    The head has so many inputs (``features``); ``stored`` are the bytes of all features that the
-    run reads, which are mapped only where they are too large for memory.
+    The head's layers have so many inputs, the last one so many outputs (``sizes``); ``stored`` are
+    the bytes of all features that the run reads, mapped only where they are too large for memory.
     """
+    trained = sum(before * after for before, after in pairwise(sizes))
+    stored = min(stored, batches.RESIDENT)
+    if isinstance(network, Runtime):
+        return LIGHT + LITERT * network.bytes + 4 * TRAINED * trained + stored
     layers = network.model.layers
     activations = [math.prod(side or 1 for side in layer.output.shape[1:]) for layer in layers]
-    units_of_layers = [features, *config.hidden_units, network.model.output_shape[-1]]
-    trained = sum(before * after for before, after in pairwise(units_of_layers))
     step = 0
     if config.fine_tune_epochs:
         top = 1 + [layer.name for layer in layers].index(network.cut)
@@ -136,23 +144,16 @@ def estimate_memory(config: RunConfig, network: TransferModel, features: int, st
         trained += sum(layer.count_params() for layer in layers[top:])
     floats = NETWORK * network.model.count_params() + TRAINED * trained
     floats += max(PASS * FORWARD * max(activations), step)
-    return BASE + 4 * floats + min(stored, batches.RESIDENT)
+    return BASE + 4 * floats + stored
 
 
 def _time_image(source: FeatureSource, layers: Sequence[str], copies: Sequence[ImageCopy]) -> float:
-    """Return the seconds of one image: decoding and pass added, as both use all processors."""
+    """Return the seconds of one image, from its file to its features."""
     tried = copies[:TRIED]
-    began = time.perf_counter()
-    decoded = list(feature_pass.decode_batches(tried, source.spec))
-    read = [feature_pass.select_readable(batch, lambda *_: None)[1] for batch in decoded]
-    decoding = time.perf_counter() - began
-    passes = [pixels for pixels in read if len(pixels)]
-    for pixels in passes[:1]:  # the first pass pays for the tracing
-        source.forward(pixels, layers)
-    began = time.perf_counter()
-    for pixels in passes:
-        source.forward(pixels, layers)
-    return (decoding + time.perf_counter() - began) / len(tried)
+    for some in (tried[:FORWARD], tried):  # the first pass pays for the tracing
+        began = time.perf_counter()
+        list(source.outputs(layers, some))
+    return (time.perf_counter() - began) / len(tried)
 
 
 def _time_second(call: Callable[[], object]) -> float:

@@ -7,12 +7,12 @@ without TensorFlow.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property, partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -36,7 +36,7 @@ from tlcore.models.runtime import (
 from tlcore.settings import Settings
 from tlcore.text import file_size
 from tlcore.training import feature_cache as cache
-from tlcore.training.augmentation import FORWARD, ImageCopy, InputSpec, Pixels, load_pixels
+from tlcore.training.augmentation import FORWARD, ImageCopy, InputSpec, load_pixels
 from tlcore.training.config import RunConfig
 from tlcore.training.keras_file import write_head_model
 from tlcore.training.status import MODEL
@@ -44,7 +44,6 @@ from tlcore.training.status import MODEL
 if TYPE_CHECKING:
     from tlcore.training.transfer_model import TransferModel
 
-AHEAD = 64 * 2**20  # bytes of decoded images that may wait for the network
 FLUSH = 256  # rows after which a segment is written, or
 FLUSH_SHARE = 4  # a fourth of those written so far, so that a long pass makes few segments, or
 FLUSH_BYTES = 32 * 2**20
@@ -64,10 +63,10 @@ class FeatureSource:
 
     @cached_property
     def transfer_model(self) -> TransferModel:
-        """The backbone with its head. Raises as ``build_backbone`` does, and NotConverted in the
-        process that answers."""
-        if self.settings.runtime == "litert":
-            raise NotConverted(self.network)
+        """The backbone with its head. Raises as ``build_backbone`` does, and NotConverted in a
+        process without TensorFlow."""
+        if self.settings.runtime == "litert":  # fine-tuning needs Keras in any case
+            raise NotConverted if self.config.fine_tune_epochs else NotConverted(self.network)
         from tlcore.training.transfer_model import TransferModel  # loads TensorFlow
 
         return TransferModel(self.config, self.classes, self.settings)
@@ -121,11 +120,35 @@ class FeatureSource:
             return shape
         return self.runtime.shape(layer) if self.runtime else self.transfer_model.shape(layer)
 
-    def forward(self, pixels: Pixels, layers: Sequence[str]) -> list[Floats]:
-        """Return the outputs of layers for images uint8 (n, size, size, 3), n at most FORWARD."""
+    def outputs(
+        self, layers: Sequence[str], copies: Sequence[ImageCopy]
+    ) -> Generator[list[Floats] | BadImage, None, None]:
+        """Yield each copy's outputs of the layers, in order, or why it cannot be read."""
         if self.runtime is None:
-            return self.transfer_model.forward(pixels, layers)
-        return self.runtime.compute(preprocess(pixels, self.config.backbone), layers)
+            return self._forward(layers, copies)
+        return decode_in_order(partial(self._compute_copy, layers, self.runtime), copies)
+
+    def _compute_copy(
+        self, layers: Sequence[str], runtime: Runtime, copy: ImageCopy
+    ) -> list[Floats] | BadImage:
+        pixels = load_pixels(copy, self.spec)
+        if isinstance(pixels, BadImage):
+            return pixels
+        inputs = preprocess(pixels, self.config.backbone)[None]
+        return [values[0] for values in runtime.compute(inputs, layers, alone=False)]
+
+    def _forward(
+        self, layers: Sequence[str], copies: Sequence[ImageCopy]
+    ) -> Generator[list[Floats] | BadImage, None, None]:
+        """Yield what Keras computes, FORWARD images at a time."""
+        load = partial(load_pixels, spec=self.spec)
+        with closing(decode_in_order(load, copies, ahead=2 * FORWARD)) as pixels:
+            while batch := list(islice(pixels, FORWARD)):
+                readable = [each for each in batch if not isinstance(each, BadImage)]
+                stack = np.stack(readable) if readable else None
+                values = [] if stack is None else self.transfer_model.forward(stack, layers)
+                rows = map(list, zip(*values, strict=True))
+                yield from (each if isinstance(each, BadImage) else next(rows) for each in batch)
 
     def save_model(self, folder: Path, weights: Sequence[Floats]) -> None:
         """Save the frozen backbone with a head of these weights as a run's ``model.keras``."""
@@ -187,7 +210,7 @@ class FeatureSource:
         Args:
             layers: all in one pass.
             copies: with their hashes.
-            done: called with the number of copies behind after each batch, and with 0 while the
+            done: called with the number of copies behind after each one, and with 0 while the
                 network is built; may raise to end it.
             skipped: called with the name and the reason of a file that cannot be read.
 
@@ -196,29 +219,25 @@ class FeatureSource:
         """
         if not copies:
             return
-        with closing(decode_batches(copies, self.spec)) as batches:
-            first = next(batches)  # the others are decoded while the network is built
-            if self.runtime is None:
-                self.prepare(lambda: done(0), layers)
-            row_bytes = sum(cache.bytes_of(self.shape(layer), 1) for layer in layers)
-            wanted = len(self._wanted)
-            check_cache_size(wanted, wanted * row_bytes, self.settings)
-            unwritten: list[tuple[str, list[Floats]]] = []  # id and features in each layer
-            behind = 0
-            try:
-                for batch in chain([first], batches):
-                    readable, pixels = select_readable(batch, skipped)
-                    if readable:
-                        values = self.forward(pixels, layers)
-                        ids = [copy.id(self.spec) for copy in readable]
-                        unwritten += zip(ids, map(list, zip(*values, strict=True)), strict=True)
-                    behind += len(batch)
+        if self.runtime is None:
+            self.prepare(lambda: done(0), layers)
+        row_bytes = sum(cache.bytes_of(self.shape(layer), 1) for layer in layers)
+        wanted = len(self._wanted)
+        check_cache_size(wanted, wanted * row_bytes, self.settings)
+        unwritten: list[tuple[str, list[Floats]]] = []  # id and features in each layer
+        try:
+            with closing(self.outputs(layers, copies)) as outputs:
+                for behind, (copy, values) in enumerate(zip(copies, outputs, strict=True), 1):
+                    if isinstance(values, BadImage):
+                        skipped(copy.sample.file, str(values))
+                    else:
+                        unwritten.append((copy.id(self.spec), values))
                     rows = max(FLUSH, behind // FLUSH_SHARE)
                     if len(unwritten) >= min(rows, max(FORWARD, FLUSH_BYTES // row_bytes)):
                         self._write(layers, unwritten)
                     done(behind)
-            finally:
-                self._write(layers, unwritten)
+        finally:
+            self._write(layers, unwritten)
 
     def load_cached(self, samples: Sequence[Sample]) -> tuple[list[Sample], Floats]:
         """Return the images whose bottleneck features are in the cache, not augmented, and those
@@ -232,16 +251,6 @@ class FeatureSource:
         here = np.flatnonzero(rows != cache.MISSING)
         values = store.take(rows[here]).reshape(len(here), math.prod(store.shape or (0,)))
         return [samples[place] for place in here.tolist()], values
-
-    def compute_fresh(self, layer: str, copies: Sequence[ImageCopy]) -> Iterator[Floats]:
-        """Yield features that are used once and not stored, some at a time.
-
-        Raises:
-            BadImage: a file cannot be read any more.
-        """
-        with closing(decode_batches(copies, self.spec)) as batches:
-            for batch in batches:
-                yield self.forward(select_readable(batch, _refuse)[1], [layer])[0]
 
     def _write(self, layers: Sequence[str], unwritten: list[tuple[str, list[Floats]]]) -> None:
         """Write the features gathered so far, after older segments have made room for them."""
@@ -261,18 +270,6 @@ class FeatureSource:
         return cache.FeatureKey(config.backbone, weights, layer, config.size, config.fit, engine)
 
 
-Decoded = list[tuple[ImageCopy, Pixels | BadImage]]
-
-
-def decode_batches(copies: Sequence[ImageCopy], spec: InputSpec) -> Generator[Decoded, None, None]:
-    """Decode FORWARD copies at a time, ahead of the caller by as many as AHEAD bytes hold."""
-    ahead = AHEAD // (spec.size**2 * 3)
-    pixels = decode_in_order(partial(load_pixels, spec=spec), copies, ahead=ahead)
-    pairs = zip(copies, pixels, strict=True)
-    while batch := list(islice(pairs, FORWARD)):
-        yield batch
-
-
 def check_cache_size(copies: int, needed: int, settings: Settings) -> None:
     """Refuse features that the cache may not hold.
 
@@ -286,21 +283,3 @@ def check_cache_size(copies: int, needed: int, settings: Settings) -> None:
             f"{file_size(needed)}. Allow more, or choose a smaller size, fewer copies, another "
             "pooling or a later layer to unfreeze from."
         )
-
-
-def select_readable(
-    batch: Decoded, skipped: Callable[[str, str], None]
-) -> tuple[list[ImageCopy], np.ndarray]:
-    """Return the copies that could be read with their pixels, and report the others."""
-    readable: list[tuple[ImageCopy, Pixels]] = []
-    for copy, pixels in batch:
-        if isinstance(pixels, BadImage):
-            skipped(copy.sample.file, str(pixels))
-        else:
-            readable.append((copy, pixels))
-    squares = [pixels for _, pixels in readable]
-    return [copy for copy, _ in readable], np.stack(squares) if squares else np.zeros(0, np.uint8)
-
-
-def _refuse(file: str, reason: str) -> None:
-    raise BadImage(reason)
