@@ -160,6 +160,12 @@ def test_before_and_after_a_run_that_is_not_damaged(
     copy = lasting_workspace.runs / "20200101-000000-000000"  # a run whose model cannot be read
     shutil.copytree(lasting_workspace.runs / run, copy)
     try:
+        status = json.loads((copy / "status.json").read_text())
+        (copy / "status.json").write_text(json.dumps(status | {"best_epoch": 1}))  # the head alone
+        at = sound(opened("Feature maps", run=copy.name, layer="conv_pw_6_relu", **link))
+        at.button_group(key="select-maps_view").set_value("before").run()
+        assert sound(at).selectbox(key="select-layer").value == "conv_pw_6_relu"
+        assert all(button.key != "first-learned" for button in at.button)
         (copy / "model.keras").write_bytes(b"")
         at = opened("Feature maps", run=copy.name, layer="conv_pw_6_relu", more="before", **SMALL)
         assert not at.exception

@@ -12,7 +12,7 @@ from tlcore.models.predictions import ModelRef
 from tlcore.percentages import percent
 from tlcore.settings import Settings
 from tlcore.training.run import label_runs
-from tlcore.training.store import list_runs, load_run_info
+from tlcore.training.store import list_runs, load_run, load_run_info
 from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import model_input_png
 from tlcore.ui.components.model_picker import input_geometry
@@ -49,7 +49,9 @@ def before_and_after(shown: Shown) -> None:
     if reason:
         st.info(reason, icon=":material/info:")
         return
-    learned = next((n for n, e in layers.items() if e.trainable and e.parameters and e.spatial), "")
+    trained = (n for n, e in layers.items() if e.trainable and e.parameters and e.spatial)
+    # Where fine-tuning did not help, the kept weights are those of the head stage.
+    learned = next(trained, "") if load_run(info.id, settings).unfrozen_from else ""
     if take_flag(FIND) and learned and list(layers).index(layer) < list(layers).index(learned):
         go_to(learned)
         st.rerun()
