@@ -93,11 +93,15 @@ def test_a_run_at_work_shows_its_curves_is_named_and_stopped(
     assert any(button.label == "End now" for button in at.run().button)
 
 
-def test_a_waiting_run_says_so(opened: Opened, working: Path) -> None:
+def test_a_waiting_run_says_its_place(opened: Opened, working: Path, workspace: Settings) -> None:
     at = opened("Fine-tune", run=working.name)
     assert "Starting …" in progress(at)
-    os.utime(working / "config.json", (1, 1))
+    folder, lock = create_run(CONFIG, workspace)
+    assert "Queued: 1 run before this one" in progress(opened("Fine-tune", run=folder.name))
+    assert "Starting …" in progress(at.run())
+    epochs(folder, 0.7)  # the later one trains: an earlier one that is resumed waits for it
     assert "Queued: 1 run before this one" in progress(at.run())
+    os.close(lock)
     assert not at.exception
 
 

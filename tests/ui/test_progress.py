@@ -77,6 +77,11 @@ CASES = {
                Stage("features", 0, time=90.0), Stage("fine-tune", 50, time=99.0)),
         (125 + 200) / WHOLE, "about 5 s left …",
     ),
+    "an epoch that was interrupted": (  # its 4 steps are repeated; the bar waits for them
+        BOTH, (*HEAD_DONE, Stage("fine-tune", 50, time=20.0), *epochs("fine-tune", 2, 11),
+               Progress("fine-tune", 24, time=30.0), Stage("features", 0, time=90.0)),
+        (125 + 500 * (0.4 + 0.08 * 0.85)) / WHOLE, "about 5 s left …",
+    ),
     "after the last epoch": (
         BOTH, (*HEAD_DONE, Stage("fine-tune", 50, time=20.0), *epochs("fine-tune", 5, 11),
                Progress("fine-tune", 50, time=30.0)),

@@ -25,7 +25,7 @@ from tlcore.ui.components.dataset_picker import open_dataset
 from tlcore.ui.components.framing import LONG_SIDE, draw_crop, fit_help
 from tlcore.ui.components.image_picker import image_picker
 from tlcore.ui.components.live import live
-from tlcore.ui.components.run_progress import describe_progress
+from tlcore.ui.components.run_progress import count_runs_before, describe_progress
 from tlcore.ui.format import escape_md, label, plural
 from tlcore.ui.inference_requests import predict
 from tlcore.ui.services import start_run_once
@@ -164,7 +164,7 @@ def _check_end(settings: Settings) -> None:
 
 
 def _draw_progress(run: str, settings: Settings) -> None:
-    share, words = describe_progress(load_run(run, settings))
+    share, words = describe_progress(load_run(run, settings), count_runs_before(run, settings))
     st.progress(share, text=words)
     st.page_link(
         FINE_TUNE.file,

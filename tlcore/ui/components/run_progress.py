@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
+from collections import Counter
 
+from tlcore.settings import Settings
 from tlcore.training.history import STAGES, Progress, Stage
 from tlcore.training.run import Run
-from tlcore.training.status import QUEUED
+from tlcore.training.status import QUEUED, RUNNING
+from tlcore.training.store import list_runs
 from tlcore.ui.format import duration, plural
 
 PACE_FROM = 1.0  # s of progress after which the time left is estimated
-JUST_STARTED = 3.0  # s within which a process begins, if it need not wait
 # Work for one image relative to one pass through the backbone, as measured with MobileNetV2.
 RELATIVE_WORK = {"features": 1.0, "head": 0.005, "fine-tune": 1.0}
 TRAINING = 0.85  # share of an epoch's time in which it learns; the rest is validation
@@ -22,12 +23,11 @@ def describe_progress(run: Run, before: int = 0) -> tuple[float, str]:
 
     ``before``: how many runs a queued run has to wait for.
     """
-    stage, progress = run.stage, run.progress
+    stage, progress, work, done = run.stage, run.progress, _work(run), _done(run)
+    fraction = sum(work[name] * done[name] for name in work) / (sum(work.values()) or 1.0)
     if run.info.status == QUEUED:
-        has_to_wait = time.time() - run.info.created >= JUST_STARTED
-        if not has_to_wait:
-            return 0.0, "Starting …"
-        return 0.0, f"Queued: {plural(max(1, before), 'run')} before this one …"
+        waits = f"Queued: {plural(before, 'run')} before this one …"
+        return fraction, waits if before else "Starting …"
     if stage is None and not run.classes:
         return 0.0, "Starting: reading the images …"
     if stage is None:
@@ -35,8 +35,6 @@ def describe_progress(run: Run, before: int = 0) -> tuple[float, str]:
     steps_done = 0
     if progress is not None and progress.time >= stage.time:
         steps_done = min(progress.done, stage.steps)
-    work, done = _work(run), _done(run, stage, steps_done)
-    fraction = sum(work[name] * done[name] for name in work) / (sum(work.values()) or 1.0)
     words = [STAGES[stage.stage], *_position(run, stage, steps_done), f"{fraction:.0%}"]
     left = _seconds_left(run, work, done)
     if left:
@@ -44,6 +42,12 @@ def describe_progress(run: Run, before: int = 0) -> tuple[float, str]:
     elif left is not None:
         words.append("saving the model")
     return fraction, " · ".join(words) + ("" if steps_done and left != 0 else " …")
+
+
+def count_runs_before(run: str, settings: Settings) -> int:
+    """Return how many runs a queued run waits for: those that train, and those queued earlier."""
+    others = [info for info in list_runs(settings) if info.active and info.id != run]
+    return sum(info.status == RUNNING or info.id < run for info in others)
 
 
 def approximate(seconds: float) -> str:
@@ -67,17 +71,22 @@ def _planned(run: Run) -> dict[str, int]:
     return {"head": run.info.config.epochs, "fine-tune": run.info.config.fine_tune_epochs}
 
 
-def _done(run: Run, stage: Stage, steps_done: int) -> dict[str, float]:
-    """Return how much of each stage is done, 0…1; a resumed run keeps its epochs."""
+def _done(run: Run) -> dict[str, float]:
+    """Return how much of each stage is done, 0…1. An epoch that a stop has interrupted counts as
+    far as it had come: it is repeated, and the bar does not go back."""
+    begun = [event for event in run.events if isinstance(event, Stage)]
+    steps: dict[str, int] = {event.stage: event.steps for event in begun if event.steps}
+    progress, planned, done = Counter[str](), _planned(run), dict[str, float]()
+    for event in run.events:
+        if isinstance(event, Progress):
+            progress[event.stage] = max(progress[event.stage], event.done)
+    for name in RELATIVE_WORK:
+        ended = sum(epoch.stage == name for epoch in run.history) / (planned.get(name) or 1)
+        more = max(min(progress[name] / steps.get(name, 1), 1.0) - ended, 0.0)
+        done[name] = ended + more * (1.0 if name == "features" else TRAINING)
     order = list(RELATIVE_WORK)
-    begun = {event.stage for event in run.events if isinstance(event, Stage)}
-    done = {"features": float(begun != {"features"})}  # a resumed run has them in the cache
-    for name, planned in _planned(run).items():
-        done[name] = sum(epoch.stage == name for epoch in run.history) / (planned or 1)
-    done |= dict.fromkeys(order[: order.index(stage.stage)], 1.0)
-    more = max(steps_done / (stage.steps or 1) - done[stage.stage], 0.0)
-    done[stage.stage] += more * (1.0 if stage.stage == "features" else TRAINING)
-    return done
+    last = max((order.index(event.stage) for event in begun), default=0)
+    return done | dict.fromkeys(order[:last], 1.0)
 
 
 def _position(run: Run, stage: Stage, steps_done: int) -> list[str]:

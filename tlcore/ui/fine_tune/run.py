@@ -32,7 +32,7 @@ from tlcore.training.store import format_csv, list_runs, load_run, read_log_tail
 from tlcore.ui.components.live import live
 from tlcore.ui.components.recent_runs import status_badge
 from tlcore.ui.components.run_picker import propose_head, show_damage
-from tlcore.ui.components.run_progress import describe_progress
+from tlcore.ui.components.run_progress import count_runs_before, describe_progress
 from tlcore.ui.evaluation.comparison import comparison_view
 from tlcore.ui.evaluation.embedding import embedding_view
 from tlcore.ui.evaluation.export import export_view, model_button
@@ -201,8 +201,7 @@ def _draw_actions(run: Run, settings: Settings) -> None:
 def _draw_active(run: str, settings: Settings) -> None:
     """Draw one bar for the whole run, *Stop*, and the curves."""
     loaded = load_run(run, settings)
-    others = [info for info in list_runs(settings) if info.active and info.id < run]
-    fraction, text = describe_progress(loaded, len(others))
+    fraction, text = describe_progress(loaded, count_runs_before(run, settings))
     _set_tab_title(f"{fraction:.0%} · ")
     with st.container(key="run"):
         bar, stop = st.columns([5, 1], vertical_alignment="center")
