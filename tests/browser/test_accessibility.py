@@ -1,4 +1,4 @@
-"""No critical or serious violation by axe-core on the five pages with content, light and dark."""
+"""No critical or serious violation by axe-core on the five pages."""
 
 from __future__ import annotations
 

@@ -81,7 +81,8 @@ def summary_expander(ref: ModelRef, run: RunInfo | None, settings: Settings) -> 
             f"**{summary.total:,} parameters**: {summary.trainable:,} trainable, "
             f"{summary.non_trainable:,} frozen, in {len(summary.layers)} layers."
         )
-        st.code(text, language=None, height=420)
+        with st.container(height=420):  # scrolls by keyboard: the button that copies is in it
+            st.code(text, language=None)
 
 
 def _select_model(ref: ModelRef, run: RunInfo | None) -> ModelRef:

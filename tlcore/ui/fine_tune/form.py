@@ -352,7 +352,8 @@ def _draw_augmented_copies(config: RunConfig, train: Sequence[Sample], settings:
     spec = InputSpec(
         config.backbone, config.size, config.fit, config.augmentations, config.seed, settings.limits
     )
-    st.image(render_sheet(tuple(sample.sha256 for sample in samples), spec, numbers, samples))
+    sheet = render_sheet(tuple(sample.sha256 for sample in samples), spec, numbers, samples)
+    st.image(sheet, alt="Images and their augmented copies")
     words = plural(len(numbers), "of its augmented copies", "of its augmented copies")
     if config.on_the_fly_augmentation:
         words = f"as it is in the first {plural(len(numbers), 'epoch')}"

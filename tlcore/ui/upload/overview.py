@@ -230,7 +230,7 @@ def about_dataset(state: DatasetState, settings: Settings) -> None:
                 samples = [sample for sample in state.included if sample.label == name]
                 picked = samples[:: max(1, len(samples) // AVERAGED)][:AVERAGED]
                 words = f"{label(name)} ({plural(number, 'image')})"
-                st.image(_average(picked, settings), words, width=160)
+                st.image(_average(picked, settings), words, width=160, alt=f"Average of {words}")
 
 
 @st.cache_data(
