@@ -24,15 +24,10 @@ from tlcore.models.predictions import expand_sigmoid
 from tlcore.models.runtime import LOGITS, start_conversion
 from tlcore.settings import Settings
 from tlcore.storage import acquire_lock, explain_os_error, is_disk_error, is_locked, sync_files
-from tlcore.training import batches, history, loop
+from tlcore.training import batches, checkpoint, history, loop
 from tlcore.training import status as files
 from tlcore.training.answers import feature_key, run_network
-from tlcore.training.checkpoint import (
-    Checkpoint,
-    initial_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
+from tlcore.training.checkpoint import Checkpoint
 from tlcore.training.config import RunConfig, read_config
 from tlcore.training.feature_cache import ENGINES, FeatureStore
 from tlcore.training.features import FeatureSource
@@ -130,7 +125,8 @@ def train_run(
         WeightsMissing: the backbone's weights are not on this machine.
     """
     began, stopping = time.perf_counter(), (folder / files.STOP).exists
-    at = load_checkpoint(folder / files.CHECKPOINT) or initial_checkpoint(config)
+    path = folder / files.CHECKPOINT
+    at = checkpoint.load_checkpoint(path) or checkpoint.initial_checkpoint(config)
     status, error = STOPPED, ""
     try:
         dataset = partial(open_grouped, config.dataset, settings)
@@ -205,7 +201,7 @@ def _run_stage(learner: loop.Learner, run: RunContext, at: Checkpoint) -> tuple[
         rate=config.learning_rate if is_head else config.fine_tune_learning_rate,
         emit=run.emit,
         stopping=run.stopping,
-        save=lambda reached: save_checkpoint(run.folder / files.CHECKPOINT, reached),
+        save=lambda reached: checkpoint.save_checkpoint(run.folder / files.CHECKPOINT, reached),
         keep_best=True,
     )
     run.emit(history.Stage(stage, options.epochs * -(-len(train) // config.batch_size)))
