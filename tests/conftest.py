@@ -6,16 +6,22 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.small_disk import mount
+from tlcore.datasets.sample_dataset import SAMPLE_NAME, ensure_sample
 from tlcore.models import runtime
+from tlcore.models.predictions import ModelRef
 from tlcore.settings import PROJECT, Settings
+from tlcore.storage import lock_file
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 SHARED = PROJECT.parent / "shared"
+ORDER = {"browser": -2, "exports": -1, "models": -1, "training": -1, "pages": 0, "ui": 2,
+         "datasets": 2}  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,12 +35,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what is for --all alone: a skip would say that something is missing here."""
+    """Put folders of slow tests first and of quick ones last, so that the workers end together.
+    Deselect what is for --all alone: a skip would say that something is missing here."""
+    items.sort(key=lambda item: ORDER.get(Path(item.nodeid).parts[1], 1))
     if config.getoption("--all"):
         return
-    full = [item for item in items if item.get_closest_marker("full")]
+    full = {item for item in items if item.get_closest_marker("full")}
     config.hook.pytest_deselected(items=full)
     items[:] = [item for item in items if item not in full]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """File by file, but the browser tests in two parts: each has one server and one Chromium."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            part = f"browser {file < 'tests/browser/test_p'}"
+            return part if file.startswith("tests/browser/") else file
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,6 +79,34 @@ def shared() -> Path:
 def photos(shared: Path) -> list[Path]:
     """ImageNet images; each file's name begins with the wnid of its class."""
     return sorted((shared / "photos").glob("*.JPEG"))
+
+
+@pytest.fixture(scope="session")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home for what is made once for all workers: they change nothing in it."""
+    place = tmp_path_factory.getbasetemp()
+    place = place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
+    return Settings(home=place / "common", keras_home=place / "none", runtime="auto")
+
+
+@pytest.fixture(scope="session")
+def sample_folder(common: Settings) -> Path:
+    """The drawn sample, which is the same every time."""
+    ensure_sample(common)  # a second worker waits for the first
+    return common.datasets / SAMPLE_NAME
+
+
+@pytest.fixture(scope="session")
+def converted(common: Settings) -> Path:
+    """Converted networks: MobileNet 0.25 at 64 px with random weights."""
+    from tlcore.training.transfer_model import convert_backbone  # loads TensorFlow
+
+    common.home.mkdir(exist_ok=True)
+    with lock_file(common.home / "converted.lock"):
+        if not common.networks.is_dir():
+            ref = ModelRef("MobileNet-0.25", 64, random=True)
+            assert convert_backbone(ref, common).difference < 1e-5
+    return common.networks
 
 
 @pytest.fixture

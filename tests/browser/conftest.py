@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.settings import PROJECT, Settings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -90,9 +91,13 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Settings:
-    """One home for all browser tests of a process: what is loaded for one serves the next."""
-    return Settings(home=tmp_path_factory.mktemp("browser") / "home", keras_home=shared / "keras")
+def real(tmp_path_factory: pytest.TempPathFactory, shared: Path, sample_folder: Path) -> Settings:
+    """One home, with the sample, for all browser tests of a process: what is loaded for one serves
+    the next."""
+    home = tmp_path_factory.mktemp("browser") / "home"
+    settings = Settings(home=home, keras_home=shared / "keras")
+    shutil.copytree(sample_folder, settings.datasets / SAMPLE_NAME)
+    return settings
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,19 @@ import re
 from pathlib import Path
 
 from tests.browser.conftest import Tab
+from tests.browser.test_accessibility import SIDEWAYS
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import incoming_from_folder
 from tlcore.settings import Settings
 
 
 def test_from_home_to_both_answers_and_maps_in_two_clicks(first_tab: Tab) -> None:
+    """The first visit of the server is a deep link."""
     tab = first_tab
+    tab.open("/Upload")
+    assert tab.page.title() == "Upload · Transfer Learning Lab"
+    assert tab.page.locator("[data-testid=stSidebar] a").count() == 5
+    tab.page.locator("[data-testid=stFileUploader]").wait_for()
     clicks = 0
 
     def click(words: str) -> None:
@@ -48,11 +54,7 @@ def test_from_home_to_both_answers_and_maps_in_two_clicks(first_tab: Tab) -> Non
         box = answers.nth(place).bounding_box()
         assert box is not None
         assert box["y"] + box["height"] <= 844
-    wider = tab.page.evaluate(
-        "() => { const main = document.querySelector('[data-testid=stMain]');"
-        " return main.scrollWidth - main.clientWidth; }"
-    )
-    assert wider <= 0
+    assert tab.page.evaluate(SIDEWAYS) <= 0
     assert tab.errors == []
 
 

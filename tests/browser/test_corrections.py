@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Tab, until
+from tests.exports.conftest import trained
 from tlcore.datasets.edits import relabel
-from tlcore.datasets.sample_dataset import SAMPLE_NAME, ensure_sample
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.datasets.splits import SplitPlan, split_dataset
 from tlcore.datasets.store import load_state
 from tlcore.evaluation.corrections import corrected_run
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.lifecycle import start_run
 from tlcore.training.store import list_runs
 
 WRONG = 4  # validation images that are given the label of another class
@@ -23,7 +23,6 @@ WRONG = 4  # validation images that are given the label of another class
 @pytest.fixture
 def mislabelled(real: Settings) -> tuple[str, list[str]]:
     """A run on the sample, some of whose labels are wrong; its id and the images' keys."""
-    ensure_sample(real)
     state = split_dataset(SAMPLE_NAME, SplitPlan(val=0.3, test=0), real)
     truth, other = list(state.counts)[:2]
     keys = [item.key for item in state.included if item.split == "val" and item.label == truth][
@@ -33,9 +32,7 @@ def mislabelled(real: Settings) -> tuple[str, list[str]]:
     recipe = RunConfig(
         SAMPLE_NAME, backbone="MobileNet-0.25", size=96, epochs=15, learning_rate=0.01
     )
-    run, process = start_run(recipe, real)
-    process.wait()
-    return run, keys
+    return trained(recipe, real), keys
 
 
 def test_from_a_mistake_to_its_repair(

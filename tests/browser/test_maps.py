@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 
 from tests.browser.conftest import Tab
-from tlcore.datasets.sample_dataset import SAMPLE_NAME, ensure_sample
-from tlcore.settings import Settings
+from tests.browser.test_accessibility import SIDEWAYS
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 
 BASE = "/Feature_maps?backbone=MobileNet-0.25&size=128"
 START = f"/Feature_maps?dataset={SAMPLE_NAME}"
 
 
-def test_keys_clicks_and_a_link_lead_through_the_layers(tab: Tab, real: Settings) -> None:
-    ensure_sample(real)
+def test_keys_clicks_and_a_link_lead_through_the_layers(tab: Tab) -> None:
     tab.open(START)
     tiles = tab.page.locator(".maps-main span")
     tiles.first.wait_for()
@@ -48,9 +47,8 @@ def test_keys_clicks_and_a_link_lead_through_the_layers(tab: Tab, real: Settings
 
 
 def test_another_network_is_drawn_anew_though_its_layers_have_the_same_names(
-    tab: Tab, real: Settings
+    tab: Tab,
 ) -> None:
-    ensure_sample(real)
     tab.open(f"{START}&layer=block_2_add")
     bar = tab.page.locator(".depth i").nth(26)
     bar.wait_for(state="attached")
@@ -62,8 +60,7 @@ def test_another_network_is_drawn_anew_though_its_layers_have_the_same_names(
     assert "40 × 40 × 24" in (bar.get_attribute("title") or "")
 
 
-def test_on_a_phone_the_maps_begin_on_the_first_screen(tab: Tab, real: Settings) -> None:
-    ensure_sample(real)
+def test_on_a_phone_the_maps_begin_on_the_first_screen(tab: Tab) -> None:
     tab.page.set_viewport_size({"width": 390, "height": 844})
     tab.open(START)
     tab.page.locator(".maps-main span").first.wait_for()
@@ -72,11 +69,7 @@ def test_on_a_phone_the_maps_begin_on_the_first_screen(tab: Tab, real: Settings)
     assert box is not None
     assert box["y"] < 844 - 40
     assert box["width"] <= 390
-    wider = tab.page.evaluate(
-        "() => { const main = document.querySelector('[data-testid=stMain]');"
-        " return main.scrollWidth - main.clientWidth; }"
-    )
-    assert wider <= 0
+    assert tab.page.evaluate(SIDEWAYS) <= 0
     assert tab.errors == []
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import incoming_from_folder
 from tlcore.models.weights import list_weights
 from tlcore.settings import Settings
+from tlcore.storage import write_json
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import delete_run
 from tlcore.training.run import RunInfo
@@ -64,29 +67,30 @@ def test_a_click_on_a_point_of_the_embedding_shows_its_image(tab: Tab, first: st
 
 
 def test_the_same_head_on_every_backbone(tab: Tab, real: Settings, first: str) -> None:
-    others = {row.backbone.name for row in list_weights(real) if row.no_top} - {RECIPE.backbone}
+    """One of them has been trained already: only what is missing is."""
+    here = {row.backbone.name for row in list_weights(real) if row.no_top}
+    others = here - {RECIPE.backbone, "MobileNet-0.5"}
+    there = real.runs / "20200101-000000-000000"
+    shutil.copytree(real.runs / first, there)
+    alone = {"size": 0, "unfreeze_from": "", "fine_tune_learning_rate": 0.0}
+    recipe = replace(RECIPE, backbone="MobileNet-0.5", **alone)
+    write_json(there / "config.json", recipe.to_json())
 
     def heads() -> list[RunInfo]:
         return [info for info in list_runs(real) if info.notes.tags == (BACKBONES,)]
 
     tab.open(f"/Fine_tune?run={first}&view=improve")
     tab.page.get_by_role("radio", name="Backbones").click()
-    words = "1 head" if len(others) == 1 else f"{len(others)} heads"
     tab.page.get_by_text("each computes features").wait_for()
     assert heads() == []  # not before the person has read what it takes
-    tab.press(f"Train {words}")
+    tab.press(f"Train {len(others)} heads")
     until(lambda: len(heads()) == len(others) and all(i.status == FINISHED for i in heads()))
     assert {info.config.backbone for info in heads()} == others
     assert {info.config.epochs for info in heads()} == {RECIPE.epochs}
     tab.settle()
     assert tab.page.get_by_role("button", name="Train", exact=False).count() == 0
-    delete_run(heads()[0].id, real)
-    tab.page.reload()
-    tab.settle()
-    tab.page.get_by_role("radio", name="Backbones").click()
-    tab.press("Train 1 head")  # only what is missing is trained again
-    until(lambda: len(heads()) == len(others) and all(i.status == FINISHED for i in heads()))
     assert tab.errors == []
+    delete_run(there.name, real)
 
 
 def test_a_run_is_taken_away_as_csv_and_json(

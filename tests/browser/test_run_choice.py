@@ -8,12 +8,12 @@ import pytest
 
 from tests.browser.conftest import Tab
 from tests.evaluation.made import write_splits
+from tests.exports.conftest import trained
 from tests.images import write_patches
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import incoming_from_folder
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.lifecycle import start_run
 
 PATCHES, OTHER = "Two patches", "Other insects"
 
@@ -27,12 +27,7 @@ def runs(real: Settings, tmp_path: Path) -> list[str]:
     parts = write_splits(tmp_path / "insects", {"train": {"ants": 3, "bees": 3}})
     import_dataset(OTHER, incoming_from_folder(parts), real)
     recipe = RunConfig(PATCHES, backbone="MobileNet-0.25", size=64, epochs=2, learning_rate=0.01)
-    ids = []
-    for _ in range(2):
-        run, process = start_run(recipe, real)
-        assert process.wait() == 0
-        ids.append(run)
-    return ids
+    return [trained(recipe, real) for _ in range(2)]
 
 
 def test_the_opened_run_stays_through_views_datasets_and_pages(

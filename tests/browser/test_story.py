@@ -8,8 +8,8 @@ import re
 import signal
 from pathlib import Path
 
-from tests.browser.conftest import Server, Tab, playwright, until
-from tlcore.datasets.sample_dataset import SAMPLE_NAME, ensure_sample
+from tests.browser.conftest import Tab, playwright, until
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
 from tlcore.datasets.store import load_dataset
 from tlcore.settings import Settings
 from tlcore.training.store import list_runs
@@ -56,19 +56,7 @@ def stop_unless_over(tab: Tab, settings: Settings) -> None:
         assert not list_runs(settings)[0].active
 
 
-def test_the_first_visit_of_a_server_may_be_a_deep_link(first_tab: Tab) -> None:
-    tab = first_tab
-    tab.open("/Upload")
-    assert tab.page.title() == "Upload · Transfer Learning Lab"
-    assert tab.page.locator("[data-testid=stSidebar] a").count() == 5
-    tab.page.locator("[data-testid=stFileUploader]").wait_for()
-    tab.press("Try the sample")
-    tab.page.get_by_text("Train on these 4 classes").wait_for()
-    assert tab.errors == []
-
-
 def test_one_back_leaves_a_page_and_a_deep_link_restores_it(tab: Tab, real: Settings) -> None:
-    ensure_sample(real)
     page = tab.page
     tab.open("/")
     start = page.evaluate("history.length")
@@ -194,16 +182,4 @@ def test_a_killed_run_is_shown_as_failed_with_its_reason(tab: Tab, real: Setting
     os.killpg(process["group"], signal.SIGKILL)
     tab.page.get_by_text("process was killed").wait_for()  # a page at work looks every second
     tab.settle()
-    assert tab.errors == []
-
-
-def test_nothing_scrolls_sideways_on_a_phone(tab: Tab, server: Server) -> None:
-    tab.page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("/", "/Upload", "/Compare", "/Feature_maps", "/Fine_tune"):
-        tab.open(path)
-        wider = tab.page.evaluate(
-            "() => { const main = document.querySelector('[data-testid=stMain]');"
-            " return main.scrollWidth - main.clientWidth; }"
-        )
-        assert wider <= 0, path
     assert tab.errors == []

@@ -38,7 +38,7 @@ def view(tab: Tab, name: str) -> None:
     tab.settle()
 
 
-@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize("width", [pytest.param(1400, marks=pytest.mark.full), 390])
 def test_the_story_of_a_dataset(width: int, tab: Tab, archive: Path, real: Settings) -> None:
     tab.page.set_viewport_size({"width": width, "height": 1000})
     tab.open("/Upload")

@@ -15,30 +15,36 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from tlcore.datasets.sample_dataset import SAMPLE_NAME, ensure_sample
+from tlcore.datasets.dataset import Dataset
+from tlcore.datasets.sample_dataset import SAMPLE_NAME
+from tlcore.datasets.store import load_dataset
 from tlcore.inference.client import Inference, Process
 from tlcore.settings import PROJECT, Settings
 from tlcore.training.config import RunConfig
 from tlcore.training.lifecycle import create_run
 from tlcore.ui import services, shell
+from tlcore.ui.components import dataset_picker
 from tlcore.ui.state import LOADED
 
 PAGES = {page.name: page.file for page in shell.PAGES}
 Opened = Callable[..., AppTest]
 
 
-@pytest.fixture(scope="session")
-def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample set, drawn once: it is the same every time."""
-    settings = Settings(home=tmp_path_factory.mktemp("sample"), keras_home=Path("none"))
-    ensure_sample(settings)
-    return settings.datasets / SAMPLE_NAME
-
-
 @pytest.fixture
 def empty_workspace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings that the pages read from the environment: an empty home, no weights."""
     return use(settings, monkeypatch)
+
+
+@pytest.fixture
+def sample_copied(sample_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that draws the sample copies it."""
+
+    def copy_sample(settings: Settings) -> Dataset:
+        shutil.copytree(sample_folder, settings.datasets / SAMPLE_NAME)
+        return load_dataset(SAMPLE_NAME, settings)
+
+    monkeypatch.setattr(dataset_picker, "ensure_sample", copy_sample)
 
 
 @pytest.fixture

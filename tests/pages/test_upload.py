@@ -18,14 +18,13 @@ from tests.datasets.files import zipped as zip_files
 from tests.datasets.findings import faults, image
 from tests.datasets.test_recordings import recordings
 from tests.pages.conftest import Opened, grid_of, html_of, select_in_grid, texts
-from tlcore.datasets.dataset import UNLABELLED, Dataset
+from tlcore.datasets.dataset import UNLABELLED
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality_scan import load_quality
 from tlcore.datasets.sample_dataset import SAMPLE_NAME, draw_sample
 from tlcore.datasets.sources import incoming_from_uploads
 from tlcore.datasets.store import load_dataset, load_state, scan_datasets
 from tlcore.settings import Settings
-from tlcore.ui.components import dataset_picker
 
 File = tuple[str, bytes, str]
 
@@ -57,13 +56,8 @@ def press(at: AppTest, key: str) -> AppTest:
 
 
 def test_without_a_dataset_there_is_a_drop_zone_and_the_sample(
-    opened: Opened, empty_workspace: Settings, sample_folder: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, empty_workspace: Settings, sample_copied: None
 ) -> None:
-    def copy_sample(settings: Settings) -> Dataset:  # in place of drawing it once more
-        shutil.copytree(sample_folder, settings.datasets / SAMPLE_NAME)
-        return load_dataset(SAMPLE_NAME, settings)
-
-    monkeypatch.setattr(dataset_picker, "ensure_sample", copy_sample)
     at = opened("Upload")
     assert at.file_uploader(key="upload-0")
     assert not [box for box in at.selectbox if box.key == "select-dataset"]
