@@ -109,8 +109,8 @@ def nasty_lines(
 def test_no_command_ends_in_a_traceback_whatever_its_options_are(
     place: Place, request: pytest.FixtureRequest
 ) -> None:
-    """Three values an option; with --all each of them."""
-    turn, each = count(), len(NASTY) if request.config.getoption("--all") else 3
+    """Two values an option; with --all each of them."""
+    turn, each = count(), len(NASTY) if request.config.getoption("--all") else 2
     lines = [
         line
         for command, words in place.commands.items()

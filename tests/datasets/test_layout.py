@@ -125,25 +125,11 @@ def test_every_layout_is_read_as_people_mean_it(name: str) -> None:
     assert read(random.Random(3).sample(list(wanted), len(wanted))) == wanted
 
 
-def test_any_tree_of_names_gives_every_file_one_place() -> None:
-    words = ["train", "test_set", "a", "b", "seg_train", "pred", "images", "", "..", "test tube"]
-    for seed in range(300):
-        draw = random.Random(seed)
-        files = [
-            "/".join([*draw.choices(words, k=draw.randrange(5)), f"{at}.{ending}"])
-            for at, ending in enumerate(draw.choices(["jpg", "txt"], k=draw.randrange(40)))
-        ]
-        layout = read_layout(map(ListedFile, files))
-        assert [file.name for file in layout.files] == files
-        assert {place.split for place in layout.placements} <= {"train", "val", "test", None}
-        assert all(place.label for place in layout.placements)
-
-
 def test_names_of_any_depth_and_number_are_read() -> None:
     deep = "a/" * 30_000 + "1.jpg"
     assert read([deep])[deep] == "a/-"
-    many = [f"set/test {n}/{kind}/{n}.jpg" for n in range(20_000) for kind in "abcde"]
-    assert len(read(many)) == 100_000
+    many = [f"set/test {n}/{kind}/{n}.jpg" for n in range(4_000) for kind in "abcde"]
+    assert len(read(many)) == 20_000
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.datasets.files import encoded, jpeg, scene
 from tests.datasets.findings import CLASSES, clean, faults, nearly_grey, placeholder, planted
+from tests.evaluation.made import train_run
 from tlcore.datasets.edits import exclude, merge_classes, undo_edit
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.quality import (
@@ -31,7 +32,6 @@ from tlcore.datasets.store import load_dataset
 from tlcore.errors import BadDataset
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.lifecycle import start_run
 from tlcore.training.store import load_run
 
 FAULTS = faults()
@@ -87,9 +87,7 @@ def test_what_remains_after_all_is_mended_can_be_learned_from(
     config = RunConfig(
         dataset="planted", backbone="MobileNet-0.25", size=32, random_weights=True, epochs=1
     )
-    run, process = start_run(config, home)
-    process.wait(timeout=120)
-    told = load_run(run, home)
+    told = load_run(train_run(home, config).id, home)
     assert told.info.status == "finished", told.info.error
     assert tuple(told.classes) == CLASSES
     assert len(load_dataset("planted", home).samples) == after.images

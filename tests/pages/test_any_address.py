@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.exports.conftest import trained
 from tests.images import write_patches
 from tests.pages.conftest import Opened, maps_of, use
 from tlcore.datasets.importing import import_dataset
 from tlcore.datasets.sources import incoming_from_folder
 from tlcore.settings import Settings
 from tlcore.training.config import RunConfig
-from tlcore.training.lifecycle import create_run
-from tlcore.training.worker import execute_run
 from tlcore.ui.shell import PAGES
 
 SET = "patches"
@@ -32,12 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str]:
         SET, incoming_from_folder(write_patches(home / "data", classes=2, each=4)), settings
     )
     small = {"backbone": "MobileNet-0.25", "size": 64, "random_weights": True}
-    folder, lock = create_run(RunConfig(SET, epochs=1, **small), settings)  # type: ignore[arg-type]
-    try:
-        assert execute_run(folder, settings).status == "finished"
-    finally:
-        os.close(lock)
-    return settings, folder.name
+    return settings, trained(RunConfig(SET, epochs=1, **small), settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
+from tests.exports.conftest import trained as trained_run
 from tests.images import write_patches
 from tests.pages.conftest import Opened, grid_of, html_of, maps_of, texts
 from tlcore.datasets.edits import exclude, relabel
@@ -38,21 +39,12 @@ SMALL = {"backbone": "MobileNet-0.25", "size": "128"}
 MANY = {"view": "many", **SMALL}
 
 
-def train(config: RunConfig, settings: Settings) -> str:
-    folder, lock = create_run(config, settings)
-    try:
-        assert execute_run(folder, settings).status == "finished"
-    finally:
-        os.close(lock)
-    return folder.name
-
-
 @pytest.fixture(scope="module")
 def trained(lasting: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A real run of two classes on a small network; its id."""
     images = write_patches(tmp_path_factory.mktemp("set") / "patches", classes=2)
     import_dataset(DATASET, incoming_from_folder(images), lasting)
-    return train(RunConfig(DATASET, backbone="MobileNet-0.25", size=32, epochs=2), lasting)
+    return trained_run(RunConfig(DATASET, backbone="MobileNet-0.25", size=32, epochs=2), lasting)
 
 
 @pytest.fixture
@@ -222,7 +214,7 @@ def test_its_percentages_are_measured_on_a_stratified_draw(
     write_patches(tmp_path / "many" / "train", each=4, side=16)
     write_patches(tmp_path / "many" / "val", each=40, side=8)
     config = RunConfig(str(tmp_path / "many"), backbone="MobileNet-0.25", size=32, epochs=1)
-    run = train(config, lasting_workspace)
+    run = trained_run(config, lasting_workspace)
     at = opened("Compare", run=run, **SMALL)
     at.session_state[f"calibration-{run}"] = True  # unfolded
     at.run()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +25,7 @@ ELEMENTS = 110  # of a view, whatever the number of classes
 EACH = 5  # images of a class
 
 
-@pytest.fixture(scope="module", params=[2, 20, 120])
+@pytest.fixture(scope="module", params=[2, pytest.param(20, marks=pytest.mark.full), 120])
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[RunInfo, Settings]:
@@ -48,14 +46,17 @@ def made(
 
 
 @pytest.fixture
+def settings(made: tuple[RunInfo, Settings]) -> Settings:
+    return made[1]
+
+
+@pytest.fixture
 def run(
     made: tuple[RunInfo, Settings], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> RunInfo:
-    """It, in a home of its own."""
-    info, before = made
-    shutil.copytree(before.home, settings.home)
+    """It, for tests that only look."""
     use(settings, monkeypatch)
-    return replace(info, folder=settings.runs / info.id)
+    return made[0]
 
 
 def count(block: Any) -> int:

@@ -13,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.evaluation.made import write_splits
+from tests.exports.conftest import trained
 from tests.images import write_patches
 from tests.pages.conftest import Opened, texts, tick_runs, use
 from tlcore.datasets.edits import rename_class
@@ -28,7 +29,6 @@ from tlcore.training.lifecycle import create_run
 from tlcore.training.run import write_notes
 from tlcore.training.status import FinalStatus, write_final_status
 from tlcore.training.store import list_runs, load_run_info
-from tlcore.training.worker import execute_run
 from tlcore.ui.components.image_picker import MY_IMAGES
 
 PATCHES, INSECTS = "Patches", "Insects"
@@ -40,12 +40,7 @@ QUICK = {"backbone": "MobileNet-0.25"}  # on the left
 def train_run(settings: Settings, dataset: str, epochs: int) -> str:
     """A real run on the real weights; its id."""
     config = RunConfig(dataset, epochs=epochs, learning_rate=0.01, **SMALL)
-    folder, lock = create_run(config, settings)
-    try:
-        assert execute_run(folder, settings).status == "finished"
-    finally:
-        os.close(lock)
-    return folder.name
+    return trained(config, settings)
 
 
 @dataclass(frozen=True)
