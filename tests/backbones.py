@@ -52,18 +52,6 @@ def learn(model: keras.Model, first: str) -> None:
         weight.assign(value + step * (np.abs(value).mean() or 1))
 
 
-def draw_statistics(model: keras.Model) -> None:
-    """Give the normalisations what training gives them: those of a fresh model do nothing."""
-    draw = np.random.default_rng(2)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            drawn = {"gamma": (0.5, 1.5), "beta": (-0.5, 0.5)}
-            drawn |= {"moving_mean": (-0.5, 0.5), "moving_variance": (0.5, 2.0)}
-            layer.set_weights(
-                [draw.uniform(*drawn[weight.name], weight.shape) for weight in layer.weights]
-            )
-
-
 def assert_close(found: np.ndarray, wanted: np.ndarray, name: str) -> None:
     assert np.isfinite(wanted).all(), name
     scale = max(1.0, float(np.abs(wanted).max()))

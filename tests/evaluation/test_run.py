@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.made import REAL, SPLIT_SIZES, stored, train_run, write_splits
+from tests.training.test_train_run import SMALL
 from tlcore.datasets.edits import exclude, relabel, undo_edit
 from tlcore.datasets.store import load_state
 from tlcore.errors import RunError, UnknownName
@@ -84,23 +85,24 @@ def test_evaluation_on_either_part(run: RunInfo, home: Settings) -> None:
     )
 
 
-def test_a_test_image_that_was_learned_from_is_no_test(real: Settings, tmp_path: Path) -> None:
+def test_a_test_image_that_was_learned_from_is_no_test(settings: Settings, tmp_path: Path) -> None:
     files = write_splits(tmp_path / "files", EVEN)
     shutil.copy(files / "train" / "ants" / "00.png", files / "test" / "ants" / "copy.png")
-    run = train_run(real, RunConfig(str(files), epochs=2, **REAL))
-    result = evaluate_run(run.id, "", real)
+    run = train_run(settings, RunConfig(str(files), epochs=1, **SMALL))
+    result = evaluate_run(run.id, "", settings)
     assert result.images == 2 * SPLIT_SIZES["test"]
     assert any("1 test image is left out" in words for words in result.warnings)
 
 
-def test_a_part_that_is_not_there(real: Settings, tmp_path: Path) -> None:
+def test_a_part_that_is_not_there(settings: Settings, tmp_path: Path) -> None:
     two = {split: EVEN[split] for split in ("train", "val")}
-    run = train_run(real, RunConfig(str(write_splits(tmp_path / "two", two)), epochs=1, **REAL))
-    assert any("no test split" in words for words in evaluate_run(run.id, "", real).warnings)
+    config = RunConfig(str(write_splits(tmp_path / "two", two)), epochs=1, **SMALL)
+    run = train_run(settings, config)
+    assert any("no test split" in words for words in evaluate_run(run.id, "", settings).warnings)
     with pytest.raises(RunError, match="images in the test split"):
-        evaluate_run(run.id, "test", real)
+        evaluate_run(run.id, "test", settings)
     with pytest.raises(UnknownName, match="train, val, test"):
-        evaluate_run(run.id, "all", real)
+        evaluate_run(run.id, "all", settings)
 
 
 def test_the_loop_from_a_wrong_label_to_a_better_run(real: Settings, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.cli.running import tlcore
 from tests.exports.conftest import Bundle
 from tests.exports.odd import odd_files, turned
 from tlcore.datasets.image_io import read_image
@@ -111,41 +112,33 @@ def test_a_run_without_a_network_has_no_bundle(bundle: Bundle, tmp_path: Path) -
         write_bundle(bundle.run, tmp_path / "no" / "a.zip", bundle.settings, lambda *step: None)
 
 
-def export(bundle: Bundle, target: Path, *words: str, **options: object) -> subprocess.Popen[str]:
-    """Start the export of the bundle in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tlcore", "runs", "export", bundle.run, str(target), *words],
-        cwd=PROJECT,
-        env=os.environ | bundle.settings.to_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
-
-
 def test_a_full_disk_leaves_no_half_bundle(bundle: Bundle, tmp_path: Path) -> None:
     """A file may have 200 kB here, so the first format cannot be written."""
-
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-
-    target = tmp_path / "bundle.zip"
-    process = export(bundle, target, preexec_fn=small_files)
-    assert "bundle.zip could not be made. The file is larger than" in process.communicate()[1]
-    assert process.returncode == 1
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        done = tlcore(bundle.settings, "runs", "export", bundle.run, tmp_path / "bundle.zip")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert done.returncode == 1
+    assert "bundle.zip could not be made. The file is larger than" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.full
 def test_a_killed_conversion_leaves_no_half_bundle(bundle: Bundle, tmp_path: Path) -> None:
     target, progress = tmp_path / "bundle.zip", tmp_path / "progress.json"
-    process = export(bundle, target, "--progress-file", str(progress))
+    words = ("runs", "export", bundle.run, target, "--progress-file", progress)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tlcore", *map(str, words)],
+        cwd=PROJECT,
+        env=os.environ | bundle.settings.to_environment(),
+    )
     while not progress.exists() or json.loads(progress.read_text())["done"] < 2:
         assert process.poll() is None
         time.sleep(0.05)
     process.kill()
-    process.communicate()
+    process.wait()
     assert [path.name for path in tmp_path.iterdir()] == ["progress.json"]
     making = bundle.settings.work
     assert list(making.glob(".import-*")) != []

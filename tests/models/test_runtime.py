@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -32,12 +34,12 @@ OUTPUTS = (runtime.POOLED, runtime.BOTTLENECK, LAYER, "pooling-max", "pooling-fl
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def home(converted: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home in which a small network has been converted, with a layer and without."""
     home = tmp_path_factory.mktemp("runtime")
     settings = Settings(home=home / "home", keras_home=home / "keras", runtime="auto")
-    for layers in ([], [LAYER]):
-        assert convert_backbone(SMALL, settings, layers).difference < 1e-5
+    shutil.copytree(converted, settings.networks)
+    assert convert_backbone(SMALL, settings, [LAYER]).difference < 1e-5
     return settings
 
 
@@ -46,6 +48,17 @@ def copied(home: Settings, tmp_path: Path) -> Iterator[Settings]:
     settings = Settings(home=tmp_path, keras_home=tmp_path, runtime="auto")
     os.system(f"cp -r {home.networks} {settings.networks}")
     yield settings
+
+
+@pytest.fixture
+def at_once(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A converter that returns what it has converted before, for tests of what comes of it."""
+    content = (opened(home).folder / runtime.TFLITE).read_bytes()
+    converter = SimpleNamespace(convert=lambda: content)
+    monkeypatch.setattr(
+        tensorflow.lite.TFLiteConverter, "from_keras_model", lambda model: converter
+    )
+    monkeypatch.setattr(runtime, "_compare", lambda model, network: (0.0, 3.0))
 
 
 def images(count: int) -> np.ndarray:
@@ -111,7 +124,7 @@ def test_a_damaged_network_is_thrown_away(
 
 
 def test_what_differs_or_is_slower_or_off_is_left_to_keras(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, home: Settings
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, home: Settings, at_once: None
 ) -> None:
     settings = Settings(home=settings.home, keras_home=settings.keras_home, runtime="auto")
     monkeypatch.setattr(runtime, "_compare", lambda model, network: (2e-4, 3.0))
@@ -135,7 +148,7 @@ def test_what_differs_or_is_slower_or_off_is_left_to_keras(
             Settings.from_environment({"TLCORE_RUNTIME": word})
 
 
-def test_the_longest_unused_makes_room(copied: Settings) -> None:
+def test_the_longest_unused_makes_room(copied: Settings, at_once: None) -> None:
     reader = opened(copied, LAYER)
     first, second = reader.folder, opened(copied).folder
     os.utime(second / "conversion.json", (1, 1))

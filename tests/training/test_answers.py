@@ -33,10 +33,10 @@ COUNTS = {"train": {"ants": 9, "bees": 9}, "val": {"ants": 3, "bees": 3}}
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def home(converted: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     home = tmp_path_factory.mktemp("answers")
     settings = Settings(home=home / "home", keras_home=home / "keras", runtime="auto")
-    convert_backbone(ModelRef("MobileNet-0.25", 64, random=True), settings)
+    shutil.copytree(converted, settings.networks)
     return settings
 
 
@@ -46,9 +46,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 RECIPES = {
-    "two classes": (2, {}),
-    "three": (3, {"dropout": 0.3, "seed": 4}),
-    "hidden layers": (2, {"hidden_units": (5, 4), "dropout": 0.2, "pooling": "max"}),
+    "one sigmoid unit": (2, {"dropout": 0.3, "seed": 4}),
+    "hidden layers": (3, {"hidden_units": (5, 4), "dropout": 0.2, "pooling": "max"}),
     "flat": (3, {"pooling": "flatten", "classifier_activation": "softmax"}),
 }
 
