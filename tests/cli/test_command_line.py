@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -86,33 +85,6 @@ def test_train_show_predict_and_features_of_a_run(settings: Settings, tmp_path: 
     assert list(maps.shape) == seen["shape"] == [8, 8, 32]
     with Image.open(png) as drawn:
         assert drawn.mode == "P"
-
-
-def test_features_of_what_a_run_has_changed(real: Settings, tmp_path: Path) -> None:
-    """0 where nothing has learned, else after less before."""
-    data = write_patches(tmp_path / "set", classes=2)
-    base = ("--backbone", "MobileNet-0.25", "--size", "64")
-    trained = answer(real, "train", data, *base, "--epochs", "1", "--fine-tune-epochs", "1")
-    image, run = data / "blue" / "00.png", trained["run"]
-
-    def maps(layer: str, *words: str) -> tuple[dict[str, Any], np.ndarray]:
-        npz = tmp_path / "maps.npz"
-        told = answer(real, "features", image, "--layer", layer, *words, "--npz", npz)
-        with np.load(npz) as file:
-            return told, file["maps"]
-
-    told, frozen = maps("conv_pw_3_relu", *base, "--compare-run", run)
-    assert told["compared_with"] == run
-    assert told["largest"] == 0
-    assert frozen.shape == (16, 16, 32)
-    assert not frozen.any()
-
-    told, changed = maps("conv_pw_13", *base, "--compare-run", run)
-    _, before = maps("conv_pw_13", *base)
-    _, after = maps("conv_pw_13", "--run", run)
-    assert told["largest"] == float(np.abs(after - before).max())
-    assert told["largest"] > 0
-    np.testing.assert_array_equal(changed, after - before)
 
 
 def test_summary(settings: Settings) -> None:

@@ -84,7 +84,9 @@ def test_a_comparison_takes_what_is_the_runs_own(
     _, after = maps(settings, image, *LAYER, "--run", runs[0])
     np.testing.assert_array_equal(changed, after - before)
     assert told["largest"] == float(np.abs(changed).max()) > 0
-    _, frozen = maps(settings, image, "--layer", "conv_pw_3", "--compare-run", runs[0])
+    told, frozen = maps(settings, image, "--layer", "conv_pw_3", "--compare-run", runs[0])
+    assert (told["compared_with"], told["largest"]) == (runs[0], 0)
+    assert frozen.shape == (16, 16, 32)
     assert not frozen.any()
 
 

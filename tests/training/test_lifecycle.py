@@ -83,7 +83,7 @@ def test_a_run_is_stopped_while_tensorflow_is_imported_and_finishes_when_it_is_r
     assert load_label_issues(run, settings) is not None
 
 
-@pytest.mark.parametrize("epochs", [0, 2])
+@pytest.mark.parametrize("epochs", [pytest.param(0, marks=pytest.mark.full), 2])
 def test_a_killed_process_is_a_failed_run_with_its_reason_and_log(
     epochs: int, start, settings: Settings
 ) -> None:

@@ -33,7 +33,9 @@ STEEP = REAL | {"optimizer": "sgd", "learning_rate": 1.0, "epochs": 3}
 
 
 @pytest.mark.parametrize(
-    ("hidden", "kept"), [((256,) * 4, 0), ((256, 128, 64), 1)], ids=["at once", "later"]
+    ("hidden", "kept"),
+    [pytest.param((256,) * 4, 0, marks=pytest.mark.full), ((256, 128, 64), 1)],
+    ids=["at once", "later"],
 )
 def test_a_run_whose_loss_explodes_fails_with_its_reason(
     hidden: tuple[int, ...], kept: int, real: Settings, tmp_path: Path
