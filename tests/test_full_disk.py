@@ -114,7 +114,7 @@ def test_a_run_that_cannot_be_started_leaves_nothing(small: Settings, disk: Path
     assert not list(small.runs.glob(".import*"))
 
 
-@pytest.mark.parametrize("fault", [fill, make_read_only])
+@pytest.mark.parametrize("fault", [fill, pytest.param(make_read_only, marks=pytest.mark.full)])
 def test_every_command_says_it_in_words(
     fault: Callable[[Path], None], small: Settings, disk: Path, tmp_path: Path
 ) -> None:

@@ -259,7 +259,7 @@ def figures(run: Run) -> list[tuple[float, ...]]:
     return [(e.loss, e.accuracy, e.val_loss, e.val_accuracy) for e in run.history]
 
 
-@pytest.mark.parametrize("damage", ["NaN", "cut short"])
+@pytest.mark.parametrize("damage", ["NaN", pytest.param("cut short", marks=pytest.mark.full)])
 def test_a_damaged_segment_is_computed_again(
     damage: str, warm: tuple[Settings, RunConfig, Run], tmp_path: Path
 ) -> None:
@@ -282,7 +282,7 @@ def test_features_too_large_for_memory_stay_on_disk_and_are_the_same(
     assert figures(load_run(folder.name, settings)) == figures(first)
 
 
-@pytest.mark.parametrize("gone", ["deleted", "torn"])
+@pytest.mark.parametrize("gone", [pytest.param("deleted", marks=pytest.mark.full), "torn"])
 def test_an_image_whose_copies_cannot_be_made_is_left_out(
     gone: str, settings: Settings, tmp_path: Path
 ) -> None:

@@ -155,7 +155,7 @@ def test_stop_before_the_first_epoch_leaves_no_network(
         load_run_model(folder.name, settings)
 
 
-@pytest.mark.parametrize("pooling", ["max", "flatten"])
+@pytest.mark.parametrize("pooling", [pytest.param("max", marks=pytest.mark.full), "flatten"])
 def test_images_of_any_mode_train_and_an_unreadable_one_is_named(
     pooling: str, settings: Settings, tmp_path: Path
 ) -> None:
