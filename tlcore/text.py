@@ -7,6 +7,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 
 DIGITS = 18  # of a whole number that is read: it fits into 64 bits, as NumPy wants it
@@ -53,6 +54,14 @@ def natural_key(text: str) -> tuple[list[str | tuple[int, str]], str]:
 def shorten(text: str, most: int = 80) -> str:
     """Return a text of at most so many characters, the rest of it as "…": for messages."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def name_download(title: str, what: str, moment: str = "") -> str:
+    """Return the name of a file of a dataset of that title, for any file system: "ants-and-bees
+    2026-03-09 images.zip". ``moment``: of what it holds; today if "".
+    """
+    title = "".join(sign if sign.isalnum() else "-" for sign in title).strip("-")[:40]
+    return f"{title} {moment or date.today()} {what}"
 
 
 def file_size(size: float) -> str:

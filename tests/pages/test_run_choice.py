@@ -258,10 +258,14 @@ def test_a_label_says_what_tells_runs_apart(opened: Opened, empty_workspace: Set
         "20261126-054709-000002": "20261126-054709-000002 · Patches · MobileNetV2",
         "20261126-055500-000001": "26 Nov 05:55 · Patches · MobileNetV2",
         "20261126-060000-000001": "Patches · MobileNetV2 · top blocks too",
-        "20261126-060100-000001": "Patches · MobileNetV2 · random weights",
+        "20261126-060100-000001": "random weights · Patches · MobileNetV2",
         "20261126-060200-000001": "night shift · Patches · MobileNetV2",
         "20261126-060300-000001": "Patches · MobileNetV2 · corrected labels",
     }
+    at = opened("Home")  # the newest on ImageNet's weights first; what is unusual stands beside it
+    cards = [caption.value for caption in at.caption if "took 2.0 s" in caption.value]
+    assert [("fine-tuning epochs 3" in card) for card in cards] == [False, False, True, False]
+    assert len([link for link in at.get("page_link") if "random weights" in link.proto.label]) == 0
 
 
 @pytest.mark.parametrize("name", ["Drawn sample", "Drawn  sample"])

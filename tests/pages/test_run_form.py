@@ -132,11 +132,14 @@ def test_start_asks_for_what_the_form_says_and_for_nothing_that_is_refused(
     assert list_runs(workspace)[0].id in at.query_params["run"]
 
 
-def test_every_tooltip_says_what_a_setting_is_and_its_default() -> None:
+def test_every_tooltip_says_what_a_setting_is_when_to_change_it_and_its_default() -> None:
     for option in OPTIONS.values():
-        assert len(option.help.split()) > 3 or option.choices, option.name
-        if option.default and option.kind in ("int", "float", "choice"):
-            assert f"Default: {option.default}." in option.explanation
+        assert len(option.help.split()) > 7, option.name
+        assert option.explanation.count("Default: ") == 1, option.name
+    given = [OPTIONS[name].explanation.split("Default: ")[1] for name in ("seed", "hidden_units")]
+    assert given == ["0.", "none."]
+    assert OPTIONS["on_the_fly_augmentation"].explanation.endswith("Default: off.")
+    assert "Default: 0.001." in OPTIONS["learning_rate"].explanation
 
 
 def test_a_double_click_starts_one_run(workspace: Settings, started: list[RunConfig]) -> None:

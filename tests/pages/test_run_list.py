@@ -94,6 +94,7 @@ def test_ticked_runs_are_compared_and_deleted(
     at = tick_runs(opened("Fine-tune", dataset=SAMPLE_NAME), 0, 2)
     assert not at.exception
     assert "Backbone" in next(f.value for f in at.dataframe if "Status" not in f.value).index
+    assert "gamma" in texts(at).partition("are deleted for good")[2]  # it names what it deletes
     at.button(key="runs-delete").click().run()
     assert not at.exception
     assert [info.id for info in list_runs(workspace)] == [three[0].name]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from tlcore.text import file_size
+from tlcore.text import file_size, name_download
 from tlcore.ui.format import accuracy, duration, escape_md, plural, time_ago
 
 
@@ -37,6 +39,12 @@ def test_duration(seconds: float, said: str) -> None:
 )
 def test_ago(seconds: float, said: str) -> None:
     assert time_ago(1000.0, 1000.0 + seconds) == said
+
+
+def test_a_download_is_named_after_its_dataset_and_a_date() -> None:
+    name = name_download("ants & bees", "model.keras", "2026-03-09 1417")
+    assert name == "ants---bees 2026-03-09 1417 model.keras"
+    assert re.fullmatch(r"mine \d{4}-\d\d-\d\d maps\.npz", name_download("mine", "maps.npz"))
 
 
 def test_sizes_and_counts() -> None:

@@ -167,10 +167,14 @@ class Option:
 
     @property
     def explanation(self) -> str:
-        """The help with all choices, for a tooltip."""
-        choices = [f"{value}: {meaning}." for value, meaning in self.choices.items()]
-        given = ", ".join(self.default) if self.kind == "choices" else self.default
-        default = [] if given in ("", 0, (), False) else [f"Default: {given}."]
+        """The help with all choices and the default, for a tooltip."""
+        choices = [f"{value}: {meaning.rstrip('.')}." for value, meaning in self.choices.items()]
+        given = self.default
+        if isinstance(given, tuple):
+            given = ", ".join(given or ["none"])
+        elif not isinstance(given, str):
+            given = "off" if given is False else f"{given:g}"
+        default = [] if "Default:" in self.help else [f"Default: {given}."]
         return " ".join([self.help, *choices, *default])
 
     def check(self, value: Any) -> None:
@@ -196,11 +200,13 @@ _TABLE = (
     Option("size", "Input size", "Side of the square input in pixels: smaller is faster, larger "
            "shows more detail. Default: the backbone's own.", "int", advanced=False),
     Option("fine_tune_epochs", "Fine-tuning epochs", "Epochs after that with the top blocks "
-           "unfrozen; BatchNormalization stays frozen. 0: the head alone.", "int",
+           "unfrozen, where your images are unlike ImageNet's; BatchNormalization stays frozen. "
+           "0: the head alone.", "int",
            high=MAX_EPOCHS, advanced=False),
-    Option("fine_tune_learning_rate", "Fine-tuning learning rate", "0: a twentieth of the "
-           "head's, at most 1e-4. Never more than a tenth of the head's: pretrained features "
-           "would be lost.", "float", low=1e-9, high=1.0, needs=_FINE_TUNING),
+    Option("fine_tune_learning_rate", "Fine-tuning learning rate", "Step size after "
+           "unfreezing: lower where accuracy falls. 0 or empty: a twentieth of the head's, at "
+           "most 1e-4. Never more than a tenth: pretrained features would be lost.",
+           "float", low=1e-9, high=1.0, needs=_FINE_TUNING),
     Option("unfreeze_from", "Unfreeze from", "The first layer that is trained when fine-tuning; "
            "the cut is at the boundary of its block. An earlier one where your images are unlike "
            "ImageNet's and many. Default: the backbone's last blocks.", "text", needs=_FINE_TUNING),
@@ -211,8 +217,8 @@ _TABLE = (
            "instance 128 64. None is often enough.", "ints", low=1, high=4096),
     Option("dropout", "Dropout", "Share of the inputs of each dense layer that training sets to "
            "0; 0.2 to 0.5 where training is much better than validation.", "float", high=0.9),
-    Option("classifier_activation", "Classifier activation", "Activation of the last layer.",
-           "choice", ACTIVATIONS),
+    Option("classifier_activation", "Classifier activation", "Activation of the last layer; "
+           "seldom worth changing.", "choice", ACTIVATIONS),
     Option("batch_size", "Batch size", "Images in each step. Larger is steadier and "
            "faster, smaller learns more from few images.", "int", low=1, high=1024),
     Option("learning_rate", "Learning rate", "Step size at which the head is trained. Lower where "
@@ -228,22 +234,25 @@ _TABLE = (
     Option("class_weights", "Class weights", "What is done about classes of unequal size, where a "
            "rare class is missed.", "choice", CLASS_WEIGHTS),
     Option("patience", "Early stopping", "Epochs without a lower validation loss after which a "
-           "stage ends (patience). 0: never. The weights of the best epoch are kept in any case.",
-           "int", high=MAX_EPOCHS),
+           "stage ends (patience): 3 to 5 saves time in long runs. 0: never. The weights of the "
+           "best epoch are kept in any case.", "int", high=MAX_EPOCHS),
     Option("validation_split", "Validation split", "Share of the images for validation, where "
-           "the dataset has no validation split of its own.", "float", low=0.05, high=0.9),
-    Option("seed", "Seed", "The same seed gives the same split and the same run, bit for bit.",
-           "int", high=2**31 - 1),
-    Option("augmented_copies", "Augmented copies", "Changed copies of each training image, "
-           "whose features are computed once. 0: none.", "int", high=MAX_COPIES),
+           "the dataset has no such split: more makes the accuracy surer, less leaves more to "
+           "train on.", "float", low=0.05, high=0.9),
+    Option("seed", "Seed", "The same seed gives the same split and the same run, bit for bit; "
+           "another one shows how much is chance.", "int", high=2**31 - 1),
+    Option("augmented_copies", "Augmented copies", "Changed copies of each training image, whose "
+           "features are computed once: 2 to 8 where images are few. 0: none.", "int",
+           high=MAX_COPIES),
     Option("on_the_fly_augmentation", "On-the-fly augmentation", "Changes every training image "
-           "anew in each epoch; the backbone runs each time.", "bool"),
+           "anew in each epoch, where copies are not enough: the backbone runs each time.", "bool"),
     Option("augmentations", "Augmentation", "How the images are changed. Choose what could "
            "happen to yours: no flip where left and right differ.", "choices",
            AUGMENTATIONS, needs=_AUGMENTATION),
     Option("fit", "Fit", "How an image becomes square: squash or pad where what matters stands "
            "at the edge.", "choice", {name: fit.description for name, fit in FITS.items()}),
-    Option("random_weights", "Random weights", "Starts without ImageNet's weights.", "bool"),
+    Option("random_weights", "Random weights", "Starts without ImageNet's weights, to see "
+           "what they are worth.", "bool"),
 )  # fmt: skip
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _TABLE}
 

@@ -15,6 +15,7 @@ from tlcore.datasets.sample_dataset import dataset_title
 from tlcore.models.predictions import ModelRef
 from tlcore.percentages import percent
 from tlcore.storage import read_json_or, write_json
+from tlcore.text import name_download
 from tlcore.training import history
 from tlcore.training import status as files
 from tlcore.training.config import RunConfig
@@ -238,9 +239,8 @@ def name_file(info: RunInfo, what: str) -> str:
         info: the run; an id begins with the start of its run.
         what: the end of the name.
     """
-    title = "".join(sign if sign.isalnum() else "-" for sign in dataset_title(info.config.dataset))
     start = datetime.fromtimestamp(info.created).strftime("%Y-%m-%d %H%M")
-    return f"{title.strip('-')[:40]} {start} {what}"
+    return name_download(dataset_title(info.config.dataset), what, start)
 
 
 def _label_parts(info: Listed, *, accuracy: bool) -> tuple[list[str], list[str]]:
@@ -251,13 +251,12 @@ def _label_parts(info: Listed, *, accuracy: bool) -> tuple[list[str], list[str]]
     front = [info.notes.name] if info.notes.name else []
     if accuracy and info.val_accuracy is not None:
         front.append(percent(info.val_accuracy))
-    rest = [dataset_title(config.dataset), config.backbone]
+    rest = ["random weights"] if config.random_weights else []  # first: a menu cuts the end off
+    rest += [dataset_title(config.dataset), config.backbone]
     if config.fine_tune_epochs and not 0 < info.best_epoch <= config.epochs:
         rest.append("top blocks too")  # the best epoch is not one of the head alone
     if info.corrects:
         rest.append("corrected labels")
-    if config.random_weights:
-        rest.append("random weights")
     return front, rest
 
 

@@ -19,7 +19,7 @@ from tlcore.ui.theme import LIGHT, build_template
 from tlcore.ui.widgets import show_html
 
 CARDS = (
-    (UPLOAD, "Images or a zip of class folders become a dataset."),
+    (UPLOAD, "Files, folders, archives or a video become a dataset."),
     (FINE_TUNE, "Train a head on your classes."),
     (COMPARE, "ImageNet's 1000 classes beside your own."),
     (FEATURE_MAPS, "What any layer responds to in an image."),

@@ -25,7 +25,7 @@ from tlcore.evaluation.split_predictions import is_unchanged
 from tlcore.models.predictions import BriefPrediction, ModelRef
 from tlcore.percentages import probability
 from tlcore.settings import Settings
-from tlcore.text import csv_cell
+from tlcore.text import csv_cell, name_download
 from tlcore.training.provenance import find_splits, list_samples, read_splits
 from tlcore.training.run import RunInfo, label_runs
 from tlcore.training.store import list_runs
@@ -289,7 +289,7 @@ def _draw_table(table: pd.DataFrame, samples: Sequence[Sample]) -> None:
         csv = table.map(csv_cell).to_csv(index=False).encode()
         records = table.to_json(orient="records", indent=1).encode()
         for name, data, mime in (("CSV", csv, "text/csv"), ("JSON", records, "application/json")):
-            file = f"{chosen(Choice.DATASET)} predictions.{name.lower()}"
+            file = name_download(chosen(Choice.DATASET), f"predictions.{name.lower()}")
             st.download_button(name, data, file, mime, icon=":material/download:")
 
     def open_row() -> None:
@@ -306,9 +306,6 @@ def _draw_table(table: pd.DataFrame, samples: Sequence[Sample]) -> None:
         selection_mode="single-row",
         hide_index=True,
         height=420,
-        column_order=[
-            *(name for name in COLUMNS if name in table),
-            *(name for name in further if "learned" not in name),
-        ],
+        column_order=[*(name for name in COLUMNS if name in table), *further],
         column_config=COLUMNS,
     )

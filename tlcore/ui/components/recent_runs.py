@@ -9,7 +9,8 @@ import streamlit as st
 
 from tlcore.settings import Settings
 from tlcore.training import store
-from tlcore.training.run import Listed, label_runs
+from tlcore.training.config import OPTIONS, RunConfig
+from tlcore.training.run import Listed, RunInfo, label_runs
 from tlcore.training.status import DAMAGED, FAILED, FINISHED, QUEUED, RUNNING, STOPPED, DamagedRun
 from tlcore.ui.components.run_picker import show_damage
 from tlcore.ui.format import accuracy, duration, escape_md, time_ago
@@ -58,13 +59,27 @@ def recent_runs(settings: Settings) -> None:
             if isinstance(info, DamagedRun):
                 show_damage([info.damage])
                 continue
-            facts = [f"took {duration(info.seconds)}"] if info.seconds else []
-            if info.val_accuracy is not None:
-                facts.insert(0, accuracy(info.val_accuracy, info.images.get("val", 0)))
-            st.caption(" · ".join([*facts, time_ago(info.created)]))
+            st.caption(" · ".join(_facts(info)))
             show_damage(info.damage)
     if len(infos) > RECENT:
         st.page_link(FINE_TUNE.file, label=f"All {len(infos)} runs", icon=FINE_TUNE.icon)
+
+
+def _facts(info: RunInfo) -> list[str]:
+    """Return accuracy, the options that are not the usual ones, the time it took, and its age."""
+    config, facts = info.config, []
+    if info.val_accuracy is not None:
+        facts.append(accuracy(info.val_accuracy, info.images.get("val", 0)))
+    usual = RunConfig(config.dataset, config.backbone, random_weights=config.random_weights)
+    for option in OPTIONS.values():
+        value = getattr(config, option.name)
+        is_idle = option.needs and not any(getattr(config, name) for name in option.needs)
+        if value != getattr(usual, option.name) and not is_idle:
+            text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            facts.append(option.label.lower() + (f" {text}" if value is not True else ""))
+    if info.seconds:
+        facts.append(f"took {duration(info.seconds)}")
+    return [*facts, time_ago(info.created)]
 
 
 def _is_good(info: Listed) -> bool:

@@ -73,10 +73,12 @@ def _propose(dataset: Dataset, infos: dict[str, RunInfo]) -> str:
     """Choose a head while nobody has chosen one; of images without labels the one before.
 
     Returns:
-        The newest run on the dataset, else the newest that can predict all its classes, or NO_RUN.
+        The newest run on the dataset, else the newest that can predict all its classes, or NO_RUN;
+        one on random weights only where there is no other.
     """
-    same = (run for run, info in infos.items() if info.config.dataset == dataset.name)
-    able = (run for run, info in infos.items() if _knows(info, dataset))
+    pretrained_first = sorted(infos.values(), key=lambda info: info.config.random_weights)
+    same = (info.id for info in pretrained_first if info.config.dataset == dataset.name)
+    able = (info.id for info in pretrained_first if _knows(info, dataset))
     best = next(chain(same, able), NO_RUN)
     now = chosen(Choice.HEAD)
     if now in ("", st.session_state.get(_PROPOSED)):

@@ -13,6 +13,7 @@ import streamlit as st
 from tlcore.activations.layers import LayerInfo, LayerStatistics
 from tlcore.activations.values import DisplayOptions, Filters, Layout
 from tlcore.percentages import percent
+from tlcore.text import name_download
 from tlcore.ui.components.charts import draw_chart
 from tlcore.ui.components.clickable import clickable
 from tlcore.ui.feature_maps.comparison import other_image
@@ -20,7 +21,7 @@ from tlcore.ui.feature_maps.controls import Shown, go_to, receptive_field_text
 from tlcore.ui.feature_maps.tiles import tiles_html
 from tlcore.ui.format import label, signed
 from tlcore.ui.inference_requests import activation_request, ask, ask_once, list_layers
-from tlcore.ui.state import Choice, choose, chosen_number
+from tlcore.ui.state import Choice, choose, chosen, chosen_number
 from tlcore.ui.theme import colours
 
 KERNELS = Layout(4, 16)
@@ -261,6 +262,8 @@ def download_popover(shown: Shown) -> None:
     )
     with popover:
         button = partial(st.download_button, on_click="ignore", width="stretch")
-        button("This page as PNG", draw, f"{name}.png", "image/png")
-        button("All values as NPZ", values, f"{name}.npz", "application/octet-stream", help=about)
+        named = partial(name_download, chosen(Choice.DATASET))
+        button("This page as PNG", draw, named(f"{name}.png"), "image/png")
+        kind = "application/octet-stream"
+        button("All values as NPZ", values, named(f"{name}.npz"), kind, help=about)
         st.caption("The address of this page opens the same image, network, layer and display.")

@@ -253,8 +253,7 @@ def _draw_fine_tuning(recipe: RunConfig) -> Values:
         step=STEPS[name],
         format="%g",
         placeholder=f"{rate:g}",
-        help="Empty: a twentieth of the head's, at most 1e-4. Never more than a tenth of the "
-        "head's: pretrained features would be lost.",
+        help=OPTIONS[name].explanation,
         key=_key(name, recipe),
     )
     if own is not None:

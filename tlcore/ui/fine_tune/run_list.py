@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -70,10 +71,11 @@ def _draw_list(settings: Settings) -> None:
     def rows() -> list[dict[str, Any]]:  # made when they are downloaded
         return store.tabulate_runs(info for info in infos if isinstance(info, RunInfo))
 
+    today = f"{date.today():%Y-%m-%d}"
     csv, json = (lambda: store.format_csv(rows())), (lambda: as_json(rows()))
     with st.container(horizontal=True):
-        st.download_button("All runs, CSV", csv, "runs.csv", "text/csv")
-        st.download_button("All runs, JSON", json, "runs.json", "application/json")
+        st.download_button("All runs, CSV", csv, f"runs {today}.csv", "text/csv")
+        st.download_button("All runs, JSON", json, f"runs {today}.json", "application/json")
 
 
 def _matches(info: Listed, words: str) -> bool:
@@ -168,7 +170,9 @@ def _draw_actions(ticked: Sequence[Listed], settings: Settings) -> None:
         if ended:
             words = f"Delete {plural(len(ended), 'run')}"
             with st.popover(words, icon=":material/delete:"):
-                st.write("Models, curves and notes are deleted for good.")
+                labels = label_runs(store.scan_runs(settings))
+                names = "\n".join(f"- {escape_md(labels[run])}" for run in ended)
+                st.write(f"Models, curves and notes are deleted for good, of\n\n{names}")
                 _action_button(f"{words} now", "delete", delete_run, ended, settings)
     if len(runs) > 1:
         _compare_curves(runs[:MOST], settings)
@@ -183,7 +187,7 @@ def _action_button(
             for run in ids:
                 act(run, settings)
 
-    act_button(words, act_on_all, key=f"runs-{key}", type="primary")
+    act_button(words, act_on_all, key=f"runs-{key}")
 
 
 def _compare_curves(infos: Sequence[RunInfo], settings: Settings) -> None:

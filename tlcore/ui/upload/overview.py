@@ -127,10 +127,15 @@ def _split_form(state: DatasetState, settings: Settings) -> None:
     key = f"{state.name}-{len(state.edits)}"  # as it is now, after each edit too
     low = min(5, max(1, at[0]))
     validation = first.slider(
-        "Validation, % of each class", low, max(50, at[0]), max(low, at[0]), key=f"split-val-{key}"
-    )
-    test = second.slider("Test, % of each class", 0, max(40, at[1]), at[1], key=f"split-test-{key}")
-    seed = third.number_input("Seed", 0, 2**31 - 1, 0, key="split-seed")
+        "Validation, % of each class", low, max(50, at[0]), max(low, at[0]), key=f"split-val-{key}",
+        help="Images by which training and you choose. More where there are few. Default: 20.",
+    )  # fmt: skip
+    test = second.slider(
+        "Test, % of each class", 0, max(40, at[1]), at[1], key=f"split-test-{key}",
+        help="Images that only evaluate a run at the end; 0 where there are few. Default: 10.",
+    )  # fmt: skip
+    help_ = "Another seed draws another split of the same size. Default: 0."
+    seed = third.number_input("Seed", 0, 2**31 - 1, 0, key="split-seed", help=help_)
     some = is_split and not all(sample.split for sample in state.included)
     keep = some and st.checkbox(
         "Keep the splits that images have already", value=True, key="split-keep"
