@@ -17,7 +17,7 @@ from tests.cli.running import answer, tlcore
 from tests.evaluation.made import REAL, stored, train_run, write_splits
 from tests.images import write_patches
 from tests.job_files import write_job
-from tests.pages.conftest import Opened, field, grid_of, select_in_grid, texts
+from tests.pages.conftest import Opened, field, grid_of, press, select_in_grid, texts
 from tests.training.test_train_run import SMALL
 from tlcore.datasets.edits import relabel, rename_class
 from tlcore.datasets.store import load_state
@@ -391,6 +391,8 @@ def test_the_learning_curve_says_whether_more_images_would_help(
     assert not at.exception
     assert "**More images may help little**: " in texts(at)
     assert " points from 8 to 16 images of each class" in texts(at)
+    press(at, "Try other backbones")
+    assert "The weights of no other backbone are here" in at.info[0].value
     at.segmented_control(key=f"study-{run}").set_value("cross-validation").run()
     assert "is what other splits give too" in texts(at) or "owes much to its split" in texts(at)
     at.segmented_control(key=f"study-{run}").set_value("learning-rate").run()

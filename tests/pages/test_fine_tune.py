@@ -213,6 +213,13 @@ def test_the_board_judges_each_backbone_by_the_same_images(
     assert not at.exception
     table = next(frame.value for frame in at.dataframe if "Compared with this run" in frame.value)
     assert table["Compared with this run"].tolist() == ["", "worse (−5.2 points)"]
+    other = "MobileNet-0.25 without fine-tuning"
+    assert f"**Keep MobileNetV2**: the best other is {other}, worse (−5.2" in texts(at)
+    keep_predictions(folder, "head", np.ones(153, bool))  # 5 of 153 more
+    assert f"**{other} may be better**: +3.3 points, no clear change" in texts(at.run())
+    assert at.button(key="use-backbone").label == "Use MobileNet-0.25"
+    at.button(key="use-backbone").click().run()
+    assert "".join(at.query_params["run"]) == folder.name
 
 
 def test_a_run_says_after_which_epoch_its_validation_loss_has_turned(

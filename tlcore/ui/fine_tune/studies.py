@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from tlcore.evaluation.comparison import compare_validation
+from tlcore.evaluation.comparison import Difference, Verdict, compare_validation
 from tlcore.models.weights import list_weights
 from tlcore.percentages import percent, points, signed_points
 from tlcore.settings import Settings
@@ -33,6 +33,7 @@ from tlcore.ui.format import duration, plural
 from tlcore.ui.inference_requests import ask
 from tlcore.ui.services import inference, start_run_once
 from tlcore.ui.shell import UPLOAD, boundary
+from tlcore.ui.state import Choice, choose
 from tlcore.ui.theme import colours
 from tlcore.ui.widgets import unique_labels
 
@@ -50,7 +51,7 @@ def studies_view(run: Run, settings: Settings) -> None:
     name = st.segmented_control(
         "Study",
         list(titles),
-        key=f"study-{run.info.id}",
+        key=_study_key(run),
         format_func=unique_labels(titles, titles.__getitem__),
         label_visibility="collapsed",
     )
@@ -64,6 +65,10 @@ def studies_view(run: Run, settings: Settings) -> None:
         _, text, task, draw = STUDIES[name]
         st.caption(f"{text[0].upper()}{text[1:]}")
         draw(ask(task, run.info.id, settings=settings, words="Training heads …"), run, settings)
+
+
+def _study_key(run: Run) -> str:
+    return f"study-{run.info.id}"
 
 
 def draw_rate_finder(plan: Plan, classes: Sequence[str], rate_key: str, settings: Settings) -> None:
@@ -195,6 +200,9 @@ def _draw_learning_curve(
         if improvement.clear:
             st.page_link(UPLOAD.file, label="Add images", icon=UPLOAD.icon,
                          query_params={"dataset": run.info.config.dataset})  # fmt: skip
+        else:
+            fill = {_study_key(run): BACKBONES}
+            st.button("Try other backbones", on_click=lambda: st.session_state.update(fill))
 
 
 def _line_chart(x: Sequence[float], y: Sequence[float], x_title: str, y_title: str) -> go.Figure:
@@ -246,12 +254,12 @@ def _draw_table(run: Run, settings: Settings) -> None:
     runs = [info for info in _list_heads(run, settings).values() if info]
     if not runs:
         return
-    verdicts = {}
-    for info in runs:
-        difference = None if info.active else compare_validation(run.info, info)
-        if difference:
-            change = signed_points(difference.value)
-            verdicts[info.id] = f"{difference.verdict} ({change})"
+    compared = {info.id: compare_validation(run.info, info) for info in runs if not info.active}
+    differences = {id: difference for id, difference in compared.items() if difference}
+    if differences:
+        best = max(differences, key=lambda id: differences[id].value)
+        _draw_best(run, next(info for info in runs if info.id == best), differences[best])
+    verdicts = {id: _judge(difference) for id, difference in differences.items()}
     ranked = sorted([run.info, *runs], key=lambda info: -(info.val_accuracy or 0.0))
     runs_table(ranked, settings, name=BACKBONES, column=("Compared with this run", verdicts))
     st.caption(
@@ -259,6 +267,26 @@ def _draw_table(run: Run, settings: Settings) -> None:
         "validation images. The verdict counts on which images the two runs differ (McNemar's "
         "exact test)."
     )
+
+
+def _judge(difference: Difference) -> str:
+    return f"{difference.verdict} ({signed_points(difference.value)})"
+
+
+def _draw_best(run: Run, best: RunInfo, difference: Difference) -> None:
+    """Say whether another backbone is better; if it may be, its run is opened by a button."""
+    name = backbone = best.config.backbone
+    if run.info.config.fine_tune_epochs:  # which the others are not
+        name += " without fine-tuning"
+    if difference.value <= 0:
+        st.markdown(f"**Keep {run.info.config.backbone}**: the best other is {name}, "
+                    f"{_judge(difference)}.")  # fmt: skip
+        return
+    change, is_clear = signed_points(difference.value), difference.verdict is Verdict.BETTER
+    words = f"is better**: {change}" if is_clear else f"may be better**: {change}, no clear change"
+    st.markdown(f"**{name} {words} on the same images.")
+    st.button(f"Use {backbone}", icon=":material/check:", key="use-backbone", on_click=choose,
+              args=(Choice.RUN, best.id))  # fmt: skip
 
 
 def _list_heads(run: Run, settings: Settings) -> dict[RunConfig, RunInfo | None]:
