@@ -160,6 +160,7 @@ def test_both_answers_on_an_unseen_image_the_threshold_and_the_path(
     assert "· not seen in training" in texts(at)
     assert texts(at).count("cells ") == 2  # exact contributions of both
     assert "Grad-CAM" not in texts(at)
+    assert "Class and layer" in [box.label for box in at.expander]  # beside the maps, not over them
     assert re.match(r"\w+, image 1 of 16: ", grid_of(at, "strip")["images"][0]["title"])
     assert {"seen", "not seen"} == {
         each["title"].rsplit(", ", 1)[1].removesuffix(" in training")

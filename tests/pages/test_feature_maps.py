@@ -123,6 +123,8 @@ def test_a_link_restores_the_display_or_finds_another_layer(
     assert maps_of(at).count('title="Channel ') == 8
     assert "all tiles run from" in texts(at)
     assert at.number_input(key="channel-number").value == 3
+    assert "Display" in [box.label for box in at.expander]  # in place, over nothing
+    assert set_state(at, "display", True).selectbox(key="select-order").value == "max"
     choose(at, layer="block5_conv3")  # another network's layer
     assert at.session_state["_chosen_layer"] != "block5_conv3"
     assert "channels, each" in texts(at)

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 import streamlit as st
 from markupsafe import Markup
+from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.ui.format import escape_md
-from tlcore.ui.state import Choice, choose, chosen
+from tlcore.ui.state import Choice, choose, chosen, flag, set_flag
 
 T = TypeVar("T")
 LONGEST = 40  # characters of an option that is shown beside its label; a hash is longer
@@ -122,6 +123,20 @@ def _bind(
                 also()
 
     return {"key": key, "on_change": take_over}
+
+
+def folded(key: str) -> DeltaGenerator:
+    """Return a container that ``fold_button`` unfolds where it stands.
+
+    What is folded is drawn and not seen, so that its widgets keep their values.
+    """
+    return st.container(key=key if flag(key) else f"{key}-folded")
+
+
+def fold_button(words: str, key: str) -> None:
+    """Draw the small button that unfolds and folds a container."""
+    st.button(words, icon=":material/tune:", key=f"fold-{key}", help=words, type="tertiary",
+              on_click=set_flag, args=(key, not flag(key)))  # fmt: skip
 
 
 def show_html(template: str, **values: object) -> None:

@@ -95,12 +95,8 @@ def _select_requests(
     predictions: Mapping[ModelRef, Prediction], settings: Settings
 ) -> list[tuple[ModelRef, int, str]]:
     """Choose a class for ImageNet and one for heads, and each model's layer."""
-    box = st.popover(
-        "Class and layer",
-        icon=":material/tune:",
-        type="tertiary",
-        key="class-and-layer",
-        on_change="rerun",
+    box = st.expander(  # beside the maps
+        "Class and layer", icon=":material/tune:", key="class-and-layer", on_change="rerun"
     )
     requests, drawn = [], set[bool]()
     with box:

@@ -17,7 +17,7 @@ from tlcore.ui.components.model_picker import find_pretrained, select_backbone, 
 from tlcore.ui.components.run_picker import select_head, show_damaged_head, trained_heads
 from tlcore.ui.shell import boundary
 from tlcore.ui.state import Choice, choose, chosen
-from tlcore.ui.widgets import current, segments, select, unique_labels
+from tlcore.ui.widgets import current, fold_button, folded, segments, select, unique_labels
 
 MOST_HEADS = 3  # beside the first
 
@@ -46,17 +46,19 @@ def choose_models(
 def _choose_networks(settings: Settings, one_image: bool) -> list[ModelRef]:
     """Choose the backbone; its size and a second one are folded."""
     second = None
-    with _row("side-left"):
+    line, options = _row("side-left"), folded("left-options")
+    with line:
         st.html('<p class="side pretrained">ImageNet</p>', width="content")
         row = select_backbone(settings)
-        fit = current(Choice.FIT, list(FITS))
-        with _options("left-options"):
-            size = select_size(row, top=True)
-            if one_image:
-                second = _second_backbone(row, settings)
-            else:
-                st.caption("How each image becomes a square", help=fit_help())
-                fit = segments("Geometry", list(FITS), Choice.FIT, words=fit_title)
+        fold_button("Options of ImageNet's network", "left-options")
+    fit = current(Choice.FIT, list(FITS))
+    with options:
+        size = select_size(row, top=True)
+        if one_image:
+            second = _second_backbone(row, settings)
+        else:
+            st.caption("How each image becomes a square", help=fit_help())
+            fit = segments("Geometry", list(FITS), Choice.FIT, words=fit_title)
     networks = [find_pretrained(row, size, fit, settings, top=True)]
     if second is not None:
         networks.append(pin_weights(ModelRef(second.name, second.size, fit), settings))
@@ -65,7 +67,7 @@ def _choose_networks(settings: Settings, one_image: bool) -> list[ModelRef]:
 
 def _choose_heads(settings: Settings) -> list[RunInfo]:
     """Choose the head; further ones are folded."""
-    row = _row("side-right")
+    row, options = _row("side-right"), folded("right-options")
     with row:
         st.html('<p class="side head">Yours</p>', width="content")
         first = None if show_damaged_head(settings) else select_head(settings)
@@ -80,7 +82,9 @@ def _choose_heads(settings: Settings) -> list[RunInfo]:
     choose(Choice.MORE_HEADS, ",".join(runs))  # the ids, for the address
     key = f"select-{Choice.MORE_HEADS}"
     st.session_state[key] = runs
-    with row, _options("right-options"):
+    with row:
+        fold_button("Further heads", "right-options")
+    with options:
         st.multiselect(
             "Further heads",
             list(others),
@@ -96,10 +100,6 @@ def _row(key: str) -> DeltaGenerator:
     return st.container(
         horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False, key=key
     )
-
-
-def _options(key: str) -> DeltaGenerator:
-    return st.popover("Options", icon=":material/tune:", type="tertiary", key=key)
 
 
 def _second_backbone(first: Backbone, settings: Settings) -> Backbone | None:

@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.datasets.geometry import FITS
 from tlcore.errors import BadConfig, WeightsMissing
@@ -18,7 +19,7 @@ from tlcore.ui.components.framing import fit_help, fit_title
 from tlcore.ui.components.weights import offer_weights, random_badge
 from tlcore.ui.format import escape_md
 from tlcore.ui.state import Choice, choose, chosen, uses_random
-from tlcore.ui.widgets import segments, select, unique_labels
+from tlcore.ui.widgets import fold_button, segments, select, unique_labels
 
 SIZES = (96, 128, 160, 192, 224, 299)  # px, offered where the backbone allows them
 
@@ -32,7 +33,8 @@ def select_backbone(settings: Settings) -> Backbone:
         names,
         Choice.BACKBONE,
         words=lambda name: name if name in here else f"{name} (weights not here)",
-        help="A network trained on ImageNet: 1.3 million images of 1000 classes.",
+        help="A network trained on ImageNet, 1.3 million images of 1000 classes. Larger ones are "
+        f"slower, often more accurate. Default: {DEFAULT}.",
         also=lambda: choose(Choice.SIZE, ""),
     )
     return BACKBONES[name]
@@ -71,12 +73,16 @@ def parse_size(text: str) -> int | None:
     return int(digits[0]) if digits else None
 
 
-def select_size_and_fit(row: Backbone, *, top: bool) -> tuple[int, str]:
-    """Choose size and geometry, folded; return both."""
-    with st.popover("Size and fit", icon=":material/tune:"):
-        size = select_size(row, top=top)
-        st.caption("How the image becomes a square", help=fit_help())
-        return size, segments("Fit", list(FITS), Choice.FIT, words=fit_title)
+def select_size_and_fit(row: Backbone, place: DeltaGenerator, *, top: bool) -> tuple[int, str]:
+    """Choose size and geometry in a place that is ``folded("size-and-fit")``; return both."""
+    fold_button("Size and fit", "size-and-fit")
+    with place:
+        left, right = st.columns([1, 3], vertical_alignment="bottom")
+        with left:
+            size = select_size(row, top=top)
+        with right:
+            st.caption("How the image becomes a square", help=fit_help())
+            return size, segments("Fit", list(FITS), Choice.FIT, words=fit_title)
 
 
 def find_pretrained(

@@ -29,7 +29,7 @@ ORDERS = {
     "index": "By channel number",
 }
 SCALES = {"channel": "Each map by itself", "layer": "One for the layer"}
-PALETTES = {"grey": "Grey", "blue": "Blue", "fire": "Fire"}
+PALETTES = {"grey": "Grey", "green": "Green", "fire": "Fire"}
 ROWS = ("4", "2", "6", "8")  # the default first
 COLUMNS = ("8", "4", "6", "12", "16")
 TALL = 64  # px of the bar of the largest resolution
@@ -54,7 +54,7 @@ class Shown:
 
 
 def display_options() -> DisplayOptions:
-    """Return how maps are displayed, as the person chose it under ``display_popover``."""
+    """Return how maps are displayed, as the person chose it in ``display_panel``."""
     return DisplayOptions(
         Layout(int(current(Choice.ROWS, ROWS)), int(current(Choice.COLUMNS, COLUMNS))),
         current(Choice.ORDER, list(ORDERS)),
@@ -64,27 +64,26 @@ def display_options() -> DisplayOptions:
     )
 
 
-def display_popover() -> None:
-    """Let the person change order, scale, colours, rows and columns."""
-    popover = st.popover(
-        "Display", icon=":material/tune:", type="tertiary", key="display", on_change="rerun"
-    )
-    if not popover.open:  # its widgets cost time at every step
+def display_panel() -> None:
+    """Let the person change order, scale, colours, rows and columns, below the maps."""
+    panel = st.expander("Display", icon=":material/tune:", key="display", on_change="rerun")
+    if not panel.open:  # its widgets cost time at every step
         return
-    with popover:
-        select("Order", list(ORDERS), Choice.ORDER, words=ORDERS.__getitem__, also=_first_page)
-        st.caption(
-            "From black to white",
-            help="By itself, each map runs from its own lowest to its own highest value: a weak "
-            "one appears as bright as a strong one. On one scale they can be compared.",
-        )
-        segments("Scale", list(SCALES), Choice.SCALE, words=SCALES.__getitem__)
-        segments("Colours", list(PALETTES), Choice.PALETTE, words=PALETTES.__getitem__)
-        rows, columns = st.columns(2)
+    with panel:
+        order, rows, columns = st.columns([2, 1, 1], gap="small")
+        with order:
+            select("Order", list(ORDERS), Choice.ORDER, words=ORDERS.__getitem__, also=_first_page)
         with rows:
             select("Rows", sorted(ROWS, key=int), Choice.ROWS, also=_first_page)
         with columns:
             select("Columns", sorted(COLUMNS, key=int), Choice.COLUMNS, also=_first_page)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            segments("Scale", list(SCALES), Choice.SCALE, words=SCALES.__getitem__)
+            segments("Colours", list(PALETTES), Choice.PALETTE, words=PALETTES.__getitem__)
+        st.caption(
+            "From black to white each map by itself, from its own lowest to its own highest value: "
+            "a weak one appears as bright as a strong one. On one scale they can be compared."
+        )
 
 
 def paging(page: int, pages: int) -> None:

@@ -1,7 +1,7 @@
 """The Feature maps page: a row of choices, the bar of depth, the maps beside one channel, tabs.
 
-The page is one fragment: a step to the next layer runs nothing else. Popovers draw their widgets
-only while they are open, and a tab computes only what it shows.
+The page is one fragment: a step to the next layer runs nothing else. What is folded draws its
+widgets only while it is open, and a tab computes only what it shows.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from tlcore.activations.layers import LayerInfo
 from tlcore.activations.values import MapPage
@@ -33,7 +34,7 @@ from tlcore.ui.format import escape_md, plural, signed
 from tlcore.ui.inference_requests import activation_request, ask, list_layers
 from tlcore.ui.shell import FEATURE_MAPS, boundary
 from tlcore.ui.state import Choice, choose, chosen, chosen_number, write_address
-from tlcore.ui.widgets import current, segments, select
+from tlcore.ui.widgets import current, folded, segments, select
 
 NETWORKS = {"pretrained": "ImageNet's", "head": "Yours"}
 FIRST = (("ReLU", "Activation"), ("Conv2D",))  # types of the layer on which the page opens
@@ -53,9 +54,10 @@ def maps_view(settings: Settings) -> None:
         row = st.container(
             horizontal=True, vertical_alignment="bottom", gap="small", key="maps-row"
         )
+        below = folded("size-and-fit")
         with row:
             sample = _image_choice(settings)
-            ref = _model_choice(settings)
+            ref = _model_choice(below, settings)
         if ref is None:
             return
         layers = list_layers(ref, settings)
@@ -81,13 +83,13 @@ def _image_choice(settings: Settings) -> Sample:
     return sample
 
 
-def _model_choice(settings: Settings) -> ModelRef | None:
-    """Choose whose maps to see; None where a message says what is missing."""
+def _model_choice(below: DeltaGenerator, settings: Settings) -> ModelRef | None:
+    """Choose whose maps to see, and in ``below`` how; None where a message says what is missing."""
     if segments("Network", list(NETWORKS), Choice.NETWORK, words=NETWORKS.__getitem__) == "head":
         info = choose_head(settings, "its layers are shown here")
         return info.ref if info else None
     row = select_backbone(settings)
-    size, fit = select_size_and_fit(row, top=False)
+    size, fit = select_size_and_fit(row, below, top=False)
     return find_pretrained(row, size, fit, settings, top=False)
 
 
@@ -152,8 +154,8 @@ def _layer_view(
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if page.pages > 1:
                 controls.paging(page.page, page.pages)
-            controls.display_popover()
             more.download_popover(shown)
+        controls.display_panel()
         st.caption(page_text(page))
         if page.source == "random":
             st.caption(":material/casino: Random weights: nothing here has been learned.")
