@@ -102,14 +102,13 @@ class Lent(Inference):
 
     def _running(self) -> Process:
         """The owner's, for these settings. Not kept here: it outlives this client's ``close``."""
-        process = copy(self.owner._running())
-        process._settings = self._settings
+        lender = self.owner._running()
+        process = copy(lender)
+        process._settings, process.lender = self._settings, lender  # its file is the lender's
         return process
 
     def _forget(self, dead: Process) -> None:
-        process = self.owner._process
-        if process is not None and process._executor is dead._executor:
-            self.owner._forget(process)
+        self.owner._forget(dead.lender)
 
 
 @pytest.fixture(scope="session")
