@@ -1,8 +1,9 @@
-"""No critical or serious violation by axe-core on the five pages; and on a phone none of them
-scrolls sideways."""
+"""No critical or serious violation by axe-core on the five pages; on a phone none of them scrolls
+sideways; images are imported and left out by keyboard alone."""
 
 from __future__ import annotations
 
+import shutil
 from importlib import util
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,9 @@ UNFOLD = """document.querySelectorAll('[data-testid=stMain] details:not([open]) 
 SIDEWAYS = """() => { const main = document.querySelector('[data-testid=stMain]');
     return main.scrollWidth - main.clientWidth; }"""
 MODEL = "&backbone=MobileNet-0.25&size=128"
+# The role or kind of what has the focus, and the words that name it
+FOCUSED = """() => { const it = document.activeElement, role = it.getAttribute('role');
+    return [role || it.localName, it.getAttribute('aria-label') || it.innerText].join(' '); }"""
 VIEWS = ("summary", "mistakes", "improve", "export")
 PATHS = (
     "/",
@@ -68,3 +72,47 @@ def test_no_page_shuts_anybody_out(tab: Tab, run: str, theme: Literal["light", "
                 found.append((path, "sideways", []))
             tab.page.set_viewport_size({"width": 1400, "height": 1000})
     assert found == []
+
+
+def test_images_are_imported_and_left_out_by_keyboard_alone(
+    tab: Tab, run: str, tmp_path: Path
+) -> None:
+    page = tab.page
+
+    def press(kind: str, words: str) -> None:
+        """Go on by Tab to what has these words, and press Enter there."""
+        for _ in range(100):
+            page.keyboard.press("Tab")
+            focused = page.evaluate(FOCUSED)
+            if focused.startswith(kind) and words in focused:
+                break
+        else:
+            pytest.fail(f"{words} is not reached by Tab")
+        page.keyboard.press("Enter")
+
+    tab.open(f"/Upload?dataset={DATA}&view=images")
+    press("button", "Add images")
+    page.locator("[data-testid=stFileUploader]").first.wait_for()
+    tab.settle()
+    folder = write_patches(tmp_path / "two", classes=2)
+    images = shutil.make_archive(str(tmp_path / "by keyboard"), "zip", folder)
+    with page.expect_file_chooser() as chooser:
+        press("button", "upload")
+    chooser.value.set_files(images)
+    page.get_by_role("button", name="Import").wait_for()
+    tab.settle()
+    press("button", "Import")
+    page.get_by_text("by keyboard has 16 images in 2 classes").wait_for()
+    tab.settle()
+    tab.open("/Upload?dataset=by+keyboard&view=images")
+    press("option", "blue: ")
+    page.get_by_role("button", name="Exclude").wait_for()
+    tab.settle()
+    press("button", "Exclude")
+    page.get_by_text("excluded").first.wait_for()
+    tab.settle()
+    page.keyboard.press("Tab")  # from where the button was
+    assert "Undo" in page.evaluate(FOCUSED)
+    page.keyboard.press("Enter")
+    page.get_by_text("1 excluded").wait_for(state="detached")
+    assert tab.errors == []
