@@ -36,7 +36,7 @@ def test_the_opened_run_stays_through_views_datasets_and_pages(
     page = tab.page
     for run in runs:
         tab.open(f"/Compare?dataset={PATCHES.replace(' ', '+')}&backbone=MobileNet-0.25&run={run}")
-        page.get_by_text("ahead of the next").nth(1).wait_for()
+        page.get_by_text("points ahead").nth(1).wait_for()
         page.get_by_role("combobox", name="Run").first.click()
         options = page.get_by_role("option").all_inner_texts()
         assert len(set(options)) == len(options) >= 2

@@ -154,7 +154,7 @@ def test_both_answers_on_an_unseen_image_the_threshold_and_the_path(
     imagenet, head = charts(at)
     assert len(imagenet) == 7
     assert set(head) == {"blue", "green"}
-    assert texts(at).count("ahead of the next") == 2
+    assert texts(at).count("points ahead") == 2
     trained_on = {s.sha256 for s in list_samples(load_run_info(run, lasting), "train")}
     assert "".join(at.query_params["image"]) not in trained_on  # the page opens on an unseen one
     assert "· not seen in training" in texts(at)

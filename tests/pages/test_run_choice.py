@@ -196,12 +196,12 @@ def test_the_newest_run_of_this_dataset_answers_not_the_newest_of_all(
 
 def test_a_head_of_other_classes_says_so_and_is_not_judged(opened: Opened, home: Home) -> None:
     at = opened("Compare", dataset=PATCHES, run=home.runs[0], **QUICK)
-    assert texts(at).count("ahead of the next") == 2
+    assert texts(at).count("points ahead") == 2
     at.selectbox(key="select-dataset").set_value(INSECTS).run()
     for page in (at, opened("Compare", dataset=INSECTS, run=home.runs[0], **QUICK)):
         assert run_of(page) == home.runs[0]
         assert "This head predicts only blue and green." in texts(page)
-        assert texts(page).count("ahead of the next") == 1  # ImageNet's alone
+        assert texts(page).count("points ahead") == 1  # ImageNet's alone
         assert "at this threshold" not in texts(page)
     at = opened("Compare", dataset=INSECTS, run=home.runs[0], view="many", **QUICK)
     assert "This head predicts only blue and green." in texts(at)
@@ -218,7 +218,7 @@ def test_ones_own_image_is_answered_by_the_head_that_answered_before(
     at.selectbox(key="select-head").set_value(own_home.runs[1]).run()
     at.selectbox(key="select-dataset").set_value(MY_IMAGES).run()
     assert run_of(at) == own_home.runs[1]
-    assert texts(at).count("ahead of the next") == 2  # nothing says that it cannot know it
+    assert texts(at).count("points ahead") == 2  # nothing says that it cannot know it
     at = opened("Compare", dataset=PATCHES, **QUICK)
     at.selectbox(key="select-dataset").set_value(MY_IMAGES).run()
     assert run_of(at) == own_home.runs[-1]

@@ -77,8 +77,8 @@ def draw_answer(
         choice = f"as uncertain as a choice among {sure.perplexity:.3g} equally probable classes"
         st.markdown(
             f":small[{sure.description[:1].upper()}{sure.description[1:]}, {points(sure.margin)} "
-            "ahead of the next.]",
-            help=f"Entropy {sure.entropy:.2f} bits: {choice}.",
+            "ahead.]",
+            help=f"Ahead of the next class. Entropy {sure.entropy:.2f} bits: {choice}.",
         )
     _bars(prediction, title, "the head" if info else "the pretrained network")
     _source(prediction, info, title)
