@@ -45,6 +45,22 @@ def test_from_home_to_both_answers_and_maps_in_two_clicks(first_tab: Tab) -> Non
         assert box["y"] + box["height"] <= 1000
     assert clicks == 2
     address = tab.page.url
+    strip, steps = (tab.page.locator(f".st-key-{key}").bounding_box() for key in ("strip", "steps"))
+    assert strip and steps
+    assert steps["y"] >= strip["y"] + strip["height"] + 6
+    tab.press("Options of ImageNet's network")  # unfold above the answer, not over it
+    options = tab.page.locator(".st-key-left-options").bounding_box()
+    answer = tab.page.locator(".answer").first.bounding_box()
+    assert options and answer
+    assert options["height"] > 40
+    assert options["y"] + options["height"] <= answer["y"]
+    tab.page.get_by_text("Class and layer").click()
+    tab.page.locator(".st-key-select-class").wait_for()
+    tab.settle()
+    choice = tab.page.locator(".st-key-select-class").bounding_box()
+    heat = maps.first.bounding_box()
+    assert choice and heat
+    assert choice["x"] + choice["width"] <= heat["x"]
 
     tab.page.set_viewport_size({"width": 390, "height": 844})
     tab.open(address.removeprefix(tab.server.url))  # a new session: the link restores it all

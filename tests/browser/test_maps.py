@@ -25,6 +25,16 @@ def test_keys_clicks_and_a_link_lead_through_the_layers(tab: Tab) -> None:
     tab.page.get_by_text("Layer 13 of 154").wait_for()
     tab.settle()
     assert tab.page.locator(".depth i.chosen").count() == 1
+    tab.press("Size and fit")  # both unfold in place and cover nothing
+    tab.page.get_by_text("Display", exact=True).click()
+    tab.page.locator(".st-key-select-order").wait_for()
+    tab.settle()
+    size, bars, maps, order = (
+        tab.page.locator(place).first.bounding_box() or {}
+        for place in (".st-key-size-and-fit", ".depth", ".maps-main", ".st-key-select-order")
+    )
+    assert size["y"] + size["height"] <= bars["y"]
+    assert maps["y"] + maps["height"] <= order["y"]
 
     tab.page.locator(".depth i").nth(60).click()  # a layer of more channels than a page has tiles
     tab.page.wait_for_url("**layer=block_6_depthwise_relu&**")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +40,10 @@ def first(real: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_run_again_with_all_of_its_recipe(tab: Tab, real: Settings, first: str) -> None:
+    tab.page.set_viewport_size({"width": 390, "height": 844})
     tab.open(f"/Fine_tune?run={first}")
+    tops = "buttons => buttons.map(button => Math.round(button.getBoundingClientRect().top))"
+    assert len(set(tab.page.locator(".st-key-views button").evaluate_all(tops))) == 2  # rows
     tab.page.locator(".st-key-run-actions button").first.click()
     tab.press("Run again")
     start = tab.page.get_by_role("button", name="Start", exact=True)
@@ -105,6 +109,7 @@ def test_a_run_is_taken_away_as_csv_and_json(
             tab.page.get_by_role("button", name=words).click()
         files[words] = tmp_path / coming.value.suggested_filename
         coming.value.save_as(files[words])
+        assert re.match(r"patches \d{4}-\d\d-\d\d ", files[words].name)
     losses = [epoch.val_loss for epoch in load_run(first, real).history]
     rows = list(csv.DictReader(files["Epochs, CSV"].read_text(encoding="utf-8").splitlines()))
     assert [float(row["val_loss"]) for row in rows] == losses
