@@ -12,7 +12,7 @@ import pytest
 
 from tests.small_disk import mount
 from tlcore.datasets.sample_dataset import SAMPLE_NAME, ensure_sample
-from tlcore.models import runtime
+from tlcore.models import conversion
 from tlcore.models.predictions import ModelRef
 from tlcore.settings import PROJECT, Settings
 from tlcore.storage import lock_file
@@ -64,7 +64,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.fixture(scope="session", autouse=True)
 def converted_networks_are_used() -> None:
     """However slow a busy machine makes one when it is compared with Keras."""
-    runtime.SLOWEST = 0.0
+    conversion.SLOWEST = 0.0
 
 
 @pytest.fixture(scope="session")

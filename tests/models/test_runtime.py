@@ -21,7 +21,7 @@ import tensorflow
 from tlcore.datasets.decoding import decode_in_order
 from tlcore.errors import BadConfig, StorageError
 from tlcore.jobs import FAILED, read_job
-from tlcore.models import runtime
+from tlcore.models import conversion, runtime
 from tlcore.models.build import build_backbone
 from tlcore.models.catalog import preprocess
 from tlcore.models.predictions import ModelRef
@@ -58,7 +58,7 @@ def at_once(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         tensorflow.lite.TFLiteConverter, "from_keras_model", lambda model: converter
     )
-    monkeypatch.setattr(runtime, "_compare", lambda model, network: (0.0, 3.0))
+    monkeypatch.setattr(conversion, "_compare", lambda model, network: (0.0, 3.0))
 
 
 def images(count: int) -> np.ndarray:
@@ -127,14 +127,14 @@ def test_what_differs_or_is_slower_or_off_is_left_to_keras(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, home: Settings, at_once: None
 ) -> None:
     settings = Settings(home=settings.home, keras_home=settings.keras_home, runtime="auto")
-    monkeypatch.setattr(runtime, "_compare", lambda model, network: (2e-4, 3.0))
+    monkeypatch.setattr(conversion, "_compare", lambda model, network: (2e-4, 3.0))
     network = runtime.backbone_network(SMALL, settings)
     (settings.networks / network.name).mkdir(parents=True)  # of one that was never finished
     assert "differs by 2.0e-04" in convert_backbone(SMALL, settings).description
     assert opened(settings) is None
     assert not runtime.start_conversion(network, settings)  # it is known
-    monkeypatch.setattr(runtime, "_compare", lambda model, network: (0.0, 0.8))
-    monkeypatch.setattr(runtime, "SLOWEST", 1.0)
+    monkeypatch.setattr(conversion, "_compare", lambda model, network: (0.0, 0.8))
+    monkeypatch.setattr(conversion, "SLOWEST", 1.0)
     assert "0.80 of its speed" in convert_backbone(SMALL, settings).refused
     assert "0.80 of" in runtime.find_conversion(network, settings).refused  # not the earlier one
     monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda kind: [kind])

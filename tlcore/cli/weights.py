@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, TextIO
 
@@ -20,6 +21,7 @@ from tlcore.models.weights import (
     weights_file_name,
 )
 from tlcore.settings import Settings
+from tlcore.storage import lock_file
 
 NICENESS = 10
 
@@ -108,7 +110,9 @@ def convert_network(args: argparse.Namespace, settings: Settings, out: TextIO) -
     """Convert a network, compare it with Keras and print the result."""
     if args.progress_file:  # a page or a run has started it: people come first
         os.nice(NICENESS)
-    with report_job(args.progress_file) as report:
+    with report_job(args.progress_file) as report, ExitStack() as held:
+        if args.progress_file:  # one at a time: each takes a gigabyte
+            held.enter_context(lock_file(settings.home / ".converting"))
         report(0, None, "Converting")
         from tlcore.training.transfer_model import convert_backbone, convert_run
 

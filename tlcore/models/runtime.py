@@ -1,4 +1,4 @@
-"""Frozen networks for LiteRT: converted once by TensorFlow, checked against Keras, run without it.
+"""Frozen networks for LiteRT: ``conversion`` makes them with TensorFlow, here they run without it.
 
 A converted network is a folder below ``Settings.networks``, renamed into place when it is complete:
 ``network.tflite`` in float32, ``conversion.json`` with what the check has found, and
@@ -13,59 +13,41 @@ processors a third busier than two threads that share one.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
 import os
-import shutil
-import sys
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
-from tlcore.datasets.decoding import THREADS, decode_in_order
+from tlcore.datasets.decoding import THREADS
 from tlcore.errors import DamagedFile, StorageError
 from tlcore.jobs import CANCELLED, FAILED, read_job, start_job
-from tlcore.models.catalog import get_backbone, preprocess
+from tlcore.models.catalog import get_backbone
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.models.weights import find_weights, hash_network
 from tlcore.settings import Settings
 from tlcore.storage import (
     discard_folder,
-    explained_os_errors,
     file_state,
-    publish_folder,
     read_json_or,
-    remove_leftovers,
-    work_folder,
-    write_json,
 )
-from tlcore.text import shorten
 
 BOTTLENECK, POOLED, LOGITS = "bottleneck", "pooling-avg", "logits"  # outputs that are no layers
-TOLERANCE = 1e-4  # greatest difference from Keras, of the largest value
-CHECKED = 8  # images on which both are compared
-SLOWEST = 1.0  # of Keras' speed: a network that is no faster is not used
-TIMED = 3  # times that both compute one image and CHECKED images
 RETRY = 600.0  # s until a conversion that failed is tried again
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 SHARE = max(1, CPUS // THREADS)  # threads of an image where THREADS are computed at once
-TFLITE, TEMPLATE, _CONVERSION = "network.tflite", "model.keras", "conversion.json"
+TFLITE, TEMPLATE, CONVERSION = "network.tflite", "model.keras", "conversion.json"
 _VERSION = 2  # of the folder
-_ROOM = 8 * 2**20  # bytes on the disk, beside twice the weights, with which converting cannot fail
 _POLL = 0.1  # s
 _log = logging.getLogger(__name__)
 
@@ -137,7 +119,7 @@ class Runtime:
     def __init__(self, folder: Path, conversion: Conversion) -> None:
         """Open it. Raises OSError or ValueError where the file is not the one that was checked."""
         self._content = (folder / TFLITE).read_bytes()  # evicted or cut short, it stays whole here
-        if _checksum(folder, self._content) != conversion.crc32:
+        if checksum(folder, self._content) != conversion.crc32:
             raise ValueError("it has another checksum")
         self.folder, self.conversion = folder, conversion
         self._idle: dict[int, list[Any]] = {CPUS: [], SHARE: []}  # interpreters, by their threads
@@ -222,13 +204,13 @@ def find_conversion(network: Network, settings: Settings) -> Conversion | None:
     None where it was not converted yet. A layer's values are the same bits, whatever other outputs
     there are.
     """
-    exact = settings.networks / network.name / _CONVERSION
-    pattern = f"{network.backbone}-{network.size}-*/{_CONVERSION}"
+    exact = settings.networks / network.name / CONVERSION
+    pattern = f"{network.backbone}-{network.size}-*/{CONVERSION}"
     for path in dict.fromkeys([exact, *settings.networks.glob(pattern)]):
         try:
             conversion = read_json_or(path, Conversion, None)
         except DamagedFile as error:
-            _discard(path.parent, error.reason)
+            discard(path.parent, error.reason)
             continue
         stored = conversion and conversion.network  # of another version it has another name
         if stored and stored.covers(network) and path.parent.name == stored.name:
@@ -248,10 +230,10 @@ def open_runtime(network: Network, settings: Settings) -> Runtime | None:
         state = file_state(folder / TFLITE) + file_state(folder / TEMPLATE)
         runtime = _open(folder, state, conversion)
     except (OSError, ValueError) as error:
-        _discard(folder, str(error))
+        discard(folder, str(error))
         return None
     with suppress(OSError):
-        os.utime(folder / _CONVERSION)  # used just now: evicted last
+        os.utime(folder / CONVERSION)  # used just now: evicted last
     return runtime
 
 
@@ -260,15 +242,16 @@ def _open(folder: Path, state: object, conversion: Conversion) -> Runtime:
     return Runtime(folder, conversion)
 
 
-def _checksum(folder: Path, network: bytes) -> int:
+def checksum(folder: Path, network: bytes) -> int:
     """Return the CRC-32 of a network followed by the template beside it, which not all have."""
-    checksum = zlib.crc32(network)
+    crc32 = zlib.crc32(network)
     with suppress(FileNotFoundError):
-        checksum = zlib.crc32((folder / TEMPLATE).read_bytes(), checksum)
-    return checksum
+        crc32 = zlib.crc32((folder / TEMPLATE).read_bytes(), crc32)
+    return crc32
 
 
-def _discard(folder: Path, damage: str = "") -> None:
+def discard(folder: Path, damage: str = "") -> None:
+    """Delete a converted network, if it is there; the log says what ``damage`` it had."""
     with suppress(OSError):  # it is not there (any more), or the disk is read-only
         discard_folder(folder)
         if damage:
@@ -306,117 +289,3 @@ def wait_for_runtime(
             waiting()
             time.sleep(_POLL)
     return open_runtime(network, settings)
-
-
-def convert(network: Network, model: Any, settings: Settings, template: Any = None) -> Conversion:
-    """Convert a Keras model and put it into its place, checked.
-
-    Args:
-        network: what it is.
-        model: with the outputs of the network, in their order.
-        settings: where it is put.
-        template: a model with a head that is stored beside it.
-
-    Raises:
-        StorageError: it cannot be stored.
-    """
-    with explained_os_errors("The converted network could not be stored"):
-        remove_leftovers(settings.networks)
-        with work_folder(settings.networks) as folder:
-            conversion = _convert(network, model, folder)
-            if conversion.refused:
-                (folder / TFLITE).unlink(missing_ok=True)
-            elif template is not None:
-                template.save(folder / TEMPLATE)
-                checksum = _checksum(folder, (folder / TFLITE).read_bytes())
-                conversion = replace(conversion, crc32=checksum)
-            write_json(folder / _CONVERSION, asdict(conversion), durable=False)
-            _evict(settings, sum(path.stat().st_size for path in folder.iterdir()))
-            _discard(settings.networks / network.name)  # an earlier result gives way to this one
-            publish_folder(folder, settings.networks / network.name)
-    _log.warning("%s at %d px is %s", network.backbone, network.size, conversion.description)
-    return conversion
-
-
-def _convert(network: Network, model: Any, folder: Path) -> Conversion:
-    import tensorflow as tf
-
-    conversion = Conversion(network, tuple(tuple(each.shape[1:]) for each in model.outputs))
-    if tf.config.list_physical_devices("GPU"):
-        return replace(conversion, refused="TensorFlow sees a GPU")
-    try:  # its own large files lie where those of a killed process are removed
-        with redirect_stdout(sys.stderr), TemporaryDirectory(dir=folder) as tempfile.tempdir:
-            content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
-    except (OSError, MemoryError, tf.errors.OpError):  # the machine's fault, not the network's
-        raise
-    except Exception as error:  # the converter raises all kinds for an operation it does not know
-        if shutil.disk_usage(folder).free < _ROOM + 8 * model.count_params():  # or without a word
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-        return replace(conversion, refused=f"it does not convert ({shorten(str(error), 200)})")
-    finally:
-        tempfile.tempdir = None  # the usual place
-    (folder / TFLITE).write_bytes(content)
-    conversion = replace(conversion, crc32=zlib.crc32(content))
-    difference, speed = _compare(model, Runtime(folder, conversion))
-    conversion = replace(conversion, difference=difference, speed=speed)
-    if not difference <= TOLERANCE:  # also NaN
-        return replace(conversion, refused=f"converted, it differs by {difference:.1e}")
-    if speed <= SLOWEST:
-        return replace(conversion, refused=f"converted, it has {speed:.2f} of its speed here")
-    return conversion
-
-
-def _compare(model: Any, runtime: Runtime) -> tuple[float, float]:
-    """Return the greatest difference from Keras, of the largest value, and the ratio of times."""
-    import tensorflow as tf
-
-    network = runtime.conversion.network
-    inputs = preprocess(_draw_images(network.size), network.backbone)
-    forward = tf.function(
-        lambda batch: tf.nest.flatten(model(batch, training=False)),
-        input_signature=[tf.TensorSpec((None, *inputs.shape[1:]), tf.float32)],
-        autograph=False,
-    )
-
-    def by_keras(batch: Floats) -> list[Floats]:
-        return [each.numpy() for each in forward(batch)]
-
-    def by_litert(batch: Floats) -> list[list[Floats]]:
-        compute = partial(runtime.compute, outputs=network.outputs, alone=len(batch) == 1)
-        return list(decode_in_order(compute, batch[:, None]))
-
-    expected = by_keras(inputs)
-    received = runtime.compute(inputs, network.outputs)
-    difference = max(
-        float(np.abs(one - other).max() / max(float(np.abs(one).max()), 1e-30))
-        for one, other in zip(expected, received, strict=True)
-    )
-    seconds: list[list[float]] = [[], []]
-    for _ in range(TIMED):
-        for compute, measured in zip((by_keras, by_litert), seconds, strict=True):
-            began = time.perf_counter()
-            compute(inputs[:1])
-            compute(inputs)
-            measured.append(time.perf_counter() - began)
-    return difference, min(seconds[0]) / min(seconds[1])
-
-
-def _draw_images(size: int) -> npt.NDArray[np.uint8]:
-    """Return CHECKED images with edges and gradients, uint8 (n, size, size, 3), always the same."""
-    coarse = np.random.default_rng(0).integers(0, 256, (CHECKED, 9, 9, 3)).astype(np.uint8)
-    shape, bicubic = (size, size), Image.Resampling.BICUBIC
-    return np.stack([np.asarray(Image.fromarray(each).resize(shape, bicubic)) for each in coarse])
-
-
-def _evict(settings: Settings, needed: int) -> None:
-    """Delete the networks used longest ago until ``needed`` bytes more are within the limit."""
-    used: dict[Path, tuple[float, int]] = {}  # when, s since 1970, and bytes
-    for path in settings.networks.glob(f"[!.]*/{_CONVERSION}"):
-        with suppress(OSError):
-            size = sum(file.stat().st_size for file in path.parent.iterdir())
-            used[path.parent] = path.stat().st_mtime, size
-    total = needed + sum(size for _, size in used.values())
-    for folder, (_, size) in sorted(used.items(), key=lambda item: item[1][0]):
-        if total > settings.network_bytes:
-            _discard(folder)
-            total -= size

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tlcore.errors import RunError, UnknownName
-from tlcore.models import build, runtime
+from tlcore.models import build, conversion, runtime
 from tlcore.models.catalog import preprocess
 from tlcore.models.loaded_model import LoadedModel, load_pretrained
 from tlcore.models.predictions import Floats, ModelRef
@@ -76,12 +76,12 @@ def convert_backbone(
 
     Raises:
         UnknownName: the backbone has no such layer.
-        BadConfig, WeightsMissing, StorageError: as ``build_backbone`` and ``runtime.convert``.
+        BadConfig, WeightsMissing, StorageError: as ``build_backbone`` and ``conversion.convert``.
     """
     base, _ = build.build_backbone(replace(ref, top=top), settings)
     network = runtime.backbone_network(ref, settings, *layers, top=top)
     if top:
-        return runtime.convert(network, base, settings)
+        return conversion.convert(network, base, settings)
     for name in layers:
         names = [layer.name for layer in base.layers]
         if name not in names:
@@ -90,13 +90,13 @@ def convert_backbone(
     outputs = [*(base.get_layer(name).output for name in layers), base.output, pooled]
     template = build.add_head(base, 3, hidden=(1,))
     template.trainable = False
-    return runtime.convert(network, keras.Model(base.input, outputs), settings, template)
+    return conversion.convert(network, keras.Model(base.input, outputs), settings, template)
 
 
 def convert_run(run: str, settings: Settings) -> runtime.Conversion:
-    """Convert the whole model of a run. Raises as ``load_run_model`` and ``runtime.convert``."""
+    """Convert the whole model of a run. Raises as ``load_run_model`` and ``conversion.convert``."""
     model, info = load_run_model(run, settings).model, load_run_info(run, settings)
-    return runtime.convert(run_network(info.folder, info.config), model, settings)
+    return conversion.convert(run_network(info.folder, info.config), model, settings)
 
 
 def load_saved_model(info: RunInfo) -> keras.Model:

@@ -1,0 +1,1 @@
+"""The Compare page: ``view`` for one image, ``batch`` for many."""
