@@ -1,1 +1,1 @@
-"""The Compare page: ``view`` for one image, ``batch`` for many."""
+"""The Home page."""
