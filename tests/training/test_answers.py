@@ -130,6 +130,8 @@ def test_a_run_trains_predicts_and_is_evaluated_without_tensorflow(
 
     for cache in (home.features, home.networks, home.jobs):
         shutil.rmtree(cache, ignore_errors=True)
+    # Here, where no network is too slow: in a process of its own a busy machine may refuse it.
+    convert_backbone(ModelRef("MobileNet-0.25", 64, random=True), home)
     more = {"train": {"ants": 20, "bees": 2}, "val": {"ants": 2, "bees": 2}}
     others = write_splits(tmp_path / "others", more, spread=60)  # its first ants are the same
     tlcore.train(str(others), epochs=1, settings=home, **SMALL)
