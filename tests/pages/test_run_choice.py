@@ -241,7 +241,7 @@ def test_a_label_says_what_tells_runs_apart(opened: Opened, empty_workspace: Set
     settings = empty_workspace
     listed(settings, "20261126-060100-000001", 0.92, random_weights=True)
     shown = [link.proto.label for link in opened("Home").get("page_link")]
-    assert "**92% · Patches · MobileNetV2 · random weights**" in shown
+    assert "**92% · random weights · Patches · MobileNetV2**" in shown
     listed(settings, "20261126-054700-000001", 0.92)
     listed(settings, "20261126-054709-000001", 0.92)  # the same minute
     listed(settings, "20261126-054709-000002", 0.92)  # the same second
