@@ -70,12 +70,17 @@ def test_no_page_shuts_anybody_out(tab: Tab, run: str, theme: Literal["light", "
             tab.settle()
             if tab.page.evaluate(SIDEWAYS) > 0:
                 found.append((path, "sideways", []))
-            if path.startswith("/Compare"):  # the sidebar lies over the page, and leaves it
-                tab.page.get_by_test_id("stExpandSidebarButton").click()
-                tab.go("Feature maps")
-                tab.page.get_by_test_id("stExpandSidebarButton").wait_for()
             tab.page.set_viewport_size({"width": 1400, "height": 1000})
     assert found == []
+
+
+def test_on_a_phone_the_sidebar_closes_over_the_page_that_was_chosen(tab: Tab, run: str) -> None:
+    tab.page.set_viewport_size({"width": 390, "height": 844})
+    tab.open(f"/Upload?dataset={DATA}")
+    for name in ("Fine-tune", "Upload"):
+        tab.page.get_by_test_id("stExpandSidebarButton").click()
+        tab.go(name)
+        tab.page.get_by_test_id("stExpandSidebarButton").wait_for()
 
 
 def test_images_are_imported_and_left_out_by_keyboard_alone(

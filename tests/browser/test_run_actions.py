@@ -44,6 +44,7 @@ def test_run_again_with_all_of_its_recipe(tab: Tab, real: Settings, first: str) 
     tab.open(f"/Fine_tune?run={first}")
     tops = "buttons => buttons.map(button => Math.round(button.getBoundingClientRect().top))"
     assert len(set(tab.page.locator(".st-key-views button").evaluate_all(tops))) == 2  # rows
+    tab.page.set_viewport_size({"width": 1400, "height": 1000})
     tab.page.locator(".st-key-run-actions button").first.click()
     tab.press("Run again")
     start = tab.page.get_by_role("button", name="Start", exact=True)

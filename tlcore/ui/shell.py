@@ -27,6 +27,12 @@ HOME_FIRST = 1.0  # s that a browser has for drawing Home before the inference p
 QUESTION = "_question"  # key of the session: the place under the title
 _TOP = "_open-at-top"  # key of the session: whether the next run scrolls up
 _SCROLL_UP = "<script>document.querySelector('[data-testid=stMain]').scrollTo(0, 0)</script>"
+_PAGE = "_page"  # key of the session: the page drawn last
+# On a phone the sidebar lies over the page. Streamlit closes it after its own links, not ours.
+_CLOSE_SIDEBAR = """<script>
+if (innerWidth < 768)
+    document.querySelector('[data-testid=stSidebar] button[aria-expanded=true]')?.click()
+</script>"""
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,10 @@ def page(this: Page) -> Iterator[Settings]:
         migrate(settings)
         if st.session_state.pop(_TOP, False):
             st.html(_SCROLL_UP, unsafe_allow_javascript=True)
+        if st.session_state.get(_PAGE, this.name) != this.name:
+            script = f"{_CLOSE_SIDEBAR}<!-- {this.name} -->"  # only a new text is run
+            st.html(script, unsafe_allow_javascript=True)
+        st.session_state[_PAGE] = this.name
         read_address(this.address)
         if this is not HOME:
             inference(settings).warm_up()
