@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.datasets.files import encoded, write_folder
+from tlcore.datasets import quality_scan
 from tlcore.datasets.dataset import Sample
 from tlcore.datasets.edits import exclude
 from tlcore.datasets.image_facts import FactsTable, measure_image
@@ -183,7 +184,7 @@ def test_a_recording_in_two_splits_is_found_and_divided_again(settings: Settings
 
 @pytest.mark.parametrize("is_stored", [True, False])
 def test_a_run_looks_at_images_that_were_not_scanned(
-    is_stored: bool, settings: Settings, tmp_path: Path
+    is_stored: bool, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = recordings(6)
     if is_stored:
@@ -193,7 +194,10 @@ def test_a_run_looks_at_images_that_were_not_scanned(
         dataset = open_grouped("mine", settings)
     else:
         images = {file: encoded(image, "JPEG", quality=92) for file, image in files.items()}
-        dataset = open_grouped(str(write_folder(tmp_path / "in place", images)), settings)
+        folder = str(write_folder(tmp_path / "in place", images))
+        dataset = open_grouped(folder, settings)
+        monkeypatch.setattr(quality_scan, "decode_image_with_header", None)
+        assert open_grouped(folder, settings) == dataset  # its images are decoded once
     train, val = split_samples(dataset)
     assert (len(train), len(val)) == (12, 12)
     assert not {*map(recording_of, train)} & {*map(recording_of, val)}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
+from types import MappingProxyType
 
 from tlcore.datasets import image_facts
 from tlcore.datasets.dataset import Dataset, Refusal, Sample
@@ -92,21 +94,26 @@ def scan_quality(
     return load_quality(name, settings)
 
 
-def _measure(sample: Sample, *, limits: Limits) -> AnyFacts:
+def _measure(
+    sample: Sample, *, limits: Limits, stored: Mapping[str, AnyFacts] = MappingProxyType({})
+) -> AnyFacts:
     try:
         data = read_bytes(sample.path, sample.file, limits)
+        sha256 = sample.sha256 or content_id(data)
+        if sha256 in stored:
+            return stored[sha256]
         image, header = decode_image_with_header(data, sample.file, limits)
     except BadImage as error:
         refusal = Refusal.of(sample.file, error)
         return DamagedImageFacts(sample.sha256, refusal.kind, refusal.reason)
-    return image_facts.measure_image(image, header, sample.sha256 or content_id(data))
+    return image_facts.measure_image(image, header, sha256)
 
 
 def open_grouped(reference: str, settings: Settings) -> Dataset:
     """Open a dataset as ``open_dataset`` does, for a run: its samples name their groups.
 
     For that, images of a stored dataset that were not scanned are; those of a folder in place only
-    where their names suggest recordings.
+    where their names suggest recordings, and once: their facts are kept below the home folder.
     """
     if not Path(reference).is_absolute():
         folder = dataset_folder(reference, settings)
@@ -117,8 +124,14 @@ def open_grouped(reference: str, settings: Settings) -> Dataset:
     dataset = read_folder(Path(reference))
     if not has_sequences(sample.file for sample in dataset.samples):
         return dataset
-    measure = partial(_measure, limits=settings.limits)
+    kept = settings.home / "folder_facts" / content_id(os.fsencode(Path(reference).resolve()))
+    stored = image_facts.read_facts(kept).by_sha256
+    measure = partial(_measure, limits=settings.limits, stored=stored)
     facts = list(decode_in_order(measure, dataset.samples))
+    with suppress(OSError):  # a full or read-only disk: they are measured again
+        kept.mkdir(parents=True, exist_ok=True)
+    added = {each.sha256: each for each in facts if isinstance(each, ImageFacts)}
+    image_facts.append_facts(kept, [added[each] for each in added if each not in stored])
     pairs = zip(dataset.samples, facts, strict=True)
     samples = [replace(sample, sha256=each.sha256) for sample, each in pairs]
     groups = find_groups(samples, FactsTable({each.sha256: each for each in facts}))
