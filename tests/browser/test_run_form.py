@@ -34,6 +34,7 @@ def test_from_the_cost_to_a_rate_that_was_found(tab: Tab, real: Settings, tmp_pa
     tab.press("New run")
     tab.choose("Backbone", "MobileNet-0.25")
     tab.page.get_by_text("Advanced options").click()
+    tab.page.get_by_text("Estimating the time").wait_for(state="detached")
     tab.press("Find a learning rate")
     use = tab.page.get_by_role("button", name="Use 0")
     rate = use.inner_text().split()[-1]
