@@ -112,6 +112,11 @@ class Settings:
         return self.home / "networks"
 
     @property
+    def folder_facts(self) -> Path:
+        """Facts of the images of folders in place; can be deleted at any time."""
+        return self.home / "folder_facts"
+
+    @property
     def weights(self) -> Path:
         """The folder in which Keras itself caches weight files."""
         return self.keras_home / "models"

@@ -113,7 +113,7 @@ def open_grouped(reference: str, settings: Settings) -> Dataset:
     """Open a dataset as ``open_dataset`` does, for a run: its samples name their groups.
 
     For that, images of a stored dataset that were not scanned are; those of a folder in place only
-    where their names suggest recordings, and once: their facts are kept below the home folder.
+    where their names suggest recordings, and once: their facts are stored.
     """
     if not Path(reference).is_absolute():
         folder = dataset_folder(reference, settings)
@@ -124,14 +124,14 @@ def open_grouped(reference: str, settings: Settings) -> Dataset:
     dataset = read_folder(Path(reference))
     if not has_sequences(sample.file for sample in dataset.samples):
         return dataset
-    kept = settings.home / "folder_facts" / content_id(os.fsencode(Path(reference).resolve()))
-    stored = image_facts.read_facts(kept).by_sha256
+    folder = settings.folder_facts / content_id(os.fsencode(Path(reference).resolve()))
+    stored = image_facts.read_facts(folder).by_sha256
     measure = partial(_measure, limits=settings.limits, stored=stored)
     facts = list(decode_in_order(measure, dataset.samples))
     with suppress(OSError):  # a full or read-only disk: they are measured again
-        kept.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     added = {each.sha256: each for each in facts if isinstance(each, ImageFacts)}
-    image_facts.append_facts(kept, [added[each] for each in added if each not in stored])
+    image_facts.append_facts(folder, [added[each] for each in added if each not in stored])
     pairs = zip(dataset.samples, facts, strict=True)
     samples = [replace(sample, sha256=each.sha256) for sample, each in pairs]
     groups = find_groups(samples, FactsTable({each.sha256: each for each in facts}))

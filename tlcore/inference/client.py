@@ -3,8 +3,8 @@
 The web server must not load TensorFlow: Streamlit clears Keras' session after every script run,
 which makes each prediction slow. Predictions of converted networks need none and come from a
 process of a tenth of the size, which never waits behind TensorFlow; the other one starts when
-something needs it. loky keeps one worker process, starts it without running the
-page's script again, notices when it dies and ends it with the server.
+something needs it. loky keeps each worker process, starts it without running the page's script
+again, notices when it dies and ends it with the server.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Process:
         call = (place, arguments, self._settings, self._path, number)
         return number, self._executor.submit(run_task, *call)
 
-    def died_over(self, number: int) -> bool:
+    def died_during(self, number: int) -> bool:
         """Whether this process, which is dead, died in this task or before it was up at all."""
         taken = int.from_bytes(os.pread(self._taken, 8, 0))
         return taken == number or self.started.exception() is not None
@@ -90,7 +90,7 @@ class Worker:
 
     @property
     def warm(self) -> bool:
-        """Whether the process is up with TensorFlow loaded."""
+        """Whether the process is up, with its modules loaded."""
         process = self._process
         return process is not None and process.started.done() and not process.started.exception()
 
@@ -119,7 +119,7 @@ class Worker:
                 return result.result()
             except (BrokenProcessPool, ShutdownExecutorError) as error:
                 self._forget(process)
-                own, death = own + process.died_over(number), error
+                own, death = own + process.died_during(number), error
             if own == 2:
                 break
         raise WorkerDied(

@@ -36,11 +36,7 @@ from tlcore.models.catalog import get_backbone
 from tlcore.models.predictions import Floats, ModelRef
 from tlcore.models.weights import find_weights, hash_network
 from tlcore.settings import Settings
-from tlcore.storage import (
-    discard_folder,
-    file_state,
-    read_json_or,
-)
+from tlcore.storage import discard_folder, file_state, read_json_or
 
 BOTTLENECK, POOLED, LOGITS = "bottleneck", "pooling-avg", "logits"  # outputs that are no layers
 RETRY = 600.0  # s until a conversion that failed is tried again
